@@ -1,0 +1,97 @@
+"""The database `pager`: its roles, and a schema per service that only the migrations' owner may change."""
+
+import hashlib
+import hmac
+import secrets
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from cli.embedded.credentials import OWNER, STATEFUL_SERVICES, SUPERUSER
+
+DATABASE: Final = "pager"
+SCRAM_ROUNDS: Final = 4096
+_PLAIN_ROLE: Final = sql.SQL("LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
+
+
+def role_name(user: str) -> str:
+    """`superuser` and `owner` by their PostgreSQL names; a service's role is `pager_<service>`. Else `KeyError`."""
+    special = {"superuser": SUPERUSER, "owner": OWNER}
+    return special.get(user) or {service: f"pager_{service}" for service in STATEFUL_SERVICES}[user]
+
+
+def database_url(host: str, port: int, role: str, password: str | None = None, database: str = DATABASE) -> str:
+    """A libpq URL; without a password it may be shown."""
+    secret = "" if password is None else f":{quote(password, safe='')}"
+    return f"postgresql://{quote(role, safe='')}{secret}@{host}:{port}/{database}"
+
+
+async def database_setup(url: str, passwords: Mapping[str, str]) -> None:
+    """Make roles, database and schemas, or bring existing ones to this state; safe to repeat.
+
+    `url` is a superuser's, to any existing database; `passwords` are by role. Services get CONNECT and USAGE
+    of their schema, and nothing else: what they may do with a table is granted where the table is made.
+    Raises `psycopg.Error`.
+    """
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        if DATABASE not in await _names(connection, "SELECT datname FROM pg_database"):
+            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    # Roles belong to the whole cluster: this one transaction makes everything else.
+    async with await psycopg.AsyncConnection.connect(url, dbname=DATABASE) as connection:
+        known = await _names(connection, "SELECT rolname FROM pg_roles")
+        for role, password in passwords.items():
+            await _ensure_role(connection, role, password, exists=role in known)
+        await _close_databases(connection)
+        await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        for service in STATEFUL_SERVICES:
+            await _ensure_schema(connection, service)
+
+
+def scram_verifier(password: str, salt: bytes) -> str:
+    """What PostgreSQL stores of an ASCII password (RFC 5803, with the 4096 rounds of RFC 7677).
+
+    Computed here, so that no password can get into a log or the statistics of the server; by OpenSSL, since
+    libpq's own function takes 8 ms for each.
+    """
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    parts = (b64encode(part).decode("ascii") for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(SCRAM_ROUNDS, *parts)
+
+
+async def _names(connection: psycopg.AsyncConnection, query: str) -> set[str]:
+    cursor = await connection.execute(query.encode("ascii"))
+    return {str(row[0]) for row in await cursor.fetchall()}
+
+
+async def _ensure_role(connection: psycopg.AsyncConnection, role: str, password: str, *, exists: bool) -> None:
+    verifier = scram_verifier(password, secrets.token_bytes(16))
+    name = sql.Identifier(role)
+    attributes = sql.SQL("LOGIN") if role == SUPERUSER else _PLAIN_ROLE
+    command = sql.SQL("ALTER ROLE {} {} PASSWORD {}" if exists else "CREATE ROLE {} {} PASSWORD {}")
+    await connection.execute(command.format(name, attributes, sql.Literal(verifier)))
+
+
+async def _close_databases(connection: psycopg.AsyncConnection) -> None:
+    """By default everybody may connect to every database and make temporary tables there."""
+    for database in (DATABASE, "postgres", "template1"):
+        await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
+    for role in (OWNER, *map(role_name, STATEFUL_SERVICES)):
+        grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
+        await connection.execute(grant.format(sql.Identifier(DATABASE), sql.Identifier(role)))
+
+
+async def _ensure_schema(connection: psycopg.AsyncConnection, service: str) -> None:
+    schema, role, owner = sql.Identifier(service), sql.Identifier(role_name(service)), sql.Identifier(OWNER)
+    for command in (
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}"),
+        sql.SQL("ALTER SCHEMA {schema} OWNER TO {owner}"),
+        sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"),
+        sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
+    ):
+        await connection.execute(command.format(schema=schema, role=role, owner=owner))

@@ -1,0 +1,178 @@
+"""Who may say and hear what on NATS: a table of permissions, and the server configuration rendered from it.
+
+design.md rule 13; limits.md 10 and prototype.md 7 (why anonymous senders have an account of their own).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cli.embedded.credentials import STATEFUL_SERVICES
+from cli.embedded.ports import LOOPBACK
+
+UPSTREAMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "auth": (),
+    "oncall": ("auth",),
+    "incidents": ("escalation", "notifier", "auth"),
+    "escalation": ("incidents", "oncall", "auth"),
+    "notifier": ("escalation", "incidents", "auth"),
+    "gateway": ("auth", "incidents"),
+}
+"""Whose events each service consumes (design.md section 2); incidents also reads the stream ALERTS."""
+
+EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
+ALERTS: Final = "pager.alerts.>"
+ANONYMOUS: Final = "anonymous"
+MAX_PAYLOAD: Final = 1024 * 1024
+MAX_CONNECTIONS: Final = 1000
+# Whoever opens connections without a password must leave room for the services and the signed-in.
+MAX_ANONYMOUS_CONNECTIONS: Final = 500
+MAX_ANONYMOUS_SUBSCRIPTIONS: Final = 5000
+# Consumers keep their state in memory; streams are on disk.
+MAX_MEMORY_STORE: Final = 64 * 1024 * 1024
+# Six streams of up to 10 GiB (design.md section 2) are reserved when they are declared. The server's default,
+# 75 % of what is free on the disk, would refuse to declare them on a small disk although they stay nearly
+# empty.
+MAX_FILE_STORE: Final = 100 * 1024**3
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Subjects that a user may publish on and subscribe to; `responds` allows one answer to each request it got."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    responds: bool = False
+
+    def to_config(self) -> dict[str, object]:
+        """The `permissions` block; an empty list would mean "everything", so there is none."""
+        if not self.publish or not self.subscribe:
+            raise ValueError("a user without subjects would be allowed all")
+        config: dict[str, object] = {
+            "publish": {"allow": list(self.publish)},
+            "subscribe": {"allow": list(self.subscribe)},
+        }
+        if self.responds:
+            config["allow_responses"] = True
+        return config
+
+
+def inbox_prefix(user: str) -> str:
+    """The prefix under which a user gets answers; its own, else everybody could read everybody's (prototype.md 7)."""
+    return f"_INBOX_{user}" if user != ANONYMOUS else "_INBOX"
+
+
+def read_api(stream: str) -> tuple[str, ...]:
+    """JetStream API subjects for reading one stream with pull consumers that acknowledge nothing."""
+    return (
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.INFO.{stream}.>",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.>",
+    )
+
+
+def _reading(*streams: str) -> tuple[str, ...]:
+    return ("$JS.API.INFO", *(subject for stream in streams for subject in read_api(stream)))
+
+
+def _service(service: str) -> Permissions:
+    upstreams = UPSTREAMS[service]
+    streams = (service.upper(), *(upstream.upper() for upstream in upstreams))
+    if service == "incidents":
+        streams += ("ALERTS",)
+    catch_up = (f"pager.rpc.{upstream}.{ask}" for upstream in upstreams for ask in ("events", "position"))
+    return Permissions(
+        publish=(
+            f"pager.events.{service}.>",
+            f"pager.wake.{service}",
+            *catch_up,
+            "pager.rpc.auth.keys",
+            "pager.alerts.pager.>",  # its own alarms
+            *_reading(*streams),
+        ),
+        subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}"),
+        responds=True,
+    )
+
+
+def permissions(user: str) -> Permissions:
+    """What a user of the account PAGER, or `anonymous`, may do. Raises `KeyError` for an unknown user."""
+    if user in STATEFUL_SERVICES:
+        return _service(user)
+    inbox = f"{inbox_prefix(user)}.>"
+    followed = (upstream.upper() for upstream in UPSTREAMS["gateway"])
+    return {
+        "gateway": Permissions(("pager.rpc.>", ALERTS, *_reading(*followed)), (inbox,)),
+        # Operators declare streams, replay and repair: the whole JetStream API, but no event of their own.
+        "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS)),
+        "auditor": Permissions(_reading(*EVENT_STREAMS), (inbox, "pager.events.>")),
+        ANONYMOUS: Permissions((ALERTS,), (inbox,)),
+    }[user]
+
+
+def accounts(passwords: Mapping[str, str], anonymous: bool) -> dict[str, object]:
+    """The blocks `accounts` and, where anonymous senders are allowed, `no_auth_user`."""
+
+    def user(name: str) -> dict[str, object]:
+        return {"user": name, "password": passwords[name], "permissions": permissions(name).to_config()}
+
+    pager = {
+        "jetstream": "enabled",
+        "users": [user(name) for name in (*STATEFUL_SERVICES, "gateway", "operator", "auditor")],
+        "exports": [{"service": ALERTS}],
+    }
+    if not anonymous:
+        return {"accounts": {"PAGER": pager}}
+    senders = {
+        "users": [user(ANONYMOUS)],
+        # Through an import the reply subject of a sender becomes one that the server made up: nobody can have
+        # a PubAck written into a stream or sent to a service (prototype.md 7).
+        "imports": [{"service": {"account": "PAGER", "subject": ALERTS}}],
+        "limits": {
+            "max_connections": MAX_ANONYMOUS_CONNECTIONS,
+            "max_subscriptions": MAX_ANONYMOUS_SUBSCRIPTIONS,
+        },
+    }
+    return {"accounts": {"PAGER": pager, "SENDERS": senders}, "no_auth_user": ANONYMOUS}
+
+
+def server_config(
+    *,
+    name: str,
+    port: int,
+    folder: str,
+    passwords: Mapping[str, str],
+    anonymous: bool,
+    monitoring_port: int | None = None,
+) -> str:
+    """The configuration file: JSON, which nats-server reads as a subset of its format and which needs no quoting.
+
+    `folder` holds the streams (`jetstream/`) and the pid file. The text contains passwords.
+    """
+    config: dict[str, object] = {
+        "server_name": name,
+        "host": LOOPBACK,
+        "port": port,
+        "max_payload": MAX_PAYLOAD,
+        "max_connections": MAX_CONNECTIONS,
+        "pid_file": f"{folder}/nats.pid",
+        "logtime_utc": True,
+        "jetstream": {
+            "store_dir": folder,
+            # A PubAck must mean "on disk" (rule 7); event streams opt out with `persist_mode: async`.
+            "sync_interval": "always",
+            "max_memory_store": MAX_MEMORY_STORE,
+            "max_file_store": MAX_FILE_STORE,
+        },
+        **accounts(passwords, anonymous),
+    }
+    if monitoring_port is not None:
+        config["http"] = f"{LOOPBACK}:{monitoring_port}"
+    return json.dumps(config, indent=2) + "\n"

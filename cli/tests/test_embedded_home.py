@@ -1,0 +1,101 @@
+"""What `PAGER_HOME` promises: private passwords, one user at a time, readers that never see half a file."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli.embedded import Home, StartError
+from cli.embedded.account import account_for
+from cli.embedded.credentials import NATS_USERS, POSTGRES_ROLES
+from cli.embedded.places import server_folder
+
+
+def test_passwords_are_made_once_and_kept(tmp_path: Path) -> None:
+    first = Home(tmp_path / "home").credentials()
+    assert Home(tmp_path / "home").credentials() == first
+    assert set(first.nats) == set(NATS_USERS)
+    assert set(first.postgres) == set(POSTGRES_ROLES)
+    assert len({*first.nats.values(), *first.postgres.values()}) == len(NATS_USERS) + len(POSTGRES_ROLES)
+
+
+def test_passwords_are_readable_by_the_owner_only_and_never_shown(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    credentials = home.credentials()
+    assert stat.S_IMODE(home.credentials_file.stat().st_mode) == 0o600
+    assert not any(password in repr(credentials) for password in credentials.nats.values())
+
+
+def test_a_user_that_an_upgrade_brings_gets_a_password_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    home.credentials_file.write_text('{"nats": {"auth": "kept"}, "postgres": {}}')
+    credentials = home.credentials()
+    assert credentials.nats["auth"] == "kept"
+    assert Home(home.path).credentials() == credentials
+
+
+def test_a_damaged_password_file_is_one_clear_line_without_its_content(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    home.credentials_file.write_text('{"nats": {"auth": "hunter2"')
+    with pytest.raises(StartError, match=r"^PAGER_HOME: .*credentials\.json.*backup$") as caught:
+        home.credentials()
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_home_in_use_is_refused_naming_folder_and_process(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with home.hold(), home.hold():
+        with pytest.raises(StartError) as caught, Home(home.path).hold():
+            pass
+        assert str(home.path) in str(caught.value)
+        assert f"process {os.getpid()}" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with Home(home.path).hold():
+        pass
+
+
+def test_a_home_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match=r"^PAGER_HOME: cannot make "):
+        Home(tmp_path / "file" / "home").prepare()
+
+
+def test_the_run_file_is_replaced_whole_and_cleared(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    assert home.read_run() is None
+    home.write_run({"nats": "nats://127.0.0.1:4222"})
+    home.write_run({"nats": "nats://127.0.0.1:4223"})
+    assert home.read_run() == {"nats": "nats://127.0.0.1:4223"}
+    assert sorted(path.name for path in home.path.iterdir()) == ["logs", "run.json"]
+    home.clear_run()
+    assert home.read_run() is None
+
+
+def test_the_home_is_named_by_the_environment() -> None:
+    assert Home.from_environment({"PAGER_HOME": "/srv/pager"}).path == Path("/srv/pager")
+    assert Home.from_environment({}).path == Path.cwd() / ".pager"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another account")
+def test_data_that_the_account_could_not_reach_live_elsewhere_behind_a_link(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    home = Home(closed / "home")
+    home.prepare()
+    account = account_for(home.postgres, home.nats)
+    folder = server_folder(home, "postgres", account)
+    assert home.postgres.is_symlink()
+    assert account.can_use(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    (folder / "kept").write_text("data")
+    moved = Home(home.path.rename(closed / "moved"))
+    assert server_folder(moved, "postgres", account) == folder
+    moved.erase()
+    assert not folder.parent.exists()
+    assert not moved.path.exists()

@@ -1,0 +1,70 @@
+"""The table of NATS permissions: nobody may say or hear more than the design allows."""
+
+import json
+
+import pytest
+
+from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
+from cli.embedded.nats_accounts import UPSTREAMS, accounts, permissions, server_config
+
+PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
+
+
+@pytest.mark.parametrize("service", STATEFUL_SERVICES)
+def test_a_service_publishes_events_and_wakes_of_itself_only(service: str) -> None:
+    publish = permissions(service).publish
+    assert [subject for subject in publish if subject.startswith("pager.events.")] == [f"pager.events.{service}.>"]
+    assert [subject for subject in publish if subject.startswith("pager.wake.")] == [f"pager.wake.{service}"]
+    assert [subject for subject in publish if subject.startswith("pager.alerts.")] == ["pager.alerts.pager.>"]
+
+
+@pytest.mark.parametrize("service", STATEFUL_SERVICES)
+def test_a_service_asks_only_its_upstreams_for_events_and_auth_for_keys(service: str) -> None:
+    asked = {subject for subject in permissions(service).publish if subject.startswith("pager.rpc.")}
+    wanted = {f"pager.rpc.{upstream}.{ask}" for upstream in UPSTREAMS[service] for ask in ("events", "position")}
+    assert asked == wanted | {"pager.rpc.auth.keys"}
+
+
+@pytest.mark.parametrize("service", STATEFUL_SERVICES)
+def test_a_service_reads_its_own_stream_and_those_upstream(service: str) -> None:
+    publish = permissions(service).publish
+    read = {subject.rsplit(".", 1)[1] for subject in publish if subject.startswith("$JS.API.STREAM.INFO.")}
+    extra = {"ALERTS"} if service == "incidents" else set()
+    assert read == {service.upper(), *map(str.upper, UPSTREAMS[service])} | extra
+
+
+@pytest.mark.parametrize("user", NATS_USERS)
+def test_only_the_operator_may_change_a_stream(user: str) -> None:
+    changing = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.DELETE")
+    publish = permissions(user).publish
+    assert user == "operator" or not any(f"$JS.API.{call}" in subject for call in changing for subject in publish)
+    assert ("$JS.API.>" in publish) == (user == "operator")
+
+
+@pytest.mark.parametrize("user", NATS_USERS)
+def test_nobody_hears_the_answers_of_another(user: str) -> None:
+    inboxes = [subject for subject in permissions(user).subscribe if subject.startswith("_INBOX")]
+    assert inboxes == (["_INBOX.>"] if user == "anonymous" else [f"_INBOX_{user}.>"])
+
+
+def test_an_unknown_user_has_no_permissions() -> None:
+    with pytest.raises(KeyError):
+        permissions("somebody")
+
+
+def test_without_anonymous_senders_no_connection_lacks_a_password() -> None:
+    closed = accounts(PASSWORDS, anonymous=False)
+    assert "no_auth_user" not in closed
+    assert "anonymous" not in json.dumps(closed)
+    assert accounts(PASSWORDS, anonymous=True)["no_auth_user"] == "anonymous"
+
+
+def test_the_configuration_listens_on_loopback_and_syncs_always() -> None:
+    text = server_config(
+        name="n", port=4222, folder="/data/nats", passwords=PASSWORDS, anonymous=True, monitoring_port=8222
+    )
+    config = json.loads(text)
+    assert config["host"] == "127.0.0.1"
+    assert config["http"] == "127.0.0.1:8222"
+    assert config["jetstream"]["sync_interval"] == "always"
+    assert set(config["accounts"]) == {"PAGER", "SENDERS"}

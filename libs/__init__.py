@@ -1,0 +1,1 @@
+"""What the services share: the contracts they speak and the chassis they run on."""

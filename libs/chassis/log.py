@@ -1,0 +1,167 @@
+"""The event log: the eventsourcing library's recorder on our own append (ADR 1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
+from psycopg import Cursor
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Composed, Identifier
+
+from libs.contracts.model import Lane
+
+APPEND_LOCK_TIMEOUT = 2.0
+"""Seconds after which the holder of the append lock is taken for frozen and its session is ended (rule 5)."""
+
+
+def advisory_key(name: str) -> int:
+    """A signed 64-bit key from a name: advisory locks are per database, so names carry the schema."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+class Datastore(PostgresDatastore):
+    """The library's connection pool, with our connection string, session settings and a name for each session."""
+
+    def __init__(self, url: str, *, schema: str, application_name: str, connections: int, check: bool) -> None:
+        parameters = conninfo_to_dict(url)
+        super().__init__(
+            dbname=str(parameters.get("dbname", "")),
+            host=str(parameters.get("host", "")),
+            port=str(parameters.get("port", 5432)),
+            user=str(parameters.get("user", "")),
+            password=str(parameters.get("password", "")),
+            schema=schema,
+            pool_size=1,
+            max_overflow=connections - 1,
+            connect_timeout=5.0,
+            idle_in_transaction_session_timeout=2.0,
+            pre_ping=check,
+            originator_id_type="uuid",
+        )
+        self.pool.num_workers = 1
+        assert isinstance(self.pool.kwargs, dict)  # noqa: S101 - narrows for the type checker
+        self.pool.kwargs |= parameters | {
+            "application_name": application_name,
+            "options": f"-c lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)} -c timezone=UTC",
+        }
+
+
+@dataclass(frozen=True)
+class NewEvent(StoredEvent):
+    """One event to append; `state` is the envelope's JSON."""
+
+    lane: Lane
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    position: int
+    type: str
+    raw: bytes
+
+
+class EventLog(PostgresProcessRecorder):
+    """Append and read one service's log.
+
+    The library's `insert_events` can commit tracking without the events when a value cannot be adapted, and its
+    EXCLUSIVE table lock needs a privilege that an append-only role lacks; so the append is ours, on its tables.
+    """
+
+    datastore: Datastore
+
+    def __init__(self, datastore: Datastore) -> None:
+        if datastore.enable_db_functions:
+            raise ValueError("POSTGRES_ENABLE_DB_FUNCTIONS must stay off: it drops the tracking row and the lock")
+        super().__init__(datastore)
+        schema = Identifier(datastore.schema)
+        self.append_lock = advisory_key(f"pager/append/{datastore.schema}")
+        self._append: Composed = SQL(
+            "INSERT INTO {}.stored_events (originator_id, originator_version, topic, state, lane, recorded_at)"
+            " SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::timestamptz[])"
+            " RETURNING notification_id"
+        ).format(schema)
+        self._load: Composed = SQL(
+            "SELECT originator_id, topic, state FROM {}.stored_events"
+            " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
+        ).format(schema)
+        self._lane: Composed = SQL(
+            "SELECT notification_id, topic, state FROM {}.stored_events"
+            " WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
+        ).format(schema)
+        self._last: Composed = SQL(
+            "SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = %s"
+        ).format(schema)
+        self._before: Composed = SQL(
+            "SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = %s AND recorded_at < %s"
+        ).format(schema)
+
+    def _lock_table(self, curs: Cursor[Any]) -> None:
+        """Serialise appends so that positions commit in their order; the lock ends with the transaction."""
+        curs.execute("SELECT pg_advisory_xact_lock(%s)", (self.append_lock,), prepare=True)
+
+    def _notify_channel(self, curs: Cursor[Any]) -> None:
+        """No NOTIFY: it queues all commits of the server on one lock; the relay is woken in process."""
+
+    def append(self, curs: Cursor[Any], events: Sequence[NewEvent]) -> int:
+        """Append in the caller's transaction; returns the last position.
+
+        Raises:
+            psycopg.errors.UniqueViolation: somebody else has appended that version (a version conflict).
+            psycopg.errors.LockNotAvailable: the append lock was held for longer than `APPEND_LOCK_TIMEOUT`.
+        """
+        self._lock_table(curs)
+        columns = (
+            [e.originator_id for e in events],
+            [e.originator_version for e in events],
+            [e.topic for e in events],
+            [e.state for e in events],
+            [str(e.lane) for e in events],
+            [e.recorded_at for e in events],
+        )
+        positions = (
+            curs.connection.cursor(row_factory=tuple_row).execute(self._append, columns, prepare=True).fetchall()
+        )
+        return int(max(p[0] for p in positions))
+
+    def load_many(self, curs: Cursor[Any], ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
+        """(type, raw) of every event of each entity, oldest first, in one query."""
+        streams: dict[UUID, list[tuple[str, bytes]]] = {i: [] for i in ids}
+        rows = curs.connection.cursor(row_factory=tuple_row, binary=True).execute(self._load, (list(streams),))
+        for entity, topic, state in rows:
+            streams[entity].append((topic, bytes(state)))
+        return streams
+
+    def read_lane(self, curs: Cursor[Any], lane: Lane, after: int, limit: int) -> list[LoggedEvent]:
+        """The next events of a lane, in order."""
+        rows = curs.connection.cursor(row_factory=tuple_row, binary=True).execute(
+            self._lane, (str(lane), after, limit), prepare=True
+        )
+        return [LoggedEvent(position, topic, bytes(state)) for position, topic, state in rows]
+
+    def last_position(self, curs: Cursor[Any], lane: Lane, before: datetime | None = None) -> int:
+        """The newest position of a lane (of events older than `before`); 0 for none."""
+        plain = curs.connection.cursor(row_factory=tuple_row)
+        if before is None:
+            row = plain.execute(self._last, (str(lane),)).fetchone()
+        else:
+            row = plain.execute(self._before, (str(lane), before)).fetchone()
+        return int(row[0]) if row else 0
+
+    def end_lock_holder(self) -> None:
+        """End the session that holds the append lock: a process frozen inside its commit keeps it for ever."""
+        with self.datastore.transaction(commit=True) as curs:
+            curs.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = %s AND pid <> pg_backend_pid()"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                (self.append_lock,),
+            )

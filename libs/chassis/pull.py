@@ -1,0 +1,142 @@
+"""Reading a stream in order, without acknowledgements: a pull consumer that is always asked ahead and never lingers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import APIError
+
+from libs.chassis.bus import Bus, BusAway
+
+_AHEAD = 1000
+"""Messages asked for ahead; a new request goes out when half of them have come."""
+_EXPIRES = 30.0
+_HEARTBEAT = 5.0
+
+
+@dataclass
+class Pull:
+    """`async with Pull(bus, "INCIDENTS", ("pager.events.incidents.urgent.>",), start=7) as pull: await pull.some()`.
+
+    The consumer lives in the server's memory and dies with it, or 30 s after us: where we stand is in PostgreSQL.
+    """
+
+    bus: Bus
+    stream: str
+    subjects: Sequence[str]
+    start: int
+    """The stream sequence to begin with."""
+    _queue: deque[Msg] = field(default_factory=deque)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _broken: str | None = None
+    _asked: int = 0
+    _delivered: int = 0
+    _name: str = field(default_factory=lambda: f"pull-{uuid4().hex}")
+    _inbox: str = ""
+    _subscription: Subscription | None = None
+
+    async def __aenter__(self) -> Self:
+        self._stop_listening = self.bus.on_interruption(lambda: self._break("the connection broke"))
+        try:
+            self._inbox = self.bus.client.new_inbox()
+            self._subscription = await self.bus.client.subscribe(
+                self._inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
+            )
+            single = len(self.subjects) == 1
+            config = ConsumerConfig(
+                name=self._name,
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=max(self.start, 1),
+                ack_policy=AckPolicy.NONE,
+                filter_subject=self.subjects[0] if single else None,
+                filter_subjects=None if single else list(self.subjects),
+                mem_storage=True,
+                num_replicas=1,
+                inactive_threshold=_EXPIRES,
+            )
+            await self.bus.js.add_consumer(self.stream, config)
+            await self._ask()
+        except (NatsError, APIError, TimeoutError) as error:
+            await self.__aexit__(None, None, None)
+            raise BusAway(f"no consumer on {self.stream}: {error}") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_listening()
+        if self.bus.connected and self._subscription is not None:
+            try:
+                await self._subscription.unsubscribe()
+                await self.bus.js.delete_consumer(self.stream, self._name)
+            except (NatsError, APIError, TimeoutError):
+                pass  # it dies by itself after `inactive_threshold`
+
+    async def some(self, limit: int = 500) -> list[Msg]:
+        """What is there, in order, at most `limit`; waits for the first message.
+
+        Raises:
+            BusAway: the consumer or the connection is gone, or a message was missed: begin again from the cursor.
+        """
+        while not self._queue:
+            if self._broken is not None:
+                raise BusAway(self._broken)
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), 2 * _HEARTBEAT + 1)
+            except TimeoutError as error:
+                raise BusAway(f"{self.stream}: no heartbeat") from error
+        count = min(limit, len(self._queue))
+        messages = [self._queue.popleft() for _ in range(count)]
+        if self._asked <= _AHEAD // 2:
+            await self._ask()
+        return messages
+
+    async def _ask(self) -> None:
+        nanoseconds = 1_000_000_000
+        request = {
+            "batch": _AHEAD,
+            "expires": int(_EXPIRES * nanoseconds),
+            "idle_heartbeat": int(_HEARTBEAT * nanoseconds),
+        }
+        self._asked += _AHEAD
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self._name}"
+        try:
+            await self.bus.client.publish(subject, json.dumps(request).encode(), reply=self._inbox)
+        except NatsError as error:
+            raise BusAway(str(error)) from error
+
+    async def _on_message(self, message: Msg) -> None:
+        status = message.headers.get("Status") if message.headers and not message.data else None
+        if status is None:
+            self._asked -= 1
+            self._delivered += 1
+            # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
+            if message.metadata.sequence.consumer != self._delivered:
+                self._break("a delivery was missed")
+                return
+            self._queue.append(message)
+            self._news.set()
+        elif status == "100":
+            self._news.set()
+        elif status in ("404", "408"):
+            left = (message.headers or {}).get("Nats-Pending-Messages")
+            self._asked = max(0, self._asked - int(left or _AHEAD))
+            await self._ask()
+        else:
+            self._break(f"status {status}: {(message.headers or {}).get('Description', '')}")
+
+    def _break(self, reason: str) -> None:
+        self._broken = reason
+        self._news.set()

@@ -1,0 +1,121 @@
+"""The relay: publishes the log to its stream, in order within each lane, urgent first (design, rule 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, NotFoundError
+
+from libs.chassis.bus import Bus, BusAway, Outgoing, WrongSequence
+from libs.chassis.clock import Clock
+from libs.chassis.log import LoggedEvent
+from libs.chassis.store import Store
+from libs.contracts.cloudevents import event_headers
+from libs.contracts.envelope import read_head
+from libs.contracts.model import Lane
+from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of, message_id, stream_of
+
+_log = structlog.get_logger()
+_BATCH = 500
+_RETENTION = timedelta(days=30)
+_NET = 1.0
+"""Seconds between looks at the log that nobody woke us for."""
+
+
+@dataclass
+class Relay:
+    """Runs in the active replica only; a second one is refused by the stream's expected last sequence."""
+
+    service: str
+    store: Store
+    bus: Bus
+    clock: Clock
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _positions: dict[Lane, int] = field(default_factory=dict)
+    _sequence: int = 0
+    _epoch: int = 0
+
+    def wake(self) -> None:
+        """There may be something new in the log."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish for ever; whatever goes wrong, start again from what the stream holds."""
+        stop_listening = self.bus.on_interruption(self.wake)
+        pause = 0.05
+        try:
+            while True:
+                try:
+                    await self._resume()
+                    pause = 0.05
+                    while True:
+                        self._wake.clear()
+                        while await self._publish_some():
+                            pass
+                        await self._wait()
+                except (BusAway, WrongSequence, NatsError, TimeoutError) as error:
+                    _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 1.0)
+        finally:
+            stop_listening()
+
+    async def _wait(self) -> None:
+        if not self.bus.connected:
+            raise BusAway("disconnected")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), _NET)
+        if not self.bus.connected:
+            raise BusAway("disconnected")
+
+    async def _resume(self) -> None:
+        """Find each lane's place in the stream, so that a bus which lost its tail is repaired."""
+        stream = stream_of(self.service)
+        self._epoch, epoch_after = await self.store.epoch()
+        # The sequence is read first: what is written after this read makes our next publish fail, and we come back.
+        self._sequence = (await self.bus.js.stream_info(stream)).state.last_seq
+        for lane in lanes_of(self.service):
+            self._positions[lane] = await self._lane_position(stream, lane, epoch_after)
+
+    async def _lane_position(self, stream: str, lane: Lane, epoch_after: int) -> int:
+        try:
+            last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
+        except NotFoundError:
+            # Nothing to resume from: begin with the oldest event that the stream would still hold.
+            horizon = self.clock.now() - _RETENTION
+            return await self.store.log_read(lambda log, cursor: log.last_position(cursor, lane, before=horizon))
+        except APIError as error:
+            raise BusAway(str(error)) from error
+        headers = last.headers or {}
+        position = int(headers[Header.POSITION])
+        same_epoch = headers[Header.MESSAGE_ID] == message_id(self.service, self._epoch, position)
+        return position if same_epoch else epoch_after
+
+    async def _publish_some(self) -> bool:
+        """One round: urgent first; a routine batch is small enough that an urgent page waits at most for it."""
+        for lane in lanes_of(self.service):
+            after = self._positions[lane]
+            rows = await self.store.log_read(
+                lambda log, cursor, lane=lane, after=after: log.read_lane(cursor, lane, after, _BATCH)  # type: ignore[misc]
+            )
+            if rows:
+                await self._publish(lane, rows)
+                return True
+        return False
+
+    async def _publish(self, lane: Lane, rows: Sequence[LoggedEvent]) -> None:
+        previous, sequence, messages = self._positions[lane], self._sequence, []
+        for row in rows:
+            event = read_head(row.raw)
+            headers = event_headers(event, self._epoch, row.position, previous)
+            headers[Header.EXPECTED_LAST_SEQUENCE] = str(sequence)
+            messages.append(Outgoing(event_subject(event), row.raw, headers))
+            previous, sequence = row.position, sequence + 1
+        await self.bus.publish_all(messages)
+        self._positions[lane], self._sequence = previous, sequence

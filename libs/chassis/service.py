@@ -1,0 +1,286 @@
+"""The composition of a running service: requests in every replica; relay, consumption and timers in the active one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import uvloop
+from faststream.nats import NatsBroker
+from nats.errors import Error as NatsError
+
+from libs.chassis import logs, telemetry
+from libs.chassis.alarm import raise_alarm
+from libs.chassis.bus import CONNECTION_OPTIONS, Bus, BusAway
+from libs.chassis.clock import Clock
+from libs.chassis.consume import Consumer, Follower
+from libs.chassis.identity import Verifier
+from libs.chassis.leader import Leader
+from libs.chassis.operations import Replay, add_health_operation, add_log_operations, add_parked_operations, replay_of
+from libs.chassis.owner import NoRequest
+from libs.chassis.parking import alarmed, without_alarm
+from libs.chassis.relay import Relay
+from libs.chassis.requests import Requests, RequestServer
+from libs.chassis.settings import ServiceSettings
+from libs.chassis.store import Store, is_away
+from libs.chassis.timers import Fire, Timers
+from libs.chassis.work import Projector
+from libs.contracts.auth import KeySet
+from libs.contracts.requests import ParkedView, Reply
+from libs.contracts.subjects import lanes_of, rpc_subject, wake_subject
+
+_log = structlog.get_logger()
+
+FetchKeys = Callable[[], Awaitable[KeySet]]
+Leading = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Runtime:
+    """What a service's own parts are built on. `work` serves the active consumer, `rpc` the request handlers."""
+
+    name: str
+    settings: ServiceSettings
+    clock: Clock
+    bus: Bus
+    work: Store
+    rpc: Store
+    followers: list[Follower]
+
+    async def read_to_end(self, upstream: str) -> None:
+        """Return when all that the upstream's stream holds now has taken effect here; raises BusAway."""
+        await asyncio.gather(*(f.read_to_end() for f in self.followers if f.consumer.upstream == upstream))
+
+
+@dataclass
+class Parts:
+    """What a service is made of; its `main.build(runtime)` returns this.
+
+    `leading`: further tasks of the active replica, started when its first replicas are read. `on_commit`: called
+    after each commit, e.g. to wake such a task. `replays`: how to try parked inputs of other origins again.
+    `prepare`: runs once before anything is served, e.g. to make what a first start makes.
+    """
+
+    requests: Requests
+    consumers: Sequence[Consumer] = ()
+    fire: Fire | None = None
+    leading: Sequence[Leading] = ()
+    on_commit: Sequence[Callable[[], None]] = ()
+    replays: Mapping[str, Replay] = field(default_factory=dict)
+    prepare: Callable[[], Awaitable[None]] | None = None
+    keys: FetchKeys | None = None
+    """Where the access tokens' public keys come from; by default auth is asked."""
+    closing: Callable[[], Awaitable[None]] | None = None
+
+
+Build = Callable[[Runtime], Parts]
+
+
+@dataclass
+class Service:
+    """One replica of one service; `async with Service(...)` for tests, `run` for a process."""
+
+    name: str
+    settings: ServiceSettings
+    clock: Clock
+    project: Projector
+    build: Build
+    followers: list[Follower] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Connect and serve; returns when requests are answered."""
+        telemetry.start(self.name)
+        self.broker = NatsBroker(**self._connection())
+        self.bus = Bus(await self.broker.connect())
+        await self.bus.start()
+        self.runtime = Runtime(
+            self.name,
+            self.settings,
+            self.clock,
+            self.bus,
+            self._store("work", 6),
+            self._store("rpc", 4),
+            self.followers,
+        )
+        self.parts = self.build(self.runtime)
+        self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
+        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock)
+        self.timers = (
+            Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
+        )
+        for store in (self.runtime.work, self.runtime.rpc):
+            store.listen(self._committed)
+        self._park_alarm = asyncio.Event()
+        self.followers.extend(
+            Follower(self.name, consumer, lane, self.runtime.work, self.bus, on_park=self._park_alarm.set)
+            for consumer in self.parts.consumers
+            for lane in lanes_of(consumer.upstream)
+        )
+        if self.parts.prepare is not None:
+            await self.parts.prepare()
+        await self._serve()
+        self._tasks.append(asyncio.create_task(self.leader.run(self._lead), name=f"{self.name} leader"))
+
+    async def _serve(self) -> None:
+        requests = self.parts.requests
+        replays = {f.consumer.upstream: replay_of(f) for f in self.followers} | dict(self.parts.replays)
+        add_log_operations(requests, self.runtime.rpc)
+        add_parked_operations(requests, self.runtime.rpc, replays)
+        add_health_operation(
+            requests, self.runtime.rpc, self.settings.instance, lambda: (self.leader.active, self.followers)
+        )
+        verifier = Verifier(self.parts.keys or self._auth_keys, self.clock)
+        RequestServer(requests, self.runtime.rpc, verifier).attach(self.broker)
+        await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
+        await self.broker.start()
+
+    async def stop(self) -> None:
+        """Stop serving and hand the lock over at once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.parts.closing is not None:
+            await self.parts.closing()
+        await self.broker.stop()
+        self.runtime.work.close()
+        self.runtime.rpc.close()
+        telemetry.stop(self.name)
+
+    async def finished(self) -> None:
+        """Returns, or raises, only if the service can no longer run."""
+        await asyncio.gather(*self._tasks)
+
+    def _connection(self) -> dict[str, Any]:
+        url = self.settings.nats_url.get_secret_value()
+        user = url.split("://", 1)[-1].split(":", 1)[0]
+
+        async def interrupted() -> None:
+            _log.warning("bus away", service=self.name)
+            await self.bus.interrupted()
+
+        async def back() -> None:
+            _log.info("bus back", service=self.name)
+
+        return CONNECTION_OPTIONS | {
+            "servers": [url],
+            "name": f"pager-{self.name}-{self.settings.instance}",
+            # Replies come to an inbox of our own: in a shared one anybody could read them (prototype, 7).
+            "inbox_prefix": f"_INBOX_{user}",
+            "disconnected_cb": interrupted,
+            "reconnected_cb": back,
+            "logger": None,
+        }
+
+    def _store(self, role: str, connections: int) -> Store:
+        return Store(
+            self.settings.database_url.get_secret_value(),
+            self.name,
+            clock=self.clock,
+            projector=self.project,
+            instance=self.settings.instance,
+            role=role,
+            connections=connections,
+        )
+
+    def _committed(self) -> None:
+        self._wake()
+        if not self.leader.active and self.bus.connected:
+            # A lost wake is made good by the active replica's look at its tables once a second.
+            asyncio.get_running_loop().create_task(self._wake_others())
+
+    async def _wake_others(self) -> None:
+        with contextlib.suppress(NatsError):
+            await self.bus.client.publish(wake_subject(self.name), b"")
+
+    async def _woken(self, _message: Any) -> None:
+        self._wake()
+
+    def _wake(self) -> None:
+        self.relay.wake()
+        if self.timers is not None:
+            self.timers.wake()
+        for listener in self.parts.on_commit:
+            listener()
+
+    async def _lead(self) -> None:
+        """Everything that only one replica does, in the order of rule 12."""
+        first = [f for f in self.followers if f.consumer.first]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.relay.run())
+            group.create_task(self._report_parked())
+            for follower in self.followers:
+                follower.caught_up.clear()
+            for follower in first:
+                group.create_task(follower.run())
+            await asyncio.gather(*(f.caught_up.wait() for f in first))
+            for follower in self.followers:
+                if not follower.consumer.first:
+                    group.create_task(follower.run())
+            if self.timers is not None:
+                group.create_task(self.timers.run())
+            for task in self.parts.leading:
+                group.create_task(_coroutine(task))
+
+    async def _report_parked(self) -> None:
+        """Page the admins about each event that we failed on, also about one parked before a crash."""
+        while True:
+            try:
+                for parked in await self.runtime.work.read(lambda work: without_alarm(work, self.name)):
+                    await self._alarm(parked)
+                self._park_alarm.clear()
+                await self._park_alarm.wait()
+            except Exception as error:
+                if not (isinstance(error, BusAway) or is_away(error)):
+                    raise
+                await asyncio.sleep(1.0)
+
+    async def _alarm(self, parked: ParkedView) -> None:
+        await raise_alarm(
+            self.bus,
+            f"{self.name} could not handle an event of {parked.upstream}",
+            f"parked:{self.name}:{parked.upstream}:{parked.entity}",
+            f"{parked.type} at position {parked.position}: {parked.reason}. See: pager parked list",
+        )
+        await self.runtime.work.transact(lambda work: alarmed(work, self.name, parked.id, work.now))
+
+    async def _auth_keys(self) -> KeySet:
+        raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())
+        return KeySet.model_validate(Reply.model_validate_json(raw).data)
+
+
+async def _coroutine(task: Leading) -> None:
+    await task()
+
+
+def run(service: Service) -> None:
+    """A service's process: until SIGTERM or SIGINT, which hand over at once."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await service.start()
+        _log.info("serving", service=service.name)
+        waiting = asyncio.create_task(stop.wait())
+        finished = asyncio.create_task(service.finished())
+        await asyncio.wait((waiting, finished), return_when=asyncio.FIRST_COMPLETED)
+        failure = finished.exception() if finished.done() else None
+        waiting.cancel()
+        await service.stop()
+        if failure is not None:
+            raise failure
+
+    logs.configure(service.name, service.settings.instance, service.settings.log_level, service.settings.log_format)
+    try:
+        uvloop.run(main())
+    except Exception:  # noqa: BLE001 - the supervisor restarts us; the log says why
+        _log.exception("service failed", service=service.name)
+        sys.exit(1)

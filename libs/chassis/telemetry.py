@@ -1,0 +1,100 @@
+"""One trace from the alert to the push: W3C trace context in every envelope, spans where an exporter is set."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from libs.contracts.envelope import Envelope
+
+_propagator = TraceContextTextMapPropagator()
+_providers: dict[str, TracerProvider] = {}
+
+
+def start(service: str, processor: SpanProcessor | None = None) -> None:
+    """Record spans for a service: to the OTLP endpoint of `OTEL_EXPORTER_OTLP_ENDPOINT`, or to `processor` (tests).
+
+    Without either, spans cost nothing and the trace context still travels in the envelopes.
+    """
+    if processor is None:
+        if not (os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
+            return
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        processor = BatchSpanProcessor(OTLPSpanExporter())
+    provider = TracerProvider(resource=Resource.create({"service.name": f"pager-{service}"}))
+    provider.add_span_processor(processor)
+    _providers[service] = provider
+
+
+def stop(service: str) -> None:
+    provider = _providers.pop(service, None)
+    if provider is not None:
+        provider.shutdown()
+
+
+def new_traceparent() -> str:
+    """The root of a trace for an input that brought none (W3C Trace Context, section 3.2)."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+@contextmanager
+def span(
+    service: str, name: str, parent: str | None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
+) -> Iterator[str]:
+    """A span under `parent` (a traceparent); yields the traceparent for what is caused inside."""
+    parent = parent or new_traceparent()
+    provider = _providers.get(service)
+    if provider is None:
+        yield parent
+        return
+    context = _propagator.extract({"traceparent": parent})
+    current = provider.get_tracer("pager").start_span(name, context, kind=kind, attributes=dict(attributes))
+    try:
+        yield traceparent_of(current)
+    except Exception as error:
+        current.record_exception(error)
+        raise
+    finally:
+        current.end()
+
+
+def traceparent_of(current: trace.Span) -> str:
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, trace.set_span_in_context(current))
+    return carrier["traceparent"]
+
+
+@contextmanager
+def consuming(service: str, events: Sequence[Envelope[Any]]) -> Iterator[Sequence[Envelope[Any]]]:
+    """A span for each event of a batch; what is decided because of an event becomes its child."""
+    if service not in _providers:
+        yield events
+        return
+    with ExitStack() as spans:
+        yield [
+            event.model_copy(
+                update={
+                    "traceparent": spans.enter_context(
+                        span(
+                            service,
+                            f"{event.name} process",
+                            event.traceparent,
+                            SpanKind.CONSUMER,
+                            entity=str(event.entity),
+                        )
+                    )
+                }
+            )
+            for event in events
+        ]

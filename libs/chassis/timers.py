@@ -1,0 +1,137 @@
+"""Timers: due times that events have set, fired in the active replica (design, rule 10)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import bindparam, select
+
+from libs.chassis.changes import Gone, Row
+from libs.chassis.clock import Clock
+from libs.chassis.store import Contended, Store, is_away
+from libs.chassis.tables import chassis_tables
+from libs.chassis.work import Work
+
+_log = structlog.get_logger()
+_BATCH = 200
+_NET = 1.0
+"""Seconds between looks at the table that nobody woke us for."""
+_AGAIN = timedelta(seconds=30)
+"""When to try a timer again whose handler fails on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    entity: UUID
+    name: str
+    due_at: datetime
+
+
+def timer_set(schema: str, timer: Timer) -> Row:
+    """For `project`: the timer of this entity and name is due then, instead of whenever it was."""
+    return Row(chassis_tables(schema).timers, {"entity": timer.entity, "name": timer.name, "due_at": timer.due_at})
+
+
+def timer_gone(schema: str, entity: UUID, name: str) -> Gone:
+    """For `project`: no such timer any more."""
+    return Gone(chassis_tables(schema).timers, {"entity": entity, "name": name})
+
+
+Fire = Callable[[Work, Sequence[Timer]], None]
+"""Decide for each due timer; one that lost a race decides nothing and is gone all the same."""
+
+
+@dataclass
+class Timers:
+    """Sleeps until the next due time; `wake()` when a commit may have set an earlier one."""
+
+    service: str
+    store: Store
+    clock: Clock
+    fire: Fire
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        table = chassis_tables(self.service).timers
+        self._next = select(table.c.due_at).order_by(table.c.due_at).limit(1)
+        # The moment is a bound parameter: a volatile function would scan the whole table (limits.md, 5).
+        due = select(table.c.entity, table.c.name, table.c.due_at).where(table.c.due_at <= bindparam("moment"))
+        self._due = due.order_by(table.c.due_at).limit(_BATCH).with_for_update(skip_locked=True)
+        self._due_one = self._due.where(table.c.entity == bindparam("entity"), table.c.name == bindparam("name"))
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Fire for ever; a failure of the surroundings is tried again, one of a single timer is put off."""
+        while True:
+            try:
+                self._wake.clear()
+                while await self._fire_due():
+                    pass
+                await self._sleep(await self._next_due())
+            except Exception as error:
+                if not (is_away(error) or isinstance(error, Contended)):
+                    raise
+                _log.warning("timers start again", service=self.service, reason=str(error))
+                await asyncio.sleep(0.2)
+
+    async def _next_due(self) -> datetime | None:
+        rows = await self.store.read(lambda work: work.fetch(self._next))
+        return rows[0]["due_at"] if rows else None
+
+    async def _sleep(self, until: datetime | None) -> None:
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait())]
+        if until is not None:
+            waits.append(asyncio.create_task(self.clock.wait_until(until)))
+        try:
+            await asyncio.wait(waits, timeout=_NET, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def _fire_due(self) -> bool:
+        moment = self.clock.now()
+        try:
+            return (await self.store.transact(lambda work: self._fire_batch(work, moment))).result > 0
+        except Exception as error:
+            if is_away(error):
+                raise
+            _log.warning("batch of timers failed, firing one by one", service=self.service, exc_info=True)
+        rows = await self.store.read(lambda work: work.fetch(self._due, moment=moment))
+        for row in rows:
+            await self._fire_one(Timer(**row))
+        return bool(rows)
+
+    def _fire_batch(self, work: Work, moment: datetime) -> int:
+        timers = [Timer(**row) for row in work.fetch(self._due, moment=moment)]
+        self._decide(work, timers)
+        return len(timers)
+
+    def _decide(self, work: Work, timers: Sequence[Timer]) -> None:
+        # Before the decisions, so that a timer which they set again stays.
+        work.put(*(timer_gone(self.service, t.entity, t.name) for t in timers))
+        if timers:
+            self.fire(work, timers)
+
+    async def _fire_one(self, timer: Timer) -> None:
+        def fire(work: Work) -> None:
+            rows = work.fetch(self._due_one, moment=timer.due_at, entity=timer.entity, name=timer.name)
+            self._decide(work, [Timer(**row) for row in rows])
+
+        try:
+            await self.store.transact(fire)
+        except Exception as error:
+            if is_away(error):
+                raise
+            _log.error(
+                "timer failed, put off", service=self.service, timer=timer.name, entity=str(timer.entity), exc_info=True
+            )
+            later = Timer(timer.entity, timer.name, self.clock.now() + _AGAIN)
+            await self.store.transact(lambda work: work.put(timer_set(self.service, later)))

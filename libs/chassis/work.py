@@ -1,0 +1,172 @@
+"""One transaction's worth of decisions: load, decide, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID, uuid4
+
+from psycopg import Cursor
+from sqlalchemy.sql import Executable
+
+from libs.chassis.changes import Change, adapt, compiled
+from libs.chassis.log import EventLog, NewEvent
+from libs.contracts.envelope import Actor, Envelope, Fact, parse_event
+from libs.contracts.model import Lane
+
+S = TypeVar("S")
+C_contra = TypeVar("C_contra", contravariant=True)
+
+
+def _routine(_state: Any) -> Lane:
+    return Lane.ROUTINE
+
+
+def _no_team(_state: Any) -> UUID | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Decider(Generic[S, C_contra]):
+    """The three pure functions of one kind of entity, and what the envelope needs to know of its state."""
+
+    initial: Callable[[], S]
+    evolve: Callable[[S, Any], S]
+    decide: Callable[[C_contra, S], Sequence[Fact]]
+    lane: Callable[[S], Lane] = _routine
+    team: Callable[[S], UUID | None] = _no_team
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is decided: the first cause of the chain, the direct one, who, and the trace it belongs to."""
+
+    actor: Actor
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+
+    @classmethod
+    def event(cls, event: Envelope[Any], actor: Actor) -> Cause:
+        """A reaction of ours to an event."""
+        return cls(actor, event.correlation_id, event.id, event.traceparent)
+
+    @classmethod
+    def new(cls, actor: Actor, traceparent: str | None = None) -> Cause:
+        """The beginning of a chain."""
+        return cls(actor, uuid4(), None, traceparent)
+
+
+@dataclass(slots=True)
+class _Entity:
+    state: Any
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A new event and the state of its entity right after it."""
+
+    event: Envelope[Any]
+    state: Any
+
+
+Projector = Callable[[Envelope[Any], Any], Iterable[Change]]
+"""`project(event, state after it)`: the rows and timers that an event writes. Pure, so that a rebuild can repeat it."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What a handler sees of its transaction. Handlers are synchronous and run in a worker thread.
+
+    A handler may run again from the start when somebody else appended first, so it must not have other effects.
+    """
+
+    now: datetime
+    log: EventLog
+    cursor: Cursor[dict[str, Any]]
+    projector: Projector
+    changes: list[Change] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+    _entities: dict[UUID, _Entity] = field(default_factory=dict)
+
+    def load(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
+        """Fold the events of many entities in one query; a decision on one that is not loaded loads it alone."""
+        missing = [i for i in dict.fromkeys(ids) if i not in self._entities]
+        if not missing:
+            return
+        for entity, stream in self.log.load_many(self.cursor, missing).items():
+            state = decider.initial()
+            for type_name, raw in stream:
+                state = decider.evolve(state, parse_event(type_name, raw).data)
+            self._entities[entity] = _Entity(state, len(stream))
+
+    def state(self, decider: Decider[S, Any], entity: UUID) -> S:
+        self.load(decider, (entity,))
+        return cast("S", self._entities[entity].state)
+
+    def version(self, entity: UUID) -> int:
+        """Events of an entity that was loaded here, with those decided here; 0: it does not exist."""
+        return self._entities[entity].version
+
+    def decide(
+        self, decider: Decider[S, C_contra], entity: UUID, command: C_contra, cause: Cause
+    ) -> list[Envelope[Any]]:
+        """Ask the decider and remember what it decided; nothing is written before the handler returns.
+
+        Raises:
+            Rejected: the rules do not allow the command.
+        """
+        self.load(decider, (entity,))
+        known = self._entities[entity]
+        events: list[Envelope[Any]] = []
+        for fact in decider.decide(command, known.state):
+            known.state = decider.evolve(known.state, fact)
+            known.version += 1
+            event: Envelope[Any] = Envelope(
+                id=uuid4(),
+                type=fact.type,
+                time=self.now,
+                entity=entity,
+                version=known.version,
+                lane=decider.lane(known.state),
+                actor=cause.actor,
+                team_id=decider.team(known.state),
+                correlation_id=cause.correlation_id,
+                causation_id=cause.causation_id,
+                traceparent=cause.traceparent,
+                data=fact,
+            )
+            self.decided.append(Decided(event, known.state))
+            events.append(event)
+        return events
+
+    def put(self, *changes: Change) -> None:
+        """Write rows that come from no event of ours: replicas, credentials, parked inputs."""
+        self.changes.extend(changes)
+
+    def fetch(self, statement: Executable, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a query, as committed before this transaction's own decisions."""
+        sql, own = compiled(statement)
+        self.cursor.execute(sql, own | {k: adapt(v) for k, v in parameters.items()})
+        return self.cursor.fetchall() if self.cursor.description else []
+
+    def new_events(self) -> tuple[list[NewEvent], list[Change]]:
+        """Everything to be written, serialised and projected: what fails here fails before a statement is sent."""
+        events = [
+            NewEvent(
+                originator_id=d.event.entity,
+                originator_version=d.event.version,
+                topic=d.event.type,
+                state=d.event.to_json(),
+                lane=d.event.lane,
+                recorded_at=d.event.time,
+            )
+            for d in self.decided
+        ]
+        changes = list(self.changes)
+        for d in self.decided:
+            changes.extend(self.projector(d.event, d.state))
+        return events, changes

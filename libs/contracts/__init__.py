@@ -1,0 +1,1 @@
+"""Everything that crosses a service border; imports nothing else of ours."""

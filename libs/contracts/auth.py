@@ -1,0 +1,149 @@
+"""People, devices and sessions: what auth publishes and answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.envelope import Fact
+from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
+
+
+class Platform(StrEnum):
+    IOS = "ios"
+    ANDROID = "android"
+    WEB = "web"
+
+
+class UserRegistered(Fact, type="pager.auth.UserRegistered.v1"):
+    user_id: UUID
+    email: Personal[str]
+    first_name: Personal[str]
+    last_name: Personal[str]
+    phone: Personal[str | None] = None
+    timezone: str
+    roles: tuple[Role, ...]
+    team_ids: tuple[UUID, ...] = ()
+
+
+class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):
+    """A phone that can be paged. Registering the same `device_id` again replaces its name and token."""
+
+    user_id: UUID
+    device_id: str
+    name: Personal[str]
+    platform: Platform
+    push_token: Personal[str]
+    registered_at: Moment
+
+
+class DeviceRemoved(Fact, type="pager.auth.DeviceRemoved.v1"):
+    user_id: UUID
+    device_id: str
+    reason: str
+
+
+class SignedIn(Fact, type="pager.auth.SignedIn.v1"):
+    user_id: UUID
+    session_id: UUID
+    device_id: str
+
+
+class SignInRefused(Fact, type="pager.auth.SignInRefused.v1"):
+    user_id: UUID
+    reason: str
+
+
+class SessionEnded(Fact, type="pager.auth.SessionEnded.v1"):
+    user_id: UUID
+    session_id: UUID
+    reason: str
+
+
+class Login(StrictContract):
+    """`POST /auth/login`; `platform` is guessed from the token when it is missing: 64 hex digits mean ios."""
+
+    email: str = Field(min_length=3, max_length=255)
+    password: str = Field(min_length=1, max_length=1024)
+    device_id: str = Field(min_length=1, max_length=255)
+    device_name: str = Field(default="unnamed device", max_length=255)
+    push_token: str | None = Field(default=None, max_length=4096)
+    platform: Platform | None = None
+
+
+class Refresh(StrictContract):
+    refresh_token: str
+    device_id: str
+
+
+class Logout(StrictContract):
+    device_id: str
+    all_devices: bool = False
+
+
+class RegisterUser(StrictContract):
+    """`POST /users` (admin)."""
+
+    email: str = Field(min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$")
+    password: str = Field(max_length=1024)
+    first_name: str = Field(min_length=1, max_length=100)
+    last_name: str = Field(min_length=1, max_length=100)
+    roles: tuple[Role, ...] = (Role.USER,)
+    phone: str | None = Field(default=None, max_length=20)
+    timezone: str = "UTC"
+    team_ids: tuple[UUID, ...] = ()
+
+
+class RegisterDevice(StrictContract):
+    """`POST /devices`, for the caller."""
+
+    device_id: str = Field(min_length=1, max_length=255)
+    device_name: str = Field(default="unnamed device", max_length=255)
+    platform: Platform
+    push_token: str = Field(min_length=1, max_length=4096)
+
+
+class RemoveDevice(StrictContract):
+    device_id: str
+
+
+class UserView(Contract):
+    id: UUID
+    email: str
+    first_name: str
+    last_name: str
+    roles: tuple[Role, ...]
+    phone: str | None = None
+    timezone: str = "UTC"
+    team_ids: tuple[UUID, ...] = ()
+    is_active: bool = True
+    created_at: Moment
+
+
+class DeviceView(Contract):
+    device_id: str
+    device_name: str
+    platform: Platform
+    registered_at: Moment
+
+
+class Tokens(Contract):
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    """Seconds."""
+    token_type: str = "Bearer"  # noqa: S105
+
+
+class SignedInView(Contract):
+    user: UserView
+    tokens: Tokens
+
+
+class KeySet(Contract):
+    """`pager.rpc.auth.keys`: a JWK set (RFC 7517) of the access tokens' public keys."""
+
+    keys: tuple[dict[str, Any], ...]

@@ -1,0 +1,141 @@
+"""Policies and running escalations: what escalation publishes and answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.envelope import Actor, Fact
+from libs.contracts.model import Contract, Moment, Priority, Role, StrictContract
+
+
+class TargetType(StrEnum):
+    SCHEDULE = "schedule"
+    USER = "user"
+    ROLE = "role"
+    TEAM = "team"
+
+
+class Target(StrictContract):
+    """Whom a level pages: becomes people when the level fires. `id` for all but `role`."""
+
+    type: TargetType
+    id: UUID | None = None
+    role: Role | None = None
+
+
+class Level(StrictContract):
+    timeout_minutes: float = Field(gt=0, le=10_080)
+    timeout_minutes_by_priority: dict[Priority, float] = {}
+    targets: tuple[Target, ...] = Field(min_length=1, max_length=100)
+
+
+class PolicyCreated(Fact, type="pager.escalation.PolicyCreated.v1"):
+    policy_id: UUID
+    name: str
+    priority_filter: tuple[Priority, ...] = ()
+    """The priorities that start it; empty: all."""
+    repeat: int
+    levels: tuple[Level, ...]
+    is_default: bool = False
+    created_by: str
+
+
+class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
+    """The whole policy after the change; running escalations keep the version that they started with."""
+
+    policy_id: UUID
+    name: str
+    priority_filter: tuple[Priority, ...] = ()
+    repeat: int
+    levels: tuple[Level, ...]
+
+
+class IncidentBrief(Contract):
+    """What a page says, carried along so that no hop has to ask."""
+
+    incident_id: UUID
+    number: int
+    title: str
+    description: str | None = None
+    """At most 500 characters of it."""
+    priority: Priority
+    team_id: UUID | None = None
+
+
+class Paged(Contract):
+    """One person and why: `via` is the target or fallback that led to them, e.g. `schedule:<id>`, `admins`."""
+
+    user_id: UUID
+    via: str
+
+
+class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
+    incident_id: UUID
+    policy_id: UUID
+    policy_version: int
+    brief: IncidentBrief
+    first_timeout_minutes: float | None = None
+
+
+class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
+    """A level fires. `people` is never empty unless nobody at all can be found; `reason` says why it fell back."""
+
+    incident_id: UUID
+    level: int
+    round: int
+    people: tuple[Paged, ...]
+    next_due_at: Moment | None
+    reason: str | None = None
+    schedule_versions: dict[str, int] = {}
+    """Schedule id → version of the plan that was read."""
+    brief: IncidentBrief
+
+
+class EscalationExhausted(Fact, type="pager.escalation.EscalationExhausted.v1"):
+    """Every level and repeat has fired: admins are paged, then the last level again until acknowledged (rule 9)."""
+
+    incident_id: UUID
+    level: int
+    round: int
+    people: tuple[Paged, ...]
+    next_due_at: Moment
+    brief: IncidentBrief
+
+
+class EscalationCancelled(Fact, type="pager.escalation.EscalationCancelled.v1"):
+    incident_id: UUID
+    by: Actor
+    at: Moment
+    cause: str
+    """`acknowledged`, `resolved` or `closed`."""
+
+
+class CreatePolicy(StrictContract):
+    name: str = Field(min_length=1, max_length=255)
+    priority_filter: tuple[Priority, ...] = ()
+    repeat: int = Field(default=3, ge=0, le=100)
+    levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
+
+
+class ChangePolicy(StrictContract):
+    id: UUID
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    priority_filter: tuple[Priority, ...] | None = None
+    repeat: int | None = Field(default=None, ge=0, le=100)
+    levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
+
+
+class PolicyView(Contract):
+    id: UUID
+    name: str
+    priority_filter: tuple[Priority, ...]
+    repeat: int
+    levels: tuple[Level, ...]
+    is_default: bool
+    version: int
+    created_by: str
+    created_at: Moment
+    updated_at: Moment

@@ -1,0 +1,252 @@
+"""Integrations, alerts and incidents: what incidents publishes and answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.envelope import Actor, Fact
+from libs.contracts.model import Contract, Lane, Moment, Priority, StrictContract
+
+
+class Status(StrEnum):
+    """Created or escalated → acknowledged → resolved → closed (design, section 4)."""
+
+    CREATED = "created"
+    ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class IntegrationKind(StrEnum):
+    GENERIC = "generic"
+    PAGERDUTY = "pagerduty"
+    OPSGENIE = "opsgenie"
+    ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
+    CLOUDEVENTS = "cloudevents"
+    EMAIL = "email"
+    HEARTBEAT = "heartbeat"
+
+
+class IntegrationCreated(Fact, type="pager.incidents.IntegrationCreated.v1"):
+    """Its key is a row (hashed), never in an event."""
+
+    integration_id: UUID
+    name: str
+    kind: IntegrationKind
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+
+
+class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
+    incident_id: UUID
+    number: int
+    title: str
+    description: str | None = None
+    priority: Priority
+    source: str
+    integration_id: UUID | None = None
+    dedup_key: str | None = None
+    generation: int = 1
+    policy_id: UUID | None = None
+    """The policy asked for by the caller or set on the integration; escalation chooses when it is None."""
+    team_id: UUID | None = None
+    assigned_to: UUID | None = None
+    created_by: Actor
+    created_at: Moment
+    occurred_at: Moment | None = None
+    """The sender's clock: shown, never used for timers (rule 15)."""
+    escalation_timeout_minutes: float | None = None
+    """Overrides the time-out of level 1."""
+    metadata: dict[str, Any] = {}
+
+
+class AlertsGrouped(Fact, type="pager.incidents.AlertsGrouped.v1"):
+    """Repeats that were folded into the open incident."""
+
+    incident_id: UUID
+    count: int
+    last_at: Moment
+
+
+class IncidentAcknowledged(Fact, type="pager.incidents.IncidentAcknowledged.v1"):
+    incident_id: UUID
+    by: Actor
+    at: Moment
+    notes: str | None = None
+
+
+class IncidentEscalated(Fact, type="pager.incidents.IncidentEscalated.v1"):
+    """A level fired: whom it pages; from level 2 on (or a repeat) the status becomes `escalated`."""
+
+    incident_id: UUID
+    level: int
+    round: int
+    user_ids: tuple[UUID, ...]
+    next_at: Moment | None
+    exhausted: bool = False
+
+
+class IncidentResolved(Fact, type="pager.incidents.IncidentResolved.v1"):
+    incident_id: UUID
+    by: Actor
+    at: Moment
+    notes: str | None = None
+
+
+class IncidentClosed(Fact, type="pager.incidents.IncidentClosed.v1"):
+    incident_id: UUID
+    by: Actor
+    at: Moment
+    notes: str | None = None
+
+
+class CreateIncident(StrictContract):
+    """`POST /incidents`."""
+
+    title: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=100_000)
+    priority: Priority = Priority.MEDIUM
+    assigned_to: UUID | None = None
+    dedup_key: str | None = Field(default=None, min_length=1, max_length=255)
+    metadata: dict[str, Any] = {}
+    escalation_timeout_minutes: float | None = Field(default=None, gt=0, le=10_080)
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+
+
+class ChangeStatus(StrictContract):
+    """`POST /incidents/{id}/acknowledge`, `/resolve`, `/close`."""
+
+    id: UUID
+    notes: str | None = Field(default=None, max_length=10_000)
+
+
+class ListIncidents(StrictContract):
+    status: Status | None = None
+    priority: Priority | None = None
+    assigned_to: UUID | None = None
+    page: int = Field(default=1, ge=1)
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class EscalationView(Contract):
+    level: int
+    next_at: Moment | None = None
+    exhausted: bool = False
+
+
+class Acknowledgement(Contract):
+    user_id: str
+    at: Moment
+    notes: str | None = None
+
+
+class IncidentView(Contract):
+    """The specification's incident, with the additions of the front doors."""
+
+    id: UUID
+    number: int
+    version: int
+    title: str
+    description: str | None
+    priority: Priority
+    status: Status
+    lane: Lane
+    assigned_to: UUID | None
+    created_by: str
+    created_at: Moment
+    updated_at: Moment
+    acknowledged_at: Moment | None = None
+    acknowledged_by: str | None = None
+    acknowledgement_notes: str | None = None
+    resolved_at: Moment | None = None
+    resolved_by: str | None = None
+    closed_at: Moment | None = None
+    closed_by: str | None = None
+    escalation_timeout_minutes: float
+    team_id: UUID | None = None
+    policy_id: UUID | None = None
+    integration_id: UUID | None = None
+    dedup_key: str | None = None
+    alert_count: int
+    metadata: dict[str, Any]
+    escalation: EscalationView | None = None
+    acknowledgements: tuple[Acknowledgement, ...] = ()
+
+
+class IncidentList(Contract):
+    incidents: tuple[IncidentView, ...]
+    total: int
+    """Exact to 10,000, then an estimate."""
+    total_is_estimate: bool = False
+
+
+class TimelineEntry(Contract):
+    at: Moment
+    type: str
+    actor: Actor
+    summary: str
+    event_id: UUID
+    causation_id: UUID | None = None
+
+
+class Timeline(Contract):
+    """Oldest first."""
+
+    entries: tuple[TimelineEntry, ...]
+
+
+class ChainLink(Contract):
+    event_id: UUID
+    at: Moment
+    type: str
+    summary: str
+
+
+class Outcome(StrEnum):
+    PAGED = "paged"
+    NOT_PAGED = "not_paged"
+    SUPPRESSED = "suppressed"
+    UNREACHABLE = "unreachable"
+
+
+class PersonExplained(Contract):
+    """What became of one person for one incident, with the chain of events that led to it."""
+
+    user_id: UUID
+    outcome: Outcome
+    reason: str
+    chain: tuple[ChainLink, ...]
+
+
+class ExplainQuery(StrictContract):
+    id: UUID
+    user_id: UUID | None = None
+
+
+class Explanation(Contract):
+    people: tuple[PersonExplained, ...]
+
+
+class CreateIntegration(StrictContract):
+    name: str = Field(min_length=1, max_length=255)
+    type: IntegrationKind = IntegrationKind.GENERIC
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+
+
+class IntegrationView(Contract):
+    id: UUID
+    name: str
+    type: IntegrationKind
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+    created_at: Moment
+    key: str | None = None
+    """32 characters, shown once: in the answer to its creation."""

@@ -1,0 +1,138 @@
+"""Notifications and their attempts: what notifier publishes and answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from libs.contracts.auth import Platform
+from libs.contracts.envelope import Fact
+from libs.contracts.escalation import IncidentBrief
+from libs.contracts.model import Contract, Moment, StrictContract
+
+
+class NotificationKind(StrEnum):
+    PAGE = "page"
+    ACKNOWLEDGED = "acknowledged"
+    """Replaces a page that a phone shows: somebody has taken it."""
+    RESOLVED = "resolved"
+    """Replaces a page that a phone shows: it is over."""
+
+
+class NotificationState(StrEnum):
+    """`accepted` means accepted by the vendor and is never called delivered (rule 11)."""
+
+    INTENDED = "intended"
+    ACCEPTED = "accepted"
+    REPLACED = "replaced"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+
+class NotificationIntended(Fact, type="pager.notifier.NotificationIntended.v1"):
+    """Committed before it is sent; `notification_id` is deterministic, so a crash repeats and never doubles."""
+
+    notification_id: UUID
+    incident_id: UUID
+    user_id: UUID
+    device_id: str
+    platform: Platform
+    level: int
+    round: int
+    method: str = "push"
+    expires_at: Moment
+    brief: IncidentBrief
+
+
+class NotificationAccepted(Fact, type="pager.notifier.NotificationAccepted.v1"):
+    notification_id: UUID
+    incident_id: UUID
+    user_id: UUID
+    attempt: int
+    provider: str
+    vendor_id: str | None = None
+    at: Moment
+
+
+class AttemptFailed(Fact, type="pager.notifier.AttemptFailed.v1"):
+    """One send failed; with `retry_at` it will be tried again, without it was the last."""
+
+    notification_id: UUID
+    incident_id: UUID
+    user_id: UUID
+    attempt: int
+    provider: str
+    verdict: str
+    reason: str
+    at: Moment
+    retry_at: Moment | None = None
+
+
+class NotificationReplaced(Fact, type="pager.notifier.NotificationReplaced.v1"):
+    """A page that a phone shows is replaced, silently, under the same `notification_id`."""
+
+    notification_id: UUID
+    incident_id: UUID
+    user_id: UUID
+    kind: NotificationKind
+    at: Moment
+
+
+class NotificationWithdrawn(Fact, type="pager.notifier.NotificationWithdrawn.v1"):
+    """Never sent (or not again): `reason` is `acknowledged`, `resolved`, `closed` or `expired`."""
+
+    notification_id: UUID
+    incident_id: UUID
+    user_id: UUID
+    reason: str
+    at: Moment
+
+
+class PersonUnreachable(Fact, type="pager.notifier.PersonUnreachable.v1"):
+    """A level wanted this person and there was no way to reach them, e.g. `no device`."""
+
+    incident_id: UUID
+    user_id: UUID
+    level: int
+    round: int
+    reason: str
+    at: Moment
+
+
+class PushTokenRetired(Fact, type="pager.notifier.PushTokenRetired.v1"):
+    """The vendor says that the token is dead; it was registered before `at`."""
+
+    user_id: UUID
+    device_id: str
+    reason: str
+    at: Moment
+
+
+class NotificationsQuery(StrictContract):
+    incident_id: UUID
+
+
+class AttemptView(Contract):
+    attempt: int
+    at: Moment
+    provider: str
+    outcome: str
+    reason: str | None = None
+    vendor_id: str | None = None
+
+
+class NotificationView(Contract):
+    id: UUID
+    incident_id: UUID
+    user_id: UUID
+    method: str
+    device_id: str
+    level: int
+    round: int
+    state: NotificationState
+    created_at: Moment
+    attempts: tuple[AttemptView, ...] = ()
+
+
+class NotificationList(Contract):
+    notifications: tuple[NotificationView, ...]

@@ -1,0 +1,167 @@
+"""Schedules, overrides and shifts: what oncall publishes and answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.envelope import Fact
+from libs.contracts.model import Contract, Moment, StrictContract
+
+
+class RotationType(StrEnum):
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    CUSTOM = "custom"
+
+
+class Restriction(StrictContract):
+    """Hours in which a layer applies: from `from` (local wall clock, HH:MM) on each of `days`, for `duration`."""
+
+    days: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    from_: str = Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    duration: str
+    """ISO 8601, at most P7D."""
+
+
+class Layer(StrictContract):
+    """A rotation: participants take turns of `interval` units, handing over at `start`'s local wall clock."""
+
+    rotation_type: RotationType = RotationType.WEEKLY
+    interval: int = Field(default=1, ge=1, le=366)
+    shift_length: str | None = None
+    """ISO 8601, only with `custom`."""
+    start: datetime
+    """Local wall clock in the schedule's zone, without an offset."""
+    end: datetime | None = None
+    participants: tuple[UUID, ...] = Field(min_length=1, max_length=200)
+    restrictions: tuple[Restriction, ...] = ()
+
+
+class Override(Contract):
+    """A person takes over `[start_time, end_time)`; with `replaces`, only where that person would be on call."""
+
+    id: UUID
+    user_id: UUID
+    start_time: Moment
+    end_time: Moment
+    replaces: UUID | None = None
+
+
+class Shift(Contract):
+    """A person's stretch on call, `[start_time, end_time)`."""
+
+    user_id: UUID
+    start_time: Moment
+    end_time: Moment
+    layer: int
+    """Index of the layer that it comes from; -1 for an override."""
+    is_override: bool = False
+
+
+class ScheduleCreated(Fact, type="pager.oncall.ScheduleCreated.v1"):
+    schedule_id: UUID
+    name: str
+    description: str | None = None
+    timezone: str
+    is_active: bool
+    layers: tuple[Layer, ...]
+    created_by: str
+
+
+class ScheduleChanged(Fact, type="pager.oncall.ScheduleChanged.v1"):
+    """The whole schedule after the change."""
+
+    schedule_id: UUID
+    name: str
+    description: str | None = None
+    timezone: str
+    is_active: bool
+    layers: tuple[Layer, ...]
+
+
+class OverrideAdded(Fact, type="pager.oncall.OverrideAdded.v1"):
+    schedule_id: UUID
+    override: Override
+
+
+class ShiftsPlanned(Fact, type="pager.oncall.ShiftsPlanned.v1"):
+    """Who is on call in `[from_time, to_time)`: replaces every shift planned earlier in that range.
+
+    Sorted, not overlapping; a gap is nobody on call.
+    """
+
+    schedule_id: UUID
+    schedule_version: int
+    """The schedule's version (its stream in the log) whose rules made the plan."""
+    from_time: Moment
+    to_time: Moment
+    shifts: tuple[Shift, ...]
+
+
+class CreateSchedule(StrictContract):
+    name: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=10_000)
+    timezone: str = "UTC"
+    is_active: bool = True
+    layers: tuple[Layer, ...] = Field(default=(), max_length=50)
+
+
+class ChangeSchedule(StrictContract):
+    """`PATCH`: fields not given stay; `layers` is replaced as a whole."""
+
+    id: UUID
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=10_000)
+    timezone: str | None = None
+    is_active: bool | None = None
+    layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
+
+
+class AddOverride(StrictContract):
+    schedule_id: UUID
+    user_id: UUID
+    start_time: Moment
+    end_time: Moment
+    replaces: UUID | None = None
+
+
+class ShiftsQuery(StrictContract):
+    schedule_id: UUID
+    from_time: Moment
+    to_time: Moment
+
+
+class CurrentQuery(StrictContract):
+    schedule_id: UUID | None = None
+    at: Moment | None = None
+
+
+class ScheduleView(Contract):
+    id: UUID
+    name: str
+    description: str | None = None
+    timezone: str
+    is_active: bool
+    layers: tuple[Layer, ...]
+    overrides: tuple[Override, ...] = ()
+    version: int
+    created_by: str
+    created_at: Moment
+    updated_at: Moment
+
+
+class OnCallView(Contract):
+    """The specification's `currentOnCall`."""
+
+    user_id: UUID
+    user_name: str
+    schedule_id: UUID
+    schedule_name: str
+    start_time: Moment
+    end_time: Moment

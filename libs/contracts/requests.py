@@ -1,0 +1,164 @@
+"""Requests over NATS: what the gateway asks of a service, and how it is answered (design, rule 12)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.model import Contract, Lane, Moment
+
+
+class ErrorKind(StrEnum):
+    """Why a request was refused; the gateway maps each to one status."""
+
+    VALIDATION = "validation"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+class Refusal(Contract):
+    """Why not. `field` is the dotted path of the field at fault in the request, in camelCase."""
+
+    kind: ErrorKind
+    message: str
+    field: str | None = None
+    retry_after: float | None = None
+    """Seconds."""
+
+
+class Rejected(Exception):
+    """A command that the rules do not allow. Subclasses: the docstring is the message.
+
+    Raised by `decide`, answered by the request edge as a `Refusal`.
+    """
+
+    kind: ErrorKind = ErrorKind.CONFLICT
+
+    def __init__(self, message: str | None = None, *, field: str | None = None, kind: ErrorKind | None = None):
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+        self.field = field
+        if kind is not None:
+            self.kind = kind
+
+    def refusal(self) -> Refusal:
+        return Refusal(kind=self.kind, message=str(self), field=self.field)
+
+
+class NotFound(Rejected):
+    """There is no such thing."""
+
+    kind = ErrorKind.NOT_FOUND
+
+
+class Forbidden(Rejected):
+    """You may not do this."""
+
+    kind = ErrorKind.FORBIDDEN
+
+
+class Unauthenticated(Rejected):
+    """A valid access token is needed."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+
+
+class Invalid(Rejected):
+    """The request is not valid."""
+
+    kind = ErrorKind.VALIDATION
+
+
+class Reply(Contract):
+    """The answer to every request: data or a refusal, and the position of the log after a command."""
+
+    ok: bool
+    data: Any = None
+    error: Refusal | None = None
+    position: int | None = None
+
+
+class EventsQuery(Contract):
+    """`pager.rpc.<service>.events`: a stretch of one lane of the log, in order."""
+
+    epoch: int
+    lane: Lane
+    after: int
+    limit: int = 500
+    """Events, at most 1000; an answer also stops at about 512 KiB."""
+
+
+class StoredEventView(Contract):
+    """One event of a log, as published: `raw` is the envelope's JSON."""
+
+    position: int
+    previous: int
+    type: str
+    raw: str
+
+
+class EventsPage(Contract):
+    """`epoch` is the log's current one, begun after position `epoch_after`; `last` is the lane's newest position.
+
+    When the asked epoch is not the current one, `events` is empty and the caller goes on from `epoch_after`.
+    """
+
+    epoch: int
+    epoch_after: int
+    last: int
+    events: tuple[StoredEventView, ...] = ()
+
+
+class PositionView(Contract):
+    """`pager.rpc.<service>.position`: the newest position of each lane."""
+
+    epoch: int
+    lanes: dict[Lane, int]
+
+
+class ParkedView(Contract):
+    """An input that was set aside, with its reason (design, rule 8)."""
+
+    id: int
+    upstream: str
+    lane: Lane
+    position: int
+    entity: str
+    type: str
+    reason: str
+    kind: str
+    """`failure` (a handler failed on it), `waiting` (its entity has one before it) or `input` (unreadable)."""
+    parked_at: Moment
+    raw: str
+
+
+class ParkedQuery(Contract):
+    limit: int = 100
+    after: int = 0
+
+
+class ReplayParked(Contract):
+    """Try parked inputs again: one, or all of the service when `id` is not given."""
+
+    id: int | None = None
+
+
+class ReplayResult(Contract):
+    replayed: int
+    still_parked: int
+
+
+class ById(Contract):
+    id: UUID
+
+
+class Page(Contract):
+    """A page of a list; `total` is exact."""
+
+    page: int = 1
+    limit: int = 20

@@ -1,0 +1,116 @@
+"""Subjects, streams and headers: the names on the bus (design, sections 2 and 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.envelope import Envelope
+from libs.contracts.model import Lane, Priority
+
+ALERTS = "ALERTS"
+ALERT_SUBJECTS = "pager.alerts.>"
+ALERT_LIMIT = 512 * 1024
+"""Bytes of one alert; longer ones are shortened with a mark before they are decoded."""
+
+SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
+"""The event-sourced services, in the order in which they are started."""
+
+UPSTREAMS: dict[str, tuple[str, ...]] = {
+    "auth": (),
+    "oncall": ("auth",),
+    "incidents": ("auth", "escalation", "notifier"),
+    "escalation": ("auth", "oncall", "incidents"),
+    "notifier": ("auth", "incidents", "escalation"),
+    "gateway": ("auth", "incidents"),
+}
+"""Whose events each one consumes; it may ask these for `events` and `position` (rule 13)."""
+
+LANED = ("incidents", "escalation", "notifier")
+"""Services with events in both lanes; the events of the others are all routine."""
+
+
+def lanes_of(service: str) -> tuple[Lane, ...]:
+    return (Lane.URGENT, Lane.ROUTINE) if service in LANED else (Lane.ROUTINE,)
+
+
+def alert_subject(source: str, priority: Priority | None = None) -> str:
+    """Where to publish an alert; critical and high enter the urgent lane by their suffix."""
+    suffix = f".{priority}" if priority is not None and priority.lane is Lane.URGENT else ""
+    return f"pager.alerts.{source}{suffix}"
+
+
+def stream_of(service: str) -> str:
+    return service.upper()
+
+
+def event_subject(event: Envelope[Any]) -> str:
+    return f"pager.events.{event.service}.{event.lane}.{event.name}.{event.entity}"
+
+
+def lane_filter(service: str, lane: Lane) -> str:
+    return f"pager.events.{service}.{lane}.>"
+
+
+def rpc_subject(service: str, operation: str) -> str:
+    return f"pager.rpc.{service}.{operation}"
+
+
+def wake_subject(service: str) -> str:
+    return f"pager.wake.{service}"
+
+
+class Header:
+    """Header names of ours; the CloudEvents ones are in `cloudevents.py`."""
+
+    MESSAGE_ID = "Nats-Msg-Id"
+    EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
+    POSITION = "Pager-Position"
+    PREVIOUS = "Pager-Previous"
+    TOKEN = "Pager-Token"  # noqa: S105 - the name of a header
+    IDEMPOTENCY_KEY = "Pager-Idempotency-Key"
+    TRACEPARENT = "traceparent"
+
+
+def message_id(service: str, epoch: int, position: int) -> str:
+    return f"{service}/{epoch}/{position}"
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """How a stream is declared, by `pager up` and by the Helm hook alike."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_age: timedelta
+    max_bytes: int = 10 * 1024**3
+    synced: bool = False
+    """True: a PubAck means "on disk". False: the owner's log is the truth and its relay repairs a lost tail."""
+    duplicate_window: timedelta = timedelta(minutes=2)
+    discard_new: bool = False
+
+
+STREAMS: tuple[StreamSpec, ...] = (
+    # The window is the smallest useful one: a stream-wide message id must never swallow another sender's alert.
+    StreamSpec(
+        ALERTS, (ALERT_SUBJECTS,), timedelta(days=7), synced=True,
+        duplicate_window=timedelta(milliseconds=100), discard_new=True,
+    ),
+    *(StreamSpec(stream_of(s), (f"pager.events.{s}.>",), timedelta(days=30)) for s in SERVICES),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chained:
+    """Where an event stands in its owner's log: `previous` is the position before it in the same lane."""
+
+    epoch: int
+    position: int
+    previous: int
+    lane: Lane = field(default=Lane.ROUTINE)
+
+
+def entity_of_subject(subject: str) -> UUID:
+    return UUID(subject.rsplit(".", 1)[1])

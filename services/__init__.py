@@ -1,0 +1,1 @@
+"""The five event-sourced services and the gateway; a service never imports another."""

@@ -1,0 +1,163 @@
+"""The OAuth token for FCM: google-auth reads the service account and signs, aiohttp asks for the token."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from google.auth import exceptions, jwt
+from google.oauth2 import service_account
+
+if TYPE_CHECKING:
+    from libs.chassis.clock import Clock
+
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+ASSERTION_LIFE = timedelta(hours=1)
+MARGIN = timedelta(minutes=5)
+"""A token is replaced this long before it expires, in the background while the old one still serves."""
+RETRY_PAUSE = timedelta(seconds=5)
+FETCH_TIMEOUT = 10.0
+
+
+class TokenRefused(Exception):
+    """Google refuses our credentials; the message is its error code, without secrets."""
+
+
+class TokenUnavailable(Exception):
+    """No token can be had now; the message is a short reason without addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """What is needed of a service account's JSON file."""
+
+    project_id: str
+    email: str
+    token_url: str
+    signer: Any
+
+
+def read_service_account(path: str, token_url: str | None) -> ServiceAccount:
+    """Read the file; `token_url` replaces the one in it. Raises ValueError, without the key in it, for a bad file."""
+    try:
+        info = json.loads(Path(path).read_text(encoding="utf-8"))
+        credentials = _credentials(info)
+        project_id, url = info["project_id"], token_url or info["token_uri"]
+    except OSError as error:
+        raise ValueError(f"the FCM credentials file cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, exceptions.GoogleAuthError):
+        raise ValueError("the FCM credentials file is not a service account with project_id and token_uri") from None
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError("the FCM token URL must be http(s)://")
+    return ServiceAccount(project_id, credentials.service_account_email, url, credentials.signer)
+
+
+# google-auth is typed in part only; these two calls are its whole use here.
+_credentials: Callable[[Mapping[str, str]], Any] = service_account.Credentials.from_service_account_info
+_sign: Callable[[Any, Mapping[str, Any]], bytes] = jwt.encode
+
+
+class GoogleToken:
+    """Fetches and keeps one access token; any number of callers wait for the same fetch (RFC 7523)."""
+
+    def __init__(self, *, account: ServiceAccount, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._account = account
+        self._session = session
+        self._clock = clock
+        self._value: str | None = None
+        self._expires_at: datetime | None = None
+        self._fetching: asyncio.Task[str] | None = None
+        self._failed_at: datetime | None = None
+
+    async def get(self) -> str:
+        """A token that is valid now. Raises TokenRefused or TokenUnavailable."""
+        self.touch()
+        if self._value is not None and self._expires_at is not None and self._clock.now() < self._expires_at:
+            return self._value
+        # shield: a page that gives up must not take the fetch from the others.
+        return await asyncio.shield(self._fetch_once())
+
+    def touch(self) -> None:
+        """Begin a fetch in the background when there is no token or it expires within the margin."""
+        now = self._clock.now()
+        if self._expires_at is not None and now < self._expires_at - MARGIN:
+            return
+        if self._failed_at is not None and timedelta(0) <= now - self._failed_at < RETRY_PAUSE:
+            return
+        self._fetch_once()
+
+    def invalidate(self, refused: str) -> None:
+        """FCM answered UNAUTHENTICATED to this token: the next `get` fetches, unless another has already."""
+        if self._value == refused:
+            self._value = self._expires_at = self._failed_at = None
+
+    async def close(self) -> None:
+        """Give up a fetch that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+
+    def _fetch_once(self) -> asyncio.Task[str]:
+        if self._fetching is None:
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+            self._fetching.add_done_callback(self._fetched)
+        return self._fetching
+
+    def _fetched(self, task: asyncio.Task[str]) -> None:
+        self._fetching = None
+        # Reading the exception tells asyncio that a background failure, which nobody awaits, was seen.
+        failed = not task.cancelled() and task.exception() is not None
+        self._failed_at = self._clock.now() if failed else None
+
+    async def _fetch(self) -> str:
+        asked_at = self._clock.now()
+        form = {"grant_type": GRANT, "assertion": self._assertion(asked_at)}
+        try:
+            async with self._session.post(
+                self._account.token_url, data=form, timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
+            ) as response:
+                status, raw = response.status, await response.read()
+        except TimeoutError:
+            raise TokenUnavailable("timeout") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TokenUnavailable(type(error).__name__) from None
+        self._value, seconds = _read_token(status, raw)
+        self._expires_at = asked_at + timedelta(seconds=seconds)
+        return self._value
+
+    def _assertion(self, now: datetime) -> str:
+        issued_at = int(now.timestamp())
+        claims = {
+            "iss": self._account.email,
+            "scope": SCOPE,
+            "aud": self._account.token_url,
+            "iat": issued_at,
+            "exp": issued_at + int(ASSERTION_LIFE.total_seconds()),
+        }
+        return _sign(self._account.signer, claims).decode()
+
+
+def _read_token(status: int, raw: bytes) -> tuple[str, float]:
+    """Token and life in seconds (RFC 6749 sections 5.1 and 5.2)."""
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        body = {}
+    token, seconds = body.get("access_token"), body.get("expires_in", 3600)
+    if status == 200 and isinstance(token, str) and token and isinstance(seconds, int | float):
+        return token, float(seconds)
+    word = body.get("error")
+    reason = word[:100] if isinstance(word, str) else f"HTTP {status}"
+    if 400 <= status < 500 and status not in (408, 429):
+        raise TokenRefused(reason)
+    raise TokenUnavailable(reason)

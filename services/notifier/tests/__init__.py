@@ -1,0 +1,1 @@
+"""Unit tests of the notifier; no server is needed."""

@@ -1,0 +1,350 @@
+"""The APNs client against a real HTTP/2 server on TLS: reuse, faults, recovery and load."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from services.notifier.push import apns_connection
+from services.notifier.push.apns import ApnsClient
+from services.notifier.push.apns_connection import ApnsConnection
+from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.tests.push_servers import (
+    TOKEN,
+    ApnsReply,
+    ApnsRequest,
+    ApnsServer,
+    MovableClock,
+    a_page,
+    pem,
+    refusal,
+    until,
+    write_certificate,
+)
+
+KEY = pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    return write_certificate(tmp_path_factory.mktemp("apns"))
+
+
+@pytest.fixture
+async def server(certificate: tuple[str, str]) -> AsyncIterator[ApnsServer]:
+    apns = ApnsServer(certificate)
+    await apns.start()
+    yield apns
+    await apns.stop()
+
+
+@asynccontextmanager
+async def client_of(server: ApnsServer, **changes: Any) -> AsyncIterator[ApnsClient]:
+    values: dict[str, Any] = {
+        "key": KEY,
+        "key_id": "KEY1234567",
+        "team_id": "TEAM123456",
+        "topic": "com.example.pager",
+        "url": server.url,
+        "ca_file": server.certificate,
+        "clock": MovableClock(),
+        "connections": 1,
+    }
+    client = ApnsClient(**(values | changes))
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def first(count: int, reply: ApnsReply) -> Callable[[ApnsRequest], ApnsReply]:
+    """Answer `reply` to the first `count` requests, then accept."""
+    seen = itertools.count(1)
+    return lambda request: reply if next(seen) <= count else ApnsReply()
+
+
+async def test_a_page_arrives_as_apns_wants_it(server: ApnsServer) -> None:
+    async with client_of(server) as client:
+        outcome = await client.send(TOKEN, a_page())
+    assert outcome == Outcome(Verdict.ACCEPTED, "accepted", 200, "11111111-1111-5111-8111-111111111111")
+    request = server.requests[0]
+    assert request.headers[":path"] == f"/3/device/{TOKEN}"
+    assert request.headers[":authority"] == f"127.0.0.1:{server.port}"
+    assert request.headers["authorization"].startswith("bearer ey")
+    assert request.headers["apns-collapse-id"] == "22222222-2222-5222-8222-222222222222"
+    assert request.payload["aps"]["alert"]["title"] == "db down"
+
+
+async def test_many_sends_share_one_handshake_and_one_provider_token(server: ApnsServer) -> None:
+    async with client_of(server) as client:
+        for _ in range(20):
+            assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+        await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(20)))
+    assert server.handshakes == 1
+    assert len({request.headers["authorization"] for request in server.requests}) == 1
+
+
+async def test_a_thousand_sends_at_once_are_all_answered(server: ApnsServer) -> None:
+    pages = [a_page(notification_id=UUID(int=number)) for number in range(1000)]
+    async with client_of(server, connections=2) as client:
+        outcomes = await asyncio.gather(*(client.send(TOKEN, page) for page in pages))
+    assert [outcome.vendor_id for outcome in outcomes] == [str(page.notification_id) for page in pages]
+    assert server.handshakes == 2
+
+
+async def test_one_allowed_stream_serves_everybody_in_turn(certificate: tuple[str, str]) -> None:
+    async with AsyncExitStack() as stack:
+        server = ApnsServer(certificate, streams=1)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        client = await stack.enter_async_context(client_of(server))
+        outcomes = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(50)))
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.ACCEPTED}
+
+
+async def test_bodies_wait_for_a_small_flow_control_window(certificate: tuple[str, str]) -> None:
+    async with AsyncExitStack() as stack:
+        server = ApnsServer(certificate, window=100)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        client = await stack.enter_async_context(client_of(server))
+        outcomes = await asyncio.gather(*(client.send(TOKEN, a_page(body="x" * 3000)) for _ in range(150)))
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.ACCEPTED}
+    assert all(len(request.payload["aps"]["alert"]["body"]) == 3000 for request in server.requests)
+
+
+async def test_thousands_of_refusals_do_not_fill_the_window(server: ApnsServer) -> None:
+    server.answer = lambda request: refusal(410, "Unregistered", timestamp=1_760_000_000_000, padding="x" * 200)
+    async with client_of(server) as client:
+        for _ in range(10):
+            outcomes = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(100)))
+            assert {outcome.reason for outcome in outcomes} == {"Unregistered"}
+    assert server.handshakes == 1
+
+
+async def test_no_answer_is_a_timeout_within_the_deadline(server: ApnsServer) -> None:
+    server.answer = first(1, ApnsReply(None))
+    loop = asyncio.get_running_loop()
+    async with client_of(server, timeout=0.3) as client:
+        began = loop.time()
+        outcome = await client.send(TOKEN, a_page())
+        assert loop.time() - began < 1.0
+        assert outcome == Outcome(Verdict.TRANSIENT, "timeout")
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+
+
+async def test_a_hundred_timeouts_lose_no_stream(server: ApnsServer) -> None:
+    server.answer = first(100, ApnsReply(None))
+    async with client_of(server, timeout=0.3) as client:
+        lost = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(100)))
+        assert {outcome.reason for outcome in lost} == {"timeout"}
+        kept = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(100)))
+    assert {outcome.verdict for outcome in kept} == {Verdict.ACCEPTED}
+    assert server.handshakes == 1
+
+
+async def test_nobody_listening_is_transient_at_once(server: ApnsServer) -> None:
+    await server.stop()
+    loop = asyncio.get_running_loop()
+    async with client_of(server) as client:
+        began = loop.time()
+        assert await client.send(TOKEN, a_page()) == Outcome(Verdict.TRANSIENT, "connection refused")
+        assert loop.time() - began < 1.0
+
+
+async def test_an_unknown_authority_is_refused(server: ApnsServer) -> None:
+    async with client_of(server, ca_file=None) as client:
+        outcome = await client.send(TOKEN, a_page())
+    assert outcome.verdict is Verdict.TRANSIENT
+    assert outcome.reason.startswith("certificate refused")
+    assert server.requests == []
+
+
+async def test_sends_recover_when_the_server_restarts(server: ApnsServer) -> None:
+    async with client_of(server) as client:
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+        await server.stop()
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.TRANSIENT
+        await server.start()
+        async with asyncio.timeout(5):
+            while (await client.send(TOKEN, a_page())).verdict is not Verdict.ACCEPTED:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_lost_idle_connection_is_replaced_before_the_next_page(server: ApnsServer) -> None:
+    async with client_of(server) as client:
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+        server.peers[0].transport.abort()
+        await until(lambda: server.handshakes == 2)
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+
+
+async def test_a_connection_lost_under_a_page_sends_it_again(server: ApnsServer) -> None:
+    def cut_first(request: ApnsRequest) -> ApnsReply:
+        if len(server.requests) == 1:
+            request.connection.transport.abort()
+            return ApnsReply(None)
+        return ApnsReply()
+
+    server.answer = cut_first
+    async with client_of(server) as client:
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+    assert len({request.headers["apns-id"] for request in server.requests}) == 1
+
+
+async def test_a_reset_stream_is_sent_again_once_and_then_transient(server: ApnsServer) -> None:
+    def reset(request: ApnsRequest) -> ApnsReply:
+        request.connection.h2.reset_stream(request.stream_id, 2)
+        return ApnsReply(None)
+
+    server.answer = reset
+    async with client_of(server) as client:
+        assert await client.send(TOKEN, a_page()) == Outcome(Verdict.TRANSIENT, "stream reset")
+    assert len(server.requests) == 2
+
+
+async def test_a_goaway_answers_what_was_taken_and_repeats_the_rest(server: ApnsServer) -> None:
+    def leave_after_first(request: ApnsRequest) -> ApnsReply:
+        if request.connection is server.requests[0].connection and len(server.requests) == 3:
+            held = server.requests[0]
+            # By hand, since h2 would refuse to answer on a connection that it has closed.
+            request.connection.transport.write(
+                bytes.fromhex("000008070000000000") + held.stream_id.to_bytes(4, "big") + bytes(4)
+            )
+            request.connection.reply(held, ApnsReply())
+            return ApnsReply(None)
+        return ApnsReply(None) if len(server.requests) < 3 else ApnsReply()
+
+    server.answer = leave_after_first
+    async with client_of(server) as client:
+        pages = [a_page(notification_id=UUID(int=number)) for number in range(3)]
+        outcomes = await asyncio.gather(*(client.send(TOKEN, page) for page in pages))
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.ACCEPTED] * 3
+    sent = [request.headers["apns-id"] for request in server.requests]
+    assert sent.count(str(pages[0].notification_id)) == 1
+    assert len(sent) == 5
+
+
+async def test_shutdown_gets_a_new_connection(server: ApnsServer) -> None:
+    server.answer = first(1, refusal(503, "Shutdown"))
+    async with client_of(server) as client:
+        assert (await client.send(TOKEN, a_page())).reason == "Shutdown"
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+    assert server.handshakes == 2
+
+
+async def test_an_expired_provider_token_is_renewed_once_and_the_page_repeated(server: ApnsServer) -> None:
+    server.answer = first(1, refusal(403, "ExpiredProviderToken"))
+    clock = MovableClock()
+    async with client_of(server, clock=clock) as client:
+        clock.move(seconds=1)
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+    tokens = [request.headers["authorization"] for request in server.requests]
+    assert len(tokens) == 2
+    assert tokens[0] != tokens[1]
+
+
+async def test_a_provider_token_that_stays_refused_is_a_credential_fault(server: ApnsServer) -> None:
+    server.answer = lambda request: refusal(403, "ExpiredProviderToken")
+    clock = MovableClock()
+    async with client_of(server, clock=clock) as client:
+        clock.move(seconds=1)
+        outcomes = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(30)))
+    assert {(outcome.verdict, outcome.reason) for outcome in outcomes} == {
+        (Verdict.CREDENTIALS, "ExpiredProviderToken")
+    }
+    assert len({request.headers["authorization"] for request in server.requests}) == 2
+
+
+async def test_too_many_token_updates_goes_back_to_the_old_token(server: ApnsServer) -> None:
+    replies = iter([refusal(403, "ExpiredProviderToken"), ApnsReply(), refusal(429, "TooManyProviderTokenUpdates")])
+    server.answer = lambda request: next(replies, ApnsReply())
+    clock = MovableClock()
+    async with client_of(server, clock=clock) as client:
+        clock.move(seconds=1)
+        await client.send(TOKEN, a_page())
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+    tokens = [request.headers["authorization"] for request in server.requests]
+    assert tokens[3] == tokens[0]
+
+
+async def test_a_malformed_page_wakes_the_phone_with_a_minimal_one(server: ApnsServer) -> None:
+    server.answer = first(1, refusal(413, "PayloadTooLarge"))
+    async with client_of(server) as client:
+        outcome = await client.send(TOKEN, a_page())
+    assert (outcome.verdict, outcome.reason) == (Verdict.ACCEPTED, "minimal after PayloadTooLarge")
+    assert set(server.requests[1].payload) == {"aps", "incidentId", "notificationId"}
+    assert "apns-collapse-id" not in server.requests[1].headers
+
+
+async def test_a_page_refused_twice_reports_the_first_refusal(server: ApnsServer) -> None:
+    replies = iter([refusal(400, "BadCollapseId"), refusal(400, "BadTopic")])
+    server.answer = lambda request: next(replies)
+    async with client_of(server) as client:
+        assert await client.send(TOKEN, a_page()) == Outcome(
+            Verdict.OURS, "BadCollapseId", 400, "11111111-1111-5111-8111-111111111111"
+        )
+
+
+@pytest.mark.parametrize("token", ["", "../../etc", "zz", "ab ", "ab\n", "é" * 64, "ab" * 600])
+async def test_a_token_that_cannot_be_one_is_never_sent(server: ApnsServer, token: str) -> None:
+    async with client_of(server) as client:
+        assert await client.send(token, a_page()) == Outcome(Verdict.RETIRE, "BadDeviceToken")
+    assert server.requests == []
+
+
+async def test_idle_connections_are_kept_alive(server: ApnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ApnsConnection, "KEEPALIVE", 0.02)
+    async with client_of(server) as client:
+        await client.send(TOKEN, a_page())
+        server.frozen = True  # the peer is gone without a word
+        monkeypatch.setattr(apns_connection, "PING_DEADLINE", 0.1)
+        await until(lambda: server.handshakes == 2)
+        server.frozen = False
+        async with asyncio.timeout(5):
+            while (await client.send(TOKEN, a_page())).verdict is not Verdict.ACCEPTED:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_worn_connection_is_replaced_without_losing_a_page(
+    server: ApnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apns_connection, "MAX_SENDS", 50)
+    async with client_of(server) as client:
+        outcomes = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(300)))
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.ACCEPTED}
+    assert server.handshakes >= 6
+
+
+async def test_a_cancelled_send_is_cancelled_and_frees_its_stream(server: ApnsServer) -> None:
+    server.answer = first(1, ApnsReply(None))
+    async with client_of(server) as client:
+        sending = asyncio.create_task(client.send(TOKEN, a_page()))
+        await until(lambda: len(server.requests) == 1)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
+
+
+async def test_closing_ends_the_sends_in_flight(server: ApnsServer) -> None:
+    server.answer = lambda request: ApnsReply(None)
+    async with client_of(server) as client:
+        sending = [asyncio.create_task(client.send(TOKEN, a_page())) for _ in range(5)]
+        await until(lambda: len(server.requests) == 5)
+    outcomes = await asyncio.gather(*sending)
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.TRANSIENT}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "api.push.apple.com", ""])
+def test_a_url_that_can_never_work_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="the APNs URL"):
+        ApnsClient(key=KEY, key_id="k", team_id="t", topic="x", url=url, ca_file=None, clock=MovableClock())

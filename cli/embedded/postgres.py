@@ -110,6 +110,8 @@ class EmbeddedPostgres:
             self._data = server_folder(self._home, "postgres", self._account) / "data"
             credentials = self._home.credentials()
             await cluster.end_leftovers(self._data)
+            if self._wanted_port != 0:  # before the long work of making data; a leftover of ours may have held it
+                require_free(self._wanted_port, POSTGRES_PORT_SETTING)
             password = await self._ensure_data(credentials)
             await self._launch(self._wanted_port)
             await self._set_up(credentials, password)

@@ -76,10 +76,7 @@ class Http2Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self,
-        handler: Callable[[Request, Stream], None],
-        connections: set[asyncio.Transport],
-        first_streams: int,
+        self, handler: Callable[[Request, Stream], None], connections: set[asyncio.Transport], first_streams: int
     ) -> None:
         self.transport: asyncio.Transport | None = None
         self._handler = handler
@@ -98,7 +95,6 @@ class Http2Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._reading = False
 
-    # --- transport ---------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Announce our settings: few streams at first, windows that no request fills."""
         # A cast: uvloop's TLS transport is not a subclass of asyncio.Transport.

@@ -59,6 +59,7 @@ class Bus:
     _numbers: count[int] = field(default_factory=count)
     _inbox: str = ""
     _interrupted: list[Callable[[], None]] = field(default_factory=list)
+    _restored: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         self.js = self.client.jetstream(timeout=2)
@@ -68,6 +69,16 @@ class Bus:
     @property
     def connected(self) -> bool:
         return self.client.is_connected
+
+    async def until_connected(self) -> None:
+        """Return when there is a connection."""
+        while not self.connected:
+            self._restored.clear()
+            await self._restored.wait()
+
+    async def restored(self) -> None:
+        """For the client's `reconnected_cb`."""
+        self._restored.set()
 
     def on_interruption(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` when the connection breaks; returns a function that stops that."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from psycopg import Cursor
 
-from libs.chassis.consume import Follower, Item
+from libs.chassis.apply import Item
+from libs.chassis.consume import Follower
 from libs.chassis.log import EventLog
 from libs.chassis.owner import NoRequest
 from libs.chassis.parking import (
@@ -20,7 +21,7 @@ from libs.chassis.parking import (
     unpark,
 )
 from libs.chassis.requests import Requests
-from libs.chassis.store import Store
+from libs.chassis.store import Position, Store
 from libs.chassis.work import Work
 from libs.contracts.model import Contract, Lane
 from libs.contracts.requests import (
@@ -141,7 +142,7 @@ async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay],
 
 def replay_of(follower: Follower) -> Replay:
     """Handle a parked event through its consumer."""
-    return lambda work, parked: follower.take(work, [Item(parked.position, 0, parked.type, parked.raw)])
+    return lambda work, parked: follower.take(work, [Item(Position(0, parked.position), parked.type, parked.raw)])
 
 
 def add_health_operation(

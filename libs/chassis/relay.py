@@ -48,12 +48,13 @@ class Relay:
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""
         stop_listening = self.bus.on_interruption(self.wake)
-        pause = 0.05
+        pause = 0.02
         try:
             while True:
+                await self.bus.until_connected()
                 try:
                     await self._resume()
-                    pause = 0.05
+                    pause = 0.02
                     while True:
                         self._wake.clear()
                         while await self._publish_some():
@@ -62,7 +63,7 @@ class Relay:
                 except (BusAway, WrongSequence, NatsError, TimeoutError) as error:
                     _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, 1.0)
+                    pause = min(pause * 2, 0.5)
         finally:
             stop_listening()
 

@@ -167,6 +167,7 @@ class Service:
 
         async def back() -> None:
             _log.info("bus back", service=self.name)
+            await self.bus.restored()
 
         return CONNECTION_OPTIONS | {
             "servers": [url],

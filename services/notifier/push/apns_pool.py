@@ -211,7 +211,9 @@ class ApnsPool(APNsBaseConnectionPool):
         self._failures += 1
         self._failed_at = self.loop.time()
         self._failure = _connect_reason(error)
-        log.warning("apns.connect_failed", reason=self._failure, failures=self._failures)
+        # Powers of two: an outage of hours must not fill the log.
+        if self._failures.bit_count() == 1:
+            log.warning("apns.connect_failed", reason=self._failure, failures=self._failures)
         if not self._usable():
             self._refuse_waiters(self._failure)
         self._dial_later()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 import structlog
@@ -30,6 +31,8 @@ class Item:
     raw: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     subject: str = ""
+    stored_at: datetime | None = None
+    """When the stream stored it, where that matters."""
 
     @property
     def name(self) -> str:
@@ -83,11 +86,14 @@ class Applier:
         """
         if not items:
             await self._skip(new)
-        elif self._waiting or not await self._apply_together(items, new):
+        elif self._any_waits(items) or not await self._apply_together(items, new):
             for item in items:
                 await self._apply_one(item)
             if self.at != new:
                 await self._skip(new)
+
+    def _any_waits(self, items: Sequence[Item]) -> bool:
+        return bool(self._waiting) and any(item.entity in self._waiting for item in items)
 
     async def _skip(self, new: Position) -> None:
         """Nothing here for us: remember it with the next effect rather than paying a commit for it."""

@@ -52,6 +52,8 @@ class Runtime:
     work: Store
     rpc: Store
     followers: list[Follower]
+    parked: asyncio.Event
+    """Set it when something was parked for a failure: the admins are paged about it."""
 
     async def read_to_end(self, upstream: str) -> None:
         """Return when all that the upstream's stream holds now has taken effect here; raises BusAway."""
@@ -108,6 +110,7 @@ class Service:
             self._store("work", 6),
             self._store("rpc", 4),
             self.followers,
+            asyncio.Event(),
         )
         self.parts = self.build(self.runtime)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
@@ -117,9 +120,8 @@ class Service:
         )
         for store in (self.runtime.work, self.runtime.rpc):
             store.listen(self._committed)
-        self._park_alarm = asyncio.Event()
         self.followers.extend(
-            Follower(self.name, consumer, lane, self.runtime.work, self.bus, on_park=self._park_alarm.set)
+            Follower(self.name, consumer, lane, self.runtime.work, self.bus, on_park=self.runtime.parked.set)
             for consumer in self.parts.consumers
             for lane in lanes_of(consumer.upstream)
         )
@@ -235,8 +237,8 @@ class Service:
             try:
                 for parked in await self.runtime.work.read(lambda work: without_alarm(work, self.name)):
                     await self._alarm(parked)
-                self._park_alarm.clear()
-                await self._park_alarm.wait()
+                self.runtime.parked.clear()
+                await self.runtime.parked.wait()
             except Exception as error:
                 if not (isinstance(error, BusAway) or is_away(error)):
                     raise

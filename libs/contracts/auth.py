@@ -67,16 +67,16 @@ class Login(StrictContract):
     """`POST /auth/login`; `platform` is guessed from the token when it is missing: 64 hex digits mean ios."""
 
     email: str = Field(min_length=3, max_length=255)
-    password: str = Field(min_length=1, max_length=1024)
+    password: str = Field(min_length=1, max_length=1024, repr=False)
     device_id: str = Field(min_length=1, max_length=255)
     device_name: str = Field(default="unnamed device", max_length=255)
-    push_token: str | None = Field(default=None, max_length=4096)
+    push_token: str | None = Field(default=None, max_length=4096, repr=False)
     platform: Platform | None = None
 
 
 class Refresh(StrictContract):
-    refresh_token: str
-    device_id: str
+    refresh_token: str = Field(max_length=1024, repr=False)
+    device_id: str = Field(max_length=255)
 
 
 class Logout(StrictContract):
@@ -88,7 +88,7 @@ class RegisterUser(StrictContract):
     """`POST /users` (admin)."""
 
     email: str = Field(min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$")
-    password: str = Field(max_length=1024)
+    password: str = Field(max_length=1024, repr=False)
     first_name: str = Field(min_length=1, max_length=100)
     last_name: str = Field(min_length=1, max_length=100)
     roles: tuple[Role, ...] = (Role.USER,)
@@ -103,7 +103,7 @@ class RegisterDevice(StrictContract):
     device_id: str = Field(min_length=1, max_length=255)
     device_name: str = Field(default="unnamed device", max_length=255)
     platform: Platform
-    push_token: str = Field(min_length=1, max_length=4096)
+    push_token: str = Field(min_length=1, max_length=4096, repr=False)
 
 
 class RemoveDevice(StrictContract):
@@ -123,6 +123,13 @@ class UserView(Contract):
     created_at: Moment
 
 
+class UsersPage(Contract):
+    """`pager.rpc.auth.users`: a page of people by last and first name; `total` is exact."""
+
+    users: tuple[UserView, ...]
+    total: int
+
+
 class DeviceView(Contract):
     device_id: str
     device_name: str
@@ -130,9 +137,15 @@ class DeviceView(Contract):
     registered_at: Moment
 
 
+class DevicesView(Contract):
+    """`pager.rpc.auth.devices`: the caller's devices that can be paged, oldest first."""
+
+    devices: tuple[DeviceView, ...]
+
+
 class Tokens(Contract):
-    access_token: str
-    refresh_token: str
+    access_token: str = Field(repr=False)
+    refresh_token: str = Field(repr=False)
     expires_in: int
     """Seconds."""
     token_type: str = "Bearer"  # noqa: S105

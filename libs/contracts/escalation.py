@@ -41,6 +41,7 @@ class PolicyCreated(Fact, type="pager.escalation.PolicyCreated.v1"):
     levels: tuple[Level, ...]
     is_default: bool = False
     created_by: str
+    created_at: Moment
 
 
 class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
@@ -139,3 +140,10 @@ class PolicyView(Contract):
     created_by: str
     created_at: Moment
     updated_at: Moment
+
+
+class PolicyList(Contract):
+    """By name; `total` is exact."""
+
+    policies: tuple[PolicyView, ...]
+    total: int

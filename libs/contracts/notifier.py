@@ -8,7 +8,7 @@ from uuid import UUID
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import IncidentBrief
-from libs.contracts.model import Contract, Moment, StrictContract
+from libs.contracts.model import Contract, Lane, Moment, StrictContract
 
 
 class NotificationKind(StrEnum):
@@ -40,6 +40,11 @@ class NotificationIntended(Fact, type="pager.notifier.NotificationIntended.v1"):
     level: int
     round: int
     method: str = "push"
+    lane: Lane
+    """The lane of the event that asked for it; all later events of the notification stay in it."""
+    decided_at: Moment
+    """When escalation decided the level: what was acknowledged at or after this moment does not ring any more."""
+    at: Moment
     expires_at: Moment
     brief: IncidentBrief
 
@@ -49,6 +54,8 @@ class NotificationAccepted(Fact, type="pager.notifier.NotificationAccepted.v1"):
     incident_id: UUID
     user_id: UUID
     attempt: int
+    kind: NotificationKind = NotificationKind.PAGE
+    """What was sent: the page, or the silent replacement of it."""
     provider: str
     vendor_id: str | None = None
     at: Moment
@@ -61,6 +68,7 @@ class AttemptFailed(Fact, type="pager.notifier.AttemptFailed.v1"):
     incident_id: UUID
     user_id: UUID
     attempt: int
+    kind: NotificationKind = NotificationKind.PAGE
     provider: str
     verdict: str
     reason: str

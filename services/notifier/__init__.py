@@ -1,1 +1,5 @@
-"""The notifier: decides how each person is told about an incident, sends it and records what the vendors answered."""
+"""The notifier: owns notifications, their attempts and what the push vendors say of device tokens.
+
+It consumes AUTH (devices), INCIDENTS (what needs no page any more) and ESCALATION (whom a level pages).
+It publishes NOTIFIER: intended, accepted, failed, replaced, withdrawn, unreachable people and retired tokens.
+"""

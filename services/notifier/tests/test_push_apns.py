@@ -1,36 +1,28 @@
-"""The APNs client against a real HTTP/2 server on TLS: reuse, faults, recovery and load."""
+"""The APNs client and its connections against a real HTTP/2 server on TLS: reuse, faults, recovery and load."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from services.notifier.push import apns_connection
-from services.notifier.push.apns import ApnsClient
 from services.notifier.push.apns_connection import ApnsConnection
 from services.notifier.push.outcome import Outcome, Verdict
-from services.notifier.tests.push_servers import (
-    TOKEN,
+from services.notifier.tests.push_apns_server import (
+    KEY,
     ApnsReply,
     ApnsRequest,
     ApnsServer,
-    MovableClock,
-    a_page,
-    pem,
+    client_of,
+    first,
     refusal,
-    until,
     write_certificate,
 )
-
-KEY = pem(ec.generate_private_key(ec.SECP256R1()))
-
+from services.notifier.tests.push_pages import TOKEN, MovableClock, a_page, until
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
@@ -43,44 +35,6 @@ async def server(certificate: tuple[str, str]) -> AsyncIterator[ApnsServer]:
     await apns.start()
     yield apns
     await apns.stop()
-
-
-@asynccontextmanager
-async def client_of(server: ApnsServer, **changes: Any) -> AsyncIterator[ApnsClient]:
-    values: dict[str, Any] = {
-        "key": KEY,
-        "key_id": "KEY1234567",
-        "team_id": "TEAM123456",
-        "topic": "com.example.pager",
-        "url": server.url,
-        "ca_file": server.certificate,
-        "clock": MovableClock(),
-        "connections": 1,
-    }
-    client = ApnsClient(**(values | changes))
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-def first(count: int, reply: ApnsReply) -> Callable[[ApnsRequest], ApnsReply]:
-    """Answer `reply` to the first `count` requests, then accept."""
-    seen = itertools.count(1)
-    return lambda request: reply if next(seen) <= count else ApnsReply()
-
-
-async def test_a_page_arrives_as_apns_wants_it(server: ApnsServer) -> None:
-    async with client_of(server) as client:
-        outcome = await client.send(TOKEN, a_page())
-    assert outcome == Outcome(Verdict.ACCEPTED, "accepted", 200, "11111111-1111-5111-8111-111111111111")
-    request = server.requests[0]
-    assert request.headers[":path"] == f"/3/device/{TOKEN}"
-    assert request.headers[":authority"] == f"127.0.0.1:{server.port}"
-    assert request.headers["authorization"].startswith("bearer ey")
-    assert request.headers["apns-collapse-id"] == "22222222-2222-5222-8222-222222222222"
-    assert request.payload["aps"]["alert"]["title"] == "db down"
 
 
 async def test_many_sends_share_one_handshake_and_one_provider_token(server: ApnsServer) -> None:
@@ -233,74 +187,7 @@ async def test_a_goaway_answers_what_was_taken_and_repeats_the_rest(server: Apns
     assert len(sent) == 5
 
 
-async def test_shutdown_gets_a_new_connection(server: ApnsServer) -> None:
-    server.answer = first(1, refusal(503, "Shutdown"))
-    async with client_of(server) as client:
-        assert (await client.send(TOKEN, a_page())).reason == "Shutdown"
-        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
-    assert server.handshakes == 2
-
-
-async def test_an_expired_provider_token_is_renewed_once_and_the_page_repeated(server: ApnsServer) -> None:
-    server.answer = first(1, refusal(403, "ExpiredProviderToken"))
-    clock = MovableClock()
-    async with client_of(server, clock=clock) as client:
-        clock.move(seconds=1)
-        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
-    tokens = [request.headers["authorization"] for request in server.requests]
-    assert len(tokens) == 2
-    assert tokens[0] != tokens[1]
-
-
-async def test_a_provider_token_that_stays_refused_is_a_credential_fault(server: ApnsServer) -> None:
-    server.answer = lambda request: refusal(403, "ExpiredProviderToken")
-    clock = MovableClock()
-    async with client_of(server, clock=clock) as client:
-        clock.move(seconds=1)
-        outcomes = await asyncio.gather(*(client.send(TOKEN, a_page()) for _ in range(30)))
-    assert {(outcome.verdict, outcome.reason) for outcome in outcomes} == {
-        (Verdict.CREDENTIALS, "ExpiredProviderToken")
-    }
-    assert len({request.headers["authorization"] for request in server.requests}) == 2
-
-
-async def test_too_many_token_updates_goes_back_to_the_old_token(server: ApnsServer) -> None:
-    replies = iter([refusal(403, "ExpiredProviderToken"), ApnsReply(), refusal(429, "TooManyProviderTokenUpdates")])
-    server.answer = lambda request: next(replies, ApnsReply())
-    clock = MovableClock()
-    async with client_of(server, clock=clock) as client:
-        clock.move(seconds=1)
-        await client.send(TOKEN, a_page())
-        assert (await client.send(TOKEN, a_page())).verdict is Verdict.ACCEPTED
-    tokens = [request.headers["authorization"] for request in server.requests]
-    assert tokens[3] == tokens[0]
-
-
-async def test_a_malformed_page_wakes_the_phone_with_a_minimal_one(server: ApnsServer) -> None:
-    server.answer = first(1, refusal(413, "PayloadTooLarge"))
-    async with client_of(server) as client:
-        outcome = await client.send(TOKEN, a_page())
-    assert (outcome.verdict, outcome.reason) == (Verdict.ACCEPTED, "minimal after PayloadTooLarge")
-    assert set(server.requests[1].payload) == {"aps", "incidentId", "notificationId"}
-    assert "apns-collapse-id" not in server.requests[1].headers
-
-
-async def test_a_page_refused_twice_reports_the_first_refusal(server: ApnsServer) -> None:
-    replies = iter([refusal(400, "BadCollapseId"), refusal(400, "BadTopic")])
-    server.answer = lambda request: next(replies)
-    async with client_of(server) as client:
-        assert await client.send(TOKEN, a_page()) == Outcome(
-            Verdict.OURS, "BadCollapseId", 400, "11111111-1111-5111-8111-111111111111"
-        )
-
-
 @pytest.mark.parametrize("token", ["", "../../etc", "zz", "ab ", "ab\n", "é" * 64, "ab" * 600])
-async def test_a_token_that_cannot_be_one_is_never_sent(server: ApnsServer, token: str) -> None:
-    async with client_of(server) as client:
-        assert await client.send(token, a_page()) == Outcome(Verdict.RETIRE, "BadDeviceToken")
-    assert server.requests == []
-
-
 async def test_idle_connections_are_kept_alive(server: ApnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApnsConnection, "KEEPALIVE", 0.02)
     async with client_of(server) as client:
@@ -345,6 +232,3 @@ async def test_closing_ends_the_sends_in_flight(server: ApnsServer) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "api.push.apple.com", ""])
-def test_a_url_that_can_never_work_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ValueError, match="the APNs URL"):
-        ApnsClient(key=KEY, key_id="k", team_id="t", topic="x", url=url, ca_file=None, clock=MovableClock())

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.outcome import Outcome, Verdict
-from services.notifier.tests.push_servers import NOW
+from services.notifier.tests.push_pages import NOW
 
 FAILED = Outcome(Verdict.TRANSIENT, "timeout")
 REFUSED = Outcome(Verdict.CREDENTIALS, "Forbidden", 403)

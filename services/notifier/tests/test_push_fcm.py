@@ -16,7 +16,8 @@ from google.auth import jwt
 
 from services.notifier.push.fcm import FcmClient
 from services.notifier.push.outcome import Outcome, Verdict
-from services.notifier.tests.push_servers import FcmServer, MovableClock, a_page, until, write_service_account
+from services.notifier.tests.push_fcm_server import FcmServer, write_service_account
+from services.notifier.tests.push_pages import MovableClock, a_page, until
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.push.message import apns_headers, apns_minimal_payload, apns_payload, encode, fcm_message
-from services.notifier.tests.push_servers import NOW, TOKEN, a_page
+from services.notifier.tests.push_pages import NOW, TOKEN, a_page
 
 INCIDENT = "22222222-2222-5222-8222-222222222222"
 NOTIFICATION = "11111111-1111-5111-8111-111111111111"

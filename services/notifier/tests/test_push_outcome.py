@@ -9,7 +9,7 @@ import pytest
 from services.notifier.push.apns_answers import ApnsAnswer, goaway_reason, read_apns
 from services.notifier.push.fcm_answers import FcmAnswer, read_fcm
 from services.notifier.push.outcome import Verdict, retry_after_seconds
-from services.notifier.tests.push_servers import NOW
+from services.notifier.tests.push_pages import NOW
 
 APNS_ROWS = [
     (400, "BadDeviceToken", Verdict.RETIRE),

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from services.notifier.push.provider_token import ProviderToken
-from services.notifier.tests.push_servers import MovableClock, pem
+from services.notifier.tests.push_pages import MovableClock, pem
 
 KEY = pem(ec.generate_private_key(ec.SECP256R1()))
 

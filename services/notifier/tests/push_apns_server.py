@@ -1,69 +1,32 @@
-"""Tiny APNs and FCM servers for the push tests: real TLS and HTTP/2, answers given by the test."""
+"""A tiny APNs for the push tests: real TLS and HTTP/2, answers given by the test; and a client for it."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
 
-from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
-from services.notifier.push.message import Page
+from services.notifier.push.apns import ApnsClient
+from services.notifier.tests.push_pages import MovableClock, pem, until
 
-NOW = datetime(2026, 10, 19, 9, 0, tzinfo=UTC)
-TOKEN = "ab" * 32
-
-
-class MovableClock:
-    """A clock that stands still until the test moves it."""
-
-    def __init__(self, now: datetime = NOW) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
-
-    async def wait_until(self, moment: datetime) -> None:
-        self._now = max(self._now, moment)
-
-    def move(self, **by: float) -> None:
-        self._now += timedelta(**by)
-
-
-def a_page(**changes: Any) -> Page:
-    values: dict[str, Any] = {
-        "notification_id": UUID("11111111-1111-5111-8111-111111111111"),
-        "incident_id": UUID("22222222-2222-5222-8222-222222222222"),
-        "kind": "page",
-        "title": "db down",
-        "body": "primary does not answer",
-        "priority": "critical",
-        "incident_url": "https://pager.example/incidents/2",
-        "level": 1,
-        "expires_at": NOW + timedelta(minutes=30),
-    }
-    return Page(**(values | changes))
-
-
-def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+KEY = pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 def write_certificate(folder: Path) -> tuple[str, str]:
@@ -213,76 +176,27 @@ class ApnsServer:
         self._server = None
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Poll until `condition` holds; fail after `seconds`."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
+@asynccontextmanager
+async def client_of(server: ApnsServer, **changes: Any) -> AsyncIterator[ApnsClient]:
+    values: dict[str, Any] = {
+        "key": KEY,
+        "key_id": "KEY1234567",
+        "team_id": "TEAM123456",
+        "topic": "com.example.pager",
+        "url": server.url,
+        "ca_file": server.certificate,
+        "clock": MovableClock(),
+        "connections": 1,
+    }
+    client = ApnsClient(**(values | changes))
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
-class FcmServer:
-    """FCM and its token endpoint on plain HTTP; the test replaces `answer` and `token_answer`."""
-
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self.bearers: list[str] = []
-        self.assertions: list[str] = []
-        self.sockets: set[Any] = set()
-        self.answer: Callable[[str], Awaitable[web.StreamResponse]] = self.accept
-        self.token_answer: Callable[[], Awaitable[web.StreamResponse]] = self.grant
-        self.port = 0
-        self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def accept(self, bearer: str) -> web.StreamResponse:
-        return web.json_response({"name": f"projects/pager-test/messages/{len(self.messages)}"})
-
-    async def grant(self) -> web.StreamResponse:
-        return web.json_response({"access_token": f"token-{len(self.assertions)}", "expires_in": 3600})
-
-    async def start(self) -> None:
-        app = web.Application()
-        app.router.add_post("/v1/projects/pager-test/messages:send", self._send)
-        app.router.add_post("/token", self._token)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
-    async def _send(self, request: web.Request) -> web.StreamResponse:
-        self.sockets.add(request.transport)
-        self.messages.append(await request.json())
-        self.bearers.append(request.headers["Authorization"])
-        return await self.answer(request.headers["Authorization"])
-
-    async def _token(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        self.assertions.append(str(form["assertion"]))
-        return await self.token_answer()
-
-
-def write_service_account(folder: Path, token_url: str) -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    file = folder / "service-account.json"
-    file.write_text(
-        json.dumps(
-            {
-                "type": "service_account",
-                "project_id": "pager-test",
-                "private_key_id": "k1",
-                "private_key": pem(key),
-                "client_email": "pager@pager-test.iam.gserviceaccount.com",
-                "token_uri": token_url,
-            }
-        )
-    )
-    return str(file)
+def first(count: int, reply: ApnsReply) -> Callable[[ApnsRequest], ApnsReply]:
+    """Answer `reply` to the first `count` requests, then accept."""
+    seen = itertools.count(1)
+    return lambda request: reply if next(seen) <= count else ApnsReply()

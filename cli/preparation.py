@@ -1,0 +1,69 @@
+"""`python -m cli.preparation`: migrates the schemas and declares the streams, in a process that ends afterwards.
+
+A process of its own, because Alembic and SQLAlchemy take a second to import and 40 MiB to keep: it imports while
+PostgreSQL starts, and the supervisor stays small. It reads one line of JSON from its input, so that no password is
+on a command line: `{"databaseUrl": owner's or null, "natsUrl": URL}`; its last line of output is what it did.
+"""
+
+import asyncio
+import json
+import sys
+
+import nats
+from nats.errors import Error as NatsError
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli import streams
+from cli.failure import TROUBLE, Failure
+from libs.chassis import migrate
+from libs.contracts.subjects import SERVICES
+
+
+def migrate_all(url: str) -> dict[str, list[str]]:
+    """Bring every schema to its head; the revisions that were run, by service. Raises `Failure`."""
+    done = {}
+    for service in SERVICES:
+        try:
+            pending = migrate.status(service, url).pending
+            if pending:
+                migrate.upgrade(service, url)
+        except SQLAlchemyError as error:
+            raise Failure(f"migration of {service} failed: {getattr(error, 'orig', None) or error}") from None
+        done[service] = list(pending)
+    return done
+
+
+async def declare_streams(url: str) -> dict[str, str]:
+    """Declare over a connection of its own. Raises `Failure`, also when NATS is away."""
+    user = url.split("://", 1)[-1].split(":", 1)[0]
+    try:
+        client = await nats.connect(
+            url, inbox_prefix=f"_INBOX_{user}", allow_reconnect=False, connect_timeout=2, name="pager-streams"
+        )
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Failure(f"NATS does not answer: {str(error) or type(error).__name__}") from None
+    try:
+        return {name: str(what) for name, what in (await streams.declare(client.jetstream())).items()}
+    except (NatsError, TimeoutError) as error:
+        raise Failure(f"NATS does not declare streams: {str(error) or type(error).__name__}") from None
+    finally:
+        await client.close()
+
+
+def main() -> int:
+    """Do both; a failure is one line on stderr and exit code 1."""
+    order = json.loads(sys.stdin.readline() or "null")
+    if order is None:  # the supervisor has given up
+        return TROUBLE
+    try:
+        migrated = migrate_all(order["databaseUrl"]) if order["databaseUrl"] else {}
+        declared = asyncio.run(declare_streams(order["natsUrl"]))
+    except Failure as failure:
+        sys.stderr.write(f"{failure}\n")
+        return failure.exit_code
+    sys.stdout.write(json.dumps({"migrated": migrated, "streams": declared}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""Auth's operations on `pager.rpc.auth.*`, and who may call them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from libs.chassis.identity import Caller
+from libs.chassis.owner import NoRequest
+from libs.chassis.requests import Requests
+from libs.chassis.work import Work
+from libs.contracts.auth import (
+    DevicesView,
+    DeviceView,
+    KeySet,
+    Login,
+    Logout,
+    Refresh,
+    RegisterDevice,
+    RegisterUser,
+    RemoveDevice,
+    SignedInView,
+    Tokens,
+    UsersPage,
+    UserView,
+)
+from libs.contracts.model import Role
+from libs.contracts.requests import ById, Invalid, Page
+from services.auth import application
+from services.auth.domain import devices
+from services.auth.projections import DEVICES_OF, USERS, USERS_TOTAL, device_view, user_view
+from services.auth.registration import Registration
+from services.auth.sign_in import SignIns
+
+_MOST = 100
+"""People a page (technical specification: `limit` is at most 100)."""
+
+
+def api(sign_ins: SignIns, registration: Registration, keys: Callable[[], Awaitable[KeySet]]) -> Requests:
+    """`login`, `refresh` and `keys` are public; everything else needs an access token."""
+    requests = Requests("auth")
+    _sessions(requests, sign_ins)
+    _people(requests, registration)
+    _devices(requests)
+
+    @requests.handle("keys", NoRequest, public=True)
+    async def public_keys(_body: NoRequest, _caller: None) -> KeySet:
+        return await keys()
+
+    return requests
+
+
+def _sessions(requests: Requests, sign_ins: SignIns) -> None:
+    @requests.handle("login", Login, public=True)
+    async def login(body: Login, _caller: None) -> SignedInView:
+        return await sign_ins.log_in(body)
+
+    @requests.handle("refresh", Refresh, public=True)
+    async def refresh(body: Refresh, _caller: None) -> Tokens:
+        return await sign_ins.refresh(body)
+
+    @requests.handle("logout", Logout)
+    def logout(work: Work, body: Logout, caller: Caller) -> None:
+        application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause())
+
+
+def _people(requests: Requests, registration: Registration) -> None:
+    @requests.handle("register_user", RegisterUser)
+    async def register_user(body: RegisterUser, caller: Caller) -> UserView:
+        caller.require(Role.ADMIN)
+        return await registration.register(body, caller.cause())
+
+    @requests.handle("users", Page)
+    def users(work: Work, body: Page, caller: Caller) -> UsersPage:
+        _check_page(body)
+        rows = work.fetch(USERS, limit=body.limit, offset=(body.page - 1) * body.limit)
+        total = work.fetch(USERS_TOTAL)[0]["total"]
+        return UsersPage(users=tuple(user_view(row, phone=_sees_phone(caller, row["id"])) for row in rows), total=total)
+
+    @requests.handle("user", ById)
+    def user(work: Work, body: ById, caller: Caller) -> UserView:
+        found = application.user(work, body.id)
+        return found if _sees_phone(caller, found.id) else found.model_copy(update={"phone": None})
+
+    @requests.handle("me", NoRequest)
+    def me(work: Work, _body: NoRequest, caller: Caller) -> UserView:
+        return application.user(work, caller.user_id)
+
+
+def _devices(requests: Requests) -> None:
+    @requests.handle("register_device", RegisterDevice)
+    def register_device(work: Work, body: RegisterDevice, caller: Caller) -> DeviceView:
+        command = devices.RegisterDevice(
+            user_id=caller.user_id,
+            device_id=body.device_id,
+            name=body.device_name,
+            platform=body.platform,
+            push_token=body.push_token,
+            now=work.now,
+        )
+        return application.register_device(work, command, caller.cause())
+
+    @requests.handle("remove_device", RemoveDevice)
+    def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
+        application.remove_device(work, caller.user_id, body.device_id, caller.cause())
+
+    @requests.handle("devices", NoRequest)
+    def own_devices(work: Work, _body: NoRequest, caller: Caller) -> DevicesView:
+        rows = work.fetch(DEVICES_OF, user_id=caller.user_id)
+        return DevicesView(devices=tuple(device_view(row) for row in rows))
+
+
+def _sees_phone(caller: Caller, user_id: object) -> bool:
+    """Colleagues choose each other by name and address; a private number is for leads, admins and oneself."""
+    return caller.user_id == user_id or not caller.roles.isdisjoint({Role.LEAD, Role.ADMIN})
+
+
+def _check_page(page: Page) -> None:
+    if page.page < 1:
+        raise Invalid("must be at least 1", field="page")
+    if not 1 <= page.limit <= _MOST:
+        raise Invalid(f"must be between 1 and {_MOST}", field="limit")
+    if page.page > 1_000_000:
+        raise Invalid("there is no such page", field="page")

@@ -1,0 +1,186 @@
+"""The shell of auth's decisions: what is loaded, decided and written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, bindparam, func, select
+
+from libs.chassis.changes import Row
+from libs.chassis.log import advisory_key
+from libs.chassis.work import Cause, Decider, Work
+from libs.contracts.auth import DeviceView, UserView
+from libs.contracts.envelope import Actor
+from libs.contracts.requests import NotFound
+from services.auth.domain import devices, sessions, users
+from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity
+from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
+from services.auth.domain.users import RegisterUser
+from services.auth.projections import (
+    DEVICES_OF,
+    DEVICES_OF_TOKEN,
+    SESSION_LOCKED,
+    SESSIONS_OF_LOCKED,
+    USER,
+    USER_BY_EMAIL,
+    USER_LOCKED,
+    token_hash,
+    user_view,
+)
+from services.auth.projections import passwords as passwords_table
+from services.auth.projections import sessions as sessions_table
+from services.auth.tokens import RefreshToken, same
+
+USERS: Decider[users.State, RegisterUser] = Decider(users.initial, users.evolve, users.decide)
+DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devices.evolve, devices.decide)
+SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
+
+AUTH = Actor.service("auth")
+_LOCK_TOKEN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A person and the hash that a password must fit."""
+
+    user: UserView
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A session whose refresh token was good."""
+
+    user: UserView
+    session_id: UUID
+
+
+def credentials_of(work: Work, email: str) -> Credentials | None:
+    """Who signs in with this address, in whatever case it is written."""
+    rows = work.fetch(USER_BY_EMAIL, email=email)
+    return Credentials(user_view(rows[0]), rows[0]["password_hash"]) if rows else None
+
+
+def user(work: Work, user_id: UUID) -> UserView:
+    """Raises NotFound."""
+    rows = work.fetch(USER, id=user_id)
+    if not rows:
+        raise NotFound(f"there is no user {user_id}", field="id")
+    return user_view(rows[0])
+
+
+def register_user(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> bool:
+    """False: this id is registered already, and keeps the password that it has."""
+    decided = work.decide(USERS, command.user_id, command, cause)
+    if decided:
+        row = {"user_id": command.user_id, "hash": password_hash, "changed_at": work.now}
+        work.put(Row(passwords_table, row))
+    return bool(decided)
+
+
+def begin_session(work: Work, command: SignIn, token: RefreshToken, expires_at: datetime, cause: Cause) -> UserView:
+    """Sign a person in on a device, which ends the session that this device had, and those that have expired.
+
+    Raises NotFound when the person is gone meanwhile.
+    """
+    # Held to the end of the transaction: two sign-ins of one person see each other's sessions.
+    if not (rows := work.fetch(USER_LOCKED, id=command.user_id)):
+        raise NotFound(f"there is no user {command.user_id}")
+    earlier = work.fetch(SESSIONS_OF_LOCKED, user_id=command.user_id)
+    work.load(SESSIONS, [command.session_id, *(row["id"] for row in earlier)])
+    for row in earlier:
+        if row["device_id"] == command.device_id:
+            work.decide(SESSIONS, row["id"], EndSession("signed in again on this device"), cause)
+        elif row["expires_at"] <= work.now:
+            work.decide(SESSIONS, row["id"], EndSession("expired"), cause)
+    work.decide(SESSIONS, command.session_id, command, cause)
+    session = {"id": command.session_id, "user_id": command.user_id, "device_id": command.device_id}
+    work.put(Row(sessions_table, session | _stored(token, expires_at)))
+    return user_view(rows[0])
+
+
+def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> None:
+    """Somebody tried to sign in as this person; nobody knows who, so the actor is auth itself."""
+    work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), Cause.new(AUTH))
+
+
+def renew_session(
+    work: Work, shown: RefreshToken, following: RefreshToken, device_id: str, expires_at: datetime
+) -> Renewed | None:
+    """Replace a good refresh token by `following`; None: it was not good.
+
+    A used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
+    (technical specification, Token Security; RFC 9700, 4.14.2). So this commits and must not raise.
+    """
+    # The lock makes the second of two refreshes with one token see that the first has used it up.
+    rows = work.fetch(SESSION_LOCKED, id=shown.session_id)
+    if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
+        return None
+    session = rows[0]
+    if not same(bytes(session["secret_hash"]), shown.secret_hash):
+        reason = "refresh token reused"
+    elif session["device_id"] != device_id:
+        reason = "refresh token shown by another device"
+    elif session["expires_at"] <= work.now:
+        reason = "expired"
+    elif not (people := work.fetch(USER, id=session["user_id"])):
+        reason = "the person is gone"
+    else:
+        work.put(Row(sessions_table, session | _stored(following, expires_at)))
+        return Renewed(user_view(people[0]), shown.session_id)
+    work.decide(SESSIONS, shown.session_id, EndSession(reason), Cause.new(AUTH))
+    return None
+
+
+def _stored(token: RefreshToken, expires_at: datetime) -> dict[str, Any]:
+    return {"family_hash": token.family_hash, "secret_hash": token.secret_hash, "expires_at": expires_at}
+
+
+def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> None:
+    """End the sessions of one device, or of all when `device_id` is None, and page them no longer.
+
+    Logout also invalidates the device's push token (technical specification, `POST /auth/logout`): whoever
+    signs in on that phone next must not be shown this person's pages.
+    """
+    # As in `begin_session`: a sign-in that is under way is either seen here or comes after.
+    work.fetch(USER_LOCKED, id=user_id)
+    ended = _on_device(work.fetch(SESSIONS_OF_LOCKED, user_id=user_id), device_id)
+    removed = _on_device(work.fetch(DEVICES_OF, user_id=user_id), device_id)
+    work.load(SESSIONS, ended)
+    work.load(DEVICES, removed)
+    for session in ended:
+        work.decide(SESSIONS, session, EndSession("signed out"), cause)
+    for device in removed:
+        work.decide(DEVICES, device, RemoveDevice("signed out"), cause)
+
+
+def _on_device(rows: Iterable[dict[str, Any]], device_id: str | None) -> list[UUID]:
+    return [row["id"] for row in rows if device_id is None or row["device_id"] == device_id]
+
+
+def register_device(work: Work, command: RegisterDevice, cause: Cause) -> DeviceView:
+    """A device to page, in place of whichever had its push token: a phone changed hands, or its app was reinstalled."""
+    entity = device_entity(command.user_id, command.device_id)
+    hashed = token_hash(command.push_token)
+    # Two accounts may register one token at once: the second waits here and sees the first one's row.
+    work.fetch(_LOCK_TOKEN, key=advisory_key(f"pager/auth/push-token/{hashed.hex()}"))
+    others = [row for row in work.fetch(DEVICES_OF_TOKEN, token_hash=hashed) if row["id"] != entity]
+    work.load(DEVICES, [entity, *(row["id"] for row in others)])
+    for row in others:
+        moved = "token moved to another " + ("device" if row["user_id"] == command.user_id else "account")
+        work.decide(DEVICES, row["id"], RemoveDevice(moved), cause)
+    work.decide(DEVICES, entity, command, cause)
+    held = work.state(DEVICES, entity)
+    assert isinstance(held, devices.Held)  # noqa: S101 - just registered; narrows for the type checker
+    return DeviceView(
+        device_id=held.device_id, device_name=held.name, platform=held.platform, registered_at=held.registered_at
+    )
+
+
+def remove_device(work: Work, user_id: UUID, device_id: str, cause: Cause) -> None:
+    """Page this device no longer; its session goes on until logout."""
+    work.decide(DEVICES, device_entity(user_id, device_id), RemoveDevice("removed by its owner"), cause)

@@ -1,0 +1,9 @@
+"""What auth takes from others: nothing (design, section 2)."""
+
+from __future__ import annotations
+
+from libs.chassis.consume import Consumer
+
+
+def consumers() -> list[Consumer]:
+    return []

@@ -1,0 +1,1 @@
+"""What auth decides, one decider per noun: people, devices, sessions."""

@@ -1,0 +1,114 @@
+"""Devices: the phones and browsers on which a person can be paged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.defaults import PAGER
+from libs.contracts.envelope import Fact
+from services.auth.domain.text import check_text
+
+_APNS_TOKEN = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Never registered, or removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A person's device, as last registered."""
+
+    user_id: UUID
+    device_id: str
+    name: str
+    platform: Platform
+    push_token: str
+    registered_at: datetime
+
+
+State = Absent | Held
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDevice:
+    user_id: UUID
+    device_id: str
+    name: str
+    platform: Platform
+    push_token: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDevice:
+    reason: str
+
+
+Command = RegisterDevice | RemoveDevice
+
+
+def device_entity(user_id: UUID, device_id: str) -> UUID:
+    """The entity of one person's device; the person's id has a fixed length, so no two pairs are confused."""
+    return uuid5(PAGER, f"device/{user_id}/{device_id}")
+
+
+def guess_platform(push_token: str) -> Platform:
+    """64 hex digits are an APNs token, anything else is taken for FCM's (front doors, `POST /auth/login`)."""
+    return Platform.IOS if _APNS_TOKEN.fullmatch(push_token) else Platform.ANDROID
+
+
+def initial() -> State:
+    return Absent()
+
+
+def evolve(state: State, fact: Fact) -> State:
+    match fact:
+        case DeviceRegistered():
+            return Held(
+                user_id=fact.user_id,
+                device_id=fact.device_id,
+                name=fact.name,
+                platform=fact.platform,
+                push_token=fact.push_token,
+                registered_at=fact.registered_at,
+            )
+        case DeviceRemoved():
+            return Absent()
+        case _:
+            return state
+
+
+def decide(command: Command, state: State) -> Sequence[Fact]:
+    """Raises Invalid with the field at fault."""
+    match command, state:
+        case RegisterDevice(name=name, platform=platform, push_token=token), Held() if (name, platform, token) == (
+            state.name,
+            state.platform,
+            state.push_token,
+        ):
+            return []
+        case RegisterDevice(), _:
+            check_text(command.device_id, "deviceId")
+            check_text(command.name, "deviceName")
+            check_text(command.push_token, "pushToken")
+            return [
+                DeviceRegistered(
+                    user_id=command.user_id,
+                    device_id=command.device_id,
+                    name=command.name,
+                    platform=command.platform,
+                    push_token=command.push_token,
+                    registered_at=command.now,
+                )
+            ]
+        case RemoveDevice(reason=reason), Held(user_id=user_id, device_id=device_id):
+            return [DeviceRemoved(user_id=user_id, device_id=device_id, reason=reason)]
+        case _:
+            return []

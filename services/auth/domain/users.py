@@ -1,0 +1,92 @@
+"""People: who may be registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from libs.contracts.auth import UserRegistered
+from libs.contracts.envelope import Fact
+from libs.contracts.model import Role
+from libs.contracts.requests import Invalid
+from services.auth.domain.text import check_text
+
+
+@dataclass(frozen=True, slots=True)
+class Unregistered:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    user_id: UUID
+
+
+State = Unregistered | Registered
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterUser:
+    """`email` is stored as typed and compared without case; `timezone` is a name of the IANA database."""
+
+    user_id: UUID
+    email: str
+    first_name: str
+    last_name: str
+    roles: tuple[Role, ...]
+    phone: str | None = None
+    timezone: str = "UTC"
+    team_ids: tuple[UUID, ...] = ()
+
+
+def initial() -> State:
+    return Unregistered()
+
+
+def evolve(state: State, fact: Fact) -> State:
+    match fact:
+        case UserRegistered(user_id=user_id):
+            return Registered(user_id)
+        case _:
+            return state
+
+
+def decide(command: RegisterUser, state: State) -> Sequence[Fact]:
+    """Raises Invalid with the field at fault."""
+    match state:
+        case Unregistered():
+            _check(command)
+            return [
+                UserRegistered(
+                    user_id=command.user_id,
+                    email=command.email,
+                    first_name=command.first_name,
+                    last_name=command.last_name,
+                    phone=command.phone,
+                    timezone=command.timezone,
+                    roles=tuple(dict.fromkeys(command.roles)),
+                    team_ids=tuple(dict.fromkeys(command.team_ids)),
+                )
+            ]
+        case Registered():
+            return []
+
+
+def _check(command: RegisterUser) -> None:
+    check_text(command.email, "email")
+    check_text(command.first_name, "firstName")
+    check_text(command.last_name, "lastName")
+    check_text(command.phone or "", "phone")
+    if not command.roles:
+        raise Invalid("at least one role is needed", field="roles")
+    if command.timezone not in _timezones():
+        raise Invalid("must be a time zone of the IANA database, such as Europe/Berlin", field="timezone")
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    # The machine's own zone and the placeholder of an unset one are files of the database, but name no place.
+    return frozenset(available_timezones() - {"localtime", "Factory"})

@@ -1,0 +1,60 @@
+"""The composition root of auth."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.settings import load_or_exit
+from services.auth.api import api
+from services.auth.consumers import consumers
+from services.auth.passwords import Passwords
+from services.auth.projections import project
+from services.auth.registration import Registration
+from services.auth.settings import Settings
+from services.auth.sign_in import SignIns
+from services.auth.signing_keys import Seal, SigningKeys
+from services.auth.tokens import AccessTokens
+
+
+def build(runtime: Runtime) -> Parts:
+    settings = cast("Settings", runtime.settings)
+    passwords = Passwords(settings.bcrypt_rounds)
+    keys = SigningKeys(runtime.rpc, Seal(settings.master_key.get_secret_value()))
+    registration = Registration(runtime.rpc, passwords)
+    sign_ins = SignIns(
+        store=runtime.rpc,
+        passwords=passwords,
+        access=AccessTokens(keys.current, settings.jwt_access_expires),
+        clock=runtime.clock,
+        refresh_lifetime=settings.jwt_refresh_expires,
+    )
+
+    async def prepare() -> None:
+        await keys.prepare()
+        password = settings.admin_password
+        await registration.first_admin(
+            settings.admin_email, password.get_secret_value() if password is not None else None
+        )
+
+    return Parts(
+        requests=api(sign_ins, registration, keys.public),
+        consumers=consumers(),
+        prepare=prepare,
+        keys=keys.public,
+        closing=sign_ins.close,
+    )
+
+
+def service(settings: Settings, clock: Clock | None = None) -> Service:
+    """One replica; `clock` is moved by tests."""
+    return Service("auth", settings, clock or SystemClock(), project, build)
+
+
+def main() -> None:
+    run(service(load_or_exit(Settings)))
+
+
+if __name__ == "__main__":
+    main()

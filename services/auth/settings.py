@@ -1,0 +1,68 @@
+"""What auth reads from the environment."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from libs.chassis.settings import ServiceSettings
+from libs.contracts.requests import Invalid
+from services.auth.passwords import MIN_ROUNDS, check_password
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(value: Any) -> Any:
+    """`90s`, `15m`, `12h`, `7d`, as the specification writes them; a bare number would be a guess at the unit."""
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", str(value))
+    if match is None:
+        raise ValueError("expected a number and a unit (s, m, h or d), such as 15m")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+
+
+class Settings(ServiceSettings):
+    model_config = SettingsConfigDict(populate_by_name=True)
+
+    master_key: SecretStr = Field(min_length=32)
+    """32 characters or more, the same in every replica; the keys that seal secrets at rest are derived from it."""
+    admin_email: str | None = Field(default=None, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")
+    admin_password: SecretStr | None = None
+    """The first start makes this admin; later starts leave an existing account as it is."""
+    jwt_access_expires: Duration = Field(
+        default=timedelta(minutes=15), validation_alias=AliasChoices("JWT_ACCESS_EXPIRES", "jwt_access_expires")
+    )
+    jwt_refresh_expires: Duration = Field(
+        default=timedelta(days=7), validation_alias=AliasChoices("JWT_REFRESH_EXPIRES", "jwt_refresh_expires")
+    )
+    bcrypt_rounds: int = Field(default=MIN_ROUNDS, ge=4, le=16)
+    insecure_test_hashing: bool = False
+    """Tests only: allows fewer bcrypt rounds than the specification."""
+
+    @field_validator("admin_password")
+    @classmethod
+    def _good_password(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value is not None:
+                check_password(value.get_secret_value())
+        except Invalid as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.admin_email is None) != (self.admin_password is None):
+            raise ValueError("PAGER_ADMIN_EMAIL and PAGER_ADMIN_PASSWORD go together: set both or neither")
+        if self.bcrypt_rounds < MIN_ROUNDS and not self.insecure_test_hashing:
+            raise ValueError(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
+        if self.jwt_refresh_expires <= self.jwt_access_expires:
+            raise ValueError("JWT_REFRESH_EXPIRES must be longer than JWT_ACCESS_EXPIRES")
+        return self

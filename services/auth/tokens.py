@@ -1,0 +1,101 @@
+"""Access tokens (signed, 15 minutes) and refresh tokens (opaque, 7 days, one use)."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Self
+from uuid import UUID, uuid4
+
+from joserfc import jwt
+
+from libs.chassis.identity import ISSUER
+from libs.contracts.auth import UserView
+from services.auth.signing_keys import SigningKey
+
+_ID = 16
+_SECRET = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """URL-safe base64 of the session's id, the family's secret (the same in all its tokens) and this token's own.
+
+    Whoever shows the right family with a used-up secret holds an old token of the session: it was stolen, or
+    its owner's newer one was (RFC 9700, 4.14.2). The family tells that apart from a guess without a row for
+    every token ever used; and a session's id alone, which is in events, ends nobody's session.
+    """
+
+    session_id: UUID
+    family: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def issue(cls, session_id: UUID) -> Self:
+        return cls(session_id, secrets.token_bytes(_SECRET), secrets.token_bytes(_SECRET))
+
+    def next(self) -> RefreshToken:
+        return RefreshToken(self.session_id, self.family, secrets.token_bytes(_SECRET))
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """None: this was never a token of ours."""
+        try:
+            raw = urlsafe_b64decode(text)
+        except (ValueError, binascii.Error):
+            return None
+        if len(raw) != _ID + 2 * _SECRET:
+            return None
+        return cls(UUID(bytes=raw[:_ID]), raw[_ID : _ID + _SECRET], raw[_ID + _SECRET :])
+
+    @property
+    def text(self) -> str:
+        return urlsafe_b64encode(self.session_id.bytes + self.family + self.secret).decode("ascii")
+
+    # 256 random bits need no slow hash: nobody can try them out.
+    @property
+    def family_hash(self) -> bytes:
+        return sha256(self.family).digest()
+
+    @property
+    def secret_hash(self) -> bytes:
+        return sha256(self.secret).digest()
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Compares hashes in constant time."""
+    return hmac.compare_digest(one, other)
+
+
+@dataclass(frozen=True)
+class AccessTokens:
+    """Issues what `libs.chassis.identity.Verifier` checks: RS256, with the key's id in the header."""
+
+    key: Callable[[], SigningKey]
+    lifetime: timedelta
+
+    @property
+    def expires_in(self) -> int:
+        """Seconds."""
+        return int(self.lifetime.total_seconds())
+
+    def issue(self, user: UserView, session_id: UUID, device_id: str, now: datetime) -> str:
+        key = self.key()
+        claims = {
+            "iss": ISSUER,
+            "use": "access",
+            "sub": str(user.id),
+            "roles": [str(role) for role in user.roles],
+            "sid": str(session_id),
+            "did": device_id,
+            "jti": str(uuid4()),
+            "iat": int(now.timestamp()),
+            "exp": int((now + self.lifetime).timestamp()),
+        }
+        return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key.private)

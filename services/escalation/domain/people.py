@@ -1,0 +1,121 @@
+"""Whom a level pages: targets become people when the level fires (front doors, `POST /escalation/policies`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from libs.contracts.escalation import Level, Paged, Target, TargetType
+from libs.contracts.model import Role
+
+ASSIGNED = "assigned"
+"""`via` of the person whom the incident was assigned to when it was created."""
+NOBODY_AT_ALL = "nobody at all can be paged: there is no active person"
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """A schedule at one moment: who is on call, and who has the next shift. Both are active people."""
+
+    user_id: UUID | None = None
+    next_id: UUID | None = None
+    version: int | None = None
+    """Of the schedule whose rules made the plan; None: no plan has arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Everybody who could be paged at one moment, as far as the levels in question need it.
+
+    `everyone` is the last resort and is only filled when there is neither a lead nor an admin.
+    """
+
+    on_call: Mapping[UUID, OnCall] = field(default_factory=dict)
+    by_role: Mapping[Role, tuple[UUID, ...]] = field(default_factory=dict)
+    active: Collection[UUID] = frozenset()
+    everyone: tuple[UUID, ...] = ()
+
+    def fallback(self, again: bool) -> tuple[Paged, ...]:
+        """Whom to page when no level reaches anybody (rule 9): the leads; `again`, the admins as well.
+
+        Whatever is empty falls through, so nobody is paged only when nobody exists.
+        """
+        leads, admins = self._role(Role.LEAD, "leads"), self._role(Role.ADMIN, "admins")
+        if again:
+            return _once((*leads, *admins)) or self._all()
+        return leads or admins or self._all()
+
+    def last_resort(self) -> tuple[Paged, ...]:
+        """Whom to page when a policy is exhausted: the admins, or whoever there is without them."""
+        return self._role(Role.ADMIN, "admins") or self.fallback(again=True)
+
+    def _role(self, role: Role, via: str) -> tuple[Paged, ...]:
+        return tuple(Paged(user_id=u, via=via) for u in self.by_role.get(role, ()))
+
+    def _all(self) -> tuple[Paged, ...]:
+        return tuple(Paged(user_id=u, via="everyone") for u in self.everyone)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The people of a level, each once; `notes` say what was not as the policy wanted it."""
+
+    people: tuple[Paged, ...]
+    notes: tuple[str, ...]
+    schedule_versions: Mapping[str, int]
+
+
+def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> Reached:
+    """Resolve a level's targets, and `assigned` before them, to active people."""
+    people: list[Paged] = []
+    notes: list[str] = []
+    versions: dict[str, int] = {}
+    if assigned is not None:
+        if assigned in directory.active:
+            people.append(Paged(user_id=assigned, via=ASSIGNED))
+        else:
+            notes.append(f"the assigned person {assigned} is not active")
+    for target in level.targets:
+        found, note = _resolve(target, directory)
+        people.extend(found)
+        if note is not None:
+            notes.append(note)
+        if target.type is TargetType.SCHEDULE and target.id is not None:
+            version = directory.on_call.get(target.id, OnCall()).version
+            if version is not None:
+                versions[str(target.id)] = version
+    return Reached(_once(people), tuple(notes), versions)
+
+
+def _resolve(target: Target, directory: Directory) -> tuple[Iterable[Paged], str | None]:
+    match target:
+        case Target(type=TargetType.SCHEDULE, id=UUID() as schedule):
+            return _on_call(schedule, directory.on_call.get(schedule, OnCall()))
+        case Target(type=TargetType.USER, id=UUID() as user) if user in directory.active:
+            return (Paged(user_id=user, via=f"user:{user}"),), None
+        case Target(type=TargetType.USER):
+            return (), f"user {target.id} is not active"
+        case Target(type=TargetType.ROLE, role=Role() as role):
+            users = directory.by_role.get(role, ())
+            return (Paged(user_id=u, via=f"role:{role}") for u in users), None if users else f"no active {role}"
+        case _:
+            # A team has no members that we know of: empty, so the level passes or falls back.
+            return (), f"{target.type} {target.id} has nobody"
+
+
+def _on_call(schedule: UUID, now: OnCall) -> tuple[tuple[Paged, ...], str | None]:
+    if now.user_id is not None:
+        return (Paged(user_id=now.user_id, via=f"schedule:{schedule}"),), None
+    if now.next_id is not None:
+        paged = Paged(user_id=now.next_id, via=f"schedule:{schedule}:next")
+        return (paged,), f"nobody is on call on schedule {schedule}: its next participant is paged"
+    return (), f"nobody is or will be on call on schedule {schedule}"
+
+
+def _once(people: Iterable[Paged]) -> tuple[Paged, ...]:
+    """Each person under the first reason that led to them."""
+    once: dict[UUID, Paged] = {}
+    for paged in people:
+        once.setdefault(paged.user_id, paged)
+    return tuple(once.values())

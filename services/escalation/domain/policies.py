@@ -1,0 +1,205 @@
+"""Policies: whom to page in which order, and which version of that an escalation runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_POLICY_NAME, DEFAULT_SCHEDULE_ID
+from libs.contracts.envelope import Fact
+from libs.contracts.escalation import Level, PolicyChanged, PolicyCreated, Target, TargetType
+from libs.contracts.model import Priority, Role
+from libs.contracts.requests import Invalid, NotFound
+
+MAX_MINUTES = 10_080.0
+"""A week: the longest time-out of a level."""
+
+
+class NoSuchPolicy(NotFound):
+    """There is no such policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One version of a policy. `repeat`: how often the levels run again after their first pass (3: 1 + 3 times)."""
+
+    name: str
+    priority_filter: tuple[Priority, ...]
+    repeat: int
+    levels: tuple[Level, ...]
+
+    def takes(self, priority: Priority) -> bool:
+        """Whether incidents of this priority start it; an empty filter takes all."""
+        return not self.priority_filter or priority in self.priority_filter
+
+    def minutes(self, level: int, priority: Priority, first: float | None) -> float:
+        """The time-out of a level (1, 2, …); `first`, set on an incident, overrides that of level 1."""
+        if level == 1 and first is not None and 0 < first <= MAX_MINUTES:
+            return first
+        chosen = self.levels[level - 1]
+        return chosen.timeout_minutes_by_priority.get(priority, chosen.timeout_minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class NoPolicy:
+    """Nothing has been created under this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All versions of a policy: version n is the plan after its n-th event, kept for escalations that run it."""
+
+    id: UUID
+    plans: tuple[Plan, ...]
+    is_default: bool
+    created_by: str
+    created_at: datetime
+
+    @property
+    def plan(self) -> Plan:
+        return self.plans[-1]
+
+    @property
+    def version(self) -> int:
+        return len(self.plans)
+
+
+State = NoPolicy | Policy
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePolicy:
+    """Make a policy; repeated under the same id it does nothing."""
+
+    id: UUID
+    plan: Plan
+    created_by: str
+    now: datetime
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePolicy:
+    """Change what is given; a change that changes nothing makes no new version."""
+
+    name: str | None = None
+    priority_filter: tuple[Priority, ...] | None = None
+    repeat: int | None = None
+    levels: tuple[Level, ...] | None = None
+
+
+Command = CreatePolicy | ChangePolicy
+
+
+def default_policy(now: datetime) -> CreatePolicy:
+    """What the first start makes: on-call → leads → admins, 15 minutes each, 3 repeats (front doors, last paragraph)."""
+    targets = (
+        Target(type=TargetType.SCHEDULE, id=DEFAULT_SCHEDULE_ID),
+        Target(type=TargetType.ROLE, role=Role.LEAD),
+        Target(type=TargetType.ROLE, role=Role.ADMIN),
+    )
+    levels = tuple(Level(timeout_minutes=15, targets=(t,)) for t in targets)
+    plan = Plan(DEFAULT_POLICY_NAME, priority_filter=(), repeat=3, levels=levels)
+    return CreatePolicy(DEFAULT_POLICY_ID, plan, created_by="escalation", now=now, is_default=True)
+
+
+def initial() -> State:
+    return NoPolicy()
+
+
+def evolve(state: State, fact: Fact) -> State:
+    match state, fact:
+        case _, PolicyCreated():
+            return Policy(fact.policy_id, (_plan(fact),), fact.is_default, fact.created_by, fact.created_at)
+        case Policy(), PolicyChanged():
+            return replace(state, plans=(*state.plans, _plan(fact)))
+        case _:
+            # An id that a caller made up may be another entity's: to us it is no policy.
+            return state
+
+
+def decide(command: Command, state: State) -> Sequence[Fact]:
+    """What a command changes.
+
+    Raises:
+        NoSuchPolicy: a change of what does not exist.
+        Invalid: a target or a time-out that cannot be, or a filter on the Default policy.
+    """
+    match state, command:
+        case NoPolicy(), CreatePolicy(plan=plan):
+            _check(plan, command.is_default)
+            return [_created(command)]
+        case Policy(), CreatePolicy():
+            return []
+        case NoPolicy(), ChangePolicy():
+            raise NoSuchPolicy(field="id")
+        case Policy(), ChangePolicy():
+            plan = _changed(state.plan, command)
+            _check(plan, state.is_default)
+            return [] if plan == state.plan else [_change(state.id, plan)]
+    return []
+
+
+def _plan(fact: PolicyCreated | PolicyChanged) -> Plan:
+    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels)
+
+
+def _created(command: CreatePolicy) -> PolicyCreated:
+    return PolicyCreated(
+        policy_id=command.id,
+        name=command.plan.name,
+        priority_filter=command.plan.priority_filter,
+        repeat=command.plan.repeat,
+        levels=command.plan.levels,
+        is_default=command.is_default,
+        created_by=command.created_by,
+        created_at=command.now,
+    )
+
+
+def _change(policy_id: UUID, plan: Plan) -> PolicyChanged:
+    return PolicyChanged(
+        policy_id=policy_id,
+        name=plan.name,
+        priority_filter=plan.priority_filter,
+        repeat=plan.repeat,
+        levels=plan.levels,
+    )
+
+
+def _changed(plan: Plan, command: ChangePolicy) -> Plan:
+    return Plan(
+        name=plan.name if command.name is None else command.name,
+        priority_filter=plan.priority_filter if command.priority_filter is None else command.priority_filter,
+        repeat=plan.repeat if command.repeat is None else command.repeat,
+        levels=plan.levels if command.levels is None else command.levels,
+    )
+
+
+def _check(plan: Plan, is_default: bool) -> None:
+    if is_default and plan.priority_filter:
+        # Whatever fits no other policy ends here: a filter would make it silence.
+        raise Invalid("the Default policy takes every priority", field="priorityFilter")
+    for i, level in enumerate(plan.levels):
+        for priority, minutes in level.timeout_minutes_by_priority.items():
+            if not 0 < minutes <= MAX_MINUTES:
+                raise Invalid(
+                    f"a time-out is more than 0 and at most {MAX_MINUTES:.0f} minutes",
+                    field=f"levels.{i}.timeoutMinutesByPriority.{priority}",
+                )
+        for j, target in enumerate(level.targets):
+            _check_target(target, f"levels.{i}.targets.{j}")
+
+
+def _check_target(target: Target, path: str) -> None:
+    if target.type is TargetType.ROLE:
+        if target.role is None:
+            raise Invalid("a target of type role names a role", field=f"{path}.role")
+        if target.id is not None:
+            raise Invalid("a target of type role has no id", field=f"{path}.id")
+    elif target.id is None:
+        raise Invalid(f"a target of type {target.type} names an id", field=f"{path}.id")
+    elif target.role is not None:
+        raise Invalid(f"a target of type {target.type} has no role", field=f"{path}.role")

@@ -1,0 +1,245 @@
+"""Read models and replicas of escalation, what each event writes, and the queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.chassis.changes import Change, Row
+from libs.chassis.timers import Timer, timer_gone, timer_set
+from libs.contracts.envelope import Envelope
+from libs.contracts.oncall import ShiftsPlanned
+from services.escalation.domain import escalations as running
+from services.escalation.domain.policies import Policy
+
+SCHEMA = "escalation"
+TIMER = "escalate"
+KEEP_SHIFTS = timedelta(days=1)
+"""How long shifts are kept after their end; the newest of them still answers while clocks disagree."""
+
+metadata = MetaData(schema=SCHEMA)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("priority_filter", JSONB, nullable=False),
+    Column("repeat", Integer, nullable=False),
+    Column("levels", JSONB, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index("policies_name_idx", "name", "id"),
+)
+# The last event, its correlation and its trace are kept so that a timer, which has none, names its cause (rule 14).
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("incident_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("policy_id", Uuid),
+    Column("policy_version", Integer),
+    Column("level", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("next_due_at", DateTime(timezone=True)),
+    Column("event_id", Uuid, nullable=False),
+    Column("correlation_id", Uuid, nullable=False),
+    Column("traceparent", Text),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+people = Table(
+    "people",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("roles", postgresql.ARRAY(Text), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Index("people_roles_idx", "roles", postgresql_using="gin"),
+)
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("plan_version", Integer),
+)
+shifts = Table(
+    "shifts",
+    metadata,
+    Column("schedule_id", Uuid, primary_key=True),
+    Column("start_time", DateTime(timezone=True), primary_key=True),
+    Column("end_time", DateTime(timezone=True), nullable=False),
+    Column("user_id", Uuid, nullable=False),
+)
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_MOMENT = bindparam("moment", type_=DateTime(timezone=True))
+
+
+def _shift(condition: Any, order: Any, label: str) -> Any:
+    """The nearest shift of an active person on one side of the moment."""
+    return (
+        select(shifts.c.user_id)
+        .join(people, and_(people.c.id == shifts.c.user_id, people.c.active))
+        .where(shifts.c.schedule_id == schedules.c.id, condition)
+        .order_by(order)
+        .limit(1)
+        .lateral(label)
+    )
+
+
+_current = _shift(
+    and_(shifts.c.start_time <= _MOMENT, shifts.c.end_time > _MOMENT), shifts.c.start_time.desc(), "current_shift"
+)
+_coming = _shift(shifts.c.start_time > _MOMENT, shifts.c.start_time, "coming_shift")
+
+ON_CALL = (
+    select(
+        schedules.c.id,
+        schedules.c.plan_version,
+        _current.c.user_id.label("user_id"),
+        _coming.c.user_id.label("next_id"),
+    )
+    .select_from(schedules.outerjoin(_current, true()).outerjoin(_coming, true()))
+    .where(schedules.c.id == func.any(_IDS))
+)
+"""`ids`, `moment`: of each schedule its plan's version, who is on call, and who has the next shift."""
+
+PEOPLE = (
+    select(people.c.id, people.c.roles)
+    .where(
+        people.c.active,
+        or_(
+            people.c.id == func.any(_IDS),
+            people.c.roles.overlap(bindparam("roles", type_=postgresql.ARRAY(Text))),
+        ),
+    )
+    .order_by(people.c.id)
+)
+"""`ids`, `roles`: the active people among the ids or with one of the roles."""
+
+EVERYONE = select(people.c.id).where(people.c.active).order_by(people.c.id)
+CAUSES = select(
+    escalations.c.id, escalations.c.event_id, escalations.c.correlation_id, escalations.c.traceparent
+).where(escalations.c.id == func.any(_IDS))
+KNOWN_PEOPLE = select(people.c.id).where(people.c.id == func.any(_IDS))
+KNOWN_SCHEDULES = select(schedules.c.id).where(schedules.c.id == func.any(_IDS))
+SHIFTS = select(shifts).where(shifts.c.schedule_id == func.any(_IDS)).order_by(shifts.c.start_time)
+POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
+POLICIES = (
+    select(policies)
+    .order_by(policies.c.name, policies.c.id)
+    .limit(bindparam("page_size", type_=Integer))
+    .offset(bindparam("skipped", type_=Integer))
+)
+POLICY_COUNT = select(func.count().label("total")).select_from(policies)
+
+
+def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
+    """The rows and the timer that an event writes; whole rows, so that the last of several says everything."""
+    match state:
+        case Policy():
+            yield Row(policies, policy_row(state, updated_at=event.time))
+        case running.Waiting() | running.Exhausted():
+            yield _escalation(event, state.run, state, state.due_at)
+            yield _timer(event.entity, state.due_at)
+        case running.Cancelled():
+            yield _escalation(event, state.run, state, None)
+            yield timer_gone(SCHEMA, event.entity, TIMER)
+        case _:
+            # An escalation that has only just started: the page of the same decision writes its row.
+            return
+
+
+def policy_row(policy: Policy, updated_at: datetime) -> dict[str, Any]:
+    plan = policy.plan
+    return {
+        "id": policy.id,
+        "name": plan.name,
+        "priority_filter": [str(p) for p in plan.priority_filter],
+        "repeat": plan.repeat,
+        "levels": [level.model_dump(mode="json", by_alias=True) for level in plan.levels],
+        "is_default": policy.is_default,
+        "version": policy.version,
+        "created_by": policy.created_by,
+        "created_at": policy.created_at,
+        "updated_at": updated_at,
+    }
+
+
+def _timer(entity: UUID, due_at: datetime | None) -> Change:
+    return timer_gone(SCHEMA, entity, TIMER) if due_at is None else timer_set(SCHEMA, Timer(entity, TIMER, due_at))
+
+
+def _escalation(
+    event: Envelope[Any],
+    run: running.Run | None,
+    state: running.Waiting | running.Exhausted | running.Cancelled,
+    next_due_at: datetime | None,
+) -> Row:
+    values = {
+        "id": event.entity,
+        "incident_id": event.data.incident_id,
+        "state": type(state).__name__.lower(),
+        "policy_id": run.policy_id if run else None,
+        "policy_version": run.policy_version if run else None,
+        "level": state.level,
+        "round": state.round,
+        "next_due_at": next_due_at,
+        "event_id": event.id,
+        "correlation_id": event.correlation_id,
+        "traceparent": event.traceparent,
+        "updated_at": event.time,
+    }
+    return Row(escalations, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A planned shift, `[start, end)`."""
+
+    start: datetime
+    end: datetime
+    user_id: UUID
+
+
+def replan(spans: Sequence[Span], plan: ShiftsPlanned) -> list[Span]:
+    """The spans of one schedule after a plan: within its range its own, outside what there was, sorted.
+
+    What ended more than `KEEP_SHIFTS` before the range is forgotten.
+    """
+    begin, end = plan.from_time, plan.to_time
+    kept = [
+        piece
+        for s in spans
+        for piece in (Span(s.start, min(s.end, begin), s.user_id), Span(max(s.start, end), s.end, s.user_id))
+        if piece.start < piece.end and piece.end > begin - KEEP_SHIFTS
+    ]
+    new = [Span(max(s.start_time, begin), min(s.end_time, end), s.user_id) for s in plan.shifts]
+    return sorted([*kept, *(s for s in new if s.start < s.end)], key=lambda s: s.start)

@@ -1,0 +1,1 @@
+"""Promises of escalation, kept without a server."""

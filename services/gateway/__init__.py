@@ -1,0 +1,5 @@
+"""Owns nothing: the only HTTP front door.
+
+Consumes nothing yet: every request is forwarded to the service that owns its resource (`pager.rpc.>`).
+Publishes nothing yet: alerts of HTTP senders come with the intake.
+"""

@@ -1,0 +1,49 @@
+"""The models of answers, for the documentation: the envelope around the contracts' views."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from libs.contracts.model import Contract
+
+Documented = dict[int | str, dict[str, Any]]
+
+
+class Pagination(Contract):
+    """The specification's `pagination`."""
+
+    page: int
+    limit: int
+    total: int = Field(description="Exact to 10,000, then an estimate.")
+    total_pages: int
+    total_is_estimate: bool | None = Field(default=None, description="Only present when true.")
+
+
+class Nothing(Contract):
+    """No data: the request was carried out."""
+
+
+def answer(title: str, data: type[Contract]) -> type[Contract]:
+    """`{"success": true, "data": <data>}` under the name `<title>Answer`."""
+    return create_model(f"{title}Answer", __base__=Contract, success=(Literal[True], ...), data=(data, ...))
+
+
+def one(name: str, view: Any, title: str) -> type[Contract]:
+    """`{"data": {"<name>": view}}`."""
+    return answer(title, create_model(f"{title}Data", __base__=Contract, **{name: (view, ...)}))
+
+
+def several(name: str, view: Any, title: str) -> type[Contract]:
+    """`{"data": {"<name>": [views], "pagination": …}}`."""
+    fields: dict[str, Any] = {name: (list[view], ...), "pagination": (Pagination, ...)}
+    return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
+
+
+def documented(model: type[Contract], status: int = 200, *, conflict: str | None = None) -> Documented:
+    """`responses` of a route; the errors that follow from its shape are added by `openapi.py`."""
+    responses: Documented = {status: {"model": model, "description": "Done"}}
+    if conflict is not None:
+        responses[409] = {"description": f"CONFLICT: {conflict}"}
+    return responses

@@ -1,0 +1,111 @@
+"""The application: the routes in their places, and every error in the envelope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp
+
+from services.gateway import docs
+from services.gateway.edge import Edge
+from services.gateway.envelope import CODE_OF, Problem, failure
+from services.gateway.front import Front
+from services.gateway.openapi import document
+from services.gateway.routes import (
+    auth,
+    devices,
+    escalation,
+    health,
+    incidents,
+    integrations,
+    keys,
+    notifications,
+    on_call,
+    users,
+)
+from services.gateway.settings import Settings
+
+_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+_RESOURCES = (auth, users, devices, incidents, on_call, escalation, integrations, notifications)
+
+
+class Api(FastAPI):
+    """The routes; `state.front` is set when the gateway starts, the document needs none of it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            title="Pager API", version="1.0.0", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        )
+        v1 = APIRouter(prefix="/api/v1")
+        for resource in _RESOURCES:
+            v1.include_router(resource.router)
+        self.include_router(v1)
+        self.include_router(health.router, prefix="/api")
+        self.include_router(docs.router, prefix="/api")
+        self.include_router(health.router, prefix="/api/v1", include_in_schema=False)
+        self.include_router(docs.router, prefix="/api/v1")
+        self.include_router(keys.router)
+        self.add_exception_handler(HTTPException, _refused)
+        self.add_exception_handler(RequestValidationError, _invalid)
+        self.add_exception_handler(Exception, _failed)
+
+    def openapi(self) -> dict[str, Any]:
+        return document(self)
+
+    def allowed(self, request: Request) -> str:
+        """The methods of a path, for `Allow` (RFC 9110, section 15.5.6)."""
+        scopes = {method: dict(request.scope) | {"method": method} for method in _METHODS}
+        found = [m for m, scope in scopes.items() if any(r.matches(scope)[0] is Match.FULL for r in self.router.routes)]
+        return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
+
+
+def build(front: Front, settings: Settings) -> ASGIApp:
+    """Everything that an HTTP server serves."""
+    api = Api()
+    api.state.front = front
+    inner: ASGIApp = api
+    if settings.origins:
+        inner = CORSMiddleware(
+            api,
+            allow_origins=settings.origins,
+            allow_methods=_METHODS,
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "traceparent", "X-API-Version"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+    return Edge(inner, settings.https)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Ours, and the router's 404 and 405."""
+    if isinstance(error, Problem):
+        return failure(error)
+    assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
+    if error.status_code == 405:
+        allow = {"Allow": request.app.allowed(request)}
+        return failure(Problem("METHOD_NOT_ALLOWED", f"{request.method} is not possible here", headers=allow))
+    if error.status_code == 404:
+        return failure(Problem("NOT_FOUND", "no such path"))
+    return failure(Problem(CODE_OF.get(error.status_code, "INTERNAL"), str(error.detail)))
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    """The first fault: its field as the caller spelled it, without the place that it came from."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what the handler is registered for
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"][1:])
+    if not path:
+        missing = first["type"] == "missing"
+        return failure(Problem.invalid("body", "a JSON object is needed" if missing else first["msg"]))
+    return failure(Problem.invalid(path, first["msg"]))
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    """The framework raises the error on after this answer; `Edge` logs it."""
+    return failure(Problem("INTERNAL", "internal error"))

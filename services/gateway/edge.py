@@ -1,0 +1,113 @@
+"""The outermost layer: request ids, security headers, the access log, and an answer when everything else fails."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.envelope import Problem, failure
+
+_log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._~-]{1,128}$")
+_SECRET = re.compile(r"[A-Za-z0-9_.~-]{32,}")
+_UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+_STATE = "pager.trace"
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer that does not set its own (OWASP REST Security Cheat Sheet, Security Headers)."""
+HSTS = "max-age=31536000; includeSubDomains"
+
+
+@dataclass(slots=True)
+class Trace:
+    """What the access log says about a request."""
+
+    request_id: str
+    route: str | None = None
+    user_id: str | None = None
+    status: int = 0
+
+
+def trace_of(scope: Scope) -> Trace:
+    trace: Trace = scope[_STATE]
+    return trace
+
+
+@dataclass
+class Edge:
+    """Wraps the whole application, so that no answer leaves without these headers and this log line."""
+
+    app: ASGIApp
+    https: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        trace = Trace(given if _REQUEST_ID.match(given) else uuid4().hex)
+        scope[_STATE] = trace
+
+        async def send_out(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                trace.status = message["status"]
+                self._complete(MutableHeaders(raw=message["headers"]), trace)
+            await send(message)
+
+        # A HEAD is a GET whose body the server does not send (RFC 9110, section 9.3.2).
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        began = time.perf_counter()
+        try:
+            await self.app(inner, receive, send_out)
+        except Exception:
+            _log.exception("request failed", request_id=trace.request_id, route=trace.route)
+            if trace.status == 0:
+                await failure(Problem("INTERNAL", "internal error"))(scope, receive, send_out)
+        finally:
+            _write_log(scope, headers, trace, time.perf_counter() - began)
+
+    def _complete(self, headers: MutableHeaders, trace: Trace) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if self.https:
+            headers.setdefault("Strict-Transport-Security", HSTS)
+        headers["X-Request-ID"] = trace.request_id
+
+
+def masked(path: str) -> str:
+    """A path without what may be a secret: a long run of key characters that is no UUID."""
+    return "/".join("***" if _SECRET.search(part) and not _UUID.match(part) else part for part in path.split("/"))
+
+
+def _write_log(scope: Scope, headers: Headers, trace: Trace, seconds: float) -> None:
+    """One line a request: no query and no header values but the user agent, for those may hold secrets."""
+    probe = trace.route is not None and "/health" in trace.route
+    client: Any = scope.get("client")
+    (_log.debug if probe else _log.info)(
+        "request",
+        request_id=trace.request_id,
+        method=scope["method"],
+        path=masked(scope["path"]),
+        route=trace.route,
+        status=trace.status,
+        ms=round(seconds * 1000, 1),
+        user_id=trace.user_id,
+        ip=client[0] if client else None,
+        user_agent=headers.get("user-agent", "")[:200],
+    )

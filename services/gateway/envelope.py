@@ -1,0 +1,137 @@
+"""The envelope of every answer, and the one place where a refusal becomes a status and a code (front doors, HTTP)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import HTTPException
+from pydantic import Field
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from libs.contracts.model import Contract
+from libs.contracts.requests import ErrorKind, Refusal
+
+Code = Literal[
+    "VALIDATION_ERROR",
+    "UNAUTHENTICATED",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "CONFLICT",
+    "PAYLOAD_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "RATE_LIMITED",
+    "UNAVAILABLE",
+    "INTERNAL",
+]
+
+STATUS_OF: Mapping[Code, int] = {
+    "VALIDATION_ERROR": 400,
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "CONFLICT": 409,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "RATE_LIMITED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+}
+CODE_OF: Mapping[int, Code] = {status: code for code, status in STATUS_OF.items()}
+
+_CODE_OF_KIND: Mapping[ErrorKind, Code] = {
+    ErrorKind.VALIDATION: "VALIDATION_ERROR",
+    ErrorKind.UNAUTHENTICATED: "UNAUTHENTICATED",
+    ErrorKind.FORBIDDEN: "FORBIDDEN",
+    ErrorKind.NOT_FOUND: "NOT_FOUND",
+    ErrorKind.CONFLICT: "CONFLICT",
+    ErrorKind.RATE_LIMITED: "RATE_LIMITED",
+    ErrorKind.UNAVAILABLE: "UNAVAILABLE",
+    ErrorKind.INTERNAL: "INTERNAL",
+}
+
+
+class ErrorDetails(Contract):
+    """The field at fault, as the caller wrote it, and what is wrong with it."""
+
+    field: str = Field(examples=["email"])
+    reason: str = Field(examples=["must be a valid email address"])
+
+
+class ErrorBody(Contract):
+    code: Code
+    message: str = Field(examples=["email: must be a valid email address"])
+    details: ErrorDetails | None = None
+
+
+class ErrorAnswer(Contract):
+    """The specification's Error Response Format."""
+
+    success: Literal[False] = False
+    error: ErrorBody
+
+
+class Problem(HTTPException):
+    """A request that gets an error for an answer. `field` is a dotted path in the caller's spelling."""
+
+    def __init__(
+        self, code: Code, message: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(STATUS_OF[code], message, dict(headers or {}))
+        self.code = code
+        self.message = message
+        self.field = field
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Problem:
+        """A service's refusal; 503 and 429 say when to come back."""
+        code = _CODE_OF_KIND[refusal.kind]
+        retry_after = refusal.retry_after or (1.0 if code == "UNAVAILABLE" else None)
+        headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+        return cls(code, refusal.message, field=refusal.field, headers=headers)
+
+    @classmethod
+    def invalid(cls, field: str, reason: str) -> Problem:
+        return cls("VALIDATION_ERROR", reason, field=field)
+
+
+def success(data: Any, status: int = 200) -> Response:
+    return Response(to_json({"success": True, "data": data}), status, media_type="application/json")
+
+
+def failure(problem: Problem) -> Response:
+    """The error's answer; a field's message names the field, its reason does not repeat it."""
+    error: dict[str, Any] = {"code": problem.code, "message": problem.message}
+    if problem.field is not None:
+        error["message"] = f"{problem.field}: {problem.message}"
+        error["details"] = {"field": problem.field, "reason": problem.message}
+    headers = dict(problem.headers or {})
+    if problem.code == "UNAUTHENTICATED":
+        # RFC 9110, section 11.6.1: a 401 names the scheme.
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        to_json({"success": False, "error": error}), problem.status_code, headers, media_type="application/json"
+    )
+
+
+def item(name: str, view: Any, status: int = 200) -> Response:
+    """One thing: `{"data": {"<name>": view}}`."""
+    return success({name: view}, status)
+
+
+def page(name: str, found: Any, number: int, limit: int) -> Response:
+    """A page of a list, with the specification's `pagination`; `totalIsEstimate` only where it is one."""
+    total = int(found["total"])
+    pagination: dict[str, Any] = {
+        "page": number,
+        "limit": limit,
+        "total": total,
+        "totalPages": math.ceil(total / limit),
+    }
+    if found.get("totalIsEstimate"):
+        pagination["totalIsEstimate"] = True
+    return success({name: found[name], "pagination": pagination})

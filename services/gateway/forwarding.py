@@ -1,0 +1,116 @@
+"""Forwarding: one request to the service that owns the resource, and its answer or a problem."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from nats.errors import NoRespondersError
+from pydantic import ValidationError
+
+from libs.chassis.bus import Bus, BusAway
+from libs.contracts.model import Contract
+from libs.contracts.requests import Reply
+from libs.contracts.subjects import Header, rpc_subject
+from services.gateway.envelope import Problem
+
+_log = structlog.get_logger()
+
+COMMAND_TIMEOUT = 5.0
+"""Seconds; a sign-in hashes for up to a second on a busy core (limits, bcrypt)."""
+QUERY_TIMEOUT = 2.0
+_HEADERS_ROOM = 16 * 1024
+"""Bytes of a NATS message kept for our headers: its limit counts them too."""
+_RETRY = {"Retry-After": "1"}
+
+C = TypeVar("C", bound=Contract)
+
+
+@dataclass
+class Forwarder:
+    """Asks services over the bus; commands outlive the HTTP request that brought them."""
+
+    bus: Bus
+    _under_way: set[asyncio.Task[Reply]] = field(default_factory=set)
+
+    async def ask(
+        self, service: str, operation: str, body: Contract, headers: Mapping[str, str], timeout: float
+    ) -> Reply:
+        """One request; the reply may be a refusal.
+
+        Only the fields that the caller gave are sent, so that an absent field of a PATCH stays absent.
+
+        Raises:
+            Problem: 503 when nobody answers in `timeout` seconds, 413 when the bus would not carry the body.
+        """
+        raw = body.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        if len(raw) > self.bus.client.max_payload - _HEADERS_ROOM:
+            raise Problem("PAYLOAD_TOO_LARGE", "the body is too large", headers={"Connection": "close"})
+        if not self.bus.connected:
+            # The client would keep the request and send it long after the caller was told that it failed.
+            raise Problem("UNAVAILABLE", "the message bus is away", headers=_RETRY)
+        try:
+            answer = await self.bus.request(rpc_subject(service, operation), raw, headers=headers, timeout=timeout)
+            return Reply.model_validate_json(answer)
+        except BusAway as error:
+            if isinstance(error.__cause__, NoRespondersError):
+                raise Problem("UNAVAILABLE", f"{service} is away", headers=_RETRY) from error
+            raise Problem("UNAVAILABLE", f"{service} did not answer in time", headers=_RETRY) from error
+        except ValidationError as error:
+            _log.error("unreadable answer", service=service, operation=operation)
+            raise Problem("INTERNAL", "internal error") from error
+
+    async def command(self, service: str, operation: str, body: Contract, headers: Mapping[str, str]) -> Reply:
+        """A request that changes something: once sent it is seen through, also when the caller hangs up."""
+        task = asyncio.create_task(self.ask(service, operation, body, headers, COMMAND_TIMEOUT))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def query(self, service: str, operation: str, body: Contract, headers: Mapping[str, str]) -> Reply:
+        return await self.ask(service, operation, body, headers, QUERY_TIMEOUT)
+
+    async def drain(self) -> None:
+        """Wait for the commands that are under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Asks on behalf of one HTTP request: with its token, trace and idempotency key."""
+
+    forwarder: Forwarder
+    headers: Mapping[str, str]
+
+    async def query(self, service: str, operation: str, body: Contract) -> Any:
+        """The data of the answer; raises Problem for a refusal."""
+        return _data(await self.forwarder.query(service, operation, body, self.headers))
+
+    async def command(self, service: str, operation: str, body: Contract) -> Any:
+        """The data of the answer; raises Problem for a refusal."""
+        return _data(await self.forwarder.command(service, operation, body, self.headers))
+
+
+def request_headers(traceparent: str, token: str | None, idempotency_key: str | None) -> dict[str, str]:
+    headers: dict[str, str] = {Header.TRACEPARENT: traceparent}
+    if token is not None:
+        headers[Header.TOKEN] = token
+    if idempotency_key is not None:
+        headers[Header.IDEMPOTENCY_KEY] = idempotency_key
+    return headers
+
+
+def complete(contract: type[C], body: Contract, **from_path: Any) -> C:
+    """A service's request from an HTTP body and what its path says; fields that were not given stay unset."""
+    return contract.model_validate(body.model_dump(exclude_unset=True) | from_path)
+
+
+def _data(reply: Reply) -> Any:
+    if reply.ok:
+        return reply.data
+    if reply.error is None:
+        raise Problem("INTERNAL", "internal error")
+    raise Problem.of(reply.error)

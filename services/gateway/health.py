@@ -1,0 +1,139 @@
+"""Health: what the services answer, put together in the specification's shape (Health Endpoints)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import metadata
+from typing import Literal
+
+from pydantic import ValidationError
+
+from libs.chassis.clock import Clock
+from libs.chassis.operations import Health
+from libs.chassis.owner import NoRequest
+from libs.contracts.model import Contract, Moment
+from libs.contracts.requests import ErrorKind
+from libs.contracts.subjects import SERVICES
+from services.gateway.envelope import Problem
+from services.gateway.forwarding import Forwarder
+
+PAGING = ("incidents", "escalation", "notifier")
+"""Without one of these nobody is paged; people and shifts live on as replicas when auth or oncall is away."""
+_TIMEOUT = 1.0
+_FRESH = 1.0
+"""Seconds for which an answer is given again: the door is public and each look asks every service."""
+
+
+class Parts(Contract):
+    """`push` is `simulated` where vendor credentials are missing (design, section 5)."""
+
+    database: str
+    bus: str
+    push: str
+
+
+class HealthView(Contract):
+    """The specification's bare shape; `degraded`: something is away that paging can do without."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    timestamp: Moment
+    version: str
+    uptime: int
+    """Seconds."""
+    services: Parts
+
+
+class ReadyView(Contract):
+    """Whether this gateway can serve, and how each service does: `healthy`, `stopped` or `away`."""
+
+    status: Literal["ok", "unavailable"]
+    services: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """`database_away`: a service answered that it cannot reach PostgreSQL."""
+
+    health: Health | None
+    database_away: bool = False
+
+    @property
+    def state(self) -> str:
+        if self.health is None:
+            return "away"
+        return "healthy" if self.health.ready else "stopped"
+
+
+@dataclass
+class HealthCheck:
+    forwarder: Forwarder
+    clock: Clock
+    push: str | None = None
+    started: datetime = field(init=False)
+    _found: dict[str, _Found] = field(default_factory=dict)
+    _found_at: float = float("-inf")
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.now()
+
+    async def view(self) -> HealthView:
+        found = await self._look()
+        paging = all(found[service].state == "healthy" for service in PAGING)
+        well = all(one.state == "healthy" for one in found.values())
+        now = self.clock.now()
+        return HealthView(
+            status="ok" if well else "degraded" if paging else "unavailable",
+            timestamp=now,
+            version=_version(),
+            uptime=int((now - self.started).total_seconds()),
+            services=Parts(
+                database=_database(found),
+                bus="healthy" if self.forwarder.bus.connected else "unhealthy",
+                push=self._push(found["notifier"]),
+            ),
+        )
+
+    async def ready(self) -> ReadyView:
+        """Ready while the bus is there: a gateway taken away for a sick service could not even say so."""
+        states = {service: one.state for service, one in (await self._look()).items()}
+        return ReadyView(status="ok" if self.forwarder.bus.connected else "unavailable", services=states)
+
+    def _push(self, notifier: _Found) -> str:
+        if notifier.health is None or not notifier.health.ready:
+            return "unhealthy"
+        return str(notifier.health.extra.get("push") or self.push or "healthy")
+
+    async def _look(self) -> dict[str, _Found]:
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._found_at >= _FRESH or not self.forwarder.bus.connected:
+                answers = await asyncio.gather(*(self._ask(service) for service in SERVICES))
+                self._found = dict(zip(SERVICES, answers, strict=True))
+                self._found_at = asyncio.get_running_loop().time()
+            return self._found
+
+    async def _ask(self, service: str) -> _Found:
+        try:
+            reply = await self.forwarder.ask(service, "health", NoRequest(), {}, _TIMEOUT)
+            if reply.ok:
+                return _Found(Health.model_validate(reply.data))
+        except (Problem, ValidationError):
+            return _Found(None)
+        return _Found(None, reply.error is not None and reply.error.kind is ErrorKind.UNAVAILABLE)
+
+
+def _database(found: dict[str, _Found]) -> str:
+    """Known only through the services: each reads its database to answer."""
+    if any(one.database_away for one in found.values()):
+        return "unhealthy"
+    return "healthy" if any(one.health is not None for one in found.values()) else "unknown"
+
+
+def _version() -> str:
+    try:
+        return metadata.version("pager")
+    except metadata.PackageNotFoundError:
+        return "0.1.0"

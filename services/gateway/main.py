@@ -1,0 +1,185 @@
+"""The gateway's composition root: the bus, the application and the HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import nats
+import structlog
+import uvicorn
+import uvloop
+
+from libs.chassis import logs, telemetry
+from libs.chassis.bus import CONNECTION_OPTIONS, Bus
+from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.settings import SettingsError, load_or_exit
+from services.gateway.app import build
+from services.gateway.forwarding import Forwarder
+from services.gateway.front import Front
+from services.gateway.health import HealthCheck
+from services.gateway.identity import Identity
+from services.gateway.settings import Settings
+
+_log = structlog.get_logger()
+
+_DRAIN = 8
+"""Seconds that a stop waits for requests under way; a command takes at most five."""
+
+
+class _Server(uvicorn.Server):
+    """Runs inside somebody else's loop: signals stay with the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    listening: asyncio.Event
+
+
+class Gateway:
+    """One replica of the gateway: `async with Gateway(settings) as gateway: … gateway.url`."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.url = ""
+        """Where it listens, e.g. `http://127.0.0.1:3000`; known after `start`."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect to the bus and listen; returns when requests are answered.
+
+        Raises:
+            SettingsError: the port is taken, or the host is not one of this machine.
+        """
+        listening = _listen(self.settings.host, self.settings.port)
+        try:
+            telemetry.start("gateway")
+            self.bus = Bus(await nats.connect(**self._connection()))
+            await self.bus.start()
+        except BaseException:
+            listening.close()
+            raise
+        self._forwarder = Forwarder(self.bus)
+        health = HealthCheck(self._forwarder, self.clock, self.settings.push)
+        front = Front(self._forwarder, Identity(self._forwarder, self.clock), health)
+        self._server = _Server(self._config(front))
+        self._server.listening = asyncio.Event()
+        self._task = asyncio.create_task(self._server.serve([listening]), name="gateway http")
+        ready = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait((ready, self._task), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._task.done():
+            self._task.result()
+        host, port = listening.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Answer what is under way, then leave."""
+        self._server.should_exit = True
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._forwarder.drain()
+        await self.bus.client.close()
+        telemetry.stop("gateway")
+
+    async def finished(self) -> None:
+        """Returns, or raises, only if the gateway can no longer run."""
+        await asyncio.shield(self._task)
+
+    def _config(self, front: Front) -> uvicorn.Config:
+        return uvicorn.Config(
+            build(front, self.settings),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Off by default: uvicorn would believe X-Forwarded-For of anybody on this machine.
+            proxy_headers=bool(self.settings.proxies),
+            forwarded_allow_ips=list(self.settings.proxies),
+            timeout_graceful_shutdown=_DRAIN,
+        )
+
+    def _connection(self) -> dict[str, Any]:
+        url = self.settings.nats_url.get_secret_value()
+
+        async def interrupted() -> None:
+            _log.warning("bus away", service="gateway")
+            await self.bus.interrupted()
+
+        async def back() -> None:
+            _log.info("bus back", service="gateway")
+
+        async def ignored(_error: Exception) -> None:
+            # The client reports every attempt to reconnect; "bus away" has been said.
+            return
+
+        return CONNECTION_OPTIONS | {
+            "servers": [url],
+            "name": f"pager-gateway-{self.settings.instance}",
+            # Answers come to an inbox of our own (design, rule 13).
+            "inbox_prefix": f"_INBOX_{urlsplit(url).username or 'gateway'}",
+            "disconnected_cb": interrupted,
+            "reconnected_cb": back,
+            "error_cb": ignored,
+        }
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(f"PAGER_PORT: cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+async def _run(gateway: Gateway) -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await gateway.start()
+    _log.info("serving", service="gateway", url=gateway.url)
+    waiting = asyncio.create_task(stop.wait())
+    finished = asyncio.create_task(gateway.finished())
+    await asyncio.wait((waiting, finished), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    await gateway.stop()
+    if finished.done():
+        finished.result()
+
+
+def main() -> None:
+    """The gateway's process."""
+    settings = load_or_exit(Settings)
+    logs.configure("gateway", settings.instance, settings.log_level, settings.log_format)
+    try:
+        uvloop.run(_run(Gateway(settings)))
+    except SettingsError as error:
+        sys.stderr.write(f"pager: {error}\n")
+        sys.exit(2)
+    except Exception:  # noqa: BLE001 - the supervisor restarts us; the log says why
+        _log.exception("service failed", service="gateway")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

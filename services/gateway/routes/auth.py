@@ -1,0 +1,77 @@
+"""Sign-in, refresh and sign-out (specification, Authentication Endpoints)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import Field
+from starlette.responses import Response
+
+from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
+from libs.contracts.model import StrictContract
+from services.gateway.answers import Nothing, answer, documented, one
+from services.gateway.envelope import Problem, item, success
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/auth", tags=["auth"], route_class=PagerRoute)
+
+_EXAMPLES = {
+    "phone": {
+        "summary": "From a phone",
+        "value": {
+            "email": "user@company.com",
+            "password": "securePassword123!",
+            "deviceId": "unique-device-identifier",
+            "deviceName": "iPhone 14 Pro",
+            "pushToken": "fcm-or-apns-token",
+        },
+    }
+}
+_REFRESH_TOKEN = HTTPBearer(auto_error=False, scheme_name="refreshToken", description="The refresh token.")
+_LIMITED = {429: {"description": "RATE_LIMITED: too many attempts"}}
+_WRONG = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
+
+
+class RefreshBody(StrictContract):
+    device_id: str = Field(min_length=1, max_length=255)
+
+
+@router.post(
+    "/login",
+    operation_id="login",
+    summary="Sign in",
+    responses=documented(answer("SignedIn", SignedInView)) | _LIMITED | _WRONG,
+)
+async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking) -> Response:
+    return success(await ask.command("auth", "login", body))
+
+
+@router.post(
+    "/refresh",
+    operation_id="refresh",
+    summary="Exchange a refresh token for new tokens",
+    responses=documented(one("tokens", Tokens, "Tokens")),
+)
+async def refresh(
+    body: RefreshBody,
+    ask: Asking,
+    token: Annotated[HTTPAuthorizationCredentials | None, Security(_REFRESH_TOKEN)],
+) -> Response:
+    if token is None:
+        raise Problem("UNAUTHENTICATED", "send the refresh token as Authorization: Bearer")
+    request = Refresh(refresh_token=token.credentials, device_id=body.device_id)
+    return item("tokens", await ask.command("auth", "refresh", request))
+
+
+@router.post(
+    "/logout",
+    operation_id="logout",
+    summary="End the device's session, or all of them",
+    responses=documented(answer("LoggedOut", Nothing)),
+    dependencies=[SIGNED_IN],
+)
+async def logout(body: Logout, ask: Asking) -> Response:
+    await ask.command("auth", "logout", body)
+    return success({})

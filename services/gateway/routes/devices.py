@@ -1,0 +1,50 @@
+"""The caller's devices, which pushes go to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from libs.chassis.owner import NoRequest
+from libs.contracts.auth import DeviceView, RegisterDevice, RemoveDevice
+from services.gateway.answers import Nothing, answer, documented, one
+from services.gateway.envelope import item, success
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+
+@router.post(
+    "",
+    operation_id="registerDevice",
+    summary="Register a device for pushes, or replace its token",
+    status_code=201,
+    responses=documented(one("device", DeviceView, "Device"), 201, conflict="the caller has too many devices"),
+)
+async def register_device(body: RegisterDevice, ask: Asking) -> Response:
+    return item("device", await ask.command("auth", "register_device", body), 201)
+
+
+@router.get(
+    "",
+    operation_id="listDevices",
+    summary="The caller's devices",
+    responses=documented(one("devices", list[DeviceView], "Devices")),
+)
+async def list_devices(ask: Asking) -> Response:
+    found = await ask.query("auth", "devices", NoRequest())
+    return item("devices", found["devices"])
+
+
+# Device ids are the client's: a slash in one must not make it impossible to remove.
+@router.delete(
+    "/{deviceId:path}",
+    operation_id="removeDevice",
+    summary="Remove a device",
+    responses=documented(answer("DeviceRemoved", Nothing)),
+)
+async def remove_device(device_id: Annotated[str, Path(alias="deviceId", max_length=255)], ask: Asking) -> Response:
+    await ask.command("auth", "remove_device", RemoveDevice(device_id=device_id))
+    return success({})

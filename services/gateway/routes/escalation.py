@@ -1,0 +1,66 @@
+"""Escalation policies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+from starlette.responses import Response
+
+from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyView
+from libs.contracts.model import Priority, StrictContract
+from libs.contracts.requests import ById
+from services.gateway.answers import documented, one, several
+from services.gateway.envelope import item, page
+from services.gateway.forwarding import complete
+from services.gateway.paging import Paging
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/escalation", tags=["escalation"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+PolicyId = Annotated[UUID, Path(alias="id")]
+
+_POLICY = one("policy", PolicyView, "Policy")
+
+
+class PolicyChange(StrictContract):
+    """Fields not given stay; `levels` is replaced as a whole."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    priority_filter: tuple[Priority, ...] | None = None
+    repeat: int | None = Field(default=None, ge=0, le=100)
+    levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
+
+
+@router.post(
+    "/policies",
+    operation_id="createPolicy",
+    summary="Create a policy",
+    status_code=201,
+    responses=documented(_POLICY, 201),
+)
+async def create_policy(body: CreatePolicy, ask: Asking) -> Response:
+    return item("policy", await ask.command("escalation", "create_policy", body), 201)
+
+
+@router.get(
+    "/policies",
+    operation_id="listPolicies",
+    summary="List policies",
+    responses=documented(several("policies", PolicyView, "Policies")),
+)
+async def list_policies(paging: Paging, ask: Asking) -> Response:
+    return page("policies", await ask.query("escalation", "policies", paging), paging.page, paging.limit)
+
+
+@router.get("/policies/{id}", operation_id="getPolicy", summary="One policy", responses=documented(_POLICY))
+async def get_policy(policy_id: PolicyId, ask: Asking) -> Response:
+    return item("policy", await ask.query("escalation", "policy", ById(id=policy_id)))
+
+
+@router.patch("/policies/{id}", operation_id="changePolicy", summary="Change a policy", responses=documented(_POLICY))
+async def change_policy(policy_id: PolicyId, body: PolicyChange, ask: Asking) -> Response:
+    request = complete(ChangePolicy, body, id=policy_id)
+    return item("policy", await ask.command("escalation", "change_policy", request))

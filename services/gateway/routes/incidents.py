@@ -1,0 +1,152 @@
+"""Incidents (specification, Incident Endpoints)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Path, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from libs.contracts.incidents import (
+    ChangeStatus,
+    CreateIncident,
+    ExplainQuery,
+    Explanation,
+    IncidentView,
+    ListIncidents,
+    Status,
+    Timeline,
+)
+from libs.contracts.model import Priority, StrictContract
+from libs.contracts.requests import ById
+from services.gateway.answers import answer, documented, one, several
+from services.gateway.envelope import item, page, success
+from services.gateway.forwarding import complete
+from services.gateway.paging import Paging
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/incidents", tags=["incidents"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+IncidentId = Annotated[UUID, Path(alias="id")]
+
+_INCIDENT = one("incident", IncidentView, "Incident")
+_EXAMPLES = {
+    "slow": {
+        "summary": "A slow API",
+        "value": {
+            "title": "API Response Time Degradation",
+            "description": "API endpoints responding slowly",
+            "priority": "high",
+            "assignedTo": "550e8400-e29b-41d4-a716-446655440000",
+        },
+    }
+}
+
+
+class StatusBody(StrictContract):
+    """May be left out."""
+
+    notes: str | None = Field(default=None, max_length=10_000, examples=["Investigating the database connection issue"])
+
+
+NotesBody = Annotated[StatusBody | None, Body()]
+
+
+@router.get(
+    "",
+    operation_id="listIncidents",
+    summary="List incidents",
+    responses=documented(several("incidents", IncidentView, "Incidents")),
+)
+async def list_incidents(
+    paging: Paging,
+    ask: Asking,
+    status: Annotated[Status | None, Query()] = None,
+    priority: Annotated[Priority | None, Query()] = None,
+    assigned_to: Annotated[UUID | None, Query()] = None,
+    assigned_to_too: Annotated[UUID | None, Query(alias="assignedTo", include_in_schema=False)] = None,
+) -> Response:
+    """`assigned_to` is the specification's spelling; `assignedTo` is understood too."""
+    wanted = ListIncidents(
+        status=status,
+        priority=priority,
+        assigned_to=assigned_to or assigned_to_too,
+        page=paging.page,
+        limit=paging.limit,
+    )
+    return page("incidents", await ask.query("incidents", "list", wanted), paging.page, paging.limit)
+
+
+@router.post(
+    "",
+    operation_id="createIncident",
+    summary="Create an incident",
+    status_code=201,
+    responses=documented(_INCIDENT, 201, conflict="the Idempotency-Key was used with another body"),
+)
+async def create_incident(body: Annotated[CreateIncident, Body(openapi_examples=_EXAMPLES)], ask: Asking) -> Response:
+    return item("incident", await ask.command("incidents", "create", body), 201)
+
+
+@router.get("/{id}", operation_id="getIncident", summary="One incident", responses=documented(_INCIDENT))
+async def get_incident(incident_id: IncidentId, ask: Asking) -> Response:
+    return item("incident", await ask.query("incidents", "get", ById(id=incident_id)))
+
+
+@router.post(
+    "/{id}/acknowledge",
+    operation_id="acknowledgeIncident",
+    summary="Take it: stops the paging",
+    responses=documented(_INCIDENT, conflict="it is resolved or closed"),
+)
+async def acknowledge_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
+    return await _change(ask, "acknowledge", incident_id, body)
+
+
+@router.post(
+    "/{id}/resolve",
+    operation_id="resolveIncident",
+    summary="Say that it is over",
+    responses=documented(_INCIDENT, conflict="it is closed"),
+)
+async def resolve_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
+    return await _change(ask, "resolve", incident_id, body)
+
+
+@router.post(
+    "/{id}/close",
+    operation_id="closeIncident",
+    summary="Close a resolved incident",
+    responses=documented(_INCIDENT, conflict="it is not resolved"),
+)
+async def close_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
+    return await _change(ask, "close", incident_id, body)
+
+
+@router.get(
+    "/{id}/timeline",
+    operation_id="getTimeline",
+    summary="What happened, oldest first",
+    responses=documented(answer("Timeline", Timeline)),
+)
+async def get_timeline(incident_id: IncidentId, ask: Asking) -> Response:
+    return success(await ask.query("incidents", "timeline", ById(id=incident_id)))
+
+
+@router.get(
+    "/{id}/explain",
+    operation_id="explainIncident",
+    summary="Why people were paged, or were not",
+    responses=documented(answer("Explanation", Explanation)),
+)
+async def explain_incident(
+    incident_id: IncidentId, ask: Asking, user_id: Annotated[UUID | None, Query(alias="userId")] = None
+) -> Response:
+    return success(await ask.query("incidents", "explain", ExplainQuery(id=incident_id, user_id=user_id)))
+
+
+async def _change(ask: Asking, operation: str, incident_id: UUID, body: StatusBody | None) -> Response:
+    request = complete(ChangeStatus, body or StatusBody(), id=incident_id)
+    return item("incident", await ask.command("incidents", operation, request))

@@ -1,0 +1,26 @@
+"""Notifications of an incident and their attempts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from libs.contracts.notifier import NotificationList, NotificationsQuery
+from services.gateway.answers import answer, documented
+from services.gateway.envelope import success
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/notifications", tags=["notifications"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+
+@router.get(
+    "",
+    operation_id="listNotifications",
+    summary="Who was told about an incident, and how it went",
+    responses=documented(answer("Notifications", NotificationList)),
+)
+async def list_notifications(incident_id: Annotated[UUID, Query(alias="incidentId")], ask: Asking) -> Response:
+    return success(await ask.query("notifier", "list", NotificationsQuery(incident_id=incident_id)))

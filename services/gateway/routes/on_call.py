@@ -1,0 +1,142 @@
+"""Schedules, overrides, shifts, and who is on call (specification, On-Call Endpoints)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from libs.chassis.owner import NoRequest
+from libs.contracts.model import Moment, StrictContract
+from libs.contracts.oncall import (
+    AddOverride,
+    ChangeSchedule,
+    CreateSchedule,
+    CurrentQuery,
+    Layer,
+    OnCallView,
+    Override,
+    ScheduleView,
+    Shift,
+    ShiftsQuery,
+)
+from libs.contracts.requests import ById
+from services.gateway.answers import documented, one, several
+from services.gateway.envelope import item, page, success
+from services.gateway.forwarding import complete
+from services.gateway.paging import Paging
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/on-call", tags=["on-call"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+ScheduleId = Annotated[UUID, Path(alias="id")]
+
+_SCHEDULE = one("schedule", ScheduleView, "Schedule")
+
+
+class ScheduleChange(StrictContract):
+    """Fields not given stay; `layers` is replaced as a whole."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=10_000)
+    timezone: str | None = None
+    is_active: bool | None = None
+    layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
+
+
+class OverrideBody(StrictContract):
+    user_id: UUID
+    start_time: Moment
+    end_time: Moment
+    replaces: UUID | None = None
+
+
+@router.post(
+    "/schedules",
+    operation_id="createSchedule",
+    summary="Create a schedule",
+    status_code=201,
+    responses=documented(_SCHEDULE, 201),
+)
+async def create_schedule(body: CreateSchedule, ask: Asking) -> Response:
+    return item("schedule", await ask.command("oncall", "create_schedule", body), 201)
+
+
+@router.get(
+    "/schedules",
+    operation_id="listSchedules",
+    summary="List schedules",
+    responses=documented(several("schedules", ScheduleView, "Schedules")),
+)
+async def list_schedules(paging: Paging, ask: Asking) -> Response:
+    return page("schedules", await ask.query("oncall", "schedules", paging), paging.page, paging.limit)
+
+
+@router.get("/schedules/{id}", operation_id="getSchedule", summary="One schedule", responses=documented(_SCHEDULE))
+async def get_schedule(schedule_id: ScheduleId, ask: Asking) -> Response:
+    return item("schedule", await ask.query("oncall", "schedule", ById(id=schedule_id)))
+
+
+@router.patch(
+    "/schedules/{id}", operation_id="changeSchedule", summary="Change a schedule", responses=documented(_SCHEDULE)
+)
+async def change_schedule(schedule_id: ScheduleId, body: ScheduleChange, ask: Asking) -> Response:
+    request = complete(ChangeSchedule, body, id=schedule_id)
+    return item("schedule", await ask.command("oncall", "change_schedule", request))
+
+
+@router.get(
+    "/schedules/{id}/shifts",
+    operation_id="listShifts",
+    summary="Who is really paged in a stretch of time",
+    responses=documented(one("shifts", list[Shift], "Shifts")),
+)
+async def list_shifts(
+    schedule_id: ScheduleId,
+    from_time: Annotated[Moment, Query(alias="from")],
+    to_time: Annotated[Moment, Query(alias="to")],
+    ask: Asking,
+) -> Response:
+    wanted = ShiftsQuery(schedule_id=schedule_id, from_time=from_time, to_time=to_time)
+    found = await ask.query("oncall", "shifts", wanted)
+    return item("shifts", found["shifts"])
+
+
+@router.post(
+    "/schedules/{id}/overrides",
+    operation_id="addOverride",
+    summary="Let a person take over for a while",
+    status_code=201,
+    responses=documented(one("override", Override, "Override"), 201),
+)
+async def add_override(schedule_id: ScheduleId, body: OverrideBody, ask: Asking) -> Response:
+    request = complete(AddOverride, body, schedule_id=schedule_id)
+    return item("override", await ask.command("oncall", "add_override", request), 201)
+
+
+@router.get(
+    "/current",
+    operation_id="getCurrentOnCall",
+    summary="Who is on call on a schedule; null when nobody is",
+    responses=documented(one("currentOnCall", OnCallView | None, "CurrentOnCall")),
+)
+async def get_current(
+    ask: Asking,
+    schedule_id: Annotated[UUID | None, Query(alias="scheduleId")] = None,
+    at: Annotated[Moment | None, Query()] = None,
+) -> Response:
+    return success(await ask.query("oncall", "current", CurrentQuery(schedule_id=schedule_id, at=at)))
+
+
+@router.get(
+    "",
+    operation_id="listOnCall",
+    summary="Everybody who is on call now",
+    responses=documented(one("onCall", list[OnCallView], "OnCall")),
+)
+async def list_on_call(ask: Asking) -> Response:
+    found = await ask.query("oncall", "on_call", NoRequest())
+    return item("onCall", found["onCall"])

@@ -1,0 +1,49 @@
+"""People."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from libs.chassis.owner import NoRequest
+from libs.contracts.auth import RegisterUser, UserView
+from libs.contracts.requests import ById
+from services.gateway.answers import documented, one, several
+from services.gateway.envelope import item, page
+from services.gateway.paging import Paging
+from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+
+router = APIRouter(prefix="/users", tags=["users"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+_USER = one("user", UserView, "User")
+
+
+@router.post(
+    "",
+    operation_id="registerUser",
+    summary="Register a person (admin)",
+    status_code=201,
+    responses=documented(_USER, 201, conflict="the address belongs to somebody"),
+)
+async def register_user(body: RegisterUser, ask: Asking) -> Response:
+    return item("user", await ask.command("auth", "register_user", body), 201)
+
+
+@router.get(
+    "", operation_id="listUsers", summary="List people", responses=documented(several("users", UserView, "Users"))
+)
+async def list_users(paging: Paging, ask: Asking) -> Response:
+    return page("users", await ask.query("auth", "users", paging), paging.page, paging.limit)
+
+
+@router.get("/me", operation_id="getMe", summary="The caller", responses=documented(_USER))
+async def get_me(ask: Asking) -> Response:
+    return item("user", await ask.query("auth", "me", NoRequest()))
+
+
+@router.get("/{id}", operation_id="getUser", summary="One person", responses=documented(_USER))
+async def get_user(user_id: Annotated[UUID, Path(alias="id")], ask: Asking) -> Response:
+    return item("user", await ask.query("auth", "user", ById(id=user_id)))

@@ -1,0 +1,60 @@
+"""The gateway's settings: where it listens, its bus, and whom browsers may load it from (front doors, Environment)."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, SecretStr, field_validator
+
+from libs.chassis.settings import ServiceSettings
+
+_ORIGIN = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s*,]+$")
+_URL = re.compile(r"^https?://[^/\s]+.*$")
+
+
+class Settings(ServiceSettings):
+    """Read from `PAGER_…`; `port` 0 takes any free one."""
+
+    database_url: SecretStr = Field(default=SecretStr(""), exclude=True, repr=False)
+    """Not used: the gateway owns nothing."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=0, le=65535)
+    public_url: str | None = None
+    """Where people reach it; `https://…` turns on HSTS."""
+    cors_origins: str = ""
+    """Origins that browsers may call from, separated by commas; none by default."""
+    trusted_proxies: str = ""
+    """Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, separated by commas."""
+    push: str | None = None
+    """What health says about push when notifier does not say it itself."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value and not _URL.match(value):
+            raise ValueError("expected http://… or https://…")
+        return value or None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in _split(value):
+            if not _ORIGIN.match(origin):
+                raise ValueError("expected origins such as https://pager.example, by name and without a path")
+        return value
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return _split(self.cors_origins)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        return _split(self.trusted_proxies)
+
+    @property
+    def https(self) -> bool:
+        return self.public_url is not None and self.public_url.startswith("https://")
+
+
+def _split(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,0 +1,138 @@
+"""What the gateway asks of incidents: commands and queries of people, authorised here."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from libs.chassis.identity import Caller
+from libs.chassis.requests import Requests
+from libs.chassis.work import Work
+from libs.contracts.alerts import storable
+from libs.contracts.envelope import Actor
+from libs.contracts.incidents import (
+    ChangeStatus,
+    CreateIncident,
+    CreateIntegration,
+    ExplainQuery,
+    Explanation,
+    IncidentList,
+    IncidentView,
+    IntegrationView,
+    ListIncidents,
+    Timeline,
+)
+from libs.contracts.model import Contract, Role
+from libs.contracts.requests import ById, NotFound, Page
+from services.incidents import application, domain
+from services.incidents.application import INCIDENT
+from services.incidents.explain import entries, explain
+from services.incidents.projections import (
+    SCHEMA,
+    find_integration,
+    incident_view,
+    list_integrations,
+    list_views,
+    timeline_of,
+    view_of,
+)
+
+_KEY_CHARACTERS = string.ascii_letters + string.digits
+_TOTAL_LIMIT = 10_000
+
+
+class IntegrationList(Contract):
+    integrations: tuple[IntegrationView, ...]
+    total: int
+
+
+def api() -> Requests:
+    requests = Requests(SCHEMA)
+    _incidents(requests)
+    _statuses(requests)
+    _integrations(requests)
+    return requests
+
+
+def _decided(work: Work, incident_id: UUID) -> IncidentView:
+    return view_of(work.state(INCIDENT, incident_id), work.version(incident_id))
+
+
+def _incidents(requests: Requests) -> None:
+    @requests.handle("create", CreateIncident)
+    def create(work: Work, body: CreateIncident, caller: Caller) -> IncidentView:
+        clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
+        return _decided(work, application.create_incident(work, clean, caller.cause()))
+
+    @requests.handle("get", ById)
+    def get(work: Work, body: ById, _caller: Caller) -> IncidentView:
+        view = incident_view(work, body.id)
+        if view is None:
+            raise domain.NoSuchIncident
+        return view
+
+    @requests.handle("list", ListIncidents)
+    def list_(work: Work, body: ListIncidents, _caller: Caller) -> IncidentList:
+        views, total = list_views(work, body)
+        capped = total > _TOTAL_LIMIT
+        return IncidentList(incidents=tuple(views), total=min(total, _TOTAL_LIMIT), total_is_estimate=capped)
+
+    @requests.handle("timeline", ById)
+    def timeline(work: Work, body: ById, _caller: Caller) -> Timeline:
+        rows = timeline_of(work, body.id)
+        if not rows:
+            raise domain.NoSuchIncident
+        return Timeline(entries=entries(rows))
+
+    @requests.handle("explain", ExplainQuery)
+    def explain_(work: Work, body: ExplainQuery, _caller: Caller) -> Explanation:
+        rows = timeline_of(work, body.id)
+        if not rows:
+            raise domain.NoSuchIncident
+        return explain(rows, body.user_id)
+
+
+def _statuses(requests: Requests) -> None:
+    def change(operation: str, command: Callable[[Actor, datetime, str | None], domain.Command]) -> None:
+        @requests.handle(operation, ChangeStatus)
+        def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
+            notes = None if body.notes is None else str(storable(body.notes))
+            work.decide(INCIDENT, body.id, command(caller.actor, work.now, notes), caller.cause())
+            return _decided(work, body.id)
+
+    change("acknowledge", domain.Acknowledge)
+    change("resolve", domain.Resolve)
+    change("close", domain.Close)
+
+
+def _integrations(requests: Requests) -> None:
+    @requests.handle("create_integration", CreateIntegration)
+    def create_integration(work: Work, body: CreateIntegration, caller: Caller) -> IntegrationView:
+        caller.require(Role.LEAD)
+        key = "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
+        command = domain.CreateIntegration(uuid4(), body.name, body.type, body.policy_id, body.team_id)
+        application.create_integration(work, command, key, caller.cause())
+        return IntegrationView(
+            id=command.integration_id,
+            name=body.name,
+            type=body.type,
+            policy_id=body.policy_id,
+            team_id=body.team_id,
+            created_at=work.now,
+            key=key,
+        )
+
+    @requests.handle("integration", ById)
+    def integration(work: Work, body: ById, _caller: Caller) -> IntegrationView:
+        view = find_integration(work, body.id)
+        if view is None:
+            raise NotFound("there is no such integration")
+        return view
+
+    @requests.handle("integrations", Page)
+    def integrations(work: Work, body: Page, _caller: Caller) -> IntegrationList:
+        views, total = list_integrations(work, body.page, body.limit)
+        return IntegrationList(integrations=tuple(views), total=total)

@@ -1,0 +1,258 @@
+"""The shell of incidents: what to load, whom to ask, what to write; every function runs inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from libs.chassis.changes import Row
+from libs.chassis.work import Cause, Decider, Work
+from libs.contracts.alerts import Action, Alert
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME
+from libs.contracts.envelope import Actor, ActorKind, Envelope
+from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
+from libs.contracts.model import Priority
+from services.incidents import domain, identity
+from services.incidents.projections import SCHEMA, integration_keys, next_numbers, open_keys, seen_alerts, timeline_row
+
+SERVICE = Actor.service(SCHEMA)
+
+INCIDENT: Decider[domain.Incident, domain.Command] = Decider(
+    domain.initial,
+    domain.evolve,
+    domain.decide,
+    lane=lambda state: state.lane,
+    team=lambda state: state.created.team_id if state.created else None,
+)
+INTEGRATION: Decider[domain.Integration, domain.CreateIntegration] = Decider(
+    domain.no_integration, domain.evolve_integration, domain.decide_integration
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One alert, with the integration it came through and the key that it is grouped by."""
+
+    alert: Alert
+    integration_id: UUID
+    policy_id: UUID | None
+    team_id: UUID | None
+    dedup_key: str
+    traceparent: str
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(kind=ActorKind.INTEGRATION, id=str(self.integration_id))
+
+    @property
+    def thread(self) -> UUID:
+        """The dedup key's id: what the alerts of one problem share."""
+        return identity.dedup_id(self.integration_id, self.dedup_key)
+
+    @property
+    def identity(self) -> UUID | None:
+        """What makes it a repeat of itself rather than another alert of the same kind."""
+        if self.alert.event_id is None or self.alert.event_source is None:
+            return None
+        return identity.event_identity(self.integration_id, self.alert.event_source, self.alert.event_id)
+
+
+@dataclass(slots=True)
+class _Thread:
+    """The newest incident of a dedup key, as it stands within a batch."""
+
+    incident_id: UUID
+    generation: int
+    is_open: bool
+    repeats: int = 0
+    last_at: datetime | None = None
+    cause: Cause | None = None
+
+
+def take_signals(work: Work, signals: Sequence[Signal], seen: set[UUID]) -> None:
+    """Open, group, acknowledge and resolve what a batch of alerts asks for; `seen` are identities taken before."""
+    keys = [s.thread for s in signals]
+    threads = {
+        key: _Thread(row["incident_id"], row["generation"], row["is_open"])
+        for key, row in open_keys(work, list(set(keys))).items()
+    }
+    numbers = _number_source(work, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
+    _preload(work, zip(keys, signals, strict=True), threads)
+    for key, signal in zip(keys, signals, strict=True):
+        repeat = signal.identity
+        if repeat is not None:
+            if repeat in seen:
+                continue
+            seen.add(repeat)
+            work.put(Row(seen_alerts, {"id": repeat, "seen_at": work.now}))
+        _take(work, signal, key, threads, numbers)
+    for thread in threads.values():
+        _flush(work, thread)
+
+
+def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[UUID, _Thread]) -> None:
+    """Every incident that the batch may touch, in one query: those that are open, and the next generations."""
+    ids = [t.incident_id for t in threads.values() if t.is_open]
+    for key, signal in signals:
+        thread = threads.get(key)
+        if thread is None or not thread.is_open:
+            generation = thread.generation + 1 if thread else 1
+            ids.append(identity.incident_id(signal.integration_id, signal.dedup_key, generation))
+    work.load(INCIDENT, ids)
+
+
+def _number_source(work: Work, expected: int) -> Callable[[], int]:
+    """Numbers for new incidents: the expected ones in one query, and more where a batch resolves and re-opens."""
+    numbers = iter(next_numbers(work, expected))
+
+    def following() -> int:
+        number = next(numbers, None)
+        return next_numbers(work, 1)[0] if number is None else number
+
+    return following
+
+
+def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], numbers: Callable[[], int]) -> None:
+    thread = threads.get(key)
+    cause = Cause.new(signal.actor, signal.traceparent)
+    match signal.alert.action:
+        case Action.TRIGGER if thread is not None and thread.is_open:
+            # Repeats of a batch fold into one event when the batch ends, or when a resolve comes between.
+            thread.repeats += 1
+            thread.last_at, thread.cause = work.now, cause
+        case Action.TRIGGER:
+            generation = thread.generation + 1 if thread else 1
+            incident_id = identity.incident_id(signal.integration_id, signal.dedup_key, generation)
+            threads[key] = _Thread(incident_id, generation, is_open=True)
+            fact = _created(signal, incident_id, generation, numbers(), work.now)
+            work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
+        case Action.ACKNOWLEDGE if thread is not None and thread.is_open:
+            _flush(work, thread)
+            work.decide(INCIDENT, thread.incident_id, domain.Acknowledge(signal.actor, work.now), cause)
+        case Action.RESOLVE if thread is not None and thread.is_open:
+            _flush(work, thread)
+            work.decide(INCIDENT, thread.incident_id, domain.Resolve(signal.actor, work.now), cause)
+            thread.is_open = False
+        case _:
+            pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
+
+
+def _flush(work: Work, thread: _Thread) -> None:
+    if thread.repeats and thread.last_at is not None and thread.cause is not None:
+        command = domain.GroupAlerts(thread.repeats, thread.last_at)
+        work.decide(INCIDENT, thread.incident_id, command, thread.cause)
+        thread.repeats = 0
+
+
+def _created(signal: Signal, incident_id: UUID, generation: int, number: int, now: datetime) -> IncidentCreated:
+    alert = signal.alert
+    return IncidentCreated(
+        incident_id=incident_id,
+        number=number,
+        title=alert.title,
+        description=alert.description,
+        priority=alert.priority,
+        source=alert.source,
+        integration_id=signal.integration_id,
+        dedup_key=signal.dedup_key,
+        generation=generation,
+        policy_id=signal.policy_id,
+        team_id=signal.team_id,
+        created_by=signal.actor,
+        created_at=now,
+        occurred_at=alert.occurred_at,
+        metadata=alert.metadata,
+    )
+
+
+def unreadable_alert(source: str, reason: str) -> Alert:
+    """What pages people about alerts that nobody could read."""
+    return Alert(
+        source=source,
+        action=Action.TRIGGER,
+        title=f"Unreadable alert from {source or 'an unnamed source'}"[:255],
+        description=f"{reason}\n\nWhat was sent is kept: pager parked list",
+        priority=Priority.HIGH,
+        dedup_key=None,
+        routing_key=None,
+        metadata={},
+        occurred_at=None,
+    )
+
+
+def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
+    """A person opens an incident; with a dedup key that is open already, it is grouped into that one."""
+    fact = IncidentCreated(
+        incident_id=uuid4(),
+        number=next_numbers(work, 1)[0],
+        title=body.title,
+        description=body.description,
+        priority=body.priority,
+        source="api",
+        integration_id=DEFAULT_INTEGRATION_ID if body.dedup_key else None,
+        dedup_key=body.dedup_key,
+        policy_id=body.policy_id,
+        team_id=body.team_id,
+        assigned_to=body.assigned_to,
+        created_by=cause.actor,
+        created_at=work.now,
+        escalation_timeout_minutes=body.escalation_timeout_minutes,
+        metadata=body.metadata,
+    )
+    if body.dedup_key is None:
+        work.decide(INCIDENT, fact.incident_id, domain.OpenIncident(fact), cause)
+        return fact.incident_id
+    key = identity.dedup_id(DEFAULT_INTEGRATION_ID, body.dedup_key)
+    thread = open_keys(work, [key]).get(key)
+    if thread is not None and thread["is_open"]:
+        work.decide(INCIDENT, thread["incident_id"], domain.GroupAlerts(1, work.now), cause)
+        return UUID(str(thread["incident_id"]))
+    generation = thread["generation"] + 1 if thread else 1
+    incident_id = identity.incident_id(DEFAULT_INTEGRATION_ID, body.dedup_key, generation)
+    fact = fact.model_copy(update={"incident_id": incident_id, "generation": generation})
+    work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
+    return incident_id
+
+
+def follow_escalation(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Assignee and status follow the levels that fire; every event stands in the timeline."""
+    due = [e for e in events if isinstance(e.data, EscalationDue | EscalationExhausted)]
+    work.load(INCIDENT, [e.data.incident_id for e in due])
+    for event in events:
+        fact = event.data
+        if isinstance(fact, EscalationDue | EscalationExhausted):
+            people = tuple(p.user_id for p in fact.people)
+            via = {str(p.user_id): p.via for p in fact.people}
+            work.put(timeline_row(event, fact.incident_id, people, via=via))
+            if work.state(INCIDENT, fact.incident_id).created is None:
+                continue  # nothing of ours: a log restored to before this incident's creation
+            exhausted = isinstance(fact, EscalationExhausted)
+            command = domain.FollowEscalation(fact.level, fact.round, people, fact.next_due_at, exhausted)
+            work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
+        else:
+            work.put(timeline_row(event, fact.incident_id, ()))
+
+
+def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """What was sent to whom, for the timeline and for explanations."""
+    for event in events:
+        fact = event.data
+        final = getattr(fact, "retry_at", None) is None
+        notification = str(getattr(fact, "notification_id", ""))
+        work.put(timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final))
+
+
+def make_default_integration(work: Work) -> None:
+    """The first start makes an integration "Default" (front doors); later starts find it."""
+    command = domain.CreateIntegration(DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME, IntegrationKind.GENERIC)
+    work.decide(INTEGRATION, DEFAULT_INTEGRATION_ID, command, Cause.new(SERVICE))
+
+
+def create_integration(work: Work, command: domain.CreateIntegration, key: str, cause: Cause) -> None:
+    work.decide(INTEGRATION, command.integration_id, command, cause)
+    row = {"key_hash": identity.key_hash(key), "integration_id": command.integration_id, "created_at": work.now}
+    work.put(Row(integration_keys, row))

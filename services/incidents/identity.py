@@ -1,0 +1,54 @@
+"""Which alerts belong together: ids that are derived, so that a repeat finds what the first one made (rule 7)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from uuid import UUID, uuid5
+
+from libs.contracts.defaults import PAGER
+
+
+def _derived(kind: str, *parts: str | int) -> UUID:
+    # JSON, because plain concatenation folded fresh alerts into old incidents in the prototype ("c1"+"1" = "c"+"11").
+    return uuid5(PAGER, json.dumps([kind, *parts], ensure_ascii=False))
+
+
+def dedup_id(integration_id: UUID, dedup_key: str) -> UUID:
+    return _derived("dedup", str(integration_id), dedup_key)
+
+
+def incident_id(integration_id: UUID, dedup_key: str, generation: int) -> UUID:
+    """An alert after the resolve is a new generation, never a reopening."""
+    return _derived("incident", str(integration_id), dedup_key, generation)
+
+
+def event_identity(integration_id: UUID, source: str, event_id: str) -> UUID:
+    """A CloudEvent: `source` and `id` together are unique (CloudEvents 1.0, section 3.1)."""
+    return _derived("event", str(integration_id), source, event_id)
+
+
+def sequence_key(incarnation: str, sequence: int, stored_at: str) -> str:
+    """The key of an alert that names none: its place in the stream, which a recreated stream would use again."""
+    return _own_key("sequence", incarnation, sequence, stored_at)
+
+
+def event_key(source: str, event_id: str) -> str:
+    """The dedup key of a CloudEvent that names none."""
+    return _own_key("event", source, event_id)
+
+
+def unreadable_key(source: str) -> str:
+    """One incident for all that cannot be read from one source."""
+    return _own_key("unreadable", source)
+
+
+def _own_key(*parts: str | int) -> str:
+    # No sender can guess its way into one of these: they hash what only we see or what is the sender's own.
+    text = json.dumps(parts, ensure_ascii=False)
+    return "pager:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_hash(routing_key: str) -> str:
+    """Keys are hashed at rest (rule 13). They are 32 random characters, so a plain hash is enough."""
+    return hashlib.sha256(routing_key.encode()).hexdigest()

@@ -1,0 +1,193 @@
+"""The stream ALERTS: from what senders publish to signals; nothing unreadable is lost, and nothing stops the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError
+
+from libs.chassis import telemetry
+from libs.chassis.alarm import raise_alarm
+from libs.chassis.apply import Applier, Item
+from libs.chassis.bus import Bus, BusAway
+from libs.chassis.parking import Parked, ParkedKind, park
+from libs.chassis.pull import Pull
+from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
+from libs.chassis.work import Work
+from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
+from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERT_LIMIT, ALERT_SUBJECTS, ALERTS
+from services.incidents import identity
+from services.incidents.application import Signal, take_signals, unreadable_alert
+from services.incidents.projections import SCHEMA, already_seen, integrations_by_key
+
+_log = structlog.get_logger()
+_BATCH = 200
+_URGENT = ("pager.alerts.*.critical", "pager.alerts.*.high")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    item: Item
+    source: str
+    alert: Alert | None
+    reason: str = ""
+
+
+def take_items(work: Work, items: Sequence[Item]) -> None:
+    """One batch of alerts, in one transaction: read them, find their integrations, decide."""
+    read = [_read(item) for item in items]
+    hashes = {identity.key_hash(r.alert.routing_key) for r in read if r.alert and r.alert.routing_key}
+    integrations = integrations_by_key(work, sorted(hashes))
+    signals = [_signal(work, r, integrations) for r in read]
+    taken = [s for s in signals if s is not None]
+    seen = already_seen(work, [i for s in taken if (i := s.identity) is not None])
+    take_signals(work, taken, seen)
+
+
+def _read(item: Item) -> _Read:
+    source = source_of(item.subject)
+    try:
+        return _Read(item, source, read_alert(item.subject, item.headers, item.raw))
+    except UnreadableAlert as error:
+        return _Read(item, source, None, str(error))
+
+
+def _signal(work: Work, read: _Read, integrations: Mapping[str, dict[str, Any]]) -> Signal | None:
+    alert, item = read.alert, read.item
+    if alert is None:
+        return _refused(work, read, read.reason)
+    integration: dict[str, Any] = {"id": DEFAULT_INTEGRATION_ID, "policy_id": None, "team_id": None}
+    if alert.routing_key is not None:
+        found = integrations.get(identity.key_hash(alert.routing_key))
+        if found is None:
+            return _refused(work, read, "routingKey: no integration has this key")
+        integration = found
+    elif alert.action is not Action.TRIGGER:
+        # Without a key anybody could silence anything: refused and counted, and no page for it.
+        reason = f"action {alert.action}: without a routingKey an alert may only trigger"
+        _park(work, item, read.source, reason)
+        return None
+    return Signal(
+        alert=alert,
+        integration_id=integration["id"],
+        policy_id=integration["policy_id"],
+        team_id=integration["team_id"],
+        dedup_key=_dedup_key(alert, item),
+        traceparent=alert.traceparent or telemetry.new_traceparent(),
+    )
+
+
+def _dedup_key(alert: Alert, item: Item) -> str:
+    if alert.dedup_key is not None:
+        return alert.dedup_key
+    if alert.event_id is not None and alert.event_source is not None:
+        return identity.event_key(alert.event_source, alert.event_id)
+    # The moment as well: a stream that lost its tail gives the same sequence to another alert.
+    return identity.sequence_key(item.at.incarnation, item.at.position, str(item.stored_at))
+
+
+def _refused(work: Work, read: _Read, reason: str) -> Signal:
+    """Input that we cannot act on is kept with its reason and opens one incident per source (rule 8)."""
+    _park(work, read.item, read.source, reason)
+    return Signal(
+        alert=unreadable_alert(read.source, reason),
+        integration_id=DEFAULT_INTEGRATION_ID,
+        policy_id=None,
+        team_id=None,
+        dedup_key=identity.unreadable_key(read.source),
+        traceparent=telemetry.new_traceparent(),
+    )
+
+
+def _park(work: Work, item: Item, source: str, reason: str) -> None:
+    raw = item.raw
+    if len(raw) > ALERT_LIMIT:
+        raw = raw[:ALERT_LIMIT] + f"… [shortened by Pager: {len(raw)} bytes]".encode()
+    lane = Lane.URGENT if is_urgent(item.subject) else Lane.ROUTINE
+    kept = {"subject": item.subject, **item.headers}
+    park(
+        work, SCHEMA, Parked(ParkedKind.INPUT, ALERTS, lane, item.at.position, source, item.subject, reason, raw, kept)
+    )
+
+
+def replay(work: Work, parked: Parked) -> None:
+    """Read a parked alert again, e.g. after its integration was made; what fails again is parked again."""
+    headers = dict(parked.headers)
+    subject = headers.pop("subject", parked.type)
+    at = Position(0, parked.position, 0, "replayed")
+    take_items(work, [Item(at, "", parked.raw, headers, subject)])
+
+
+def _item(message: Msg, incarnation: str) -> Item:
+    metadata = message.metadata
+    at = Position(0, metadata.sequence.stream, 0, incarnation)
+    return Item(at, "", message.data, dict(message.headers or {}), message.subject, metadata.timestamp)
+
+
+@dataclass
+class AlertIntake:
+    """One lane of ALERTS, in the active replica. ALERTS has no chain: the cursor is the stream's own sequence."""
+
+    lane: Lane
+    store: Store
+    bus: Bus
+    on_park: Callable[[], None] = lambda: None
+    _applier: Applier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._applier = Applier(SCHEMA, ALERTS, self.lane, self.store, take_items, self.on_park, stop_after=None)
+
+    async def run(self) -> None:
+        """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
+        loop = asyncio.get_running_loop()
+        pause = 0.0
+        while True:
+            await self.bus.until_connected()
+            begun = loop.time()
+            try:
+                await self._follow()
+            except Exception as error:
+                expected = BusAway | NatsError | APIError | TimeoutError | Overtaken | Contended
+                if not (isinstance(error, expected) or is_away(error)):
+                    raise
+                _log.warning("reading alerts again", lane=str(self.lane), reason=f"{type(error).__name__}: {error}")
+            pause = 0.02 if loop.time() - begun > 5 else min(max(pause * 2, 0.02), 0.5)
+            await asyncio.sleep(pause)
+
+    async def _follow(self) -> None:
+        cursor = await self._applier.begin()
+        info = await self.bus.js.stream_info(ALERTS)
+        incarnation = str(info.created)
+        start = cursor.position + 1
+        if cursor.position and (cursor.incarnation != incarnation or info.state.last_seq < cursor.position):
+            # Recreated or shortened: everything that it holds is read again, and derived ids absorb the repeats.
+            await self._alarm(incarnation)
+            start = 1
+        subjects = _URGENT if self.lane is Lane.URGENT else (ALERT_SUBJECTS,)
+        async with Pull(self.bus, ALERTS, subjects, start) as pull:
+            while True:
+                await self._take(await pull.some(_BATCH), incarnation)
+
+    async def _take(self, messages: Sequence[Msg], incarnation: str) -> None:
+        # The routine lane reads every subject and leaves the urgent ones to the other: no alert falls between.
+        urgent = self.lane is Lane.URGENT
+        items = [_item(m, incarnation) for m in messages if is_urgent(m.subject) == urgent]
+        last = Position(0, messages[-1].metadata.sequence.stream, 0, incarnation)
+        await self._applier.apply(items, last)
+
+    async def _alarm(self, incarnation: str) -> None:
+        _log.error("the stream ALERTS was recreated or shortened, reading it from its start", lane=str(self.lane))
+        await raise_alarm(
+            self.bus,
+            "The stream ALERTS was recreated or shortened",
+            f"alerts-stream:{incarnation}",
+            "Alerts that it had accepted and that were not read yet are lost. Everything it holds is read again.",
+        )

@@ -1,0 +1,41 @@
+"""The composition root of incidents: `python -m services.incidents.main`."""
+
+from __future__ import annotations
+
+from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.settings import load_or_exit
+from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERTS
+from services.incidents.api import api
+from services.incidents.application import make_default_integration
+from services.incidents.consumers import consumers
+from services.incidents.intake import AlertIntake, replay
+from services.incidents.projections import SCHEMA, project
+from services.incidents.settings import Settings
+
+
+def build(runtime: Runtime) -> Parts:
+    async def prepare() -> None:
+        await runtime.rpc.transact(make_default_integration)
+
+    intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set) for lane in Lane]
+    return Parts(
+        requests=api(),
+        consumers=consumers(),
+        leading=[intake.run for intake in intakes],
+        replays={ALERTS: replay},
+        prepare=prepare,
+    )
+
+
+def service(settings: Settings, clock: Clock | None = None) -> Service:
+    return Service(SCHEMA, settings, clock or SystemClock(), project, build)
+
+
+def main() -> None:
+    run(service(load_or_exit(Settings)))
+
+
+if __name__ == "__main__":
+    main()

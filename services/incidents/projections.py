@@ -1,0 +1,322 @@
+"""Read models of incidents: the list, open dedup keys, integrations and the timeline, and the queries on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.chassis.changes import Change, Row
+from libs.chassis.work import Work
+from libs.contracts.envelope import Envelope, Fact
+from libs.contracts.incidents import (
+    IncidentCreated,
+    IncidentView,
+    IntegrationCreated,
+    IntegrationView,
+    ListIncidents,
+)
+from services.incidents.domain import OPEN, Incident
+from services.incidents.identity import dedup_id
+from services.incidents.words import summary_of
+
+SCHEMA = "incidents"
+DEFAULT_TIMEOUT_MINUTES = 15.0
+metadata = MetaData(schema=SCHEMA)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("assigned_to", Uuid),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("view", JSONB, nullable=False),
+    Index("incidents_created_at_idx", "created_at", "id"),
+    Index("incidents_status_idx", "status", "created_at"),
+    Index("incidents_assigned_to_idx", "assigned_to", "created_at"),
+    Index("incidents_number_idx", "number", unique=True),
+)
+dedup_keys = Table(
+    "dedup_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("incident_id", Uuid, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+seen_alerts = Table(
+    "seen_alerts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Index("seen_alerts_seen_at_idx", "seen_at", postgresql_using="brin"),
+)
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("policy_id", Uuid),
+    Column("team_id", Uuid),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+integration_keys = Table(
+    "integration_keys",
+    metadata,
+    Column("key_hash", Text, primary_key=True),
+    Column("integration_id", Uuid, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+# Our own events and those of ESCALATION and NOTIFIER, in words: the timeline, and the chains that explain walks.
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("incident_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("actor", JSONB, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("causation_id", Uuid),
+    Column("user_ids", ARRAY(Uuid), nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Index("timeline_incident_idx", "incident_id", "at"),
+)
+
+
+def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
+    """The rows that one of our events writes."""
+    if isinstance(state, Incident):
+        yield Row(incidents, incident_row(event, state))
+        yield timeline_row(event, event.entity, ())
+        created = state.created
+        if created is not None and created.dedup_key is not None and created.integration_id is not None:
+            yield Row(
+                dedup_keys,
+                {
+                    "id": dedup_id(created.integration_id, created.dedup_key),
+                    "incident_id": created.incident_id,
+                    "generation": created.generation,
+                    "is_open": state.status in OPEN,
+                },
+            )
+    elif isinstance(event.data, IntegrationCreated):
+        fact = event.data
+        yield Row(
+            integrations,
+            {
+                "id": fact.integration_id,
+                "name": fact.name,
+                "kind": str(fact.kind),
+                "policy_id": fact.policy_id,
+                "team_id": fact.team_id,
+                "created_at": event.time,
+            },
+        )
+
+
+def incident_row(event: Envelope[Any], state: Incident) -> dict[str, Any]:
+    view = view_of(state, event.version)
+    return {
+        "id": view.id,
+        "number": view.number,
+        "status": str(view.status),
+        "priority": str(view.priority),
+        "assigned_to": view.assigned_to,
+        "created_at": view.created_at,
+        "view": view.model_dump(mode="json"),
+    }
+
+
+def view_of(state: Incident, version: int) -> IncidentView:
+    """An incident as the API shows it. The incident must exist."""
+    fact = state.created
+    assert isinstance(fact, IncidentCreated)  # noqa: S101 - every event of an incident follows its creation
+    taken = state.acknowledgements[-1] if state.acknowledgements else None
+    return IncidentView(
+        id=fact.incident_id,
+        number=fact.number,
+        version=version,
+        title=fact.title,
+        description=fact.description,
+        priority=fact.priority,
+        status=state.status,
+        lane=state.lane,
+        assigned_to=state.assigned_to,
+        created_by=fact.created_by.id,
+        created_at=fact.created_at,
+        updated_at=state.updated_at or fact.created_at,
+        acknowledged_at=taken.at if taken else None,
+        acknowledged_by=taken.user_id if taken else None,
+        acknowledgement_notes=taken.notes if taken else None,
+        resolved_at=state.resolved.at if state.resolved else None,
+        resolved_by=state.resolved.by.id if state.resolved else None,
+        closed_at=state.closed.at if state.closed else None,
+        closed_by=state.closed.by.id if state.closed else None,
+        escalation_timeout_minutes=fact.escalation_timeout_minutes or DEFAULT_TIMEOUT_MINUTES,
+        team_id=fact.team_id,
+        policy_id=fact.policy_id,
+        integration_id=fact.integration_id,
+        dedup_key=fact.dedup_key,
+        alert_count=state.alert_count,
+        metadata=fact.metadata,
+        escalation=state.escalation,
+        acknowledgements=state.acknowledgements,
+    )
+
+
+def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UUID], **detail: Any) -> Row:
+    """One event, of ours or of an upstream, in the timeline of an incident."""
+    return Row(
+        timeline,
+        {
+            "event_id": event.id,
+            "incident_id": incident_id,
+            "at": event.time,
+            "type": event.name,
+            "actor": event.actor.model_dump(mode="json"),
+            "summary": summary_of(event.data),
+            "causation_id": event.causation_id,
+            "user_ids": list(user_ids),
+            "detail": {"version": event.version} | detail,
+        },
+    )
+
+
+# --- Queries ---------------------------------------------------------------------------------------------------------
+
+_ids = bindparam("ids", type_=ARRAY(Uuid))
+_KEYS = select(dedup_keys).where(dedup_keys.c.id == any_(_ids))
+_SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
+_VIEW = select(incidents.c.view).where(incidents.c.id == bindparam("id"))
+_TIMELINE = (
+    select(timeline).where(timeline.c.incident_id == bindparam("id")).order_by(timeline.c.at, timeline.c.event_id)
+)
+_BY_KEY = (
+    select(integrations, integration_keys.c.key_hash)
+    .join(integration_keys, integration_keys.c.integration_id == integrations.c.id)
+    .where(integration_keys.c.key_hash == any_(bindparam("hashes", type_=ARRAY(Text))))
+)
+_INTEGRATION = select(integrations).where(integrations.c.id == bindparam("id"))
+_INTEGRATIONS = select(integrations).order_by(integrations.c.created_at, integrations.c.id)
+_NUMBERS = select(func.nextval(f"{SCHEMA}.incident_number").label("number")).select_from(
+    func.generate_series(1, bindparam("count", type_=Integer)).alias("n")
+)
+
+
+def open_keys(work: Work, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The newest incident of each dedup key, by the key's id."""
+    return {row["id"]: row for row in work.fetch(_KEYS, ids=list(ids))} if ids else {}
+
+
+def already_seen(work: Work, ids: Sequence[UUID]) -> set[UUID]:
+    return {row["id"] for row in work.fetch(_SEEN, ids=list(ids))} if ids else set()
+
+
+def integrations_by_key(work: Work, hashes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Integrations by the hash of the routing key that was sent."""
+    return {row["key_hash"]: row for row in work.fetch(_BY_KEY, hashes=list(hashes))} if hashes else {}
+
+
+def next_numbers(work: Work, count: int) -> list[int]:
+    return [row["number"] for row in work.fetch(_NUMBERS, count=count)] if count else []
+
+
+def incident_view(work: Work, incident_id: UUID) -> IncidentView | None:
+    rows = work.fetch(_VIEW, id=incident_id)
+    return IncidentView.model_validate(rows[0]["view"]) if rows else None
+
+
+def list_views(work: Work, query: ListIncidents) -> tuple[list[IncidentView], int]:
+    """A page, newest first, and the exact total up to 10,000."""
+    filters = [
+        incidents.c[column] == value
+        for column, value in (
+            ("status", query.status and str(query.status)),
+            ("priority", query.priority and str(query.priority)),
+            ("assigned_to", query.assigned_to),
+        )
+        if value is not None
+    ]
+    page: Select[Any] = select(incidents.c.view).where(*filters)
+    page = page.order_by(incidents.c.created_at.desc(), incidents.c.id.desc())
+    rows = work.fetch(page.limit(query.limit).offset((query.page - 1) * query.limit))
+    capped = select(incidents.c.id).where(*filters).limit(10_001).subquery()
+    total = work.fetch(select(func.count().label("total")).select_from(capped))[0]["total"]
+    return [IncidentView.model_validate(row["view"]) for row in rows], total
+
+
+def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:
+    """Oldest first; at one moment a cause stands before its effect."""
+    return causal_order(work.fetch(_TIMELINE, id=incident_id))
+
+
+def causal_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by time; among the rest a row never stands before the one that caused it."""
+    known = {row["event_id"]: row for row in rows}
+    ordered: dict[UUID, dict[str, Any]] = {}
+
+    def place(row: dict[str, Any]) -> None:
+        cause = known.get(row["causation_id"])
+        if row["event_id"] in ordered:
+            return
+        if cause is not None and cause["event_id"] not in ordered:
+            place(cause)
+        ordered[row["event_id"]] = row
+
+    # Our own events share a moment only in order of their versions, which `detail` carries for a stable order.
+    for row in sorted(rows, key=_moment):
+        place(row)
+    return list(ordered.values())
+
+
+def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
+    return row["at"], int(row["detail"].get("version", 0)), str(row["event_id"])
+
+
+def integration_view(row: dict[str, Any], key: str | None = None) -> IntegrationView:
+    return IntegrationView(
+        id=row["id"],
+        name=row["name"],
+        type=row["kind"],
+        policy_id=row["policy_id"],
+        team_id=row["team_id"],
+        created_at=row["created_at"],
+        key=key,
+    )
+
+
+def find_integration(work: Work, integration_id: UUID) -> IntegrationView | None:
+    rows = work.fetch(_INTEGRATION, id=integration_id)
+    return integration_view(rows[0]) if rows else None
+
+
+def list_integrations(work: Work, page: int, limit: int) -> tuple[list[IntegrationView], int]:
+    rows = work.fetch(_INTEGRATIONS)
+    first = (page - 1) * limit
+    return [integration_view(row) for row in rows[first : first + limit]], len(rows)

@@ -1,0 +1,195 @@
+"""What follows for one notification from each command, by its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from libs.contracts.envelope import Fact
+from libs.contracts.notifier import (
+    AttemptFailed,
+    NotificationAccepted,
+    NotificationIntended,
+    NotificationKind,
+    NotificationReplaced,
+    NotificationState,
+    NotificationWithdrawn,
+)
+from services.notifier.domain.notification import (
+    Command,
+    ExpireNotification,
+    IntendNotification,
+    Notification,
+    RecordAccepted,
+    RecordFailure,
+    Sending,
+    State,
+    Stop,
+    StopNotification,
+)
+
+SHORTEST_LIFE = timedelta(minutes=1)
+"""A page is tried at least this long, also where the level's time-out is shorter or has passed while we were down."""
+USUAL_LIFE = timedelta(hours=1)
+LONGEST_LIFE = timedelta(hours=24)
+"""technical.md, "Push Notifications": offline alerts are kept for 24 hours."""
+LONGEST_PAUSE = 60.0
+"""Seconds."""
+EXPIRED = "expired"
+
+
+def decide(command: Command, state: State) -> Sequence[Fact]:
+    """The table: one arm per row; whatever is not in it has happened already or came too late, and does nothing."""
+    match command, state:
+        case IntendNotification(), None:
+            return _intend(command)
+        case StopNotification(), Notification(stage=NotificationState.INTENDED) if _covers(command.stop, state):
+            return [_withdrawn(state, command.stop.reason, command.now)]
+        case StopNotification(), Notification(stage=NotificationState.ACCEPTED) if _covers(command.stop, state):
+            return [_replaced(state, command.stop.kind, command.now)]
+        case StopNotification(), Notification(shown=NotificationKind.ACKNOWLEDGED) if _ends(command.stop, state):
+            return [_replaced(state, NotificationKind.RESOLVED, command.now)]
+        case (RecordAccepted() | RecordFailure()), Notification() if command.attempt <= state.attempts:
+            return []
+        case RecordAccepted(), Notification(stage=NotificationState.WITHDRAWN):
+            return _accepted_after_withdrawal(command, state)
+        case RecordAccepted(), Notification():
+            return [_accepted(command, state)]
+        case RecordFailure(), Notification():
+            return [_failed(command, state)]
+        case ExpireNotification(), Notification(sending=Sending(deadline=deadline)) if deadline <= command.now:
+            return _expired(command, state)
+        case _:
+            return []
+
+
+def retry_pause(failures: int, retry_after: float | None, chance: float) -> float:
+    """Seconds before the next attempt after `failures` failed ones: 1, 2, 4 … 60, with full jitter.
+
+    A vendor's own wish is a floor, spread over a second so that not all come back at once.
+    """
+    jittered = chance * min(LONGEST_PAUSE, 2.0 ** min(failures - 1, 10))
+    return jittered if retry_after is None else max(jittered, retry_after + chance)
+
+
+def _covers(stop: Stop, state: Notification) -> bool:
+    """Whether a stop is about this page: paging that was decided later has started again and goes on."""
+    return state.intent.decided_at <= stop.at
+
+
+def _ends(stop: Stop, state: Notification) -> bool:
+    return stop.kind is NotificationKind.RESOLVED and _covers(stop, state)
+
+
+def _intend(command: IntendNotification) -> list[Fact]:
+    wanted = command.next_due_at or command.now + USUAL_LIFE
+    intended = NotificationIntended(
+        notification_id=command.notification_id,
+        incident_id=command.brief.incident_id,
+        user_id=command.user_id,
+        device_id=command.device_id,
+        platform=command.platform,
+        level=command.level,
+        round=command.round,
+        lane=command.lane,
+        decided_at=command.decided_at,
+        at=command.now,
+        expires_at=min(max(wanted, command.now + SHORTEST_LIFE), command.now + LONGEST_LIFE),
+        brief=command.brief,
+    )
+    stop = command.stop
+    if stop is None or command.decided_at > stop.at:
+        return [intended]
+    # The acknowledgement was seen first: the intent is kept, so that it can be explained, and never sent.
+    withdrawn = NotificationWithdrawn(
+        notification_id=command.notification_id,
+        incident_id=command.brief.incident_id,
+        user_id=command.user_id,
+        reason=stop.reason,
+        at=command.now,
+    )
+    return [intended, withdrawn]
+
+
+def _withdrawn(state: Notification, reason: str, now: datetime) -> NotificationWithdrawn:
+    intent = state.intent
+    return NotificationWithdrawn(
+        notification_id=intent.notification_id,
+        incident_id=intent.incident_id,
+        user_id=intent.user_id,
+        reason=reason,
+        at=now,
+    )
+
+
+def _replaced(state: Notification, kind: NotificationKind, now: datetime) -> NotificationReplaced:
+    intent = state.intent
+    return NotificationReplaced(
+        notification_id=intent.notification_id,
+        incident_id=intent.incident_id,
+        user_id=intent.user_id,
+        kind=kind,
+        at=now,
+    )
+
+
+def _accepted(command: RecordAccepted, state: Notification) -> NotificationAccepted:
+    intent = state.intent
+    return NotificationAccepted(
+        notification_id=intent.notification_id,
+        incident_id=intent.incident_id,
+        user_id=intent.user_id,
+        attempt=command.attempt,
+        kind=command.kind,
+        provider=command.provider,
+        vendor_id=command.vendor_id,
+        at=command.now,
+    )
+
+
+def _accepted_after_withdrawal(command: RecordAccepted, state: Notification) -> list[Fact]:
+    """It was under way when it was withdrawn: the phone shows it, so what it shows is replaced."""
+    facts: list[Fact] = [_accepted(command, state)]
+    if state.withdrawn_for is not None and state.withdrawn_for != EXPIRED:
+        facts.append(_replaced(state, Stop(state.withdrawn_for, command.now).kind, command.now))
+    return facts
+
+
+def _failed(command: RecordFailure, state: Notification) -> AttemptFailed:
+    intent, sending = state.intent, state.sending
+    retry_at: datetime | None = None
+    if command.again and sending is not None and sending.kind is command.kind:
+        pause = retry_pause(sending.failures + 1, command.retry_after, command.chance)
+        retry_at = command.now + timedelta(seconds=pause)
+        if retry_at >= sending.deadline:
+            retry_at = None
+    return AttemptFailed(
+        notification_id=intent.notification_id,
+        incident_id=intent.incident_id,
+        user_id=intent.user_id,
+        attempt=command.attempt,
+        kind=command.kind,
+        provider=command.provider,
+        verdict=command.verdict,
+        reason=command.reason,
+        at=command.now,
+        retry_at=retry_at,
+    )
+
+
+def _expired(command: ExpireNotification, state: Notification) -> list[Fact]:
+    if state.is_sending(NotificationKind.PAGE):
+        return [_withdrawn(state, EXPIRED, command.now)]
+    assert state.sending is not None  # noqa: S101 - the only arm that calls this has one
+    given_up = RecordFailure(
+        attempt=state.attempts + 1,
+        kind=state.sending.kind,
+        provider="none",
+        verdict="transient",
+        reason=EXPIRED,
+        again=False,
+        retry_after=None,
+        chance=0.0,
+        now=command.now,
+    )
+    return [_failed(given_up, state)]

@@ -1,0 +1,172 @@
+"""One notification: intended, sent until a vendor takes it, withdrawn or replaced when nobody is needed any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from libs.contracts.auth import Platform
+from libs.contracts.envelope import Fact
+from libs.contracts.escalation import IncidentBrief
+from libs.contracts.model import Lane
+from libs.contracts.notifier import (
+    AttemptFailed,
+    NotificationAccepted,
+    NotificationIntended,
+    NotificationKind,
+    NotificationReplaced,
+    NotificationState,
+    NotificationWithdrawn,
+)
+
+REPLACEMENT_LIFE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is to be sent next: `due_at` is when, `deadline` until when, `failures` how often it failed so far."""
+
+    kind: NotificationKind
+    due_at: datetime
+    deadline: datetime
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """`attempts` counts what was recorded, of pages and replacements alike; `sending` is None when nothing is owed."""
+
+    intent: NotificationIntended
+    stage: NotificationState
+    attempts: int = 0
+    sending: Sending | None = None
+    shown: NotificationKind | None = None
+    """The newest kind that is, or is about to be, on the phone."""
+    withdrawn_for: str | None = None
+
+    def is_sending(self, kind: NotificationKind) -> bool:
+        return self.sending is not None and self.sending.kind is kind
+
+
+State = Notification | None
+"""None: it was never intended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nobody needs to be paged for the incident since `at`; `reason` is `acknowledged`, `resolved` or `closed`."""
+
+    reason: str
+    at: datetime
+
+    @property
+    def kind(self) -> NotificationKind:
+        """What replaces a page on the phone."""
+        return NotificationKind.ACKNOWLEDGED if self.reason == "acknowledged" else NotificationKind.RESOLVED
+
+
+@dataclass(frozen=True, slots=True)
+class IntendNotification:
+    """Tell this person on this device; `stop` is the incident's last one, if any, `next_due_at` the level's end."""
+
+    notification_id: UUID
+    user_id: UUID
+    device_id: str
+    platform: Platform
+    level: int
+    round: int
+    lane: Lane
+    brief: IncidentBrief
+    decided_at: datetime
+    next_due_at: datetime | None
+    stop: Stop | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StopNotification:
+    """The incident was acknowledged, resolved or closed."""
+
+    stop: Stop
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAccepted:
+    """The vendor took attempt `attempt`, which carried `kind`."""
+
+    attempt: int
+    kind: NotificationKind
+    provider: str
+    vendor_id: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailure:
+    """Attempt `attempt` failed. `again`: trying once more can help.
+
+    `retry_after`: the least pause in seconds that the vendor asks for. `chance`: a random number of [0, 1).
+    """
+
+    attempt: int
+    kind: NotificationKind
+    provider: str
+    verdict: str
+    reason: str
+    again: bool
+    retry_after: float | None
+    chance: float
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireNotification:
+    """Its deadline may have passed before it could be sent."""
+
+    now: datetime
+
+
+Command = IntendNotification | StopNotification | RecordAccepted | RecordFailure | ExpireNotification
+
+
+def initial() -> State:
+    return None
+
+
+def evolve(state: State, fact: Fact) -> State:
+    match state, fact:
+        case None, NotificationIntended():
+            page = Sending(NotificationKind.PAGE, fact.at, fact.expires_at)
+            return Notification(fact, NotificationState.INTENDED, sending=page)
+        case None, _:
+            return None
+        case Notification(), NotificationAccepted():
+            first = fact.kind is NotificationKind.PAGE
+            return replace(
+                state,
+                stage=NotificationState.ACCEPTED if first else state.stage,
+                shown=NotificationKind.PAGE if first else state.shown,
+                attempts=fact.attempt,
+                sending=None if state.is_sending(fact.kind) else state.sending,
+            )
+        case Notification(), AttemptFailed():
+            return _after_failure(replace(state, attempts=fact.attempt), fact)
+        case Notification(), NotificationReplaced():
+            silent = Sending(fact.kind, fact.at, fact.at + REPLACEMENT_LIFE)
+            return replace(state, stage=NotificationState.REPLACED, shown=fact.kind, sending=silent)
+        case Notification(), NotificationWithdrawn():
+            return replace(state, stage=NotificationState.WITHDRAWN, withdrawn_for=fact.reason, sending=None)
+        case _:
+            return state
+
+
+def _after_failure(state: Notification, fact: AttemptFailed) -> Notification:
+    if state.sending is None or state.sending.kind is not fact.kind:
+        return state
+    if fact.retry_at is not None:
+        again = replace(state.sending, due_at=fact.retry_at, failures=state.sending.failures + 1)
+        return replace(state, sending=again)
+    last = NotificationState.FAILED if fact.kind is NotificationKind.PAGE else state.stage
+    return replace(state, stage=last, sending=None)

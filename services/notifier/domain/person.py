@@ -1,0 +1,48 @@
+"""A person whom a level wanted and nothing could reach: said once for each due event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.envelope import Fact
+from libs.contracts.notifier import PersonUnreachable
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUnreachable:
+    incident_id: UUID
+    user_id: UUID
+    level: int
+    round: int
+    reason: str
+    now: datetime
+
+
+State = bool
+"""Whether it has been said."""
+
+
+def initial() -> State:
+    return False
+
+
+def evolve(_state: State, fact: Fact) -> State:
+    return isinstance(fact, PersonUnreachable)
+
+
+def decide(command: ReportUnreachable, reported: State) -> Sequence[Fact]:
+    if reported:
+        return []
+    return [
+        PersonUnreachable(
+            incident_id=command.incident_id,
+            user_id=command.user_id,
+            level=command.level,
+            round=command.round,
+            reason=command.reason,
+            at=command.now,
+        )
+    ]

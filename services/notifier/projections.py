@@ -1,0 +1,275 @@
+"""The notifier's tables, what each of its events writes into them, and the queries on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    all_,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.sql import Select
+
+from libs.chassis.changes import Change, Gone, Row
+from libs.contracts.auth import Platform
+from libs.contracts.envelope import Envelope
+from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationState, PushTokenRetired
+from services.notifier.domain.notification import Notification
+
+METADATA = MetaData(schema="notifier")
+_MOMENT = DateTime(timezone=True)
+
+DEVICES = Table(
+    "devices",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("push_token", Text, nullable=False),
+    Column("registered_at", _MOMENT, nullable=False),
+)
+"""Replica of AUTH."""
+
+RETIRED_TOKENS = Table(
+    "retired_tokens",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("dead_at", _MOMENT, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""A table of its own, so that it can be rebuilt without the replica: it holds of tokens registered before `dead_at`."""
+
+STOPPED = Table(
+    "stopped",
+    METADATA,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("at", _MOMENT, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Replica of INCIDENTS: since when nobody needs a page that was decided before."""
+
+NOTIFICATIONS = Table(
+    "notifications",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("incident_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("decided_at", _MOMENT, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text),
+    Column("priority", Text, nullable=False),
+    Index("notifications_incident_id_idx", "incident_id"),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("notification_id", Uuid, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("at", _MOMENT, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("vendor_id", Text),
+)
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("notification_id", Uuid, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("due_at", _MOMENT, nullable=False),
+    Column("deadline", _MOMENT, nullable=False),
+    Column("correlation_id", Uuid, nullable=False),
+    Column("causation_id", Uuid, nullable=False),
+    Column("traceparent", Text),
+    Index("outbox_next_idx", "provider", "lane", "due_at"),
+    Index("outbox_due_at_idx", "due_at"),
+)
+"""What is still to be sent; `attempt` numbers the next one."""
+
+
+def provider_of(platform: Platform) -> str:
+    """Apple's phones are reached through APNs, everything else through FCM."""
+    return "apns" if platform is Platform.IOS else "fcm"
+
+
+def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
+    """Whole rows each time: of several changes to a row in one commit only the last is written."""
+    fact = event.data
+    if isinstance(fact, PushTokenRetired):
+        key = {"user_id": fact.user_id, "device_id": fact.device_id}
+        return (Row(RETIRED_TOKENS, key | {"dead_at": fact.at, "reason": fact.reason}),)
+    if not isinstance(state, Notification):
+        return ()
+    changes: list[Change] = [Row(NOTIFICATIONS, _notification(state)), _outbox(event, state)]
+    if isinstance(fact, NotificationAccepted):
+        changes.append(Row(ATTEMPTS, _attempt(fact) | {"outcome": "accepted", "vendor_id": fact.vendor_id}))
+    elif isinstance(fact, AttemptFailed):
+        changes.append(Row(ATTEMPTS, _attempt(fact) | {"outcome": fact.verdict, "reason": fact.reason}))
+    return changes
+
+
+def _notification(state: Notification) -> dict[str, Any]:
+    intent = state.intent
+    return {
+        "id": intent.notification_id,
+        "incident_id": intent.incident_id,
+        "user_id": intent.user_id,
+        "device_id": intent.device_id,
+        "platform": str(intent.platform),
+        "method": intent.method,
+        "level": intent.level,
+        "round": intent.round,
+        "state": str(state.stage),
+        "created_at": intent.at,
+        "decided_at": intent.decided_at,
+        "number": intent.brief.number,
+        "title": _storable(intent.brief.title),
+        "description": _storable(intent.brief.description),
+        "priority": str(intent.brief.priority),
+    }
+
+
+def _storable(text: str | None) -> str | None:
+    # PostgreSQL's text holds every character but this one, and a page must not fail for it.
+    return None if text is None else text.replace("\x00", "")
+
+
+def _outbox(event: Envelope[Any], state: Notification) -> Change:
+    key = {"notification_id": state.intent.notification_id}
+    sending = state.sending
+    if sending is None:
+        return Gone(OUTBOX, key)
+    return Row(
+        OUTBOX,
+        key
+        | {
+            "provider": provider_of(state.intent.platform),
+            "lane": str(state.intent.lane),
+            "kind": str(sending.kind),
+            "attempt": state.attempts + 1,
+            "due_at": sending.due_at,
+            "deadline": sending.deadline,
+            "correlation_id": event.correlation_id,
+            "causation_id": event.id,
+            "traceparent": event.traceparent,
+        },
+    )
+
+
+def _attempt(fact: NotificationAccepted | AttemptFailed) -> dict[str, Any]:
+    return {
+        "notification_id": fact.notification_id,
+        "attempt": fact.attempt,
+        "at": fact.at,
+        "provider": fact.provider,
+        "kind": str(fact.kind),
+    }
+
+
+def _ids(name: str = "ids") -> Any:
+    return bindparam(name, type_=ARRAY(Uuid))
+
+
+_ALIVE = or_(RETIRED_TOKENS.c.dead_at.is_(None), RETIRED_TOKENS.c.dead_at <= DEVICES.c.registered_at)
+_SAME_DEVICE = (RETIRED_TOKENS.c.user_id == DEVICES.c.user_id) & (RETIRED_TOKENS.c.device_id == DEVICES.c.device_id)
+
+DEVICES_OF = (
+    select(DEVICES.c.user_id, DEVICES.c.device_id, DEVICES.c.platform, DEVICES.c.push_token)
+    .select_from(DEVICES.outerjoin(RETIRED_TOKENS, _SAME_DEVICE))
+    .where(DEVICES.c.user_id == any_(_ids()), _ALIVE)
+    .order_by(DEVICES.c.user_id, DEVICES.c.registered_at.desc(), DEVICES.c.device_id)
+)
+"""Living devices of the people `ids`, the newest of each first."""
+
+STOPS_OF = select(STOPPED).where(STOPPED.c.incident_id == any_(_ids()))
+
+TO_STOP = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.incident_id).where(
+    NOTIFICATIONS.c.incident_id == any_(_ids()),
+    NOTIFICATIONS.c.state.in_(
+        [str(s) for s in (NotificationState.INTENDED, NotificationState.ACCEPTED, NotificationState.REPLACED)]
+    ),
+)
+"""Notifications of the incidents `ids` that a stop may concern."""
+
+NEXT_DUE = (
+    select(OUTBOX.c.due_at).where(OUTBOX.c.due_at > bindparam("moment", type_=_MOMENT)).order_by(OUTBOX.c.due_at)
+).limit(1)
+
+_OF_DEVICE = (DEVICES.c.user_id == NOTIFICATIONS.c.user_id) & (DEVICES.c.device_id == NOTIFICATIONS.c.device_id)
+
+
+def _sendable() -> Select[Any]:
+    n, d = NOTIFICATIONS.c, DEVICES.c
+    joined = OUTBOX.join(NOTIFICATIONS, n.id == OUTBOX.c.notification_id)
+    joined = joined.outerjoin(DEVICES, _OF_DEVICE).outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
+    intent = (n.incident_id, n.user_id, n.device_id, n.level, n.created_at)
+    said = (n.number, n.title, n.description, n.priority)
+    alive = func.coalesce(_ALIVE, False).label("alive")  # noqa: FBT003 - SQL's false
+    return (
+        select(OUTBOX, *intent, *said, d.push_token, d.registered_at, alive)
+        .select_from(joined)
+        .where(OUTBOX.c.due_at <= bindparam("moment", type_=_MOMENT))
+    )
+
+
+SENDABLE = (
+    _sendable()
+    .where(
+        OUTBOX.c.provider == bindparam("provider"),
+        OUTBOX.c.lane == bindparam("lane"),
+        OUTBOX.c.notification_id != all_(_ids("busy")),
+    )
+    .order_by(OUTBOX.c.due_at)
+    .limit(bindparam("room", type_=Integer))
+)
+"""What of a provider and lane is due and not `busy`, with the device's token as it is now."""
+
+SENDABLE_AGAIN = _sendable().where(OUTBOX.c.notification_id == any_(_ids()))
+
+NOTIFICATIONS_OF = (
+    select(NOTIFICATIONS)
+    .where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid))
+    .order_by(NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)
+)
+
+ATTEMPTS_OF = (
+    select(ATTEMPTS)
+    .where(ATTEMPTS.c.notification_id == any_(_ids()))
+    .order_by(ATTEMPTS.c.notification_id, ATTEMPTS.c.attempt)
+)
+
+
+def key_of(row: dict[str, Any]) -> tuple[UUID, str]:
+    """Whose device a row is about."""
+    return row["user_id"], row["device_id"]

@@ -1,0 +1,306 @@
+"""A schedule's rules and the plan made from them.
+
+| state | command | events out |
+|---|---|---|
+| no schedule | CreateSchedule | ScheduleCreated, and ShiftsPlanned over the horizon when it is active |
+| no schedule | ChangeSchedule, AddOverride | refused: there is no such schedule |
+| no schedule | PlanShifts | nothing |
+| schedule | CreateSchedule again | nothing |
+| schedule | ChangeSchedule to what it is | nothing |
+| active after or before | ChangeSchedule | ScheduleChanged, ShiftsPlanned from now on (empty when it becomes inactive) |
+| inactive after and before | ChangeSchedule | ScheduleChanged |
+| schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
+| schedule | AddOverride again | nothing |
+| active, planned for less than the horizon | PlanShifts | ShiftsPlanned for what is missing at the end |
+| inactive, or planned far enough | PlanShifts | nothing |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from uuid import UUID
+
+from libs.contracts.envelope import Fact
+from libs.contracts.oncall import (
+    Layer,
+    Override,
+    OverrideAdded,
+    ScheduleChanged,
+    ScheduleCreated,
+    Shift,
+    ShiftsPlanned,
+)
+from libs.contracts.requests import Invalid, NotFound
+from services.oncall.calendar import whole_shifts
+from services.oncall.rotation import YEARS, check_layer, zone
+
+HORIZON = timedelta(days=90)
+"""How far ahead shifts are planned, at least (design, section 4)."""
+MOST_SHIFTS = 3500
+"""In one plan: an event must stay below the bus's limit of 1 MiB."""
+LONGEST_OVERRIDE = timedelta(days=366)
+FARTHEST_OVERRIDE = timedelta(days=2 * 366)
+
+
+class NoSuchSchedule(NotFound):
+    """There is no such schedule."""
+
+
+class Keep(Enum):
+    """Says that a change leaves a field as it is, where None is a value."""
+
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSchedule:
+    schedule_id: UUID
+    name: str
+    description: str | None
+    timezone: str
+    is_active: bool
+    layers: tuple[Layer, ...]
+    created_by: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSchedule:
+    """What is None (or `KEEP`) stays as it is."""
+
+    now: datetime
+    name: str | None = None
+    description: str | None | Keep = Keep.KEEP
+    timezone: str | None = None
+    is_active: bool | None = None
+    layers: tuple[Layer, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddOverride:
+    override: Override
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlanShifts:
+    """Plan what the horizon has come to include."""
+
+    now: datetime
+
+
+Command = CreateSchedule | ChangeSchedule | AddOverride | PlanShifts
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`planned`: every shift that was ever planned and not replaced, over `[planned_from, planned_to)`.
+
+    `version` counts the events, `rules_version` is the version of the last one that changed the rules. `displaced`
+    are the shifts that the newest plan replaced wholly or in part, for the projection.
+    """
+
+    id: UUID
+    name: str
+    description: str | None
+    timezone: str
+    is_active: bool
+    layers: tuple[Layer, ...]
+    created_by: str
+    overrides: tuple[Override, ...] = ()
+    version: int = 1
+    rules_version: int = 1
+    planned: tuple[Shift, ...] = ()
+    planned_from: datetime | None = None
+    planned_to: datetime | None = None
+    displaced: tuple[Shift, ...] = ()
+
+
+State = Schedule | None
+
+
+def initial() -> State:
+    return None
+
+
+def evolve(state: State, fact: Fact) -> State:
+    match state, fact:
+        case None, ScheduleCreated():
+            return Schedule(
+                id=fact.schedule_id,
+                name=fact.name,
+                description=fact.description,
+                timezone=fact.timezone,
+                is_active=fact.is_active,
+                layers=fact.layers,
+                created_by=fact.created_by,
+            )
+        case Schedule(), ScheduleChanged():
+            return replace(
+                _ruled(state),
+                name=fact.name,
+                description=fact.description,
+                timezone=fact.timezone,
+                is_active=fact.is_active,
+                layers=fact.layers,
+            )
+        case Schedule(), OverrideAdded():
+            return replace(_ruled(state), overrides=(*state.overrides, fact.override))
+        case Schedule(), ShiftsPlanned():
+            return _planned(state, fact)
+    return state
+
+
+def decide(command: Command, state: State) -> Sequence[Fact]:
+    """The table at the top.
+
+    Raises:
+        NoSuchSchedule: the command needs a schedule.
+        Invalid: rules that cannot be planned, with the field at fault.
+    """
+    match state, command:
+        case None, CreateSchedule():
+            return _create(command)
+        case None, PlanShifts():
+            return []
+        case None, _:
+            raise NoSuchSchedule
+        case Schedule(), ChangeSchedule():
+            return _change(state, command)
+        case Schedule(), AddOverride(override, now):
+            return _override(state, override, now)
+        case Schedule(), PlanShifts(now):
+            return _extend(state, now)
+    return []
+
+
+def _create(command: CreateSchedule) -> list[Fact]:
+    created = ScheduleCreated(
+        schedule_id=command.schedule_id,
+        name=command.name,
+        description=command.description,
+        timezone=command.timezone,
+        is_active=command.is_active,
+        layers=command.layers,
+        created_by=command.created_by,
+    )
+    _check(created)
+    schedule = evolve(None, created)
+    assert schedule is not None  # noqa: S101 - narrows for the type checker
+    return [created, *_plan(schedule, command.now)]
+
+
+def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
+    changed = ScheduleChanged(
+        schedule_id=state.id,
+        name=state.name if command.name is None else command.name,
+        description=state.description if isinstance(command.description, Keep) else command.description,
+        timezone=state.timezone if command.timezone is None else command.timezone,
+        is_active=state.is_active if command.is_active is None else command.is_active,
+        layers=state.layers if command.layers is None else command.layers,
+    )
+    after = replace(
+        _ruled(state),
+        name=changed.name,
+        description=changed.description,
+        timezone=changed.timezone,
+        is_active=changed.is_active,
+        layers=changed.layers,
+    )
+    if after == _ruled(state):
+        return []
+    _check(changed)
+    return [changed, *(_plan(after, command.now) if state.is_active or after.is_active else ())]
+
+
+def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
+    if any(o.id == override.id for o in state.overrides):
+        return []
+    if override.end_time <= override.start_time:
+        raise Invalid("expected a moment after startTime", field="endTime")
+    if override.end_time <= now:
+        raise Invalid("expected a moment in the future: what has happened cannot be changed", field="endTime")
+    if override.end_time - override.start_time > LONGEST_OVERRIDE:
+        raise Invalid(f"expected at most {LONGEST_OVERRIDE.days} days after startTime", field="endTime")
+    if override.start_time > now + FARTHEST_OVERRIDE:
+        raise Invalid("expected a moment in the next two years", field="startTime")
+    if override.replaces == override.user_id:
+        raise Invalid("expected another person than userId", field="replaces")
+    after = replace(_ruled(state), overrides=(*state.overrides, override))
+    added = OverrideAdded(schedule_id=state.id, override=override)
+    return [added, *(_plan(after, now) if after.is_active else ())]
+
+
+def _check(rules: ScheduleCreated | ScheduleChanged) -> None:
+    zone(rules.timezone)
+    for i, layer in enumerate(rules.layers):
+        check_layer(layer, f"layers.{i}")
+
+
+def _plan(state: Schedule, now: datetime) -> list[Fact]:
+    """A plan from now on, after the rules have changed; a schedule that never was active has none.
+
+    What was planned until now stays. The shift that runs keeps its start where the same person goes on in the same
+    layer, and with the first plan, which has nothing to contradict.
+    """
+    if not state.is_active:
+        return [] if state.planned_to is None else [_replanned(state, now, max(now + HORIZON, state.planned_to), ())]
+    to = now + HORIZON if state.planned_to is None else max(now + HORIZON, state.planned_to)
+    fresh = whole_shifts(state.layers, state.overrides, state.timezone, now, to)
+    if len(fresh) > MOST_SHIFTS:
+        raise Invalid(f"expected at most {MOST_SHIFTS} shifts in {HORIZON.days} days: make turns longer", field="layers")
+    if fresh and fresh[0].start_time < now and state.planned_to is not None:
+        running = next((s for s in state.planned if s.start_time <= now < s.end_time), None)
+        same = running is not None and (running.user_id, running.layer) == (fresh[0].user_id, fresh[0].layer)
+        start = running.start_time if running is not None and same else now
+        fresh = (fresh[0].model_copy(update={"start_time": start}), *fresh[1:])
+    begins = min(now, fresh[0].start_time) if fresh else now
+    return [_replanned(state, begins, to, fresh)]
+
+
+def _extend(state: Schedule, now: datetime) -> list[Fact]:
+    """What the horizon has come to include since the last plan: earlier shifts stand and are not repeated."""
+    to = now + HORIZON
+    if not state.is_active or state.planned_to is None or state.planned_to >= to:
+        return []
+    begins = state.planned_to
+    fresh = whole_shifts(state.layers, state.overrides, state.timezone, begins, to)
+    # Plans end where a shift ends; only new rules of a time zone could make one reach back.
+    cut = tuple(s.model_copy(update={"start_time": max(s.start_time, begins)}) for s in fresh)
+    return [_replanned(state, begins, to, cut)]
+
+
+def _replanned(state: Schedule, begins: datetime, to: datetime, shifts: tuple[Shift, ...]) -> ShiftsPlanned:
+    return ShiftsPlanned(
+        schedule_id=state.id,
+        schedule_version=state.rules_version,
+        from_time=begins,
+        # The last shift is planned whole, so that its end can be shown and the next plan begins with it.
+        to_time=max(to, shifts[-1].end_time) if shifts else to,
+        shifts=shifts,
+    )
+
+
+def _ruled(state: Schedule) -> Schedule:
+    version = state.version + 1
+    return replace(state, version=version, rules_version=version, displaced=())
+
+
+def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:
+    begins, to = fact.from_time, fact.to_time
+    before = tuple(s for s in state.planned if s.end_time <= begins)
+    displaced = tuple(s for s in state.planned if s.end_time > begins and s.start_time < to)
+    after = tuple(s for s in state.planned if s.start_time >= to)
+    head = tuple(s.model_copy(update={"end_time": begins}) for s in displaced[:1] if s.start_time < begins)
+    tail = tuple(s.model_copy(update={"start_time": to}) for s in displaced[-1:] if s.end_time > to)
+    return replace(
+        state,
+        version=state.version + 1,
+        planned=(*before, *head, *fact.shifts, *tail, *after),
+        planned_from=begins if state.planned_from is None else min(state.planned_from, begins),
+        planned_to=to if state.planned_to is None else max(state.planned_to, to),
+        displaced=displaced,
+    )

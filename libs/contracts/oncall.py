@@ -165,3 +165,24 @@ class OnCallView(Contract):
     schedule_name: str
     start_time: Moment
     end_time: Moment
+
+
+class SchedulesView(Contract):
+    """A page of schedules, oldest first; `total` is exact."""
+
+    schedules: tuple[ScheduleView, ...]
+    total: int
+    page: int
+    limit: int
+
+
+class ShiftsView(Contract):
+    shifts: tuple[Shift, ...]
+
+
+class CurrentView(Contract):
+    current_on_call: OnCallView | None
+
+
+class OnCallListView(Contract):
+    on_call: tuple[OnCallView, ...]

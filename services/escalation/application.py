@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.changes import Gone, Row
 from libs.chassis.timers import Timer, timer_set
 from libs.chassis.work import Cause, Decider, Work
-from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor, Envelope
-from libs.contracts.escalation import IncidentBrief, Level, TargetType
+from libs.contracts.escalation import IncidentBrief
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentCreated, IncidentResolved
-from libs.contracts.model import Lane, Role
-from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
+from libs.contracts.model import Lane
 from services.escalation.domain import escalations, policies
-from services.escalation.domain.people import Directory, OnCall
-from services.escalation.projections import (
-    CAUSES,
-    EVERYONE,
-    KNOWN_PEOPLE,
-    KNOWN_SCHEDULES,
-    ON_CALL,
-    PEOPLE,
-    SCHEMA,
-    SHIFTS,
-    TIMER,
-    Span,
-    people,
-    replan,
-    schedules,
-    shifts,
-)
+from services.escalation.domain.people import Directory
+from services.escalation.projections import CAUSES, SCHEMA, TIMER
+from services.escalation.replicas import directory
 
 ME = Actor.service("escalation")
 _DESCRIPTION = 500
@@ -70,17 +53,17 @@ def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     work.load(ESCALATION[Lane.ROUTINE], (escalations.escalation_id(e.data.incident_id) for e in events))
     created = [e.data for e in events if isinstance(e.data, IncidentCreated)]
     chosen = _choose_policies(work, created)
-    directory = _directory(
+    everybody = directory(
         work,
-        [level for policy, _ in chosen.values() for level in policy.plan.levels],
-        [c.assigned_to for c in created if c.assigned_to is not None],
+        {policy.id: policy.plan for policy, _ in chosen.values()}.values(),
+        (c.assigned_to for c in created if c.assigned_to is not None),
     )
     for event in events:
         entity = escalations.escalation_id(event.data.incident_id)
         match event.data:
             case IncidentCreated() as incident:
                 policy, note = chosen[incident.incident_id]
-                command: escalations.Command = _start(work, incident, policy, note, directory)
+                command: escalations.Command = _start(work, incident, policy, note, everybody)
             case _:
                 command = _cancel(event.data)
         work.decide(ESCALATION[event.lane], entity, command, Cause.event(event, ME))
@@ -95,60 +78,17 @@ def fire(work: Work, timers: Sequence[Timer]) -> None:
         if timer.name == TIMER and isinstance(state, escalations.Waiting | escalations.Exhausted):
             due.append((timer, state))
     plans = _plans(work, [state.run for _, state in due])
-    directory = _directory(
-        work,
-        [level for plan in plans.values() for level in plan.levels],
-        [state.run.assigned for _, state in due if state.run.assigned is not None],
-    )
+    assigned = (state.run.assigned for _, state in due if state.run.assigned is not None)
+    everybody = directory(work, plans.values(), assigned)
     causes = _causes(work, [timer.entity for timer, _ in due])
     for timer, state in due:
         plan = plans[state.run.policy_id, state.run.policy_version]
-        command = escalations.FireTimer(timer.due_at, plan, directory, work.now)
+        command = escalations.FireTimer(timer.due_at, plan, everybody, work.now)
         decider = ESCALATION[state.run.brief.priority.lane]
         events = work.decide(decider, timer.entity, command, causes.get(timer.entity) or Cause.new(ME))
         if not events and state.due_at is not None:
             # A served timer is taken away; the one that this escalation waits for has the same key and must stay.
             work.put(timer_set(SCHEMA, Timer(timer.entity, TIMER, state.due_at)))
-
-
-def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
-    """Keep who exists and with which roles; no names and no addresses."""
-    for event in events:
-        user = event.data
-        work.put(Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True}))
-
-
-def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep who is on call when: each plan replaces what was planned in its range."""
-    planned = [e.data for e in events if isinstance(e.data, ShiftsPlanned)]
-    for event in events:
-        if isinstance(event.data, ScheduleCreated):
-            work.put(Row(schedules, {"id": event.data.schedule_id}))
-    before: dict[UUID, list[Span]] = {p.schedule_id: [] for p in planned}
-    for row in work.fetch(SHIFTS, ids=list(before)) if before else ():
-        before[row["schedule_id"]].append(Span(row["start_time"], row["end_time"], row["user_id"]))
-    after = dict(before)
-    for plan in planned:
-        after[plan.schedule_id] = replan(after[plan.schedule_id], plan)
-        work.put(Row(schedules, {"id": plan.schedule_id, "plan_version": plan.schedule_version}))
-    for schedule, spans in after.items():
-        _write_shifts(work, schedule, set(before[schedule]), set(spans))
-
-
-def unknown_targets(work: Work, levels: Iterable[Level]) -> list[str]:
-    """The paths (`levels.0.targets.1.id`) of targets whose user or schedule has not been seen here."""
-    wanted = {
-        (target.type, target.id, f"levels.{i}.targets.{j}.id")
-        for i, level in enumerate(levels)
-        for j, target in enumerate(level.targets)
-        if target.id is not None
-    }
-    users = [t for kind, t, _ in wanted if kind is TargetType.USER]
-    planned = [t for kind, t, _ in wanted if kind is TargetType.SCHEDULE]
-    known = {row["id"] for row in work.fetch(KNOWN_PEOPLE, ids=users)} if users else set()
-    known |= {row["id"] for row in work.fetch(KNOWN_SCHEDULES, ids=planned)} if planned else set()
-    checked = (TargetType.USER, TargetType.SCHEDULE)
-    return sorted(path for kind, target, path in wanted if kind in checked and target not in known)
 
 
 def _choose_policies(
@@ -157,6 +97,7 @@ def _choose_policies(
     """The policy of each incident, and why it is not the one asked for: its own where it fits, else Default."""
     if not created:
         return {}
+    # Whoever asks can name any id; escalations of this batch are loaded before, so that none is taken for a policy.
     asked = {c.policy_id for c in created if c.policy_id is not None}
     work.load(POLICY, (DEFAULT_POLICY_ID, *asked))
     default = work.state(POLICY, DEFAULT_POLICY_ID)
@@ -177,7 +118,7 @@ def _choose_policies(
 
 
 def _start(
-    work: Work, incident: IncidentCreated, policy: policies.Policy, note: str | None, directory: Directory
+    work: Work, incident: IncidentCreated, policy: policies.Policy, note: str | None, everybody: Directory
 ) -> escalations.StartEscalation:
     brief = IncidentBrief(
         incident_id=incident.incident_id,
@@ -192,7 +133,7 @@ def _start(
         policy_id=policy.id,
         policy_version=policy.version,
         plan=policy.plan,
-        directory=directory,
+        directory=everybody,
         now=work.now,
         first_timeout_minutes=incident.escalation_timeout_minutes,
         assigned=incident.assigned_to,
@@ -226,37 +167,3 @@ def _causes(work: Work, ids: Sequence[UUID]) -> Mapping[UUID, Cause]:
     """The events that set the timers: correlation and trace of an incident run through all its levels."""
     rows = work.fetch(CAUSES, ids=list(ids)) if ids else ()
     return {row["id"]: Cause(ME, row["correlation_id"], row["event_id"], row["traceparent"]) for row in rows}
-
-
-def _directory(work: Work, levels: Sequence[Level], users: Iterable[UUID]) -> Directory:
-    """Everybody whom these levels and the fallbacks could page now, in two queries."""
-    if not levels:
-        return Directory()
-    targets = {target for level in dict.fromkeys(map(id, levels)) for target in _targets(levels, level)}
-    planned = [t.id for t in targets if t.type is TargetType.SCHEDULE and t.id is not None]
-    wanted = {*users, *(t.id for t in targets if t.type is TargetType.USER and t.id is not None)}
-    roles = {Role.LEAD, Role.ADMIN, *(t.role for t in targets if t.role is not None)}
-    by_role: dict[Role, list[UUID]] = {role: [] for role in roles}
-    active = set()
-    for row in work.fetch(PEOPLE, ids=list(wanted), roles=[str(r) for r in roles]):
-        active.add(row["id"])
-        for role in by_role.keys() & set(row["roles"]):
-            by_role[role].append(row["id"])
-    on_call = work.fetch(ON_CALL, ids=planned, moment=work.now) if planned else ()
-    nobody = not by_role[Role.LEAD] and not by_role[Role.ADMIN]
-    return Directory(
-        on_call={row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"]) for row in on_call},
-        by_role={role: tuple(ids) for role, ids in by_role.items()},
-        active=active,
-        everyone=tuple(row["id"] for row in work.fetch(EVERYONE)) if nobody else (),
-    )
-
-
-def _write_shifts(work: Work, schedule: UUID, before: set[Span], after: set[Span]) -> None:
-    starts = {span.start for span in after}
-    for span in before - after:
-        if span.start not in starts:
-            work.put(Gone(shifts, {"schedule_id": schedule, "start_time": span.start}))
-    for span in after - before:
-        values = {"start_time": span.start, "end_time": span.end, "user_id": span.user_id}
-        work.put(Row(shifts, {"schedule_id": schedule, **values}))

@@ -32,7 +32,8 @@ def answer(title: str, data: type[Contract]) -> type[Contract]:
 
 def one(name: str, view: Any, title: str) -> type[Contract]:
     """`{"data": {"<name>": view}}`."""
-    return answer(title, create_model(f"{title}Data", __base__=Contract, **{name: (view, ...)}))
+    fields: dict[str, Any] = {name: (view, ...)}
+    return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
 
 
 def several(name: str, view: Any, title: str) -> type[Contract]:

@@ -75,7 +75,7 @@ class Edge:
         began = time.perf_counter()
         try:
             await self.app(inner, receive, send_out)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a caller waits: every request gets an answer
             _log.exception("request failed", request_id=trace.request_id, route=trace.route)
             if trace.status == 0:
                 await failure(Problem("INTERNAL", "internal error"))(scope, receive, send_out)

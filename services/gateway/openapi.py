@@ -50,14 +50,16 @@ def _add_schemas(schemas: dict[str, Any]) -> None:
 def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
+    keyed = verb == "post" and "auth" not in operation.get("tags", ())
+    if keyed:
+        responses.setdefault("409", {"description": "CONFLICT: the Idempotency-Key was used with another body"})
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     for status in _errors_of(path, operation):
         responses.setdefault(str(status), {"description": CODE_OF[status]})
     for status, response in responses.items():
         if int(status) >= 400 and "content" not in response:
             response["content"] = {"application/json": {"schema": {"$ref": f"{_REF}ErrorAnswer"}}}
     operation["responses"] = dict(sorted(responses.items()))
-    if verb == "post" and "auth" not in operation.get("tags", ()):
-        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
 
 
 def _errors_of(path: str, operation: dict[str, Any]) -> list[int]:

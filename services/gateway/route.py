@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, Security
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from opentelemetry.trace import SpanKind
@@ -39,8 +40,8 @@ class PagerRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
-        known = {name for field in get_flat_dependant(self.dependant).query_params if (name := field.alias)}
-        keyed = "POST" in self.methods and "auth" not in self.tags
+        known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, Query)}
+        keyed = "POST" in (self.methods or ()) and "auth" not in self.tags
 
         async def serve(plain: Request) -> Response:
             request = JsonRequest(plain.scope, plain.receive)

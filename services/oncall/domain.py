@@ -35,7 +35,7 @@ from libs.contracts.oncall import (
 )
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall.calendar import whole_shifts
-from services.oncall.rotation import YEARS, check_layer, zone
+from services.oncall.rotation import check_layer, zone
 
 HORIZON = timedelta(days=90)
 """How far ahead shifts are planned, at least (design, section 4)."""
@@ -251,7 +251,9 @@ def _plan(state: Schedule, now: datetime) -> list[Fact]:
     to = now + HORIZON if state.planned_to is None else max(now + HORIZON, state.planned_to)
     fresh = whole_shifts(state.layers, state.overrides, state.timezone, now, to)
     if len(fresh) > MOST_SHIFTS:
-        raise Invalid(f"expected at most {MOST_SHIFTS} shifts in {HORIZON.days} days: make turns longer", field="layers")
+        raise Invalid(
+            f"expected at most {MOST_SHIFTS} shifts in {HORIZON.days} days: make turns longer", field="layers"
+        )
     if fresh and fresh[0].start_time < now and state.planned_to is not None:
         running = next((s for s in state.planned if s.start_time <= now < s.end_time), None)
         same = running is not None and (running.user_id, running.layer) == (fresh[0].user_id, fresh[0].layer)

@@ -99,7 +99,9 @@ def check_layer(layer: Layer, path: str) -> None:
         if moment is None:
             continue
         if moment.tzinfo is not None:
-            raise Invalid("expected a local wall clock without an offset, e.g. 2026-10-19T09:00", field=f"{path}.{name}")
+            raise Invalid(
+                "expected a local wall clock without an offset, e.g. 2026-10-19T09:00", field=f"{path}.{name}"
+            )
         if moment.year not in YEARS:
             raise Invalid(f"expected a year from {YEARS[0]} to {YEARS[-1]}", field=f"{path}.{name}")
     if layer.end is not None and layer.end <= layer.start:

@@ -167,7 +167,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         case NotStarted(), StartEscalation():
             return [_started(command), _noted(_fall_back(command.run, command, 1, round_=1), command.policy_note)]
         # waiting, exhausted | a timer of another level, or one already served
-        case (Waiting(due_at=due_at) | Exhausted(due_at=due_at)), FireTimer() if _is_served(command, due_at):
+        case ((Waiting(due_at=due_at) | Exhausted(due_at=due_at)), FireTimer()) if _is_served(command, due_at):
             return []
         # waiting(level) | its timer, more levels
         case Waiting(), FireTimer() if due := _page_levels(state.run, command, _after(state, command), state.round):
@@ -186,7 +186,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             due = _page_levels(state.run, command, (last,), again) or _fall_back(state.run, command, last, again)
             return [due.model_copy(update={"next_due_at": command.now + EXHAUSTED_AGAIN})]
         # waiting, exhausted | IncidentAcknowledged, IncidentResolved, IncidentClosed
-        case (Started() | Waiting() | Exhausted()), CancelEscalation():
+        case ((Started() | Waiting() | Exhausted()), CancelEscalation()):
             return [_cancelled(command)]
         # not started | IncidentAcknowledged, IncidentResolved or IncidentClosed first
         case NotStarted(), CancelEscalation():

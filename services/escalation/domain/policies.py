@@ -94,7 +94,7 @@ Command = CreatePolicy | ChangePolicy
 
 
 def default_policy(now: datetime) -> CreatePolicy:
-    """What the first start makes: on-call → leads → admins, 15 minutes each, 3 repeats (front doors, last paragraph)."""
+    """What the first start makes: on-call → leads → admins, 15 minutes each, 3 repeats (front doors)."""
     targets = (
         Target(type=TargetType.SCHEDULE, id=DEFAULT_SCHEDULE_ID),
         Target(type=TargetType.ROLE, role=Role.LEAD),

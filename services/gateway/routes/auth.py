@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
 from libs.contracts.model import StrictContract
-from services.gateway.answers import Nothing, answer, documented, one
+from services.gateway.answers import Documented, Nothing, answer, documented, one
 from services.gateway.envelope import Problem, item, success
 from services.gateway.route import SIGNED_IN, Asking, PagerRoute
 
@@ -30,8 +30,8 @@ _EXAMPLES = {
     }
 }
 _REFRESH_TOKEN = HTTPBearer(auto_error=False, scheme_name="refreshToken", description="The refresh token.")
-_LIMITED = {429: {"description": "RATE_LIMITED: too many attempts"}}
-_WRONG = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
+_LIMITED: Documented = {429: {"description": "RATE_LIMITED: too many attempts"}}
+_WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
 
 
 class RefreshBody(StrictContract):

@@ -84,7 +84,7 @@ async def list_incidents(
     operation_id="createIncident",
     summary="Create an incident",
     status_code=201,
-    responses=documented(_INCIDENT, 201, conflict="the Idempotency-Key was used with another body"),
+    responses=documented(_INCIDENT, 201),
 )
 async def create_incident(body: Annotated[CreateIncident, Body(openapi_examples=_EXAMPLES)], ask: Asking) -> Response:
     return item("incident", await ask.command("incidents", "create", body), 201)

@@ -107,12 +107,14 @@ async def test_a_page_refused_twice_reports_the_first_refusal(server: ApnsServer
         )
 
 
+@pytest.mark.parametrize("token", ["", "../../etc", "zz", "ab ", "ab\n", "é" * 64, "ab" * 600])
 async def test_a_token_that_cannot_be_one_is_never_sent(server: ApnsServer, token: str) -> None:
     async with client_of(server) as client:
         assert await client.send(token, a_page()) == Outcome(Verdict.RETIRE, "BadDeviceToken")
     assert server.requests == []
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "api.push.apple.com", ""])
 def test_a_url_that_can_never_work_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="the APNs URL"):
         ApnsClient(key=KEY, key_id="k", team_id="t", topic="x", url=url, ca_file=None, clock=MovableClock())

@@ -1,0 +1,62 @@
+# Everything that is done here, by name: `make` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --frozen --all-extras
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONPATH :=
+
+.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## install what is needed into .venv (uv comes through pip where it is missing)
+
+.venv/.ready: pyproject.toml uv.lock
+	@command -v uv >/dev/null 2>&1 || test -x .tools/bin/uv || python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
+	@$$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras
+	@touch .venv/.ready
+
+demo: setup ## a page from alert to acknowledgement, on this machine, in half a minute
+	@$(RUN) pager demo
+
+up: setup ## everything in the foreground, one process per service; Ctrl-C stops
+	@$(RUN) pager up
+
+test: setup ## all tests, on embedded servers, with the coverage gate
+	@$(RUN) coverage erase
+	@$(RUN) coverage run -m pytest
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report --fail-under=85 --skip-covered --skip-empty | tail -n 25
+
+unit: setup ## the tests that need no server
+	@$(RUN) pytest libs services
+
+integration: setup ## the promises, on real servers
+	@$(RUN) pytest tests
+
+lint: setup ## ruff, strict types, import rules
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy libs services cli bench tests
+	@$(RUN) lint-imports
+
+fmt: setup ## format and fix what can be fixed
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+types: setup ## strict types alone
+	@$(RUN) mypy libs services cli bench tests
+
+docs: setup ## the event catalogue and the OpenAPI description, from the code
+	@$(RUN) python -m docs.generate
+
+bench: setup ## the measured claims of the pipeline, as JSON
+	@$(RUN) python -m bench.pipeline --rate 20 --seconds 100
+
+chaos: setup ## kill everything in turn while 2,000 alerts flow, and count from outside
+	@$(RUN) pytest tests/chaos --run-chaos -p no:timeout -s
+
+clean: ## remove what was installed and built here
+	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*

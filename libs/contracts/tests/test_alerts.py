@@ -1,0 +1,121 @@
+"""Alerts as senders write them, well and badly."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
+from libs.contracts.model import Priority
+
+
+def read(body: object, headers: dict[str, str] | None = None, subject: str = "pager.alerts.db") -> Alert:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_alert(subject, headers or {}, raw)
+
+
+def test_a_plain_alert_needs_only_a_summary() -> None:
+    alert = read({"summary": "db down"})
+    assert (alert.title, alert.priority, alert.action) == ("db down", Priority.HIGH, Action.TRIGGER)
+    assert alert.dedup_key is None
+
+
+@pytest.mark.parametrize(
+    ("named", "priority"),
+    [
+        ("critical", Priority.CRITICAL),
+        ("P1", Priority.CRITICAL),
+        ("error", Priority.HIGH),
+        ("P2", Priority.HIGH),
+        ("warning", Priority.MEDIUM),
+        ("P3", Priority.MEDIUM),
+        ("info", Priority.LOW),
+        ("P5", Priority.LOW),
+        ("catastrophic", Priority.HIGH),
+    ],
+)
+def test_priorities_of_other_pagers_are_understood(named: str, priority: Priority) -> None:
+    assert read({"summary": "x", "severity": named}).priority is priority
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff{}", "not valid UTF-8 at byte 0"),
+        (b"[1]", "expected a JSON object"),
+        (b'{"summary": NaN}', "NaN is not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"{}", "summary: Field required"),
+        (b'{"summary": "   "}', "summary: "),
+        (b'{"summary": 7}', "summary: "),
+        (b'{"summary": "x", "priority": 1}', "priority: "),
+        (b'{"summary": "x", "metadata": []}', "metadata: "),
+        (b'{"summary": "x", "action": "explode"}', "action: "),
+        (b'{"summary": "x", "occurredAt": "yesterday"}', "occurredAt: "),
+    ],
+)
+def test_what_cannot_be_read_is_named(body: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableAlert) as error:
+        read(body)
+    assert reason.lower() in str(error.value).lower()
+
+
+def test_a_binary_cloud_event_has_an_identity() -> None:
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "a%20b",
+        "ce-source": "/prom",
+        "ce-type": "x",
+        "ce-time": "2026-01-01T00:00:00Z",
+    }
+    alert = read({"summary": "x"}, headers)
+    assert (alert.event_source, alert.event_id) == ("/prom", "a b")
+    assert alert.occurred_at is not None
+
+
+def test_a_structured_cloud_event_carries_the_alert_in_its_data() -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/prom", "type": "x", "data": {"summary": "db down"}}
+    alert = read(event, {"Content-Type": "application/CloudEvents+json; charset=utf-8"})
+    assert (alert.title, alert.event_id) == ("db down", "1")
+
+
+def test_a_cloud_event_without_an_id_is_accepted() -> None:
+    alert = read({"summary": "x"}, {"ce-specversion": "1.0", "ce-source": "/prom", "ce-type": "x"})
+    assert (alert.event_source, alert.event_id) == (None, None)
+
+
+def test_a_long_alert_keeps_its_summary_and_is_marked() -> None:
+    alert = read({"summary": "s" * 400, "description": "d" * 600_000, "metadata": {"k": "v" * 10}})
+    assert len(alert.title) == 255
+    assert alert.description is not None
+    assert alert.description.startswith("s" * 400)
+    assert "shortened by Pager" in alert.description
+    assert "shortened" in alert.metadata
+    assert len(alert.to_json()) < 200_000
+
+
+def test_text_that_postgresql_cannot_hold_is_replaced() -> None:
+    alert = read(b'{"summary": "a\\u0000b", "metadata": {"k\\u0000": ["\\ud800"]}}')
+    assert alert.title == "a\ufffdb"
+    assert alert.metadata == {"k\ufffd": ["?"]}
+
+
+def test_metadata_that_nests_without_end_is_cut() -> None:
+    body = b'{"summary": "x", "metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}"
+    assert "nested too deeply" in json.dumps(read(body).metadata)
+
+
+@pytest.mark.parametrize(
+    ("subject", "source", "urgent"),
+    [
+        ("pager.alerts.db", "db", False),
+        ("pager.alerts.db.critical", "db", True),
+        ("pager.alerts.db.high", "db", True),
+        ("pager.alerts.db.eu.disk", "db.eu.disk", False),
+        ("pager.alerts.critical", "critical", False),
+    ],
+)
+def test_a_subject_names_the_source_and_the_lane(subject: str, source: str, urgent: bool) -> None:
+    assert (source_of(subject), is_urgent(subject)) == (source, urgent)

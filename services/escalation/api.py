@@ -1,0 +1,91 @@
+"""The requests that escalation answers: policies (front doors, `/escalation/policies`)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from libs.chassis.identity import Caller
+from libs.chassis.requests import Requests
+from libs.chassis.work import Work
+from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView
+from libs.contracts.model import Role
+from libs.contracts.requests import ById, Invalid, Page
+from services.escalation.application import POLICY
+from services.escalation.domain import policies
+from services.escalation.projections import POLICIES, POLICY_COUNT, policy_row
+from services.escalation.projections import POLICY as POLICY_ROW
+from services.escalation.replicas import unknown_targets
+
+_PATIENCE = 1.0
+"""Seconds to wait for a user or a schedule that our replica has not seen yet (design, rule 12)."""
+_LOOK_AGAIN = 0.02
+_LARGEST_PAGE = 100
+
+
+def api(patience: float = _PATIENCE) -> Requests:
+    """Leads and admins write policies; everybody may read whom they page."""
+    requests = Requests("escalation")
+
+    @requests.handle("create_policy", CreatePolicy)
+    def create_policy(work: Work, body: CreatePolicy, caller: Caller) -> PolicyView:
+        caller.require(Role.LEAD)
+        _wait_for_targets(work, body.levels, patience)
+        plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels)
+        policy_id = uuid4()
+        command = policies.CreatePolicy(policy_id, plan, created_by=str(caller.user_id), now=work.now)
+        work.decide(POLICY, policy_id, command, caller.cause())
+        state = work.state(POLICY, policy_id)
+        assert isinstance(state, policies.Policy)  # noqa: S101 - just made
+        return _view(policy_row(state, updated_at=work.now))
+
+    @requests.handle("change_policy", ChangePolicy)
+    def change_policy(work: Work, body: ChangePolicy, caller: Caller) -> PolicyView:
+        caller.require(Role.LEAD)
+        _wait_for_targets(work, body.levels or (), patience)
+        command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels)
+        changed = work.decide(POLICY, body.id, command, caller.cause())
+        state = work.state(POLICY, body.id)
+        if changed and isinstance(state, policies.Policy):
+            return _view(policy_row(state, updated_at=work.now))
+        return _read(work, body)
+
+    @requests.handle("policy", ById)
+    def policy(work: Work, body: ById, _caller: Caller) -> PolicyView:
+        return _read(work, body)
+
+    @requests.handle("policies", Page)
+    def policies_(work: Work, body: Page, _caller: Caller) -> PolicyList:
+        if body.page < 1:
+            raise Invalid("pages count from 1", field="page")
+        if not 1 <= body.limit <= _LARGEST_PAGE:
+            raise Invalid(f"a page has 1 to {_LARGEST_PAGE} entries", field="limit")
+        rows = work.fetch(POLICIES, page_size=body.limit, skipped=(body.page - 1) * body.limit)
+        total = work.fetch(POLICY_COUNT)[0]["total"]
+        return PolicyList(policies=tuple(_view(row) for row in rows), total=total)
+
+    return requests
+
+
+def _read(work: Work, body: ById | ChangePolicy) -> PolicyView:
+    for row in work.fetch(POLICY_ROW, id=body.id):
+        return _view(row)
+    raise policies.NoSuchPolicy(field="id")
+
+
+def _view(row: dict[str, Any]) -> PolicyView:
+    return PolicyView.model_validate(row)
+
+
+def _wait_for_targets(work: Work, levels: tuple[Level, ...], patience: float) -> None:
+    """Return when every user and schedule is known; what was made a moment ago may still be on its way.
+
+    Raises:
+        Invalid: one is not known after `patience` seconds; names the first one's field.
+    """
+    deadline = time.monotonic() + patience
+    while missing := unknown_targets(work, levels):
+        if time.monotonic() >= deadline:
+            raise Invalid("there is no such user or schedule", field=missing[0])
+        time.sleep(_LOOK_AGAIN)

@@ -1,0 +1,31 @@
+"""The composition root of escalation."""
+
+from __future__ import annotations
+
+from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.settings import load_or_exit
+from services.escalation.api import api
+from services.escalation.application import fire, make_default_policy
+from services.escalation.consumers import consumers
+from services.escalation.projections import project
+from services.escalation.settings import Settings
+
+
+def build(runtime: Runtime) -> Parts:
+    async def prepare() -> None:
+        await runtime.rpc.transact(make_default_policy)
+
+    return Parts(requests=api(), consumers=consumers(), fire=fire, prepare=prepare)
+
+
+def service(settings: Settings, clock: Clock | None = None) -> Service:
+    return Service("escalation", settings, clock or SystemClock(), project, build)
+
+
+def main() -> None:
+    run(service(load_or_exit(Settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Replicas of people and shifts: what AUTH and ONCALL say, and the directory that decisions are given of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.chassis.changes import Gone, Row
+from libs.chassis.work import Work
+from libs.contracts.auth import UserRegistered
+from libs.contracts.envelope import Envelope
+from libs.contracts.escalation import Level, TargetType
+from libs.contracts.model import Role
+from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
+from services.escalation.domain.people import Directory, OnCall
+from services.escalation.domain.policies import Plan
+from services.escalation.projections import (
+    EVERYONE,
+    KNOWN_PEOPLE,
+    KNOWN_SCHEDULES,
+    ON_CALL,
+    PEOPLE,
+    SHIFTS,
+    Span,
+    people,
+    replan,
+    schedules,
+    shifts,
+)
+
+
+def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
+    """Keep who exists and with which roles; no names and no addresses."""
+    for event in events:
+        user = event.data
+        work.put(Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True}))
+
+
+def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Keep who is on call when: each plan replaces what was planned in its range."""
+    planned = [e.data for e in events if isinstance(e.data, ShiftsPlanned)]
+    for event in events:
+        if isinstance(event.data, ScheduleCreated):
+            work.put(Row(schedules, {"id": event.data.schedule_id}))
+    before: dict[UUID, list[Span]] = {p.schedule_id: [] for p in planned}
+    for row in work.fetch(SHIFTS, ids=list(before)) if before else ():
+        before[row["schedule_id"]].append(Span(row["start_time"], row["end_time"], row["user_id"]))
+    after = dict(before)
+    for plan in planned:
+        after[plan.schedule_id] = replan(after[plan.schedule_id], plan)
+        work.put(Row(schedules, {"id": plan.schedule_id, "plan_version": plan.schedule_version}))
+    for schedule, spans in after.items():
+        _write_shifts(work, schedule, set(before[schedule]), set(spans))
+
+
+def directory(work: Work, plans: Iterable[Plan], users: Iterable[UUID]) -> Directory:
+    """Everybody whom these plans, the fallbacks and `users` could page now, in two queries for a whole batch."""
+    targets = {target for plan in plans for level in plan.levels for target in level.targets}
+    planned = [t.id for t in targets if t.type is TargetType.SCHEDULE and t.id is not None]
+    wanted = {*users, *(t.id for t in targets if t.type is TargetType.USER and t.id is not None)}
+    roles = {Role.LEAD, Role.ADMIN, *(t.role for t in targets if t.role is not None)}
+    by_role: dict[Role, list[UUID]] = {role: [] for role in roles}
+    active = set()
+    for row in work.fetch(PEOPLE, ids=list(wanted), roles=[str(r) for r in roles]):
+        active.add(row["id"])
+        for role in by_role.keys() & set(row["roles"]):
+            by_role[role].append(row["id"])
+    on_call = work.fetch(ON_CALL, ids=planned, moment=work.now) if planned else ()
+    nobody = not by_role[Role.LEAD] and not by_role[Role.ADMIN]
+    return Directory(
+        on_call={row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"]) for row in on_call},
+        by_role={role: tuple(ids) for role, ids in by_role.items()},
+        active=active,
+        everyone=tuple(row["id"] for row in work.fetch(EVERYONE)) if nobody else (),
+    )
+
+
+def unknown_targets(work: Work, levels: Iterable[Level]) -> list[str]:
+    """The paths (`levels.0.targets.1.id`) of targets whose user or schedule has not been seen here."""
+    wanted = {
+        (target.type, target.id, f"levels.{i}.targets.{j}.id")
+        for i, level in enumerate(levels)
+        for j, target in enumerate(level.targets)
+        if target.id is not None
+    }
+    users = [t for kind, t, _ in wanted if kind is TargetType.USER]
+    planned = [t for kind, t, _ in wanted if kind is TargetType.SCHEDULE]
+    known = {row["id"] for row in work.fetch(KNOWN_PEOPLE, ids=users)} if users else set()
+    known |= {row["id"] for row in work.fetch(KNOWN_SCHEDULES, ids=planned)} if planned else set()
+    checked = (TargetType.USER, TargetType.SCHEDULE)
+    return sorted(path for kind, target, path in wanted if kind in checked and target not in known)
+
+
+def _write_shifts(work: Work, schedule: UUID, before: set[Span], after: set[Span]) -> None:
+    starts = {span.start for span in after}
+    for span in before - after:
+        if span.start not in starts:
+            work.put(Gone(shifts, {"schedule_id": schedule, "start_time": span.start}))
+    for span in after - before:
+        values = {"start_time": span.start, "end_time": span.end, "user_id": span.user_id}
+        work.put(Row(shifts, {"schedule_id": schedule, **values}))

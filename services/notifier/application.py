@@ -1,0 +1,196 @@
+"""The notifier's shell: what each input means for devices, notifications, people and tokens, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, bindparam, func, select
+
+from libs.chassis.changes import Gone, Row
+from libs.chassis.log import advisory_key
+from libs.chassis.work import Cause, Decider, Work
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
+from libs.contracts.model import Lane
+from services.notifier import projections as tables
+from services.notifier.domain import decisions, notification, person, token
+from services.notifier.domain.ids import notification_id, token_id, unreachable_id
+from services.notifier.domain.notification import (
+    ExpireNotification,
+    IntendNotification,
+    RecordAccepted,
+    RecordFailure,
+    Stop,
+    StopNotification,
+)
+from services.notifier.domain.person import ReportUnreachable
+from services.notifier.domain.token import RetireToken
+
+ACTOR = Actor.service("notifier")
+NO_DEVICE = "no device"
+
+NOTIFICATION: Decider[notification.State, notification.Command] = Decider(
+    notification.initial,
+    notification.evolve,
+    decisions.decide,
+    lane=lambda state: state.intent.lane if state else Lane.ROUTINE,
+    team=lambda state: state.intent.brief.team_id if state else None,
+)
+TOKEN: Decider[token.State, RetireToken] = Decider(token.initial, token.evolve, token.decide)
+_PERSON: Decider[person.State, ReportUnreachable] = Decider(person.initial, person.evolve, person.decide)
+# Said in the lane of the event that wanted the person.
+PERSON: Mapping[Lane, Decider[person.State, ReportUnreachable]] = {
+    Lane.URGENT: replace(_PERSON, lane=lambda _: Lane.URGENT),
+    Lane.ROUTINE: _PERSON,
+}
+
+_TURN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
+_REASONS = {IncidentAcknowledged: "acknowledged", IncidentResolved: "resolved", IncidentClosed: "closed"}
+
+Due = Envelope[EscalationDue] | Envelope[EscalationExhausted]
+Device = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One attempt's end, to be recorded; `cause` is the chain of events that the notification belongs to."""
+
+    notification_id: UUID
+    command: RecordAccepted | RecordFailure | ExpireNotification
+    cause: Cause
+    dead: RetireToken | None = None
+    """The token that the vendor called dead for sure."""
+
+
+def follow_devices(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Keep the replica of push devices."""
+    for event in events:
+        match event.data:
+            case DeviceRegistered() as device:
+                values = {
+                    "user_id": device.user_id,
+                    "device_id": device.device_id,
+                    "platform": str(device.platform),
+                    "push_token": device.push_token,
+                    "registered_at": device.registered_at,
+                }
+                work.put(Row(tables.DEVICES, values))
+            case DeviceRemoved() as device:
+                work.put(Gone(tables.DEVICES, {"user_id": device.user_id, "device_id": device.device_id}))
+
+
+def page_people(work: Work, events: Sequence[Due]) -> None:
+    """An intent for each person and device of each due level; a person without a device is named unreachable."""
+    _take_turns(work, events)
+    people = {event.id: list(dict.fromkeys(p.user_id for p in event.data.people)) for event in events}
+    devices = _devices_of(work, {u for users in people.values() for u in users})
+    stops = _stops_of(work, {event.data.incident_id for event in events})
+    ids = [
+        notification_id(event.id, user, device["device_id"])
+        for event in events
+        for user in people[event.id]
+        for device in devices.get(user, ())
+    ]
+    work.load(NOTIFICATION, ids)
+    work.load(
+        _PERSON, [unreachable_id(e.id, user) for e in events for user in people[e.id] if user not in devices]
+    )
+    for event in events:
+        cause = Cause.event(event, ACTOR)
+        for user in people[event.id]:
+            if user not in devices:
+                _report(work, event, user, cause)
+            for device in devices.get(user, ()):
+                intend = _intention(event, user, device, stops.get(event.data.incident_id), work.now)
+                work.decide(NOTIFICATION, intend.notification_id, intend, cause)
+
+
+def stop_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Withdraw what is not sent, replace what phones show, and remember the stop for a due that comes later."""
+    _take_turns(work, events)
+    incidents = {event.data.incident_id for event in events}
+    known = _stops_of(work, incidents)
+    concerned: dict[UUID, list[UUID]] = {}
+    for row in work.fetch(tables.TO_STOP, ids=list(incidents)):
+        concerned.setdefault(row["incident_id"], []).append(row["id"])
+    work.load(NOTIFICATION, [i for ids in concerned.values() for i in ids])
+    for event in events:
+        incident = event.data.incident_id
+        stop = Stop(_REASONS[type(event.data)], event.time)
+        # A parked event that is tried again may be older than what is known.
+        if incident not in known or known[incident].at <= stop.at:
+            known[incident] = stop
+            work.put(Row(tables.STOPPED, {"incident_id": incident, "at": stop.at, "reason": stop.reason}))
+        for one in concerned.get(incident, ()):
+            work.decide(NOTIFICATION, one, StopNotification(stop, work.now), Cause.event(event, ACTOR))
+
+
+def record(work: Work, results: Sequence[Sent]) -> None:
+    """Write down what became of attempts, whatever has happened to their notifications meanwhile."""
+    work.load(NOTIFICATION, [r.notification_id for r in results])
+    for result in results:
+        work.decide(NOTIFICATION, result.notification_id, result.command, result.cause)
+    retire(work, [(r.dead, r.cause) for r in results if r.dead is not None])
+
+
+def retire(work: Work, dead: Sequence[tuple[RetireToken, Cause]]) -> None:
+    """Page these tokens no more, until they are registered anew."""
+    work.load(TOKEN, [token_id(d.user_id, d.device_id) for d, _ in dead])
+    for command, cause in dead:
+        work.decide(TOKEN, token_id(command.user_id, command.device_id), command, cause)
+
+
+
+def _take_turns(work: Work, events: Iterable[Envelope[Any]]) -> None:
+    """Let stops and dues of a lane be handled one after the other.
+
+    Side by side neither would see what the other is about to commit, and a page could stay on a phone unreplaced.
+    """
+    for lane in sorted({event.lane for event in events}):
+        work.fetch(_TURN, key=advisory_key(f"pager/notifier/turn/{lane}"))
+
+
+def _devices_of(work: Work, users: Iterable[UUID]) -> dict[UUID, list[Device]]:
+    """Living devices by person; a token that is registered twice counts once, for its newest device."""
+    devices: dict[UUID, list[Device]] = {}
+    seen: set[tuple[UUID, str]] = set()
+    for row in work.fetch(tables.DEVICES_OF, ids=list(users)):
+        if (row["user_id"], row["push_token"]) not in seen:
+            seen.add((row["user_id"], row["push_token"]))
+            devices.setdefault(row["user_id"], []).append(row)
+    return devices
+
+
+def _stops_of(work: Work, incidents: Iterable[UUID]) -> dict[UUID, Stop]:
+    rows = work.fetch(tables.STOPS_OF, ids=list(incidents))
+    return {row["incident_id"]: Stop(row["reason"], row["at"]) for row in rows}
+
+
+def _intention(event: Due, user: UUID, device: Device, stop: Stop | None, now: datetime) -> IntendNotification:
+    due = event.data
+    return IntendNotification(
+        notification_id=notification_id(event.id, user, device["device_id"]),
+        user_id=user,
+        device_id=device["device_id"],
+        platform=Platform(device["platform"]),
+        level=due.level,
+        round=due.round,
+        lane=event.lane,
+        brief=due.brief,
+        decided_at=event.time,
+        next_due_at=due.next_due_at,
+        stop=stop,
+        now=now,
+    )
+
+
+def _report(work: Work, event: Due, user: UUID, cause: Cause) -> None:
+    due = event.data
+    report = ReportUnreachable(due.incident_id, user, due.level, due.round, NO_DEVICE, work.now)
+    work.decide(PERSON[event.lane], unreachable_id(event.id, user), report, cause)

@@ -1,0 +1,83 @@
+"""The push providers as they are configured: a client and a circuit breaker each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from libs.chassis.clock import Clock
+from libs.chassis.settings import SettingsError
+from services.notifier.push.apns import ApnsClient
+from services.notifier.push.breaker import Breaker
+from services.notifier.push.fcm import FcmClient
+from services.notifier.push.message import Page
+from services.notifier.push.outcome import Outcome
+from services.notifier.settings import Settings
+
+OPEN_FOR = timedelta(seconds=10)
+"""The specification's breaker stays open for a minute; a critical page must not wait that long for a vendor that
+is back, and two probes every ten seconds burden nobody."""
+
+
+class PushClient(Protocol):
+    """A vendor."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def send(self, token: str, page: Page) -> Outcome:
+        """One attempt at one device; never raises."""
+        ...
+
+
+@dataclass
+class Provider:
+    """`client` is None when its credentials are missing: then every attempt fails at once and says so."""
+
+    name: str
+    client: PushClient | None
+    breaker: Breaker = field(default_factory=lambda: Breaker(open_for=OPEN_FOR))
+
+
+def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:
+    """APNs and FCM by name; their clients are not started yet.
+
+    Raises:
+        SettingsError: a key, file or URL that can never work; one line without the secret.
+    """
+    return {
+        "apns": Provider("apns", _apns(settings, clock) if settings.has_apns else None),
+        "fcm": Provider("fcm", _fcm(settings, clock) if settings.has_fcm else None),
+    }
+
+
+def _apns(settings: Settings, clock: Clock) -> ApnsClient:
+    try:
+        return ApnsClient(
+            key=Path(settings.apns_key_file or "").read_text(encoding="utf-8"),
+            key_id=settings.apns_key_id or "",
+            team_id=settings.apns_team_id or "",
+            topic=settings.apns_topic or "",
+            url=settings.apns_url,
+            ca_file=settings.apns_ca_file,
+            clock=clock,
+        )
+    except OSError as error:
+        raise SettingsError(f"PAGER_APNS_KEY_FILE or PAGER_APNS_CA_FILE: {error.strerror or error}") from None
+    except ValueError as error:
+        raise SettingsError(f"PAGER_APNS_*: {error}") from None
+
+
+def _fcm(settings: Settings, clock: Clock) -> FcmClient:
+    try:
+        return FcmClient(
+            credentials_file=settings.fcm_credentials_file or "",
+            url=settings.fcm_url,
+            token_url=settings.fcm_token_url,
+            clock=clock,
+        )
+    except ValueError as error:
+        raise SettingsError(f"PAGER_FCM_*: {error}") from None

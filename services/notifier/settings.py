@@ -1,0 +1,62 @@
+"""The notifier's settings: the push providers' credentials and addresses (front doors, Environment)."""
+
+from __future__ import annotations
+
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import model_validator
+
+from libs.chassis.settings import ServiceSettings
+
+FCM_URL = "https://fcm.googleapis.com"
+APNS_URL = "https://api.push.apple.com"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(ServiceSettings):
+    """A provider is configured when all its credentials are there; half of them is a mistake and stops the service."""
+
+    public_url: str = "http://localhost:3000"
+    """Where people reach the gateway; links in pages begin with it."""
+    fcm_credentials_file: str | None = None
+    """JSON of a service account."""
+    fcm_url: str = FCM_URL
+    fcm_token_url: str | None = None
+    """Replaces the `token_uri` of the service account."""
+    apns_key_file: str | None = None
+    """The .p8 file."""
+    apns_key_id: str | None = None
+    apns_team_id: str | None = None
+    apns_topic: str | None = None
+    """The app's bundle id."""
+    apns_url: str = APNS_URL
+    apns_ca_file: str | None = None
+    """PEM of an own authority instead of the system's, for simulators."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        needed = ("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic")
+        missing = [name for name in needed if not getattr(self, name)]
+        begun = len(missing) < len(needed) or self.apns_url != APNS_URL or self.apns_ca_file
+        if missing and begun:
+            raise ValueError(f"APNs is half configured: PAGER_{missing[0].upper()} is missing")
+        if not self.fcm_credentials_file and (self.fcm_url != FCM_URL or self.fcm_token_url):
+            raise ValueError("FCM is half configured: PAGER_FCM_CREDENTIALS_FILE is missing")
+        return self
+
+    @property
+    def has_apns(self) -> bool:
+        return bool(self.apns_key_file)
+
+    @property
+    def has_fcm(self) -> bool:
+        return bool(self.fcm_credentials_file)
+
+    @property
+    def push(self) -> str:
+        """`healthy`, `simulated` (a provider on loopback) or `not configured`; what health says of push."""
+        urls = [url for url, used in ((self.fcm_url, self.has_fcm), (self.apns_url, self.has_apns)) if used]
+        if not urls:
+            return "not configured"
+        return "simulated" if any(urlsplit(url).hostname in _LOOPBACK for url in urls) else "healthy"

@@ -1,0 +1,117 @@
+"""The requests that oncall answers, on `pager.rpc.oncall.<operation>`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from libs.chassis.identity import Caller
+from libs.chassis.requests import Requests
+from libs.chassis.work import Work
+from libs.contracts.model import Role
+from libs.contracts.oncall import (
+    AddOverride,
+    ChangeSchedule,
+    CreateSchedule,
+    CurrentQuery,
+    CurrentView,
+    OnCallListView,
+    Override,
+    SchedulesView,
+    ScheduleView,
+    ShiftsQuery,
+    ShiftsView,
+)
+from libs.contracts.requests import ById, Forbidden, Invalid, Page
+from services.oncall import application, views
+from services.oncall.application import Arrival
+from services.oncall.projections import SCHEMA
+from services.oncall.rotation import YEARS
+
+LONGEST_RANGE = timedelta(days=400)
+MOST_SHIFTS = 5000
+"""In one answer, which must stay below the bus's limit of 1 MiB."""
+LARGEST_PAGE = 100
+_LAST_PAGE = 1_000_000
+
+
+def api(arrival: Arrival) -> Requests:
+    """Commands need the role lead (admins have every role), but anybody may take over a shift.
+
+    `arrival`: how a command waits for a person whom auth has just registered.
+    """
+    requests = Requests(SCHEMA)
+    _commands(requests, arrival)
+    _queries(requests)
+    return requests
+
+
+def _commands(requests: Requests, arrival: Arrival) -> None:
+    @requests.handle("create_schedule", CreateSchedule)
+    def create_schedule(work: Work, body: CreateSchedule, caller: Caller) -> ScheduleView:
+        caller.require(Role.LEAD)
+        return application.create_schedule(work, body, caller, arrival)
+
+    @requests.handle("change_schedule", ChangeSchedule)
+    def change_schedule(work: Work, body: ChangeSchedule, caller: Caller) -> ScheduleView:
+        caller.require(Role.LEAD)
+        return application.change_schedule(work, body, caller, arrival)
+
+    @requests.handle("add_override", AddOverride)
+    def add_override(work: Work, body: AddOverride, caller: Caller) -> Override:
+        if body.user_id != caller.user_id and not caller.roles & {Role.LEAD, Role.ADMIN}:
+            raise Forbidden("only leads and admins may put others on call")
+        return application.add_override(work, body, caller, arrival)
+
+
+def _queries(requests: Requests) -> None:
+    @requests.handle("schedule", ById)
+    def schedule(work: Work, query: ById, _caller: Caller) -> ScheduleView:
+        return views.schedule_view(work, query.id)
+
+    @requests.handle("schedules", Page)
+    def schedules(work: Work, query: Page, _caller: Caller) -> SchedulesView:
+        if not 1 <= query.page <= _LAST_PAGE:
+            raise Invalid(f"expected 1 to {_LAST_PAGE}", field="page")
+        if not 1 <= query.limit <= LARGEST_PAGE:
+            raise Invalid(f"expected 1 to {LARGEST_PAGE}", field="limit")
+        return views.schedules_page(work, query.page, query.limit)
+
+    @requests.handle("shifts", ShiftsQuery)
+    def shifts(work: Work, query: ShiftsQuery, _caller: Caller) -> ShiftsView:
+        _check_range(query.from_time, query.to_time)
+        found = views.shifts_between(work, query.schedule_id, query.from_time, query.to_time)
+        if len(found) > MOST_SHIFTS:
+            raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="toTime")
+        return ShiftsView(shifts=found)
+
+    @requests.handle("current", CurrentQuery)
+    def current(work: Work, query: CurrentQuery, _caller: Caller) -> CurrentView:
+        at = _moment(query.at, work.now)
+        return CurrentView(current_on_call=views.current(work, query.schedule_id, at))
+
+    @requests.handle("on_call", CurrentQuery)
+    def on_call(work: Work, query: CurrentQuery, _caller: Caller) -> OnCallListView:
+        found = views.on_call(work, _moment(query.at, work.now))
+        wanted = query.schedule_id
+        return OnCallListView(on_call=tuple(v for v in found if wanted in (None, v.schedule_id)))
+
+
+def _check_range(from_: datetime, to: datetime) -> None:
+    for field, moment in (("fromTime", from_), ("toTime", to)):
+        _check_year(moment, field)
+    if to <= from_:
+        raise Invalid("expected a moment after fromTime", field="toTime")
+    if to - from_ > LONGEST_RANGE:
+        raise Invalid(f"expected at most {LONGEST_RANGE.days} days after fromTime", field="toTime")
+
+
+def _moment(asked: datetime | None, now: datetime) -> datetime:
+    if asked is None:
+        return now
+    _check_year(asked, "at")
+    return asked
+
+
+def _check_year(moment: datetime, field: str) -> None:
+    if moment.year not in YEARS:
+        raise Invalid(f"expected a year from {YEARS[0]} to {YEARS[-1]}", field=field)

@@ -1,0 +1,215 @@
+"""The read model: schedules, overrides, planned shifts and the people in them; what each event writes; the queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.chassis.changes import Change, Gone, Row
+from libs.chassis.tables import chassis_tables
+from libs.chassis.timers import Timer, timer_gone, timer_set
+from libs.contracts.envelope import Envelope
+from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
+from services.oncall.domain import Schedule
+
+SCHEMA = "oncall"
+PLAN_TIMER = "plan"
+PLAN_AGAIN = timedelta(days=89, hours=1)
+"""What is left of the plan when it is extended: the hour is for a service that is just starting."""
+
+_metadata = MetaData(schema=SCHEMA)
+
+people = Table(
+    "people",
+    _metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+)
+schedules = Table(
+    "schedules",
+    _metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("timezone", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("layers", JSONB, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+# Apart from `schedules`, so that every row is written whole by one event and a rebuild in any batch is the same.
+origins = Table(
+    "origins",
+    _metadata,
+    Column("schedule_id", Uuid, primary_key=True),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("origins_created_at_idx", "created_at", "schedule_id"),
+)
+plans = Table(
+    "plans",
+    _metadata,
+    Column("schedule_id", Uuid, primary_key=True),
+    Column("planned_from", DateTime(timezone=True), nullable=False),
+    Column("planned_to", DateTime(timezone=True), nullable=False),
+)
+overrides = Table(
+    "overrides",
+    _metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("schedule_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("start_time", DateTime(timezone=True), nullable=False),
+    Column("end_time", DateTime(timezone=True), nullable=False),
+    Column("replaces", Uuid),
+    Column("added", BigInteger, nullable=False),
+    Index("overrides_schedule_idx", "schedule_id", "added"),
+)
+shifts = Table(
+    "shifts",
+    _metadata,
+    Column("schedule_id", Uuid, primary_key=True),
+    Column("start_time", DateTime(timezone=True), primary_key=True),
+    Column("end_time", DateTime(timezone=True), nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("layer", Integer, nullable=False),
+    Column("is_override", Boolean, nullable=False),
+)
+TABLES = (people, schedules, origins, plans, overrides, shifts)
+
+
+def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
+    """What an event writes; the timer extends the plan before less than 89 days of it are left."""
+    match event.data:
+        case ScheduleCreated(schedule_id=schedule_id, created_by=created_by):
+            yield _schedule_row(event, state)
+            origin = {"schedule_id": schedule_id, "created_by": created_by, "created_at": event.time}
+            yield Row(origins, origin)
+        case ScheduleChanged():
+            yield _schedule_row(event, state)
+        case OverrideAdded(schedule_id=schedule_id, override=override):
+            yield _schedule_row(event, state)
+            added = {"schedule_id": schedule_id, "added": event.version}
+            yield Row(overrides, override.model_dump() | added)
+        case ShiftsPlanned():
+            yield from _plan_rows(event.data, state)
+
+
+def _schedule_row(event: Envelope[Any], state: Schedule) -> Row:
+    values = {
+        "id": state.id,
+        "name": state.name,
+        "description": state.description,
+        "timezone": state.timezone,
+        "is_active": state.is_active,
+        "layers": [layer.model_dump(mode="json", by_alias=True) for layer in state.layers],
+        "version": state.rules_version,
+        "updated_at": event.time,
+    }
+    return Row(schedules, values)
+
+
+def _plan_rows(fact: ShiftsPlanned, state: Schedule) -> Iterable[Change]:
+    key = {"schedule_id": state.id}
+    for shift in state.displaced:
+        yield Gone(shifts, key | {"start_time": shift.start_time})
+    # A shift that was cut keeps what came before (or after) the plan: begin with the first that was touched.
+    since = min([fact.from_time, *(s.start_time for s in state.displaced)])
+    for shift in state.planned:
+        if shift.start_time >= since:
+            yield _shift_row(state.id, shift)
+    yield Row(plans, key | {"planned_from": state.planned_from, "planned_to": state.planned_to})
+    if state.is_active:
+        yield timer_set(SCHEMA, Timer(state.id, PLAN_TIMER, fact.to_time - PLAN_AGAIN))
+    else:
+        yield timer_gone(SCHEMA, state.id, PLAN_TIMER)
+
+
+def _shift_row(schedule_id: UUID, shift: Shift) -> Row:
+    return Row(shifts, {"schedule_id": schedule_id} | shift.model_dump())
+
+
+_known_schedules = (
+    select(schedules, origins.c.created_by, origins.c.created_at, plans.c.planned_from, plans.c.planned_to)
+    .join(origins, origins.c.schedule_id == schedules.c.id)
+    .outerjoin(plans, plans.c.schedule_id == schedules.c.id)
+)
+SCHEDULE = _known_schedules.where(schedules.c.id == bindparam("id", type_=Uuid))
+"""One schedule by `id`, with its origin and how far it is planned."""
+
+SCHEDULES = (
+    _known_schedules.order_by(origins.c.created_at, schedules.c.id)
+    .limit(bindparam("count", type_=Integer))
+    .offset(bindparam("skip", type_=Integer))
+)
+"""`count` schedules after the first `skip`, oldest first."""
+
+SCHEDULE_COUNT = select(func.count().label("total")).select_from(schedules)
+
+OVERRIDES = (
+    select(overrides)
+    .where(overrides.c.schedule_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    .where(overrides.c.end_time > bindparam("since", type_=DateTime(timezone=True)))
+    .order_by(overrides.c.schedule_id, overrides.c.added)
+)
+"""The overrides of the schedules `ids` that end after `since`, in the order in which they were added."""
+
+SHIFTS = (
+    select(shifts)
+    .where(shifts.c.schedule_id == bindparam("id", type_=Uuid))
+    .where(shifts.c.start_time < bindparam("to", type_=DateTime(timezone=True)))
+    .where(shifts.c.end_time > bindparam("from", type_=DateTime(timezone=True)))
+    .order_by(shifts.c.start_time)
+)
+"""The planned shifts of schedule `id` that overlap `[from, to)`."""
+
+_latest = (
+    select(shifts)
+    .where(shifts.c.schedule_id == schedules.c.id)
+    .where(shifts.c.start_time <= bindparam("at", type_=DateTime(timezone=True)))
+    .order_by(shifts.c.start_time.desc())
+    .limit(1)
+    .lateral("latest")
+)
+ON_CALL = (
+    _known_schedules.outerjoin(_latest, true())
+    .add_columns(
+        _latest.c.user_id,
+        _latest.c.start_time,
+        _latest.c.end_time,
+        _latest.c.layer,
+        _latest.c.is_override,
+    )
+    .order_by(origins.c.created_at, schedules.c.id)
+)
+"""Every schedule with its latest shift planned to begin by `at`, which may have ended."""
+
+PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+"""The people `ids`, as far as they are known."""
+
+_cursors = chassis_tables(SCHEMA).cursors
+AUTH_CURSOR = select(_cursors.c.epoch, _cursors.c.position).where(_cursors.c.upstream == "auth")
+"""How far AUTH has been read, at least: events without an effect here move it only now and then."""

@@ -1,0 +1,142 @@
+"""The answers to queries: from the plan where there is one, and from the same pure function elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.chassis.work import Work
+from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
+from libs.contracts.oncall import (
+    Layer,
+    OnCallView,
+    Override,
+    SchedulesView,
+    ScheduleView,
+    Shift,
+)
+from services.oncall import projections
+from services.oncall.calendar import shifts, whole_shifts
+from services.oncall.domain import NoSuchSchedule
+
+_ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
+_MOMENT = timedelta(microseconds=1)
+_NO_NAME = "unknown"
+
+
+def one_schedule(work: Work, schedule_id: UUID) -> dict[str, Any]:
+    """The row of a schedule; raises NoSuchSchedule."""
+    for row in work.fetch(projections.SCHEDULE, id=schedule_id):
+        return row
+    raise NoSuchSchedule
+
+
+def schedule_view(work: Work, schedule_id: UUID) -> ScheduleView:
+    """A schedule with the overrides that have not ended; raises NoSuchSchedule."""
+    return _views(work, [one_schedule(work, schedule_id)])[0]
+
+
+def schedules_page(work: Work, page: int, limit: int) -> SchedulesView:
+    """Page `page` (the first is 1) of `limit` schedules, oldest first."""
+    rows = work.fetch(projections.SCHEDULES, count=limit, skip=(page - 1) * limit)
+    total = work.fetch(projections.SCHEDULE_COUNT)[0]["total"]
+    return SchedulesView(schedules=tuple(_views(work, rows)), total=total, page=page, limit=limit)
+
+
+def shifts_between(work: Work, schedule_id: UUID, from_: datetime, to: datetime) -> tuple[Shift, ...]:
+    """Who is really paged in `[from_, to)`: as planned, and by the rules of today before and after the plan.
+
+    Raises:
+        NoSuchSchedule: there is no such schedule.
+    """
+    row = one_schedule(work, schedule_id)
+    begins, ends = row["planned_from"] or to, row["planned_to"] or to
+    before = _by_the_rules(work, row, from_, min(begins, to))
+    planned = [_shift(r) for r in work.fetch(projections.SHIFTS, **{"id": schedule_id, "from": from_, "to": to})]
+    after = _by_the_rules(work, row, max(ends, from_), to)
+    cut = (
+        s.model_copy(update={"start_time": max(s.start_time, from_), "end_time": min(s.end_time, to)}) for s in planned
+    )
+    return (*before, *cut, *after)
+
+
+def on_call(work: Work, at: datetime) -> list[OnCallView]:
+    """Everybody on call at a moment, in the order in which their schedules were created."""
+    return _named(work, [(row, s) for row in work.fetch(projections.ON_CALL, at=at) if (s := _at(work, row, at))])
+
+
+def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | None:
+    """Who is on call in a schedule; without one, in "Primary On-Call" or else the oldest in which somebody is.
+
+    Raises:
+        NoSuchSchedule: there is no such schedule.
+    """
+    everybody = on_call(work, at)
+    if schedule_id is not None:
+        one_schedule(work, schedule_id)
+        return next((v for v in everybody if v.schedule_id == schedule_id), None)
+    return min(everybody, key=lambda v: v.schedule_id != DEFAULT_SCHEDULE_ID, default=None)
+
+
+def _at(work: Work, row: Mapping[str, Any], at: datetime) -> Shift | None:
+    """The shift at a moment of a row of `ON_CALL`."""
+    if row["planned_from"] is not None and row["planned_from"] <= at < row["planned_to"]:
+        return _shift(row) if row["user_id"] is not None and row["end_time"] > at else None
+    if not row["is_active"]:
+        return None
+    found = whole_shifts(_layers(row), _overrides(work, row["id"]), row["timezone"], at, at + _MOMENT)
+    return found[0] if found else None
+
+
+def _by_the_rules(work: Work, row: Mapping[str, Any], from_: datetime, to: datetime) -> tuple[Shift, ...]:
+    if from_ >= to or not row["is_active"]:
+        return ()
+    return shifts(_layers(row), _overrides(work, row["id"]), row["timezone"], from_, to)
+
+
+def _named(work: Work, found: Sequence[tuple[Mapping[str, Any], Shift]]) -> list[OnCallView]:
+    ids = list({s.user_id for _, s in found})
+    names = {r["user_id"]: r["name"] for r in work.fetch(projections.PEOPLE, ids=ids)} if ids else {}
+    return [
+        OnCallView(
+            user_id=shift.user_id,
+            user_name=names.get(shift.user_id, _NO_NAME),
+            schedule_id=row["id"],
+            schedule_name=row["name"],
+            start_time=shift.start_time,
+            end_time=shift.end_time,
+        )
+        for row, shift in found
+    ]
+
+
+def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[ScheduleView]:
+    ids = [row["id"] for row in rows]
+    found: dict[UUID, list[Override]] = {i: [] for i in ids}
+    for row in work.fetch(projections.OVERRIDES, ids=ids, since=work.now) if ids else ():
+        found[row["schedule_id"]].append(Override.model_validate(row))
+    return [
+        ScheduleView.model_validate(dict(row) | {"layers": _layers(row), "overrides": tuple(found[row["id"]])})
+        for row in rows
+    ]
+
+
+def _layers(row: Mapping[str, Any]) -> tuple[Layer, ...]:
+    return tuple(Layer.model_validate(layer) for layer in row["layers"])
+
+
+def _overrides(work: Work, schedule_id: UUID) -> list[Override]:
+    rows = work.fetch(projections.OVERRIDES, ids=[schedule_id], since=_ALWAYS)
+    return [Override.model_validate(row) for row in rows]
+
+
+def _shift(row: Mapping[str, Any]) -> Shift:
+    return Shift(
+        user_id=row["user_id"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        layer=row["layer"],
+        is_override=row["is_override"],
+    )

@@ -1,0 +1,1 @@
+"""Kill it while alerts flow, and count from outside."""

@@ -1,0 +1,1 @@
+"""One file a promise, on real servers."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet as JwkSet
 
 from libs.chassis.clock import Clock
@@ -19,7 +19,9 @@ from libs.contracts.model import Role
 from libs.contracts.requests import Forbidden, Unauthenticated
 
 ISSUER = "pager"
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _CACHED_TOKENS = 10_000
+_REFRESH_PAUSE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Verifier:
     fetch_keys: Callable[[], Awaitable[KeySet]]
     clock: Clock
     _keys: JwkSet | None = None
+    _refreshed_at: datetime = _NEVER
     _known: dict[str, Caller] = field(default_factory=dict)
 
     async def verify(self, token: str | None) -> Caller:
@@ -77,21 +80,22 @@ class Verifier:
         return caller
 
     async def _check(self, token: str) -> Caller:
-        if self._keys is None:
-            await self._refresh()
         try:
-            return self._decode(token)
-        except ValueError:
-            # An unknown key id: auth may have rotated its keys since.
-            await self._refresh()
-        except JoseError as error:
-            raise Unauthenticated("the access token is not valid") from error
-        try:
-            return self._decode(token)
-        except (ValueError, JoseError) as error:
+            if self._keys is None:
+                await self._refresh()
+            try:
+                return self._decode(token)
+            except InvalidKeyIdError:
+                # auth may have rotated its keys since; tokens with invented key ids must not ask it each time.
+                if self.clock.now() < self._refreshed_at + _REFRESH_PAUSE:
+                    raise
+                await self._refresh()
+                return self._decode(token)
+        except (ValueError, KeyError, JoseError) as error:
             raise Unauthenticated("the access token is not valid") from error
 
     async def _refresh(self) -> None:
+        self._refreshed_at = self.clock.now()
         keys = await self.fetch_keys()
         self._keys = JwkSet.import_key_set({"keys": list(keys.keys)})
 

@@ -27,7 +27,7 @@ from libs.chassis.owner import NoRequest
 from libs.chassis.parking import alarmed, without_alarm
 from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import ServiceSettings, SettingsError
 from libs.chassis.store import Store, is_away
 from libs.chassis.timers import Fire, Timers
 from libs.chassis.work import Projector
@@ -148,9 +148,9 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.broker.stop()
         if self.parts.closing is not None:
             await self.parts.closing()
-        await self.broker.stop()
         self.runtime.work.close()
         self.runtime.rpc.close()
         telemetry.stop(self.name)
@@ -270,7 +270,12 @@ def run(service: Service) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await service.start()
+        try:
+            await service.start()
+        except SettingsError as error:
+            sys.stderr.write(f"pager: {error}\n")
+            await service.broker.stop()
+            raise SystemExit(2) from None
         _log.info("serving", service=service.name)
         waiting = asyncio.create_task(stop.wait())
         finished = asyncio.create_task(service.finished())

@@ -45,8 +45,15 @@ class ServiceSettings(BaseSettings):
             return cls(**(_from_files(cls) | overrides))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = "PAGER_" + str(first["loc"][0]).upper() if first["loc"] else "the settings"
-            raise SettingsError(f"{name}: {first['msg']}") from None
+            raise SettingsError(f"{_variable(first['loc'])}: {first['msg']}") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable at fault; the specification's own names have no prefix."""
+    if not location:
+        return "the settings"
+    name = str(location[0])
+    return name if name.isupper() else f"PAGER_{name.upper()}"
 
 
 def _from_files(settings: type[ServiceSettings]) -> dict[str, str]:

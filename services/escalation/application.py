@@ -53,11 +53,9 @@ def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     work.load(ESCALATION[Lane.ROUTINE], (escalations.escalation_id(e.data.incident_id) for e in events))
     created = [e.data for e in events if isinstance(e.data, IncidentCreated)]
     chosen = _choose_policies(work, created)
-    everybody = directory(
-        work,
-        {policy.id: policy.plan for policy, _ in chosen.values()}.values(),
-        (c.assigned_to for c in created if c.assigned_to is not None),
-    )
+    plans = {policy.id: policy.plan for policy, _ in chosen.values()}
+    assigned = (incident.assigned_to for incident in created if incident.assigned_to is not None)
+    everybody = directory(work, plans.values(), assigned) if created else Directory()
     for event in events:
         entity = escalations.escalation_id(event.data.incident_id)
         match event.data:
@@ -77,6 +75,8 @@ def fire(work: Work, timers: Sequence[Timer]) -> None:
         state = work.state(ESCALATION[Lane.ROUTINE], timer.entity)
         if timer.name == TIMER and isinstance(state, escalations.Waiting | escalations.Exhausted):
             due.append((timer, state))
+    if not due:
+        return
     plans = _plans(work, [state.run for _, state in due])
     assigned = (state.run.assigned for _, state in due if state.run.assigned is not None)
     everybody = directory(work, plans.values(), assigned)
@@ -165,5 +165,5 @@ def _plans(work: Work, runs: Sequence[escalations.Run]) -> Mapping[tuple[UUID, i
 
 def _causes(work: Work, ids: Sequence[UUID]) -> Mapping[UUID, Cause]:
     """The events that set the timers: correlation and trace of an incident run through all its levels."""
-    rows = work.fetch(CAUSES, ids=list(ids)) if ids else ()
+    rows = work.fetch(CAUSES, ids=list(ids))
     return {row["id"]: Cause(ME, row["correlation_id"], row["event_id"], row["traceparent"]) for row in rows}

@@ -79,8 +79,8 @@ class Gateway:
             raise
         self._forwarder = Forwarder(self.bus)
         health = HealthCheck(self._forwarder, self.clock, self.settings.push)
-        front = Front(self._forwarder, Identity(self._forwarder, self.clock), health)
-        self._server = _Server(self._config(front))
+        self.front = Front(self._forwarder, Identity(self._forwarder, self.clock), health)
+        self._server = _Server(self._config())
         self._server.listening = asyncio.Event()
         self._task = asyncio.create_task(self._server.serve([listening]), name="gateway http")
         ready = asyncio.create_task(self._server.listening.wait())
@@ -103,9 +103,9 @@ class Gateway:
         """Returns, or raises, only if the gateway can no longer run."""
         await asyncio.shield(self._task)
 
-    def _config(self, front: Front) -> uvicorn.Config:
+    def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            build(front, self.settings),
+            build(self.front, self.settings),
             http="httptools",
             ws="none",
             lifespan="off",

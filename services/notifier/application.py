@@ -98,9 +98,7 @@ def page_people(work: Work, events: Sequence[Due]) -> None:
         for device in devices.get(user, ())
     ]
     work.load(NOTIFICATION, ids)
-    work.load(
-        _PERSON, [unreachable_id(e.id, user) for e in events for user in people[e.id] if user not in devices]
-    )
+    work.load(_PERSON, [unreachable_id(e.id, user) for e in events for user in people[e.id] if user not in devices])
     for event in events:
         cause = Cause.event(event, ACTOR)
         for user in people[event.id]:
@@ -144,7 +142,6 @@ def retire(work: Work, dead: Sequence[tuple[RetireToken, Cause]]) -> None:
     work.load(TOKEN, [token_id(d.user_id, d.device_id) for d, _ in dead])
     for command, cause in dead:
         work.decide(TOKEN, token_id(command.user_id, command.device_id), command, cause)
-
 
 
 def _take_turns(work: Work, events: Iterable[Envelope[Any]]) -> None:

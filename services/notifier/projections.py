@@ -214,11 +214,9 @@ DEVICES_OF = (
 
 STOPS_OF = select(STOPPED).where(STOPPED.c.incident_id == any_(_ids()))
 
+_STOPPABLE = (NotificationState.INTENDED, NotificationState.ACCEPTED, NotificationState.REPLACED)
 TO_STOP = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.incident_id).where(
-    NOTIFICATIONS.c.incident_id == any_(_ids()),
-    NOTIFICATIONS.c.state.in_(
-        [str(s) for s in (NotificationState.INTENDED, NotificationState.ACCEPTED, NotificationState.REPLACED)]
-    ),
+    NOTIFICATIONS.c.incident_id == any_(_ids()), or_(*(NOTIFICATIONS.c.state == str(s) for s in _STOPPABLE))
 )
 """Notifications of the incidents `ids` that a stop may concern."""
 
@@ -235,7 +233,7 @@ def _sendable() -> Select[Any]:
     joined = joined.outerjoin(DEVICES, _OF_DEVICE).outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
     intent = (n.incident_id, n.user_id, n.device_id, n.level, n.created_at)
     said = (n.number, n.title, n.description, n.priority)
-    alive = func.coalesce(_ALIVE, False).label("alive")  # noqa: FBT003 - SQL's false
+    alive = func.coalesce(_ALIVE, False).label("alive")
     return (
         select(OUTBOX, *intent, *said, d.push_token, d.registered_at, alive)
         .select_from(joined)

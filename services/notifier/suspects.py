@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from libs.chassis.work import Cause
 from services.notifier.domain.token import RetireToken
 
-# A wrong environment, topic or project refuses every token in these words; the others are about one token only.
-DOUBTFUL = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "SENDER_ID_MISMATCH", "INVALID_ARGUMENT"})
+CERTAIN = frozenset({"Unregistered", "ExpiredToken", "UNREGISTERED"})
+"""The vendor speaks of one token. In all other words (BadDeviceToken, SENDER_ID_MISMATCH …) it would also refuse every
+token of ours if the environment, topic or project were wrong."""
 MASS = 20
 WINDOW = timedelta(minutes=1)
 

@@ -7,8 +7,8 @@
 | no schedule | PlanShifts | nothing |
 | schedule | CreateSchedule again | nothing |
 | schedule | ChangeSchedule to what it is | nothing |
-| active after or before | ChangeSchedule | ScheduleChanged, ShiftsPlanned from now on (empty when it becomes inactive) |
-| inactive after and before | ChangeSchedule | ScheduleChanged |
+| active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned from now on (empty when now inactive) |
+| inactive before and after | ChangeSchedule | ScheduleChanged |
 | schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
 | schedule | AddOverride again | nothing |
 | active, planned for less than the horizon | PlanShifts | ShiftsPlanned for what is missing at the end |
@@ -73,7 +73,7 @@ class ChangeSchedule:
 
     now: datetime
     name: str | None = None
-    description: str | None | Keep = Keep.KEEP
+    description: str | Keep | None = Keep.KEEP
     timezone: str | None = None
     is_active: bool | None = None
     layers: tuple[Layer, ...] | None = None
@@ -139,16 +139,9 @@ def evolve(state: State, fact: Fact) -> State:
                 created_by=fact.created_by,
             )
         case Schedule(), ScheduleChanged():
-            return replace(
-                _ruled(state),
-                name=fact.name,
-                description=fact.description,
-                timezone=fact.timezone,
-                is_active=fact.is_active,
-                layers=fact.layers,
-            )
+            return _ruled(state, fact)
         case Schedule(), OverrideAdded():
-            return replace(_ruled(state), overrides=(*state.overrides, fact.override))
+            return _overridden(state, fact.override)
         case Schedule(), ShiftsPlanned():
             return _planned(state, fact)
     return state
@@ -202,14 +195,7 @@ def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
         is_active=state.is_active if command.is_active is None else command.is_active,
         layers=state.layers if command.layers is None else command.layers,
     )
-    after = replace(
-        _ruled(state),
-        name=changed.name,
-        description=changed.description,
-        timezone=changed.timezone,
-        is_active=changed.is_active,
-        layers=changed.layers,
-    )
+    after = _ruled(state, changed)
     if after == _ruled(state):
         return []
     _check(changed)
@@ -229,7 +215,7 @@ def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
         raise Invalid("expected a moment in the next two years", field="startTime")
     if override.replaces == override.user_id:
         raise Invalid("expected another person than userId", field="replaces")
-    after = replace(_ruled(state), overrides=(*state.overrides, override))
+    after = _overridden(state, override)
     added = OverrideAdded(schedule_id=state.id, override=override)
     return [added, *(_plan(after, now) if after.is_active else ())]
 
@@ -286,9 +272,23 @@ def _replanned(state: Schedule, begins: datetime, to: datetime, shifts: tuple[Sh
     )
 
 
-def _ruled(state: Schedule) -> Schedule:
+def _ruled(state: Schedule, changed: ScheduleChanged | None = None) -> Schedule:
     version = state.version + 1
-    return replace(state, version=version, rules_version=version, displaced=())
+    ruled = replace(state, version=version, rules_version=version, displaced=())
+    if changed is None:
+        return ruled
+    return replace(
+        ruled,
+        name=changed.name,
+        description=changed.description,
+        timezone=changed.timezone,
+        is_active=changed.is_active,
+        layers=changed.layers,
+    )
+
+
+def _overridden(state: Schedule, override: Override) -> Schedule:
+    return replace(_ruled(state), overrides=(*state.overrides, override))
 
 
 def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:

@@ -98,7 +98,6 @@ shifts = Table(
     Column("layer", Integer, nullable=False),
     Column("is_override", Boolean, nullable=False),
 )
-TABLES = (people, schedules, origins, plans, overrides, shifts)
 
 
 def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
@@ -194,7 +193,7 @@ _latest = (
     .limit(1)
     .lateral("latest")
 )
-ON_CALL = (
+EVERYBODY = (
     _known_schedules.outerjoin(_latest, true())
     .add_columns(
         _latest.c.user_id,
@@ -206,6 +205,9 @@ ON_CALL = (
     .order_by(origins.c.created_at, schedules.c.id)
 )
 """Every schedule with its latest shift planned to begin by `at`, which may have ended."""
+
+ON_CALL = EVERYBODY.where(schedules.c.id == bindparam("id", type_=Uuid))
+"""The same of one schedule."""
 
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""

@@ -64,7 +64,7 @@ def shifts_between(work: Work, schedule_id: UUID, from_: datetime, to: datetime)
 
 def on_call(work: Work, at: datetime) -> list[OnCallView]:
     """Everybody on call at a moment, in the order in which their schedules were created."""
-    return _named(work, [(row, s) for row in work.fetch(projections.ON_CALL, at=at) if (s := _at(work, row, at))])
+    return _on_call(work, work.fetch(projections.EVERYBODY, at=at), at)
 
 
 def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | None:
@@ -73,15 +73,20 @@ def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | 
     Raises:
         NoSuchSchedule: there is no such schedule.
     """
-    everybody = on_call(work, at)
-    if schedule_id is not None:
-        one_schedule(work, schedule_id)
-        return next((v for v in everybody if v.schedule_id == schedule_id), None)
-    return min(everybody, key=lambda v: v.schedule_id != DEFAULT_SCHEDULE_ID, default=None)
+    if schedule_id is None:
+        return min(on_call(work, at), key=lambda v: v.schedule_id != DEFAULT_SCHEDULE_ID, default=None)
+    rows = work.fetch(projections.ON_CALL, id=schedule_id, at=at)
+    if not rows:
+        raise NoSuchSchedule
+    return next(iter(_on_call(work, rows, at)), None)
+
+
+def _on_call(work: Work, rows: Sequence[Mapping[str, Any]], at: datetime) -> list[OnCallView]:
+    return _named(work, [(row, shift) for row in rows if (shift := _at(work, row, at)) is not None])
 
 
 def _at(work: Work, row: Mapping[str, Any], at: datetime) -> Shift | None:
-    """The shift at a moment of a row of `ON_CALL`."""
+    """The shift at a moment, from a row of `EVERYBODY`."""
     if row["planned_from"] is not None and row["planned_from"] <= at < row["planned_to"]:
         return _shift(row) if row["user_id"] is not None and row["end_time"] > at else None
     if not row["is_active"]:

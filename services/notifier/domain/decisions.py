@@ -49,7 +49,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [_replaced(state, command.stop.kind, command.now)]
         case StopNotification(), Notification(shown=NotificationKind.ACKNOWLEDGED) if _ends(command.stop, state):
             return [_replaced(state, NotificationKind.RESOLVED, command.now)]
-        case (RecordAccepted() | RecordFailure()), Notification() if command.attempt <= state.attempts:
+        case ((RecordAccepted() | RecordFailure()), Notification()) if command.attempt <= state.attempts:
             return []
         case RecordAccepted(), Notification(stage=NotificationState.WITHDRAWN):
             return _accepted_after_withdrawal(command, state)

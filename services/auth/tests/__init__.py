@@ -1,0 +1,1 @@
+"""Tests of auth that need no server."""

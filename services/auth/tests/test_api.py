@@ -1,0 +1,124 @@
+"""Who may call what, and what they see."""
+
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.chassis.identity import Caller
+from libs.chassis.requests import Requests
+from libs.chassis.work import Work
+from libs.contracts.auth import KeySet, Login, Refresh, RegisterUser, Tokens, UsersPage, UserView
+from libs.contracts.model import Role
+from libs.contracts.requests import ById, Forbidden, Invalid, NotFound, Page
+from services.auth.api import api
+from services.auth.projections import USERS_TOTAL
+from services.auth.registration import Registration
+from services.auth.sign_in import SignIns
+
+BO = UUID("00000000-0000-4000-8000-000000000001")
+CY = UUID("00000000-0000-4000-8000-000000000002")
+
+
+class Rows:
+    """A `Work` that finds these people."""
+
+    def __init__(self, *ids: UUID) -> None:
+        self.rows = [
+            {
+                "id": i,
+                "email": "x@example.com",
+                "first_name": "X",
+                "last_name": "Y",
+                "phone": "+4512345",
+                "timezone": "UTC",
+                "roles": ["user"],
+                "team_ids": [],
+                "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+            }
+            for i in ids
+        ]
+
+    def fetch(self, statement: object, **_parameters: object) -> list[dict[str, Any]]:
+        return [{"total": len(self.rows)}] if statement is USERS_TOTAL else self.rows
+
+
+def caller(*roles: Role, user_id: UUID = BO) -> Caller:
+    return Caller(user_id, frozenset(roles), uuid4(), "phone", datetime(2026, 3, 2, 9, 15, tzinfo=UTC))
+
+
+async def no_keys() -> KeySet:
+    return KeySet(keys=())
+
+
+@pytest.fixture
+def requests() -> Requests:
+    # Nothing behind the door: these tests end at it.
+    return api(cast("SignIns", None), cast("Registration", None), no_keys)
+
+
+def test_only_signing_in_refreshing_and_the_public_keys_need_no_token(requests: Requests) -> None:
+    public = {name for name, operation in requests.operations.items() if operation.public}
+    assert public == {"login", "refresh", "keys"}
+    assert set(requests.operations) - public == {
+        "logout",
+        "register_user",
+        "users",
+        "user",
+        "me",
+        "register_device",
+        "remove_device",
+        "devices",
+    }
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.LEAD])
+async def test_only_an_admin_registers_people(requests: Requests, role: Role) -> None:
+    body = RegisterUser(email="cy@example.com", password="x", first_name="Cy", last_name="Ek")
+    with pytest.raises(Forbidden):
+        await requests.operations["register_user"].handle(body, caller(role))
+
+
+@pytest.mark.parametrize(
+    ("roles", "phones"),
+    [
+        ((Role.USER,), ["+4512345", None]),
+        ((Role.LEAD,), ["+4512345", "+4512345"]),
+        ((Role.ADMIN,), ["+4512345", "+4512345"]),
+    ],
+)
+def test_a_colleagues_number_is_for_leads_and_admins(
+    requests: Requests, roles: tuple[Role, ...], phones: list[str | None]
+) -> None:
+    work = cast("Work", Rows(BO, CY))
+    page: UsersPage = requests.operations["users"].handle(work, Page(), caller(*roles))
+    assert [user.phone for user in page.users] == phones
+    assert page.total == 2
+    view: UserView = requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), caller(*roles))
+    assert view.phone == phones[1]
+
+
+@pytest.mark.parametrize(
+    ("page", "field"),
+    [(Page(page=0), "page"), (Page(page=10**9), "page"), (Page(limit=0), "limit"), (Page(limit=101), "limit")],
+)
+def test_a_page_that_cannot_be_is_refused(requests: Requests, page: Page, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        requests.operations["users"].handle(cast("Work", Rows()), page, caller(Role.USER))
+    assert refused.value.field == field
+
+
+def test_nobody_is_not_found(requests: Requests) -> None:
+    with pytest.raises(NotFound):
+        requests.operations["user"].handle(cast("Work", Rows()), ById(id=CY), caller(Role.USER))
+
+
+def test_no_secret_shows_in_the_representation_of_a_request_or_an_answer() -> None:
+    messages = (
+        Login(email="bo@example.com", password="hunter2", device_id="d", push_token="hunter2"),
+        Refresh(refresh_token="hunter2", device_id="d"),
+        RegisterUser(email="bo@example.com", password="hunter2", first_name="Bo", last_name="Ek"),
+        Tokens(access_token="hunter2", refresh_token="hunter2", expires_in=900),
+    )
+    assert not [message for message in messages if "hunter2" in repr(message)]

@@ -1,0 +1,83 @@
+"""Which devices a person can be paged on."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from libs.chassis.testing.given import Given
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.requests import Invalid
+from services.auth.application import DEVICES
+from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, guess_platform
+
+BO = UUID("00000000-0000-4000-8000-000000000001")
+CY = UUID("00000000-0000-4000-8000-000000000002")
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+REGISTER = RegisterDevice(BO, "phone", "Bo's phone", Platform.ANDROID, "token-1", NOW)
+REGISTERED = DeviceRegistered(
+    user_id=BO,
+    device_id="phone",
+    name="Bo's phone",
+    platform=Platform.ANDROID,
+    push_token="token-1",
+    registered_at=NOW,
+)
+REMOVED = DeviceRemoved(user_id=BO, device_id="phone", reason="signed out")
+
+
+def test_a_device_is_registered() -> None:
+    Given(DEVICES, []).when(REGISTER).then([REGISTERED])
+
+
+def test_registering_the_same_again_decides_nothing_also_later() -> None:
+    later = replace(REGISTER, now=NOW.replace(hour=10))
+    Given(DEVICES, [REGISTERED]).when(later).then_nothing()
+
+
+@pytest.mark.parametrize("changes", [{"name": "Bo's new phone"}, {"push_token": "token-2"}, {"platform": Platform.WEB}])
+def test_another_name_token_or_platform_replaces_what_was_registered(changes: dict[str, str]) -> None:
+    command = replace(REGISTER, **changes)  # type: ignore[arg-type]
+    Given(DEVICES, [REGISTERED]).when(command).then([REGISTERED.model_copy(update=dict(changes))])
+
+
+def test_a_device_is_removed_with_its_reason() -> None:
+    Given(DEVICES, [REGISTERED]).when(RemoveDevice("signed out")).then([REMOVED])
+
+
+def test_removing_what_is_not_there_decides_nothing() -> None:
+    Given(DEVICES, []).when(RemoveDevice("signed out")).then_nothing()
+    Given(DEVICES, [REGISTERED, REMOVED]).when(RemoveDevice("signed out")).then_nothing()
+
+
+def test_a_removed_device_may_come_back() -> None:
+    Given(DEVICES, [REGISTERED, REMOVED]).when(REGISTER).then([REGISTERED])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"device_id": "a\0b"}, "deviceId"), ({"name": "a\nb"}, "deviceName"), ({"push_token": "\0"}, "pushToken")],
+)
+def test_control_characters_are_refused(changes: dict[str, str], field: str) -> None:
+    command = replace(REGISTER, **changes)  # type: ignore[arg-type]
+    assert Given(DEVICES, []).when(command).then_rejected(Invalid).field == field
+
+
+def test_names_may_hold_any_letters_and_emoji() -> None:
+    Given(DEVICES, []).when(replace(REGISTER, name="Bø\u2019s 👨‍👩‍👧 phone")).then_types(DeviceRegistered)
+
+
+@pytest.mark.parametrize("token", ["a" * 64, "0123456789ABCDEFabcdef0123456789" * 2])
+def test_sixty_four_hex_digits_are_an_iphones_token(token: str) -> None:
+    assert guess_platform(token) is Platform.IOS
+
+
+@pytest.mark.parametrize("token", ["a" * 63, "a" * 65, "g" * 64, "a" * 64 + "\n", "fcm:APA91b"])
+def test_any_other_token_is_taken_for_androids(token: str) -> None:
+    assert guess_platform(token) is Platform.ANDROID
+
+
+def test_two_people_with_the_same_device_id_have_two_devices() -> None:
+    assert device_entity(BO, "phone") != device_entity(CY, "phone")
+    assert device_entity(BO, "phone") != device_entity(BO, "phone/2")

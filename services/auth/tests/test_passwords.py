@@ -1,0 +1,87 @@
+"""Password rules and bcrypt."""
+
+import bcrypt
+import pytest
+
+from libs.contracts.requests import ErrorKind, Invalid, Rejected
+from services.auth.passwords import Passwords, check_password
+
+GOOD = "Correct-Horse-7"
+
+
+@pytest.mark.parametrize("password", [GOOD, "Äpfel&Birnen4you", "aB3$aB3$aB3$", "long Password with 1 space!"])
+def test_good_passwords_pass(password: str) -> None:
+    check_password(password)
+
+
+@pytest.mark.parametrize(
+    ("password", "missing"),
+    [
+        ("aB3$aB3$aB3", "12 characters"),
+        ("CORRECT-HORSE-7", "a lower-case letter"),
+        ("correct-horse-7", "an upper-case letter"),
+        ("Correct-Horse-X", "a number"),
+        ("CorrectHorse777", "a symbol"),
+        ("Correct Horse 7", "a symbol"),
+        ("", "12 characters, a lower-case letter, an upper-case letter, a number, a symbol"),
+    ],
+)
+def test_a_weak_password_is_refused_with_everything_that_it_lacks(password: str, missing: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_password(password)
+    assert refused.value.field == "password"
+    assert str(refused.value) == f"the password needs at least {missing}"
+
+
+@pytest.fixture
+def passwords() -> Passwords:
+    return Passwords(rounds=4, threads=1)
+
+
+async def test_only_the_right_password_fits_its_hash(passwords: Passwords) -> None:
+    known = await passwords.hash(GOOD)
+    assert await passwords.verify(GOOD, known)
+    assert not await passwords.verify(GOOD + "x", known)
+    assert not await passwords.verify("", known)
+
+
+async def test_the_same_password_has_another_hash_each_time(passwords: Passwords) -> None:
+    assert await passwords.hash(GOOD) != await passwords.hash(GOOD)
+
+
+async def test_characters_beyond_bcrypts_72_bytes_and_after_a_nul_count(passwords: Passwords) -> None:
+    long = "Aa1!" * 30
+    known = await passwords.hash(long + "x")
+    assert not await passwords.verify(long + "y", known)
+    known = await passwords.hash("Aa1!\0x")
+    assert not await passwords.verify("Aa1!\0y", known)
+
+
+async def test_the_same_letters_composed_differently_are_the_same_password(passwords: Passwords) -> None:
+    known = await passwords.hash("Caf\u00e9-Caf\u00e9-77")
+    assert await passwords.verify("Cafe\u0301-Cafe\u0301-77", known)
+
+
+async def test_nobodys_password_is_checked_at_full_cost_and_never_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[bytes] = []
+    real = bcrypt.checkpw
+
+    def spy(password: bytes, hashed: bytes) -> bool:
+        checked.append(hashed)
+        return real(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", spy)
+    assert not await Passwords(rounds=5, threads=1).verify(GOOD, None)
+    assert checked[0].startswith(b"$2b$05$")
+    assert len(checked[0]) == 60
+
+
+async def test_the_rounds_are_in_the_hash() -> None:
+    assert (await Passwords(rounds=5, threads=1).hash(GOOD)).startswith("$2b$05$")
+
+
+async def test_a_stopping_replica_says_so(passwords: Passwords) -> None:
+    passwords.close()
+    with pytest.raises(Rejected) as refused:
+        await passwords.verify(GOOD, None)
+    assert refused.value.kind is ErrorKind.UNAVAILABLE

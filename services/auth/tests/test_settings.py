@@ -1,0 +1,81 @@
+"""What auth reads from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from libs.chassis.settings import SettingsError
+from services.auth.settings import Settings
+
+PASSWORD = "Correct-Horse-7"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # where no .env is
+    for name in ("ADMIN_EMAIL", "ADMIN_PASSWORD", "BCRYPT_ROUNDS", "INSECURE_TEST_HASHING"):
+        monkeypatch.delenv(f"PAGER_{name}", raising=False)
+    for name in ("JWT_ACCESS_EXPIRES", "JWT_REFRESH_EXPIRES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PAGER_DATABASE_URL", "postgresql://pager_auth:x@127.0.0.1/pager")
+    monkeypatch.setenv("PAGER_NATS_URL", "nats://auth:x@127.0.0.1")
+    monkeypatch.setenv("PAGER_MASTER_KEY", "m" * 32)
+
+
+def test_the_defaults_are_the_specifications() -> None:
+    settings = Settings.load()
+    assert settings.jwt_access_expires == timedelta(minutes=15)
+    assert settings.jwt_refresh_expires == timedelta(days=7)
+    assert settings.bcrypt_rounds == 12
+
+
+def test_lifetimes_are_read_without_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_ACCESS_EXPIRES", "90s")
+    monkeypatch.setenv("JWT_REFRESH_EXPIRES", "12h")
+    settings = Settings.load()
+    assert settings.jwt_access_expires == timedelta(seconds=90)
+    assert settings.jwt_refresh_expires == timedelta(hours=12)
+
+
+@pytest.mark.parametrize("value", ["900", "0m", "-5m", "15 m", "soon", "", "1.5h"])
+def test_a_lifetime_without_a_clear_unit_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("JWT_ACCESS_EXPIRES", value)
+    with pytest.raises(SettingsError, match="JWT_ACCESS_EXPIRES"):
+        Settings.load()
+
+
+def test_a_refresh_token_must_outlive_the_access_token() -> None:
+    with pytest.raises(SettingsError, match="JWT_REFRESH_EXPIRES"):
+        Settings.load(jwt_refresh_expires="15m")
+
+
+def test_fewer_rounds_need_the_setting_for_tests() -> None:
+    with pytest.raises(SettingsError, match="PAGER_BCRYPT_ROUNDS"):
+        Settings.load(bcrypt_rounds=11)
+    assert Settings.load(bcrypt_rounds=4, insecure_test_hashing=True).bcrypt_rounds == 4
+    assert Settings.load(bcrypt_rounds=13).bcrypt_rounds == 13
+
+
+def test_a_short_master_key_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match="PAGER_MASTER_KEY") as refused:
+        Settings.load(master_key="hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_weak_admin_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match=r"PAGER_ADMIN_PASSWORD.*12 characters") as refused:
+        Settings.load(admin_email="admin@example.com", admin_password="hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_admins_address_and_password_go_together() -> None:
+    for one in ({"admin_email": "admin@example.com"}, {"admin_password": PASSWORD}):
+        with pytest.raises(SettingsError, match="set both or neither"):
+            Settings.load(**one)
+
+
+def test_no_secret_shows_in_the_settings() -> None:
+    settings = Settings.load(admin_email="admin@example.com", admin_password=PASSWORD)
+    assert PASSWORD not in repr(settings)
+    assert "m" * 32 not in repr(settings)

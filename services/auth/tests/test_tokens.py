@@ -1,0 +1,129 @@
+"""Access and refresh tokens, and the keys that sign."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from joserfc import jwt
+
+from libs.chassis.identity import Verifier
+from libs.chassis.settings import SettingsError
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.auth import KeySet, UserView
+from libs.contracts.model import Role
+from libs.contracts.requests import Unauthenticated
+from services.auth.signing_keys import Seal, SigningKey
+from services.auth.tokens import AccessTokens, RefreshToken, same
+
+SESSION = UUID("00000000-0000-4000-8000-00000000000a")
+USER = UserView(
+    id=UUID("00000000-0000-4000-8000-000000000001"),
+    email="bo@example.com",
+    first_name="Bo",
+    last_name="Ek",
+    roles=(Role.LEAD, Role.USER),
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+KEY = SigningKey.generate()
+OLDER = SigningKey.generate()
+
+
+def access(key: SigningKey = KEY) -> AccessTokens:
+    return AccessTokens(lambda: key, timedelta(minutes=15))
+
+
+def verifier(clock: MovableClock, *keys: SigningKey) -> Verifier:
+    async def fetch() -> KeySet:
+        return KeySet(keys=tuple(key.public_jwk for key in keys))
+
+    return Verifier(fetch, clock)
+
+
+async def test_an_access_token_says_who_on_which_device_in_which_session() -> None:
+    clock = MovableClock()
+    token = access().issue(USER, SESSION, "phone", clock.now())
+    caller = await verifier(clock, KEY).verify(token)
+    assert (caller.user_id, caller.session_id, caller.device_id) == (USER.id, SESSION, "phone")
+    assert caller.roles == {Role.LEAD, Role.USER}
+    assert caller.expires_at == clock.now() + timedelta(minutes=15)
+    assert access().expires_in == 900
+
+
+async def test_an_access_token_ends_after_its_lifetime() -> None:
+    clock = MovableClock()
+    checks = verifier(clock, KEY)
+    token = access().issue(USER, SESSION, "phone", clock.now())
+    clock.advance(minutes=14, seconds=59)
+    await checks.verify(token)
+    clock.advance(seconds=1)
+    with pytest.raises(Unauthenticated):
+        await checks.verify(token)
+
+
+async def test_tokens_of_every_published_key_are_valid_and_no_others() -> None:
+    clock = MovableClock()
+    checks = verifier(clock, OLDER, KEY)
+    for key in (KEY, OLDER):
+        await checks.verify(access(key).issue(USER, SESSION, "phone", clock.now()))
+    with pytest.raises(Unauthenticated):
+        await verifier(clock, OLDER).verify(access(KEY).issue(USER, SESSION, "phone", clock.now()))
+
+
+def test_every_access_token_has_an_id_of_its_own_and_names_its_key() -> None:
+    now = MovableClock().now()
+    tokens = [jwt.decode(access().issue(USER, SESSION, "phone", now), KEY.private) for _ in range(2)]
+    assert tokens[0].claims["jti"] != tokens[1].claims["jti"]
+    assert tokens[0].header == {"typ": "JWT", "alg": "RS256", "kid": KEY.kid}
+
+
+def test_a_refresh_token_survives_its_text() -> None:
+    token = RefreshToken.issue(SESSION)
+    assert RefreshToken.parse(token.text) == token
+    assert token.session_id == SESSION
+
+
+def test_the_next_refresh_token_is_of_the_same_family_with_another_secret() -> None:
+    token = RefreshToken.issue(SESSION)
+    following = token.next()
+    assert following.session_id == SESSION
+    assert same(following.family_hash, token.family_hash)
+    assert not same(following.secret_hash, token.secret_hash)
+
+
+def test_two_sign_ins_have_nothing_in_common() -> None:
+    one, other = RefreshToken.issue(SESSION), RefreshToken.issue(SESSION)
+    assert not same(one.family_hash, other.family_hash)
+    assert not same(one.secret_hash, other.secret_hash)
+
+
+@pytest.mark.parametrize("text", ["", "x", "nonsense", "é", "A" * 107, "A" * 112, "\0", "=" * 108])
+def test_what_is_no_refresh_token_is_told_apart_at_once(text: str) -> None:
+    assert RefreshToken.parse(text) is None
+
+
+def test_secrets_do_not_show_in_the_representation() -> None:
+    token = RefreshToken.issue(SESSION)
+    assert repr(token) == f"RefreshToken(session_id={SESSION!r})"
+    assert "private" not in repr(KEY)
+
+
+def test_a_sealed_key_opens_under_the_same_master_key_only() -> None:
+    sealed = Seal("m" * 32).close(KEY)
+    assert b"PRIVATE" not in sealed
+    opened = Seal("m" * 32).open(KEY.kid, sealed)
+    assert (opened.kid, opened.pem) == (KEY.kid, KEY.pem)
+    with pytest.raises(SettingsError, match="PAGER_MASTER_KEY"):
+        Seal("n" * 32).open(KEY.kid, sealed)
+
+
+def test_a_sealed_key_does_not_open_under_another_id_or_when_changed() -> None:
+    sealed = Seal("m" * 32).close(KEY)
+    with pytest.raises(SettingsError):
+        Seal("m" * 32).open(str(uuid4()), sealed)
+    with pytest.raises(SettingsError):
+        Seal("m" * 32).open(KEY.kid, sealed[:-1] + bytes([sealed[-1] ^ 1]))
+
+
+def test_a_public_key_holds_nothing_private() -> None:
+    assert set(KEY.public_jwk) == {"kty", "n", "e", "use", "alg", "kid"}
+    assert KEY.public_jwk["kid"] == KEY.kid

@@ -1,0 +1,96 @@
+"""Policies: what may be written, and that an escalation keeps the version it began with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from libs.chassis.testing.given import Given
+from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from libs.contracts.escalation import PolicyChanged, PolicyCreated, Target, TargetType
+from libs.contracts.model import Priority, Role
+from libs.contracts.requests import ErrorKind, Invalid
+from services.escalation.application import POLICY
+from services.escalation.domain.policies import ChangePolicy, CreatePolicy, NoSuchPolicy, Policy, default_policy
+from services.escalation.tests.world import ANN, BRIEF, LEADS_LEVEL, NOW, ON_CALL_LEVEL, PLAN, start
+from services.escalation.tests.world import POLICY as POLICY_ID
+
+NOTHING = Given(POLICY, [])
+CREATE = CreatePolicy(POLICY_ID, PLAN, created_by=str(ANN), now=NOW)
+
+
+def test_the_default_policy_is_on_call_then_leads_then_admins_with_three_repeats() -> None:
+    [fact] = NOTHING.when(default_policy(NOW)).facts
+    assert isinstance(fact, PolicyCreated)
+    assert (fact.policy_id, fact.repeat, fact.is_default) == (DEFAULT_POLICY_ID, 3, True)
+    assert [(level.timeout_minutes, level.targets) for level in fact.levels] == [
+        (15, (Target(type=TargetType.SCHEDULE, id=DEFAULT_SCHEDULE_ID),)),
+        (15, (Target(type=TargetType.ROLE, role=Role.LEAD),)),
+        (15, (Target(type=TargetType.ROLE, role=Role.ADMIN),)),
+    ]
+
+
+def test_the_default_policy_is_made_once_and_keeps_its_changes() -> None:
+    given = NOTHING.when(default_policy(NOW)).then_types(PolicyCreated)
+    given = given.when(ChangePolicy(repeat=0)).then_types(PolicyChanged)
+    given.when(default_policy(NOW)).then_nothing()
+
+
+def test_a_change_makes_a_version_and_keeps_the_ones_before() -> None:
+    given = NOTHING.when(CREATE).then_types(PolicyCreated)
+    given = given.when(ChangePolicy(levels=(LEADS_LEVEL,))).then_types(PolicyChanged)
+    state = given.state()
+    assert isinstance(state, Policy)
+    assert state.version == 2
+    assert state.plans == (PLAN, replace(PLAN, levels=(LEADS_LEVEL,)))
+
+
+def test_a_change_that_changes_nothing_makes_no_version() -> None:
+    NOTHING.when(CREATE).then_types(PolicyCreated).when(ChangePolicy(name=PLAN.name)).then_nothing()
+
+
+def test_a_policy_that_does_not_exist_cannot_be_changed() -> None:
+    error = NOTHING.when(ChangePolicy(repeat=1)).then_rejected(NoSuchPolicy)
+    assert (error.kind, error.field) == (ErrorKind.NOT_FOUND, "id")
+
+
+def test_the_default_policy_cannot_be_narrowed() -> None:
+    given = NOTHING.when(default_policy(NOW)).then_types(PolicyCreated)
+    assert given.when(ChangePolicy(priority_filter=(Priority.LOW,))).then_rejected(Invalid).field == "priorityFilter"
+
+
+@pytest.mark.parametrize(
+    ("target", "field"),
+    [
+        ({"type": TargetType.SCHEDULE}, "levels.1.targets.0.id"),
+        ({"type": TargetType.USER, "role": Role.LEAD, "id": ANN}, "levels.1.targets.0.role"),
+        ({"type": TargetType.ROLE}, "levels.1.targets.0.role"),
+        ({"type": TargetType.ROLE, "role": Role.LEAD, "id": ANN}, "levels.1.targets.0.id"),
+    ],
+)
+def test_a_target_that_cannot_be_is_named(target: dict[str, Any], field: str) -> None:
+    level = ON_CALL_LEVEL.model_copy(update={"targets": (Target(**target),)})
+    command = replace(CREATE, plan=replace(PLAN, levels=(ON_CALL_LEVEL, level)))
+    assert NOTHING.when(command).then_rejected(Invalid).field == field
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, 20_000.0, float("nan")])
+def test_a_time_out_that_cannot_be_is_named(odd: float) -> None:
+    level = ON_CALL_LEVEL.model_copy(update={"timeout_minutes_by_priority": {Priority.HIGH: odd}})
+    command = replace(CREATE, plan=replace(PLAN, levels=(level,)))
+    assert NOTHING.when(command).then_rejected(Invalid).field == "levels.0.timeoutMinutesByPriority.high"
+
+
+def test_a_filter_takes_its_priorities_and_an_empty_one_takes_all() -> None:
+    assert all(PLAN.takes(p) for p in Priority)
+    narrow = replace(PLAN, priority_filter=(Priority.CRITICAL,))
+    assert [p for p in Priority if narrow.takes(p)] == [Priority.CRITICAL]
+
+
+def test_an_id_that_belongs_to_something_else_is_no_policy() -> None:
+    from services.escalation.application import ESCALATION
+
+    facts = Given(ESCALATION[BRIEF.priority.lane], []).when(start()).facts
+    assert not isinstance(Given(POLICY, facts).state(), Policy)

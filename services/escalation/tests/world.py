@@ -1,0 +1,70 @@
+"""A small world for the tests of paging: people, a schedule, a policy of three levels, and commands on them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from libs.contracts.defaults import PAGER
+from libs.contracts.envelope import Actor, Fact
+from libs.contracts.escalation import EscalationDue, IncidentBrief, Level, Target, TargetType
+from libs.contracts.model import Priority, Role
+from services.escalation.domain.escalations import CancelEscalation, FireTimer, StartEscalation
+from services.escalation.domain.people import Directory, OnCall
+from services.escalation.domain.policies import Plan
+
+NOW = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+"""Half an hour before Europe's clocks change: what is a duration must not notice."""
+
+
+def an_id(name: str) -> UUID:
+    return uuid5(PAGER, f"test/{name}")
+
+
+ANN, BO, CY, DEE = (an_id(n) for n in ("ann", "bo", "cy", "dee"))
+SCHEDULE, INCIDENT, POLICY = an_id("schedule"), an_id("incident"), an_id("policy")
+BRIEF = IncidentBrief(incident_id=INCIDENT, number=1, title="db down", priority=Priority.CRITICAL)
+
+ON_CALL_LEVEL = Level(timeout_minutes=15, targets=(Target(type=TargetType.SCHEDULE, id=SCHEDULE),))
+LEADS_LEVEL = Level(timeout_minutes=10, targets=(Target(type=TargetType.ROLE, role=Role.LEAD),))
+ADMINS_LEVEL = Level(timeout_minutes=5, targets=(Target(type=TargetType.ROLE, role=Role.ADMIN),))
+PLAN = Plan("Default", (), repeat=1, levels=(ON_CALL_LEVEL, LEADS_LEVEL, ADMINS_LEVEL))
+
+EVERYBODY = Directory(
+    on_call={SCHEDULE: OnCall(ANN, BO, version=4)},
+    by_role={Role.LEAD: (CY,), Role.ADMIN: (DEE,)},
+    active=frozenset((ANN, BO, CY, DEE)),
+)
+ONLY_AN_ADMIN = Directory(by_role={Role.ADMIN: (DEE,)}, active=frozenset((DEE,)))
+
+
+def start(**changes: Any) -> StartEscalation:
+    values: dict[str, Any] = {
+        "brief": BRIEF,
+        "policy_id": POLICY,
+        "policy_version": 1,
+        "plan": PLAN,
+        "directory": EVERYBODY,
+        "now": NOW,
+    }
+    return StartEscalation(**(values | changes))
+
+
+def fire(due_at: datetime, **changes: Any) -> FireTimer:
+    values: dict[str, Any] = {"plan": PLAN, "directory": EVERYBODY, "now": due_at}
+    return FireTimer(due_at, **(values | changes))
+
+
+def take(cause: str = "acknowledged") -> CancelEscalation:
+    return CancelEscalation(INCIDENT, Actor.user(ANN), NOW, cause)
+
+
+def minutes(amount: float) -> timedelta:
+    return timedelta(minutes=amount)
+
+
+def only_due(facts: list[Fact]) -> EscalationDue:
+    """The one page among the facts of a decision."""
+    [due] = [f for f in facts if isinstance(f, EscalationDue)]
+    return due

@@ -1,0 +1,1 @@
+"""The gateway against stub services on a real bus."""

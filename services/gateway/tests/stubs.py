@@ -1,0 +1,188 @@
+"""Stub services on a real NATS server: they answer what a test says, and remember what they were asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import nats
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from libs.chassis.identity import ISSUER
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.model import Contract, Role
+from libs.contracts.requests import Refusal, Reply
+from libs.contracts.subjects import rpc_subject
+from services.gateway.main import Gateway
+from services.gateway.settings import Settings
+
+USER = UUID("550e8400-e29b-41d4-a716-446655440000")
+_KEY = RSAKey.generate_key(2048, {"kid": "one"})
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@asynccontextmanager
+async def nats_server() -> AsyncIterator[str]:
+    """The URL of a server of our own."""
+    program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        program, "-a", "127.0.0.1", "-p", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield f"nats://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it arrived at a service."""
+
+    body: Any
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Stubs:
+    """The services: only operations that a test has set have a responder."""
+
+    client: Client
+    asked: dict[str, list[Asked]] = field(default_factory=dict)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _subscriptions: list[Subscription] = field(default_factory=list)
+
+    async def answer(self, operation: str, data: Any = None, *, refusal: Refusal | None = None) -> None:
+        """`operation` as `incidents.get`; with `refusal` it refuses."""
+        await self.answer_raw(operation, Reply(ok=refusal is None, data=data, error=refusal).to_json())
+
+    async def answer_raw(self, operation: str, raw: bytes | None, *, when: asyncio.Event | None = None) -> None:
+        """Answer these bytes (None: never), once `when` is set."""
+
+        async def respond(message: Msg) -> None:
+            asked = Asked(json.loads(message.data), dict(message.headers or {}))
+            self.asked.setdefault(operation, []).append(asked)
+            if when is not None:
+                await when.wait()
+            if raw is not None:
+                await message.respond(raw)
+            self.answered.set()
+
+        self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=respond))
+        await self.client.flush()
+
+    async def keys(self) -> None:
+        await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
+
+    async def forget(self) -> None:
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        await self.client.flush()
+        self._subscriptions.clear()
+        self.asked.clear()
+        self.answered.clear()
+
+    def body(self, operation: str) -> Any:
+        return self.asked[operation][-1].body
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def error(self) -> Any:
+        assert self.json["success"] is False
+        return self.json["error"]
+
+
+@dataclass
+class World:
+    """A gateway, its stub services and an HTTP client."""
+
+    gateway: Gateway
+    stubs: Stubs
+    http: aiohttp.ClientSession
+    clock: MovableClock
+
+    def token(self, *, role: Role = Role.ADMIN, minutes: float = 15) -> str:
+        claims = {
+            "iss": ISSUER,
+            "use": "access",
+            "sub": str(USER),
+            "sid": str(USER),
+            "did": "phone",
+            "roles": [str(role)],
+            "exp": int(self.clock.now().timestamp() + minutes * 60),
+        }
+        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, _KEY)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        token: str | None = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """`token` "" takes a good one, None none. `raw` is sent as JSON as it is."""
+        sent = {"Authorization": f"Bearer {token or self.token()}"} if token is not None else {}
+        data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        url = self.gateway.url + path
+        async with self.http.request(method, url, data=data, headers=sent | dict(headers or {})) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+
+@asynccontextmanager
+async def world(**overrides: Any) -> AsyncIterator[World]:
+    """Everything that a test needs, with auth's keys already published."""
+    clock = MovableClock()
+    async with nats_server() as url:
+        client = await _connect(url)
+        settings = Settings.load(nats_url=url, port=0, **overrides)
+        async with Gateway(settings, clock) as gateway, aiohttp.ClientSession() as http:
+            yield World(gateway, Stubs(client), http, clock)
+        await client.close()
+
+
+async def _connect(url: str) -> Client:
+    deadline = asyncio.get_running_loop().time() + 10
+    while True:
+        try:
+            return await nats.connect(url, allow_reconnect=False)
+        except OSError:
+            assert asyncio.get_running_loop().time() < deadline, "NATS did not start"
+            await asyncio.sleep(0.01)
+
+
+def json_of(view: Contract) -> Any:
+    return json.loads(view.to_json())

@@ -1,0 +1,243 @@
+"""Every route: what it forwards, what it answers, and that the answer is the documented one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from libs.contracts.escalation import ChangePolicy
+from libs.contracts.incidents import ChangeStatus
+from libs.contracts.model import StrictContract
+from libs.contracts.oncall import AddOverride, ChangeSchedule
+from libs.contracts.subjects import Header
+from services.gateway.app import _RESOURCES
+from services.gateway.routes.escalation import PolicyChange
+from services.gateway.routes.incidents import StatusBody
+from services.gateway.routes.on_call import OverrideBody, ScheduleChange
+from services.gateway.tests import views as v
+from services.gateway.tests.stubs import USER, World
+
+ID = str(v.ID)
+INCIDENT = f"/incidents/{ID}"
+SCHEDULE = f"/on-call/schedules/{ID}"
+NOON = "2026-03-02T12:00:00Z"
+NIGHT = "2026-03-02T22:00:00Z"
+PAGE_TWO = {"page": 2, "limit": 5}
+OF_SEVEN = {"page": 2, "limit": 5, "total": 7, "totalPages": 2}
+LOGIN = {"email": "user@company.com", "password": "securePassword123!", "deviceId": "phone"}
+REGISTER = {"email": "a@b.c", "password": "securePassword123!", "firstName": "A", "lastName": "B", "roles": ["user"]}
+REGISTER_DEVICE = {"deviceId": "phone", "deviceName": "Phone", "platform": "ios", "pushToken": "t"}
+CREATE = {"title": "Slow", "priority": "high", "metadata": {"a": [1, None]}}
+CREATE_SCHEDULE = {"name": "Primary", "timezone": "Europe/Berlin", "layers": [v.LAYER]}
+OVERRIDE = {"userId": str(USER), "startTime": NOON, "endTime": NIGHT}
+CREATE_POLICY = {"name": "Default", "levels": [v.LEVEL]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call, what the service is asked, what it answers, and the data of the answer."""
+
+    name: str
+    method: str
+    path: str
+    operation: str
+    asked: Any
+    reply: Any
+    data: Any
+    body: Any = None
+    status: int = 200
+
+
+def paged(name: str, path: str, operation: str, plural: str, view: Any) -> Case:
+    return Case(
+        name,
+        "GET",
+        f"{path}?page=2&limit=5",
+        operation,
+        PAGE_TWO,
+        {plural: [view], "total": 7},
+        {plural: [view], "pagination": OF_SEVEN},
+    )
+
+
+def changed(name: str, verb: str, body: Any) -> Case:
+    asked = {"id": ID} | (body or {})
+    data = {"incident": v.INCIDENT}
+    return Case(name, "POST", f"{INCIDENT}/{verb}", f"incidents.{verb}", asked, v.INCIDENT, data, body)
+
+
+def got(name: str, path: str, operation: str, asked: Any, key: str, view: Any) -> Case:
+    return Case(name, "GET", path, operation, asked, view, {key: view})
+
+
+def made(name: str, path: str, operation: str, body: Any, key: str, view: Any, **from_path: str) -> Case:
+    return Case(name, "POST", path, operation, body | from_path, view, {key: view}, body, 201)
+
+
+def patched(name: str, path: str, operation: str, body: Any, key: str, view: Any) -> Case:
+    return Case(name, "PATCH", path, operation, body | {"id": ID}, view, {key: view}, body)
+
+
+FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
+FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False}
+RANGE = {"scheduleId": ID, "fromTime": NOON, "toTime": NIGHT}
+NOBODY = {"currentOnCall": None}
+BOTH_IDS = {"id": ID, "userId": str(USER)}
+OWN_DEVICES = {"devices": [v.DEVICE]}
+
+CASES = [
+    Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
+    Case("logout", "POST", "/auth/logout", "auth.logout", {"deviceId": "phone"}, None, {}, {"deviceId": "phone"}),
+    made("registerUser", "/users", "auth.register_user", REGISTER, "user", v.USER_VIEW),
+    paged("listUsers", "/users", "auth.users", "users", v.USER_VIEW),
+    got("getMe", "/users/me", "auth.me", {}, "user", v.USER_VIEW),
+    got("getUser", f"/users/{ID}", "auth.user", {"id": ID}, "user", v.USER_VIEW),
+    made("registerDevice", "/devices", "auth.register_device", REGISTER_DEVICE, "device", v.DEVICE),
+    Case("listDevices", "GET", "/devices", "auth.devices", {}, OWN_DEVICES | {"total": 1}, OWN_DEVICES),
+    Case("removeDevice", "DELETE", "/devices/a%2Fb", "auth.remove_device", {"deviceId": "a/b"}, None, {}),
+    Case(
+        "listIncidents",
+        "GET",
+        f"/incidents?status=created&priority=high&assigned_to={ID}&page=2&limit=5",
+        "incidents.list",
+        FILTER,
+        FOUND,
+        {"incidents": [v.INCIDENT], "pagination": OF_SEVEN},
+    ),
+    made("createIncident", "/incidents", "incidents.create", CREATE, "incident", v.INCIDENT),
+    got("getIncident", INCIDENT, "incidents.get", {"id": ID}, "incident", v.INCIDENT),
+    changed("acknowledgeIncident", "acknowledge", {"notes": "looking"}),
+    changed("resolveIncident", "resolve", None),
+    changed("closeIncident", "close", {}),
+    Case("getTimeline", "GET", f"{INCIDENT}/timeline", "incidents.timeline", {"id": ID}, v.TIMELINE, v.TIMELINE),
+    Case(
+        "explainIncident",
+        "GET",
+        f"{INCIDENT}/explain?userId={USER}",
+        "incidents.explain",
+        BOTH_IDS,
+        v.EXPLANATION,
+        v.EXPLANATION,
+    ),
+    made("createSchedule", "/on-call/schedules", "oncall.create_schedule", CREATE_SCHEDULE, "schedule", v.SCHEDULE),
+    paged("listSchedules", "/on-call/schedules", "oncall.schedules", "schedules", v.SCHEDULE),
+    got("getSchedule", SCHEDULE, "oncall.schedule", {"id": ID}, "schedule", v.SCHEDULE),
+    patched("changeSchedule", SCHEDULE, "oncall.change_schedule", {"description": None}, "schedule", v.SCHEDULE),
+    Case(
+        "listShifts",
+        "GET",
+        f"{SCHEDULE}/shifts?from={NOON}&to={NIGHT}",
+        "oncall.shifts",
+        RANGE,
+        {"shifts": [v.SHIFT]},
+        {"shifts": [v.SHIFT]},
+    ),
+    made(
+        "addOverride", f"{SCHEDULE}/overrides", "oncall.add_override", OVERRIDE, "override", v.OVERRIDE, scheduleId=ID
+    ),
+    Case(
+        "getCurrentOnCall",
+        "GET",
+        f"/on-call/current?scheduleId={ID}",
+        "oncall.current",
+        {"scheduleId": ID, "at": None},
+        NOBODY,
+        NOBODY,
+    ),
+    Case("listOnCall", "GET", "/on-call", "oncall.on_call", {}, {"onCall": [v.ON_CALL]}, {"onCall": [v.ON_CALL]}),
+    made("createPolicy", "/escalation/policies", "escalation.create_policy", CREATE_POLICY, "policy", v.POLICY),
+    paged("listPolicies", "/escalation/policies", "escalation.policies", "policies", v.POLICY),
+    got("getPolicy", f"/escalation/policies/{ID}", "escalation.policy", {"id": ID}, "policy", v.POLICY),
+    patched(
+        "changePolicy", f"/escalation/policies/{ID}", "escalation.change_policy", {"repeat": 0}, "policy", v.POLICY
+    ),
+    made(
+        "createIntegration",
+        "/integrations",
+        "incidents.create_integration",
+        {"name": "x"},
+        "integration",
+        v.INTEGRATION,
+    ),
+    paged("listIntegrations", "/integrations", "incidents.integrations", "integrations", v.INTEGRATION),
+    got("getIntegration", f"/integrations/{ID}", "incidents.integration", {"id": ID}, "integration", v.INTEGRATION),
+    Case(
+        "listNotifications",
+        "GET",
+        f"/notifications?incidentId={ID}",
+        "notifier.list",
+        {"incidentId": ID},
+        v.NOTIFICATIONS,
+        v.NOTIFICATIONS,
+    ),
+]
+
+ROUTES = {route.operation_id: route for one in _RESOURCES for route in one.router.routes if isinstance(route, APIRoute)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_a_route_forwards_its_request_and_answers_in_the_envelope(pager: World, case: Case) -> None:
+    await pager.stubs.answer(case.operation, case.reply)
+
+    answer = await pager.call(case.method, f"/api/v1{case.path}", case.body)
+
+    assert answer.status == case.status, answer.raw
+    assert answer.json == {"success": True, "data": case.data}
+    assert pager.stubs.body(case.operation) == case.asked
+    ROUTES[case.name].responses[case.status]["model"].model_validate_json(answer.raw)
+
+
+def test_every_route_has_a_case() -> None:
+    assert {case.name for case in CASES} | {"refresh"} == set(ROUTES)
+
+
+async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:
+    await pager.stubs.answer("auth.refresh", v.TOKENS)
+
+    answer = await pager.call("POST", "/api/v1/auth/refresh", {"deviceId": "phone"}, token="opaque")
+
+    assert answer.json == {"success": True, "data": {"tokens": v.TOKENS}}
+    assert pager.stubs.body("auth.refresh") == {"refreshToken": "opaque", "deviceId": "phone"}
+    assert Header.TOKEN not in pager.stubs.asked["auth.refresh"][-1].headers
+
+
+async def test_refresh_without_a_token_is_a_401(pager: World) -> None:
+    answer = await pager.call("POST", "/api/v1/auth/refresh", {"deviceId": "phone"}, token=None)
+
+    assert (answer.status, answer.error["code"]) == (401, "UNAUTHENTICATED")
+
+
+async def test_an_estimated_total_says_so(pager: World) -> None:
+    await pager.stubs.answer("incidents.list", {"incidents": [], "total": 10_000, "totalIsEstimate": True})
+
+    answer = await pager.call("GET", "/api/v1/incidents?assignedTo=" + ID)
+
+    assert answer.json["data"]["pagination"] == {
+        "page": 1, "limit": 20, "total": 10_000, "totalPages": 500, "totalIsEstimate": True
+    }  # fmt: skip
+    assert pager.stubs.body("incidents.list")["assignedTo"] == ID
+
+
+@pytest.mark.parametrize(
+    ("body", "contract", "from_path"),
+    [
+        (StatusBody, ChangeStatus, "id"),
+        (ScheduleChange, ChangeSchedule, "id"),
+        (PolicyChange, ChangePolicy, "id"),
+        (OverrideBody, AddOverride, "schedule_id"),
+    ],
+)
+def test_a_body_has_the_fields_of_its_contract_but_for_the_one_in_the_path(
+    body: type[StrictContract], contract: type[StrictContract], from_path: str
+) -> None:
+    def shape(model: type[StrictContract]) -> dict[str, Any]:
+        properties: dict[str, Any] = model.model_json_schema()["properties"]
+        return {name: {k: s for k, s in field.items() if k != "examples"} for name, field in properties.items()}
+
+    alias = contract.model_fields[from_path].alias
+    expected = shape(contract)
+    expected.pop(alias or from_path)
+    assert shape(body) == expected

@@ -1,0 +1,130 @@
+"""What the stub services answer: one view of each kind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs.contracts import auth, escalation, incidents, notifier, oncall
+from libs.contracts.envelope import Actor
+from libs.contracts.model import Lane, Priority, Role
+from services.gateway.tests.stubs import USER, json_of
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+LATER = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+ID = UUID("550e8400-e29b-41d4-a716-446655440001")
+
+_USER = auth.UserView(
+    id=USER, email="user@company.com", first_name="John", last_name="Doe", roles=(Role.USER,), created_at=NOW
+)
+_TOKENS = auth.Tokens(access_token="a", refresh_token="r", expires_in=900)
+_LAYER = oncall.Layer(start=datetime(2026, 3, 2, 9, 0), participants=(USER,))  # noqa: DTZ001 - a local wall clock
+_LEVEL = escalation.Level(timeout_minutes=15, targets=(escalation.Target(type=escalation.TargetType.SCHEDULE, id=ID),))
+
+USER_VIEW = json_of(_USER)
+TOKENS = json_of(_TOKENS)
+SIGNED_IN = json_of(auth.SignedInView(user=_USER, tokens=_TOKENS))
+DEVICE = json_of(auth.DeviceView(device_id="phone", device_name="Phone", platform=auth.Platform.IOS, registered_at=NOW))
+INCIDENT = json_of(
+    incidents.IncidentView(
+        id=ID,
+        number=7,
+        version=1,
+        title="Database Connection Error",
+        description="Primary DB cluster down",
+        priority=Priority.CRITICAL,
+        status=incidents.Status.CREATED,
+        lane=Lane.URGENT,
+        assigned_to=USER,
+        created_by=str(USER),
+        created_at=NOW,
+        updated_at=NOW,
+        escalation_timeout_minutes=15,
+        alert_count=1,
+        metadata={"host": "db-1"},
+    )
+)
+TIMELINE = json_of(
+    incidents.Timeline(
+        entries=(
+            incidents.TimelineEntry(
+                at=NOW, type="IncidentCreated", actor=Actor.user(USER), summary="created", event_id=ID
+            ),
+        )
+    )
+)
+EXPLANATION = json_of(
+    incidents.Explanation(
+        people=(
+            incidents.PersonExplained(
+                user_id=USER,
+                outcome=incidents.Outcome.PAGED,
+                reason="on call",
+                chain=(incidents.ChainLink(event_id=ID, at=NOW, type="IncidentCreated", summary="created"),),
+            ),
+        )
+    )
+)
+INTEGRATION = json_of(
+    incidents.IntegrationView(
+        id=ID, name="Default", type=incidents.IntegrationKind.GENERIC, created_at=NOW, key="k" * 32
+    )
+)
+LAYER = json_of(_LAYER)
+SCHEDULE = json_of(
+    oncall.ScheduleView(
+        id=ID,
+        name="Primary On-Call",
+        timezone="Europe/Berlin",
+        is_active=True,
+        layers=(_LAYER,),
+        version=1,
+        created_by=str(USER),
+        created_at=NOW,
+        updated_at=NOW,
+    )
+)
+OVERRIDE = json_of(oncall.Override(id=ID, user_id=USER, start_time=NOW, end_time=LATER))
+SHIFT = json_of(oncall.Shift(user_id=USER, start_time=NOW, end_time=LATER, layer=0))
+ON_CALL = json_of(
+    oncall.OnCallView(
+        user_id=USER,
+        user_name="John Doe",
+        schedule_id=ID,
+        schedule_name="Primary On-Call",
+        start_time=NOW,
+        end_time=LATER,
+    )
+)
+LEVEL = json_of(_LEVEL)
+POLICY = json_of(
+    escalation.PolicyView(
+        id=ID,
+        name="Default",
+        priority_filter=(),
+        repeat=3,
+        levels=(_LEVEL,),
+        is_default=True,
+        version=1,
+        created_by=str(USER),
+        created_at=NOW,
+        updated_at=NOW,
+    )
+)
+NOTIFICATIONS = json_of(
+    notifier.NotificationList(
+        notifications=(
+            notifier.NotificationView(
+                id=ID,
+                incident_id=ID,
+                user_id=USER,
+                method="push",
+                device_id="phone",
+                level=1,
+                round=1,
+                state=notifier.NotificationState.ACCEPTED,
+                created_at=NOW,
+            ),
+        )
+    )
+)

@@ -1,0 +1,145 @@
+"""What is to be sent, read from the tables just before it is sent, and what became of it, written back in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from libs.chassis.store import Contended, Store, is_away
+from libs.chassis.work import Cause, Work
+from libs.contracts.model import Lane
+from services.notifier import projections as tables
+from services.notifier.application import ACTOR, Sent, record, retire
+from services.notifier.suspects import Suspect
+
+_log = structlog.get_logger()
+
+RESERVED = 40
+"""Places of each provider that routine pages never take, so that an urgent one finds one free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """One row that is due, with the device's token as it is now; `push_token` is None when the device is gone."""
+
+    notification_id: UUID
+    provider: str
+    lane: str
+    kind: str
+    attempt: int
+    due_at: datetime
+    deadline: datetime
+    correlation_id: UUID
+    causation_id: UUID
+    traceparent: str | None
+    incident_id: UUID
+    user_id: UUID
+    device_id: str
+    level: int
+    created_at: datetime
+    number: int
+    title: str
+    description: str | None
+    priority: str
+    push_token: str | None
+    registered_at: datetime | None
+    alive: bool
+
+    @property
+    def cause(self) -> Cause:
+        """The chain that its results continue."""
+        return Cause(ACTOR, self.correlation_id, self.causation_id, self.traceparent)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    rows: Sequence[Sendable]
+    next_due: datetime | None
+    """When a row that is not due yet will be."""
+
+
+class Outbox(Protocol):
+    """What the sender needs of the store. Every method may raise what `passes` knows: then try again later."""
+
+    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, int]) -> Taken:
+        """Due rows that are not `busy`, urgent ones first, at most `room` of each provider."""
+        ...
+
+    async def again(self, ids: Collection[UUID], now: datetime) -> Sequence[Sendable]:
+        """Those of these rows that are still due."""
+        ...
+
+    async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
+        """Write results down; returns the notifications for which that is impossible."""
+        ...
+
+    async def retire(self, suspects: Sequence[Suspect]) -> None:
+        """Retire these tokens."""
+        ...
+
+
+def passes(error: Exception) -> bool:
+    """Whether a failure is one of the surroundings."""
+    return is_away(error) or isinstance(error, Contended)
+
+
+@dataclass(frozen=True)
+class StoredOutbox:
+    """The outbox in the notifier's schema."""
+
+    store: Store
+
+    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, int]) -> Taken:
+        held = list(busy)
+
+        def read(work: Work) -> Taken:
+            rows: list[Sendable] = []
+            for provider, free in room.items():
+                urgent = _due(work, provider, Lane.URGENT, free, now, held)
+                rows += urgent
+                rows += _due(work, provider, Lane.ROUTINE, free - RESERVED - len(urgent), now, held)
+            due = work.fetch(tables.NEXT_DUE, moment=now)
+            return Taken(rows, due[0]["due_at"] if due else None)
+
+        return await self.store.read(read)
+
+    async def again(self, ids: Collection[UUID], now: datetime) -> Sequence[Sendable]:
+        wanted = list(ids)
+        return await self.store.read(
+            lambda work: [Sendable(**row) for row in work.fetch(tables.SENDABLE_AGAIN, moment=now, ids=wanted)]
+        )
+
+    async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
+        try:
+            await self.store.transact(lambda work: record(work, results))
+        except Exception as error:
+            if passes(error):
+                raise
+            _log.exception("results could not be recorded together")
+            return [r.notification_id for r in results if not await self._record_one(r)]
+        return ()
+
+    async def _record_one(self, result: Sent) -> bool:
+        try:
+            await self.store.transact(lambda work: record(work, [result]))
+        except Exception as error:
+            if passes(error):
+                raise
+            _log.exception("a result could not be recorded", notification=str(result.notification_id))
+            return False
+        return True
+
+    async def retire(self, suspects: Sequence[Suspect]) -> None:
+        await self.store.transact(lambda work: retire(work, suspects))
+
+
+def _due(work: Work, provider: str, lane: Lane, room: int, now: datetime, busy: list[UUID]) -> list[Sendable]:
+    if room <= 0:
+        return []
+    rows = work.fetch(tables.SENDABLE, provider=provider, lane=str(lane), moment=now, busy=busy, room=room)
+    return [Sendable(**row) for row in rows]

@@ -1,0 +1,78 @@
+"""Between the notifier's words and the vendors': a row as a page, and an outcome as something to record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from libs.contracts.notifier import NotificationKind
+from services.notifier.application import Sent
+from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
+from services.notifier.domain.token import RetireToken
+from services.notifier.outbox import Sendable
+from services.notifier.push.message import Page
+from services.notifier.push.outcome import Outcome, Verdict
+
+_AGAIN = frozenset({Verdict.TRANSIENT, Verdict.THROTTLE, Verdict.CREDENTIALS})
+_PREFIX = {
+    NotificationKind.PAGE: "",
+    NotificationKind.ACKNOWLEDGED: "Acknowledged: ",
+    NotificationKind.RESOLVED: "Resolved: ",
+}
+
+
+def page_of(row: Sendable, public_url: str) -> Page:
+    """What the phone is to show; a replacement goes under the id of the page that it replaces."""
+    kind = NotificationKind(row.kind)
+    return Page(
+        notification_id=row.notification_id,
+        incident_id=row.incident_id,
+        kind=row.kind,
+        title=_PREFIX[kind] + row.title,
+        body=row.description or f"Incident #{row.number}",
+        priority=row.priority,
+        incident_url=f"{public_url.rstrip('/')}/incidents/{row.incident_id}",
+        level=row.level,
+        expires_at=row.deadline,
+    )
+
+
+def as_result(
+    row: Sendable,
+    outcome: Outcome,
+    now: datetime,
+    chance: float,
+    *,
+    final: bool = False,
+    dead: RetireToken | None = None,
+) -> Sent:
+    """`final`: not to be tried again whatever the verdict; `chance`: a random number of [0, 1) for the back-off."""
+    kind = NotificationKind(row.kind)
+    command: RecordAccepted | RecordFailure
+    if outcome.verdict is Verdict.ACCEPTED:
+        command = RecordAccepted(row.attempt, kind, row.provider, outcome.vendor_id, now)
+    else:
+        command = RecordFailure(
+            attempt=row.attempt,
+            kind=kind,
+            provider=row.provider,
+            verdict=str(outcome.verdict),
+            reason=outcome.reason,
+            again=outcome.verdict in _AGAIN and not final,
+            retry_after=outcome.retry_after,
+            chance=chance,
+            now=now,
+        )
+    return Sent(row.notification_id, command, row.cause, dead)
+
+
+def expired(row: Sendable, now: datetime) -> Sent:
+    """Its deadline has passed unsent."""
+    return Sent(row.notification_id, ExpireNotification(now), row.cause)
+
+
+def refused_token(row: Sendable, outcome: Outcome, sent_at: datetime) -> RetireToken | None:
+    """The token that a RETIRE is about; a vendor that names no moment means the one at which we asked."""
+    if row.registered_at is None:
+        return None
+    dead_at = outcome.retired_at or sent_at
+    return RetireToken(row.user_id, row.device_id, row.registered_at, dead_at, outcome.reason)

@@ -1,0 +1,224 @@
+"""The sender: takes what is due, sends it to the vendors side by side, and records what came of it (rule 11)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from libs.chassis.bus import BusAway
+from libs.chassis.clock import Clock
+from services.notifier.application import Sent
+from services.notifier.outbox import Outbox, Sendable, passes
+from services.notifier.providers import Provider
+from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.results import as_result, expired, page_of, refused_token
+from services.notifier.suspects import CERTAIN, Suspects
+
+_log = structlog.get_logger()
+
+IN_FLIGHT = 100
+"""Pages under way to one provider at a time: `limits.md` 7."""
+SEND_LIMIT = 5.0
+"""Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
+STALE = timedelta(seconds=2)
+CATCH_UP_LIMIT = 2.0
+CATCH_UP_PAUSE = timedelta(seconds=5)
+_RECORDED_AT_ONCE = 500
+_NET = 1.0
+_PAUSE = 0.2
+"""Seconds between looks that nobody woke us for, and after PostgreSQL was away."""
+
+Alarm = Callable[[str, str, str], Awaitable[None]]
+"""`alarm(summary, dedup key, description)` pages the operators; may raise BusAway."""
+
+
+@dataclass
+class Sender:
+    """Runs in the active replica. `wake()` after commits; it sleeps until the next row is due.
+
+    Nothing is marked before a send: a crash leaves the row as it was, and its repeat replaces the same notification
+    on the phone. `read_incidents` returns once all that the stream INCIDENTS holds has taken effect.
+    """
+
+    outbox: Outbox
+    clock: Clock
+    providers: Mapping[str, Provider]
+    public_url: str
+    read_incidents: Callable[[], Awaitable[None]]
+    alarm: Alarm
+    chance: Callable[[], float] = random.random
+    suspects: Suspects = field(default_factory=Suspects)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _busy: dict[UUID, str] = field(default_factory=dict)
+    _results: list[Sent] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _blind_until: datetime | None = None
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send for ever. When it ends, what is under way counts as never sent: whoever leads next repeats it."""
+        self._busy.clear()
+        self._results.clear()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._forever(self._take))
+                group.create_task(self._forever(self._record))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except Exception as error:
+                if not passes(error):
+                    raise
+                _log.warning("sender goes on after a pause", reason=str(error))
+                await asyncio.sleep(_PAUSE)
+
+    async def _take(self) -> None:
+        self._wake.clear()
+        now = self.clock.now()
+        under_way = Counter(self._busy.values())
+        room = {name: IN_FLIGHT - under_way[name] for name in self.providers}
+        taken = await self.outbox.take(now, self._busy.keys(), room)
+        self._busy.update((row.notification_id, row.provider) for row in taken.rows)
+        stale = [row for row in taken.rows if now - row.created_at > STALE]
+        if stale:
+            self._start(self._send_stale(stale))
+        for row in taken.rows:
+            if now - row.created_at <= STALE:
+                self._start(self._send(row))
+        await self._sleep(taken.next_due)
+
+    async def _sleep(self, until: datetime | None) -> None:
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait())]
+        if until is not None:
+            waits.append(asyncio.create_task(self.clock.wait_until(until)))
+        try:
+            await asyncio.wait(waits, timeout=_NET, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_stale(self, rows: Sequence[Sendable]) -> None:
+        """Pages that waited may be acknowledged by now: look again when all stops that are known have been read."""
+        ids = [row.notification_id for row in rows]
+        try:
+            await self._catch_up()
+            still_due = {row.notification_id: row for row in await self.outbox.again(ids, self.clock.now())}
+        except Exception as error:
+            self._release(ids)
+            if not passes(error):
+                raise
+            _log.warning("waiting pages could not be read again", reason=str(error))
+            return
+        self._release([i for i in ids if i not in still_due])
+        for row in still_due.values():
+            self._start(self._send(row))
+
+    async def _catch_up(self) -> None:
+        now = self.clock.now()
+        if self._blind_until is not None and now < self._blind_until:
+            return
+        try:
+            async with asyncio.timeout(CATCH_UP_LIMIT):
+                await self.read_incidents()
+        except (BusAway, TimeoutError) as error:
+            # A page too many is better than none.
+            self._blind_until = now + CATCH_UP_PAUSE
+            _log.warning("paging without the newest acknowledgements", reason=str(error) or type(error).__name__)
+
+    async def _send(self, row: Sendable) -> None:
+        result = await self._attempt(row)
+        self._results.append(result)
+        self._ready.set()
+
+    async def _attempt(self, row: Sendable) -> Sent:
+        now = self.clock.now()
+        if row.deadline <= now:
+            return expired(row, now)
+        provider = self.providers[row.provider]
+        if provider.client is None:
+            nobody = Outcome(Verdict.CREDENTIALS, f"{row.provider} is not configured")
+            return as_result(row, nobody, now, self.chance(), final=True)
+        if row.push_token is None or not row.alive:
+            reason = "the device was removed" if row.push_token is None else "the push token is retired"
+            return as_result(row, Outcome(Verdict.RETIRE, reason), now, self.chance())
+        if not provider.breaker.allows(now):
+            reopens = provider.breaker.retry_at
+            pause = max(0.0, (reopens - now).total_seconds()) if reopens is not None else None
+            held = Outcome(Verdict.TRANSIENT, f"{row.provider} circuit open", retry_after=pause)
+            return as_result(row, held, now, self.chance())
+        outcome = await self._exchange(provider, row, row.push_token, (row.deadline - now).total_seconds())
+        return self._judge(provider, row, outcome, sent_at=now)
+
+    async def _exchange(self, provider: Provider, row: Sendable, push_token: str, left: float) -> Outcome:
+        assert provider.client is not None  # noqa: S101 - checked by the caller
+        try:
+            async with asyncio.timeout(min(SEND_LIMIT, left)):
+                return await provider.client.send(push_token, page_of(row, self.public_url))
+        except TimeoutError:
+            return Outcome(Verdict.TRANSIENT, "timeout")
+        except Exception as error:  # noqa: BLE001 - a row whose task died would be busy for ever: a lost page
+            _log.exception("push failed inside", notification=str(row.notification_id))
+            return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")
+
+    def _judge(self, provider: Provider, row: Sendable, outcome: Outcome, sent_at: datetime) -> Sent:
+        now = self.clock.now()
+        if provider.breaker.record(outcome, now):
+            self._start(self._tell(f"{provider.name} does not take pages", provider.name, outcome.reason))
+        if outcome.verdict is Verdict.OURS:
+            _log.error("push refused as malformed", provider=provider.name, reason=outcome.reason)
+        dead = refused_token(row, outcome, sent_at) if outcome.verdict is Verdict.RETIRE else None
+        if dead is not None and outcome.reason not in CERTAIN:
+            if self.suspects.note((dead, row.cause), now):
+                summary = f"{provider.name} refuses many devices at once: check its configuration"
+                self._start(self._tell(summary, f"{provider.name}:tokens", outcome.reason))
+            dead = None
+        return as_result(row, outcome, now, self.chance(), dead=dead)
+
+    async def _tell(self, summary: str, key: str, reason: str) -> None:
+        _log.error(summary, reason=reason)
+        try:
+            await self.alarm(summary, f"push:{key}", f"The last answer was: {reason}")
+        except BusAway as error:
+            _log.warning("alarm not accepted", reason=str(error))
+
+    async def _record(self) -> None:
+        """One transaction for whatever results are there; they stay here until it has committed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ready.wait(), _NET)
+        while batch := self._results[:_RECORDED_AT_ONCE]:
+            lost = await self.outbox.record(batch)
+            del self._results[: len(batch)]
+            # Those were sent: to send them again for ever would be worse. They stay busy until a restart.
+            self._release([r.notification_id for r in batch if r.notification_id not in lost])
+        self._ready.clear()
+        ripe = self.suspects.settled(self.clock.now())
+        if ripe:
+            await self.outbox.retire(ripe)
+
+    def _release(self, ids: Sequence[UUID]) -> None:
+        for one in ids:
+            self._busy.pop(one, None)
+        self._wake.set()

@@ -1,0 +1,298 @@
+"""Rules and plans of a schedule: one test for each row of the decision table, and what a plan promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import uuid5
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.chassis.testing.given import Given
+from libs.contracts.defaults import PAGER
+from libs.contracts.envelope import Fact
+from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
+from libs.contracts.requests import Invalid, NotFound
+from services.oncall.application import SCHEDULE
+from services.oncall.calendar import shifts
+from services.oncall.domain import (
+    HORIZON,
+    AddOverride,
+    ChangeSchedule,
+    CreateSchedule,
+    PlanShifts,
+    Schedule,
+)
+from services.oncall.tests.rules import ANA, BO, CY, layer, override, told, utc
+
+ID = uuid5(PAGER, "test/schedule")
+NOW = utc("2026-03-04 10:00")
+WEEKLY = layer("weekly", "2026-03-02T09:00")
+CREATE = CreateSchedule(ID, "Primary", None, "UTC", True, (WEEKLY,), "ana", NOW)
+
+
+def nothing() -> Given[Any]:
+    return Given(SCHEDULE, [])
+
+
+def created(**different: Any) -> Given[Any]:
+    command = replace(CREATE, **different)
+    return Given(SCHEDULE, SCHEDULE.decide(command, None))
+
+
+def plan_of(facts: Sequence[Fact]) -> ShiftsPlanned:
+    fact = facts[-1]
+    assert isinstance(fact, ShiftsPlanned)
+    return fact
+
+
+def schedule(given_: Given[Any]) -> Schedule:
+    state = given_.state()
+    assert isinstance(state, Schedule)
+    return state
+
+
+def test_a_new_schedule_is_planned_at_once() -> None:
+    after = nothing().when(CREATE).then_types(ScheduleCreated, ShiftsPlanned)
+    plan = plan_of(after.facts)
+    assert (plan.schedule_id, plan.schedule_version) == (ID, 1)
+    assert told(plan.shifts)[:2] == ["ana 2026-03-02 09:00 2026-03-09 09:00", "bo 2026-03-09 09:00 2026-03-16 09:00"]
+
+
+def test_the_first_plan_begins_with_the_true_start_of_the_running_shift_and_ends_with_a_whole_one() -> None:
+    plan = plan_of(created().facts)
+    assert plan.from_time == utc("2026-03-02 09:00")
+    assert plan.to_time == utc("2026-06-08 09:00") == plan.shifts[-1].end_time
+    assert plan.to_time >= NOW + HORIZON
+
+
+def test_a_schedule_that_begins_later_is_planned_from_now() -> None:
+    plan = plan_of(created(layers=(layer("weekly", "2026-03-09T09:00"),)).facts)
+    assert plan.from_time == NOW
+    assert plan.shifts[0].start_time == utc("2026-03-09 09:00")
+
+
+def test_an_inactive_new_schedule_is_not_planned() -> None:
+    nothing().when(replace(CREATE, is_active=False)).then_types(ScheduleCreated)
+
+
+def test_creating_again_decides_nothing() -> None:
+    created().when(CREATE).then_nothing()
+
+
+def test_a_schedule_without_layers_has_an_empty_plan() -> None:
+    plan = plan_of(created(layers=()).facts)
+    assert (plan.from_time, plan.to_time, plan.shifts) == (NOW, NOW + HORIZON, ())
+
+
+@pytest.mark.parametrize(
+    ("different", "field"),
+    [
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"layers": (WEEKLY, layer("custom", "2026-03-02T09:00"))}, "layers.1.shiftLength"),
+    ],
+)
+def test_rules_that_cannot_be_computed_are_refused(different: dict[str, Any], field: str) -> None:
+    assert nothing().when(replace(CREATE, **different)).then_rejected(Invalid).field == field
+    change = ChangeSchedule(NOW, timezone=different.get("timezone"), layers=different.get("layers"))
+    assert created().when(change).then_rejected(Invalid).field == field
+
+
+def test_a_plan_too_large_for_the_bus_is_refused() -> None:
+    # Two layers that take turns by the half hour: 4320 shifts.
+    halves = [{"from": f"{hour:02}:30", "duration": "PT30M"} for hour in range(24)]
+    layers = (layer("hourly", "2026-03-02T09:00"), layer("hourly", "2026-03-02T09:00", CY, restrictions=halves))
+    assert nothing().when(replace(CREATE, layers=layers)).then_rejected(Invalid).field == "layers"
+
+
+def test_a_schedule_that_does_not_exist_cannot_be_changed() -> None:
+    for command in (
+        ChangeSchedule(NOW, name="x"),
+        AddOverride(override(CY, "2026-03-05 00:00", "2026-03-06 00:00"), NOW),
+    ):
+        nothing().when(command).then_rejected(NotFound)
+    nothing().when(PlanShifts(NOW)).then_nothing()
+
+
+def test_a_change_to_what_it_is_decides_nothing() -> None:
+    created().when(ChangeSchedule(NOW)).then_nothing()
+    created().when(
+        ChangeSchedule(NOW, name="Primary", timezone="UTC", layers=(WEEKLY,), description=None)
+    ).then_nothing()
+
+
+def test_a_change_carries_the_whole_schedule_and_a_new_plan() -> None:
+    after = created(description="old").when(ChangeSchedule(NOW, name="Second", description=None)).facts
+    assert isinstance(after[0], ScheduleChanged)
+    assert (after[0].name, after[0].description, after[0].layers) == ("Second", None, (WEEKLY,))
+    assert plan_of(after).schedule_version == 3
+
+
+def test_a_shift_that_goes_on_over_a_change_keeps_its_start() -> None:
+    longer = layer("weekly", "2026-03-02T09:00", ANA, CY)
+    plan = plan_of(created().when(ChangeSchedule(NOW, layers=(longer,))).facts)
+    assert told(plan.shifts)[:2] == ["ana 2026-03-02 09:00 2026-03-09 09:00", "cy 2026-03-09 09:00 2026-03-16 09:00"]
+    assert plan.from_time == utc("2026-03-02 09:00")
+
+
+def test_a_change_of_person_leaves_the_past_as_it_was_planned() -> None:
+    plan = plan_of(created().when(ChangeSchedule(NOW, layers=(layer("weekly", "2026-03-02T09:00", CY),))).facts)
+    assert (plan.from_time, told(plan.shifts)[0]) == (NOW, "cy 2026-03-04 10:00 2026-03-09 09:00")
+    after = schedule(Given(SCHEDULE, [*created().facts, plan]))
+    assert told(after.planned)[:2] == ["ana 2026-03-02 09:00 2026-03-04 10:00", "cy 2026-03-04 10:00 2026-03-09 09:00"]
+
+
+def test_nobody_was_on_call_before_layers_came_into_an_empty_plan() -> None:
+    plan = plan_of(created(layers=()).when(ChangeSchedule(NOW + timedelta(hours=1), layers=(WEEKLY,))).facts)
+    assert told(plan.shifts)[0] == "ana 2026-03-04 11:00 2026-03-09 09:00"
+
+
+def test_an_inactive_schedule_plans_nobody() -> None:
+    after = created().when(ChangeSchedule(NOW, is_active=False)).then_types(ScheduleChanged, ShiftsPlanned)
+    plan = plan_of(after.facts)
+    assert (plan.from_time, plan.to_time, plan.shifts) == (NOW, utc("2026-06-08 09:00"), ())
+    assert told(schedule(after).planned) == ["ana 2026-03-02 09:00 2026-03-04 10:00"]
+    after.when(ChangeSchedule(NOW, name="Second")).then_types(ScheduleChanged)
+    after.when(PlanShifts(NOW + timedelta(days=30))).then_nothing()
+
+
+def test_an_inactive_schedule_that_becomes_active_is_planned_from_then_on() -> None:
+    later = NOW + timedelta(days=1)
+    after = created().when(ChangeSchedule(NOW, is_active=False)).then_types(ScheduleChanged, ShiftsPlanned)
+    plan = plan_of(after.when(ChangeSchedule(later, is_active=True)).facts)
+    assert told(plan.shifts)[0] == "ana 2026-03-05 10:00 2026-03-09 09:00"
+
+
+def test_a_plan_replaces_all_of_an_earlier_one_that_reached_farther() -> None:
+    half_years = created(layers=(layer("monthly", "2026-01-01T00:00", interval=6),))
+    assert plan_of(half_years.facts).to_time == utc("2026-07-01 00:00")
+    plan = plan_of(half_years.when(ChangeSchedule(NOW, layers=(layer("daily", "2026-01-01T00:00", BO),))).facts)
+    assert plan.to_time == utc("2026-07-01 00:00")
+    assert plan.shifts[-1].end_time == plan.to_time
+
+
+def test_an_override_is_added_and_planned() -> None:
+    given_override = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")
+    after = created().when(AddOverride(given_override, NOW)).then_types(OverrideAdded, ShiftsPlanned)
+    assert told(plan_of(after.facts).shifts)[:3] == [
+        "ana 2026-03-02 09:00 2026-03-05 00:00",
+        "cy* 2026-03-05 00:00 2026-03-06 00:00",
+        "ana 2026-03-06 00:00 2026-03-09 09:00",
+    ]
+    after.when(AddOverride(given_override, NOW)).then_nothing()
+
+
+def test_an_override_that_began_in_the_past_takes_over_now() -> None:
+    after = created().when(AddOverride(override(CY, "2026-03-04 08:00", "2026-03-04 12:00"), NOW)).facts
+    whole = schedule(Given(SCHEDULE, [*created().facts, *after]))
+    assert told(whole.planned)[:3] == [
+        "ana 2026-03-02 09:00 2026-03-04 10:00",
+        "cy* 2026-03-04 10:00 2026-03-04 12:00",
+        "ana 2026-03-04 12:00 2026-03-09 09:00",
+    ]
+
+
+def test_an_override_of_an_inactive_schedule_is_kept_for_later() -> None:
+    inactive = created(is_active=False)
+    after = inactive.when(AddOverride(override(CY, "2026-03-05 00:00", "2026-03-06 00:00"), NOW))
+    plan = plan_of(after.then_types(OverrideAdded).when(ChangeSchedule(NOW, is_active=True)).facts)
+    assert "cy* 2026-03-05 00:00 2026-03-06 00:00" in told(plan.shifts)
+
+
+@pytest.mark.parametrize(
+    ("refused", "field"),
+    [
+        (override(CY, "2026-03-05 00:00", "2026-03-05 00:00"), "endTime"),
+        (override(CY, "2026-03-04 09:00", "2026-03-04 10:00"), "endTime"),
+        (override(CY, "2026-03-05 00:00", "2027-03-07 00:00"), "endTime"),
+        (override(CY, "2028-04-05 00:00", "2028-04-06 00:00"), "startTime"),
+        (override(CY, "2026-03-05 00:00", "2026-03-06 00:00", replaces=CY), "replaces"),
+    ],
+)
+def test_an_override_out_of_range_is_refused(refused: Any, field: str) -> None:
+    assert created().when(AddOverride(refused, NOW)).then_rejected(Invalid).field == field
+
+
+def test_the_plan_is_extended_by_what_is_missing_only() -> None:
+    later = utc("2026-03-11 10:00")
+    extension = plan_of(created().when(PlanShifts(later)).then_types(ShiftsPlanned).facts)
+    assert told(extension.shifts) == ["ana 2026-06-08 09:00 2026-06-15 09:00"]
+    assert (extension.from_time, extension.schedule_version) == (utc("2026-06-08 09:00"), 1)
+    assert extension.to_time >= later + HORIZON
+
+
+def test_a_plan_that_reaches_far_enough_is_left_alone() -> None:
+    created().when(PlanShifts(NOW + timedelta(days=4))).then_nothing()
+
+
+Step = tuple[str, timedelta, Any]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("layers"), st.sampled_from(("hourly", "daily", "weekly", "monthly")), st.sampled_from((ANA, BO, CY))
+        ),
+        st.tuples(st.just("active"), st.booleans(), st.none()),
+        st.tuples(st.just("override"), st.integers(-48, 2400), st.integers(1, 400)),
+        st.tuples(st.just("plan"), st.none(), st.none()),
+    ),
+    max_size=6,
+)
+
+
+def command(step: tuple[str, Any, Any], now: datetime) -> Any:
+    match step:
+        case "layers", rotation, person:
+            return ChangeSchedule(
+                now, layers=(layer(rotation, "2026-03-02T09:00", person, BO, interval=1 + 6 * (rotation == "hourly")),)
+            )
+        case "active", active, _:
+            return ChangeSchedule(now, is_active=active)
+        case "override", begins, hours:
+            start = now.replace(tzinfo=None) + timedelta(hours=begins)
+            end = max(start, now.replace(tzinfo=None)) + timedelta(hours=hours)
+            return AddOverride(override(CY, f"{start}", f"{end}"), now)
+    return PlanShifts(now)
+
+
+def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]:
+    """What a consumer keeps: the contract's one sentence, and nothing else."""
+    begins, to = fact.from_time, fact.to_time
+    heads = [s.model_copy(update={"end_time": min(s.end_time, begins)}) for s in plan if s.start_time < begins]
+    tails = [s.model_copy(update={"start_time": max(s.start_time, to)}) for s in plan if s.end_time > to]
+    return (*heads, *fact.shifts, *tails)
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=6, max_size=6))
+def test_the_past_stays_and_the_future_follows_the_rules(steps: list[Any], minutes: list[int]) -> None:
+    given_, now = created(), NOW
+    consumer: tuple[Shift, ...] = plan_of(given_.facts).shifts
+    for step, passed in zip(steps, minutes, strict=False):
+        before, now = schedule(given_), now + timedelta(minutes=passed)
+        facts = SCHEDULE.decide(command(step, now), before)
+        given_ = Given(SCHEDULE, [*given_.facts, *facts])
+        after = schedule(given_)
+        for fact in facts:
+            consumer = following(consumer, fact) if isinstance(fact, ShiftsPlanned) else consumer
+        assert after.planned == consumer
+        assert all(a.end_time <= b.start_time for a, b in pairwise(after.planned))
+        if after.planned_to is None or before.planned_to is None or not facts:
+            continue
+        assert until(after.planned, now) == until(before.planned, now)
+        if after.is_active and now < before.planned_to:
+            assert after.planned_to >= now + HORIZON
+            rules = (after.layers, after.overrides, after.timezone)
+            assert since(after.planned, now) == shifts(*rules, now, after.planned_to)
+
+
+def until(plan: tuple[Shift, ...], now: datetime) -> list[tuple[Any, ...]]:
+    return [(s.user_id, s.start_time, min(s.end_time, now)) for s in plan if s.start_time < now]
+
+
+def since(plan: tuple[Shift, ...], now: datetime) -> tuple[Shift, ...]:
+    return tuple(s.model_copy(update={"start_time": max(s.start_time, now)}) for s in plan if s.end_time > now)

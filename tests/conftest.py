@@ -1,0 +1,27 @@
+"""One pair of servers a session; each test has a database and streams of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.servers import Servers, embedded_servers
+from tests.world import World
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-chaos", action="store_true", help="run the long crash tests of tests/chaos")
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    async with embedded_servers() as running:
+        yield running
+
+
+@pytest.fixture
+async def world(servers: Servers) -> AsyncIterator[World]:
+    """All services in this process, with a clock that stands still until the test moves it."""
+    async with World(servers) as made:
+        yield made

@@ -1,0 +1,325 @@
+"""The whole of Pager in one process: real servers, real push protocols, and a clock that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import secrets
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import aiohttp
+from nats.js.api import PubAck
+from sqlalchemy import text
+
+from cli.simulators.behaviour import Rule
+from cli.simulators.config import SimulatorSettings
+from cli.simulators.records import Push
+from cli.simulators.server import Simulators
+from libs.chassis.log import EventLog
+from libs.chassis.service import Service
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from libs.contracts.subjects import SERVICES, alert_subject, lanes_of
+from tests.servers import Servers
+
+ADMIN = "admin@pager.test"
+PASSWORD = "Correct-Horse-7-Battery"
+_DEADLINE = 15.0
+
+
+@dataclass
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def data(self) -> Any:
+        assert self.body["success"] is True, self.body
+        return self.body["data"]
+
+
+@dataclass
+class Phone:
+    """Somebody's phone: what its push service has delivered, and a person who can answer."""
+
+    world: World
+    email: str
+    token: str
+    provider: str
+    user_id: UUID
+    device_id: str
+    seen: int = 0
+    session: dict[str, Any] = field(default_factory=dict)
+
+    async def expect_push(self, words: str = "", *, within: float = _DEADLINE) -> dict[str, Any]:
+        """The next push, whose text must contain `words`; fails when none comes in `within` real seconds."""
+        found = await self.world.simulators.log.wait(within, self.seen, device_token=self.token)
+        assert found, f"no push for {self.email} within {within} s"
+        self.seen = found[0].id
+        push = described(found[0])
+        assert words in json.dumps(push["payload"], ensure_ascii=False), push
+        return push
+
+    async def expect_no_push(self) -> None:
+        """Nothing more has come once everything has come to rest."""
+        await self.world.settle()
+        found = [described(p) for p in self.world.simulators.log.read(self.seen, device_token=self.token)]
+        assert not found, f"unexpected pushes for {self.email}: {found}"
+
+    async def acknowledge(self, incident_id: str, notes: str | None = None) -> Answer:
+        return await self.call("POST", f"/incidents/{incident_id}/acknowledge", {"notes": notes} if notes else {})
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """A request as this person, signed in from this phone; signs in again when the session has expired."""
+        answer = await self.world.http(method, path, body, self.session.get("accessToken"), **headers)
+        if answer.status == 401:
+            await self.sign_in()
+            answer = await self.world.http(method, path, body, self.session["accessToken"], **headers)
+        return answer
+
+    async def sign_in(self) -> None:
+        body = {"email": self.email, "password": PASSWORD, "deviceId": self.device_id, "deviceName": "a phone"}
+        if self.token:
+            body["pushToken"] = self.token
+        answer = await self.world.http("POST", "/auth/login", body)
+        assert answer.status == 200, answer.body
+        self.session = answer.data["tokens"]
+        self.user_id = UUID(answer.data["user"]["id"])
+
+
+def described(push: Push) -> dict[str, Any]:
+    return dict(json.loads(push.to_json()))
+
+
+def notification_id(push: dict[str, Any]) -> str:
+    """The intent's id as the phone sees it."""
+    if push["provider"] == "apns":
+        return str(push["headers"]["apns-id"])
+    return str(push["payload"]["message"]["data"]["notificationId"])
+
+
+class World:
+    """`async with World(servers) as world`: a fresh installation with an admin, ready to be paged."""
+
+    def __init__(self, servers: Servers, services: tuple[str, ...] = SERVICES) -> None:
+        self.servers = servers
+        self.names = services
+        self.clock = MovableClock(datetime.now(UTC).replace(microsecond=0))
+        self.services: dict[str, Service] = {}
+        self._master_key = secrets.token_hex(32)
+        self._stack = AsyncExitStack()
+        self._phones: dict[str, Phone] = {}
+
+    async def __aenter__(self) -> Self:
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="pager-world-")))
+        self.database = await self._stack.enter_async_context(self.servers.fresh())
+        self.simulators = Simulators(SimulatorSettings(folder), lambda: self.clock.now().timestamp())
+        self.environment = await self.simulators.start()
+        self._stack.push_async_callback(self.simulators.stop)
+        self.sender = await self.servers.connect()
+        self._stack.push_async_callback(self.sender.close)
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        await self.start("auth")
+        await asyncio.gather(*(self.start(name) for name in self.names if name != "auth"))
+        gateway = importlib.import_module("services.gateway.main").Gateway(
+            self._settings("gateway", port=0), clock=self.clock
+        )
+        self.gateway = await self._stack.enter_async_context(gateway)
+        self.admin = Phone(self, ADMIN, "", "", UUID(int=0), "admin-laptop")
+        await self.admin.sign_in()
+        await self.settle()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for name in reversed(list(self.services)):
+            await self.stop(name)
+        await self._stack.aclose()
+
+    # --- Services ----------------------------------------------------------------------------------------------------
+
+    async def start(self, name: str) -> None:
+        main = importlib.import_module(f"services.{name}.main")
+        service: Service = main.service(self._settings(name), self.clock)
+        await service.start()
+        self.services[name] = service
+
+    async def stop(self, name: str) -> None:
+        """An orderly stop; the processes' deaths are the chaos tests' matter."""
+        await self.services.pop(name).stop()
+
+    def _settings(self, name: str, **more: Any) -> Any:
+        values: dict[str, Any] = {"nats_url": self.servers.nats_url(name), "instance": f"{name}-1", "_env_file": None}
+        if name != "gateway":
+            values["database_url"] = self.servers.database_url(name, self.database)
+        if name == "auth":
+            values |= {
+                "master_key": self._master_key,
+                "admin_email": ADMIN,
+                "admin_password": PASSWORD,
+                "bcrypt_rounds": 4,
+                "insecure_test_hashing": True,
+            }
+        if name == "notifier":
+            values |= {k.removeprefix("PAGER_").lower(): v for k, v in self.environment.variables().items()}
+        return importlib.import_module(f"services.{name}.settings").Settings(**values | more)
+
+    # --- People and alerts -------------------------------------------------------------------------------------------
+
+    async def person(self, name: str, platform: str = "android", roles: tuple[str, ...] = ("user",)) -> Phone:
+        """Registers somebody with a phone and signs them in on it."""
+        token = secrets.token_hex(32) if platform == "ios" else f"fcm-{name}-{secrets.token_urlsafe(24)}"
+        body = {
+            "email": f"{name}@pager.test",
+            "password": PASSWORD,
+            "firstName": name.capitalize(),
+            "lastName": "Tester",
+            "roles": list(roles),
+        }
+        answer = await self.admin.call("POST", "/users", body)
+        assert answer.status == 201, answer.body
+        provider = "apns" if platform == "ios" else "fcm"
+        phone = Phone(self, body["email"], token, provider, UUID(answer.data["user"]["id"]), f"{name}-phone")  # type: ignore[arg-type]
+        await phone.sign_in()
+        self._phones[name] = phone
+        return phone
+
+    def phone(self, name: str) -> Phone:
+        return self._phones[name]
+
+    async def on_call(self, *names: str) -> None:
+        """These people share the Primary On-Call schedule, a week each, the first of them now."""
+        start = (self.clock.now() - timedelta(hours=1)).replace(tzinfo=None, second=0)
+        layer = {
+            "rotationType": "weekly",
+            "start": start.isoformat(timespec="minutes"),
+            "participants": [str(self.phone(n).user_id) for n in names],
+        }
+        answer = await self.admin.call("PATCH", f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}", {"layers": [layer]})
+        assert answer.status == 200, answer.body
+        await self.settle()
+
+    async def policy(self, *levels: tuple[float, str], repeat: int = 0) -> None:
+        """The Default policy pages these people: (minutes, name or "on-call") a level."""
+        targets = [
+            {"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)}
+            if name == "on-call"
+            else {"type": "user", "id": str(self.phone(name).user_id)}
+            for _, name in levels
+        ]
+        body = {
+            "repeat": repeat,
+            "levels": [{"timeoutMinutes": m, "targets": [t]} for (m, _), t in zip(levels, targets, strict=True)],
+        }
+        answer = await self.admin.call("PATCH", f"/escalation/policies/{DEFAULT_POLICY_ID}", body)
+        assert answer.status == 200, answer.body
+        await self.settle()
+
+    async def two_responders(self) -> tuple[Phone, Phone]:
+        """Ana on an iPhone is level 1, Bo on Android is level 2, five minutes each."""
+        ana, bo = await self.person("ana", "ios"), await self.person("bo", "android")
+        await self.on_call("ana")
+        await self.policy((5, "on-call"), (5, "bo"))
+        return ana, bo
+
+    async def fire_alert(self, summary: str = "db down", source: str = "db", **fields: Any) -> PubAck:
+        """Publishes as any sender does: anonymously, and with an acknowledgement from JetStream."""
+        return await self.publish(json.dumps({"summary": summary} | fields).encode(), source)
+
+    async def publish(self, body: bytes, source: str = "db", headers: dict[str, str] | None = None) -> PubAck:
+        return await self.sender.jetstream().publish(alert_subject(source), body, headers=headers)
+
+    async def simulate(self, provider: str, answer: str, phone: Phone | None = None, **more: Any) -> None:
+        """From now on the vendor answers so."""
+        token = phone.token if phone else None
+        self.simulators.book.add(Rule(provider, answer, device_token=token, **more))  # type: ignore[arg-type]
+
+    # --- Looking -----------------------------------------------------------------------------------------------------
+
+    async def http(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Answer:
+        """A request to the gateway, under /api/v1."""
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
+        url = f"{self.gateway.url}/api/v1{path}"
+        kind = {"data": body} if isinstance(body, bytes) else {"json": body}
+        async with self._http.request(method, url, headers=sent | headers, **kind) as response:  # type: ignore[arg-type]
+            raw = await response.read()
+            return Answer(response.status, json.loads(raw) if raw else None, dict(response.headers))
+
+    async def incidents(self, **filters: str) -> list[dict[str, Any]]:
+        query = "&".join(f"{k}={v}" for k, v in ({"limit": "100"} | filters).items())
+        answer = await self.admin.call("GET", f"/incidents?{query}")
+        assert answer.status == 200, answer.body
+        return list(answer.data["incidents"])
+
+    async def incident(self) -> dict[str, Any]:
+        """The only incident."""
+        found = await self.eventually(self.incidents, lambda i: len(i) > 0, "an incident")
+        assert len(found) == 1, found
+        return dict(found[0])
+
+    async def eventually(self, look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:
+        """Looks until it is so; fails after a deadline."""
+        deadline = asyncio.get_running_loop().time() + _DEADLINE
+        while True:
+            seen = await look()
+            if good(seen):
+                return seen
+            assert asyncio.get_running_loop().time() < deadline, f"never saw {what}; last: {seen}"
+            await asyncio.sleep(0.02)
+
+    # --- Time --------------------------------------------------------------------------------------------------------
+
+    async def advance(self, *, minutes: float = 0, seconds: float = 0) -> None:
+        """Time passes; returns when everything due has come to rest."""
+        await self.settle()
+        self.clock.advance(minutes=minutes, seconds=seconds)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Return when nothing moves any more: logs relayed and read to their ends, nothing due, nothing to send."""
+        before: Any = None
+        deadline = asyncio.get_running_loop().time() + 2 * _DEADLINE
+        quiet = 0
+        while quiet < 2:
+            assert asyncio.get_running_loop().time() < deadline, f"never came to rest: {before}"
+            now = await self._restlessness()
+            quiet = quiet + 1 if now == before and not now[1] else 0
+            before = now
+            await asyncio.sleep(0.02)
+
+    async def _restlessness(self) -> tuple[dict[str, int], list[str]]:
+        """(the end of every lane, what is still to be done)."""
+        ends: dict[str, int] = {}
+        todo: list[str] = []
+        for name, service in self.services.items():
+            for lane in lanes_of(name):
+                ends[f"{name}.{lane}"] = await service.runtime.work.log_read(
+                    lambda log, cursor, lane=lane: EventLog.last_position(log, cursor, lane)  # type: ignore[misc]
+                )
+        for name, service in self.services.items():
+            todo += [f"{name} is not active"] if not service.leader.active else []
+            for follower in service.followers:
+                end = ends.get(f"{follower.consumer.upstream}.{follower.lane}", 0)
+                todo += [f"{name} reads {follower.consumer.upstream}"] if follower.at.position < end else []
+            todo += await self._due(name, service)
+        return ends, todo
+
+    async def _due(self, name: str, service: Service) -> list[str]:
+        tables = ["timers", "outbox"] if name == "notifier" else ["timers"]
+        found = []
+        for table in tables:
+            statement = text(f"SELECT 1 FROM {name}.{table} WHERE due_at <= :moment LIMIT 1")  # noqa: S608
+            moment = self.clock.now()
+            if await service.runtime.work.read(lambda work, s=statement, m=moment: work.fetch(s, moment=m)):  # type: ignore[misc]
+                found.append(f"{name}.{table} is due")
+        return found

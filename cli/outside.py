@@ -38,7 +38,9 @@ async def prepare(url: str, passwords: Mapping[str, str]) -> DatabaseUrls:
             )
         await _make_schemas(url)
     except (psycopg.Error, OSError) as error:
-        raise Failure(f"PAGER_DATABASE_URL: {error}; name a superuser's URL, or the owner's of a prepared database") from None
+        raise Failure(
+            f"PAGER_DATABASE_URL: {error}; name a superuser's URL, or the owner's of a prepared database"
+        ) from None
     return DatabaseUrls(owner=url, services=dict.fromkeys(STATEFUL_SERVICES, url))
 
 
@@ -56,7 +58,9 @@ async def _make_schemas(url: str) -> None:
         known = {str(row[0]) for row in await cursor.fetchall()}
         missing = [role for role in map(role_name, STATEFUL_SERVICES) if role not in known]
         if missing:
-            raise Failure(f"PAGER_DATABASE_URL: roles are missing ({', '.join(missing)}); name a superuser's URL once", USAGE)
+            raise Failure(
+                f"PAGER_DATABASE_URL: roles are missing ({', '.join(missing)}); name a superuser's URL once", USAGE
+            )
         for service in STATEFUL_SERVICES:
             await connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(service)))
 

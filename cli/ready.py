@@ -45,7 +45,9 @@ async def until_ready(port: int, seconds: float, tell: Callable[[str], str]) -> 
             return
         if time.monotonic() > deadline:
             said = tell(missing[0])
-            raise Failure(f"not ready after {seconds:.0f} s: {', '.join(missing)}{'; it says: ' + said if said else ''}")
+            raise Failure(
+                f"not ready after {seconds:.0f} s: {', '.join(missing)}{'; it says: ' + said if said else ''}"
+            )
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -104,7 +104,9 @@ class Seeding:
         except Refused as refused:
             if refused.code != "UNAUTHENTICATED":
                 raise
-            raise Failure(f"{person.email} has another password than the seed: was it changed, or seeded elsewhere?") from None
+            raise Failure(
+                f"{person.email} has another password than the seed: was it changed, or seeded elsewhere?"
+            ) from None
 
     async def _schedule(self, ana: str) -> None:
         """The schedule of the first start, with Ana on call."""
@@ -149,7 +151,9 @@ async def _patiently(call: Callable[[], Any]) -> dict[str, Any]:
         await asyncio.sleep(0.1)
 
 
-async def settled(client: Client, services: tuple[str, ...] = ("oncall", "incidents", "escalation", "notifier")) -> None:
+async def settled(
+    client: Client, services: tuple[str, ...] = ("oncall", "incidents", "escalation", "notifier")
+) -> None:
     """Return when every service has read what the others have decided so far.
 
     The position of each log is compared with what the others say about their lag, twice, because what one reads may

@@ -47,7 +47,9 @@ def port_of(environment: Mapping[str, str], name: str, default: int) -> int:
     """A port by its setting; 0 stands for any free one. Raises `Failure` where it is none."""
     text = environment.get(name) or str(default)
     if not text.isascii() or not text.isdigit() or int(text) > 65_535:
-        raise Failure(f"{name}: {text!r} is not a port; choose one between 1024 and 65535, or 0 for any free one", USAGE)
+        raise Failure(
+            f"{name}: {text!r} is not a port; choose one between 1024 and 65535, or 0 for any free one", USAGE
+        )
     return int(text)
 
 

@@ -126,7 +126,9 @@ async def _declare_one(js: JetStreamContext, expected: StreamConfig) -> Declared
         return Declared.UNCHANGED
     refused = [drift for drift in differences if not drift.curable]
     if refused:
-        raise Failure(f"stream {refused[0]}; an update could lose messages: change it by hand, or back it up and delete it")
+        raise Failure(
+            f"stream {refused[0]}; an update could lose messages: change it by hand, or back it up and delete it"
+        )
     for drift in differences:
         setattr(found, drift.setting, drift.expected)
     try:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from cli.backoff import Backoff
 from cli.embedded.errors import StartError
@@ -47,7 +47,8 @@ class Supervisor:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _watched: dict[str, _Watched] = field(default_factory=dict)
-    _failed: asyncio.Future[None] | None = None
+    _failure: Failure | None = None
+    _failing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def watch(self, name: str, unit: Unit, after_restart: Callable[[], Awaitable[None]] = _nothing) -> None:
         """Take charge of a unit that has been started."""
@@ -59,11 +60,11 @@ class Supervisor:
         """Process ids by name, in the order of `watch`."""
         return {name: watched.unit.pid for name, watched in self._watched.items()}
 
-    async def failed(self) -> None:
+    async def failed(self) -> NoReturn:
         """Never returns; raises `Failure` when something died that no restart can cure."""
-        if self._failed is None:
-            self._failed = asyncio.get_running_loop().create_future()
-        await self._failed
+        await self._failing.wait()
+        assert self._failure is not None  # noqa: S101 - set together
+        raise self._failure
 
     async def renew(self, name: str) -> None:
         """Stop a unit on purpose; it comes back at once (for `--reload`)."""
@@ -113,10 +114,8 @@ class Supervisor:
         await watched.after_restart()
 
     def _fail(self, failure: Failure) -> None:
-        if self._failed is None:
-            self._failed = asyncio.get_running_loop().create_future()
-        if not self._failed.done():
-            self._failed.set_exception(failure)
+        self._failure = self._failure or failure
+        self._failing.set()
 
 
 def _how(code: int, words: str) -> str:

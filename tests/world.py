@@ -251,7 +251,7 @@ class World:
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.gateway.url}/api/v1{path}"
         kind = {"data": body} if isinstance(body, bytes) else {"json": body}
-        async with self._http.request(method, url, headers=sent | headers, **kind) as response:  # type: ignore[arg-type]
+        async with self._http.request(method, url, headers=sent | headers, **kind) as response:
             raw = await response.read()
             return Answer(response.status, json.loads(raw) if raw else None, dict(response.headers))
 

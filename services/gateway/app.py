@@ -101,8 +101,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"][1:])
     if not path:
-        missing = first["type"] == "missing"
-        return failure(Problem.invalid("body", "a JSON object is needed" if missing else first["msg"]))
+        return failure(Problem.invalid("body", "a JSON object is needed"))
     return failure(Problem.invalid(path, first["msg"]))
 
 

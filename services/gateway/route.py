@@ -25,6 +25,8 @@ from services.gateway.identity import bearer
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body for people's API (front doors, HTTP)."""
+DRAIN_LIMIT = 8 * BODY_LIMIT
+"""Bytes that are read, and thrown away, before a 413: closing on a sender makes most clients lose the answer."""
 _KEY_LIMIT = 255
 _JSON = re.compile(r"^application/([a-z0-9!#$&^_.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
 _TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
@@ -95,18 +97,21 @@ class JsonRequest(Request):
 
     async def _read(self) -> bytes:
         length = self.headers.get("content-length", "")
-        if length.isdigit() and int(length) > BODY_LIMIT:
+        if length.isdigit() and int(length) > DRAIN_LIMIT:
             raise _too_large()
-        body = bytearray()
+        body, size = bytearray(), 0
         async for chunk in self.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT:
+            size += len(chunk)
+            if size <= BODY_LIMIT:
+                body += chunk
+            elif size > DRAIN_LIMIT:
                 raise _too_large()
+        if size > BODY_LIMIT:
+            raise _too_large()
         return bytes(body)
 
 
 def _too_large() -> Problem:
-    # The rest of the body is not read, so that the connection cannot serve another request.
     return Problem("PAYLOAD_TOO_LARGE", "the body is longer than 1 MiB", headers={"Connection": "close"})
 
 

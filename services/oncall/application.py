@@ -19,7 +19,7 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID, DEFAULT_SCHEDULE_NAME
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Lane, Role
 from libs.contracts.oncall import Layer, Override, ScheduleView
-from libs.contracts.requests import Invalid, PositionView
+from libs.contracts.requests import ErrorKind, Invalid, PositionView, Rejected
 from services.oncall import domain, projections
 from services.oncall.views import one_schedule
 
@@ -29,6 +29,12 @@ ONCALL = Actor.service("oncall")
 _ARRIVES = 1.0
 """Seconds that a person whom auth has just registered may take to arrive here (design, rule 12)."""
 _LOOK_AGAIN = 0.02
+
+
+class Unreachable(Rejected):
+    """This names a person who is not known here yet, and auth does not answer: try again."""
+
+    kind = ErrorKind.UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ def _check_people(work: Work, named: Mapping[UUID, str], arrival: Arrival) -> No
 
     Raises:
         Invalid: with the field of the first unknown person.
+        Unreachable: auth cannot be asked whether there is such a person.
     """
     unknown = _unknown(work, named)
     if unknown:
@@ -173,6 +180,8 @@ def _arrived(work: Work, unknown: list[UUID], arrival: Arrival) -> list[UUID]:
         if reached or arrival.elapsed() - began >= _ARRIVES:
             break
         arrival.pause(_LOOK_AGAIN)
+    if unknown and target is None:
+        raise Unreachable
     return unknown
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from libs.chassis.owner import NoRequest
-from libs.contracts.auth import DeviceView, RegisterDevice, RemoveDevice
+from libs.contracts.auth import DevicesView, DeviceView, RegisterDevice, RemoveDevice
 from services.gateway.answers import Nothing, answer, documented, one
 from services.gateway.envelope import item, success
 from services.gateway.route import SIGNED_IN, Asking, PagerRoute
@@ -31,11 +31,10 @@ async def register_device(body: RegisterDevice, ask: Asking) -> Response:
     "",
     operation_id="listDevices",
     summary="The caller's devices",
-    responses=documented(one("devices", list[DeviceView], "Devices")),
+    responses=documented(answer("Devices", DevicesView)),
 )
 async def list_devices(ask: Asking) -> Response:
-    found = await ask.query("auth", "devices", NoRequest())
-    return item("devices", found["devices"])
+    return success(await ask.query("auth", "devices", NoRequest()))
 
 
 # Device ids are the client's: a slash in one must not make it impossible to remove.

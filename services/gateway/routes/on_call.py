@@ -9,22 +9,22 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from libs.chassis.owner import NoRequest
 from libs.contracts.model import Moment, StrictContract
 from libs.contracts.oncall import (
     AddOverride,
     ChangeSchedule,
     CreateSchedule,
     CurrentQuery,
+    CurrentView,
     Layer,
-    OnCallView,
+    OnCallListView,
     Override,
     ScheduleView,
-    Shift,
     ShiftsQuery,
+    ShiftsView,
 )
 from libs.contracts.requests import ById
-from services.gateway.answers import documented, one, several
+from services.gateway.answers import answer, documented, one, several
 from services.gateway.envelope import item, page, success
 from services.gateway.forwarding import complete
 from services.gateway.paging import Paging
@@ -33,7 +33,10 @@ from services.gateway.route import SIGNED_IN, Asking, PagerRoute
 router = APIRouter(prefix="/on-call", tags=["on-call"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 ScheduleId = Annotated[UUID, Path(alias="id")]
+OfSchedule = Annotated[UUID | None, Query(alias="scheduleId")]
+AtMoment = Annotated[Moment | None, Query()]
 
+_RANGE = {"fromTime": "from", "toTime": "to"}
 _SCHEDULE = one("schedule", ScheduleView, "Schedule")
 
 
@@ -92,7 +95,7 @@ async def change_schedule(schedule_id: ScheduleId, body: ScheduleChange, ask: As
     "/schedules/{id}/shifts",
     operation_id="listShifts",
     summary="Who is really paged in a stretch of time",
-    responses=documented(one("shifts", list[Shift], "Shifts")),
+    responses=documented(answer("Shifts", ShiftsView)),
 )
 async def list_shifts(
     schedule_id: ScheduleId,
@@ -101,8 +104,7 @@ async def list_shifts(
     ask: Asking,
 ) -> Response:
     wanted = ShiftsQuery(schedule_id=schedule_id, from_time=from_time, to_time=to_time)
-    found = await ask.query("oncall", "shifts", wanted)
-    return item("shifts", found["shifts"])
+    return success(await ask.query("oncall", "shifts", wanted, spelling=_RANGE))
 
 
 @router.post(
@@ -121,22 +123,17 @@ async def add_override(schedule_id: ScheduleId, body: OverrideBody, ask: Asking)
     "/current",
     operation_id="getCurrentOnCall",
     summary="Who is on call on a schedule; null when nobody is",
-    responses=documented(one("currentOnCall", OnCallView | None, "CurrentOnCall")),
+    responses=documented(answer("CurrentOnCall", CurrentView)),
 )
-async def get_current(
-    ask: Asking,
-    schedule_id: Annotated[UUID | None, Query(alias="scheduleId")] = None,
-    at: Annotated[Moment | None, Query()] = None,
-) -> Response:
+async def get_current(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
     return success(await ask.query("oncall", "current", CurrentQuery(schedule_id=schedule_id, at=at)))
 
 
 @router.get(
     "",
     operation_id="listOnCall",
-    summary="Everybody who is on call now",
-    responses=documented(one("onCall", list[OnCallView], "OnCall")),
+    summary="Everybody who is on call, now or at a moment",
+    responses=documented(answer("OnCall", OnCallListView)),
 )
-async def list_on_call(ask: Asking) -> Response:
-    found = await ask.query("oncall", "on_call", NoRequest())
-    return item("onCall", found["onCall"])
+async def list_on_call(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
+    return success(await ask.query("oncall", "on_call", CurrentQuery(schedule_id=schedule_id, at=at)))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -158,7 +159,9 @@ class World:
         if data is not None:
             sent["Content-Type"] = "application/json"
         url = self.gateway.url + path
-        async with self.http.request(method, url, data=data, headers=sent | dict(headers or {})) as response:
+        async with self.http.request(
+            method, url, data=data and BytesIO(data), headers=sent | dict(headers or {})
+        ) as response:
             return Answer(response.status, response.headers, await response.read())
 
 

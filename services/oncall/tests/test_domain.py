@@ -267,7 +267,7 @@ def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]
     return (*heads, *fact.shifts, *tails)
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=6, max_size=6))
 def test_the_past_stays_and_the_future_follows_the_rules(steps: list[Any], minutes: list[int]) -> None:
     given_, now = created(), NOW

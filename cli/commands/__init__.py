@@ -1,0 +1,1 @@
+"""What each command of `pager` does; how it is called is declared in `cli.main`."""

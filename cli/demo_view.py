@@ -42,7 +42,10 @@ class DemoView(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to end."""
+        self._finish()
+
+    def _finish(self) -> None:  # noqa: B027 - lines need no end
+        """End what is shown live."""
 
 
 class PlainView(DemoView):
@@ -93,9 +96,7 @@ class RichView(DemoView):
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _finish(self) -> None:
         self._now = None
         self._live.stop()
 

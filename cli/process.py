@@ -106,5 +106,6 @@ def _message(line: str) -> str:
         record = json.loads(line)
     except ValueError:
         return line
-    trace = str(record.get("exception") or "").strip().splitlines()
-    return trace[-1].strip() if trace else str(record.get("event", line))
+    # The trace of a group of exceptions is drawn with these marks, and ends with a rule.
+    trace = [text for raw in str(record.get("exception") or "").splitlines() if (text := raw.strip(" |+-"))]
+    return trace[-1] if trace else str(record.get("event", line))

@@ -203,6 +203,8 @@ class Stack:
                     port=self.settings.port,
                     public_url=self.url,
                 )
+                if service == "gateway" and self.simulator is not None:
+                    variables["PAGER_PUSH"] = "simulated"  # what health says (design, section 5)
                 if service == "notifier" and self.simulator is not None:
                     simulated = self.simulator.variables()
                     variables |= environment.of_simulated_push(self.settings.environment, simulated)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
 from cli.backoff import Backoff
 from cli.embedded.errors import StartError
@@ -60,7 +60,7 @@ class Supervisor:
         """Process ids by name, in the order of `watch`."""
         return {name: watched.unit.pid for name, watched in self._watched.items()}
 
-    async def failed(self) -> NoReturn:
+    async def failed(self) -> None:
         """Never returns; raises `Failure` when something died that no restart can cure."""
         await self._failing.wait()
         assert self._failure is not None  # noqa: S101 - set together

@@ -17,17 +17,21 @@ from uuid import UUID
 
 import aiohttp
 from nats.js.api import PubAck
+from nats.js.errors import NotFoundError
 from sqlalchemy import text
 
 from cli.simulators.behaviour import Rule
 from cli.simulators.config import SimulatorSettings
 from cli.simulators.records import Push
 from cli.simulators.server import Simulators
-from libs.chassis.log import EventLog
+from libs.chassis.log import EventLog, LoggedEvent
 from libs.chassis.service import Service
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
-from libs.contracts.subjects import SERVICES, alert_subject, lanes_of
+from libs.contracts.envelope import Envelope, parse_event
+from libs.contracts.model import Lane
+from libs.contracts.requests import Reply
+from libs.contracts.subjects import ALERT_SUBJECTS, ALERTS, SERVICES, Header, alert_subject, lanes_of, rpc_subject
 from tests.servers import Servers
 
 ADMIN = "admin@pager.test"
@@ -109,6 +113,11 @@ def notification_id(push: dict[str, Any]) -> str:
     return str(push["payload"]["message"]["data"]["notificationId"])
 
 
+def intakes(incidents: Service) -> list[Any]:
+    """The two readers of ALERTS of the service incidents."""
+    return [task.__self__ for task in incidents.parts.leading if hasattr(task, "__self__")]
+
+
 class World:
     """`async with World(servers) as world`: a fresh installation with an admin, ready to be paged."""
 
@@ -129,6 +138,8 @@ class World:
         self._stack.push_async_callback(self.simulators.stop)
         self.sender = await self.servers.connect()
         self._stack.push_async_callback(self.sender.close)
+        self.operator = await self.servers.connect("operator")
+        self._stack.push_async_callback(self.operator.close)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         await self.start("auth")
         await asyncio.gather(*(self.start(name) for name in self.names if name != "auth"))
@@ -267,6 +278,41 @@ class World:
         assert len(found) == 1, found
         return dict(found[0])
 
+    async def rpc(self, service: str, operation: str, body: Any = None, token: str | None = None) -> Reply:
+        """A request on the bus, as an operator (or the gateway with somebody's token) makes it."""
+        headers = {Header.TOKEN: token} if token else None
+        subject, raw = rpc_subject(service, operation), json.dumps(body or {}).encode()
+        return Reply.model_validate_json((await self.operator.request(subject, raw, timeout=5, headers=headers)).data)
+
+    async def parked(self, service: str = "incidents") -> list[dict[str, Any]]:
+        """What a service has set aside, oldest first."""
+        return list((await self.rpc(service, "parked")).data["parked"])
+
+    async def health(self, service: str) -> dict[str, Any]:
+        """What a service says of itself."""
+        return dict((await self.rpc(service, "health")).data)
+
+    async def log(self, service: str, *names: str) -> list[Envelope[Any]]:
+        """The events of a service's log in order of their positions, all or those of these names."""
+        store, found = self.services[service].runtime.work, list[LoggedEvent]()
+        for lane in lanes_of(service):
+            found += await store.log_read(lambda log, cursor, lane=lane: log.read_lane(cursor, lane, 0, 10_000))  # type: ignore[misc]
+        events = [parse_event(e.type, e.raw) for e in sorted(found, key=lambda e: e.position)]
+        return [e for e in events if not names or e.name in names]
+
+    async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
+        answer = await self.admin.call("GET", f"/incidents/{incident_id}/timeline")
+        return list(answer.data["entries"])
+
+    async def explained(self, incident_id: str) -> dict[str, dict[str, Any]]:
+        """What became of each person whom an incident concerned, by their ids."""
+        answer = await self.admin.call("GET", f"/incidents/{incident_id}/explain")
+        return {person["userId"]: person for person in answer.data["people"]}
+
+    async def notifications(self, incident_id: str) -> list[dict[str, Any]]:
+        answer = await self.admin.call("GET", f"/notifications?incidentId={incident_id}")
+        return list(answer.data["notifications"])
+
     async def eventually(self, look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:
         """Looks until it is so; fails after a deadline."""
         deadline = asyncio.get_running_loop().time() + _DEADLINE
@@ -312,7 +358,23 @@ class World:
                 end = ends.get(f"{follower.consumer.upstream}.{follower.lane}", 0)
                 todo += [f"{name} reads {follower.consumer.upstream}"] if follower.at.position < end else []
             todo += await self._due(name, service)
-        return ends, todo
+        return ends, todo + await self._unread_alerts()
+
+    async def _unread_alerts(self) -> list[str]:
+        if "incidents" not in self.services:
+            return []
+        at = {intake.lane: intake.at.position for intake in intakes(self.services["incidents"])}
+        ends = {
+            Lane.ROUTINE: [await self._last_alert(ALERT_SUBJECTS)],
+            Lane.URGENT: [await self._last_alert(f"pager.alerts.*.{priority}") for priority in ("critical", "high")],
+        }
+        return [f"incidents reads alerts ({lane})" for lane in at if at[lane] < max(ends[lane])]
+
+    async def _last_alert(self, subject: str) -> int:
+        try:
+            return (await self.operator.jetstream().get_last_msg(ALERTS, subject)).seq or 0
+        except NotFoundError:
+            return 0
 
     async def _due(self, name: str, service: Service) -> list[str]:
         tables = ["timers", "outbox"] if name == "notifier" else ["timers"]

@@ -5,7 +5,7 @@ import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cli.api import Api
 from cli.commands.seed import SeedResult, seed_stack
@@ -19,8 +19,22 @@ from cli.report import silent_report
 from cli.seeding import PEOPLE
 from cli.settings import Settings
 from cli.stack import Stack
+from libs.contracts.defaults import (
+    DEFAULT_INTEGRATION_ID,
+    DEFAULT_INTEGRATION_NAME,
+    DEFAULT_POLICY_ID,
+    DEFAULT_POLICY_NAME,
+    DEFAULT_SCHEDULE_ID,
+    DEFAULT_SCHEDULE_NAME,
+)
 
-MINUTES = 0.1
+MINUTES: Final = 0.1
+_FIRST_NAMES: Final = {
+    str(DEFAULT_SCHEDULE_ID): DEFAULT_SCHEDULE_NAME,
+    str(DEFAULT_POLICY_ID): DEFAULT_POLICY_NAME,
+    str(DEFAULT_INTEGRATION_ID): f"integration {DEFAULT_INTEGRATION_NAME}",
+}
+"""What the first start makes, by id."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ async def _look_back(api: Api, seeded: SeedResult, told: Told) -> Ended:
     timeline, explanation = await asyncio.gather(
         door.call("GET", f"{path}/timeline"), door.call("GET", f"{path}/explain")
     )
-    names = {seeded.seeded.user_ids[person.email]: person.name for person in PEOPLE}
+    names = {seeded.seeded.user_ids[person.email]: person.name for person in PEOPLE} | _FIRST_NAMES
     return Ended(timeline["entries"], explanation["people"], told, names)
 
 

@@ -26,7 +26,7 @@ class Up:
         async with Stack(self.settings, report) as stack:
             await stack.ready()
             self._tell(stack)
-            tasks = [asyncio.create_task(stack.supervisor.failed())]
+            tasks: list[asyncio.Task[None]] = [asyncio.create_task(stack.supervisor.failed())]
             if self.reload:
                 tasks.append(asyncio.create_task(watch_sources(stack.supervisor.pids, stack.supervisor.renew)))
             try:

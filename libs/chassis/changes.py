@@ -75,9 +75,12 @@ def _write(table: Table, removes: bool, columns: tuple[str, ...]) -> tuple[str, 
 
 
 def apply_changes(cursor: Cursor[Any], changes: Iterable[Change]) -> None:
-    """Write the last change of each row, one statement for each table and shape."""
+    """Write what became of each row, one statement for each table and shape."""
     last: dict[tuple[Table, tuple[Any, ...]], Change] = {}
     for change in changes:
+        before = last.get((change.table, change.key))
+        if isinstance(before, Row) and isinstance(change, Row):
+            change = Row(change.table, {**before.values, **change.values})  # noqa: PLW2901 - a partial row adds to it
         last[change.table, change.key] = change
     groups: dict[tuple[Table, bool, tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for change in last.values():

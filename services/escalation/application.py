@@ -50,14 +50,14 @@ def make_default_policy(work: Work) -> None:
 
 def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Page about incidents that are new, stop for those that somebody has taken."""
-    work.load(ESCALATION[Lane.ROUTINE], (escalations.escalation_id(e.data.incident_id) for e in events))
-    created = [e.data for e in events if isinstance(e.data, IncidentCreated)]
+    entities = [escalations.escalation_id(event.data.incident_id) for event in events]
+    work.load(ESCALATION[Lane.ROUTINE], entities)
+    created = [event.data for event in events if isinstance(event.data, IncidentCreated)]
     chosen = _choose_policies(work, created)
     plans = {policy.id: policy.plan for policy, _ in chosen.values()}
     assigned = (incident.assigned_to for incident in created if incident.assigned_to is not None)
     everybody = directory(work, plans.values(), assigned) if created else Directory()
-    for event in events:
-        entity = escalations.escalation_id(event.data.incident_id)
+    for entity, event in zip(entities, events, strict=True):
         match event.data:
             case IncidentCreated() as incident:
                 policy, note = chosen[incident.incident_id]

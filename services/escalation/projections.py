@@ -229,17 +229,17 @@ class Span:
     user_id: UUID
 
 
-def replan(spans: Sequence[Span], plan: ShiftsPlanned) -> list[Span]:
+def replan(spans: Sequence[Span], plan: ShiftsPlanned, now: datetime) -> list[Span]:
     """The spans of one schedule after a plan: within its range its own, outside what there was, sorted.
 
-    What ended more than `KEEP_SHIFTS` before the range is forgotten.
+    What ended more than `KEEP_SHIFTS` ago is forgotten. A plan may begin months ahead, where the horizon ended.
     """
     begin, end = plan.from_time, plan.to_time
     kept = [
         piece
         for s in spans
         for piece in (Span(s.start, min(s.end, begin), s.user_id), Span(max(s.start, end), s.end, s.user_id))
-        if piece.start < piece.end and piece.end > begin - KEEP_SHIFTS
+        if piece.start < piece.end and piece.end > now - KEEP_SHIFTS
     ]
     new = [Span(max(s.start_time, begin), min(s.end_time, end), s.user_id) for s in plan.shifts]
     return sorted([*kept, *(s for s in new if s.start < s.end)], key=lambda s: s.start)

@@ -48,7 +48,7 @@ def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
         before[row["schedule_id"]].append(Span(row["start_time"], row["end_time"], row["user_id"]))
     after = dict(before)
     for plan in planned:
-        after[plan.schedule_id] = replan(after[plan.schedule_id], plan)
+        after[plan.schedule_id] = replan(after[plan.schedule_id], plan, work.now)
         work.put(Row(schedules, {"id": plan.schedule_id, "plan_version": plan.schedule_version}))
     for schedule, spans in after.items():
         _write_shifts(work, schedule, set(before[schedule]), set(spans))

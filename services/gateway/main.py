@@ -55,6 +55,7 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.url = ""
         """Where it listens, e.g. `http://127.0.0.1:3000`; known after `start`."""
+        self._stopping = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -93,7 +94,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Answer what is under way, then leave."""
-        self._server.should_exit = True
+        self._stopping = self._server.should_exit = True
         await asyncio.gather(self._task, return_exceptions=True)
         await self._forwarder.drain()
         await self.bus.client.close()
@@ -110,6 +111,7 @@ class Gateway:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             # Off by default: uvicorn would believe X-Forwarded-For of anybody on this machine.
@@ -122,7 +124,8 @@ class Gateway:
         url = self.settings.nats_url.get_secret_value()
 
         async def interrupted() -> None:
-            _log.warning("bus away", service="gateway")
+            if not self._stopping:
+                _log.warning("bus away", service="gateway")
             await self.bus.interrupted()
 
         async def back() -> None:

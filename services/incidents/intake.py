@@ -145,6 +145,11 @@ class AlertIntake:
     def __post_init__(self) -> None:
         self._applier = Applier(SCHEMA, ALERTS, self.lane, self.store, take_items, self.on_park, stop_after=None)
 
+    @property
+    def at(self) -> Position:
+        """What of the lane has taken effect."""
+        return self._applier.at
+
     async def run(self) -> None:
         """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
         loop = asyncio.get_running_loop()

@@ -33,6 +33,8 @@ STALE = timedelta(seconds=2)
 CATCH_UP_LIMIT = 2.0
 CATCH_UP_PAUSE = timedelta(seconds=5)
 _RECORDED_AT_ONCE = 500
+_UNRECORDED = 1000
+"""Results that may wait for PostgreSQL before sending pauses."""
 _NET = 1.0
 _PAUSE = 0.2
 """Seconds between looks that nobody woke us for, and after PostgreSQL was away."""
@@ -59,7 +61,10 @@ class Sender:
     suspects: Suspects = field(default_factory=Suspects)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _busy: dict[UUID, str] = field(default_factory=dict)
+    _busy: set[UUID] = field(default_factory=set)
+    """Taken and not yet recorded: not to be taken again."""
+    _under_way: Counter[str] = field(default_factory=Counter)
+    """Taken and not yet answered, by provider."""
     _results: list[Sent] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _blind_until: datetime | None = None
@@ -71,6 +76,7 @@ class Sender:
     async def run(self) -> None:
         """Send for ever. When it ends, what is under way counts as never sent: whoever leads next repeats it."""
         self._busy.clear()
+        self._under_way.clear()
         self._results.clear()
         try:
             async with asyncio.TaskGroup() as group:
@@ -93,10 +99,11 @@ class Sender:
     async def _take(self) -> None:
         self._wake.clear()
         now = self.clock.now()
-        under_way = Counter(self._busy.values())
-        room = {name: IN_FLIGHT - under_way[name] for name in self.providers}
-        taken = await self.outbox.take(now, self._busy.keys(), room)
-        self._busy.update((row.notification_id, row.provider) for row in taken.rows)
+        full = len(self._results) >= _UNRECORDED
+        room = {name: 0 if full else IN_FLIGHT - self._under_way[name] for name in self.providers}
+        taken = await self.outbox.take(now, self._busy, room)
+        self._busy.update(row.notification_id for row in taken.rows)
+        self._under_way.update(row.provider for row in taken.rows)
         stale = [row for row in taken.rows if now - row.created_at > STALE]
         if stale:
             self._start(self._send_stale(stale))
@@ -127,14 +134,18 @@ class Sender:
             await self._catch_up()
             still_due = {row.notification_id: row for row in await self.outbox.again(ids, self.clock.now())}
         except Exception as error:
-            self._release(ids)
+            self._put_back(rows)
             if not passes(error):
                 raise
             _log.warning("waiting pages could not be read again", reason=str(error))
             return
-        self._release([i for i in ids if i not in still_due])
+        self._put_back([row for row in rows if row.notification_id not in still_due])
         for row in still_due.values():
             self._start(self._send(row))
+
+    def _put_back(self, rows: Sequence[Sendable]) -> None:
+        self._under_way.subtract(row.provider for row in rows)
+        self._release([row.notification_id for row in rows])
 
     async def _catch_up(self) -> None:
         now = self.clock.now()
@@ -150,8 +161,10 @@ class Sender:
 
     async def _send(self, row: Sendable) -> None:
         result = await self._attempt(row)
+        self._under_way[row.provider] -= 1
         self._results.append(result)
         self._ready.set()
+        self._wake.set()
 
     async def _attempt(self, row: Sendable) -> Sent:
         now = self.clock.now()
@@ -219,6 +232,5 @@ class Sender:
             await self.outbox.retire(ripe)
 
     def _release(self, ids: Sequence[UUID]) -> None:
-        for one in ids:
-            self._busy.pop(one, None)
+        self._busy.difference_update(ids)
         self._wake.set()

@@ -24,15 +24,7 @@ from enum import Enum
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
-from libs.contracts.oncall import (
-    Layer,
-    Override,
-    OverrideAdded,
-    ScheduleChanged,
-    ScheduleCreated,
-    Shift,
-    ShiftsPlanned,
-)
+from libs.contracts.oncall import Layer, Override, OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall.calendar import whole_shifts
 from services.oncall.rotation import check_layer, zone
@@ -130,13 +122,13 @@ def evolve(state: State, fact: Fact) -> State:
     match state, fact:
         case None, ScheduleCreated():
             return Schedule(
-                id=fact.schedule_id,
-                name=fact.name,
-                description=fact.description,
-                timezone=fact.timezone,
-                is_active=fact.is_active,
-                layers=fact.layers,
-                created_by=fact.created_by,
+                fact.schedule_id,
+                fact.name,
+                fact.description,
+                fact.timezone,
+                fact.is_active,
+                fact.layers,
+                fact.created_by,
             )
         case Schedule(), ScheduleChanged():
             return _ruled(state, fact)

@@ -145,7 +145,8 @@ def evolve(state: State, fact: Fact) -> State:
         case Started() | Waiting(), EscalationDue():
             # The first page says whom the incident was assigned to; repeats of level 1 page them again.
             assigned = next((p.user_id for p in fact.people if p.via == ASSIGNED), state.run.assigned)
-            return Waiting(replace(state.run, assigned=assigned), fact.level, fact.round, fact.next_due_at)
+            run = state.run if assigned == state.run.assigned else replace(state.run, assigned=assigned)
+            return Waiting(run, fact.level, fact.round, fact.next_due_at)
         case Waiting(), EscalationExhausted():
             return Exhausted(state.run, fact.level, fact.round, fact.next_due_at)
         case Started(), EscalationCancelled():

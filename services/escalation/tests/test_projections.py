@@ -90,21 +90,26 @@ def plan(begin: float, end: float, *spans: Span) -> ShiftsPlanned:
 
 def test_a_plan_replaces_its_range_and_leaves_what_is_outside() -> None:
     before = [span(-8, 0, ANN), span(0, 8, BO), span(8, 16, ANN)]
-    after = replan(before, plan(2, 10, span(2, 10, CY)))
+    after = replan(before, plan(2, 10, span(2, 10, CY)), NOW)
     assert after == [span(-8, 0, ANN), span(0, 2, BO), span(2, 10, CY), span(10, 16, ANN)]
 
 
 def test_an_empty_plan_leaves_nobody_on_call() -> None:
-    assert replan([span(0, 8, BO)], plan(0, 8)) == []
+    assert replan([span(0, 8, BO)], plan(0, 8), NOW) == []
 
 
 def test_a_shift_inside_of_which_a_plan_lies_is_cut_in_two() -> None:
-    assert replan([span(0, 8, BO)], plan(2, 4, span(2, 4, CY))) == [span(0, 2, BO), span(2, 4, CY), span(4, 8, BO)]
+    assert replan([span(0, 8, BO)], plan(2, 4, span(2, 4, CY)), NOW) == [span(0, 2, BO), span(2, 4, CY), span(4, 8, BO)]
 
 
 def test_a_plan_reaches_no_further_than_its_range() -> None:
-    assert replan([], plan(0, 4, span(-2, 6, CY))) == [span(0, 4, CY)]
+    assert replan([], plan(0, 4, span(-2, 6, CY)), NOW) == [span(0, 4, CY)]
 
 
-def test_what_ended_long_before_a_plan_is_forgotten() -> None:
-    assert replan([span(-72, -48, ANN), span(-8, 0, BO)], plan(0, 8)) == [span(-8, 0, BO)]
+def test_a_plan_that_begins_months_ahead_leaves_who_is_on_call_now() -> None:
+    before = [span(-8, 0, ANN), span(0, 8, BO)]
+    assert replan(before, plan(2000, 2008, span(2000, 2008, CY)), NOW) == [*before, span(2000, 2008, CY)]
+
+
+def test_what_ended_long_ago_is_forgotten() -> None:
+    assert replan([span(-72, -48, ANN), span(-8, 0, BO)], plan(0, 8), NOW) == [span(-8, 0, BO)]

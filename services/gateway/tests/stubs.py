@@ -89,7 +89,7 @@ class Stubs:
             self.answered.set()
 
         self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=respond))
-        await self.client.flush()
+        await self._settle()
 
     async def keys(self) -> None:
         await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
@@ -97,10 +97,15 @@ class Stubs:
     async def forget(self) -> None:
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
-        await self.client.flush()
+        await self._settle()
         self._subscriptions.clear()
         self.asked.clear()
         self.answered.clear()
+
+    async def _settle(self) -> None:
+        """Return once the server has seen our subscriptions: nats-py lets a flush's PING overtake what is pending."""
+        await self.client.flush()
+        await self.client.flush()
 
     def body(self, operation: str) -> Any:
         return self.asked[operation][-1].body

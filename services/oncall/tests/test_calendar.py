@@ -1,4 +1,4 @@
-"""Who is on call: tables of cases around daylight saving, leap years, layers, restrictions and overrides."""
+"""Who is on call: tables of cases around daylight saving, leap years, layers and restrictions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from libs.contracts.oncall import Layer
 from libs.contracts.requests import Invalid
 from services.oncall.calendar import shifts, whole_shifts
-from services.oncall.tests.rules import ANA, BO, CY, layer, override, told, utc
+from services.oncall.tests.rules import ANA, BO, CY, layer, told, utc
 
 
 def starts(found_in: Layer, zone: str, from_: str, to: str) -> list[str]:
@@ -147,6 +147,20 @@ def test_the_left_out_day_takes_a_turn_with_it() -> None:
     assert [t.split()[0] for t in told(found)] == ["ana", "bo", "ana", "bo"]
 
 
+def test_turns_shorter_than_the_gap_do_not_overlap() -> None:
+    hourly = (layer("hourly", "2026-03-29T00:00"),)
+    # Troll leaves out 01:00 to 03:00: the wall clocks in between, moved forward, would pass those after them.
+    found = shifts(hourly, (), "Antarctica/Troll", utc("2026-03-29 00:00"), utc("2026-03-29 04:00"))
+    assert told(found) == [
+        "ana 2026-03-29 00:00 2026-03-29 01:00",
+        "bo 2026-03-29 01:00 2026-03-29 02:00",
+        "ana 2026-03-29 02:00 2026-03-29 03:00",
+        "bo 2026-03-29 03:00 2026-03-29 04:00",
+    ]
+    middle = shifts(hourly, (), "Antarctica/Troll", utc("2026-03-29 01:30"), utc("2026-03-29 02:30"))
+    assert told(middle) == ["bo 2026-03-29 01:30 2026-03-29 02:00", "ana 2026-03-29 02:00 2026-03-29 02:30"]
+
+
 def test_participants_take_turns_of_the_interval() -> None:
     found = shifts(
         (layer("daily", "2026-03-02T09:00", ANA, BO, CY, interval=2),),
@@ -247,85 +261,6 @@ def test_restrictions_that_touch_are_one_shift() -> None:
     )
     found = shifts((days,), (), "UTC", utc("2026-03-02 00:00"), utc("2026-03-09 00:00"))
     assert told(found) == ["ana 2026-03-03 00:00 2026-03-05 12:00"]
-
-
-def test_an_override_splits_a_shift() -> None:
-    found = shifts(
-        (layer("daily", "2026-03-02T09:00"),),
-        (override(CY, "2026-03-02 12:00", "2026-03-02 14:00"),),
-        "UTC",
-        utc("2026-03-02 09:00"),
-        utc("2026-03-03 09:00"),
-    )
-    assert told(found) == [
-        "ana 2026-03-02 09:00 2026-03-02 12:00",
-        "cy* 2026-03-02 12:00 2026-03-02 14:00",
-        "ana 2026-03-02 14:00 2026-03-03 09:00",
-    ]
-    assert [s.layer for s in found] == [0, -1, 0]
-
-
-def test_an_override_covers_a_gap() -> None:
-    found = shifts(
-        (),
-        (override(CY, "2026-03-02 12:00", "2026-03-02 14:00"),),
-        "UTC",
-        utc("2026-03-01 00:00"),
-        utc("2026-03-09 00:00"),
-    )
-    assert told(found) == ["cy* 2026-03-02 12:00 2026-03-02 14:00"]
-
-
-def test_of_two_overrides_the_one_added_later_wins() -> None:
-    both = (
-        override(CY, "2026-03-02 12:00", "2026-03-02 18:00"),
-        override(BO, "2026-03-02 14:00", "2026-03-02 16:00"),
-    )
-    range_ = ("UTC", utc("2026-03-02 12:00"), utc("2026-03-02 18:00"))
-    assert [t.split()[0] for t in told(shifts((), both, *range_))] == ["cy*", "bo*", "cy*"]
-    assert [t.split()[0] for t in told(shifts((), both[::-1], *range_))] == ["cy*"]
-
-
-def test_an_override_of_somebody_leaves_the_others_turns_alone() -> None:
-    found = shifts(
-        (layer("daily", "2026-03-02T09:00"),),
-        (override(CY, "2026-03-02 12:00", "2026-03-05 12:00", replaces=BO),),
-        "UTC",
-        utc("2026-03-02 09:00"),
-        utc("2026-03-06 09:00"),
-    )
-    assert told(found) == [
-        "ana 2026-03-02 09:00 2026-03-03 09:00",
-        "cy* 2026-03-03 09:00 2026-03-04 09:00",
-        "ana 2026-03-04 09:00 2026-03-05 09:00",
-        "cy* 2026-03-05 09:00 2026-03-05 12:00",
-        "bo 2026-03-05 12:00 2026-03-06 09:00",
-    ]
-
-
-def test_an_override_of_somebody_over_their_turns_in_a_row_is_one_shift() -> None:
-    found = shifts(
-        (layer("daily", "2026-03-02T09:00", BO),),
-        (override(CY, "2026-03-02 12:00", "2026-03-04 12:00", replaces=BO),),
-        "UTC",
-        utc("2026-03-02 12:00"),
-        utc("2026-03-04 12:00"),
-    )
-    assert told(found) == ["cy* 2026-03-02 12:00 2026-03-04 12:00"]
-
-
-def test_an_override_of_somebody_on_call_through_an_override_applies() -> None:
-    found = shifts(
-        (layer("weekly", "2026-03-02T09:00", ANA),),
-        (
-            override(BO, "2026-03-02 12:00", "2026-03-02 18:00"),
-            override(CY, "2026-03-02 10:00", "2026-03-02 14:00", replaces=BO),
-        ),
-        "UTC",
-        utc("2026-03-02 11:00"),
-        utc("2026-03-02 18:00"),
-    )
-    assert [t.split()[0] for t in told(found)] == ["ana", "cy*", "bo*"]
 
 
 def test_an_unknown_zone_is_refused() -> None:

@@ -60,6 +60,7 @@ class Run:
     async def saturated(self, count: int) -> dict[str, Any]:
         """Incidents sleeps while the alerts are accepted; then everything drains at once."""
         pushes, sender = await self._doors()
+        before = cpu_seconds(self.pager.pids())
         sleeping = [pid for name, pid in self.pager.pids().items() if name.startswith("incidents")]
         for pid in sleeping:
             os.kill(pid, signal.SIGSTOP)
@@ -69,8 +70,13 @@ class Run:
             for pid in sleeping:
                 os.kill(pid, signal.SIGCONT)
         await pushes.wait_for(count, _DRAIN_SECONDS)
+        used = cpu_seconds(self.pager.pids())
         await sender.client.close()
-        return {"accepted": sender.accepted, **drained(pushes)}
+        return {
+            "accepted": sender.accepted,
+            **drained(pushes),
+            "cpuMicrosecondsPerAlert": {n: round(1e6 * (used[n] - before[n]) / count) for n in used if n in before},
+        }
 
     async def _doors(self) -> tuple[Pushes, Sender]:
         pushes = Pushes(self.pager.simulator)

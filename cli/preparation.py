@@ -9,8 +9,6 @@ import asyncio
 import json
 import sys
 
-import nats
-from nats.errors import Error as NatsError
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli import streams
@@ -33,23 +31,6 @@ def migrate_all(url: str) -> dict[str, list[str]]:
     return done
 
 
-async def declare_streams(url: str) -> dict[str, str]:
-    """Declare over a connection of its own. Raises `Failure`, also when NATS is away."""
-    user = url.split("://", 1)[-1].split(":", 1)[0]
-    try:
-        client = await nats.connect(
-            url, inbox_prefix=f"_INBOX_{user}", allow_reconnect=False, connect_timeout=2, name="pager-streams"
-        )
-    except (NatsError, OSError, TimeoutError) as error:
-        raise Failure(f"NATS does not answer: {str(error) or type(error).__name__}") from None
-    try:
-        return {name: str(what) for name, what in (await streams.declare(client.jetstream())).items()}
-    except (NatsError, TimeoutError) as error:
-        raise Failure(f"NATS does not declare streams: {str(error) or type(error).__name__}") from None
-    finally:
-        await client.close()
-
-
 def main() -> int:
     """Do both; a failure is one line on stderr and exit code 1."""
     order = json.loads(sys.stdin.readline() or "null")
@@ -57,7 +38,7 @@ def main() -> int:
         return TROUBLE
     try:
         migrated = migrate_all(order["databaseUrl"]) if order["databaseUrl"] else {}
-        declared = asyncio.run(declare_streams(order["natsUrl"]))
+        declared = asyncio.run(streams.declare_at(order["natsUrl"]))
     except Failure as failure:
         sys.stderr.write(f"{failure}\n")
         return failure.exit_code

@@ -1,6 +1,7 @@
 """Everything that `pager up` runs: servers, simulators and services, in the order in which they need each other."""
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -216,13 +217,12 @@ class Stack:
 
     async def _declare_again(self) -> None:
         """A NATS that came back without its files has no streams, and services only wait for them."""
-        # Not needed unless NATS dies, and 12 MiB to keep.
-        from cli import preparation
-
+        # Not needed unless NATS dies: half a second to import, and 12 MiB to keep.
+        streams = await asyncio.to_thread(importlib.import_module, "cli.streams")
         deadline = asyncio.get_running_loop().time() + STREAM_SECONDS
         while True:
             try:
-                declared = await preparation.declare_streams(self.nats_url_of("operator"))
+                declared = await streams.declare_at(self.nats_url_of("operator"))
                 break
             except Failure as failure:
                 if asyncio.get_running_loop().time() > deadline:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from nats.errors import Error as NatsError
 from nats.js.api import DiscardPolicy, PersistMode, RetentionPolicy, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
+from cli.bus import connected
 from cli.failure import Failure
 from libs.contracts.subjects import STREAMS, StreamSpec
 
@@ -96,6 +98,15 @@ async def declare(
         Failure: a stream differs in a way that only its deletion or the loss of messages could cure.
     """
     return {spec.name: await _declare_one(js, config_of(spec, replicas)) for spec in specs}
+
+
+async def declare_at(url: str) -> dict[str, str]:
+    """Declare over a connection of its own, as an operator. Raises `Failure`, also when NATS is away."""
+    async with connected(url) as client:
+        try:
+            return {name: str(what) for name, what in (await declare(client.jetstream())).items()}
+        except (NatsError, TimeoutError) as error:
+            raise Failure(f"NATS does not declare streams: {str(error) or type(error).__name__}") from None
 
 
 async def drifts(js: JetStreamContext, specs: tuple[StreamSpec, ...] = STREAMS) -> list[Drift]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 
 import structlog
@@ -31,8 +30,8 @@ class Item:
     raw: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     subject: str = ""
-    stored_at: datetime | None = None
-    """When the stream stored it, where that matters."""
+    stored_at: int = 0
+    """When the stream stored it (Unix nanoseconds), where that matters."""
 
     @property
     def name(self) -> str:

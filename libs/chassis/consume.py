@@ -16,7 +16,7 @@ from libs.chassis import telemetry
 from libs.chassis.apply import Applier, Item, Stopped
 from libs.chassis.bus import Bus, BusAway
 from libs.chassis.owner import Owner
-from libs.chassis.pull import Pull
+from libs.chassis.pull import Pull, place_of
 from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
 from libs.chassis.work import Work
 from libs.contracts.envelope import Envelope, Fact, parse_event
@@ -175,7 +175,7 @@ class Follower:
                 at = self.at
                 if position <= at.position:
                     continue
-            at = Position(epoch, position, message.metadata.sequence.stream, self._incarnation)
+            at = Position(epoch, position, place_of(message).sequence, self._incarnation)
             items.append(Item(at, headers["ce-type"], message.data))
         await self._apply(items)
 

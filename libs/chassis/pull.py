@@ -25,6 +25,25 @@ _EXPIRES = 30.0
 _HEARTBEAT = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands: in the stream, among this consumer's deliveries, and when it was stored (Unix ns)."""
+
+    sequence: int
+    delivery: int
+    stored_at: int
+
+
+def place_of(message: Msg) -> Place:
+    """From the reply subject, `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<delivery>.<time>.<pending>`.
+
+    With a domain (ADR-15 of NATS) two tokens stand before the stream and one more at the end.
+    """
+    tokens = message.reply.split(".")
+    first = 5 if len(tokens) == 9 else 7
+    return Place(int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 2]))
+
+
 @dataclass
 class Pull:
     """`async with Pull(bus, "INCIDENTS", ("pager.events.incidents.urgent.>",), start=7) as pull: await pull.some()`.
@@ -123,7 +142,7 @@ class Pull:
             self._asked -= 1
             self._delivered += 1
             # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
-            if message.metadata.sequence.consumer != self._delivered:
+            if place_of(message).delivery != self._delivered:
                 self._break("a delivery was missed")
                 return
             self._queue.append(message)

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 
 from libs.contracts.cloudevents import NotACloudEvent, is_cloud_event, read_cloud_event
-from libs.contracts.model import Contract, Moment, Priority
+from libs.contracts.model import Contract, Priority, SentMoment
 from libs.contracts.subjects import ALERT_LIMIT, Header
 
 TITLE_LIMIT = 255
@@ -83,7 +83,7 @@ class Alert(Contract):
     dedup_key: str | None
     routing_key: str | None
     metadata: dict[str, Any]
-    occurred_at: Moment | None
+    occurred_at: SentMoment | None
     event_source: str | None = None
     event_id: str | None = None
     traceparent: str | None = None
@@ -98,7 +98,7 @@ def source_of(subject: str) -> str:
 def is_urgent(subject: str) -> bool:
     """Whether a subject puts its alert into the urgent lane."""
     tokens = subject.split(".")
-    return len(tokens) > 3 and tokens[-1] in (Priority.CRITICAL, Priority.HIGH)
+    return len(tokens) == 4 and tokens[-1] in (Priority.CRITICAL, Priority.HIGH)
 
 
 def read_alert(subject: str, headers: Mapping[str, str], body: bytes) -> Alert:

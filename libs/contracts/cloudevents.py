@@ -20,8 +20,11 @@ class NotACloudEvent(ValueError):
 
 
 def event_headers(event: Envelope[Any], epoch: int, position: int, previous: int) -> dict[str, str]:
-    """Binary mode headers of one of our events, with its place in the chain of its lane."""
-    headers = {
+    """Binary mode headers of one of our events, with its place in the chain of its lane.
+
+    Only what the binding requires, and the time: the rest is in the body, and every reader pays for each header.
+    """
+    return {
         Header.MESSAGE_ID: message_id(event.service, epoch, position),
         Header.POSITION: str(position),
         Header.PREVIOUS: str(previous),
@@ -30,15 +33,7 @@ def event_headers(event: Envelope[Any], epoch: int, position: int, previous: int
         "ce-source": SOURCE + event.service,
         "ce-type": event.type,
         "ce-time": event.time.isoformat(),
-        "ce-subject": str(event.entity),
-        "ce-datacontenttype": "application/json",
-        "ce-correlationid": str(event.correlation_id),
     }
-    if event.causation_id is not None:
-        headers["ce-causationid"] = str(event.causation_id)
-    if event.traceparent is not None:
-        headers[Header.TRACEPARENT] = event.traceparent
-    return headers
 
 
 def encode_value(value: str) -> str:

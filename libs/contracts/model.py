@@ -33,8 +33,11 @@ def _to_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-"""An aware moment, always UTC after parsing."""
+Moment = AwareDatetime
+"""An aware moment of ours: UTC, because every clock here is."""
+
+SentMoment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""An aware moment that somebody else wrote, in whatever zone: UTC after parsing."""
 
 
 @dataclass(frozen=True, slots=True)

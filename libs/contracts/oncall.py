@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.envelope import Fact
-from libs.contracts.model import Contract, Moment, StrictContract
+from libs.contracts.model import Contract, Moment, SentMoment, StrictContract
 
 
 class RotationType(StrEnum):
@@ -48,8 +48,8 @@ class Override(Contract):
 
     id: UUID
     user_id: UUID
-    start_time: Moment
-    end_time: Moment
+    start_time: SentMoment
+    end_time: SentMoment
     replaces: UUID | None = None
 
 
@@ -126,20 +126,20 @@ class ChangeSchedule(StrictContract):
 class AddOverride(StrictContract):
     schedule_id: UUID
     user_id: UUID
-    start_time: Moment
-    end_time: Moment
+    start_time: SentMoment
+    end_time: SentMoment
     replaces: UUID | None = None
 
 
 class ShiftsQuery(StrictContract):
     schedule_id: UUID
-    from_time: Moment
-    to_time: Moment
+    from_time: SentMoment
+    to_time: SentMoment
 
 
 class CurrentQuery(StrictContract):
     schedule_id: UUID | None = None
-    at: Moment | None = None
+    at: SentMoment | None = None
 
 
 class ScheduleView(Contract):

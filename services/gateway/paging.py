@@ -12,7 +12,7 @@ PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 PageLimit = Annotated[int, Query(ge=1, le=100)]
 
 
-def _paging(page: PageNumber = 1, limit: PageLimit = 20) -> Page:
+async def _paging(page: PageNumber = 1, limit: PageLimit = 20) -> Page:
     return Page(page=page, limit=limit)
 
 

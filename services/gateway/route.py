@@ -23,6 +23,7 @@ from services.gateway.forwarding import Ask, request_headers
 from services.gateway.front import front_of
 from services.gateway.identity import bearer
 
+V1 = "/api/v1"
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body for people's API (front doors, HTTP)."""
 DRAIN_LIMIT = 8 * BODY_LIMIT
@@ -65,7 +66,8 @@ class PagerRoute(APIRoute):
         return serve
 
 
-def _ask(request: Request) -> Ask:
+async def _ask(request: Request) -> Ask:
+    # A plain function would be run in a worker thread.
     ask: Ask = request.state.ask
     return ask
 

@@ -17,7 +17,7 @@ from libs.chassis.alarm import raise_alarm
 from libs.chassis.apply import Applier, Item
 from libs.chassis.bus import Bus, BusAway
 from libs.chassis.parking import Parked, ParkedKind, park
-from libs.chassis.pull import Pull
+from libs.chassis.pull import Pull, place_of
 from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
 from libs.chassis.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
@@ -127,9 +127,9 @@ def replay(work: Work, parked: Parked) -> None:
 
 
 def _item(message: Msg, incarnation: str) -> Item:
-    metadata = message.metadata
-    at = Position(0, metadata.sequence.stream, 0, incarnation)
-    return Item(at, "", message.data, dict(message.headers or {}), message.subject, metadata.timestamp)
+    place = place_of(message)
+    at = Position(0, place.sequence, 0, incarnation)
+    return Item(at, "", message.data, message.headers or {}, message.subject, place.stored_at)
 
 
 @dataclass
@@ -185,7 +185,7 @@ class AlertIntake:
         # The routine lane reads every subject and leaves the urgent ones to the other: no alert falls between.
         urgent = self.lane is Lane.URGENT
         items = [_item(m, incarnation) for m in messages if is_urgent(m.subject) == urgent]
-        last = Position(0, messages[-1].metadata.sequence.stream, 0, incarnation)
+        last = Position(0, place_of(messages[-1]).sequence, 0, incarnation)
         await self._applier.apply(items, last)
 
     async def _alarm(self, incarnation: str) -> None:

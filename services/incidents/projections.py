@@ -32,6 +32,7 @@ from libs.chassis.work import Work
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.incidents import (
     IncidentCreated,
+    IncidentResolved,
     IncidentView,
     IntegrationCreated,
     IntegrationView,
@@ -115,7 +116,12 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
         yield Row(incidents, incident_row(event, state))
         yield timeline_row(event, event.entity, ())
         created = state.created
-        if created is not None and created.dedup_key is not None and created.integration_id is not None:
+        if (
+            isinstance(event.data, IncidentCreated | IncidentResolved)
+            and created is not None
+            and created.dedup_key is not None
+            and created.integration_id is not None
+        ):
             yield Row(
                 dedup_keys,
                 {
@@ -149,7 +155,7 @@ def incident_row(event: Envelope[Any], state: Incident) -> dict[str, Any]:
         "priority": str(view.priority),
         "assigned_to": view.assigned_to,
         "created_at": view.created_at,
-        "view": view.model_dump(mode="json"),
+        "view": view,
     }
 
 
@@ -199,7 +205,7 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
             "incident_id": incident_id,
             "at": event.time,
             "type": event.name,
-            "actor": event.actor.model_dump(mode="json"),
+            "actor": event.actor,
             "summary": summary_of(event.data),
             "causation_id": event.causation_id,
             "user_ids": list(user_ids),

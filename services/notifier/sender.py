@@ -219,8 +219,10 @@ class Sender:
 
     async def _record(self) -> None:
         """One transaction for whatever results are there; they stay here until it has committed."""
+        # Not `wait_for`: in Python 3.11 it loses a cancellation that comes together with what it waits for.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ready.wait(), _NET)
+            async with asyncio.timeout(_NET):
+                await self._ready.wait()
         while batch := self._results[:_RECORDED_AT_ONCE]:
             lost = await self.outbox.record(batch)
             del self._results[: len(batch)]

@@ -115,6 +115,7 @@ def test_metadata_that_nests_without_end_is_cut() -> None:
         ("pager.alerts.db.high", "db", True),
         ("pager.alerts.db.eu.disk", "db.eu.disk", False),
         ("pager.alerts.critical", "critical", False),
+        ("pager.alerts.db.eu.critical", "db.eu.critical", False),
     ],
 )
 def test_a_subject_names_the_source_and_the_lane(subject: str, source: str, urgent: bool) -> None:

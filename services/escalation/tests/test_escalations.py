@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 
-from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import (
     EscalationCancelled,
@@ -15,13 +13,8 @@ from libs.contracts.escalation import (
     EscalationExhausted,
     EscalationStarted,
     Paged,
-    Target,
-    TargetType,
 )
-from libs.contracts.model import Lane, Priority
-from services.escalation.application import ESCALATION
-from services.escalation.domain.escalations import Exhausted, State, Waiting, escalation_id
-from services.escalation.domain.people import Directory, OnCall
+from services.escalation.domain.people import Directory
 from services.escalation.tests.world import (
     ADMINS_LEVEL,
     ANN,
@@ -31,35 +24,22 @@ from services.escalation.tests.world import (
     DEE,
     EVERYBODY,
     INCIDENT,
+    NOTHING,
     NOW,
     ON_CALL_LEVEL,
     ONLY_AN_ADMIN,
     PLAN,
     POLICY,
     SCHEDULE,
+    TEAM_LEVEL,
+    after_timers,
+    due_of,
     fire,
     minutes,
     only_due,
     start,
     take,
 )
-
-DECIDER = ESCALATION[Lane.URGENT]
-NOTHING = Given(DECIDER, [])
-TEAM_LEVEL = ON_CALL_LEVEL.model_copy(update={"targets": (Target(type=TargetType.TEAM, id=INCIDENT),)})
-
-
-def due_of(given: Given[State]) -> datetime:
-    state = given.state()
-    assert isinstance(state, Waiting | Exhausted)
-    assert state.due_at is not None
-    return state.due_at
-
-
-def after_timers(given: Given[State], times: int) -> Given[State]:
-    for _ in range(times):
-        given = Given(DECIDER, [*given.facts, *given.when(fire(due_of(given))).facts])
-    return given
 
 
 def test_a_new_incident_pages_whoever_is_on_call_at_once() -> None:
@@ -242,68 +222,3 @@ def test_a_creation_that_arrives_after_the_acknowledgement_starts_nothing() -> N
 
 def test_a_timer_of_an_escalation_that_never_started_decides_nothing() -> None:
     NOTHING.when(fire(NOW)).then_nothing()
-
-
-def test_the_assigned_person_is_paged_with_level_one_and_again_with_its_repeats() -> None:
-    given = NOTHING.when(start(assigned=BO)).then_types(EscalationStarted, EscalationDue)
-    assert [(p.user_id, p.via) for p in only_due(list(given.facts)).people] == [
-        (BO, "assigned"),
-        (ANN, f"schedule:{SCHEDULE}"),
-    ]
-    given = after_timers(given, 1)
-    assert BO not in {p.user_id for f in given.facts[2:] if isinstance(f, EscalationDue) for p in f.people}
-    assert BO in {p.user_id for p in only_due(list(after_timers(given, 2).facts[-1:])).people}
-
-
-def test_an_assigned_person_who_is_also_on_call_is_paged_once() -> None:
-    due = only_due(NOTHING.when(start(assigned=ANN)).facts)
-    assert due.people == (Paged(user_id=ANN, via="assigned"),)
-
-
-def test_an_assigned_person_who_is_gone_does_not_hide_the_one_on_call() -> None:
-    due = only_due(NOTHING.when(start(assigned=INCIDENT)).facts)
-    assert [p.user_id for p in due.people] == [ANN]
-    assert due.reason is not None
-    assert "not active" in due.reason
-
-
-def test_the_next_participant_is_paged_when_nobody_is_on_call() -> None:
-    directory = replace(EVERYBODY, on_call={SCHEDULE: OnCall(None, BO, version=9)})
-    due = only_due(NOTHING.when(start(directory=directory)).facts)
-    assert due.people == (Paged(user_id=BO, via=f"schedule:{SCHEDULE}:next"),)
-    assert due.schedule_versions == {str(SCHEDULE): 9}
-    assert due.reason is not None
-    assert "nobody is on call" in due.reason
-
-
-def test_the_reason_why_another_policy_is_used_is_said_first() -> None:
-    due = only_due(NOTHING.when(start(policy_note="policy X does not exist", directory=ONLY_AN_ADMIN)).facts)
-    assert due.reason is not None
-    assert due.reason.startswith("policy X does not exist; ")
-
-
-def test_the_incident_overrides_the_time_out_of_level_one_only() -> None:
-    given = NOTHING.when(start(first_timeout_minutes=0.05)).then_types(EscalationStarted, EscalationDue)
-    assert due_of(given) == NOW + minutes(0.05)
-    assert (due_of(given) - NOW).total_seconds() == 3.0
-    now = due_of(given)
-    assert only_due(given.when(fire(now)).facts).next_due_at == now + minutes(10)
-
-
-def test_a_nonsensical_override_is_not_used() -> None:
-    for odd in (0.0, -5.0, float("nan"), float("inf")):
-        due = only_due(NOTHING.when(start(first_timeout_minutes=odd)).facts)
-        assert due.next_due_at == NOW + minutes(15)
-
-
-def test_a_level_may_have_a_time_out_of_its_own_for_a_priority() -> None:
-    level = ON_CALL_LEVEL.model_copy(update={"timeout_minutes_by_priority": {Priority.CRITICAL: 1.0}})
-    plan = replace(PLAN, levels=(level,))
-    assert only_due(NOTHING.when(start(plan=plan)).facts).next_due_at == NOW + minutes(1)
-    low = BRIEF.model_copy(update={"priority": Priority.LOW})
-    assert only_due(NOTHING.when(start(plan=plan, brief=low)).facts).next_due_at == NOW + minutes(15)
-
-
-def test_an_escalation_never_shares_the_id_of_its_incident() -> None:
-    assert escalation_id(INCIDENT) != INCIDENT
-    assert escalation_id(INCIDENT) == escalation_id(INCIDENT)

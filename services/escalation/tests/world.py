@@ -6,11 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from libs.chassis.testing.given import Given
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.escalation import EscalationDue, IncidentBrief, Level, Target, TargetType
-from libs.contracts.model import Priority, Role
-from services.escalation.domain.escalations import CancelEscalation, FireTimer, StartEscalation
+from libs.contracts.model import Lane, Priority, Role
+from services.escalation.application import ESCALATION
+from services.escalation.domain.escalations import (
+    CancelEscalation,
+    Exhausted,
+    FireTimer,
+    StartEscalation,
+    State,
+    Waiting,
+)
 from services.escalation.domain.people import Directory, OnCall
 from services.escalation.domain.policies import Plan
 
@@ -37,6 +46,10 @@ EVERYBODY = Directory(
     active=frozenset((ANN, BO, CY, DEE)),
 )
 ONLY_AN_ADMIN = Directory(by_role={Role.ADMIN: (DEE,)}, active=frozenset((DEE,)))
+
+DECIDER = ESCALATION[Lane.URGENT]
+NOTHING = Given(DECIDER, [])
+TEAM_LEVEL = ON_CALL_LEVEL.model_copy(update={"targets": (Target(type=TargetType.TEAM, id=INCIDENT),)})
 
 
 def start(**changes: Any) -> StartEscalation:
@@ -68,3 +81,16 @@ def only_due(facts: list[Fact]) -> EscalationDue:
     """The one page among the facts of a decision."""
     [due] = [f for f in facts if isinstance(f, EscalationDue)]
     return due
+
+
+def due_of(given: Given[State]) -> datetime:
+    state = given.state()
+    assert isinstance(state, Waiting | Exhausted)
+    assert state.due_at is not None
+    return state.due_at
+
+
+def after_timers(given: Given[State], times: int) -> Given[State]:
+    for _ in range(times):
+        given = Given(DECIDER, [*given.facts, *given.when(fire(due_of(given))).facts])
+    return given

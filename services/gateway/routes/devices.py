@@ -11,9 +11,9 @@ from libs.chassis.owner import NoRequest
 from libs.contracts.auth import DevicesView, DeviceView, RegisterDevice, RemoveDevice
 from services.gateway.answers import Nothing, answer, documented, one
 from services.gateway.envelope import item, success
-from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
-router = APIRouter(prefix="/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 
 @router.post(

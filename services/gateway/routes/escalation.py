@@ -16,9 +16,9 @@ from services.gateway.answers import documented, one, several
 from services.gateway.envelope import item, page
 from services.gateway.forwarding import complete
 from services.gateway.paging import Paging
-from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
-router = APIRouter(prefix="/escalation", tags=["escalation"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+router = APIRouter(prefix=f"{V1}/escalation", tags=["escalation"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 PolicyId = Annotated[UUID, Path(alias="id")]
 

@@ -13,9 +13,9 @@ from libs.contracts.requests import ById
 from services.gateway.answers import documented, one, several
 from services.gateway.envelope import item, page
 from services.gateway.paging import Paging
-from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
-router = APIRouter(prefix="/integrations", tags=["integrations"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+router = APIRouter(prefix=f"{V1}/integrations", tags=["integrations"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 _INTEGRATION = one("integration", IntegrationView, "Integration")
 

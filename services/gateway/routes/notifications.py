@@ -11,9 +11,11 @@ from starlette.responses import Response
 from libs.contracts.notifier import NotificationList, NotificationsQuery
 from services.gateway.answers import answer, documented
 from services.gateway.envelope import success
-from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
-router = APIRouter(prefix="/notifications", tags=["notifications"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+router = APIRouter(
+    prefix=f"{V1}/notifications", tags=["notifications"], route_class=PagerRoute, dependencies=[SIGNED_IN]
+)
 
 
 @router.get(

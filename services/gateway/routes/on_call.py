@@ -28,9 +28,9 @@ from services.gateway.answers import answer, documented, one, several
 from services.gateway.envelope import item, page, success
 from services.gateway.forwarding import complete
 from services.gateway.paging import Paging
-from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
-router = APIRouter(prefix="/on-call", tags=["on-call"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+router = APIRouter(prefix=f"{V1}/on-call", tags=["on-call"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 ScheduleId = Annotated[UUID, Path(alias="id")]
 OfSchedule = Annotated[UUID | None, Query(alias="scheduleId")]

@@ -14,9 +14,9 @@ from libs.contracts.requests import ById
 from services.gateway.answers import documented, one, several
 from services.gateway.envelope import item, page
 from services.gateway.paging import Paging
-from services.gateway.route import SIGNED_IN, Asking, PagerRoute
+from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
-router = APIRouter(prefix="/users", tags=["users"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+router = APIRouter(prefix=f"{V1}/users", tags=["users"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 _USER = one("user", UserView, "User")
 

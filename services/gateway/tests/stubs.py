@@ -41,10 +41,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def nats_server() -> AsyncIterator[str]:
-    """The URL of a server of our own."""
+async def nats_server(port: int = 0) -> AsyncIterator[str]:
+    """The URL of a server of our own; port 0 is any free one."""
     program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
-    port = free_port()
+    port = port or free_port()
     process = await asyncio.create_subprocess_exec(
         program, "-a", "127.0.0.1", "-p", str(port), stderr=asyncio.subprocess.DEVNULL
     )
@@ -175,21 +175,25 @@ async def world(**overrides: Any) -> AsyncIterator[World]:
     """Everything that a test needs, with auth's keys already published."""
     clock = MovableClock()
     async with nats_server() as url:
-        client = await _connect(url)
+        client = await connected(url)
         settings = Settings.load(nats_url=url, port=0, **overrides)
         async with Gateway(settings, clock) as gateway, aiohttp.ClientSession() as http:
             yield World(gateway, Stubs(client), http, clock)
         await client.close()
 
 
-async def _connect(url: str) -> Client:
+async def connected(url: str) -> Client:
     deadline = asyncio.get_running_loop().time() + 10
     while True:
         try:
-            return await nats.connect(url, allow_reconnect=False)
+            return await nats.connect(url, allow_reconnect=False, error_cb=_quiet)
         except OSError:
             assert asyncio.get_running_loop().time() < deadline, "NATS did not start"
             await asyncio.sleep(0.01)
+
+
+async def _quiet(_error: Exception) -> None:
+    """nats-py prints every failed attempt otherwise."""
 
 
 def json_of(view: Contract) -> Any:

@@ -65,7 +65,7 @@ async def test_the_access_log_names_the_person_and_holds_no_secret(pager: World)
     requests = [line for line in lines if line["event"] == "request"]
     assert [line["status"] for line in requests] == [200, 400]
     assert requests[0]["user_id"] == str(USER)
-    assert requests[0]["route"] == "/devices/{deviceId}"
+    assert requests[0]["route"] == "/api/v1/devices/{deviceId}"
     assert requests[0]["path"] == "/api/v1/devices/***"
     assert secret not in json.dumps(lines)
     assert token not in json.dumps(lines)

@@ -38,7 +38,7 @@ def history(*commands: Any) -> Given[Any]:
 
 def final(*commands: Any) -> Notification:
     state = history(*commands).state()
-    assert state is not None
+    assert isinstance(state, Notification)
     return state
 
 
@@ -183,6 +183,8 @@ def test_a_stop_and_an_earlier_due_commute(reason: str) -> None:
     stop_first = history(replace(INTEND, stop=command.stop)).facts
     assert [type(f) for f in due_first] == [type(f) for f in stop_first]
     one, other = Given(NOTIFICATION, due_first).state(), Given(NOTIFICATION, stop_first).state()
+    assert one is not None
+    assert other is not None
     assert (one.stage, one.sending, one.withdrawn_for) == (other.stage, other.sending, other.withdrawn_for)
 
 

@@ -1,0 +1,260 @@
+"""How commands are called, what they answer, and that every error is one line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from cli import main as entry
+from cli.commands.alert import AlertToSend, metadata_of
+from cli.commands.doctor import Verdict, judge_clock, judge_health, judge_processes
+from cli.commands.parked import parse_id
+from cli.commands.tail import event_of, line_of, subject_of
+from cli.embedded import Home
+from cli.environment import common, missing_push, of_service, of_simulated_push, with_user, without_user
+from cli.failure import Failure
+from cli.log_rotation import rotate
+from cli.process import last_words
+from cli.reload import concerned
+from cli.secrets_file import Secrets
+from cli.settings import Settings, port_of, read_environment, value_of
+from libs.contracts.alerts import read_alert
+from libs.contracts.model import Priority
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with Home.temporary() as place:
+        yield place
+
+
+def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`pager` as a process of its own."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PAGER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=ROOT,
+        env=clean | {"PAGER_HOME": str(home)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["alert", "send"], 2, "Missing argument"),
+        (["alert", "send", "x", "--priority", "awful"], 2, "awful"),
+        (["up", "--replicas", "0"], 2, "--replicas"),
+        (["migrate", "down"], 2, "Missing argument"),
+        (["migrate", "status", "kitchen"], 2, "'kitchen' is none of"),
+        (["seed", "--minutes", "0"], 2, "--minutes"),
+        (["tail", "--service", "kitchen"], 2, "'kitchen' is none of"),
+        (["parked", "replay", "12"], 2, "is no parked id"),
+        (["doctor"], 1, "stack"),
+        (["seed"], 1, "nothing runs in"),
+        (["alert", "send", "x"], 1, "nothing runs in"),
+    ],
+)
+def test_every_error_is_one_line_and_a_code(
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    says: str,
+) -> None:
+    monkeypatch.setenv("PAGER_HOME", str(home.path))
+    assert entry.exit_code_of(lambda: entry.app(arguments, standalone_mode=False)) == code
+    error = capsys.readouterr().err
+    assert error.startswith("pager: ")
+    assert error.count("\n") == 1
+    assert says in error
+
+
+def test_a_bad_port_names_its_setting(home: Home) -> None:
+    done = run(home.path, "doctor", PAGER_PORT="many")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("pager: PAGER_PORT: 'many' is not a port")
+
+
+def test_doctor_answers_as_json_also_when_nothing_runs(home: Home) -> None:
+    done = run(home.path, "doctor", "--json")
+    assert done.returncode == 1
+    findings = json.loads(done.stdout)["findings"]
+    assert {finding["what"]: finding["verdict"] for finding in findings} == {"home": "ok", "stack": "trouble"}
+
+
+def test_reset_asks_and_refuses_what_is_not_a_home_or_is_in_use(home: Home, tmp_path: Path) -> None:
+    assert "is not a folder that Pager made" in run(tmp_path, "reset", "--yes").stderr
+    assert tmp_path.is_dir()
+    with home.hold():
+        assert f"in use by process {os.getpid()}" in run(home.path, "reset", "--yes").stderr
+    refused = run(home.path, "reset", "--json")
+    assert refused.returncode == 2
+    assert home.path.is_dir()
+    done = run(home.path, "reset", "--yes", "--json")
+    assert json.loads(done.stdout) == {"home": str(home.path), "erased": True}
+    assert not home.path.exists()
+
+
+def test_settings_come_from_the_environment_over_the_env_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PAGER_PORT=4000\nPAGER_NATS_PORT=4001\n")
+    given = read_environment({"PAGER_PORT": "5000", "PAGER_HOME": str(tmp_path)}, file)
+    found = Settings.from_environment(given)
+    assert (found.port, found.nats_port, found.simulator_port) == (5000, 4001, 3001)
+    assert found.home.path == tmp_path
+
+
+def test_a_secret_may_be_in_a_file_but_not_in_both(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hidden\n")
+    assert value_of({"PAGER_MASTER_KEY_FILE": str(file)}, "PAGER_MASTER_KEY") == "hidden"
+    with pytest.raises(Failure, match="PAGER_MASTER_KEY and PAGER_MASTER_KEY_FILE are both set: keep one"):
+        value_of({"PAGER_MASTER_KEY_FILE": str(file), "PAGER_MASTER_KEY": "other"}, "PAGER_MASTER_KEY")
+    with pytest.raises(Failure, match="PAGER_MASTER_KEY_FILE: No such file"):
+        value_of({"PAGER_MASTER_KEY_FILE": str(tmp_path / "none")}, "PAGER_MASTER_KEY")
+    assert port_of({}, "PAGER_PORT", 3000) == 3000
+
+
+def test_a_child_inherits_no_secret_of_another() -> None:
+    environment = {"PATH": "/bin", "PAGER_MASTER_KEY_FILE": "/x", "PAGER_DATABASE_URL": "u", "OTEL_X": "1"}
+    assert common(environment) == {"PATH": "/bin", "OTEL_X": "1"}
+    secrets = Secrets("key", "admin@x", "word")
+    given: dict[str, Any] = {"nats_url": "nats://n", "database_url": "postgresql://d", "secrets": secrets}
+    gateway = of_service("gateway", 1, {}, port=1, public_url="http://p", **(given | {"database_url": None}))
+    assert "PAGER_DATABASE_URL" not in gateway
+    assert "PAGER_MASTER_KEY" not in gateway
+    second = of_service("incidents", 2, {"PAGER_PUBLIC_URL": "https://p"}, port=1, public_url="http://p", **given)
+    assert second["PAGER_INSTANCE"] == "incidents-2"
+    assert second["PAGER_PUBLIC_URL"] == "https://p"
+    assert second["PAGER_DATABASE_URL"] == "postgresql://d"
+
+
+def test_the_simulator_stands_in_only_where_credentials_are_missing() -> None:
+    real_fcm = {"PAGER_FCM_CREDENTIALS_FILE": "/real.json"}
+    assert missing_push(real_fcm) == {"fcm": False, "apns": True}
+    simulated = {f"PAGER_{name}": "simulated" for name in ("FCM_URL", "FCM_TOKEN_URL", "FCM_CREDENTIALS_FILE")}
+    names = ("APNS_KEY_FILE", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC", "APNS_URL", "APNS_CA_FILE")
+    apns = {f"PAGER_{name}": "simulated" for name in names}
+    assert of_simulated_push(real_fcm, simulated | apns) == apns
+
+
+def test_urls_are_shown_without_credentials_and_quoted_with_them() -> None:
+    assert without_user("postgresql://owner:se%40cret@db:5432/pager?sslmode=require") == "postgresql://db:5432/pager"
+    assert with_user("nats://127.0.0.1:4222", "op", "a/b@c") == "nats://op:a%2Fb%40c@127.0.0.1:4222"
+
+
+def test_an_alert_is_published_in_the_form_that_intake_reads() -> None:
+    alert = AlertToSend("disk full", "db.eu", Priority.CRITICAL, "k1", "more", metadata={"a": "b"}, cloud_event=True)
+    assert alert.subject == "pager.alerts.db.eu.critical"
+    read = read_alert(alert.subject, alert.headers(), json.dumps(alert.body()).encode())
+    assert (read.title, read.priority, read.source, read.dedup_key) == ("disk full", Priority.CRITICAL, "db.eu", "k1")
+    assert read.event_source == "/db.eu"
+    assert AlertToSend("x").body() == {"summary": "x"}
+    for source in ("a b", "", "a..b", "*", "a.>"):
+        with pytest.raises(Failure, match="--source"):
+            _ = AlertToSend("x", source).subject
+
+
+def test_metadata_is_key_equals_value() -> None:
+    assert metadata_of(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    with pytest.raises(Failure, match="'nothing' is not key=value"):
+        metadata_of(["nothing"])
+
+
+def test_tail_subscribes_to_what_was_asked_for() -> None:
+    assert subject_of(None, None) == "pager.events.*.*.*.*"
+    assert subject_of("incidents", None) == "pager.events.incidents.*.*.*"
+    assert subject_of(None, "pager.incidents.IncidentCreated.v1") == "pager.events.incidents.*.IncidentCreated.*"
+    with pytest.raises(Failure, match="--type"):
+        subject_of(None, "a.b >")
+
+
+def test_tail_shows_an_event_in_a_line() -> None:
+    event: dict[str, Any] = {
+        "type": "pager.incidents.IncidentCreated.v1",
+        "time": "2026-11-22T22:00:01.250000Z",
+        "entity": "0b6e9c0e-0000-4000-8000-000000000000",
+        "data": {"title": "db [down]", "priority": "critical"},
+    }
+    message = Msg(Client(), "pager.events.x", data=json.dumps(event).encode(), headers={"Pager-Position": "7"})
+    read = event_of(message)
+    assert read["position"] == 7
+    shown = line_of(read).plain
+    assert shown.startswith("22:00:01.250  incidents  IncidentCreated")
+    assert "title=db [down]" in shown
+    assert "priority=critical" in shown
+
+
+def test_parked_ids_name_their_service() -> None:
+    assert parse_id("incidents/12") == ("incidents", 12)
+    for wrong in ("12", "kitchen/1", "incidents/x", "incidents/-1"):
+        with pytest.raises(Failure, match="is no parked id"):
+            parse_id(wrong)
+
+
+def test_doctor_tells_trouble_from_what_is_merely_worth_a_note() -> None:
+    healthy = {"ready": True, "active": True, "instance": "incidents-1", "lag": {"auth.routine": 0}, "parked": {}}
+    assert {finding.verdict for finding in judge_health("incidents", healthy)} == {Verdict.GOOD}
+    unreadable = judge_health("incidents", healthy | {"parked": {"input": 2}})
+    assert unreadable[-1].verdict is Verdict.NOTE
+    failed = judge_health("incidents", healthy | {"parked": {"failure": 1}, "ready": False, "stopped": ["auth: no"]})
+    assert [finding.verdict for finding in failed] == [Verdict.BAD, Verdict.GOOD, Verdict.BAD]
+    behind = judge_health("incidents", healthy | {"lag": {"auth.routine": 5000}})
+    assert behind[1].verdict is Verdict.BAD
+
+
+def test_doctor_checks_the_clock_and_every_process() -> None:
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert judge_clock(noon, noon.timestamp() + 0.5).verdict is Verdict.GOOD
+    assert judge_clock(noon, noon.timestamp() + 90).verdict is Verdict.BAD
+    found = judge_processes({"processes": {"auth": {"pid": 1}, "nats": {"pid": 2}}}, lambda pid: pid == 1)
+    assert [(finding.what, finding.verdict) for finding in found[:2]] == [
+        ("process auth", Verdict.GOOD),
+        ("process nats", Verdict.BAD),
+    ]
+    assert "process gateway" in {finding.what for finding in found if finding.verdict is Verdict.BAD}
+
+
+def test_logs_past_the_limit_are_kept_once_and_emptied_in_place(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    with log.open("a") as writer:
+        writer.write("x" * 100)
+        writer.flush()
+        assert rotate(tmp_path, limit=50) == ["auth.log"]
+        writer.write("after")
+    assert log.read_text() == "after"
+    assert (tmp_path / "auth.log.1").read_text() == "x" * 100
+    assert rotate(tmp_path, limit=50) == []
+
+
+def test_the_last_words_of_a_service_are_the_error_and_not_the_frame_around_it(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    trace = "Traceback:\n  | KeyError: 'x'\n  +------------------------------------"
+    log.write_text("starting\n" + json.dumps({"event": "service failed", "exception": trace}) + "\n")
+    assert last_words(log) == "KeyError: 'x'"
+    log.write_text(json.dumps({"event": "serving"}) + "\n")
+    assert last_words(log) == "serving"
+    assert last_words(tmp_path / "none.log") == ""
+
+
+def test_reload_concerns_a_service_for_its_files_and_all_for_the_libraries() -> None:
+    running = ["auth", "incidents", "incidents-2", "gateway"]
+    assert concerned({ROOT / "services/incidents/api.py"}, running, ROOT) == ["incidents", "incidents-2"]
+    assert concerned({ROOT / "libs/chassis/store.py"}, running, ROOT) == running
+    assert concerned(set(), running, ROOT) == []

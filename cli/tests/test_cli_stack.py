@@ -1,0 +1,114 @@
+"""The whole stack as `pager up` runs it: real services, embedded servers, simulated phones."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest_asyncio
+from aiohttp import ClientSession
+
+from cli import bus
+from cli.commands.alert import AlertToSend
+from cli.commands.demo import demo_settings
+from cli.commands.doctor import Verdict, examine
+from cli.commands.seed import SeedResult, seed_stack
+from cli.embedded import Home
+from cli.ready import get_json
+from cli.report import silent_report
+from cli.seeding import ANA, BO
+from cli.stack import Stack
+from libs.contracts.model import Priority
+
+DEADLINE = 20.0
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    with Home.temporary() as home:
+        async with Stack(demo_settings(home), silent_report) as running:
+            await running.ready()
+            yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def seeded(stack: Stack) -> SeedResult:
+    return await seed(stack)
+
+
+async def seed(stack: Stack) -> SeedResult:
+    return await seed_stack(stack.settings, stack.secrets, stack.url, stack.nats_url_of("operator"), minutes=0.05)
+
+
+async def eventually(condition: Callable[[], Awaitable[Any]]) -> Any:
+    """Poll until the condition holds; fails after 20 s."""
+    deadline = time.monotonic() + DEADLINE
+    while not (held := await condition()):
+        assert time.monotonic() < deadline, "did not happen in time"
+        await asyncio.sleep(0.02)
+    return held
+
+
+async def pushes(stack: Stack, token: str) -> list[dict[str, Any]]:
+    assert stack.simulator is not None
+    async with ClientSession() as http, http.get(f"{stack.simulator.url}/pushes?limit=10000") as answer:
+        return [push for push in await answer.json() if push["deviceToken"] == token]
+
+
+def pids(stack: Stack) -> dict[str, Any]:
+    run = stack.settings.home.read_run()
+    assert run is not None
+    processes = run["processes"]
+    assert isinstance(processes, dict)
+    return processes
+
+
+async def test_seeding_twice_changes_nothing_the_second_time(stack: Stack, seeded: SeedResult) -> None:
+    first = seeded
+    assert set(first.seeded.changed) == {ANA.email, BO.email, "schedule Primary On-Call", "policy Default"}
+    second = await seed(stack)
+    assert second.seeded.changed == ()
+    assert second.seeded.user_ids == first.seeded.user_ids
+    assert second.passwords == first.passwords
+
+
+async def test_an_alert_reaches_the_first_phone_and_then_the_second(stack: Stack, seeded: SeedResult) -> None:
+    alert = AlertToSend("disk full", priority=Priority.CRITICAL, cloud_event=True)
+    async with bus.connected(stack.nats_url) as client:
+        ack = await bus.publish_alert(client, alert.subject, json.dumps(alert.body()).encode(), alert.headers())
+    assert ack["stream"] == "ALERTS"
+    assert (await eventually(lambda: pushes(stack, ANA.push_token)))[0]["provider"] == "apns"
+    assert (await eventually(lambda: pushes(stack, BO.push_token)))[0]["provider"] == "fcm"
+
+
+async def test_doctor_finds_nothing_wrong_with_a_stack_that_runs(stack: Stack) -> None:
+    findings = await examine(stack.settings)
+    assert [finding for finding in findings if finding.verdict is Verdict.BAD] == []
+    assert "push simulated" in next(finding.detail for finding in findings if finding.what == "gateway")
+
+
+async def test_a_killed_gateway_comes_back_on_its_port(stack: Stack) -> None:
+    before = pids(stack)["gateway"]["pid"]
+    os.kill(before, signal.SIGKILL)
+
+    async def back() -> bool:
+        answer = await get_json(stack.settings.port, "/api/health/ready")
+        return answer is not None and answer[0] == 200 and pids(stack)["gateway"]["pid"] != before
+
+    assert await eventually(back)
+
+
+async def test_a_bus_that_lost_its_files_gets_its_streams_again(stack: Stack) -> None:
+    before = pids(stack)["nats"]["pid"]
+    shutil.rmtree((stack.settings.home.nats / "jetstream").resolve())
+    os.kill(before, signal.SIGKILL)
+
+    async def back() -> bool:
+        findings = {finding.what: finding.verdict for finding in await examine(stack.settings)}
+        return pids(stack)["nats"]["pid"] != before and findings.get("streams") is Verdict.GOOD
+
+    assert await eventually(back)

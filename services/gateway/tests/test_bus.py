@@ -1,0 +1,53 @@
+"""The gateway when its bus goes away and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+
+from libs.chassis.testing.clock import MovableClock
+from services.gateway.main import Gateway
+from services.gateway.settings import Settings
+from services.gateway.tests import views as v
+from services.gateway.tests.stubs import Stubs, World, connected, free_port, nats_server
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(15):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_lost_bus_is_a_503_at_once_and_its_return_needs_nobody() -> None:
+    port, clock = free_port(), MovableClock()
+    async with aiohttp.ClientSession() as http:
+        async with nats_server(port) as url:
+            client = await connected(url)
+            gateway = Gateway(Settings.load(nats_url=url, port=0), clock)
+            await gateway.start()
+            pager = World(gateway, Stubs(client), http, clock)
+            await pager.stubs.keys()
+            await pager.stubs.answer("incidents.get", v.INCIDENT)
+            assert (await pager.call("GET", f"/api/v1/incidents/{v.ID}")).status == 200
+
+        await _until(lambda: not gateway.bus.connected)
+        began = asyncio.get_running_loop().time()
+        answer = await pager.call("GET", f"/api/v1/incidents/{v.ID}")
+        health = await pager.call("GET", "/api/health", token=None)
+        ready = await pager.call("GET", "/api/health/ready", token=None)
+        live = await pager.call("GET", "/api/health/live", token=None)
+
+        assert asyncio.get_running_loop().time() - began < 1
+        assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+        assert (health.status, health.json["services"]["bus"]) == (503, "unhealthy")
+        assert (ready.status, live.status) == (503, 200)
+
+        async with nats_server(port) as url:
+            pager.stubs.client = await connected(url)
+            await pager.stubs.answer("incidents.get", v.INCIDENT)
+            await _until(lambda: gateway.bus.connected)
+            assert (await pager.call("GET", f"/api/v1/incidents/{v.ID}")).status == 200
+            await pager.stubs.client.close()
+            await gateway.stop()

@@ -1,0 +1,192 @@
+"""A sender's surroundings without servers: an outbox in memory with the real decisions, and obedient vendors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import OperationalError
+
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.envelope import Fact
+from libs.contracts.model import Lane
+from services.notifier.application import NOTIFICATION, Sent
+from services.notifier.domain import token
+from services.notifier.domain.notification import Command, IntendNotification, Notification
+from services.notifier.domain.token import RetireToken
+from services.notifier.outbox import RESERVED, Sendable, Taken
+from services.notifier.projections import provider_of
+from services.notifier.providers import Provider
+from services.notifier.push.message import Page
+from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.sender import Sender
+from services.notifier.suspects import Suspect
+from services.notifier.tests.notifications import BO, NINE
+
+ACCEPTED = Outcome(Verdict.ACCEPTED, "accepted", 200, "vendor-1")
+REGISTERED = NINE - timedelta(days=1)
+
+
+@dataclass
+class FakeOutbox:
+    """What `StoredOutbox` does, on folded states; `away` counts how many more records fail for want of PostgreSQL."""
+
+    facts: dict[UUID, list[Fact]] = field(default_factory=dict)
+    retired: list[RetireToken] = field(default_factory=list)
+    tokens: dict[UUID, str | None] = field(default_factory=dict)
+    away: int = 0
+    records: list[int] = field(default_factory=list)
+
+    def state(self, notification: UUID) -> Notification | None:
+        state = NOTIFICATION.initial()
+        for fact in self.facts.get(notification, ()):
+            state = NOTIFICATION.evolve(state, fact)
+        return state
+
+    def decide(self, notification: UUID, command: Command) -> None:
+        facts = NOTIFICATION.decide(command, self.state(notification))
+        self.facts.setdefault(notification, []).extend(facts)
+
+    def intend(self, command: IntendNotification) -> UUID:
+        self.decide(command.notification_id, command)
+        return command.notification_id
+
+    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, int]) -> Taken:
+        await asyncio.sleep(0)
+        free = [row for row in self._rows() if row.notification_id not in busy]
+        due = [row for row in free if row.due_at <= now]
+        rows: list[Sendable] = []
+        for provider, places in room.items():
+            urgent = [r for r in due if r.provider == provider and r.lane == Lane.URGENT][: max(places, 0)]
+            left = max(places - RESERVED - len(urgent), 0)
+            rows += urgent + [r for r in due if r.provider == provider and r.lane == Lane.ROUTINE][:left]
+        return Taken(rows, min((r.due_at for r in free if r.due_at > now), default=None))
+
+    async def again(self, ids: Collection[UUID], now: datetime) -> Sequence[Sendable]:
+        return [row for row in self._rows() if row.notification_id in ids and row.due_at <= now]
+
+    async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
+        if self.away:
+            self.away -= 1
+            raise OperationalError("PostgreSQL is away")
+        self.records.append(len(results))
+        for result in results:
+            self.decide(result.notification_id, result.command)
+            if result.dead is not None:
+                self._retire(result.dead)
+        return ()
+
+    async def retire(self, suspects: Sequence[Suspect]) -> None:
+        for dead, _ in suspects:
+            self._retire(dead)
+
+    def _retire(self, command: RetireToken) -> None:
+        if token.decide(command, None):
+            self.retired.append(command)
+
+    def _rows(self) -> list[Sendable]:
+        states = [state for one in self.facts if (state := self.state(one)) is not None]
+        return sorted((self._row(s) for s in states if s.sending is not None), key=lambda row: row.due_at)
+
+    def _row(self, state: Notification) -> Sendable:
+        intent, sending = state.intent, state.sending
+        assert sending is not None
+        return Sendable(
+            notification_id=intent.notification_id,
+            provider=provider_of(intent.platform),
+            lane=intent.lane,
+            kind=sending.kind,
+            attempt=state.attempts + 1,
+            due_at=sending.due_at,
+            deadline=sending.deadline,
+            correlation_id=uuid4(),
+            causation_id=uuid4(),
+            traceparent=None,
+            incident_id=intent.incident_id,
+            user_id=BO,
+            device_id=str(intent.notification_id),
+            level=1,
+            created_at=intent.at,
+            number=7,
+            title="db down",
+            description=None,
+            priority="critical",
+            push_token=self.tokens.get(intent.notification_id, "token"),
+            registered_at=REGISTERED,
+            alive=True,
+        )
+
+
+@dataclass
+class FakeVendor:
+    """Answers what `answer` says; by default it accepts."""
+
+    answer: Callable[[Page], Awaitable[Outcome]] | None = None
+    pages: list[Page] = field(default_factory=list)
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def send(self, token: str, page: Page) -> Outcome:
+        assert token
+        self.pages.append(page)
+        return ACCEPTED if self.answer is None else await self.answer(page)
+
+
+@dataclass
+class Bench:
+    """A sender on a clock that a test moves; `async with` runs it."""
+
+    outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    apns: FakeVendor | None = field(default_factory=FakeVendor)
+    fcm: FakeVendor | None = field(default_factory=FakeVendor)
+    clock: MovableClock = field(default_factory=MovableClock)
+    alarms: list[str] = field(default_factory=list)
+    caught_up: int = 0
+    on_catch_up: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.sender = Sender(
+            outbox=self.outbox,
+            clock=self.clock,
+            providers={"apns": Provider("apns", self.apns), "fcm": Provider("fcm", self.fcm)},
+            public_url="https://pager.example/",
+            read_incidents=self._read_incidents,
+            alarm=self._alarm,
+            chance=lambda: 0.5,
+        )
+
+    async def __aenter__(self) -> Bench:
+        self._task = asyncio.create_task(self.sender.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 5.0) -> None:
+        """Wait for something, in real time; fails after a deadline."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                assert not self._task.done(), self._task
+                await asyncio.sleep(0.001)
+
+    async def settled(self) -> None:
+        """Until nothing is owed that is due now."""
+        await self.until(lambda: not self.outbox._rows())
+
+    def page(self, command: IntendNotification) -> UUID:
+        one = self.outbox.intend(command)
+        self.sender.wake()
+        return one
+
+    async def _read_incidents(self) -> None:
+        self.caught_up += 1
+        self.on_catch_up()
+
+    async def _alarm(self, summary: str, _key: str, _description: str) -> None:
+        self.alarms.append(summary)

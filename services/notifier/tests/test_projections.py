@@ -1,0 +1,113 @@
+"""What events write into the tables, and settings that must be whole."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from libs.chassis.changes import Gone, Row, compiled
+from libs.chassis.settings import SettingsError
+from libs.contracts.auth import Platform
+from libs.contracts.envelope import Envelope
+from libs.contracts.model import Lane
+from libs.contracts.notifier import PushTokenRetired
+from services.notifier import projections as tables
+from services.notifier.application import ACTOR, NOTIFICATION
+from services.notifier.settings import Settings
+from services.notifier.tests.notifications import BO, INTEND, NINE, accepted, failed, stop
+
+
+def write(*commands: Any) -> dict[str, Row | Gone]:
+    """The last change of each table after these commands."""
+    state = NOTIFICATION.initial()
+    changes: dict[str, Row | Gone] = {}
+    for command in commands:
+        for fact in NOTIFICATION.decide(command, state):
+            state = NOTIFICATION.evolve(state, fact)
+            event: Envelope[Any] = Envelope(
+                id=uuid4(),
+                type=fact.type,
+                time=NINE,
+                entity=INTEND.notification_id,
+                version=1,
+                lane=NOTIFICATION.lane(state),
+                actor=ACTOR,
+                correlation_id=uuid4(),
+                data=fact,
+            )
+            changes |= {change.table.name: change for change in tables.project(event, state)}
+    return changes
+
+
+def test_an_intent_is_in_the_outbox_until_it_is_accepted() -> None:
+    row = write(INTEND)["outbox"]
+    assert isinstance(row, Row)
+    assert (row.values["provider"], row.values["lane"], row.values["attempt"]) == ("fcm", Lane.URGENT, 1)
+    assert isinstance(write(INTEND, accepted())["outbox"], Gone)
+    assert isinstance(write(INTEND, stop())["outbox"], Gone)
+
+
+def test_a_retry_and_a_replacement_are_in_the_outbox() -> None:
+    retry, replacement = write(INTEND, failed())["outbox"], write(INTEND, accepted(), stop())["outbox"]
+    assert isinstance(retry, Row)
+    assert isinstance(replacement, Row)
+    assert (retry.values["kind"], retry.values["attempt"]) == ("page", 2)
+    assert (replacement.values["kind"], replacement.values["attempt"]) == ("acknowledged", 2)
+
+
+def test_every_attempt_has_a_row() -> None:
+    assert write(INTEND, failed())["attempts"].values["outcome"] == "transient"
+    assert write(INTEND, accepted())["attempts"].values["outcome"] == "accepted"
+
+
+def test_each_change_of_a_notification_writes_the_whole_row() -> None:
+    for commands in ((INTEND,), (INTEND, stop()), (INTEND, accepted(), stop())):
+        row = write(*commands)["notifications"]
+        assert set(row.values) == {c.name for c in tables.NOTIFICATIONS.columns}
+
+
+def test_a_retired_token_is_a_row_of_its_own() -> None:
+    fact = PushTokenRetired(user_id=BO, device_id="phone", reason="Unregistered", at=NINE)
+    event: Envelope[Any] = Envelope(
+        id=uuid4(), type=fact.type, time=NINE, entity=uuid4(), version=1, lane=Lane.ROUTINE, actor=ACTOR,
+        correlation_id=uuid4(), data=fact,
+    )  # fmt: skip
+    (row,) = tables.project(event, NINE)
+    assert row.values == {"user_id": BO, "device_id": "phone", "dead_at": NINE, "reason": "Unregistered"}
+
+
+def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
+    assert [tables.provider_of(p) for p in (Platform.IOS, Platform.ANDROID, Platform.WEB)] == ["apns", "fcm", "fcm"]
+
+
+def test_every_query_compiles() -> None:
+    for query in (
+        tables.DEVICES_OF, tables.STOPS_OF, tables.TO_STOP, tables.NEXT_DUE, tables.SENDABLE, tables.SENDABLE_AGAIN,
+        tables.NOTIFICATIONS_OF, tables.ATTEMPTS_OF,
+    ):  # fmt: skip
+        assert compiled(query)[0].startswith("SELECT")
+
+
+REQUIRED = {"database_url": "postgresql://h/d", "nats_url": "nats://h"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"apns_key_id": "K"}, "PAGER_APNS_KEY_FILE"),
+        ({"apns_url": "https://127.0.0.1:1"}, "PAGER_APNS_KEY_FILE"),
+        ({"fcm_token_url": "http://127.0.0.1"}, "PAGER_FCM_CREDENTIALS_FILE"),
+    ],
+)
+def test_a_half_configured_provider_stops_the_service(given: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as error:
+        Settings.load(**REQUIRED, **given)
+    assert "\n" not in str(error.value)
+
+
+def test_health_tells_simulators_from_vendors() -> None:
+    assert Settings.load(**REQUIRED).push == "not configured"
+    assert Settings.load(**REQUIRED, fcm_credentials_file="f").push == "healthy"
+    assert Settings.load(**REQUIRED, fcm_credentials_file="f", fcm_url="http://127.0.0.1:1").push == "simulated"

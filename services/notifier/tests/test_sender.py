@@ -1,0 +1,233 @@
+"""The sender: every page that is due goes out at once, its result is never lost, and nobody waits for a slow vendor."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from libs.chassis.bus import BusAway
+from libs.contracts.auth import Platform
+from libs.contracts.model import Lane
+from libs.contracts.notifier import AttemptFailed, NotificationReplaced, NotificationState, NotificationWithdrawn
+from services.notifier.push.message import Page
+from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.sender import IN_FLIGHT
+from services.notifier.tests.fakes import ACCEPTED, REGISTERED, Bench, FakeVendor
+from services.notifier.tests.notifications import INTEND, NINE, intend, stop
+
+
+def answers(*outcomes: Outcome) -> FakeVendor:
+    """These answers one after the other, the last of them for ever."""
+    left = list(outcomes)
+
+    async def answer(_page: Page) -> Outcome:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return FakeVendor(answer)
+
+
+async def hang(_page: Page) -> Outcome:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_a_page_goes_to_the_vendor_of_its_platform_and_is_recorded() -> None:
+    async with Bench() as bench:
+        phone, tablet = bench.page(intend()), bench.page(intend(platform=Platform.IOS))
+        await bench.settled()
+        assert bench.fcm is not None
+        assert bench.apns is not None
+        assert [p.notification_id for p in bench.fcm.pages] == [phone]
+        assert [p.notification_id for p in bench.apns.pages] == [tablet]
+        assert bench.fcm.pages[0].incident_url == f"https://pager.example/incidents/{INTEND.brief.incident_id}"
+        state = bench.outbox.state(phone)
+        assert state is not None
+        assert state.stage is NotificationState.ACCEPTED
+
+
+async def test_a_failed_page_is_sent_again_under_the_same_id() -> None:
+    async with Bench(fcm=answers(Outcome(Verdict.TRANSIENT, "timeout"), ACCEPTED)) as bench:
+        one = bench.page(intend())
+        await bench.until(lambda: len(bench.outbox.facts[one]) == 2)
+        bench.clock.advance(seconds=1)
+        await bench.settled()
+        assert bench.fcm is not None
+        assert [p.notification_id for p in bench.fcm.pages] == [one, one]
+
+
+async def test_results_survive_postgresql_being_away() -> None:
+    async with Bench() as bench:
+        bench.outbox.away = 2
+        bench.page(intend())
+        await bench.settled()
+        assert bench.fcm is not None
+        assert len(bench.fcm.pages) == 1, "not sent again while its result waits"
+
+
+async def test_a_sender_that_dies_before_it_records_repeats_the_same_notification() -> None:
+    first = Bench(fcm=FakeVendor(hang))
+    async with first:
+        one = first.page(intend())
+        await first.until(lambda: bool(first.fcm and first.fcm.pages))
+    async with Bench(outbox=first.outbox) as second:
+        await second.settled()
+        assert second.fcm is not None
+        assert [p.notification_id for p in second.fcm.pages] == [one]
+
+
+async def test_a_page_that_is_acknowledged_on_its_way_is_replaced_silently() -> None:
+    gate = asyncio.Event()
+
+    async def slow(_page: Page) -> Outcome:
+        await gate.wait()
+        return ACCEPTED
+
+    async with Bench(fcm=FakeVendor(slow)) as bench:
+        one = bench.page(intend())
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages))
+        bench.outbox.decide(one, stop(at=0.5))
+        gate.set()
+        await bench.settled()
+        assert bench.fcm is not None
+        assert [p.kind for p in bench.fcm.pages] == ["page", "acknowledged"]
+        assert isinstance(bench.outbox.facts[one][-2], NotificationReplaced)
+
+
+async def test_an_intent_that_waited_reads_incidents_to_the_end_first() -> None:
+    bench = Bench()
+    old = replace(intend(), now=NINE - timedelta(seconds=3))
+    bench.on_catch_up = lambda: bench.outbox.decide(old.notification_id, stop(at=0))
+    async with bench:
+        bench.page(old)
+        await bench.settled()
+        assert bench.fcm is not None
+        assert (bench.caught_up, bench.fcm.pages) == (1, [])
+        assert isinstance(bench.outbox.facts[old.notification_id][-1], NotificationWithdrawn)
+
+
+async def test_a_bus_that_is_away_does_not_hold_a_page_back() -> None:
+    def away() -> None:
+        raise BusAway("disconnected")
+
+    bench = Bench(on_catch_up=away)
+    async with bench:
+        bench.page(replace(intend(), now=NINE - timedelta(seconds=3)))
+        bench.page(intend())
+        await bench.settled()
+        assert bench.fcm is not None
+        assert len(bench.fcm.pages) == 2
+
+
+async def test_a_vendor_that_hangs_delays_nobody_elses_pages() -> None:
+    async with Bench(apns=FakeVendor(hang)) as bench:
+        for _ in range(2 * IN_FLIGHT):
+            bench.page(intend(platform=Platform.IOS))
+        phone = bench.page(intend())
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages), seconds=2)
+        assert bench.apns is not None
+        assert bench.fcm is not None
+        assert bench.fcm.pages[0].notification_id == phone
+        assert len(bench.apns.pages) == IN_FLIGHT
+
+
+async def test_routine_pages_leave_places_for_urgent_ones() -> None:
+    async with Bench(fcm=FakeVendor(hang)) as bench:
+        for _ in range(2 * IN_FLIGHT):
+            bench.page(intend(Lane.ROUTINE))
+        await bench.until(lambda: bool(bench.fcm and len(bench.fcm.pages) == 60))
+        urgent = bench.page(intend())
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages[-1].notification_id == urgent), seconds=2)
+
+
+async def test_a_provider_without_credentials_fails_visibly_and_at_once() -> None:
+    async with Bench(fcm=None) as bench:
+        one = bench.page(intend())
+        await bench.settled()
+        fact = bench.outbox.facts[one][-1]
+        assert isinstance(fact, AttemptFailed)
+        assert (fact.reason, fact.verdict, fact.retry_at) == ("fcm is not configured", "credentials", None)
+
+
+async def test_a_removed_device_is_not_sent_to() -> None:
+    async with Bench() as bench:
+        command = intend()
+        bench.outbox.tokens[command.notification_id] = None
+        bench.page(command)
+        await bench.settled()
+        assert bench.fcm is not None
+        assert bench.fcm.pages == []
+
+
+async def test_a_malformed_page_is_not_tried_again() -> None:
+    async with Bench(fcm=answers(Outcome(Verdict.OURS, "INVALID_ARGUMENT", 400))) as bench:
+        bench.page(intend())
+        await bench.settled()
+        assert bench.fcm is not None
+        assert len(bench.fcm.pages) == 1
+
+
+async def test_a_client_that_raises_loses_no_page() -> None:
+    async def broken(_page: Page) -> Outcome:
+        raise RuntimeError("a surprise")
+
+    async with Bench(fcm=FakeVendor(broken)) as bench:
+        one = bench.page(intend())
+        await bench.until(lambda: len(bench.outbox.facts[one]) == 2)
+        fact = bench.outbox.facts[one][-1]
+        assert isinstance(fact, AttemptFailed)
+        assert fact.retry_at is not None
+
+
+async def test_an_open_circuit_spares_the_vendor_and_tells_the_operators() -> None:
+    async with Bench(fcm=answers(Outcome(Verdict.TRANSIENT, "timeout"))) as bench:
+        for _ in range(5):
+            bench.page(intend())
+        await bench.until(lambda: bench.alarms == ["fcm does not take pages"])
+        one = bench.page(intend())
+        await bench.until(lambda: len(bench.outbox.facts[one]) == 2)
+        fact = bench.outbox.facts[one][-1]
+        assert isinstance(fact, AttemptFailed)
+        assert fact.reason == "fcm circuit open"
+        assert bench.fcm is not None
+        assert len(bench.fcm.pages) == 5
+
+
+async def test_a_token_that_the_vendor_calls_dead_is_retired_at_once() -> None:
+    gone = Outcome(Verdict.RETIRE, "Unregistered", 410, retired_at=REGISTERED + timedelta(hours=1))
+    async with Bench(apns=answers(gone)) as bench:
+        one = bench.page(intend(platform=Platform.IOS))
+        await bench.settled()
+        assert [r.device_id for r in bench.outbox.retired] == [str(one)]
+
+
+async def test_a_token_that_was_registered_after_the_vendors_moment_is_kept() -> None:
+    gone = Outcome(Verdict.RETIRE, "Unregistered", 410, retired_at=REGISTERED - timedelta(hours=1))
+    async with Bench(apns=answers(gone)) as bench:
+        bench.page(intend(platform=Platform.IOS))
+        await bench.settled()
+        assert bench.outbox.retired == []
+
+
+@pytest.mark.parametrize(("devices", "retired"), [(20, 20), (21, 0)])
+async def test_a_mass_of_bad_tokens_is_our_misconfiguration(devices: int, retired: int) -> None:
+    async with Bench(apns=answers(Outcome(Verdict.RETIRE, "BadDeviceToken", 400))) as bench:
+        for _ in range(devices):
+            bench.page(intend(platform=Platform.IOS))
+        await bench.settled()
+        assert bench.outbox.retired == []
+        bench.clock.advance(minutes=1)
+        bench.page(intend())
+        await bench.until(lambda: len(bench.outbox.retired) == retired)
+        assert len(bench.alarms) == (1 if retired == 0 else 0)
+
+
+async def test_results_are_recorded_together() -> None:
+    async with Bench() as bench:
+        for _ in range(50):
+            bench.page(intend())
+        await bench.settled()
+        assert sum(bench.outbox.records) == 50
+        assert len(bench.outbox.records) <= 5

@@ -18,7 +18,8 @@ from libs.contracts.model import Priority
 from libs.contracts.subjects import alert_subject
 
 CLOUD_EVENT_TYPE: Final = "pager.alert"
-_SOURCE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+# One token: in a longer subject the suffix of a priority would not count as one.
+_SOURCE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,7 @@ class AlertToSend:
     def subject(self) -> str:
         """Raises `Failure` for a source that cannot be part of a subject."""
         if not _SOURCE.fullmatch(self.source):
-            raise Failure(
-                f"--source: {self.source!r} may hold letters, digits, - and _, in parts joined by dots", USAGE
-            )
+            raise Failure(f"--source: {self.source!r} may hold letters, digits, - and _", USAGE)
         return alert_subject(self.source, self.priority)
 
     def body(self) -> dict[str, Any]:

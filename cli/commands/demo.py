@@ -14,7 +14,7 @@ from cli.demo_view import DemoView, JsonView, PlainView, RichView
 from cli.embedded.home import Home
 from cli.failure import Failure
 from cli.interrupt import run_until_signal
-from cli.output import console, print_json, table
+from cli.output import console, json_line, table
 from cli.report import silent_report
 from cli.seeding import PEOPLE
 from cli.settings import Settings
@@ -131,6 +131,6 @@ def demo(home: Home | None, *, as_json: bool) -> None:
         if run_until_signal(run()):
             raise Failure("stopped", 130)
     if as_json:
-        print_json({"timeline": ended[0].timeline, "explanation": ended[0].explanation, "steps": vars(ended[0].told)})
+        json_line({"timeline": ended[0].timeline, "explanation": ended[0].explanation, "steps": vars(ended[0].told)})
     else:
         show(ended[0])

@@ -160,13 +160,13 @@ def test_urls_are_shown_without_credentials_and_quoted_with_them() -> None:
 
 
 def test_an_alert_is_published_in_the_form_that_intake_reads() -> None:
-    alert = AlertToSend("disk full", "db.eu", Priority.CRITICAL, "k1", "more", metadata={"a": "b"}, cloud_event=True)
-    assert alert.subject == "pager.alerts.db.eu.critical"
+    alert = AlertToSend("disk full", "db-eu", Priority.CRITICAL, "k1", "more", metadata={"a": "b"}, cloud_event=True)
+    assert alert.subject == "pager.alerts.db-eu.critical"
     read = read_alert(alert.subject, alert.headers(), json.dumps(alert.body()).encode())
-    assert (read.title, read.priority, read.source, read.dedup_key) == ("disk full", Priority.CRITICAL, "db.eu", "k1")
-    assert read.event_source == "/db.eu"
+    assert (read.title, read.priority, read.source, read.dedup_key) == ("disk full", Priority.CRITICAL, "db-eu", "k1")
+    assert read.event_source == "/db-eu"
     assert AlertToSend("x").body() == {"summary": "x"}
-    for source in ("a b", "", "a..b", "*", "a.>"):
+    for source in ("a b", "", "a.b", "*", "a.>"):
         with pytest.raises(Failure, match="--source"):
             _ = AlertToSend("x", source).subject
 

@@ -109,7 +109,8 @@ class Bus:
                 await self.client.publish(
                     message.subject, message.body, reply=f"{self._inbox}.{number}.{i}", headers=dict(message.headers)
                 )
-            await asyncio.wait_for(batch.done, timeout)
+            async with asyncio.timeout(timeout):
+                await batch.done
         except TimeoutError as error:
             raise BusAway(f"no acknowledgement in {timeout} s") from error
         except NatsError as error:

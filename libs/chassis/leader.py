@@ -59,7 +59,8 @@ class Leader:
             try:
                 while not leading.done():
                     await asyncio.wait((leading,), timeout=_HEARTBEAT)
-                    await asyncio.wait_for(connection.execute("SELECT 1"), _SESSION_TIMEOUT_MS / 1000)
+                    async with asyncio.timeout(_SESSION_TIMEOUT_MS / 1000):
+                        await connection.execute("SELECT 1")
                 leading.result()
             finally:
                 self.active = False

@@ -113,7 +113,8 @@ class Pull:
                 raise BusAway(self._broken)
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), 2 * _HEARTBEAT + 1)
+                async with asyncio.timeout(2 * _HEARTBEAT + 1):
+                    await self._news.wait()
             except TimeoutError as error:
                 raise BusAway(f"{self.stream}: no heartbeat") from error
         count = min(limit, len(self._queue))

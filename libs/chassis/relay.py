@@ -71,7 +71,8 @@ class Relay:
         if not self.bus.connected:
             raise BusAway("disconnected")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), _NET)
+            async with asyncio.timeout(_NET):
+                await self._wake.wait()
         if not self.bus.connected:
             raise BusAway("disconnected")
 

@@ -29,6 +29,9 @@ from libs.contracts.subjects import Header, rpc_subject
 _log = structlog.get_logger()
 _WORKERS = 32
 _KEPT = timedelta(hours=24)
+_REPLY_LIMIT = 1_000_000
+"""Bytes: a larger one is refused by the server, and the caller would wait in vain."""
+_TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the answer is too large: ask for less"))
 
 B = TypeVar("B", bound=Contract)
 
@@ -88,7 +91,8 @@ class RequestServer:
         )
         async def serve(body: bytes, message: NatsMessage) -> bytes:
             headers = {str(k): str(v) for k, v in message.headers.items()}
-            return (await self.answer(operation, bytes(body), headers)).to_json()
+            reply = (await self.answer(operation, bytes(body), headers)).to_json()
+            return reply if len(reply) < _REPLY_LIMIT else _TOO_LARGE.to_json()
 
     async def answer(self, operation: str, raw: bytes, headers: Mapping[str, str]) -> Reply:
         """Run one request and turn whatever happens into an answer."""

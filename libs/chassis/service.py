@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,6 +29,7 @@ from libs.chassis.parking import alarmed, without_alarm
 from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
 from libs.chassis.settings import ServiceSettings, SettingsError
+from libs.chassis.stopping import stoppable
 from libs.chassis.store import Store, is_away
 from libs.chassis.timers import Fire, Timers
 from libs.chassis.work import Projector
@@ -128,7 +130,9 @@ class Service:
         if self.parts.prepare is not None:
             await self.parts.prepare()
         await self._serve()
-        self._tasks.append(asyncio.create_task(self.leader.run(self._lead), name=f"{self.name} leader"))
+        self._tasks.append(
+            asyncio.create_task(stoppable(partial(self.leader.run, self._lead)), name=f"{self.name} leader")
+        )
 
     async def _serve(self) -> None:
         requests = self.parts.requests
@@ -216,20 +220,20 @@ class Service:
         """Everything that only one replica does, in the order of rule 12."""
         first = [f for f in self.followers if f.consumer.first]
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.relay.run())
-            group.create_task(self._report_parked())
+            group.create_task(stoppable(self.relay.run))
+            group.create_task(stoppable(self._report_parked))
             for follower in self.followers:
                 follower.caught_up.clear()
             for follower in first:
-                group.create_task(follower.run())
+                group.create_task(stoppable(follower.run))
             await asyncio.gather(*(f.caught_up.wait() for f in first))
             for follower in self.followers:
                 if not follower.consumer.first:
-                    group.create_task(follower.run())
+                    group.create_task(stoppable(follower.run))
             if self.timers is not None:
-                group.create_task(self.timers.run())
+                group.create_task(stoppable(self.timers.run))
             for task in self.parts.leading:
-                group.create_task(_coroutine(task))
+                group.create_task(stoppable(task))
 
     async def _report_parked(self) -> None:
         """Page the admins about each event that we failed on, also about one parked before a crash."""
@@ -256,10 +260,6 @@ class Service:
     async def _auth_keys(self) -> KeySet:
         raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())
         return KeySet.model_validate(Reply.model_validate_json(raw).data)
-
-
-async def _coroutine(task: Leading) -> None:
-    await task()
 
 
 def run(service: Service) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import to_json
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Lane, Moment, Priority, StrictContract
@@ -106,15 +107,25 @@ class IncidentClosed(Fact, type="pager.incidents.IncidentClosed.v1"):
     notes: str | None = None
 
 
+METADATA_LIMIT = 64 * 1024
+"""Bytes of JSON: an event must fit into a message of 1 MiB with all the rest."""
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(to_json(metadata)) > METADATA_LIMIT:
+        raise ValueError(f"must be at most {METADATA_LIMIT} bytes as JSON")
+    return metadata
+
+
 class CreateIncident(StrictContract):
     """`POST /incidents`."""
 
     title: str = Field(min_length=1, max_length=255)
-    description: str | None = Field(default=None, max_length=100_000)
+    description: str | None = Field(default=None, max_length=16_384)
     priority: Priority = Priority.MEDIUM
     assigned_to: UUID | None = None
     dedup_key: str | None = Field(default=None, min_length=1, max_length=255)
-    metadata: dict[str, Any] = {}
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = {}
     escalation_timeout_minutes: float | None = Field(default=None, gt=0, le=10_080)
     policy_id: UUID | None = None
     team_id: UUID | None = None

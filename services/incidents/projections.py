@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -44,6 +45,7 @@ from services.incidents.words import summary_of
 
 SCHEMA = "incidents"
 DEFAULT_TIMEOUT_MINUTES = 15.0
+_BRIEF = 1000
 metadata = MetaData(schema=SCHEMA)
 
 incidents = Table(
@@ -274,7 +276,17 @@ def list_views(work: Work, query: ListIncidents) -> tuple[list[IncidentView], in
     rows = work.fetch(page.limit(query.limit).offset((query.page - 1) * query.limit))
     capped = select(incidents.c.id).where(*filters).limit(10_001).subquery()
     total = work.fetch(select(func.count().label("total")).select_from(capped))[0]["total"]
-    return [IncidentView.model_validate(row["view"]) for row in rows], total
+    return [in_brief(IncidentView.model_validate(row["view"])) for row in rows], total
+
+
+def in_brief(view: IncidentView) -> IncidentView:
+    """For lists: a page of 100 must fit into one answer, so long texts stay with the incident itself."""
+    shorter: dict[str, Any] = {}
+    if view.description is not None and len(view.description) > _BRIEF:
+        shorter["description"] = view.description[: _BRIEF - 1] + "…"
+    if len(to_json(view.metadata)) > _BRIEF:
+        shorter["metadata"] = {"shortened": "see the incident itself"}
+    return view.model_copy(update=shorter) if shorter else view
 
 
 def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from libs.contracts.model import Moment, StrictContract
+from libs.contracts.model import SentMoment, StrictContract
 from libs.contracts.oncall import (
     AddOverride,
     ChangeSchedule,
@@ -34,7 +34,7 @@ router = APIRouter(prefix=f"{V1}/on-call", tags=["on-call"], route_class=PagerRo
 
 ScheduleId = Annotated[UUID, Path(alias="id")]
 OfSchedule = Annotated[UUID | None, Query(alias="scheduleId")]
-AtMoment = Annotated[Moment | None, Query()]
+AtMoment = Annotated[SentMoment | None, Query()]
 
 _RANGE = {"fromTime": "from", "toTime": "to"}
 _SCHEDULE = one("schedule", ScheduleView, "Schedule")
@@ -52,8 +52,8 @@ class ScheduleChange(StrictContract):
 
 class OverrideBody(StrictContract):
     user_id: UUID
-    start_time: Moment
-    end_time: Moment
+    start_time: SentMoment
+    end_time: SentMoment
     replaces: UUID | None = None
 
 
@@ -99,8 +99,8 @@ async def change_schedule(schedule_id: ScheduleId, body: ScheduleChange, ask: As
 )
 async def list_shifts(
     schedule_id: ScheduleId,
-    from_time: Annotated[Moment, Query(alias="from")],
-    to_time: Annotated[Moment, Query(alias="to")],
+    from_time: Annotated[SentMoment, Query(alias="from")],
+    to_time: Annotated[SentMoment, Query(alias="to")],
     ask: Asking,
 ) -> Response:
     wanted = ShiftsQuery(schedule_id=schedule_id, from_time=from_time, to_time=to_time)

@@ -90,6 +90,7 @@ async def test_a_page_that_is_acknowledged_on_its_way_is_replaced_silently() -> 
         await bench.until(lambda: bool(bench.fcm and bench.fcm.pages))
         bench.outbox.decide(one, stop(at=0.5))
         gate.set()
+        await bench.until(lambda: bool(bench.fcm and len(bench.fcm.pages) == 2))
         await bench.settled()
         assert bench.fcm is not None
         assert [p.kind for p in bench.fcm.pages] == ["page", "acknowledged"]

@@ -1,0 +1,39 @@
+"""`python -m docs.generate`: writes the documents that follow from the code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from docs import decision_tables, events
+from services.gateway.app import Api
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def openapi() -> str:
+    """The gateway's description of itself, as `/api/docs-json` serves it."""
+    return json.dumps(Api().openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "events.md": events.document,
+    "decision-tables.md": decision_tables.document,
+    "openapi.json": openapi,
+}
+"""What is written, by its name in this folder; each is made from the code alone, so that it can be compared."""
+
+
+def main() -> None:
+    """Write every document that is not as the code says, and name it."""
+    for name, make in DOCUMENTS.items():
+        path, text = FOLDER / name, make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"written: docs/{name}\n")
+
+
+if __name__ == "__main__":
+    main()

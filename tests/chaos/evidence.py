@@ -1,0 +1,140 @@
+"""Gathered when all has come to rest: incidents from the API, decisions from the logs, messages from the streams."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from nats.aio.client import Client
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from libs.contracts.subjects import Header, stream_of
+from tests.chaos.field import Field
+from tests.chaos.probe import Probe
+
+_LOG = "SELECT notification_id, lane, topic, state FROM {}.stored_events ORDER BY notification_id"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One event of a service's log."""
+
+    position: int
+    lane: str
+    type: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """One message of a service's stream."""
+
+    sequence: int
+    subject: str
+    position: int
+    previous: int
+    message_id: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What the logs say; times are Unix seconds, by incident id."""
+
+    acknowledged: dict[str, float]
+    due: dict[tuple[str, int], tuple[float, float]]
+    """(incident, level) → when it was decided, and when the next level would be."""
+
+
+async def incidents_by_alert(gateway: str, access: str, tag: str) -> dict[int, list[str]]:
+    """Incident ids by the alert's number, over the API."""
+    found: dict[int, list[str]] = defaultdict(list)
+    headers, page = {"Authorization": f"Bearer {access}"}, 1
+    async with aiohttp.ClientSession(headers=headers) as http:
+        while True:
+            async with http.get(f"{gateway}/api/v1/incidents?limit=100&page={page}") as answer:
+                body = await answer.json()
+                assert answer.status == 200, body
+            for incident in body["data"]["incidents"]:
+                if incident["metadata"].get("chaos") == tag:
+                    found[incident["metadata"]["number"]].append(incident["id"])
+            if len(body["data"]["incidents"]) < 100:
+                return found
+            page += 1
+
+
+async def read_log(probe: Probe, service: str) -> list[Logged]:
+    """Everything, in order."""
+    rows = await probe.ask(_LOG.format(service))
+    assert rows is not None, "PostgreSQL is away"
+    return [Logged(position, lane, topic, bytes(state)) for position, lane, topic, state in rows]
+
+
+async def read_whole_stream(auditor: Client, service: str) -> list[Streamed]:
+    """Everything, in order."""
+    js = auditor.jetstream()
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE, mem_storage=True)
+    subscription = await js.pull_subscribe("", stream=stream_of(service), config=config)
+    left = (await subscription.consumer_info()).num_pending or 0
+    found: list[Streamed] = []
+    while left > 0:
+        for message in await subscription.fetch(min(left, 1000), timeout=5):
+            headers = message.headers or {}
+            found.append(
+                Streamed(
+                    message.metadata.sequence.stream,
+                    message.subject,
+                    int(headers[Header.POSITION]),
+                    int(headers[Header.PREVIOUS]),
+                    headers[Header.MESSAGE_ID],
+                    message.data,
+                )
+            )
+            left -= 1
+    await subscription.unsubscribe()
+    return found
+
+
+def decisions(incidents: Sequence[Logged], escalation: Sequence[Logged]) -> Decisions:
+    acknowledged: dict[str, float] = {}
+    for event in incidents:
+        if event.type.endswith(".IncidentAcknowledged.v1"):
+            envelope = json.loads(event.raw)
+            acknowledged.setdefault(envelope["data"]["incidentId"], _seconds(envelope["time"]))
+    due: dict[tuple[str, int], tuple[float, float]] = {}
+    for event in escalation:
+        if event.type.endswith(".EscalationDue.v1"):
+            envelope = json.loads(event.raw)
+            data = envelope["data"]
+            after = _seconds(data["nextDueAt"]) if data["nextDueAt"] else float("inf")
+            due[data["incidentId"], data["level"]] = (_seconds(envelope["time"]), after)
+    return Decisions(acknowledged, due)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+async def at_rest(field: Field) -> bool:
+    """Whether every log is in its stream to the end and nothing is left to be sent."""
+    for service in ("incidents", "escalation", "notifier"):
+        last = await field.probe.ask(f"SELECT coalesce(max(notification_id), 0) FROM {service}.stored_events")
+        before = await field.probe.ask(f"SELECT count(*) FROM {service}.timers WHERE due_at < now()")
+        if not last or not before or before[0][0]:
+            return False
+    unsent = await field.probe.ask("SELECT count(*) FROM notifier.outbox WHERE due_at < now()")
+    return bool(unsent) and unsent[0][0] == 0  # type: ignore[index]
+
+
+def by_lane(events: Sequence[Any]) -> dict[str, list[Any]]:
+    """Log or stream, split by lane, each in its order."""
+    lanes: dict[str, list[Any]] = defaultdict(list)
+    for event in events:
+        lane = event.lane if isinstance(event, Logged) else event.subject.split(".")[3]
+        lanes[lane].append(event)
+    return lanes

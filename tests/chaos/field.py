@@ -1,0 +1,193 @@
+"""The stack under attack: alerts flow, people answer, processes are struck, and each outage is timed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from bench.stack import RunningPager, running_pager
+from tests.chaos.phones import Phones
+from tests.chaos.probe import Holder, Probe
+from tests.chaos.responder import Responders, acknowledges_at_once
+from tests.chaos.roster import Roster, make_roster
+from tests.chaos.sender import Sender
+
+_POLL = 0.005
+_COMES_BACK = 40.0
+"""Seconds after which something that does not come back fails the run."""
+
+
+@dataclass(frozen=True)
+class Down:
+    """A process or server was dead or stopped from one moment to another (Unix seconds)."""
+
+    name: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One scenario's run. Seconds; `paging_again`: from the blow to the first page of an alert sent after it."""
+
+    scenario: str
+    kind: str
+    """Which limit of the issue it is held against; empty: none."""
+    begin: float
+    end: float
+    first_alert: int
+    """The number of the first alert that was sent after the blow."""
+    down: float
+    paging_again: float
+    longest_silence: float
+
+
+@dataclass
+class Field:
+    """Everything a scenario may touch."""
+
+    pager: RunningPager
+    replicas: int
+    roster: Roster
+    sender: Sender
+    phones: Phones
+    responders: Responders
+    probe: Probe
+    downs: list[Down] = field(default_factory=list)
+    strikes: list[Strike] = field(default_factory=list)
+    waiting: set[int] = field(default_factory=set)
+    """Accepted, and neither paged nor acknowledged yet."""
+
+    def __post_init__(self) -> None:
+        self.sender.on_accepted = self._accepted
+        self.phones.on_page = lambda push: (self.waiting.discard(push.number), self.responders.paged(push))[1]
+        self.responders.on_acknowledged = self.waiting.discard
+
+    def _accepted(self, number: int) -> None:
+        if number not in self.phones.first_page and number not in self.responders.answered:
+            self.waiting.add(number)
+
+    # --- Blows -------------------------------------------------------------------------------------------------------
+
+    def signal(self, process: str, number: signal.Signals) -> int:
+        """Send a signal to a process by its name in `run.json`; returns its pid."""
+        pid = self.pager.pids()[process]
+        os.kill(pid, number)
+        return pid
+
+    @contextmanager
+    def down(self, name: str) -> Iterator[None]:
+        """Time what is down inside."""
+        begin = time.time()
+        try:
+            yield
+        finally:
+            self.downs.append(Down(name, begin, time.time()))
+
+    async def until(self, what: str, good: Callable[[], Awaitable[bool]], seconds: float = _COMES_BACK) -> None:
+        """Poll until it is so; fails after `seconds`."""
+        deadline = time.time() + seconds
+        while not await good():
+            assert time.time() < deadline, f"{what}: not within {seconds:.0f} s"
+            await asyncio.sleep(_POLL)
+
+    async def active(self, service: str) -> Holder:
+        """The active replica's session; waits for one."""
+        found: list[Holder] = []
+
+        async def look() -> bool:
+            holder = await self.probe.holder(service)
+            found.extend([holder] if holder else [])
+            return bool(found)
+
+        await self.until(f"an active {service}", look)
+        return found[0]
+
+    async def taken_over(self, service: str, before: Holder) -> None:
+        """Return when another session than `before` holds the lock."""
+
+        async def look() -> bool:
+            holder = await self.probe.holder(service)
+            return holder is not None and holder.session != before.session
+
+        await self.until(f"a new active {service}", look)
+
+    # --- Rounds ------------------------------------------------------------------------------------------------------
+
+    async def strike(self, scenario: str, kind: str, blow: Callable[[Field], Awaitable[None]]) -> Strike:
+        """Deal one blow, wait until paging works and nothing waits, and say how long that took."""
+        begin, first = time.time(), len(self.sender.alerts)
+        known = len(self.downs)
+        await blow(self)
+
+        async def paging() -> bool:
+            return self.phones.first_of_alerts_from(first, begin) is not None
+
+        await self.until(f"a page after {scenario}", paging)
+        again = self.phones.first_of_alerts_from(first, begin)
+        assert again is not None
+        await self.calm(scenario)
+        end = time.time()
+        down = sum(d.end - d.begin for d in self.downs[known:])
+        silence = self.phones.longest_silence(begin, end)
+        done = Strike(scenario, kind, begin, end, first, down, again - begin, silence)
+        self.strikes.append(done)
+        return done
+
+    async def calm(self, scenario: str) -> None:
+        """Return when every alert that was accepted more than a second ago has been paged or acknowledged."""
+
+        async def look() -> bool:
+            horizon = time.time() - 1.0
+            return all(self._is_young(number, horizon) for number in self.waiting)
+
+        await self.until(f"every alert paged after {scenario}", look, 30)
+
+    def _is_young(self, number: int, horizon: float) -> bool:
+        accepted = self.sender.alerts[number].accepted_at
+        # Those race their own acknowledgement: whether they had to be paged is judged at the end.
+        return acknowledges_at_once(number) or accepted is None or accepted > horizon
+
+    async def come_to_rest(self, seconds: float) -> None:
+        """No new alerts; return when every alert is accepted and every acknowledgement answered."""
+        self.sender.flowing = False
+
+        async def look() -> bool:
+            answered = len(self.responders.answered) + len(self.responders.refused) == len(self.responders.wanted)
+            return self.sender.accepted == len(self.sender.alerts) and answered
+
+        await self.until("every alert accepted and every acknowledgement answered", look, seconds)
+
+
+@asynccontextmanager
+async def prepared_field(replicas: int, tag: str, rate: float, minutes: float) -> AsyncIterator[Field]:
+    """A stack in `PAGER_HOME` with people, phones and actors; alerts do not flow yet."""
+    async with AsyncExitStack() as held:
+        pager = await held.enter_async_context(running_pager(replicas))
+        roster = await make_roster(pager, minutes)
+        probes = [Probe(pager.database_url("superuser")) for _ in range(2)]
+        for probe in probes:
+            held.push_async_callback(probe.close)
+        attack = Field(
+            pager,
+            replicas,
+            roster,
+            Sender(str(pager.run["nats"]), roster, tag, rate),
+            Phones(pager.simulator, tag),
+            Responders(str(pager.run["gateway"]), roster, tag, probes[1]),
+            probes[0],
+        )
+        actors = [asyncio.create_task(one.run()) for one in (attack.sender, attack.phones, attack.responders)]
+        try:
+            yield attack
+        finally:
+            for actor in actors:
+                actor.cancel()
+            for outcome in await asyncio.gather(*actors, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    raise outcome

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import nats
 import psutil
 from nats.aio.client import Client
@@ -20,6 +19,7 @@ from nats.aio.client import Client
 from cli import secrets_file
 from cli.api import Api
 from cli.embedded import Home
+from cli.ready import until_ready
 
 _START_SECONDS = 60.0
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark
@@ -87,19 +87,13 @@ async def running_pager(replicas: int, *, simulators: bool = True) -> AsyncItera
 
 async def _until_ready(pager: RunningPager) -> None:
     deadline = asyncio.get_running_loop().time() + _START_SECONDS
-    async with aiohttp.ClientSession() as http:
-        while True:
-            if pager.process.poll() is not None:
-                raise SystemExit(f"pager up ended with {pager.process.returncode}: see {pager.home.logs / 'bench.log'}")
-            if asyncio.get_running_loop().time() > deadline:
-                raise SystemExit(f"pager up was not ready in {_START_SECONDS:.0f} s")
-            try:
-                async with http.get(f"{pager.run['gateway']}/api/health/ready") as answer:
-                    if answer.status == 200:
-                        return
-            except (KeyError, aiohttp.ClientError):
-                pass
-            await asyncio.sleep(0.1)
+    while "gateway" not in pager.run:
+        if pager.process.poll() is not None:
+            raise SystemExit(f"pager up ended with {pager.process.returncode}: see {pager.home.logs / 'bench.log'}")
+        if asyncio.get_running_loop().time() > deadline:
+            raise SystemExit(f"pager up was not ready in {_START_SECONDS:.0f} s")
+        await asyncio.sleep(0.1)
+    await until_ready(int(pager.run["gateway"].rsplit(":", 1)[1]), _START_SECONDS, lambda name: name)
 
 
 async def _prepare(pager: RunningPager) -> None:

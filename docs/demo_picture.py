@@ -27,9 +27,8 @@ def main() -> None:
         ended = asyncio.run(demo.play(demo.demo_settings(home), view))
     paper = Console(file=io.StringIO(), record=True, force_terminal=True, width=WIDTH)
     paper.print(view._render())
-    # The explanation is wide and shown as text in the README.
     with patch.object(demo, "console", lambda: paper):
-        demo.show(demo.Ended(ended.timeline, [], ended.told, ended.names))
+        demo.show(ended)
     # Fonts of this machine: a picture must not fetch anything.
     own_fonts = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     PICTURE.write_text(paper.export_svg(title="make demo", code_format=own_fonts, unique_id="demo"), encoding="utf-8")

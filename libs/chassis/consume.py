@@ -56,6 +56,7 @@ class Follower:
     stopped: str | None = None
     """Why consumption has stopped; readiness fails."""
     _target: int = 0
+    _pull: Pull | None = None
     _incarnation: str = ""
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -115,14 +116,15 @@ class Follower:
 
     @property
     def lag(self) -> int:
-        """Positions behind where the upstream's lane ended when we last asked; 0 when caught up."""
-        return max(0, self._target - self.at.position)
+        """Messages of the lane that have not taken effect here yet; 0 when caught up."""
+        return self._pull.behind if self._pull is not None else max(0, self._target - self.at.position)
 
     async def _follow(self) -> None:
         upstream = self.consumer.upstream
         await self._applier.begin()
         start, certain = await self._start()
         async with Pull(self.bus, self._stream, (lane_filter(upstream, self.lane),), start) as pull:
+            self._pull = pull
             if not certain:
                 await self._read_owner(until=None)
             await self._find_target()

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import psycopg
 import structlog
 from psycopg import AsyncConnection
 from psycopg import errors as pg
 
 from libs.chassis.log import advisory_key
+from libs.chassis.store import is_away
 
 _log = structlog.get_logger()
 _HEARTBEAT = 0.5
@@ -36,7 +36,10 @@ class Leader:
         while True:
             try:
                 await self._term(lead)
-            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            except Exception as error:
+                # The database went away under the lock or under one of the tasks: begin again with all of them.
+                if not (is_away(error) or isinstance(error, TimeoutError)):
+                    raise
                 _log.warning(
                     "no longer active", service=self.service, instance=self.instance, reason=str(error).strip()
                 )

@@ -146,7 +146,11 @@ def replay_of(follower: Follower) -> Replay:
 
 
 def add_health_operation(
-    requests: Requests, store: Store, instance: str, state: Callable[[], tuple[bool, Sequence[Follower]]]
+    requests: Requests,
+    store: Store,
+    instance: str,
+    state: Callable[[], tuple[bool, Sequence[Follower]]],
+    extra: Callable[[], dict[str, Any]],
 ) -> None:
     @requests.handle("health", NoRequest, public=True)
     async def health(_query: NoRequest, _caller: None) -> Health:
@@ -160,4 +164,5 @@ def add_health_operation(
             lag={f"{f.consumer.upstream}.{f.lane}": f.lag for f in followers},
             stopped=stopped,
             parked=await store.read(lambda work: count_parked(work, requests.service)),
+            extra=extra(),
         )

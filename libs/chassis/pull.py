@@ -32,6 +32,8 @@ class Place:
     sequence: int
     delivery: int
     stored_at: int
+    pending: int
+    """Messages behind it that the stream has not sent to this consumer yet."""
 
 
 def place_of(message: Msg) -> Place:
@@ -41,7 +43,7 @@ def place_of(message: Msg) -> Place:
     """
     tokens = message.reply.split(".")
     first = 5 if len(tokens) == 9 else 7
-    return Place(int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 2]))
+    return Place(*(int(token) for token in tokens[first : first + 4]))
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Pull:
     _broken: str | None = None
     _asked: int = 0
     _delivered: int = 0
+    _pending: int = 0
     _name: str = field(default_factory=lambda: f"pull-{uuid4().hex}")
     _inbox: str = ""
     _subscription: Subscription | None = None
@@ -101,6 +104,11 @@ class Pull:
                 await self.bus.js.delete_consumer(self.stream, self._name)
             except (NatsError, APIError, TimeoutError):
                 pass  # it dies by itself after `inactive_threshold`
+
+    @property
+    def behind(self) -> int:
+        """Messages of the stream that have not been taken yet, as far as the server has told us."""
+        return len(self._queue) + self._pending
 
     async def some(self, limit: int = 500) -> list[Msg]:
         """What is there, in order, at most `limit`; waits for the first message.
@@ -143,9 +151,11 @@ class Pull:
             self._asked -= 1
             self._delivered += 1
             # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
-            if place_of(message).delivery != self._delivered:
+            place = place_of(message)
+            if place.delivery != self._delivered:
                 self._break("a delivery was missed")
                 return
+            self._pending = place.pending
             self._queue.append(message)
             self._news.set()
         elif status == "100":

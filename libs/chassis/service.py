@@ -81,6 +81,8 @@ class Parts:
     keys: FetchKeys | None = None
     """Where the access tokens' public keys come from; by default auth is asked."""
     closing: Callable[[], Awaitable[None]] | None = None
+    health_extra: Callable[[], dict[str, Any]] = dict
+    """What else this service's health says."""
 
 
 Build = Callable[[Runtime], Parts]
@@ -140,7 +142,11 @@ class Service:
         add_log_operations(requests, self.runtime.rpc)
         add_parked_operations(requests, self.runtime.rpc, replays)
         add_health_operation(
-            requests, self.runtime.rpc, self.settings.instance, lambda: (self.leader.active, self.followers)
+            requests,
+            self.runtime.rpc,
+            self.settings.instance,
+            lambda: (self.leader.active, self.followers),
+            self.parts.health_extra,
         )
         verifier = Verifier(self.parts.keys or self._auth_keys, self.clock)
         RequestServer(requests, self.runtime.rpc, verifier).attach(self.broker)

@@ -236,4 +236,6 @@ class Store:
 
 def is_away(error: BaseException) -> bool:
     """Whether a failure is the database's absence rather than a fault of the input."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_away(one) for one in error.exceptions)
     return isinstance(error, OperationalError | psycopg.OperationalError | psycopg.InterfaceError)

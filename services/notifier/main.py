@@ -50,6 +50,7 @@ def build(runtime: Runtime) -> Parts:
         on_commit=(sender.wake,),
         prepare=start_clients,
         closing=close_clients,
+        health_extra=lambda: health_extra(settings, vendors),
     )
 
 

@@ -14,9 +14,17 @@ from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from libs.contracts.subjects import Header, stream_of
-from tests.chaos.field import Field
 from tests.chaos.probe import Probe
 
+_ENDS = (
+    "SELECT (SELECT coalesce(max(notification_id), 0) FROM incidents.stored_events),"
+    " (SELECT coalesce(max(notification_id), 0) FROM escalation.stored_events),"
+    " (SELECT coalesce(max(notification_id), 0) FROM notifier.stored_events)"
+)
+_DUE = (
+    "SELECT (SELECT count(*) FROM escalation.timers WHERE due_at < now())"
+    " + (SELECT count(*) FROM notifier.outbox WHERE due_at < now())"
+)
 _LOG = "SELECT notification_id, lane, topic, state FROM {}.stored_events ORDER BY notification_id"
 
 
@@ -120,15 +128,11 @@ def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-async def at_rest(field: Field) -> bool:
-    """Whether every log is in its stream to the end and nothing is left to be sent."""
-    for service in ("incidents", "escalation", "notifier"):
-        last = await field.probe.ask(f"SELECT coalesce(max(notification_id), 0) FROM {service}.stored_events")
-        before = await field.probe.ask(f"SELECT count(*) FROM {service}.timers WHERE due_at < now()")
-        if not last or not before or before[0][0]:
-            return False
-    unsent = await field.probe.ask("SELECT count(*) FROM notifier.outbox WHERE due_at < now()")
-    return bool(unsent) and unsent[0][0] == 0  # type: ignore[index]
+async def unrest(probe: Probe) -> tuple[tuple[int, ...], int] | None:
+    """(where each log ends, what is due and not done); None while PostgreSQL is away."""
+    ends = await probe.ask(_ENDS)
+    due = await probe.ask(_DUE)
+    return (tuple(ends[0]), int(due[0][0])) if ends and due else None
 
 
 def by_lane(events: Sequence[Any]) -> dict[str, list[Any]]:

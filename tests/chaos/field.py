@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from bench.stack import RunningPager, running_pager
-from tests.chaos.phones import Phones
+from bench.stack import RunningPager
+from tests.chaos.phones import Phones, Push
 from tests.chaos.probe import Holder, Probe
 from tests.chaos.responder import Responders, acknowledges_at_once
 from tests.chaos.roster import Roster, make_roster
 from tests.chaos.sender import Sender
+from tests.chaos.stack import started_pager
 
 _POLL = 0.005
 _COMES_BACK = 40.0
@@ -65,12 +66,16 @@ class Field:
 
     def __post_init__(self) -> None:
         self.sender.on_accepted = self._accepted
-        self.phones.on_page = lambda push: (self.waiting.discard(push.number), self.responders.paged(push))[1]
+        self.phones.on_page = self._paged
         self.responders.on_acknowledged = self.waiting.discard
 
     def _accepted(self, number: int) -> None:
         if number not in self.phones.first_page and number not in self.responders.answered:
             self.waiting.add(number)
+
+    def _paged(self, push: Push) -> None:
+        self.waiting.discard(push.number)
+        self.responders.paged(push)
 
     # --- Blows -------------------------------------------------------------------------------------------------------
 
@@ -168,7 +173,7 @@ class Field:
 async def prepared_field(replicas: int, tag: str, rate: float, minutes: float) -> AsyncIterator[Field]:
     """A stack in `PAGER_HOME` with people, phones and actors; alerts do not flow yet."""
     async with AsyncExitStack() as held:
-        pager = await held.enter_async_context(running_pager(replicas))
+        pager = await held.enter_async_context(started_pager(replicas))
         roster = await make_roster(pager, minutes)
         probes = [Probe(pager.database_url("superuser")) for _ in range(2)]
         for probe in probes:

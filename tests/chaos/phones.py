@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -72,7 +73,7 @@ class Phones:
         """Seconds between two pages one after the other, or an edge of the stretch."""
         moments = sorted(p.at for p in self.pushes if p.kind == PAGE and begin <= p.at <= end)
         edges = [begin, *moments, end]
-        return max(later - earlier for earlier, later in zip(edges, edges[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(edges))
 
 
 def read_push(raw: dict[str, Any], tag: str) -> Push | None:

@@ -22,6 +22,8 @@ from tests.chaos.report import Report, rows_of
 from tests.chaos.scenarios import Scenario
 
 _SETTLES = 60.0
+_QUIET = 2.0
+"""Seconds without any event after which it has come to rest: more than any of the stack's own looks is apart."""
 
 
 @contextlib.contextmanager
@@ -52,7 +54,7 @@ async def crash_run(
     console, tag = Console(), f"c{secrets.token_hex(3)}"
     async with prepared_field(replicas, tag, rate, minutes) as attack:
         attack.sender.flowing = True
-        with _progress(console, f"{replicas} × each service", len(programme)) as advance:
+        with _progress(console, f"replicas: {replicas}", len(programme)) as advance:
             for scenario in programme:
                 advance(scenario.name, 0)
                 await asyncio.sleep(pause)  # alerts flow undisturbed: the state that a blow is dealt to
@@ -73,15 +75,20 @@ async def _settle(attack: Field, minutes: float) -> None:
     await attack.come_to_rest(_SETTLES + minutes * 60)
     last = max(alert.accepted_at or 0.0 for alert in attack.sender.alerts.values()) + minutes * 60 + 1
 
+    before: object = None
+    since = time.time()
+
     async def rest() -> bool:
-        return time.time() > last and await evidence.at_rest(attack)
+        nonlocal before, since
+        now = await evidence.unrest(attack.probe)
+        if now is None or now != before or now[1]:
+            before, since = now, time.time()
+        return time.time() > last and time.time() - since > _QUIET
 
     await attack.until("everything due to be sent", rest, _SETTLES + minutes * 60)
 
 
 async def _verdict(attack: Field) -> Report:
-    # Whatever comes now has come too much: give it the time that a late push would take.
-    await asyncio.sleep(1.5)
     gateway = str(attack.pager.run["gateway"])
     by_alert = await evidence.incidents_by_alert(gateway, attack.roster.admin, attack.sender.tag)
     logs = {service: await evidence.read_log(attack.probe, service) for service in SERVICES}

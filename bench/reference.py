@@ -24,14 +24,13 @@ import nats
 import psycopg
 import uvloop
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.api import PersistMode, StreamConfig
 
 from bench.stack import RunningPager
 from cli.embedded.ports import free_port
 from libs.chassis.bus import Bus, Outgoing
 from libs.chassis.clock import SystemClock
-from libs.chassis.pull import Pull
+from libs.chassis.pull import Pull, Received
 from services.notifier.push.apns import ApnsClient
 from services.notifier.push.fcm import FcmClient
 from services.notifier.push.message import Page
@@ -136,11 +135,11 @@ class Hop:
                     await pushes.send_all(messages)
                 else:
                     target = subject(_STREAMS[index + 1])
-                    out = [Outgoing(target, m.data, {"Nats-Msg-Id": f"{self.name}/{m.reply}"}) for m in messages]
+                    out = [Outgoing(target, m.data, {"Nats-Msg-Id": f"{self.name}/{m.sequence}"}) for m in messages]
                     await self.bus.publish_all(out)
 
-    async def _write(self, messages: Sequence[Msg]) -> None:
-        sequences = [m.metadata.sequence.stream for m in messages]
+    async def _write(self, messages: Sequence[Received]) -> None:
+        sequences = [m.sequence for m in messages]
         async with self.connection.transaction(), self.connection.pipeline():
             await self.connection.execute(
                 f"INSERT INTO bench.rows_{self.name} SELECT * FROM unnest(%b::bigint[], %b::bytea[])",  # noqa: S608
@@ -160,7 +159,7 @@ class _PushClients:
     tokens: dict[str, str]
     slots: asyncio.Semaphore
 
-    async def send_all(self, messages: Sequence[Msg]) -> None:
+    async def send_all(self, messages: Sequence[Received]) -> None:
         outcomes = await asyncio.gather(*(self._send(json.loads(m.data)) for m in messages))
         refused = [o for o in outcomes if o.status != 200]
         if refused:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -21,14 +21,13 @@ _PERSIST_SKIPPED = 50
 """Batches of nothing for us after which the cursor is stored all the same."""
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One input as it came; `at` is where the cursor stands when it has taken effect."""
 
     at: Position
     type: str
     raw: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     subject: str = ""
     stored_at: int = 0
     """When the stream stored it (Unix nanoseconds), where that matters."""
@@ -38,7 +37,7 @@ class Item:
         """`IncidentCreated` of `pager.incidents.IncidentCreated.v1`."""
         return self.type.split(".")[2]
 
-    @cached_property
+    @property
     def entity(self) -> str:
         """What later inputs belong to together; inputs that are not events of ours stand alone."""
         return str(read_head(self.raw).entity) if self.type else f"{self.at.incarnation}/{self.at.position}"

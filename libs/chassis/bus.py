@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from nats.aio.client import Client
@@ -35,11 +35,10 @@ class WrongSequence(Exception):
     """The stream's last sequence is not the one expected: somebody else has written, or its tail was lost (10071)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     subject: str
     body: bytes
-    headers: Mapping[str, str]
+    headers: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -107,7 +106,7 @@ class Bus:
         try:
             for i, message in enumerate(messages):
                 await self.client.publish(
-                    message.subject, message.body, reply=f"{self._inbox}.{number}.{i}", headers=dict(message.headers)
+                    message.subject, message.body, reply=f"{self._inbox}.{number}.{i}", headers=message.headers
                 )
             async with asyncio.timeout(timeout):
                 await batch.done

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Cursor
 from psycopg.types.json import Jsonb
@@ -18,8 +17,7 @@ _DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 _QUOTE = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The row with this primary key becomes `values` (other columns keep what they had).
 
     JSON columns take anything that pydantic can write, contracts included.
@@ -33,8 +31,7 @@ class Row:
         return tuple(self.values[name] for name in _keys(self.table))
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """The row with this primary key is removed, if there is one."""
 
     table: Table

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NotFoundError
 
@@ -16,7 +15,7 @@ from libs.chassis import telemetry
 from libs.chassis.apply import Applier, Item, Stopped
 from libs.chassis.bus import Bus, BusAway
 from libs.chassis.owner import Owner
-from libs.chassis.pull import Pull, place_of
+from libs.chassis.pull import Pull, Received
 from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
 from libs.chassis.work import Work
 from libs.contracts.envelope import Envelope, Fact, parse_event
@@ -159,11 +158,11 @@ class Follower:
                     return
                 await asyncio.sleep(0.2)
 
-    async def _take(self, messages: Sequence[Msg]) -> None:
+    async def _take(self, messages: Sequence[Received]) -> None:
         items: list[Item] = []
         at = self.at
         for message in messages:
-            headers = message.headers or {}
+            headers = message.headers
             epoch, position = _position(headers)
             if epoch != at.epoch:
                 await self._apply(items)
@@ -177,7 +176,7 @@ class Follower:
                 at = self.at
                 if position <= at.position:
                     continue
-            at = Position(epoch, position, place_of(message).sequence, self._incarnation)
+            at = Position(epoch, position, message.sequence, self._incarnation)
             items.append(Item(at, headers["ce-type"], message.data))
         await self._apply(items)
 

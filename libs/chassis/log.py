@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -62,10 +62,13 @@ class NewEvent(StoredEvent):
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
+    """One event as stored, with what the relay needs to know of it without reading its JSON."""
+
     position: int
     type: str
+    entity: UUID
+    recorded_at: datetime
     raw: bytes
 
 
@@ -94,7 +97,7 @@ class EventLog(PostgresProcessRecorder):
             " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
         ).format(schema)
         self._lane: Composed = SQL(
-            "SELECT notification_id, topic, state FROM {}.stored_events"
+            "SELECT notification_id, topic, originator_id, recorded_at, state FROM {}.stored_events"
             " WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
         ).format(schema)
         self._last: Composed = SQL(
@@ -105,6 +108,9 @@ class EventLog(PostgresProcessRecorder):
         ).format(schema)
 
     def _lock_table(self, curs: Cursor[Any]) -> None:
+        self.lock_appends(curs)
+
+    def lock_appends(self, curs: Cursor[Any]) -> None:
         """Serialise appends so that positions commit in their order; the lock ends with the transaction."""
         curs.execute("SELECT pg_advisory_xact_lock(%s)", (self.append_lock,), prepare=True)
 
@@ -118,7 +124,7 @@ class EventLog(PostgresProcessRecorder):
             psycopg.errors.UniqueViolation: somebody else has appended that version (a version conflict).
             psycopg.errors.LockNotAvailable: the append lock was held for longer than `APPEND_LOCK_TIMEOUT`.
         """
-        self._lock_table(curs)
+        self.lock_appends(curs)
         columns = (
             [e.originator_id for e in events],
             [e.originator_version for e in events],
@@ -145,7 +151,7 @@ class EventLog(PostgresProcessRecorder):
         rows = curs.connection.cursor(row_factory=tuple_row, binary=True).execute(
             self._lane, (str(lane), after, limit), prepare=True
         )
-        return [LoggedEvent(position, topic, bytes(state)) for position, topic, state in rows]
+        return [LoggedEvent(*row) for row in rows]
 
     def last_position(self, curs: Cursor[Any], lane: Lane, before: datetime | None = None) -> int:
         """The newest position of a lane (of events older than `before`); 0 for none."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Final, NamedTuple, Self
 from uuid import uuid4
 
 from nats.aio.msg import Msg
@@ -23,27 +23,29 @@ _AHEAD = 1000
 """Messages asked for ahead; a new request goes out when half of them have come."""
 _EXPIRES = 30.0
 _HEARTBEAT = 5.0
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message stands: in the stream, among this consumer's deliveries, and when it was stored (Unix ns)."""
+class Received(NamedTuple):
+    """A message of a stream, with its place there."""
 
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
     sequence: int
-    delivery: int
     stored_at: int
-    pending: int
-    """Messages behind it that the stream has not sent to this consumer yet."""
+    """Unix nanoseconds."""
 
 
-def place_of(message: Msg) -> Place:
-    """From the reply subject, `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<delivery>.<time>.<pending>`.
+def place_of(reply: str) -> tuple[int, int, int, int]:
+    """(stream sequence, delivery number, stored at in Unix ns, messages pending behind it), from a reply subject.
 
-    With a domain (ADR-15 of NATS) two tokens stand before the stream and one more at the end.
+    `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<delivery>.<time>.<pending>`; with a domain (ADR-15 of NATS)
+    two tokens stand before the stream and one more at the end. The client's own parser costs four times as much.
     """
-    tokens = message.reply.split(".")
+    tokens = reply.split(".")
     first = 5 if len(tokens) == 9 else 7
-    return Place(*(int(token) for token in tokens[first : first + 4]))
+    return int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 2]), int(tokens[first + 3])
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Pull:
     subjects: Sequence[str]
     start: int
     """The stream sequence to begin with."""
-    _queue: deque[Msg] = field(default_factory=deque)
+    _queue: deque[Received] = field(default_factory=deque)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _broken: str | None = None
     _asked: int = 0
@@ -110,7 +112,7 @@ class Pull:
         """Messages of the stream that have not been taken yet, as far as the server has told us."""
         return len(self._queue) + self._pending
 
-    async def some(self, limit: int = 500) -> list[Msg]:
+    async def some(self, limit: int = 500) -> list[Received]:
         """What is there, in order, at most `limit`; waits for the first message.
 
         Raises:
@@ -151,12 +153,12 @@ class Pull:
             self._asked -= 1
             self._delivered += 1
             # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
-            place = place_of(message)
-            if place.delivery != self._delivered:
+            sequence, delivery, stored_at, self._pending = place_of(message.reply)
+            if delivery != self._delivered:
                 self._break("a delivery was missed")
                 return
-            self._pending = place.pending
-            self._queue.append(message)
+            headers = message.headers or _NO_HEADERS
+            self._queue.append(Received(message.subject, headers, message.data, sequence, stored_at))
             self._news.set()
         elif status == "100":
             self._news.set()

@@ -15,9 +15,9 @@ from nats.js.errors import APIError, NotFoundError
 from libs.chassis.bus import Bus, BusAway, Outgoing, WrongSequence
 from libs.chassis.clock import Clock
 from libs.chassis.log import LoggedEvent
-from libs.chassis.store import Store
+from libs.chassis.store import Store, is_away
 from libs.contracts.cloudevents import event_headers
-from libs.contracts.envelope import read_head
+from libs.contracts.envelope import id_of
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of, message_id, stream_of
 
@@ -60,7 +60,9 @@ class Relay:
                         while await self._publish_some():
                             pass
                         await self._wait()
-                except (BusAway, WrongSequence, NatsError, TimeoutError) as error:
+                except Exception as error:
+                    if not (is_away(error) or isinstance(error, BusAway | WrongSequence | NatsError | TimeoutError)):
+                        raise
                     _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 0.5)
@@ -114,10 +116,17 @@ class Relay:
     async def _publish(self, lane: Lane, rows: Sequence[LoggedEvent]) -> None:
         previous, sequence, messages = self._positions[lane], self._sequence, []
         for row in rows:
-            event = read_head(row.raw)
-            headers = event_headers(event, self._epoch, row.position, previous)
+            headers = event_headers(
+                self.service,
+                id_of(row.raw),
+                row.type,
+                row.recorded_at,
+                epoch=self._epoch,
+                position=row.position,
+                previous=previous,
+            )
             headers[Header.EXPECTED_LAST_SEQUENCE] = str(sequence)
-            messages.append(Outgoing(event_subject(event), row.raw, headers))
+            messages.append(Outgoing(event_subject(row.type, lane, row.entity), row.raw, headers))
             previous, sequence = row.position, sequence + 1
         await self.bus.publish_all(messages)
         self._positions[lane], self._sequence = previous, sequence

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
 import structlog
@@ -37,8 +37,7 @@ class AlreadyTaken(Exception):
     """A unique value is taken; the argument names the constraint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """A place in one lane of an upstream: `position` in its log, `sequence` in its stream, as a hint."""
 
     epoch: int
@@ -155,6 +154,8 @@ class Store:
                 if move is not None and self._cursor_moved(log, move):
                     raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}") from error
             except OperationalError as error:
+                if isinstance(error.__cause__, pg.DeadlockDetected):
+                    continue
                 if not isinstance(error.__cause__, pg.LockNotAvailable):
                     raise
                 _log.warning("append lock held too long, ending its holder", service=self.schema)

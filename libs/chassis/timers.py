@@ -62,6 +62,7 @@ class Timers:
         self._next = select(table.c.due_at).order_by(table.c.due_at).limit(1)
         # The moment is a bound parameter: a volatile function would scan the whole table (limits.md, 5).
         due = select(table.c.entity, table.c.name, table.c.due_at).where(table.c.due_at <= bindparam("moment"))
+        self._any_due = due.limit(1)
         self._due = due.order_by(table.c.due_at).limit(_BATCH).with_for_update(skip_locked=True)
         self._due_one = self._due.where(table.c.entity == bindparam("entity"), table.c.name == bindparam("name"))
 
@@ -110,6 +111,9 @@ class Timers:
         return bool(rows)
 
     def _fire_batch(self, work: Work, moment: datetime) -> int:
+        if not work.fetch(self._any_due, moment=moment):
+            return 0
+        work.lock_appends()
         timers = [Timer(**row) for row in work.fetch(self._due, moment=moment)]
         self._decide(work, timers)
         return len(timers)
@@ -122,6 +126,7 @@ class Timers:
 
     async def _fire_one(self, timer: Timer) -> None:
         def fire(work: Work) -> None:
+            work.lock_appends()
             rows = work.fetch(self._due_one, moment=timer.due_at, entity=timer.entity, name=timer.name)
             self._decide(work, [Timer(**row) for row in rows])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid4
 
 from psycopg import Cursor
@@ -65,8 +65,7 @@ class _Entity:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A new event and the state of its entity right after it."""
 
     event: Envelope[Any]
@@ -152,6 +151,13 @@ class Work:
         sql, own = compiled(statement)
         self.cursor.execute(sql, own | {k: adapt(v) for k, v in parameters.items()})
         return self.cursor.fetchall() if self.cursor.description else []
+
+    def lock_appends(self) -> None:
+        """Take the append lock now: before locking rows that other appends write.
+
+        They write them after they took it; in the other order each would wait for the other.
+        """
+        self.log.lock_appends(self.cursor)
 
     def new_events(self) -> tuple[list[NewEvent], list[Change]]:
         """Everything to be written, serialised and projected: what fails here fails before a statement is sent."""

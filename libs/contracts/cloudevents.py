@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from libs.contracts.envelope import Envelope
 from libs.contracts.subjects import Header, message_id
 
 SOURCE = "/pager/"
@@ -19,20 +19,22 @@ class NotACloudEvent(ValueError):
     """The message claims to be a CloudEvent and is not one; the text says what was expected."""
 
 
-def event_headers(event: Envelope[Any], epoch: int, position: int, previous: int) -> dict[str, str]:
+def event_headers(
+    service: str, event_id: str, type_name: str, time: datetime, *, epoch: int, position: int, previous: int
+) -> dict[str, str]:
     """Binary mode headers of one of our events, with its place in the chain of its lane.
 
     Only what the binding requires, and the time: the rest is in the body, and every reader pays for each header.
     """
     return {
-        Header.MESSAGE_ID: message_id(event.service, epoch, position),
+        Header.MESSAGE_ID: message_id(service, epoch, position),
         Header.POSITION: str(position),
         Header.PREVIOUS: str(previous),
         "ce-specversion": "1.0",
-        "ce-id": str(event.id),
-        "ce-source": SOURCE + event.service,
-        "ce-type": event.type,
-        "ce-time": event.time.isoformat(),
+        "ce-id": event_id,
+        "ce-source": SOURCE + service,
+        "ce-type": type_name,
+        "ce-time": time.isoformat(),
     }
 
 

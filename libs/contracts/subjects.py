@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane, Priority
 
 ALERTS = "ALERTS"
@@ -46,8 +44,10 @@ def stream_of(service: str) -> str:
     return service.upper()
 
 
-def event_subject(event: Envelope[Any]) -> str:
-    return f"pager.events.{event.service}.{event.lane}.{event.name}.{event.entity}"
+def event_subject(type_name: str, lane: Lane, entity: UUID) -> str:
+    """`pager.events.<service>.<lane>.<Event>.<id>`"""
+    _, service, name, _ = type_name.split(".")
+    return f"pager.events.{service}.{lane}.{name}.{entity}"
 
 
 def lane_filter(service: str, lane: Lane) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
@@ -17,7 +16,7 @@ from libs.chassis.alarm import raise_alarm
 from libs.chassis.apply import Applier, Item
 from libs.chassis.bus import Bus, BusAway
 from libs.chassis.parking import Parked, ParkedKind, park
-from libs.chassis.pull import Pull, place_of
+from libs.chassis.pull import Pull, Received
 from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
 from libs.chassis.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
@@ -126,10 +125,9 @@ def replay(work: Work, parked: Parked) -> None:
     take_items(work, [Item(at, "", parked.raw, headers, subject)])
 
 
-def _item(message: Msg, incarnation: str) -> Item:
-    place = place_of(message)
-    at = Position(0, place.sequence, 0, incarnation)
-    return Item(at, "", message.data, message.headers or {}, message.subject, place.stored_at)
+def _item(message: Received, incarnation: str) -> Item:
+    at = Position(0, message.sequence, 0, incarnation)
+    return Item(at, "", message.data, message.headers, message.subject, message.stored_at)
 
 
 @dataclass
@@ -181,11 +179,11 @@ class AlertIntake:
             while True:
                 await self._take(await pull.some(_BATCH), incarnation)
 
-    async def _take(self, messages: Sequence[Msg], incarnation: str) -> None:
+    async def _take(self, messages: Sequence[Received], incarnation: str) -> None:
         # The routine lane reads every subject and leaves the urgent ones to the other: no alert falls between.
         urgent = self.lane is Lane.URGENT
         items = [_item(m, incarnation) for m in messages if is_urgent(m.subject) == urgent]
-        last = Position(0, place_of(messages[-1]).sequence, 0, incarnation)
+        last = Position(0, messages[-1].sequence, 0, incarnation)
         await self._applier.apply(items, last)
 
     async def _alarm(self, incarnation: str) -> None:

@@ -211,7 +211,7 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
             "summary": summary_of(event.data),
             "causation_id": event.causation_id,
             "user_ids": list(user_ids),
-            "detail": {"version": event.version} | detail,
+            "detail": {"entity": str(event.entity), "version": event.version} | detail,
         },
     )
 
@@ -295,26 +295,37 @@ def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:
 
 
 def causal_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows by time; among the rest a row never stands before the one that caused it."""
+    """Rows by time; a row never stands before the one that caused it, nor before an earlier one of its entity."""
     known = {row["event_id"]: row for row in rows}
     ordered: dict[UUID, dict[str, Any]] = {}
+    by_time = sorted(rows, key=_moment)
+    before: dict[UUID, dict[str, Any]] = {}
+    newest: dict[str, dict[str, Any]] = {}
+    for row in by_time:
+        earlier = newest.get(entity := row["detail"].get("entity", str(row["event_id"])))
+        # Clocks of two replicas may differ: the version decides which of an entity's events is the earlier one.
+        if earlier is None or _version(earlier) < _version(row):
+            newest[entity] = row
+            if earlier is not None:
+                before[row["event_id"]] = earlier
 
     def place(row: dict[str, Any]) -> None:
-        cause = known.get(row["causation_id"])
-        if row["event_id"] in ordered:
-            return
-        if cause is not None and cause["event_id"] not in ordered:
-            place(cause)
-        ordered[row["event_id"]] = row
+        for first in (before.get(row["event_id"]), known.get(row["causation_id"])):
+            if first is not None and first["event_id"] not in ordered:
+                place(first)
+        ordered.setdefault(row["event_id"], row)
 
-    # Our own events share a moment only in order of their versions, which `detail` carries for a stable order.
-    for row in sorted(rows, key=_moment):
+    for row in by_time:
         place(row)
     return list(ordered.values())
 
 
 def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
-    return row["at"], int(row["detail"].get("version", 0)), str(row["event_id"])
+    return row["at"], _version(row), str(row["event_id"])
+
+
+def _version(row: dict[str, Any]) -> int:
+    return int(row["detail"].get("version", 0))
 
 
 def integration_view(row: dict[str, Any], key: str | None = None) -> IntegrationView:

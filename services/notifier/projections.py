@@ -231,7 +231,7 @@ def _sendable() -> Select[Any]:
     n, d = NOTIFICATIONS.c, DEVICES.c
     joined = OUTBOX.join(NOTIFICATIONS, n.id == OUTBOX.c.notification_id)
     joined = joined.outerjoin(DEVICES, _OF_DEVICE).outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
-    intent = (n.incident_id, n.user_id, n.device_id, n.level, n.created_at)
+    intent = (n.incident_id, n.user_id, n.device_id, n.level, n.decided_at)
     said = (n.number, n.title, n.description, n.priority)
     alive = func.coalesce(_ALIVE, False).label("alive")
     return (

@@ -104,11 +104,11 @@ class Sender:
         taken = await self.outbox.take(now, self._busy, room)
         self._busy.update(row.notification_id for row in taken.rows)
         self._under_way.update(row.provider for row in taken.rows)
-        stale = [row for row in taken.rows if now - row.created_at > STALE]
+        stale = [row for row in taken.rows if now - row.decided_at > STALE]
         if stale:
             self._start(self._send_stale(stale))
         for row in taken.rows:
-            if now - row.created_at <= STALE:
+            if now - row.decided_at <= STALE:
                 self._start(self._send(row))
         await self._sleep(taken.next_due)
 

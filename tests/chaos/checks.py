@@ -36,7 +36,8 @@ class Case:
     levels: Sequence[Responder]
     acknowledged: float | None
     pushes: Sequence[Push]
-    due: Mapping[int, tuple[float, float]]
+    due: Mapping[int, float]
+    """When each level was decided."""
 
     @property
     def pages(self) -> list[Push]:
@@ -53,7 +54,7 @@ def cases(
     sent: dict[int, list[Push]] = defaultdict(list)
     for push in pushes:
         sent[push.number].append(push)
-    due: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
+    due: dict[str, dict[int, float]] = defaultdict(dict)
     for (incident, level), when in decided.due.items():
         due[incident][level] = when
     return [
@@ -100,7 +101,7 @@ def _pages(case: Case, downs: Sequence[Down]) -> Iterator[Finding]:
 
 
 def _had_to_be_paged(case: Case, level: int, downs: Sequence[Down]) -> bool:
-    """Whether an acknowledged incident's level was due so long before that its push cannot have been withdrawn."""
+    """Whether an acknowledged incident's level was decided so long before that its push cannot have been withdrawn."""
     assert case.acknowledged is not None
     if level == 1:
         return not acknowledges_at_once(case.number)

@@ -55,8 +55,8 @@ class Decisions:
     """What the logs say; times are Unix seconds, by incident id."""
 
     acknowledged: dict[str, float]
-    due: dict[tuple[str, int], tuple[float, float]]
-    """(incident, level) → when it was decided, and when the next level would be."""
+    due: dict[tuple[str, int], float]
+    """By incident and level: when it was decided."""
 
 
 async def incidents_by_alert(gateway: str, access: str, tag: str) -> dict[int, list[str]]:
@@ -114,13 +114,11 @@ def decisions(incidents: Sequence[Logged], escalation: Sequence[Logged]) -> Deci
         if event.type.endswith(".IncidentAcknowledged.v1"):
             envelope = json.loads(event.raw)
             acknowledged.setdefault(envelope["data"]["incidentId"], _seconds(envelope["time"]))
-    due: dict[tuple[str, int], tuple[float, float]] = {}
+    due: dict[tuple[str, int], float] = {}
     for event in escalation:
         if event.type.endswith(".EscalationDue.v1"):
             envelope = json.loads(event.raw)
-            data = envelope["data"]
-            after = _seconds(data["nextDueAt"]) if data["nextDueAt"] else float("inf")
-            due[data["incidentId"], data["level"]] = (_seconds(envelope["time"]), after)
+            due[envelope["data"]["incidentId"], envelope["data"]["level"]] = _seconds(envelope["time"])
     return Decisions(acknowledged, due)
 
 

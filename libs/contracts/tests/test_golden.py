@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from libs.contracts.envelope import FACTS, UnknownEvent, parse_event, read_head
+from libs.contracts.envelope import FACTS, UnknownEvent, id_of, parse_event, read_head
 from libs.contracts.tests.samples import GOLDEN, golden_file, sample
 
 
@@ -39,3 +39,8 @@ def test_the_head_of_an_unknown_version_can_still_be_read() -> None:
     golden = golden_file("pager.incidents.IncidentCreated.v1").read_bytes()
     raw = golden.replace(b"IncidentCreated.v1", b"IncidentCreated.v99")
     assert read_head(raw).name == "IncidentCreated"
+
+
+def test_the_id_stands_first_in_the_stored_bytes() -> None:
+    event = sample(FACTS["pager.incidents.IncidentCreated.v1"])
+    assert id_of(event.to_json()) == str(event.id)

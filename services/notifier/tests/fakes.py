@@ -109,7 +109,7 @@ class FakeOutbox:
             user_id=BO,
             device_id=str(intent.notification_id),
             level=1,
-            created_at=intent.at,
+            decided_at=intent.decided_at,
             number=7,
             title="db down",
             description=None,

@@ -97,9 +97,9 @@ async def test_a_page_that_is_acknowledged_on_its_way_is_replaced_silently() -> 
         assert isinstance(bench.outbox.facts[one][-2], NotificationReplaced)
 
 
-async def test_an_intent_that_waited_reads_incidents_to_the_end_first() -> None:
+async def test_a_page_that_was_decided_a_while_ago_reads_incidents_to_the_end_first() -> None:
     bench = Bench()
-    old = replace(intend(), now=NINE - timedelta(seconds=3))
+    old = replace(intend(), decided_at=NINE - timedelta(seconds=3))
     bench.on_catch_up = lambda: bench.outbox.decide(old.notification_id, stop(at=0))
     async with bench:
         bench.page(old)
@@ -115,7 +115,7 @@ async def test_a_bus_that_is_away_does_not_hold_a_page_back() -> None:
 
     bench = Bench(on_catch_up=away)
     async with bench:
-        bench.page(replace(intend(), now=NINE - timedelta(seconds=3)))
+        bench.page(replace(intend(), decided_at=NINE - timedelta(seconds=3)))
         bench.page(intend())
         await bench.settled()
         assert bench.fcm is not None

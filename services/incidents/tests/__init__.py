@@ -1,0 +1,1 @@
+"""Unit tests of incidents: no server needed."""

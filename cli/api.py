@@ -54,8 +54,8 @@ class Api:
         except (ClientError, TimeoutError, ValueError) as error:
             raise Failure(f"{self.url} does not answer {method} {path}: {str(error) or type(error).__name__}") from None
         if not document.get("success"):
-            error = document.get("error") or {}
-            raise Refused(answer.status, str(error.get("code", answer.status)), str(error.get("message", "no reason")))
+            told = document.get("error") or {}
+            raise Refused(answer.status, str(told.get("code", answer.status)), str(told.get("message", "no reason")))
         return dict(document.get("data") or {})
 
     async def sign_in(self, email: str, password: str, device_id: str, **device: str) -> dict[str, Any]:

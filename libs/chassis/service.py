@@ -39,6 +39,9 @@ from libs.contracts.subjects import lanes_of, rpc_subject, wake_subject
 
 _log = structlog.get_logger()
 
+_CATCH_UP = 2.0
+"""Seconds that overdue timers wait for it: a page too many is better than none."""
+
 FetchKeys = Callable[[], Awaitable[KeySet]]
 Leading = Callable[[], Awaitable[None]]
 
@@ -237,9 +240,16 @@ class Service:
                 if not follower.consumer.first:
                     group.create_task(stoppable(follower.run))
             if self.timers is not None:
-                group.create_task(stoppable(self.timers.run))
+                group.create_task(self._fire_timers(self.timers))
             for task in self.parts.leading:
                 group.create_task(stoppable(task))
+
+    async def _fire_timers(self, timers: Timers) -> None:
+        """What was due while nobody led fires after what happened meanwhile is read: it may have been acknowledged."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP):
+                await asyncio.gather(*(f.caught_up.wait() for f in self.followers))
+        await stoppable(timers.run)
 
     async def _report_parked(self) -> None:
         """Page the admins about each event that we failed on, also about one parked before a crash."""

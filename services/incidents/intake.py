@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
+from opentelemetry.trace import SpanKind
 
 from libs.chassis import telemetry
 from libs.chassis.alarm import raise_alarm
@@ -48,7 +50,14 @@ def take_items(work: Work, items: Sequence[Item]) -> None:
     signals = [_signal(work, r, integrations) for r in read]
     taken = [s for s in signals if s is not None]
     seen = already_seen(work, [i for s in taken if (i := s.identity) is not None])
-    take_signals(work, taken, seen)
+    with ExitStack() as spans:
+        traced = [replace(s, traceparent=spans.enter_context(_span(s))) for s in taken]
+        take_signals(work, traced, seen)
+
+
+def _span(signal: Signal) -> AbstractContextManager[str]:
+    """What is decided because of an alert belongs into its sender's trace."""
+    return telemetry.span(SCHEMA, "alert process", signal.traceparent, SpanKind.CONSUMER, source=signal.alert.source)
 
 
 def _read(item: Item) -> _Read:

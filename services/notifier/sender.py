@@ -13,11 +13,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from opentelemetry.trace import SpanKind
 
+from libs.chassis import telemetry
 from libs.chassis.bus import BusAway
 from libs.chassis.clock import Clock
 from services.notifier.application import Sent
-from services.notifier.outbox import Outbox, Sendable, passes
+from services.notifier.outbox import RESERVED, Outbox, Sendable, passes
 from services.notifier.providers import Provider
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.results import as_result, expired, page_of, refused_token
@@ -68,6 +70,8 @@ class Sender:
     _results: list[Sent] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _blind_until: datetime | None = None
+    _more_due: bool = False
+    """Whether the last look found more than it could take."""
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -102,6 +106,8 @@ class Sender:
         full = len(self._results) >= _UNRECORDED
         room = {name: 0 if full else IN_FLIGHT - self._under_way[name] for name in self.providers}
         taken = await self.outbox.take(now, self._busy, room)
+        counted = Counter(row.provider for row in taken.rows)
+        self._more_due = any(counted[name] >= max(free - RESERVED, 0) for name, free in room.items())
         self._busy.update(row.notification_id for row in taken.rows)
         self._under_way.update(row.provider for row in taken.rows)
         stale = [row for row in taken.rows if now - row.decided_at > STALE]
@@ -164,7 +170,9 @@ class Sender:
         self._under_way[row.provider] -= 1
         self._results.append(result)
         self._ready.set()
-        self._wake.set()
+        # Looking costs five queries: only where more is due than there were places, and then for many at once.
+        if self._more_due and self._under_way[row.provider] <= IN_FLIGHT // 2:
+            self._wake.set()
 
     async def _attempt(self, row: Sendable) -> Sent:
         now = self.clock.now()
@@ -188,8 +196,9 @@ class Sender:
     async def _exchange(self, provider: Provider, row: Sendable, push_token: str, left: float) -> Outcome:
         assert provider.client is not None  # noqa: S101 - checked by the caller
         try:
-            async with asyncio.timeout(min(SEND_LIMIT, left)):
-                return await provider.client.send(push_token, page_of(row, self.public_url))
+            with telemetry.span("notifier", f"push {row.provider}", row.traceparent, SpanKind.CLIENT):
+                async with asyncio.timeout(min(SEND_LIMIT, left)):
+                    return await provider.client.send(push_token, page_of(row, self.public_url))
         except TimeoutError:
             return Outcome(Verdict.TRANSIENT, "timeout")
         except Exception as error:  # noqa: BLE001 - a row whose task died would be busy for ever: a lost page

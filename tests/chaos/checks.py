@@ -105,8 +105,8 @@ def _had_to_be_paged(case: Case, level: int, downs: Sequence[Down]) -> bool:
     assert case.acknowledged is not None
     if level == 1:
         return not acknowledges_at_once(case.number)
-    due = case.due.get(level - 1, (0.0, float("inf")))[1]
-    return case.acknowledged > due + GRACE + overlap(downs, due, case.acknowledged)
+    decided = case.due.get(level)
+    return decided is not None and case.acknowledged > decided + GRACE + overlap(downs, decided, case.acknowledged)
 
 
 def _intents(case: Case, _downs: Sequence[Down]) -> Iterator[Finding]:

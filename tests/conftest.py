@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.servers import Servers, embedded_servers
+from tests.servers import Servers, running_servers
 from tests.world import World
 
 
@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 async def servers() -> AsyncIterator[Servers]:
-    async with embedded_servers() as running:
+    async with running_servers() as running:
         yield running
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path
 
 import nats
 import psycopg
@@ -16,7 +18,9 @@ from psycopg import sql
 
 from cli import streams
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
-from cli.embedded.database import database_setup
+from cli.embedded.credentials import SUPERUSER, Credentials
+from cli.embedded.database import DATABASE, database_setup, database_url, role_name
+from cli.embedded.nats_accounts import server_config
 from libs.chassis.migrate import upgrade
 from libs.contracts.subjects import SERVICES, STREAMS
 
@@ -25,22 +29,26 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Servers:
-    """PostgreSQL with a migrated database to copy, and NATS with its accounts."""
+    """PostgreSQL with a migrated database to copy, and NATS with its accounts, wherever they run."""
 
-    postgres: EmbeddedPostgres
-    nats: EmbeddedNats
+    postgres: str
+    """`host:port`"""
+    nats: str
+    """`nats://host:port`"""
+    credentials: Credentials
 
     def database_url(self, user: str, database: str) -> str:
-        return urlunsplit(urlsplit(self.postgres.url(user))._replace(path=f"/{database}"))
+        role = role_name(user)
+        host, _, port = self.postgres.rpartition(":")
+        return database_url(host, int(port), role, self.credentials.postgres[role], database)
 
     def nats_url(self, user: str) -> str:
-        name, password = self.nats.credentials(user)
-        return self.nats.url.replace("nats://", f"nats://{name}:{password}@")
+        return self.nats.replace("nats://", f"nats://{user}:{self.credentials.nats[user]}@")
 
     async def connect(self, user: str | None = None) -> Client:
         """A connection as one of our users, or as an anonymous sender."""
         if user is None:
-            return await nats.connect(self.nats.url, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
+            return await nats.connect(self.nats, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
         return await nats.connect(self.nats_url(user), inbox_prefix=f"_INBOX_{user}", reconnect_time_wait=0.1)
 
     @asynccontextmanager
@@ -72,11 +80,49 @@ class Servers:
 
 
 @asynccontextmanager
-async def embedded_servers() -> AsyncIterator[Servers]:
+async def running_servers() -> AsyncIterator[Servers]:
     """Start both, and migrate the database that `fresh` copies."""
+    containers = os.environ.get("PAGER_TEST_SERVERS") == "containers"
+    async with containers_with_servers() if containers else embedded_servers() as servers:
+        await database_setup(servers.database_url("superuser", "postgres"), servers.credentials.postgres)
+        for service in SERVICES:
+            await asyncio.to_thread(upgrade, service, servers.database_url("owner", DATABASE))
+        yield servers
+
+
+@asynccontextmanager
+async def embedded_servers() -> AsyncIterator[Servers]:
+    """From the PyPI wheels: no Docker."""
     with Home.temporary() as home:
         async with EmbeddedPostgres(home) as postgres, EmbeddedNats(home) as bus:
-            await database_setup(postgres.url("superuser"), home.credentials().postgres)
-            for service in SERVICES:
-                await asyncio.to_thread(upgrade, service, postgres.url("owner"))
-            yield Servers(postgres, bus)
+            yield Servers(f"127.0.0.1:{postgres.port}", bus.url, home.credentials())
+
+
+@asynccontextmanager
+async def containers_with_servers() -> AsyncIterator[Servers]:
+    """The official images, through testcontainers, with the same accounts and the same syncing."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.waiting_utils import wait_for_logs
+    from testcontainers.postgres import PostgresContainer
+
+    credentials = Credentials.completed({})
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "nats.conf"
+        text = server_config(
+            name="test",
+            port=4222,
+            folder="/data",
+            passwords=credentials.nats,
+            anonymous=True,
+            host="0.0.0.0",  # noqa: S104
+        )
+        await asyncio.to_thread(config.write_text, text)
+        superuser = credentials.postgres[SUPERUSER]
+        database = PostgresContainer("postgres:16", username=SUPERUSER, password=superuser, dbname="postgres")
+        bus = DockerContainer("nats:2.15").with_command("-c /etc/pager/nats.conf").with_exposed_ports(4222)
+        bus.with_volume_mapping(folder, "/etc/pager", "ro")
+        with database, bus:
+            wait_for_logs(bus, "Server is ready")
+            postgres = f"{database.get_container_host_ip()}:{database.get_exposed_port(5432)}"
+            location = f"nats://{bus.get_container_host_ip()}:{bus.get_exposed_port(4222)}"
+            yield Servers(postgres, location, credentials)

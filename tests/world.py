@@ -272,9 +272,13 @@ class World:
         assert answer.status == 200, answer.body
         return list(answer.data["incidents"])
 
-    async def incident(self) -> dict[str, Any]:
-        """The only incident."""
-        found = await self.eventually(self.incidents, lambda i: len(i) > 0, "an incident")
+    async def incident(self, title: str | None = None) -> dict[str, Any]:
+        """The only incident, or the only one with this title."""
+
+        async def look() -> list[dict[str, Any]]:
+            return [i for i in await self.incidents() if title in (None, i["title"])]
+
+        found = await self.eventually(look, lambda i: len(i) > 0, f"an incident {title or ''}")
         assert len(found) == 1, found
         return dict(found[0])
 

@@ -151,6 +151,7 @@ def server_config(
     passwords: Mapping[str, str],
     anonymous: bool,
     monitoring_port: int | None = None,
+    host: str = LOOPBACK,
 ) -> str:
     """The configuration file: JSON, which nats-server reads as a subset of its format and which needs no quoting.
 
@@ -158,7 +159,7 @@ def server_config(
     """
     config: dict[str, object] = {
         "server_name": name,
-        "host": LOOPBACK,
+        "host": host,
         "port": port,
         "max_payload": MAX_PAYLOAD,
         "max_connections": MAX_CONNECTIONS,

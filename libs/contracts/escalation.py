@@ -64,6 +64,9 @@ class IncidentBrief(Contract):
     """At most 500 characters of it."""
     priority: Priority
     team_id: UUID | None = None
+    paging_since: Moment | None = None
+    """When the incident began to need people: whoever acknowledges later than that stops all that follows from it,
+    also levels that were decided before the acknowledgement was heard of."""
 
 
 class Paged(Contract):

@@ -127,6 +127,7 @@ def _start(
         description=incident.description[:_DESCRIPTION] if incident.description else None,
         priority=incident.priority,
         team_id=incident.team_id,
+        paging_since=incident.created_at,
     )
     return escalations.StartEscalation(
         brief=brief,

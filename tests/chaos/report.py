@@ -58,7 +58,7 @@ class Report:
 
     def show(self, console: Console) -> None:
         table = Table(title=f"Crashes, {self.replicas} replica{'s' if self.replicas > 1 else ''} of each service")
-        table.add_column("killed")
+        table.add_column("killed", no_wrap=True)
         for column in ("down s", "paging again s", "silence s", "alerts", "lost", "doubled", "late", "resent"):
             table.add_column(column, justify="right")
         for row in self.rows:

@@ -225,10 +225,11 @@ async def test_a_body_without_a_length_is_measured_while_it_is_read(pager: World
         assert response.status == 413
 
 
-async def test_a_body_that_the_bus_would_not_carry_is_a_413(pager: World) -> None:
+async def test_metadata_that_no_event_could_carry_are_refused_by_name(pager: World) -> None:
     answer = await pager.call("POST", INCIDENTS, {"title": "x", "metadata": {"a": "x" * (1024 * 1024 - 100)}})
 
-    assert (answer.status, answer.error["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    assert (answer.status, answer.error["code"]) == (400, "VALIDATION_ERROR")
+    assert answer.error["details"]["field"] == "metadata"
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/api/v1/nothing", "/api/v1/incidents/", "/api/v2/incidents"])

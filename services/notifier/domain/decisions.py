@@ -73,8 +73,13 @@ def retry_pause(failures: int, retry_after: float | None, chance: float) -> floa
 
 
 def _covers(stop: Stop, state: Notification) -> bool:
-    """Whether a stop is about this page: paging that was decided later has started again and goes on."""
-    return state.intent.decided_at <= stop.at
+    """Whether a stop is about this page: paging that began later has started again and goes on."""
+    return _begun(state.intent) <= stop.at
+
+
+def _begun(page: NotificationIntended | IntendNotification) -> datetime:
+    """Not when the level was decided: escalation may decide it before it hears of an acknowledgement."""
+    return page.brief.paging_since or page.decided_at
 
 
 def _ends(stop: Stop, state: Notification) -> bool:
@@ -98,7 +103,7 @@ def _intend(command: IntendNotification) -> list[Fact]:
         brief=command.brief,
     )
     stop = command.stop
-    if stop is None or command.decided_at > stop.at:
+    if stop is None or _begun(command) > stop.at:
         return [intended]
     # The acknowledgement was seen first: the intent is kept, so that it can be explained, and never sent.
     withdrawn = NotificationWithdrawn(

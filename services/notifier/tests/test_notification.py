@@ -188,6 +188,12 @@ def test_a_stop_and_an_earlier_due_commute(reason: str) -> None:
     assert (one.stage, one.sending, one.withdrawn_for) == (other.stage, other.sending, other.withdrawn_for)
 
 
+def test_a_level_decided_before_escalation_heard_of_the_acknowledgement_does_not_ring() -> None:
+    brief = INTEND.brief.model_copy(update={"paging_since": after(-60)})
+    overdue = replace(INTEND, brief=brief, stop=Stop("acknowledged", after(-1)))
+    history().when(overdue).then_types(NotificationIntended, NotificationWithdrawn)
+
+
 def test_a_due_that_was_decided_after_the_stop_is_sent() -> None:
     history().when(replace(INTEND, stop=Stop("acknowledged", after(-1)))).then_types(NotificationIntended)
 

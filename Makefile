@@ -15,7 +15,7 @@ setup: .venv/.ready ## install what is needed into .venv (uv comes through pip w
 
 .venv/.ready: pyproject.toml uv.lock
 	@command -v uv >/dev/null 2>&1 || test -x .tools/bin/uv || python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
-	@$$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras
+	@$$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras --compile-bytecode
 	@touch .venv/.ready
 
 demo: setup ## a page from alert to acknowledgement, on this machine, in half a minute

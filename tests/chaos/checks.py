@@ -135,8 +135,9 @@ def _late(case: Case, downs: Sequence[Down]) -> Iterator[Finding]:
         allowed = GRACE + overlap(downs, case.acknowledged, page.at)
         after = page.at - case.acknowledged
         if after > allowed:
+            decided = case.due.get(page.level, page.at) - case.acknowledged
             text = f"incident {page.incident_id}, level {page.level}: {after:.2f} s after its acknowledgement"
-            yield Finding("late", case.number, f"{text}, {allowed:.2f} s were allowed")
+            yield Finding("late", case.number, f"{text} (decided at {decided:+.2f} s), {allowed:.2f} s were allowed")
 
 
 def overlap(downs: Sequence[Down], begin: float, end: float) -> float:

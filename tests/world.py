@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
+import io
 import json
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -37,6 +41,14 @@ from tests.servers import Servers
 ADMIN = "admin@pager.test"
 PASSWORD = "Correct-Horse-7-Battery"
 _DEADLINE = 15.0
+
+
+@cache
+def _simulators_home() -> Path:
+    """One for all worlds of a process: making the keys of the simulators takes longer than starting them."""
+    made = tempfile.mkdtemp(prefix="pager-simulators-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 @dataclass
@@ -131,9 +143,8 @@ class World:
         self._phones: dict[str, Phone] = {}
 
     async def __aenter__(self) -> Self:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="pager-world-")))
         self.database = await self._stack.enter_async_context(self.servers.fresh())
-        self.simulators = Simulators(SimulatorSettings(folder), lambda: self.clock.now().timestamp())
+        self.simulators = Simulators(SimulatorSettings(_simulators_home()), lambda: self.clock.now().timestamp())
         self.environment = await self.simulators.start()
         self._stack.push_async_callback(self.simulators.stop)
         self.sender = await self.servers.connect()
@@ -261,7 +272,7 @@ class World:
         """A request to the gateway, under /api/v1."""
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.gateway.url}/api/v1{path}"
-        kind = {"data": body} if isinstance(body, bytes) else {"json": body}
+        kind: dict[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         async with self._http.request(method, url, headers=sent | headers, **kind) as response:
             raw = await response.read()
             return Answer(response.status, json.loads(raw) if raw else None, dict(response.headers))

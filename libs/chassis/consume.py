@@ -14,9 +14,10 @@ from nats.js.errors import APIError, NotFoundError
 from libs.chassis import telemetry
 from libs.chassis.apply import Applier, Item, Stopped
 from libs.chassis.bus import Bus, BusAway
+from libs.chassis.following import follow_for_ever
 from libs.chassis.owner import Owner
 from libs.chassis.pull import Pull, Received
-from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
+from libs.chassis.store import Position, Store
 from libs.chassis.work import Work
 from libs.contracts.envelope import Envelope, Fact, parse_event
 from libs.contracts.model import Lane
@@ -73,28 +74,12 @@ class Follower:
 
     async def run(self) -> None:
         """Follow for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
-        loop = asyncio.get_running_loop()
-        pause = 0.0
-        while True:
-            await self.bus.until_connected()
-            begun = loop.time()
-            try:
-                await self._follow()
-            except Stopped as error:
-                self.stopped = str(error)
-                _log.error(
-                    "consumption stopped", service=self.service, upstream=self.consumer.upstream, reason=str(error)
-                )
-                return
-            except (BusAway, NatsError, APIError, TimeoutError, Overtaken, Contended) as error:
-                reason = f"{type(error).__name__}: {error}"
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                reason = f"{type(error).__name__}: {error}"
-            _log.warning("following again", service=self.service, upstream=self.consumer.upstream, reason=reason)
-            pause = 0.02 if loop.time() - begun > 5 else min(max(pause * 2, 0.02), 0.5)
-            await asyncio.sleep(pause)
+        try:
+            what = f"{self.consumer.upstream}.{self.lane}"
+            await follow_for_ever(self.bus, self._follow, self.service, what)
+        except Stopped as error:
+            self.stopped = str(error)
+            _log.error("consumption stopped", service=self.service, upstream=self.consumer.upstream, reason=str(error))
 
     async def read_to_end(self) -> None:
         """Return when everything that the stream holds now has taken effect.

@@ -163,11 +163,17 @@ class EventLog(PostgresProcessRecorder):
         return int(row[0]) if row else 0
 
     def end_lock_holder(self) -> None:
-        """End the session that holds the append lock: a process frozen inside its commit keeps it for ever."""
+        """End the session that holds the append lock: a process frozen inside its commit keeps it for ever.
+
+        Only one that has asked for nothing for a while: many wait together, and the first to get the lock after the
+        frozen one must not be ended by the others.
+        """
         with self.datastore.transaction(commit=True) as curs:
             curs.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE locktype = 'advisory' AND granted"
                 " AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = %s AND pid <> pg_backend_pid()"
-                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-                (self.append_lock,),
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                " AND greatest(query_start, state_change) < clock_timestamp() - %s * interval '1 second'",
+                (self.append_lock, APPEND_LOCK_TIMEOUT / 2),
             )

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
-import uvloop
 from faststream.nats import NatsBroker
 from nats.errors import Error as NatsError
 
-from libs.chassis import logs, telemetry
+from libs.chassis import telemetry
 from libs.chassis.alarm import raise_alarm
 from libs.chassis.bus import CONNECTION_OPTIONS, Bus, BusAway
 from libs.chassis.clock import Clock
@@ -28,7 +25,7 @@ from libs.chassis.owner import NoRequest
 from libs.chassis.parking import alarmed, without_alarm
 from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
-from libs.chassis.settings import ServiceSettings, SettingsError
+from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
 from libs.chassis.store import Store, is_away
 from libs.chassis.timers import Fire, Timers
@@ -276,35 +273,3 @@ class Service:
     async def _auth_keys(self) -> KeySet:
         raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())
         return KeySet.model_validate(Reply.model_validate_json(raw).data)
-
-
-def run(service: Service) -> None:
-    """A service's process: until SIGTERM or SIGINT, which hand over at once."""
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        try:
-            await service.start()
-        except SettingsError as error:
-            sys.stderr.write(f"pager: {error}\n")
-            await service.broker.stop()
-            raise SystemExit(2) from None
-        _log.info("serving", service=service.name)
-        waiting = asyncio.create_task(stop.wait())
-        finished = asyncio.create_task(service.finished())
-        await asyncio.wait((waiting, finished), return_when=asyncio.FIRST_COMPLETED)
-        failure = finished.exception() if finished.done() else None
-        waiting.cancel()
-        await service.stop()
-        if failure is not None:
-            raise failure
-
-    logs.configure(service.name, service.settings.instance, service.settings.log_level, service.settings.log_format)
-    try:
-        uvloop.run(main())
-    except Exception:  # noqa: BLE001 - the supervisor restarts us; the log says why
-        _log.exception("service failed", service=service.name)
-        sys.exit(1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from libs.chassis.clock import Clock, SystemClock
-from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.process import run
+from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from services.auth.api import api
 from services.auth.consumers import consumers

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
-from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.process import run
+from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from services.escalation.api import api
 from services.escalation.application import fire, make_default_policy

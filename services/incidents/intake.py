@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
-from nats.errors import Error as NatsError
-from nats.js.errors import APIError
 from opentelemetry.trace import SpanKind
 
 from libs.chassis import telemetry
 from libs.chassis.alarm import raise_alarm
 from libs.chassis.apply import Applier, Item
-from libs.chassis.bus import Bus, BusAway
+from libs.chassis.bus import Bus
+from libs.chassis.following import follow_for_ever
 from libs.chassis.parking import Parked, ParkedKind, park
 from libs.chassis.pull import Pull, Received
-from libs.chassis.store import Contended, Overtaken, Position, Store, is_away
+from libs.chassis.store import Position, Store
 from libs.chassis.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
@@ -159,20 +157,7 @@ class AlertIntake:
 
     async def run(self) -> None:
         """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
-        loop = asyncio.get_running_loop()
-        pause = 0.0
-        while True:
-            await self.bus.until_connected()
-            begun = loop.time()
-            try:
-                await self._follow()
-            except Exception as error:
-                expected = BusAway | NatsError | APIError | TimeoutError | Overtaken | Contended
-                if not (isinstance(error, expected) or is_away(error)):
-                    raise
-                _log.warning("reading alerts again", lane=str(self.lane), reason=f"{type(error).__name__}: {error}")
-            pause = 0.02 if loop.time() - begun > 5 else min(max(pause * 2, 0.02), 0.5)
-            await asyncio.sleep(pause)
+        await follow_for_ever(self.bus, self._follow, SCHEMA, f"{ALERTS}.{self.lane}")
 
     async def _follow(self) -> None:
         cursor = await self._applier.begin()

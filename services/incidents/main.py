@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
-from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.process import run
+from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS

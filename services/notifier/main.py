@@ -8,7 +8,8 @@ from typing import Any
 
 from libs.chassis.alarm import raise_alarm
 from libs.chassis.clock import Clock, SystemClock
-from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.process import run
+from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import SettingsError, load_or_exit
 from services.notifier.api import api
 from services.notifier.consumers import consumers

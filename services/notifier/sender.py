@@ -31,7 +31,8 @@ IN_FLIGHT = 100
 """Pages under way to one provider at a time: `limits.md` 7."""
 SEND_LIMIT = 5.0
 """Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
-STALE = timedelta(seconds=2)
+STALE = timedelta(seconds=0.5)
+"""Age of a page before which it is sent at once: what was acknowledged must not ring a second later any more."""
 CATCH_UP_LIMIT = 2.0
 CATCH_UP_PAUSE = timedelta(seconds=5)
 _RECORDED_AT_ONCE = 500

@@ -7,7 +7,8 @@ import asyncio
 from libs.chassis.bus import BusAway
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.owner import Owner
-from libs.chassis.service import Parts, Runtime, Service, run
+from libs.chassis.process import run
+from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from libs.contracts.requests import PositionView
 from services.oncall.api import api

@@ -13,7 +13,7 @@ from tests.chaos.report import Report
 from tests.chaos.run import chaos_home, crash_run
 from tests.chaos.scenarios import NATS_KILLED, SERVICE_KILLED, SERVICE_STOPPED, full_programme
 
-_RATE = 100.0
+_RATE = 50.0
 _ALERTS = 1000
 """At least so many in each run: 2,000 in both."""
 _LEVEL_MINUTES = 0.4

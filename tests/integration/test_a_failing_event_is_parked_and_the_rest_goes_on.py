@@ -1,0 +1,140 @@
+"""A fault of ours on one event costs that event's incident a delay, and nobody else anything (design, rule 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from libs.chassis.consume import Follower
+from libs.contracts.model import Lane
+from tests.world import World, intakes
+
+
+def _follower(world: World, service: str, upstream: str, lane: Lane = Lane.URGENT) -> Follower:
+    return next(f for f in world.services[service].followers if f.consumer.upstream == upstream and f.lane is lane)
+
+
+def _break(follower: Follower, is_bad: Callable[[Any], bool]) -> Callable[[], None]:
+    """The follower's handler fails on such events; returns what repairs it."""
+    whole = follower.consumer
+
+    def handle(work: Any, events: Sequence[Any]) -> None:
+        if any(is_bad(event) for event in events):
+            raise ZeroDivisionError("a fault of ours")
+        whole.handle(work, events)
+
+    follower.consumer = replace(whole, handle=handle)
+
+    def repair() -> None:
+        follower.consumer = whole
+
+    return repair
+
+
+async def test_the_event_is_parked_its_incident_waits_others_go_on_and_a_replay_handles_all_in_order(
+    world: World,
+) -> None:
+    ana, bo = await world.two_responders()
+    poison = set[str]()
+    follower = _follower(world, "escalation", "incidents")
+    repair = _break(follower, lambda e: str(e.entity) in poison or getattr(e.data, "title", "") == "poison")
+    await world.fire_alert("poison", dedupKey="poison", priority="critical")
+    await ana.expect_push("escalation could not handle an event of incidents")
+    await world.fire_alert("healthy", dedupKey="healthy", priority="critical")
+    await ana.expect_push("healthy")
+    incident = await world.incident("poison")
+    poison.add(incident["id"])
+    assert (await bo.acknowledge(incident["id"])).status == 200
+    await world.settle()
+    parked = await world.parked("escalation")
+    assert [(p["kind"], p["type"].split(".")[2]) for p in parked] == [
+        ("failure", "IncidentCreated"),
+        ("waiting", "IncidentAcknowledged"),
+    ]
+    assert parked[0]["reason"] == "ZeroDivisionError: a fault of ours"
+    assert {p["entity"] for p in parked} == {incident["id"]}
+    assert (await world.health("escalation"))["parked"] == {"failure": 1, "waiting": 1}
+    assert (await world.health("escalation"))["ready"] is True
+
+    assert (await world.rpc("escalation", "replay")).data == {"replayed": 0, "stillParked": 2}
+    assert [p["id"] for p in await world.parked("escalation")] == [p["id"] for p in parked]
+
+    repair()
+    poison.clear()
+    assert (await world.rpc("escalation", "replay")).data == {"replayed": 2, "stillParked": 0}
+    assert await world.parked("escalation") == []
+    await world.settle()
+    about = [
+        e.name
+        for e in await world.log("escalation")
+        if getattr(e.data, "incident_id", None) is not None and str(e.data.incident_id) == incident["id"]
+    ]
+    assert about == ["EscalationStarted", "EscalationDue", "EscalationCancelled"]
+    # What comes later about it is handled as ever.
+    resolved = await bo.call("POST", f"/incidents/{incident['id']}/resolve", {})
+    assert resolved.status == 200
+    await world.settle()
+    assert await world.parked("escalation") == []
+
+
+async def test_an_alert_that_we_fail_on_is_parked_pages_the_operator_and_never_stops_the_alerts(world: World) -> None:
+    ana, _ = await world.two_responders()
+    (routine,) = [i for i in intakes(world.services["incidents"]) if i.lane is Lane.ROUTINE]
+    whole = routine._applier.take
+
+    def take(work: Any, items: Sequence[Any]) -> None:
+        if any(b"poison" in item.raw for item in items):
+            raise ZeroDivisionError("a fault of ours")
+        whole(work, items)
+
+    routine._applier.take = take
+    for number in range(6):
+        await world.fire_alert(f"poison {number}")
+    await world.fire_alert("healthy", priority="low")
+    await ana.expect_push("incidents could not handle an event of ALERTS")
+    await world.eventually(world.parked, lambda found: len(found) == 6, "all six parked, beyond the five that stop")
+    await world.incident("healthy")
+    assert {p["kind"] for p in await world.parked()} == {"failure"}
+    health = await world.health("incidents")
+    assert (health["ready"], health["parked"]) == (True, {"failure": 6})
+
+    routine._applier.take = whole
+    assert (await world.rpc("incidents", "replay")).data == {"replayed": 6, "stillParked": 0}
+    await world.settle()
+    assert {f"poison {number}" for number in range(6)} <= {i["title"] for i in await world.incidents()}
+
+
+async def test_five_different_events_in_a_row_stop_the_consumer_and_a_restart_goes_on_where_it_stopped(
+    world: World,
+) -> None:
+    ana, _ = await world.two_responders()
+    follower = _follower(world, "escalation", "incidents")
+    _break(follower, lambda _event: True)
+    for number in range(6):
+        await world.fire_alert(f"event {number}", priority="critical")
+
+    async def health() -> dict[str, Any]:
+        return await world.health("escalation")
+
+    found = await world.eventually(health, lambda h: not h["ready"], "an escalation that is not ready")
+    (stopped,) = found["stopped"]
+    assert "incidents.urgent: 5 different events in a row failed" in stopped
+    assert "a fault of ours" in stopped
+    parked = await world.parked("escalation")
+    assert len(parked) == 4, "the fifth stays in the stream: it may be us"
+    answer = await world.eventually(
+        lambda: world.http("GET", "/health"), lambda a: a.status == 503, "a gateway that says so"
+    )
+    assert answer.body["status"] == "unavailable"
+    ready = (await world.http("GET", "/health/ready")).body
+    assert ready["services"]["escalation"] == "stopped"
+
+    await world.stop("escalation")
+    await world.start("escalation")
+    assert (await world.rpc("escalation", "replay")).data["stillParked"] == 0
+    await world.settle()
+    assert (await world.health("escalation"))["ready"] is True
+    pushes = world.simulators.log.read(device_token=ana.token)
+    told = " ".join(push.payload.decode() for push in pushes)
+    assert all(f"event {number}" in told for number in range(6)), "late, and not one is lost"

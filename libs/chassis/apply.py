@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from libs.chassis.parking import Parked, ParkedKind, park, parked_entities
+from libs.chassis.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
 from libs.chassis.store import START, Contended, Move, Overtaken, Position, Store, is_away
 from libs.chassis.work import Work
 from libs.contracts.envelope import read_head
@@ -112,8 +112,11 @@ class Applier:
 
     async def _apply_one(self, item: Item) -> None:
         if item.entity in self._waiting:
-            await self._park(item, ParkedKind.WAITING, "an earlier event of this entity is parked")
-            return
+            try:
+                await self._park(item, ParkedKind.WAITING, "an earlier event of this entity is parked")
+                return
+            except NothingBefore:
+                self._waiting -= {item.entity}
         reason = ""
         for attempt in range(_TRIES):
             try:
@@ -134,7 +137,8 @@ class Applier:
         parked = Parked(
             kind, self.upstream, self.lane, item.at.position, item.entity, item.type, reason, item.raw, item.headers
         )
-        await self.store.transact(lambda work: park(work, self.service, parked), self._move(item.at))
+        set_aside = park_behind if kind is ParkedKind.WAITING else park
+        await self.store.transact(lambda work: set_aside(work, self.service, parked), self._move(item.at))
         self._moved(item.at)
         self._waiting |= {item.entity}
         self.on_park()

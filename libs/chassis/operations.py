@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from psycopg import Cursor
 
 from libs.chassis.apply import Item
@@ -19,6 +20,7 @@ from libs.chassis.parking import (
     load_parked,
     parked_ids,
     unpark,
+    waits_behind,
 )
 from libs.chassis.requests import Requests
 from libs.chassis.store import Position, Store
@@ -37,6 +39,7 @@ from libs.contracts.requests import (
 )
 from libs.contracts.subjects import lanes_of
 
+_log = structlog.get_logger()
 _PAGE_BYTES = 512 * 1024
 """An answer must stay below the server's limit of 1 MiB a message."""
 
@@ -111,23 +114,23 @@ def add_parked_operations(requests: Requests, store: Store, replays: Mapping[str
         if query.id is not None and not ids:
             raise NotFound(f"nothing is parked under {query.id}", field="id")
         done = 0
-        held: set[str] = set()
-        for parked_id in ids:
-            done += await _replay_one(store, requests.service, replays, parked_id, held)
-        return ReplayResult(replayed=done, still_parked=len(everything) - done)
+        while ids:
+            for parked_id in ids:
+                done += await _replay_one(store, requests.service, replays, parked_id)
+            # What came to wait behind these while they were tried; what waits behind nothing parks no more.
+            newest = max(everything)
+            everything = await store.read(lambda work: parked_ids(work, requests.service))
+            late = await store.read(lambda work: parked_ids(work, requests.service, ParkedKind.WAITING))
+            ids = [i for i in late if query.id is None and i > newest]
+        return ReplayResult(replayed=done, still_parked=len(everything))
 
 
-async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay], parked_id: int, held: set[str]) -> int:
-    """1 when it went through; an entity whose earlier input fails again keeps its later ones waiting."""
-    entity = ""
+async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay], parked_id: int) -> int:
+    """1 when it went through; an entity whose earlier input is parked still keeps its later ones waiting."""
 
     def run(work: Work) -> int:
-        nonlocal entity
         parked = load_parked(work, service, parked_id)
-        if parked is None:
-            return 0
-        entity = parked.entity
-        if parked.kind is not ParkedKind.INPUT and entity in held:
+        if parked is None or waits_behind(work, service, parked):
             return 0
         unpark(work, service, parked_id)
         replays[parked.upstream](work, parked)
@@ -136,7 +139,7 @@ async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay],
     try:
         return (await store.transact(run)).result
     except Exception:  # noqa: BLE001 - it failed again: it stays parked, with what waits behind it
-        held.add(entity)
+        _log.warning("replay failed", service=service, parked=parked_id, exc_info=True)
         return 0
 
 

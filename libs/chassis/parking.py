@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from libs.chassis.tables import chassis_tables
 from libs.chassis.work import Work
@@ -71,6 +71,39 @@ def parked_entities(work: Work, schema: str, upstream: str) -> frozenset[str]:
     return frozenset(row["entity"] for row in work.fetch(waiting.distinct(), upstream=upstream))
 
 
+class NothingBefore(Exception):
+    """Nothing of this entity is parked any more: there is nothing to wait behind."""
+
+
+def park_behind(work: Work, schema: str, parked: Parked) -> None:
+    """Set an input aside behind the one of its entity that is parked.
+
+    Raises:
+        NothingBefore: a replay has taken it away; handle the input.
+    """
+    # Locked: a replay that is about to take it away waits for us, and finds us behind it.
+    if not work.fetch(_of_entity(schema).with_for_update(read=True), upstream=parked.upstream, entity=parked.entity):
+        raise NothingBefore(parked.entity)
+    park(work, schema, parked)
+
+
+def waits_behind(work: Work, schema: str, parked: Parked) -> bool:
+    """Whether an earlier input of its entity is parked."""
+    if parked.kind is ParkedKind.INPUT:
+        return False
+    rows = work.fetch(_of_entity(schema), upstream=parked.upstream, entity=parked.entity)
+    return any(row["position"] < parked.position for row in rows)
+
+
+def _of_entity(schema: str) -> Select[tuple[int]]:
+    table = chassis_tables(schema).parked
+    return select(table.c.position).where(
+        table.c.upstream == bindparam("upstream"),
+        table.c.entity == bindparam("entity"),
+        table.c.kind != str(ParkedKind.INPUT),
+    )
+
+
 def list_parked(work: Work, schema: str, after: int = 0, limit: int = 100) -> list[ParkedView]:
     """Oldest first."""
     table = chassis_tables(schema).parked
@@ -109,11 +142,12 @@ def unpark(work: Work, schema: str, parked_id: int) -> None:
     work.fetch(delete(table).where(table.c.id == parked_id))
 
 
-def parked_ids(work: Work, schema: str) -> list[int]:
-    """Everything that may be tried again, in the order in which it came."""
+def parked_ids(work: Work, schema: str, *kinds: ParkedKind) -> list[int]:
+    """Everything that may be tried again, or what is of these kinds, in the order in which it came."""
     table = chassis_tables(schema).parked
     order = (table.c.upstream, table.c.lane, table.c.position, table.c.id)
-    return [row["id"] for row in work.fetch(select(table.c.id).order_by(*order))]
+    wanted = select(table.c.id).where(table.c.kind.in_([str(kind) for kind in kinds or ParkedKind]))
+    return [row["id"] for row in work.fetch(wanted.order_by(*order))]
 
 
 def count_parked(work: Work, schema: str) -> dict[str, int]:

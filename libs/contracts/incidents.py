@@ -83,7 +83,7 @@ class IncidentAcknowledged(Fact, type="pager.incidents.IncidentAcknowledged.v1")
 
 
 class IncidentEscalated(Fact, type="pager.incidents.IncidentEscalated.v1"):
-    """A level fired: whom it pages; from level 2 on (or a repeat) the status becomes `escalated`."""
+    """Nobody answered: a level beyond the first fired, or the first one again; the status becomes `escalated`."""
 
     incident_id: UUID
     level: int

@@ -32,12 +32,12 @@ from services.incidents.application import INCIDENT
 from services.incidents.explain import entries, explain
 from services.incidents.projections import (
     SCHEMA,
+    decided_view,
     find_integration,
     incident_view,
     list_integrations,
     list_views,
     timeline_of,
-    view_of,
 )
 
 _KEY_CHARACTERS = string.ascii_letters + string.digits
@@ -58,7 +58,7 @@ def api() -> Requests:
 
 
 def _decided(work: Work, incident_id: UUID) -> IncidentView:
-    return view_of(work.state(INCIDENT, incident_id), work.version(incident_id))
+    return decided_view(work, work.state(INCIDENT, incident_id), work.version(incident_id))
 
 
 def _incidents(requests: Requests) -> None:

@@ -12,12 +12,20 @@ from libs.chassis.changes import Row
 from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.alerts import Action, Alert
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME
-from libs.contracts.envelope import Actor, ActorKind, Envelope
-from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
+from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted
 from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
 from libs.contracts.model import Priority
 from services.incidents import domain, identity
-from services.incidents.projections import SCHEMA, integration_keys, next_numbers, open_keys, seen_alerts, timeline_row
+from services.incidents.projections import (
+    SCHEMA,
+    integration_keys,
+    next_numbers,
+    open_keys,
+    running,
+    seen_alerts,
+    timeline_row,
+)
 
 SERVICE = Actor.service(SCHEMA)
 
@@ -219,22 +227,40 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
 
 
 def follow_escalation(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Assignee and status follow the levels that fire; every event stands in the timeline."""
-    due = [e for e in events if isinstance(e.data, EscalationDue | EscalationExhausted)]
-    work.load(INCIDENT, [e.data.incident_id for e in due])
+    """Where the escalation stands is a replica; that nobody answered the first level is an event of the incident."""
+    work.load(INCIDENT, [e.data.incident_id for e in events if _is_further(e.data)])
     for event in events:
         fact = event.data
+        people: tuple[UUID, ...] = ()
+        via: dict[str, str] = {}
         if isinstance(fact, EscalationDue | EscalationExhausted):
             people = tuple(p.user_id for p in fact.people)
             via = {str(p.user_id): p.via for p in fact.people}
-            work.put(timeline_row(event, fact.incident_id, people, via=via))
-            if work.state(INCIDENT, fact.incident_id).created is None:
-                continue  # nothing of ours: a log restored to before this incident's creation
+            work.put(_running_row(fact, people))
+        elif isinstance(fact, EscalationCancelled):
+            work.put(Row(running, {"incident_id": fact.incident_id, "next_at": None}))
+        work.put(timeline_row(event, fact.incident_id, people, **({"via": via} if via else {})))
+        # A log that was restored to before this incident's creation knows nothing of it.
+        if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
-            command = domain.FollowEscalation(fact.level, fact.round, people, fact.next_due_at, exhausted)
+            command = domain.Escalate(fact.level, fact.round, people, fact.next_due_at, exhausted)
             work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
-        else:
-            work.put(timeline_row(event, fact.incident_id, ()))
+
+
+def _is_further(fact: Fact) -> bool:
+    """Not the first page of an escalation: nobody has answered so far."""
+    again = isinstance(fact, EscalationDue) and (fact.level > 1 or fact.round > 1)
+    return again or isinstance(fact, EscalationExhausted)
+
+
+def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...]) -> Row:
+    values = {
+        "incident_id": fact.incident_id,
+        "level": fact.level,
+        "next_at": fact.next_due_at,
+        "exhausted": isinstance(fact, EscalationExhausted),
+    }
+    return Row(running, values | ({"assigned_to": people[0]} if people else {}))
 
 
 def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:

@@ -11,7 +11,6 @@ from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import (
     Acknowledgement,
     AlertsGrouped,
-    EscalationView,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
@@ -52,7 +51,6 @@ class Incident:
     alert_count: int = 1
     updated_at: datetime | None = None
     acknowledgements: tuple[Acknowledgement, ...] = ()
-    escalation: EscalationView | None = None
     resolved: IncidentResolved | None = None
     closed: IncidentClosed | None = None
 
@@ -83,42 +81,23 @@ def evolve(state: Incident, fact: Fact) -> Incident:
                 status=Status.ACKNOWLEDGED,
                 assigned_to=_person(fact.by) or state.assigned_to,
                 acknowledgements=(*state.acknowledgements, taken),
-                escalation=replace_next(state.escalation),
                 updated_at=fact.at,
             )
+        case IncidentEscalated() if state.status is Status.ACKNOWLEDGED:
+            return state  # it fired before the acknowledgement was seen: whoever has taken it keeps it
         case IncidentEscalated():
-            return _escalated(state, fact)
+            return replace(state, status=Status.ESCALATED, assigned_to=next(iter(fact.user_ids), state.assigned_to))
         case IncidentResolved():
             return replace(
                 state,
                 status=Status.RESOLVED,
                 resolved=fact,
-                escalation=replace_next(state.escalation),
                 updated_at=fact.at,
             )
         case IncidentClosed():
             return replace(state, status=Status.CLOSED, closed=fact, updated_at=fact.at)
         case _:
             return state
-
-
-def _escalated(state: Incident, fact: IncidentEscalated) -> Incident:
-    view = EscalationView(level=fact.level, next_at=fact.next_at, exhausted=fact.exhausted)
-    if state.status is Status.ACKNOWLEDGED:
-        # The level fired before the acknowledgement reached escalation; whoever has taken it keeps it.
-        return replace(state, escalation=replace_next(view))
-    further = fact.level > 1 or fact.round > 1 or fact.exhausted
-    return replace(
-        state,
-        status=Status.ESCALATED if further else state.status,
-        assigned_to=fact.user_ids[0] if fact.user_ids else state.assigned_to,
-        escalation=view,
-    )
-
-
-def replace_next(view: EscalationView | None) -> EscalationView | None:
-    """The escalation as it stands when nothing more is due."""
-    return view.model_copy(update={"next_at": None}) if view is not None else None
 
 
 def _person(actor: Actor) -> UUID | None:
@@ -165,8 +144,8 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class FollowEscalation:
-    """A level of the running escalation has fired."""
+class Escalate:
+    """A level beyond the first has fired, or the first one again: nobody has answered so far."""
 
     level: int
     round: int
@@ -175,7 +154,7 @@ class FollowEscalation:
     exhausted: bool = False
 
 
-Command = OpenIncident | GroupAlerts | Acknowledge | Resolve | Close | FollowEscalation
+Command = OpenIncident | GroupAlerts | Acknowledge | Resolve | Close | Escalate
 
 
 def decide(command: Command, state: Incident) -> Sequence[Fact]:
@@ -201,7 +180,7 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
                 raise NotResolvedYet
             closed = state.status is Status.CLOSED
             return [] if closed else [IncidentClosed(incident_id=incident_id, by=by, at=at, notes=notes)]
-        case FollowEscalation(level, round_, user_ids, next_at, exhausted):
+        case Escalate(level, round_, user_ids, next_at, exhausted):
             if not state.is_open:
                 return []
             return [

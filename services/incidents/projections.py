@@ -32,12 +32,14 @@ from libs.chassis.changes import Change, Row
 from libs.chassis.work import Work
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.incidents import (
+    EscalationView,
     IncidentCreated,
     IncidentResolved,
     IncidentView,
     IntegrationCreated,
     IntegrationView,
     ListIncidents,
+    Status,
 )
 from services.incidents.domain import OPEN, Incident
 from services.incidents.identity import dedup_id
@@ -62,6 +64,16 @@ incidents = Table(
     Index("incidents_status_idx", "status", "created_at"),
     Index("incidents_assigned_to_idx", "assigned_to", "created_at"),
     Index("incidents_number_idx", "number", unique=True),
+)
+# Where the running escalation stands, as ESCALATION tells it: a replica, completed into every view.
+running = Table(
+    "running_escalations",
+    metadata,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("level", Integer),
+    Column("next_at", DateTime(timezone=True)),
+    Column("exhausted", Boolean),
+    Column("assigned_to", Uuid),
 )
 dedup_keys = Table(
     "dedup_keys",
@@ -193,7 +205,6 @@ def view_of(state: Incident, version: int) -> IncidentView:
         dedup_key=fact.dedup_key,
         alert_count=state.alert_count,
         metadata=fact.metadata,
-        escalation=state.escalation,
         acknowledgements=state.acknowledgements,
     )
 
@@ -221,7 +232,9 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
 _ids = bindparam("ids", type_=ARRAY(Uuid))
 _KEYS = select(dedup_keys).where(dedup_keys.c.id == any_(_ids))
 _SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
-_VIEW = select(incidents.c.view).where(incidents.c.id == bindparam("id"))
+_COMPLETE = select(incidents.c.view, running).outerjoin(running, running.c.incident_id == incidents.c.id)
+_VIEW = _COMPLETE.where(incidents.c.id == bindparam("id"))
+_RUNNING = select(running).where(running.c.incident_id == bindparam("id"))
 _TIMELINE = (
     select(timeline).where(timeline.c.incident_id == bindparam("id")).order_by(timeline.c.at, timeline.c.event_id)
 )
@@ -257,26 +270,44 @@ def next_numbers(work: Work, count: int) -> list[int]:
 
 def incident_view(work: Work, incident_id: UUID) -> IncidentView | None:
     rows = work.fetch(_VIEW, id=incident_id)
-    return IncidentView.model_validate(rows[0]["view"]) if rows else None
+    return complete(IncidentView.model_validate(rows[0]["view"]), rows[0]) if rows else None
+
+
+def decided_view(work: Work, state: Incident, version: int) -> IncidentView:
+    """An incident as this transaction leaves it."""
+    view = view_of(state, version)
+    rows = work.fetch(_RUNNING, id=view.id)
+    return complete(view, rows[0]) if rows else view
+
+
+def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
+    """The view with its running escalation; nothing is due any more once somebody has answered."""
+    if row["level"] is None:
+        return view
+    waiting = view.status in (Status.CREATED, Status.ESCALATED)
+    next_at = row["next_at"] if waiting else None
+    escalation = EscalationView(level=row["level"], next_at=next_at, exhausted=bool(row["exhausted"]))
+    return view.model_copy(update={"escalation": escalation, "assigned_to": view.assigned_to or row["assigned_to"]})
 
 
 def list_views(work: Work, query: ListIncidents) -> tuple[list[IncidentView], int]:
     """A page, newest first, and the exact total up to 10,000."""
     filters = [
-        incidents.c[column] == value
+        column == value
         for column, value in (
-            ("status", query.status and str(query.status)),
-            ("priority", query.priority and str(query.priority)),
-            ("assigned_to", query.assigned_to),
+            (incidents.c.status, query.status and str(query.status)),
+            (incidents.c.priority, query.priority and str(query.priority)),
+            (func.coalesce(incidents.c.assigned_to, running.c.assigned_to), query.assigned_to),
         )
         if value is not None
     ]
-    page: Select[Any] = select(incidents.c.view).where(*filters)
+    page: Select[Any] = _COMPLETE.where(*filters)
     page = page.order_by(incidents.c.created_at.desc(), incidents.c.id.desc())
     rows = work.fetch(page.limit(query.limit).offset((query.page - 1) * query.limit))
-    capped = select(incidents.c.id).where(*filters).limit(10_001).subquery()
+    every = select(incidents.c.id).outerjoin(running, running.c.incident_id == incidents.c.id)
+    capped = every.where(*filters).limit(10_001).subquery()
     total = work.fetch(select(func.count().label("total")).select_from(capped))[0]["total"]
-    return [in_brief(IncidentView.model_validate(row["view"])) for row in rows], total
+    return [in_brief(complete(IncidentView.model_validate(row["view"]), row)) for row in rows], total
 
 
 def in_brief(view: IncidentView) -> IncidentView:

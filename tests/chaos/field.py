@@ -30,6 +30,8 @@ class Down:
     name: str
     begin: float
     end: float
+    first_alert: int = 0
+    """The number of the first alert that was sent after it went down."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,11 @@ class Field:
     @contextmanager
     def down(self, name: str) -> Iterator[None]:
         """Time what is down inside."""
-        begin = time.time()
+        begin, first = time.time(), len(self.sender.alerts)
         try:
             yield
         finally:
-            self.downs.append(Down(name, begin, time.time()))
+            self.downs.append(Down(name, begin, time.time(), first))
 
     async def until(self, what: str, good: Callable[[], Awaitable[bool]], seconds: float = _COMES_BACK) -> None:
         """Poll until it is so; fails after `seconds`."""
@@ -126,23 +128,28 @@ class Field:
 
     async def strike(self, scenario: str, kind: str, blow: Callable[[Field], Awaitable[None]]) -> Strike:
         """Deal one blow, wait until paging works and nothing waits, and say how long that took."""
-        begin, first = time.time(), len(self.sender.alerts)
         known = len(self.downs)
         await blow(self)
+        struck = min(self.downs[known:], key=lambda down: down.begin)
 
         async def paging() -> bool:
-            return self.phones.first_of_alerts_from(first, begin) is not None
+            return self._paging_again(struck) is not None
 
         await self.until(f"a page after {scenario}", paging)
-        again = self.phones.first_of_alerts_from(first, begin)
+        again = self._paging_again(struck)
         assert again is not None
         await self.calm(scenario)
         end = time.time()
         down = sum(d.end - d.begin for d in self.downs[known:])
-        silence = self.phones.longest_silence(begin, end)
-        done = Strike(scenario, kind, begin, end, first, down, again - begin, silence)
+        silence = self.phones.longest_silence(struck.begin, end)
+        done = Strike(scenario, kind, struck.begin, end, struck.first_alert, down, again, silence)
         self.strikes.append(done)
         return done
+
+    def _paging_again(self, struck: Down) -> float | None:
+        """Seconds from the blow to the first page of an alert sent after it; None before that."""
+        found = self.phones.first_of_alerts_from(struck.first_alert, struck.begin)
+        return None if found is None else found - struck.begin
 
     async def calm(self, scenario: str) -> None:
         """Return when every alert that was accepted more than a second ago has been paged or acknowledged."""

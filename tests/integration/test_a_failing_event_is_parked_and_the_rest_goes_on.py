@@ -6,30 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from libs.chassis.consume import Follower
+from libs.chassis.consume import Consumer
 from libs.contracts.model import Lane
 from tests.world import World, intakes
 
 
-def _follower(world: World, service: str, upstream: str, lane: Lane = Lane.URGENT) -> Follower:
-    return next(f for f in world.services[service].followers if f.consumer.upstream == upstream and f.lane is lane)
-
-
-def _break(follower: Follower, is_bad: Callable[[Any], bool]) -> Callable[[], None]:
-    """The follower's handler fails on such events; returns what repairs it."""
-    whole = follower.consumer
+def _break(world: World, service: str, upstream: str, is_bad: Callable[[Any], bool]) -> Callable[[], None]:
+    """The service's handler of that upstream fails on such events; returns what repairs it."""
+    followers = [f for f in world.services[service].followers if f.consumer.upstream == upstream]
+    whole = followers[0].consumer
 
     def handle(work: Any, events: Sequence[Any]) -> None:
         if any(is_bad(event) for event in events):
             raise ZeroDivisionError("a fault of ours")
         whole.handle(work, events)
 
-    follower.consumer = replace(whole, handle=handle)
+    def become(consumer: Consumer) -> None:
+        for follower in followers:
+            follower.consumer = consumer
 
-    def repair() -> None:
-        follower.consumer = whole
-
-    return repair
+    become(replace(whole, handle=handle))
+    return lambda: become(whole)
 
 
 async def test_the_event_is_parked_its_incident_waits_others_go_on_and_a_replay_handles_all_in_order(
@@ -37,8 +34,11 @@ async def test_the_event_is_parked_its_incident_waits_others_go_on_and_a_replay_
 ) -> None:
     ana, bo = await world.two_responders()
     poison = set[str]()
-    follower = _follower(world, "escalation", "incidents")
-    repair = _break(follower, lambda e: str(e.entity) in poison or getattr(e.data, "title", "") == "poison")
+
+    def is_bad(event: Any) -> bool:
+        return str(event.entity) in poison or getattr(event.data, "title", "") == "poison"
+
+    repair = _break(world, "escalation", "incidents", is_bad)
     await world.fire_alert("poison", dedupKey="poison", priority="critical")
     await ana.expect_push("escalation could not handle an event of incidents")
     await world.fire_alert("healthy", dedupKey="healthy", priority="critical")
@@ -62,6 +62,8 @@ async def test_the_event_is_parked_its_incident_waits_others_go_on_and_a_replay_
 
     repair()
     poison.clear()
+    out_of_order = await world.rpc("escalation", "replay", {"id": parked[1]["id"]})
+    assert out_of_order.data == {"replayed": 0, "stillParked": 2}, "what waits is never handled before its predecessor"
     assert (await world.rpc("escalation", "replay")).data == {"replayed": 2, "stillParked": 0}
     assert await world.parked("escalation") == []
     await world.settle()
@@ -109,8 +111,7 @@ async def test_five_different_events_in_a_row_stop_the_consumer_and_a_restart_go
     world: World,
 ) -> None:
     ana, _ = await world.two_responders()
-    follower = _follower(world, "escalation", "incidents")
-    _break(follower, lambda _event: True)
+    _break(world, "escalation", "incidents", lambda _event: True)
     for number in range(6):
         await world.fire_alert(f"event {number}", priority="critical")
 

@@ -1,5 +1,5 @@
 """Owns integrations, alerts, incidents and their timeline.
 
-Consumes ALERTS, ESCALATION, NOTIFIER and AUTH.
+Consumes ALERTS, ESCALATION and NOTIFIER.
 Publishes IntegrationCreated, IncidentCreated, AlertsGrouped, IncidentAcknowledged, -Escalated, -Resolved, -Closed.
 """

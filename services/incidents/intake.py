@@ -124,12 +124,29 @@ def _park(work: Work, item: Item, source: str, reason: str) -> None:
     )
 
 
+class StillRefused(Exception):
+    """What was parked cannot be acted on now either; the text says why."""
+
+
 def replay(work: Work, parked: Parked) -> None:
-    """Read a parked alert again, e.g. after its integration was made; what fails again is parked again."""
+    """Read a parked alert again, e.g. after its integration was made.
+
+    Raises:
+        StillRefused: then it stays parked as it is.
+    """
     headers = dict(parked.headers)
     subject = headers.pop("subject", parked.type)
-    at = Position(0, parked.position, 0, "replayed")
-    take_items(work, [Item(at, "", parked.raw, headers, subject)])
+    at = Position(0, parked.position, 0, f"replayed {parked.upstream}")
+    item = Item(at, "", parked.raw, headers, subject)
+    read = _read(item)
+    if read.alert is None:
+        raise StillRefused(read.reason)
+    key = read.alert.routing_key
+    if key is None and read.alert.action is not Action.TRIGGER:
+        raise StillRefused("without a routingKey an alert may only trigger")
+    if key is not None and not integrations_by_key(work, [identity.key_hash(key)]):
+        raise StillRefused("no integration has this key")
+    take_items(work, [item])
 
 
 def _item(message: Received, incarnation: str) -> Item:

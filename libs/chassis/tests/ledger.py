@@ -1,0 +1,150 @@
+"""A service reduced to what the chassis sees of it: one kind of entity that counts, and one table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self, TypeVar
+from uuid import UUID, uuid4
+
+import nats
+import psycopg
+from psycopg import AsyncConnection
+
+from libs.chassis.bus import CONNECTION_OPTIONS, Bus
+from libs.chassis.changes import Change
+from libs.chassis.log import EventLog
+from libs.chassis.stopping import stoppable
+from libs.chassis.store import Store
+from libs.chassis.testing.clock import MovableClock
+from libs.chassis.timers import Timer, timer_set
+from libs.chassis.work import Cause, Decider, Work
+from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.incidents import AlertsGrouped
+from libs.contracts.model import Lane
+from tests.servers import Servers
+
+SCHEMA = "incidents"
+CAUSE = Cause.new(Actor.service("test"), "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+T = TypeVar("T")
+
+
+def counting(lane: Lane = Lane.URGENT) -> Decider[int, AlertsGrouped]:
+    """State: how many there were; a command is the fact itself."""
+    return Decider(int, lambda state, fact: state + int(fact.count), lambda fact, _state: [fact], lane=lambda _: lane)
+
+
+COUNT = counting()
+
+
+def project(event: Envelope[Any], state: int) -> Iterable[Change]:
+    """One row an entity: a timer whose due time is the count in seconds after the clock's start."""
+    return (timer_set(SCHEMA, Timer(event.entity, "count", MovableClock().now() + timedelta(seconds=state))),)
+
+
+def add(work: Work, entity: UUID, count: int = 1, lane: Lane = Lane.URGENT) -> None:
+    fact = AlertsGrouped(incident_id=entity, count=count, last_at=work.now)
+    work.decide(counting(lane), entity, fact, CAUSE)
+
+
+@dataclass
+class Ledger:
+    """`async with Ledger(servers, database) as ledger: await ledger.add(…)`"""
+
+    servers: Servers
+    database: str
+    clock: MovableClock = field(default_factory=MovableClock)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def __aenter__(self) -> Self:
+        self.store = self.make_store()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    def make_store(self, instance: str = "a", role: str = "work", project: Any = project) -> Store:
+        made = Store(
+            self.url(), SCHEMA, clock=self.clock, projector=project, instance=instance, role=role, connections=4
+        )
+        self._stack.callback(made.close)
+        return made
+
+    def url(self, user: str = SCHEMA) -> str:
+        return self.servers.database_url(user, self.database)
+
+    async def connection(self, user: str = SCHEMA, *, autocommit: bool = True) -> AsyncConnection[Any]:
+        """A session beside the store, closed at the end."""
+        made = await AsyncConnection.connect(self.url(user), autocommit=autocommit)
+
+        async def close() -> None:
+            with suppress(psycopg.Error):
+                await made.close()
+
+        self._stack.push_async_callback(close)
+        return made
+
+    async def query(self, sql: str, *parameters: Any, user: str = "superuser") -> list[Any]:
+        async with await AsyncConnection.connect(self.url(user), autocommit=True) as connection:
+            cursor = await connection.execute(sql.encode(), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def bus(self, user: str = SCHEMA) -> Bus:
+        """A connection to NATS as a service has it."""
+        url, made = self.servers.nats_url(user), list[Bus]()
+
+        async def interrupted() -> None:
+            await made[0].interrupted()
+
+        async def restored() -> None:
+            await made[0].restored()
+
+        options = CONNECTION_OPTIONS | {"disconnected_cb": interrupted, "reconnected_cb": restored}
+        client = await nats.connect(url, inbox_prefix=f"_INBOX_{user}".encode(), **options)
+        bus = Bus(client)
+        made.append(bus)
+        await bus.start()
+        self._stack.push_async_callback(client.close)
+        return bus
+
+    def run(self, task: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Runs beside the test and is stopped at its end."""
+        running = asyncio.create_task(stoppable(task))
+
+        async def stop() -> None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+        self._stack.push_async_callback(stop)
+        return running
+
+    async def add(self, count: int = 1, entity: UUID | None = None, lane: Lane = Lane.URGENT) -> int:
+        """One event; returns its position."""
+        committed = await self.store.transact(lambda work: add(work, entity or uuid4(), count, lane))
+        assert committed.position is not None
+        return committed.position
+
+    async def events(self) -> list[tuple[int, str]]:
+        """(position, lane) of the whole log in order."""
+        rows = await self.query("SELECT notification_id, lane FROM incidents.stored_events ORDER BY notification_id")
+        return [(row[0], row[1]) for row in rows]
+
+    async def lane(self, lane: Lane = Lane.URGENT) -> list[int]:
+        """The positions of a lane, in order."""
+
+        def read(log: EventLog, cursor: Any) -> list[int]:
+            return [event.position for event in log.read_lane(cursor, lane, 0, 10_000)]
+
+        return await self.store.log_read(read)
+
+
+async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str, within: float = 15) -> T:
+    """Looks until it is so; fails after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not good(seen := await look()):
+        assert asyncio.get_running_loop().time() < deadline, f"never saw {what}; last: {seen}"
+        await asyncio.sleep(0.02)
+    return seen

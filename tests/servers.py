@@ -14,6 +14,7 @@ from pathlib import Path
 import nats
 import psycopg
 from nats.aio.client import Client
+from nats.js.client import JetStreamContext
 from psycopg import sql
 
 from cli import streams
@@ -21,6 +22,7 @@ from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import SUPERUSER, Credentials
 from cli.embedded.database import DATABASE, database_setup, database_url, role_name
 from cli.embedded.nats_accounts import server_config
+from cli.failure import Failure
 from libs.chassis.migrate import upgrade
 from libs.contracts.subjects import SERVICES, STREAMS
 
@@ -70,13 +72,23 @@ class Servers:
 
     async def _empty_streams(self) -> None:
         operator = await self.connect("operator")
-        js = operator.jetstream()
-        known = {info.config.name for info in await js.streams_info()}
-        for spec in STREAMS:
-            if spec.name in known:
-                await js.delete_stream(spec.name)
-        await streams.declare(js)
+        await recreate(operator.jetstream(), *(spec.name for spec in STREAMS))
         await operator.close()
+
+
+async def recreate(js: JetStreamContext, *names: str) -> None:
+    """These streams become new, empty ones."""
+    for info in await js.streams_info():
+        if info.config.name in names:
+            await js.delete_stream(info.config.name)
+    for _attempt in range(50):
+        try:
+            await streams.declare(js, tuple(spec for spec in STREAMS if spec.name in names))
+            return
+        except Failure:
+            # The server may still be removing the old stream's folder.
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"{names} cannot be declared")
 
 
 @asynccontextmanager

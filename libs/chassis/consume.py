@@ -82,21 +82,30 @@ class Follower:
             _log.error("consumption stopped", service=self.service, upstream=self.consumer.upstream, reason=str(error))
 
     async def read_to_end(self) -> None:
-        """Return when everything that the stream holds now has taken effect.
+        """Return when everything that is in the owner's log now has taken effect; if it is away, in the stream.
 
         Raises:
-            BusAway: the stream's end cannot be read.
+            BusAway: neither's end can be read.
         """
+        end = await self._end()
+        while end[1] > 0 and (self.at.epoch, self.at.position) < end:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def _end(self) -> tuple[int, int]:
+        """(epoch, position); the log's end, because what is committed may not be in the stream yet."""
+        try:
+            view = await self._owner.position(timeout=0.5)
+            return view.epoch, view.lanes.get(self.lane, 0)
+        except BusAway:
+            _log.debug("its owner is away, its stream must do", upstream=self.consumer.upstream)
         try:
             last = await self.bus.js.get_last_msg(self._stream, lane_filter(self.consumer.upstream, self.lane))
         except NotFoundError:
-            return
+            return 0, 0
         except (NatsError, APIError, TimeoutError) as error:
             raise BusAway(str(error)) from error
-        end = _position(last.headers)
-        while (self.at.epoch, self.at.position) < end:
-            self._progress.clear()
-            await self._progress.wait()
+        return _position(last.headers)
 
     @property
     def lag(self) -> int:

@@ -54,11 +54,11 @@ class Relay:
                 await self.bus.until_connected()
                 try:
                     await self._resume()
-                    pause = 0.02
                     while True:
                         self._wake.clear()
                         while await self._publish_some():
                             pass
+                        pause = 0.02
                         await self._wait()
                 except Exception as error:
                     if not (is_away(error) or isinstance(error, BusAway | WrongSequence | NatsError | TimeoutError)):

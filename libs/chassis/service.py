@@ -57,9 +57,10 @@ class Runtime:
     parked: asyncio.Event
     """Set it when something was parked for a failure: the admins are paged about it."""
 
-    async def read_to_end(self, upstream: str) -> None:
-        """Return when all that the upstream's stream holds now has taken effect here; raises BusAway."""
-        await asyncio.gather(*(f.read_to_end() for f in self.followers if f.consumer.upstream == upstream))
+    async def read_to_end(self, upstream: str, lane: str) -> None:
+        """Return when all that a lane of the upstream holds now has taken effect here; raises BusAway."""
+        followers = [f for f in self.followers if f.consumer.upstream == upstream and f.lane == lane]
+        await asyncio.gather(*(f.read_to_end() for f in followers))
 
 
 @dataclass

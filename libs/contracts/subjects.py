@@ -11,7 +11,7 @@ from libs.contracts.model import Lane, Priority
 ALERTS = "ALERTS"
 ALERT_SUBJECTS = "pager.alerts.>"
 ALERT_LIMIT = 512 * 1024
-"""Bytes of one alert; longer ones are shortened with a mark before they are decoded."""
+"""Bytes of one alert; of longer ones the texts are shortened with a mark (docs/adr/0015)."""
 
 SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 """The event-sourced services, in the order in which they are started."""
@@ -88,7 +88,9 @@ class StreamSpec:
     max_bytes: int = 10 * 1024**3
     synced: bool = False
     """True: a PubAck means "on disk". False: the owner's log is the truth and its relay repairs a lost tail."""
-    duplicate_window: timedelta = timedelta(minutes=2)
+    duplicate_window: timedelta = timedelta(milliseconds=100)
+    """The smallest useful one: ids outlive purged messages (nats-server #6782), and a relay could
+    not fill a purged stream before the window has passed. The fence is the expected last sequence."""
     discard_new: bool = False
 
 

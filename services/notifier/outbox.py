@@ -41,8 +41,8 @@ class Sendable:
     user_id: UUID
     device_id: str
     level: int
-    decided_at: datetime
-    """When escalation decided the page: what was acknowledged since may still be on its way to us."""
+    paging_since: datetime
+    """Since when the incident needs people: an acknowledgement since then may still be on its way to us."""
     number: int
     title: str
     description: str | None

@@ -30,7 +30,7 @@ from libs.chassis.changes import Change, Gone, Row
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationState, PushTokenRetired
-from services.notifier.domain.notification import Notification
+from services.notifier.domain.notification import Notification, paging_since
 
 METADATA = MetaData(schema="notifier")
 _MOMENT = DateTime(timezone=True)
@@ -78,7 +78,7 @@ NOTIFICATIONS = Table(
     Column("round", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),
-    Column("decided_at", _MOMENT, nullable=False),
+    Column("paging_since", _MOMENT, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("title", Text, nullable=False),
     Column("description", Text),
@@ -152,7 +152,7 @@ def _notification(state: Notification) -> dict[str, Any]:
         "round": intent.round,
         "state": str(state.stage),
         "created_at": intent.at,
-        "decided_at": intent.decided_at,
+        "paging_since": paging_since(intent),
         "number": intent.brief.number,
         "title": _storable(intent.brief.title),
         "description": _storable(intent.brief.description),
@@ -231,7 +231,7 @@ def _sendable() -> Select[Any]:
     n, d = NOTIFICATIONS.c, DEVICES.c
     joined = OUTBOX.join(NOTIFICATIONS, n.id == OUTBOX.c.notification_id)
     joined = joined.outerjoin(DEVICES, _OF_DEVICE).outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
-    intent = (n.incident_id, n.user_id, n.device_id, n.level, n.decided_at)
+    intent = (n.incident_id, n.user_id, n.device_id, n.level, n.paging_since)
     said = (n.number, n.title, n.description, n.priority)
     alive = func.coalesce(_ALIVE, False).label("alive")
     return (

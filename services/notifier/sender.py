@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind
 from libs.chassis import telemetry
 from libs.chassis.bus import BusAway
 from libs.chassis.clock import Clock
+from libs.contracts.notifier import NotificationKind
 from services.notifier.application import Sent
 from services.notifier.outbox import RESERVED, Outbox, Sendable, passes
 from services.notifier.providers import Provider
@@ -32,7 +33,7 @@ IN_FLIGHT = 100
 SEND_LIMIT = 5.0
 """Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
 STALE = timedelta(seconds=0.5)
-"""Age of a page before which it is sent at once: what was acknowledged must not ring a second later any more."""
+"""How long an incident has needed people before its pages look for acknowledgements: none rings a second after one."""
 CATCH_UP_LIMIT = 2.0
 CATCH_UP_PAUSE = timedelta(seconds=5)
 _RECORDED_AT_ONCE = 500
@@ -51,14 +52,14 @@ class Sender:
     """Runs in the active replica. `wake()` after commits; it sleeps until the next row is due.
 
     Nothing is marked before a send: a crash leaves the row as it was, and its repeat replaces the same notification
-    on the phone. `read_incidents` returns once all that the stream INCIDENTS holds has taken effect.
+    on the phone. `read_incidents(lane)` returns once all of INCIDENTS that is known has taken effect.
     """
 
     outbox: Outbox
     clock: Clock
     providers: Mapping[str, Provider]
     public_url: str
-    read_incidents: Callable[[], Awaitable[None]]
+    read_incidents: Callable[[str], Awaitable[None]]
     alarm: Alarm
     chance: Callable[[], float] = random.random
     suspects: Suspects = field(default_factory=Suspects)
@@ -70,7 +71,8 @@ class Sender:
     """Taken and not yet answered, by provider."""
     _results: list[Sent] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _blind_until: datetime | None = None
+    _blind_until: dict[str, datetime] = field(default_factory=dict)
+    """By lane."""
     _more_due: bool = False
     """Whether the last look found more than it could take."""
 
@@ -111,12 +113,14 @@ class Sender:
         self._more_due = any(counted[name] >= max(free - RESERVED, 0) for name, free in room.items())
         self._busy.update(row.notification_id for row in taken.rows)
         self._under_way.update(row.provider for row in taken.rows)
-        stale = [row for row in taken.rows if now - row.decided_at > STALE]
-        if stale:
-            self._start(self._send_stale(stale))
+        stale: dict[str, list[Sendable]] = {}
         for row in taken.rows:
-            if now - row.decided_at <= STALE:
+            if row.kind == NotificationKind.PAGE and now - row.paging_since > STALE:
+                stale.setdefault(row.lane, []).append(row)
+            else:
                 self._start(self._send(row))
+        for lane, rows in stale.items():
+            self._start(self._send_stale(lane, rows))
         await self._sleep(taken.next_due)
 
     async def _sleep(self, until: datetime | None) -> None:
@@ -134,11 +138,11 @@ class Sender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send_stale(self, rows: Sequence[Sendable]) -> None:
-        """Pages that waited may be acknowledged by now: look again when all stops that are known have been read."""
+    async def _send_stale(self, lane: str, rows: Sequence[Sendable]) -> None:
+        """These may be acknowledged by now: look again when all stops of their lane that are known have been read."""
         ids = [row.notification_id for row in rows]
         try:
-            await self._catch_up()
+            await self._catch_up(lane)
             still_due = {row.notification_id: row for row in await self.outbox.again(ids, self.clock.now())}
         except Exception as error:
             self._put_back(rows)
@@ -154,16 +158,16 @@ class Sender:
         self._under_way.subtract(row.provider for row in rows)
         self._release([row.notification_id for row in rows])
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, lane: str) -> None:
         now = self.clock.now()
-        if self._blind_until is not None and now < self._blind_until:
+        if lane in self._blind_until and now < self._blind_until[lane]:
             return
         try:
             async with asyncio.timeout(CATCH_UP_LIMIT):
-                await self.read_incidents()
+                await self.read_incidents(lane)
         except (BusAway, TimeoutError) as error:
             # A page too many is better than none.
-            self._blind_until = now + CATCH_UP_PAUSE
+            self._blind_until[lane] = now + CATCH_UP_PAUSE
             _log.warning("paging without the newest acknowledgements", reason=str(error) or type(error).__name__)
 
     async def _send(self, row: Sendable) -> None:

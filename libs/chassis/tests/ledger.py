@@ -103,7 +103,7 @@ class Ledger:
             await made[0].restored()
 
         options = CONNECTION_OPTIONS | {"disconnected_cb": interrupted, "reconnected_cb": restored}
-        client = await nats.connect(url, inbox_prefix=f"_INBOX_{user}".encode(), **options)
+        client = await nats.connect(url, inbox_prefix=f"_INBOX_{user}", **options)
         bus = Bus(client)
         made.append(bus)
         await bus.start()

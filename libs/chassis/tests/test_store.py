@@ -101,8 +101,14 @@ async def test_the_librarys_own_append_would_have_committed_the_cursor_without_t
     """Why the append is ours: if this ever fails, the library has been cured and ADR 1 can be looked at again."""
     parameters = conninfo_to_dict(ledger.url("superuser"))
     await ledger.query("CREATE SCHEMA trap")
-    keys = {k: str(parameters[k]) for k in ("dbname", "host", "user", "password")}
-    datastore = PostgresDatastore(**keys, port=int(str(parameters["port"])), schema="trap")
+    datastore = PostgresDatastore(
+        str(parameters["dbname"]),
+        str(parameters["host"]),
+        int(str(parameters["port"])),
+        str(parameters["user"]),
+        str(parameters["password"]),
+        schema="trap",
+    )
     recorder = PostgresProcessRecorder(datastore)
     recorder.create_table()
     try:

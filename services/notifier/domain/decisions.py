@@ -26,6 +26,7 @@ from services.notifier.domain.notification import (
     State,
     Stop,
     StopNotification,
+    paging_since,
 )
 
 SHORTEST_LIFE = timedelta(minutes=1)
@@ -74,12 +75,7 @@ def retry_pause(failures: int, retry_after: float | None, chance: float) -> floa
 
 def _covers(stop: Stop, state: Notification) -> bool:
     """Whether a stop is about this page: paging that began later has started again and goes on."""
-    return _begun(state.intent) <= stop.at
-
-
-def _begun(page: NotificationIntended | IntendNotification) -> datetime:
-    """Not when the level was decided: escalation may decide it before it hears of an acknowledgement."""
-    return page.brief.paging_since or page.decided_at
+    return paging_since(state.intent) <= stop.at
 
 
 def _ends(stop: Stop, state: Notification) -> bool:
@@ -103,7 +99,7 @@ def _intend(command: IntendNotification) -> list[Fact]:
         brief=command.brief,
     )
     stop = command.stop
-    if stop is None or _begun(command) > stop.at:
+    if stop is None or paging_since(command) > stop.at:
         return [intended]
     # The acknowledgement was seen first: the intent is kept, so that it can be explained, and never sent.
     withdrawn = NotificationWithdrawn(

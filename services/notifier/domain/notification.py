@@ -84,6 +84,14 @@ class IntendNotification:
     now: datetime
 
 
+def paging_since(page: NotificationIntended | IntendNotification) -> datetime:
+    """Since when the incident needs people: an acknowledgement since then stops the page.
+
+    Not when the level was decided: escalation may decide it before it hears of an acknowledgement.
+    """
+    return page.brief.paging_since or page.decided_at
+
+
 @dataclass(frozen=True, slots=True)
 class StopNotification:
     """The incident was acknowledged, resolved or closed."""

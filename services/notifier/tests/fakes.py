@@ -15,7 +15,7 @@ from libs.contracts.envelope import Fact
 from libs.contracts.model import Lane
 from services.notifier.application import NOTIFICATION, Sent
 from services.notifier.domain import token
-from services.notifier.domain.notification import Command, IntendNotification, Notification
+from services.notifier.domain.notification import Command, IntendNotification, Notification, paging_since
 from services.notifier.domain.token import RetireToken
 from services.notifier.outbox import RESERVED, Sendable, Taken
 from services.notifier.projections import provider_of
@@ -109,7 +109,7 @@ class FakeOutbox:
             user_id=BO,
             device_id=str(intent.notification_id),
             level=1,
-            decided_at=intent.decided_at,
+            paging_since=paging_since(intent),
             number=7,
             title="db down",
             description=None,
@@ -184,7 +184,7 @@ class Bench:
         self.sender.wake()
         return one
 
-    async def _read_incidents(self) -> None:
+    async def _read_incidents(self, _lane: str) -> None:
         self.caught_up += 1
         self.on_catch_up()
 

@@ -1,0 +1,228 @@
+"""Every event of an upstream takes effect once and in order, whatever its stream has lost (design, rules 5 and 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from nats.aio.msg import Msg
+from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from libs.chassis.consume import Consumer, Follower
+from libs.chassis.identity import Verifier
+from libs.chassis.operations import add_log_operations
+from libs.chassis.relay import Relay
+from libs.chassis.requests import Requests, RequestServer
+from libs.chassis.store import Store
+from libs.chassis.tests.ledger import SCHEMA, Ledger, until
+from libs.chassis.work import Work
+from libs.contracts.auth import KeySet
+from libs.contracts.envelope import Envelope
+from libs.contracts.incidents import AlertsGrouped
+from libs.contracts.model import Lane
+from tests.servers import recreate
+
+_STREAM = "INCIDENTS"
+
+
+def _take(work: Work, events: Sequence[Envelope[AlertsGrouped]]) -> None:
+    for event in events:
+        work.cursor.execute("INSERT INTO escalation.effects (n) VALUES (%s)", (event.data.count,))
+
+
+@dataclass
+class Pair:
+    """The upstream `incidents` with relay and requests, and the table in which `escalation` writes what it took."""
+
+    ledger: Ledger
+    js: JetStreamContext
+    relaying: asyncio.Task[None]
+    added: int = 0
+    followers: list[Follower] = field(default_factory=list)
+
+    async def add(self, count: int = 1) -> None:
+        """Events that carry the numbers 1, 2, 3 … of their order."""
+        for _ in range(count):
+            self.added += 1
+            await self.ledger.add(self.added)
+        last = (await self.ledger.events())[-1][0]
+
+        async def newest() -> str:
+            try:
+                message = await self.js.get_last_msg(_STREAM, "pager.events.incidents.urgent.>")
+            except NotFoundError:
+                return "0"
+            return str((message.headers or {})["Pager-Position"])
+
+        await until(newest, lambda position: position == str(last), "the newest event in the stream")
+
+    async def follow(self, handle: Callable[..., None] = _take, instance: str = "a") -> asyncio.Task[None]:
+        store = Store(
+            self.ledger.url("escalation"),
+            "escalation",
+            clock=self.ledger.clock,
+            projector=lambda _event, _state: (),
+            instance=instance,
+            role="work",
+        )
+        self.ledger._stack.callback(store.close)
+        consumer = Consumer("incidents", (AlertsGrouped,), handle)
+        follower = Follower("escalation", consumer, Lane.URGENT, store, await self.ledger.bus("escalation"))
+        self.followers.append(follower)
+        return self.ledger.run(follower.run)
+
+    async def effects(self) -> list[int]:
+        return [row[0] for row in await self.ledger.query("SELECT n FROM escalation.effects ORDER BY id")]
+
+    async def expect_all_once(self) -> None:
+        expected = list(range(1, self.added + 1))
+        assert await until(self.effects, lambda found: len(found) >= self.added, "every effect") == expected
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _no_keys() -> KeySet:
+    return KeySet(keys=())
+
+
+async def _answer_for_the_log(ledger: Ledger) -> None:
+    """`pager.rpc.incidents.events` and `.position`."""
+    requests = Requests(SCHEMA)
+    add_log_operations(requests, ledger.make_store("rpc", role="rpc"))
+    server = RequestServer(requests, ledger.store, Verifier(_no_keys, ledger.clock))
+    bus = await ledger.bus()
+
+    async def answer(message: Msg) -> None:
+        await message.respond((await server.answer(message.subject.split(".")[3], message.data, {})).to_json())
+
+    for operation in requests.operations:
+        await bus.client.subscribe(f"pager.rpc.incidents.{operation}", cb=answer)
+
+
+@pytest.fixture
+async def pair(ledger: Ledger) -> Pair:
+    await ledger.query("CREATE TABLE escalation.effects (id bigserial PRIMARY KEY, n int)")
+    await ledger.query("GRANT ALL ON escalation.effects, escalation.effects_id_seq TO pager_escalation")
+    await _answer_for_the_log(ledger)
+    js = (await ledger.bus("operator")).client.jetstream()
+    return Pair(ledger, js, await _relay(ledger))
+
+
+async def _relay(ledger: Ledger) -> asyncio.Task[None]:
+    relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
+    ledger.store.listen(relay.wake)
+    return ledger.run(relay.run)
+
+
+async def test_a_restart_goes_on_behind_what_has_taken_effect(pair: Pair) -> None:
+    await pair.add(3)
+    for _restart in range(3):
+        running = await pair.follow()
+        await pair.add(2)
+        await pair.expect_all_once()
+        await _stopped(running)
+        await pair.add(2)
+    await pair.follow()
+    await pair.expect_all_once()
+    await pair.followers[-1].caught_up.wait()
+    await pair.followers[-1].read_to_end()
+
+
+async def test_messages_that_the_stream_lost_are_read_from_the_owners_log(pair: Pair) -> None:
+    await pair.add(10)
+    for sequence in (1, 2, 5, 6, 7):
+        await pair.js.delete_msg(_STREAM, sequence)
+    running = await pair.follow()
+    await pair.expect_all_once()
+    await _stopped(running)
+    # While nobody read: the message at the cursor, the one behind it, and the newest.
+    await pair.add(6)
+    for sequence in (10, 11, 13):
+        await pair.js.delete_msg(_STREAM, sequence)
+    await pair.follow()
+    await pair.expect_all_once()
+    await pair.add(2)
+    await pair.expect_all_once()
+
+
+async def test_a_purged_and_a_recreated_stream_cost_nothing(pair: Pair) -> None:
+    await pair.add(4)
+    running = await pair.follow()
+    await pair.expect_all_once()
+    await _stopped(running)
+    await pair.add(3)
+    await pair.js.purge_stream(_STREAM)
+    await pair.follow()
+    await pair.expect_all_once()
+    # And under a reader that is running.
+    await recreate(pair.js, _STREAM)
+    await pair.add(3)
+    await pair.expect_all_once()
+
+
+async def test_a_new_epoch_is_followed_from_where_it_began(pair: Pair) -> None:
+    await pair.add(4)
+    running = await pair.follow()
+    await pair.expect_all_once()
+    await _stopped(running)
+    # A restore lost the last event and began a new epoch; the effect of what was lost stays.
+    positions = [position for position, _ in await pair.ledger.events()]
+    await pair.ledger.query("DELETE FROM incidents.stored_events WHERE notification_id > %s", positions[2])
+    await pair.ledger.query("INSERT INTO incidents.epochs (epoch, after_position) VALUES (2, %s)", positions[2])
+    await _stopped(pair.relaying)
+    pair.relaying = await _relay(pair.ledger)
+    await pair.add(2)
+    await pair.follow()
+    await pair.expect_all_once()
+    assert pair.followers[-1].at.epoch == 2
+
+
+async def test_two_that_follow_at_once_still_take_everything_once_and_in_order(pair: Pair) -> None:
+    await pair.follow(instance="a")
+    await pair.follow(instance="b")
+    for _batch in range(5):
+        await pair.add(5)
+    await pair.expect_all_once()
+
+
+async def test_a_crash_between_effect_and_cursor_cannot_be(pair: Pair) -> None:
+    calls = 0
+
+    def fails_after_its_effect(work: Work, events: Sequence[Any]) -> None:
+        nonlocal calls
+        calls += 1
+        _take(work, events)
+        if calls <= 2:
+            raise ConnectionError("the process is as good as dead")
+
+    await pair.add(5)
+    await pair.follow(fails_after_its_effect)
+    await pair.expect_all_once()
+    assert calls > 2
+
+
+async def test_the_cursor_in_the_database_says_how_far_it_is(pair: Pair) -> None:
+    await pair.add(3)
+    await pair.follow()
+    await pair.expect_all_once()
+    await pair.followers[-1].caught_up.wait()
+    await pair.add(1)
+    await pair.expect_all_once()
+    last = (await pair.ledger.events())[-1][0]
+
+    async def cursor() -> list[Any]:
+        return await pair.ledger.query(
+            "SELECT epoch, position, sequence FROM escalation.cursors WHERE upstream = 'incidents' AND lane = 'urgent'"
+        )
+
+    assert await cursor() == [(1, last, 4)]
+    at = pair.followers[-1].at
+    assert (at.epoch, at.position, at.sequence) == (1, last, 4)
+    assert pair.followers[-1].lag == 0

@@ -1,0 +1,121 @@
+"""One replica leads, and another one takes over however the first one ends (design, rule 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from libs.chassis.leader import Leader
+from libs.chassis.log import advisory_key
+from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
+
+
+@dataclass
+class Replica:
+    """What a replica does while it leads: say so."""
+
+    leader: Leader
+    history: list[str] = field(default_factory=list)
+    broken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def lead(self) -> None:
+        self.history.append("leads")
+        try:
+            await self.broken.wait()
+            raise psycopg.OperationalError("the database went away under a task")
+        finally:
+            self.history.append("stops")
+
+    async def run(self) -> None:
+        await self.leader.run(self.lead)
+
+
+def _replica(ledger: Ledger, instance: str) -> Replica:
+    return Replica(Leader(ledger.url(), SCHEMA, instance))
+
+
+async def _leading(*replicas: Replica) -> list[str]:
+    return [r.leader.instance for r in replicas if r.leader.active]
+
+
+async def _until_leads(replica: Replica, *all_of_them: Replica) -> None:
+    async def look() -> list[str]:
+        return await _leading(*all_of_them)
+
+    await until(look, lambda active: active == [replica.leader.instance], f"{replica.leader.instance} alone leading")
+
+
+async def test_one_leads_and_the_other_follows_when_it_stops(ledger: Ledger) -> None:
+    a, b = _replica(ledger, "a"), _replica(ledger, "b")
+    first = ledger.run(a.run)
+    await _until_leads(a, a, b)
+    ledger.run(b.run)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await _until_leads(b, a, b)
+    assert (a.history, b.history) == (["leads", "stops"], ["leads"])
+
+
+async def test_a_killed_lock_session_hands_over_and_the_old_leader_waits_its_turn(ledger: Ledger) -> None:
+    a, b = _replica(ledger, "a"), _replica(ledger, "b")
+    ledger.run(a.run)
+    await _until_leads(a, a, b)
+    ledger.run(b.run)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pager/incidents/b/lock'"
+    await until(lambda: ledger.query(waiting), lambda rows: rows == [(1,)], "b waiting for the lock")
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pager/incidents/a/lock'"
+    assert await ledger.query(kill) == [(True,)]
+    await _until_leads(b, a, b)
+    assert a.history == ["leads", "stops"], "what it led has been stopped"
+
+
+async def test_a_lock_session_that_falls_silent_is_ended_by_the_server_within_seconds(ledger: Ledger) -> None:
+    # A stopped process: its kernel answers for it, so that nothing but silence tells.
+    frozen = await psycopg.AsyncConnection.connect(
+        ledger.url(), autocommit=True, options="-c idle_session_timeout=2000", application_name="pager/incidents/z/lock"
+    )
+    key = advisory_key(f"pager/active/{SCHEMA}")
+    await frozen.execute("SELECT pg_advisory_lock(%s)", (key,))
+    begun, b = time.monotonic(), _replica(ledger, "b")
+    ledger.run(b.run)
+    await _until_leads(b, b)
+    assert 1 < time.monotonic() - begun < 8
+    with pytest.raises(psycopg.OperationalError):
+        await frozen.execute("SELECT 1")
+
+
+async def test_a_new_leader_ends_the_sessions_of_its_predecessors_work_and_nobody_elses(ledger: Ledger) -> None:
+    old, requests = ledger.make_store("old", role="work"), ledger.make_store("old", role="rpc")
+    for store in (old, requests):
+        await store.read(lambda work: None)
+    sessions = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE %s ORDER BY 1"
+
+    async def names() -> list[str]:
+        return [row[0] for row in await ledger.query(sessions, "pager/incidents/old/%")]
+
+    assert set(await names()) == {"pager/incidents/old/rpc", "pager/incidents/old/work"}
+    new = _replica(ledger, "new")
+    ledger.run(new.run)
+    await _until_leads(new, new)
+    await until(names, lambda found: set(found) == {"pager/incidents/old/rpc"}, "the old worker's sessions ended")
+    # Its requests go on, and its own worker comes back with a new session when it is asked to.
+    await requests.transact(lambda work: add(work, uuid4()))
+
+
+async def test_a_database_that_fails_under_a_task_begins_a_new_term(ledger: Ledger) -> None:
+    a = _replica(ledger, "a")
+    ledger.run(a.run)
+    await _until_leads(a, a)
+    a.broken.set()
+    await asyncio.sleep(0)
+    a.broken = asyncio.Event()
+
+    async def history() -> list[str]:
+        return a.history
+
+    await until(history, lambda found: found == ["leads", "stops", "leads"], "a second term")

@@ -1,0 +1,196 @@
+"""Every request gets an answer, whatever happens to it (design, rule 12)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import Field
+
+from libs.chassis.bus import BusAway
+from libs.chassis.identity import Caller
+from libs.chassis.requests import Requests, RequestServer
+from libs.chassis.store import Store
+from libs.chassis.tests.ledger import SCHEMA, Ledger, add
+from libs.chassis.work import Work
+from libs.contracts.model import Contract, Role, StrictContract
+from libs.contracts.requests import ErrorKind, Forbidden, NotFound, Rejected, Reply, Unauthenticated
+from libs.contracts.subjects import Header
+
+_ANA = UUID(int=1)
+
+
+class _Body(StrictContract):
+    count: int = Field(default=1, ge=0)
+    nested: dict[str, int] = {}
+
+
+class _View(Contract):
+    seen_by: str
+    count: int
+
+
+class _Tokens:
+    """Anybody whose token is a number is the person of that number."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    async def verify(self, token: str | None) -> Caller:
+        if token is None or not token.isdigit():
+            raise Unauthenticated
+        return Caller(UUID(int=int(token)), frozenset({Role.USER}), uuid4(), "phone", self.ledger.clock.now())
+
+
+def _requests() -> Requests:
+    requests = Requests(SCHEMA)
+
+    @requests.handle("add", _Body)
+    def add_(work: Work, body: _Body, caller: Caller) -> _View:
+        for _ in range(body.count):
+            add(work, uuid4())
+        return _View(seen_by=str(caller.user_id), count=body.count)
+
+    @requests.handle("public", _Body, public=True)
+    def public(_work: Work, body: _Body, caller: None) -> _View:
+        return _View(seen_by=str(caller), count=body.count)
+
+    def fails(operation: str, error: Exception) -> None:
+        @requests.handle(operation, _Body, public=True)
+        async def fail(_body: _Body, _caller: None) -> _View:
+            raise error
+
+        @requests.handle(f"{operation}_inside", _Body, public=True)
+        def fail_inside(work: Work, _body: _Body, _caller: None) -> _View:
+            add(work, uuid4())
+            raise error
+
+    fails("missing", NotFound("there is no such thing", field="id"))
+    fails("forbidden", Forbidden())
+    fails("conflict", Rejected("already over"))
+    fails("away", BusAway("no answer"))
+    fails("broken", ZeroDivisionError("a secret of the inside: hunter2"))
+    return requests
+
+
+@pytest.fixture
+def server(ledger: Ledger) -> RequestServer:
+    verifier: Any = _Tokens(ledger)
+    return RequestServer(_requests(), ledger.store, verifier)
+
+
+async def _ask(
+    server: RequestServer, operation: str, raw: bytes = b"{}", *, who: str | None = "1", key: str | None = None
+) -> Reply:
+    headers = ({Header.TOKEN: who} if who else {}) | ({Header.IDEMPOTENCY_KEY: key} if key else {})
+    reply = await server.answer(operation, raw, headers)
+    return Reply.model_validate_json(reply.to_json())
+
+
+async def test_a_command_answers_with_its_view_and_the_position_of_its_events(
+    server: RequestServer, ledger: Ledger
+) -> None:
+    reply = await _ask(server, "add", b'{"count": 2}')
+    assert (reply.ok, reply.data, reply.position) == (True, {"seenBy": str(_ANA), "count": 2}, 2)
+    assert (await _ask(server, "add", b'{"count": 0}')).position is None, "a query moves nothing"
+    assert (await _ask(server, "public", b"", who=None)).data == {"seenBy": "None", "count": 1}
+    assert len(await ledger.events()) == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "field"),
+    [
+        ("missing", ErrorKind.NOT_FOUND, "id"),
+        ("forbidden", ErrorKind.FORBIDDEN, None),
+        ("conflict", ErrorKind.CONFLICT, None),
+        ("away", ErrorKind.UNAVAILABLE, None),
+        ("broken", ErrorKind.INTERNAL, None),
+    ],
+)
+async def test_every_failure_is_an_answer_and_leaves_nothing_behind(
+    server: RequestServer, ledger: Ledger, operation: str, kind: ErrorKind, field: str | None
+) -> None:
+    for name in (operation, f"{operation}_inside"):
+        reply = await _ask(server, name)
+        assert reply.error is not None
+        assert (reply.ok, reply.data, reply.error.kind, reply.error.field) == (False, None, kind, field)
+        assert "hunter2" not in reply.to_json().decode()
+        assert (reply.error.retry_after is not None) == (kind is ErrorKind.UNAVAILABLE)
+    assert await ledger.events() == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'{"count": "many"}', "count"),
+        (b'{"count": -1}', "count"),
+        (b'{"nested": {"a": "b"}}', "nested.a"),
+        (b'{"cuont": 1}', "cuont"),
+        (b"{", None),
+        (b"\xff", None),
+        (b"[]", None),
+    ],
+)
+async def test_an_invalid_body_is_refused_by_the_name_of_its_field(
+    server: RequestServer, raw: bytes, field: str | None
+) -> None:
+    reply = await _ask(server, "add", raw)
+    assert reply.error is not None
+    assert (reply.error.kind, reply.error.field) == (ErrorKind.VALIDATION, field)
+
+
+async def test_without_a_valid_token_nothing_is_even_parsed(server: RequestServer) -> None:
+    for who in (None, "", "mallory"):
+        reply = await _ask(server, "add", b"{nonsense", who=who)
+        assert reply.error is not None
+        assert reply.error.kind is ErrorKind.UNAUTHENTICATED
+
+
+async def test_a_key_repeats_its_answer_for_the_same_person_operation_and_body(
+    server: RequestServer, ledger: Ledger
+) -> None:
+    first = await _ask(server, "add", b'{"count": 1}', key="k")
+    again = await _ask(server, "add", b'{"nested": {}, "count": 1}', key="k")
+    assert again.data == first.data
+    assert len(await ledger.events()) == 1
+    other = await _ask(server, "add", b'{"count": 2}', key="k")
+    assert other.error is not None
+    assert (other.error.kind, other.error.field) == (ErrorKind.CONFLICT, "Idempotency-Key")
+    assert (await _ask(server, "add", b'{"count": 1}', who="2", key="k")).data["seenBy"] == str(UUID(int=2))
+    ledger.clock.advance(minutes=24 * 60 + 1)
+    assert (await _ask(server, "add", b'{"count": 2}', key="k")).ok
+    assert len(await ledger.events()) == 4
+
+
+async def test_requests_that_share_a_key_and_run_side_by_side_are_one(server: RequestServer, ledger: Ledger) -> None:
+    replies = await asyncio.gather(*(_ask(server, "add", key="tap") for _ in range(8)))
+    assert {reply.ok for reply in replies} == {True}
+    assert len(await ledger.events()) == 1
+
+
+async def test_a_refused_command_keeps_no_answer(server: RequestServer, ledger: Ledger) -> None:
+    refused = await _ask(server, "add", b'{"count": -1}', key="k")
+    assert refused.ok is False
+    assert (await _ask(server, "add", b'{"count": 1}', key="k")).ok
+    assert len(await ledger.events()) == 1
+
+
+async def test_a_database_that_is_away_is_said_to_be_away(server: RequestServer, ledger: Ledger) -> None:
+    nowhere = Store(
+        "postgresql://nobody:secret@127.0.0.1:1/none",
+        SCHEMA,
+        clock=ledger.clock,
+        projector=lambda _event, _state: (),
+        instance="x",
+        role="rpc",
+    )
+    try:
+        reply = await _ask(replace(server, store=nowhere), "add")
+    finally:
+        nowhere.close()
+    assert reply.error is not None
+    assert (reply.error.kind, reply.error.retry_after) == (ErrorKind.UNAVAILABLE, 1.0)
+    assert "secret" not in reply.to_json().decode()

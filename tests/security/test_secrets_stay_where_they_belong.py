@@ -1,0 +1,132 @@
+"""No password, token or key gets into an event, a parked entry or a log line (design, rules 2 and 13)."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from libs.contracts.subjects import SERVICES, STREAMS
+from tests.world import PASSWORD, World
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """Every log line of this process as its processes write them, debug included."""
+    caught: list[str] = []
+    before = structlog.get_config()
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root, level = logging.getLogger(), logging.getLogger().level
+
+    def keep(_logger: Any, _method: str, event: Any) -> Any:
+        caught.append(json.dumps(event, default=repr))
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, keep],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        cache_logger_on_first_use=False,
+    )
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield caught
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        caught.append(stream.getvalue())
+        structlog.configure(**before)
+    handler.close()
+
+
+async def _streams(world: World) -> dict[str, list[tuple[str, str]]]:
+    """(subject and headers, body) of every event that the streams hold."""
+    js, found = world.operator.jetstream(), dict[str, list[tuple[str, str]]]()
+    for spec in STREAMS[1:]:
+        info = await js.stream_info(spec.name)
+        messages = [await js.get_msg(spec.name, s) for s in range(1, info.state.last_seq + 1)]
+        found[spec.name] = [(f"{m.subject} {m.headers}", (m.data or b"").decode()) for m in messages]
+    return found
+
+
+async def _busy(world: World) -> dict[str, str]:
+    """Everything that handles a secret happens; the secrets by their names."""
+    ana, bo = await world.two_responders()
+    key = (await world.admin.call("POST", "/integrations", {"name": "Shop"})).data["integration"]["key"]
+    secrets = {"password": PASSWORD, "ana's token": ana.token, "bo's token": bo.token, "integration key": key}
+    for name, phone in (("ana", ana), ("bo", bo), ("admin", world.admin)):
+        secrets |= {
+            f"{name}'s access": phone.session["accessToken"],
+            f"{name}'s refresh": phone.session["refreshToken"],
+        }
+    renewed = await world.http("POST", "/auth/refresh", {"deviceId": "ana-phone"}, ana.session["refreshToken"])
+    secrets["renewed refresh"] = renewed.data["tokens"]["refreshToken"]
+    await world.http("POST", "/auth/refresh", {"deviceId": "ana-phone"}, ana.session["refreshToken"])
+    await world.http("POST", "/auth/login", {"email": ana.email, "password": "A-Wrong-Pass-1", "deviceId": "x"})
+    secrets["a wrong password"] = "A-Wrong-Pass-1"
+    await world.http("POST", "/auth/login", {"email": ana.email, "password": PASSWORD})
+    await world.http("POST", f"/users?token={PASSWORD}", {"password": PASSWORD}, ana.session["accessToken"])
+    await bo.call("POST", "/devices", {"deviceId": "second", "platform": "android", "pushToken": "fcm-second-secret"})
+    secrets["second token"] = "fcm-second-secret"
+    # Through the integration: well, with faults, and with faults that quote their input.
+    await world.fire_alert("till broken", routingKey=key, dedupKey="till", priority="critical")
+    await world.fire_alert("till broken", routingKey=key, dedupKey="till", action="acknowledge")
+    await world.fire_alert("till broken", routingKey=key, metadata="wrong type")
+    await world.publish(json.dumps({"routingKey": key}).encode(), "shop")
+    await world.publish(f'{{"summary": "x", "routingKey": "{key}", "priority": }}'.encode(), "shop")
+    await world.simulate("apns", "ServiceUnavailable", ana, times=1)
+    await world.simulate("fcm", "UNREGISTERED", bo)
+    await world.fire_alert("db down", priority="critical")
+    await ana.expect_push()
+    for _step in range(3):
+        await world.advance(minutes=2)
+    return secrets
+
+
+async def test_a_busy_day_leaves_no_secret_in_events_parked_entries_or_logs(lines: list[str], world: World) -> None:
+    secrets = await _busy(world)
+    await world.settle()
+    streams = await _streams(world)
+    assert all(streams.values()), "every stream has events to look at"
+    for stream, messages in streams.items():
+        for heading, body in messages:
+            for name, secret in secrets.items():
+                # A push token is a person's own field of AUTH's device events, and of nothing else.
+                if stream == "AUTH" and "DeviceRegistered" in heading and "token" in name:
+                    continue
+                assert secret not in heading + body, f"{name} in {stream}: {heading}"
+    parked = json.dumps([await world.parked(service) for service in SERVICES])
+    assert "metadata" in parked, "the faulty alerts are there to look at"
+    told = "\n".join(lines)
+    assert "db down" in told or "request" in told
+    for name, secret in secrets.items():
+        assert secret not in parked, f"{name} in a parked entry"
+        assert secret not in told, f"{name} in a log line"
+
+
+async def test_secrets_are_hashed_or_sealed_at_rest(world: World) -> None:
+    secrets = await _busy(world)
+    plain = ("ana's token", "bo's token", "second token")
+    hidden = {name: secret for name, secret in secrets.items() if name not in plain}
+    for service in SERVICES:
+        store = world.services[service].runtime.work
+        tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name <> 'alembic_version'"
+
+        def dump(_log: Any, cursor: Any, service: str = service, tables: str = tables) -> str:
+            names = [row["table_name"] for row in cursor.execute(tables, (service,)).fetchall()]
+            rows = [cursor.execute(f"SELECT t::text AS row FROM {service}.{name} t").fetchall() for name in names]  # noqa: S608
+            texts = [
+                cursor.execute(f"SELECT convert_from(state, 'utf8') AS row FROM {service}.stored_events").fetchall()
+            ]
+            return "\n".join(row["row"] for found in rows + texts for row in found)
+
+        held = await store.log_read(dump)
+        for name, secret in hidden.items():
+            assert secret not in held, f"{name} in the tables of {service}"
+            assert secret.encode().hex() not in held, f"{name} in the tables of {service}, as bytes"

@@ -1,0 +1,187 @@
+"""Senders can publish alerts and see nothing else; a service writes its own events only (design, rule 13)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError
+
+from libs.contracts.subjects import SERVICES, STREAMS, UPSTREAMS
+from tests.servers import Servers
+from tests.world import World
+
+
+@asynccontextmanager
+async def _client(servers: Servers, user: str | None) -> AsyncIterator[tuple[Client, list[str]]]:
+    """A connection, and what the server has refused it so far."""
+    refused: list[str] = []
+
+    async def remember(error: Exception) -> None:
+        refused.append(str(error))
+
+    url = servers.nats_url(user) if user else servers.nats
+    prefix = f"_INBOX_{user}" if user else "_INBOX"
+    client = await nats.connect(url, error_cb=remember, inbox_prefix=prefix, max_reconnect_attempts=1)
+    try:
+        yield client, refused
+    finally:
+        await client.close()
+
+
+async def _refusals(client: Client, refused: list[str]) -> list[str]:
+    """The server answers in order: what it refused before this flush has been told."""
+    await client.flush()
+    await asyncio.sleep(0)
+    return [error for error in refused if "permissions violation" in error.lower()]
+
+
+async def _messages(servers: Servers, stream: str) -> int:
+    operator = await servers.connect("operator")
+    try:
+        return int((await operator.jetstream().stream_info(stream)).state.last_seq)
+    finally:
+        await operator.close()
+
+
+async def test_an_anonymous_client_may_listen_to_nothing_but_its_own_answers(world: World) -> None:
+    heard: list[Msg] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message)
+
+    async with _client(world.servers, None) as (stranger, refused):
+        wanted = (
+            ">",
+            "pager.>",
+            "pager.alerts.>",
+            "pager.events.>",
+            "pager.rpc.>",
+            "$JS.>",
+            "$SYS.>",
+            "_INBOX_incidents.>",
+        )
+        for subject in wanted:
+            await stranger.subscribe(subject, cb=hear)
+        assert len(await _refusals(stranger, refused)) == len(wanted), refused
+        await stranger.subscribe("_INBOX.>", cb=hear)
+        ana, _ = await world.two_responders()
+        await world.fire_alert("db down", priority="critical")
+        await ana.expect_push("db down")
+        await ana.acknowledge((await world.incident())["id"])
+        await world.settle()
+        await stranger.flush()
+        # Another sender's acknowledgements are all that comes by: a stream's name and a number.
+        assert len(heard) >= 1
+        for message in heard:
+            assert set(json.loads(message.data)) <= {"stream", "seq", "domain", "duplicate"}, message.data
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "pager.events.incidents.urgent.IncidentCreated.00000000-0000-0000-0000-000000000001",
+        "pager.alerts.somebody",
+        "pager.rpc.incidents.replay",
+        "pager.rpc.auth.login",
+        "pager.wake.incidents",
+        "$JS.API.STREAM.PURGE.INCIDENTS",
+        "$JS.API.STREAM.DELETE.ALERTS",
+    ],
+)
+async def test_a_reply_subject_of_ours_writes_nothing_and_asks_nothing(servers: Servers, reply: str) -> None:
+    async with servers.fresh(), _client(servers, None) as (stranger, refused):
+        operator = await servers.connect("operator")
+        heard: list[str] = []
+
+        async def hear(message: Msg) -> None:
+            heard.append(message.subject)
+
+        await operator.subscribe("pager.events.>", cb=hear)
+        incidents = await servers.connect("incidents")
+        await incidents.subscribe("pager.rpc.incidents.>", cb=hear)
+        await incidents.subscribe("pager.wake.incidents", cb=hear)
+        await incidents.flush()
+        before = {spec.name: await _messages(servers, spec.name) for spec in STREAMS}
+        await stranger.publish("pager.alerts.x", b'{"summary": "x"}', reply=reply)
+        await stranger.publish(reply, b"{}")
+        await stranger.flush()
+        # An alert that is accepted after it has been handled after it: the bus keeps the order of one client.
+        await stranger.jetstream().publish("pager.alerts.y", b'{"summary": "y"}')
+        after = {spec.name: await _messages(servers, spec.name) for spec in STREAMS}
+        alerts = 3 if reply.startswith("pager.alerts") else 2
+        assert after == before | {"ALERTS": before["ALERTS"] + alerts}
+        assert heard == []
+        await operator.close()
+        await incidents.close()
+        assert bool(await _refusals(stranger, refused)) is not reply.startswith("pager.alerts")
+
+
+async def test_an_anonymous_client_cannot_ask_read_or_change_anything(servers: Servers) -> None:
+    async with servers.fresh(), _client(servers, None) as (stranger, _):
+        for subject in ("pager.rpc.incidents.parked", "pager.rpc.auth.keys", "$JS.API.STREAM.NAMES", "$JS.API.INFO"):
+            with pytest.raises(NatsError):
+                await stranger.request(subject, b"{}", timeout=0.3)
+        js = stranger.jetstream(timeout=0.3)
+        for attempt in (js.stream_info("INCIDENTS"), js.get_msg("ALERTS", 1), js.purge_stream("ALERTS")):
+            with pytest.raises((NatsError, APIError)):
+                await attempt
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Servers, service: str) -> None:
+    async with servers.fresh(), _client(servers, service) as (client, refused):
+        js = client.jetstream(timeout=0.3)
+        for other in SERVICES:
+            subject = f"pager.events.{other}.routine.X.1"
+            if other == service:
+                assert (await js.publish(subject, b"{}")).seq == 1
+            else:
+                with pytest.raises(NatsError):
+                    await js.publish(subject, b"{}")
+                assert await _messages(servers, other.upper()) == 0
+        asked = {f"pager.rpc.{o}.{ask}" for o in SERVICES for ask in ("events", "position", "replay", "acknowledge")}
+        allowed = {f"pager.rpc.{up}.{ask}" for up in UPSTREAMS[service] for ask in ("events", "position")}
+        for subject in sorted(asked - allowed):
+            refused.clear()
+            await client.publish(subject, b"{}")
+            assert await _refusals(client, refused), f"{service} may publish {subject}"
+        refused.clear()
+        for subject in sorted(allowed):
+            await client.publish(subject, b"{}")
+        assert await _refusals(client, refused) == []
+
+
+@pytest.mark.parametrize("user", [*SERVICES, "gateway", "operator", "auditor"])
+async def test_nobody_hears_the_answers_that_others_get(servers: Servers, user: str) -> None:
+    others = [u for u in (*SERVICES, "gateway", "operator", "auditor") if u != user]
+    async with _client(servers, user) as (client, refused):
+        wanted = [">", "_INBOX.>", "_R_.>", *(f"_INBOX_{other}.>" for other in others)]
+        for subject in wanted:
+            await client.subscribe(subject)
+        assert len(await _refusals(client, refused)) == len(wanted), refused
+
+
+async def test_auditors_read_events_and_change_nothing(servers: Servers) -> None:
+    async with servers.fresh(), _client(servers, "auditor") as (auditor, refused):
+        assert (await auditor.jetstream().stream_info("INCIDENTS")).config.name == "INCIDENTS"
+        await auditor.subscribe("pager.events.>")
+        assert await _refusals(auditor, refused) == []
+        forbidden: list[tuple[str, Any]] = [
+            ("pager.alerts.x", b"{}"),
+            ("pager.rpc.incidents.replay", b"{}"),
+            ("pager.events.auth.routine.X.1", b"{}"),
+            ("$JS.API.STREAM.PURGE.INCIDENTS", b""),
+        ]
+        for subject, body in forbidden:
+            refused.clear()
+            await auditor.publish(subject, body)
+            assert await _refusals(auditor, refused), subject

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.logs import plain_logs
 from tests.servers import Servers, running_servers
 from tests.world import World
 
@@ -16,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 async def servers() -> AsyncIterator[Servers]:
+    plain_logs()
     async with running_servers() as running:
         yield running
 

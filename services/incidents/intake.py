@@ -43,7 +43,7 @@ class _Read:
 def take_items(work: Work, items: Sequence[Item]) -> None:
     """One batch of alerts, in one transaction: read them, find their integrations, decide."""
     read = [_read(item) for item in items]
-    hashes = {identity.key_hash(r.alert.routing_key) for r in read if r.alert and r.alert.routing_key}
+    hashes = {h for r in read if (h := _key_hash(r))}
     integrations = integrations_by_key(work, sorted(hashes))
     signals = [_signal(work, r, integrations) for r in read]
     taken = [s for s in signals if s is not None]
@@ -66,13 +66,19 @@ def _read(item: Item) -> _Read:
         return _Read(item, source, None, str(error))
 
 
+def _key_hash(read: _Read) -> str | None:
+    key = read.alert.routing_key if read.alert is not None else None
+    return None if key is None else identity.routing_hash(key, read.item.raw)
+
+
 def _signal(work: Work, read: _Read, integrations: Mapping[str, dict[str, Any]]) -> Signal | None:
     alert, item = read.alert, read.item
     if alert is None:
         return _refused(work, read, read.reason)
     integration: dict[str, Any] = {"id": DEFAULT_INTEGRATION_ID, "policy_id": None, "team_id": None}
-    if alert.routing_key is not None:
-        found = integrations.get(identity.key_hash(alert.routing_key))
+    key_hash = _key_hash(read)
+    if key_hash is not None:
+        found = integrations.get(key_hash)
         if found is None:
             return _refused(work, read, "routingKey: no integration has this key")
         integration = found
@@ -141,17 +147,17 @@ def replay(work: Work, parked: Parked) -> None:
     read = _read(item)
     if read.alert is None:
         raise StillRefused(read.reason)
-    key = read.alert.routing_key
-    if key is None and read.alert.action is not Action.TRIGGER:
+    key_hash = _key_hash(read)
+    if key_hash is None and read.alert.action is not Action.TRIGGER:
         raise StillRefused("without a routingKey an alert may only trigger")
-    if key is not None and not integrations_by_key(work, [identity.key_hash(key)]):
+    if key_hash is not None and not integrations_by_key(work, [key_hash]):
         raise StillRefused("no integration has this key")
     take_items(work, [item])
 
 
 def _item(message: Received, incarnation: str) -> Item:
     at = Position(0, message.sequence, 0, incarnation)
-    return Item(at, "", message.data, message.headers, message.subject, message.stored_at)
+    return Item(at, "", identity.without_keys(message.data), message.headers, message.subject, message.stored_at)
 
 
 @dataclass

@@ -34,7 +34,7 @@ SEND_LIMIT = 5.0
 """Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
 STALE = timedelta(seconds=0.5)
 """How long an incident has needed people before its pages look for acknowledgements: none rings a second after one."""
-CATCH_UP_LIMIT = 2.0
+CATCH_UP_LIMIT = 1.0
 CATCH_UP_PAUSE = timedelta(seconds=5)
 _RECORDED_AT_ONCE = 500
 _UNRECORDED = 1000
@@ -162,13 +162,21 @@ class Sender:
         now = self.clock.now()
         if lane in self._blind_until and now < self._blind_until[lane]:
             return
-        try:
-            async with asyncio.timeout(CATCH_UP_LIMIT):
-                await self.read_incidents(lane)
-        except (BusAway, TimeoutError) as error:
-            # A page too many is better than none.
-            self._blind_until[lane] = now + CATCH_UP_PAUSE
-            _log.warning("paging without the newest acknowledgements", reason=str(error) or type(error).__name__)
+        reason = "too slow"
+        # Twice: a process that was stopped meanwhile wakes up to find that its time is over.
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(CATCH_UP_LIMIT):
+                    await self.read_incidents(lane)
+                return
+            except BusAway as error:
+                reason = str(error)
+                break
+            except TimeoutError:
+                continue
+        # A page too many is better than none.
+        self._blind_until[lane] = now + CATCH_UP_PAUSE
+        _log.warning("paging without the newest acknowledgements", lane=lane, reason=reason)
 
     async def _send(self, row: Sendable) -> None:
         result = await self._attempt(row)

@@ -43,6 +43,7 @@ class Sender:
     on_accepted: Callable[[int], None] = lambda number: None
     alerts: dict[int, Alert] = field(default_factory=dict)
     flowing: bool = False
+    accepted: int = 0
     _unanswered: deque[int] = field(default_factory=deque)
 
     async def run(self) -> None:
@@ -62,10 +63,6 @@ class Sender:
                 await asyncio.sleep(0.005)
         finally:
             await self._client.close()
-
-    @property
-    def accepted(self) -> int:
-        return sum(1 for alert in self.alerts.values() if alert.accepted_at is not None)
 
     async def _send_new(self, now: float) -> None:
         number = len(self.alerts)
@@ -97,6 +94,7 @@ class Sender:
         alert = self.alerts[int(message.subject.rsplit(".", 1)[1])]
         if b'"seq"' in message.data and b'"error"' not in message.data and alert.accepted_at is None:
             alert.accepted_at = time.time()
+            self.accepted += 1
             self.on_accepted(alert.number)
 
 

@@ -12,7 +12,7 @@ from tests.chaos.scenarios import short_programme
 @pytest.mark.timeout(180)
 async def test_a_kill_of_each_part_of_the_path_loses_nothing_and_doubles_nothing() -> None:
     with chaos_home("smoke"):
-        report = await crash_run(1, short_programme(), rate=40, minutes=0.1, alerts=400, pause=0.3)
+        report = await crash_run(1, short_programme(), rate=30, minutes=0.1, alerts=400, pause=0.3)
         report.show(Console())
         assert report.alerts >= 400
         assert report.refused == []

@@ -14,6 +14,8 @@ import structlog
 from libs.contracts.subjects import SERVICES, STREAMS
 from tests.world import PASSWORD, World
 
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name <> 'alembic_version'"
+
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
@@ -116,15 +118,12 @@ async def test_secrets_are_hashed_or_sealed_at_rest(world: World) -> None:
     hidden = {name: secret for name, secret in secrets.items() if name not in plain}
     for service in SERVICES:
         store = world.services[service].runtime.work
-        tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name <> 'alembic_version'"
 
-        def dump(_log: Any, cursor: Any, service: str = service, tables: str = tables) -> str:
-            names = [row["table_name"] for row in cursor.execute(tables, (service,)).fetchall()]
-            rows = [cursor.execute(f"SELECT t::text AS row FROM {service}.{name} t").fetchall() for name in names]  # noqa: S608
-            texts = [
-                cursor.execute(f"SELECT convert_from(state, 'utf8') AS row FROM {service}.stored_events").fetchall()
-            ]
-            return "\n".join(row["row"] for found in rows + texts for row in found)
+        def dump(_log: Any, cursor: Any, service: str = service) -> str:
+            names = [row["table_name"] for row in cursor.execute(_TABLES, (service,)).fetchall()]
+            queries = [f"SELECT t::text AS row FROM {service}.{name} t" for name in names]  # noqa: S608
+            queries.append(f"SELECT convert_from(state, 'utf8') AS row FROM {service}.stored_events")  # noqa: S608
+            return "\n".join(row["row"] for query in queries for row in cursor.execute(query).fetchall())
 
         held = await store.log_read(dump)
         for name, secret in hidden.items():

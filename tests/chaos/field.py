@@ -34,11 +34,16 @@ class Down:
     end: float
     first_alert: int = 0
     """The number of the first alert that was sent after it went down."""
+    taken_over: float = 0.0
+    """When another replica, or the same one again, was active."""
 
 
 @dataclass(frozen=True)
 class Strike:
-    """One scenario's run. Seconds; `paging_again`: from the blow to the first page of an alert sent after it."""
+    """One scenario's run. Seconds; `paging_again`: from the blow to the first page of an alert sent after it.
+
+    `takeover`: from the blow until another replica, or what was restarted, was active.
+    """
 
     scenario: str
     kind: str
@@ -48,6 +53,7 @@ class Strike:
     first_alert: int
     """The number of the first alert that was sent after the blow."""
     down: float
+    takeover: float
     paging_again: float
     longest_silence: float
 
@@ -90,13 +96,15 @@ class Field:
         return pid
 
     @contextmanager
-    def down(self, name: str) -> Iterator[None]:
-        """Time what is down inside."""
+    def down(self, name: str) -> Iterator[Callable[[], None]]:
+        """Time what is down inside; call what it yields when somebody else has taken over before that."""
         begin, first = time.time(), len(self.sender.alerts)
+        moments: list[float] = []
         try:
-            yield
+            yield lambda: moments.append(time.time())
         finally:
-            self.downs.append(Down(name, begin, time.time(), first))
+            end = time.time()
+            self.downs.append(Down(name, begin, end, first, min([*moments, end])))
 
     async def until(self, what: str, good: Callable[[], Awaitable[bool]], seconds: float = _COMES_BACK) -> None:
         """Poll until it is so; fails after `seconds`."""
@@ -143,8 +151,9 @@ class Field:
         await self.calm(scenario)
         end = time.time()
         down = sum(d.end - d.begin for d in self.downs[known:])
+        takeover = max(d.taken_over - d.begin for d in self.downs[known:])
         silence = self.phones.longest_silence(struck.begin, end)
-        done = Strike(scenario, kind, struck.begin, end, struck.first_alert, down, again, silence)
+        done = Strike(scenario, kind, struck.begin, end, struck.first_alert, down, takeover, again, silence)
         self.strikes.append(done)
         return done
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Row:
     scenario: str
     kind: str
     down: float
+    takeover: float
     paging_again: float
     longest_silence: float
     alerts: int = 0
@@ -44,12 +45,12 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
-    def best(self, kind: str) -> dict[str, float]:
-        """The quickest return of each scenario of that kind."""
+    def best(self, kind: str, figure: Callable[[Row], float]) -> dict[str, float]:
+        """The least of a figure of each scenario of that kind."""
         best: dict[str, float] = {}
         for row in self.rows:
             if row.kind == kind:
-                best[row.scenario] = min(row.paging_again, best.get(row.scenario, row.paging_again))
+                best[row.scenario] = min(figure(row), best.get(row.scenario, figure(row)))
         return best
 
     def write(self, file: Path) -> None:
@@ -59,10 +60,10 @@ class Report:
     def show(self, console: Console) -> None:
         table = Table(title=f"Crashes, {self.replicas} replica{'s' if self.replicas > 1 else ''} of each service")
         table.add_column("killed", no_wrap=True)
-        for column in ("down s", "paging again s", "silence s", "alerts", "lost", "doubled", "late", "resent"):
+        for column in ("down s", "active s", "paging s", "silence s", "alerts", "lost", "doubled", "late", "resent"):
             table.add_column(column, justify="right")
         for row in self.rows:
-            seconds = (f"{value:.2f}" for value in (row.down, row.paging_again, row.longest_silence))
+            seconds = (f"{value:.2f}" for value in (row.down, row.takeover, row.paging_again, row.longest_silence))
             bad = (row.lost, row.doubled + row.misdirected, row.late)
             marked = (f"[red]{count}[/red]" if count else "0" for count in bad)
             table.add_row(row.scenario, *seconds, str(row.alerts), *marked, str(row.resends))
@@ -81,8 +82,8 @@ def rows_of(
     strikes: Sequence[Strike], numbers: Sequence[int], findings: Sequence[Finding], repeats: Mapping[int, int]
 ) -> list[Row]:
     """Every alert belongs to the last blow before it was first sent; what belongs to no alert, to no row."""
-    rows = [Row(BEFORE, "", 0, 0, 0)] + [
-        Row(s.scenario, s.kind, s.down, s.paging_again, s.longest_silence) for s in strikes
+    rows = [Row(BEFORE, "", 0, 0, 0, 0)] + [
+        Row(s.scenario, s.kind, s.down, s.takeover, s.paging_again, s.longest_silence) for s in strikes
     ]
     starts = [0, *(s.first_alert for s in strikes), float("inf")]
 

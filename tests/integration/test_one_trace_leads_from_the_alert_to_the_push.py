@@ -55,7 +55,8 @@ async def test_every_event_of_a_page_carries_the_senders_trace_and_one_correlati
     events = await _paging(world)
     names = [e.name for e in events]
     assert {"IncidentCreated", "EscalationStarted", "NotificationIntended", "NotificationAccepted"} <= set(names)
-    assert names.count("EscalationDue") == names.count("IncidentEscalated") == 2, "levels that timers fired included"
+    assert names.count("EscalationDue") == 2, "the level that a timer fired included"
+    assert names.count("IncidentEscalated") == 1
     assert {(e.traceparent or "").split("-")[1] for e in events} == {_TRACE}
     assert len({e.correlation_id for e in events}) == 1
     ids = {e.id for e in events}

@@ -100,8 +100,7 @@ class EventLog(PostgresProcessRecorder):
         ).format(schema)
         self._lane: Composed = SQL(
             "SELECT notification_id, topic, originator_id, recorded_at, state FROM {}.stored_events"
-            # Both columns are compared, so that no plan walks the index of positions through another lane's events.
-            " WHERE lane = %s AND (lane, notification_id) > (%s, %s) ORDER BY lane, notification_id LIMIT %s"
+            " WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
         ).format(schema)
         self._last: Composed = SQL(
             "SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = %s"
@@ -152,7 +151,7 @@ class EventLog(PostgresProcessRecorder):
     def read_lane(self, curs: Cursor[Any], lane: Lane, after: int, limit: int) -> list[LoggedEvent]:
         """The next events of a lane, in order."""
         rows = curs.connection.cursor(row_factory=tuple_row, binary=True).execute(
-            self._lane, (str(lane), str(lane), after, limit), prepare=True
+            self._lane, (str(lane), after, limit), prepare=True
         )
         return [LoggedEvent(*row) for row in rows]
 

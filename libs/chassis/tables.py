@@ -38,7 +38,8 @@ class ChassisTables:
             Column("notification_id", BigInteger, nullable=False),
             Column("lane", Text, nullable=False),
             Column("recorded_at", DateTime(timezone=True), nullable=False),
-            Index("stored_events_notification_id_idx", "notification_id", unique=True),
+            # The only index of positions: beside one without the lane, a plan that was made for any lane walked
+            # through all events of the other one (77 % of a core at 300 alerts/s instead of 20 %).
             Index("stored_events_lane_idx", "lane", "notification_id", unique=True),
             Index("stored_events_recorded_at_idx", "recorded_at", postgresql_using="brin"),
         )

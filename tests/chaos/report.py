@@ -60,7 +60,7 @@ class Report:
     def show(self, console: Console) -> None:
         table = Table(title=f"Crashes, {self.replicas} replica{'s' if self.replicas > 1 else ''} of each service")
         table.add_column("killed", no_wrap=True)
-        for column in ("down s", "active s", "paging s", "silence s", "alerts", "lost", "doubled", "late", "resent"):
+        for column in ("down s", "active s", "paging s", "quiet s", "alerts", "lost", "twice", "late", "resent"):
             table.add_column(column, justify="right")
         for row in self.rows:
             seconds = (f"{value:.2f}" for value in (row.down, row.takeover, row.paging_again, row.longest_silence))

@@ -28,11 +28,11 @@ from services.notifier.suspects import CERTAIN, Suspects
 
 _log = structlog.get_logger()
 
-IN_FLIGHT = 100
+IN_FLIGHT = 300
 """Pages under way to one provider at a time: `limits.md` 7."""
 SEND_LIMIT = 5.0
 """Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
-STALE = timedelta(seconds=0.5)
+STALE = timedelta(seconds=0.8)
 """How long an incident has needed people before its pages look for acknowledgements: none rings a second after one."""
 CATCH_UP_LIMIT = 1.0
 CATCH_UP_PAUSE = timedelta(seconds=5)

@@ -28,7 +28,7 @@ from services.notifier.suspects import CERTAIN, Suspects
 
 _log = structlog.get_logger()
 
-IN_FLIGHT = 300
+IN_FLIGHT = 100
 """Pages under way to one provider at a time: `limits.md` 7."""
 SEND_LIMIT = 5.0
 """Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,26 +20,22 @@ from uuid import UUID
 
 import aiohttp
 from nats.js.api import PubAck
-from nats.js.errors import NotFoundError
-from sqlalchemy import text
 
 from cli.simulators.behaviour import Rule
 from cli.simulators.config import SimulatorSettings
-from cli.simulators.records import Push
 from cli.simulators.server import Simulators
-from libs.chassis.log import EventLog, LoggedEvent
+from libs.chassis.log import LoggedEvent
 from libs.chassis.service import Service
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope, parse_event
-from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
-from libs.contracts.subjects import ALERT_SUBJECTS, ALERTS, SERVICES, Header, alert_subject, lanes_of, rpc_subject
+from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
+from tests.phone import DEADLINE, PASSWORD, Answer, Phone
+from tests.rest import restlessness
 from tests.servers import Servers
 
 ADMIN = "admin@pager.test"
-PASSWORD = "Correct-Horse-7-Battery"
-_DEADLINE = 15.0
 
 
 @cache
@@ -49,85 +44,6 @@ def _simulators_home() -> Path:
     made = tempfile.mkdtemp(prefix="pager-simulators-")
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return Path(made)
-
-
-@dataclass
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    body: Any
-    headers: dict[str, str]
-
-    @property
-    def data(self) -> Any:
-        assert self.body["success"] is True, self.body
-        return self.body["data"]
-
-
-@dataclass
-class Phone:
-    """Somebody's phone: what its push service has delivered, and a person who can answer."""
-
-    world: World
-    email: str
-    token: str
-    provider: str
-    user_id: UUID
-    device_id: str
-    seen: int = 0
-    session: dict[str, Any] = field(default_factory=dict)
-
-    async def expect_push(self, words: str = "", *, within: float = _DEADLINE) -> dict[str, Any]:
-        """The next push, whose text must contain `words`; fails when none comes in `within` real seconds."""
-        found = await self.world.simulators.log.wait(within, self.seen, device_token=self.token)
-        assert found, f"no push for {self.email} within {within} s"
-        self.seen = found[0].id
-        push = described(found[0])
-        assert words in json.dumps(push["payload"], ensure_ascii=False), push
-        return push
-
-    async def expect_no_push(self) -> None:
-        """Nothing more has come once everything has come to rest."""
-        await self.world.settle()
-        found = [described(p) for p in self.world.simulators.log.read(self.seen, device_token=self.token)]
-        assert not found, f"unexpected pushes for {self.email}: {found}"
-
-    async def acknowledge(self, incident_id: str, notes: str | None = None) -> Answer:
-        return await self.call("POST", f"/incidents/{incident_id}/acknowledge", {"notes": notes} if notes else {})
-
-    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """A request as this person, signed in from this phone; signs in again when the session has expired."""
-        answer = await self.world.http(method, path, body, self.session.get("accessToken"), **headers)
-        if answer.status == 401:
-            await self.sign_in()
-            answer = await self.world.http(method, path, body, self.session["accessToken"], **headers)
-        return answer
-
-    async def sign_in(self) -> None:
-        body = {"email": self.email, "password": PASSWORD, "deviceId": self.device_id, "deviceName": "a phone"}
-        if self.token:
-            body["pushToken"] = self.token
-        answer = await self.world.http("POST", "/auth/login", body)
-        assert answer.status == 200, answer.body
-        self.session = answer.data["tokens"]
-        self.user_id = UUID(answer.data["user"]["id"])
-
-
-def described(push: Push) -> dict[str, Any]:
-    return dict(json.loads(push.to_json()))
-
-
-def notification_id(push: dict[str, Any]) -> str:
-    """The intent's id as the phone sees it."""
-    if push["provider"] == "apns":
-        return str(push["headers"]["apns-id"])
-    return str(push["payload"]["message"]["data"]["notificationId"])
-
-
-def intakes(incidents: Service) -> list[Any]:
-    """The two readers of ALERTS of the service incidents."""
-    return [task.__self__ for task in incidents.parts.leading if hasattr(task, "__self__")]
 
 
 class World:
@@ -330,7 +246,7 @@ class World:
 
     async def eventually(self, look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:
         """Looks until it is so; fails after a deadline."""
-        deadline = asyncio.get_running_loop().time() + _DEADLINE
+        deadline = asyncio.get_running_loop().time() + DEADLINE
         while True:
             seen = await look()
             if good(seen):
@@ -349,54 +265,11 @@ class World:
     async def settle(self) -> None:
         """Return when nothing moves any more: logs relayed and read to their ends, nothing due, nothing to send."""
         before: Any = None
-        deadline = asyncio.get_running_loop().time() + 2 * _DEADLINE
+        deadline = asyncio.get_running_loop().time() + 2 * DEADLINE
         quiet = 0
         while quiet < 2:
             assert asyncio.get_running_loop().time() < deadline, f"never came to rest: {before}"
-            now = await self._restlessness()
+            now = await restlessness(self)
             quiet = quiet + 1 if now == before and not now[1] else 0
             before = now
             await asyncio.sleep(0.02)
-
-    async def _restlessness(self) -> tuple[dict[str, int], list[str]]:
-        """(the end of every lane, what is still to be done)."""
-        ends: dict[str, int] = {}
-        todo: list[str] = []
-        for name, service in self.services.items():
-            for lane in lanes_of(name):
-                ends[f"{name}.{lane}"] = await service.runtime.work.log_read(
-                    lambda log, cursor, lane=lane: EventLog.last_position(log, cursor, lane)  # type: ignore[misc]
-                )
-        for name, service in self.services.items():
-            todo += [f"{name} is not active"] if not service.leader.active else []
-            for follower in service.followers:
-                end = ends.get(f"{follower.consumer.upstream}.{follower.lane}", 0)
-                todo += [f"{name} reads {follower.consumer.upstream}"] if follower.at.position < end else []
-            todo += await self._due(name, service)
-        return ends, todo + await self._unread_alerts()
-
-    async def _unread_alerts(self) -> list[str]:
-        if "incidents" not in self.services:
-            return []
-        at = {intake.lane: intake.at.position for intake in intakes(self.services["incidents"])}
-        ends = {
-            Lane.ROUTINE: [await self._last_alert(ALERT_SUBJECTS)],
-            Lane.URGENT: [await self._last_alert(f"pager.alerts.*.{priority}") for priority in ("critical", "high")],
-        }
-        return [f"incidents reads alerts ({lane})" for lane in at if at[lane] < max(ends[lane])]
-
-    async def _last_alert(self, subject: str) -> int:
-        try:
-            return (await self.operator.jetstream().get_last_msg(ALERTS, subject)).seq or 0
-        except NotFoundError:
-            return 0
-
-    async def _due(self, name: str, service: Service) -> list[str]:
-        tables = ["timers", "outbox"] if name == "notifier" else ["timers"]
-        found = []
-        for table in tables:
-            statement = text(f"SELECT 1 FROM {name}.{table} WHERE due_at <= :moment LIMIT 1")  # noqa: S608
-            moment = self.clock.now()
-            if await service.runtime.work.read(lambda work, s=statement, m=moment: work.fetch(s, moment=m)):  # type: ignore[misc]
-                found.append(f"{name}.{table} is due")
-        return found

@@ -8,7 +8,8 @@ from typing import Any
 
 from libs.chassis.consume import Consumer
 from libs.contracts.model import Lane
-from tests.world import World, intakes
+from tests.rest import intakes
+from tests.world import World
 
 
 def _break(world: World, service: str, upstream: str, is_bad: Callable[[Any], bool]) -> Callable[[], None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.world import World, notification_id
+from tests.phone import notification_id
+from tests.world import World
 
 
 async def test_a_plain_alert_pages_the_person_on_call(world: World) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
-from tests.world import ADMIN, PASSWORD, Answer, World
+from tests.phone import PASSWORD, Answer
+from tests.world import ADMIN, World
 
 
 def _refused(answer: Answer, status: int, code: str, field: str | None = None) -> Answer:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.world import Phone, World, notification_id
+from tests.phone import Phone, notification_id
+from tests.world import World
 
 
 async def _responder(world: World, platform: str) -> tuple[Phone, str]:

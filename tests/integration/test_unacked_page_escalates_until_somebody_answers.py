@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
-from tests.world import PASSWORD, Phone, World, notification_id
+from tests.phone import PASSWORD, Phone, notification_id
+from tests.world import World
 
 
 async def _schedule(world: World, *names: str, starts_in: timedelta = timedelta(hours=-1)) -> None:

@@ -12,7 +12,8 @@ import pytest
 import structlog
 
 from libs.contracts.subjects import SERVICES, STREAMS
-from tests.world import PASSWORD, World
+from tests.phone import PASSWORD
+from tests.world import World
 
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name <> 'alembic_version'"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -102,17 +102,3 @@ STREAMS: tuple[StreamSpec, ...] = (
     ),
     *(StreamSpec(stream_of(s), (f"pager.events.{s}.>",), timedelta(days=30)) for s in SERVICES),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Chained:
-    """Where an event stands in its owner's log: `previous` is the position before it in the same lane."""
-
-    epoch: int
-    position: int
-    previous: int
-    lane: Lane = field(default=Lane.ROUTINE)
-
-
-def entity_of_subject(subject: str) -> UUID:
-    return UUID(subject.rsplit(".", 1)[1])

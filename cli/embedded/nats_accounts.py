@@ -10,16 +10,7 @@ from typing import Final
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.ports import LOOPBACK
-
-UPSTREAMS: Final[Mapping[str, tuple[str, ...]]] = {
-    "auth": (),
-    "oncall": ("auth",),
-    "incidents": ("escalation", "notifier", "auth"),
-    "escalation": ("incidents", "oncall", "auth"),
-    "notifier": ("escalation", "incidents", "auth"),
-    "gateway": ("auth", "incidents"),
-}
-"""Whose events each service consumes (design.md section 2); incidents also reads the stream ALERTS."""
+from libs.contracts.subjects import UPSTREAMS
 
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
 ALERTS: Final = "pager.alerts.>"

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
-from cli.embedded.nats_accounts import UPSTREAMS, accounts, permissions, server_config
+from cli.embedded.nats_accounts import accounts, permissions, server_config
+from libs.contracts.subjects import UPSTREAMS
 
 PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
 

@@ -2,7 +2,8 @@
 
 Three processes, as in Pager's path: each reads a stream in order, writes one row and its cursor per message in one
 transaction per batch, and publishes; the last one sends a push per message with Pager's own push clients. No events,
-no decisions, no read models, no timers: what is left is the price of the servers and of Python.
+no decisions, no read models, no timers: what is left is the price of the servers and of Python. It takes nats-py and
+psycopg as they come and nothing of the chassis, so that it stays the same yardstick while that gets faster.
 `python -m bench.reference HOP` reads its settings as JSON from its input.
 """
 
@@ -12,9 +13,10 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,12 @@ import nats
 import psycopg
 import uvloop
 from nats.aio.client import Client
-from nats.js.api import PersistMode, StreamConfig
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, PersistMode, StreamConfig
 
 from bench.stack import RunningPager
 from cli.embedded.ports import free_port
-from libs.chassis.bus import Bus, Outgoing
 from libs.chassis.clock import SystemClock
-from libs.chassis.pull import Pull, Received
 from services.notifier.push.apns import ApnsClient
 from services.notifier.push.fcm import FcmClient
 from services.notifier.push.message import Page
@@ -41,6 +42,8 @@ _STREAMS = ("BENCHALERTS", "BENCHONE", "BENCHTWO")
 _SERVER = str(Path(sys.executable).with_name("nats-server"))
 _BATCH = 200
 _IN_FLIGHT = 100
+_AHEAD = 1000
+"""Messages asked for ahead."""
 
 
 def subject(stream: str) -> str:
@@ -120,26 +123,62 @@ class Hop:
     """One process of the reference."""
 
     name: str
-    bus: Bus
+    client: Client
     connection: psycopg.AsyncConnection[Any]
     sequence: int = 0
+    _waiting: deque[Msg] = field(default_factory=deque)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _missing: int = 0
+    _all_stored: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, settings: dict[str, Any]) -> None:
         index = HOPS.index(self.name)
         pushes = await _push_clients(settings) if index == len(HOPS) - 1 else None
-        async with Pull(self.bus, _STREAMS[index], (subject(_STREAMS[index]),), 1) as pull:
-            while True:
-                messages = await pull.some(_BATCH)
-                await self._write(messages)
-                if pushes is not None:
-                    await pushes.send_all(messages)
-                else:
-                    target = subject(_STREAMS[index + 1])
-                    out = [Outgoing(target, m.data, {"Nats-Msg-Id": f"{self.name}/{m.sequence}"}) for m in messages]
-                    await self.bus.publish_all(out)
+        acks = self.client.new_inbox()
+        await self.client.subscribe(acks, cb=self._on_ack)
+        inbox = self.client.new_inbox()
+        await self.client.subscribe(inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        config = ConsumerConfig(name=self.name, ack_policy=AckPolicy.NONE, mem_storage=True)
+        await self.client.jetstream().add_consumer(_STREAMS[index], config)
+        asked, taken = 0, 0
+        while True:
+            if asked - taken <= _AHEAD // 2:
+                await self.client.publish(
+                    f"$JS.API.CONSUMER.MSG.NEXT.{_STREAMS[index]}.{self.name}", str(_AHEAD).encode(), reply=inbox
+                )
+                asked += _AHEAD
+            while not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+            messages = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            taken += len(messages)
+            await self._write(messages)
+            if pushes is not None:
+                await pushes.send_all(messages)
+            else:
+                await self._publish(subject(_STREAMS[index + 1]), messages, acks)
 
-    async def _write(self, messages: Sequence[Received]) -> None:
-        sequences = [m.sequence for m in messages]
+    async def _on_message(self, message: Msg) -> None:
+        self._waiting.append(message)
+        self._news.set()
+
+    async def _publish(self, target: str, messages: Sequence[Msg], acks: str) -> None:
+        self._missing = len(messages)
+        self._all_stored.clear()
+        for message in messages:
+            headers = {"Nats-Msg-Id": f"{self.name}/{message.metadata.sequence.stream}"}
+            await self.client.publish(target, message.data, reply=acks, headers=headers)
+        await self._all_stored.wait()
+
+    async def _on_ack(self, message: Msg) -> None:
+        if b'"error"' in message.data:
+            raise SystemExit(f"the reference could not publish: {message.data.decode()}")
+        self._missing -= 1
+        if self._missing == 0:
+            self._all_stored.set()
+
+    async def _write(self, messages: Sequence[Msg]) -> None:
+        sequences = [m.metadata.sequence.stream for m in messages]
         async with self.connection.transaction(), self.connection.pipeline():
             await self.connection.execute(
                 f"INSERT INTO bench.rows_{self.name} SELECT * FROM unnest(%b::bigint[], %b::bytea[])",  # noqa: S608
@@ -159,7 +198,7 @@ class _PushClients:
     tokens: dict[str, str]
     slots: asyncio.Semaphore
 
-    async def send_all(self, messages: Sequence[Received]) -> None:
+    async def send_all(self, messages: Sequence[Msg]) -> None:
         outcomes = await asyncio.gather(*(self._send(json.loads(m.data)) for m in messages))
         refused = [o for o in outcomes if o.status != 200]
         if refused:
@@ -209,10 +248,8 @@ async def _push_clients(settings: dict[str, Any]) -> _PushClients:
 async def _main(name: str) -> None:
     settings = json.loads(sys.stdin.buffer.read())
     client = await nats.connect(settings["nats"])
-    bus = Bus(client)
-    await bus.start()
     async with await psycopg.AsyncConnection.connect(settings["postgres"], autocommit=True) as connection:
-        await Hop(name, bus, connection).run(settings)
+        await Hop(name, client, connection).run(settings)
 
 
 if __name__ == "__main__":

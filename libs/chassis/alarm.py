@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from libs.chassis.bus import Bus, Outgoing
+from libs.chassis.bus import Bus
+from libs.chassis.wire import Outgoing
 from libs.contracts.model import Priority
 from libs.contracts.subjects import alert_subject
 

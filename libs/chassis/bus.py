@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
+
+from libs.chassis.wire import Outgoing, Wire
 
 _log = structlog.get_logger()
 
@@ -35,12 +36,6 @@ class WrongSequence(Exception):
     """The stream's last sequence is not the one expected: somebody else has written, or its tail was lost (10071)."""
 
 
-class Outgoing(NamedTuple):
-    subject: str
-    body: bytes
-    headers: dict[str, str]
-
-
 @dataclass(slots=True)
 class _Batch:
     done: asyncio.Future[None]
@@ -50,9 +45,9 @@ class _Batch:
 
 @dataclass
 class Bus:
-    """One NATS connection, shared by a process. Make it with `Bus(client)` and `await bus.start()`."""
+    """One NATS connection, shared by a process. Make it with `Bus(wire)` and `await bus.start()`."""
 
-    client: Client
+    client: Wire
     js: JetStreamContext = field(init=False)
     _batches: dict[str, _Batch] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
@@ -91,8 +86,11 @@ class Bus:
         for callback in list(self._interrupted):
             callback()
 
-    async def publish_all(self, messages: Sequence[Outgoing], timeout: float = 5.0) -> None:
-        """Publish to JetStream in order and return when every message has been acknowledged.
+    async def publish_all(self, messages: Sequence[Outgoing], *, chained: bool = False, timeout: float = 5.0) -> None:
+        """Publish to JetStream in order and return when every message has been stored.
+
+        `chained`: each names the stream's sequence that it expects before it, so the acknowledgement of the last one
+        vouches for all of them; only that one is asked for, and a refusal in between is said as WrongSequence.
 
         Raises:
             BusAway: no answer in `timeout` seconds, or the connection broke; some may have been stored.
@@ -101,13 +99,12 @@ class Bus:
         if not self.connected:
             raise BusAway("not connected")
         number = str(next(self._numbers))
-        batch = _Batch(asyncio.get_running_loop().create_future(), len(messages))
+        answered = messages[-1:] if chained else messages
+        batch = _Batch(asyncio.get_running_loop().create_future(), len(answered))
         self._batches[number] = batch
+        replies = [""] * (len(messages) - len(answered)) + [f"{self._inbox}.{number}.{i}" for i in range(len(answered))]
         try:
-            for i, message in enumerate(messages):
-                await self.client.publish(
-                    message.subject, message.body, reply=f"{self._inbox}.{number}.{i}", headers=message.headers
-                )
+            await self.client.send_all(zip(messages, replies, strict=True))
             async with asyncio.timeout(timeout):
                 await batch.done
         except TimeoutError as error:

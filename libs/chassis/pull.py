@@ -8,22 +8,21 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from libs.chassis.bus import Bus, BusAway
+from libs.chassis.wire import read_headers
 
 _AHEAD = 1000
 """Messages asked for ahead; a new request goes out when half of them have come."""
 _EXPIRES = 30.0
 _HEARTBEAT = 5.0
-_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Received(NamedTuple):
@@ -74,9 +73,7 @@ class Pull:
         self._stop_listening = self.bus.on_interruption(lambda: self._break("the connection broke"))
         try:
             self._inbox = self.bus.client.new_inbox()
-            self._subscription = await self.bus.client.subscribe(
-                self._inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
-            )
+            self._subscription = await self.bus.client.subscribe_direct(self._inbox, self._on_message)
             single = len(self.subjects) == 1
             config = ConsumerConfig(
                 name=self._name,
@@ -90,7 +87,7 @@ class Pull:
                 inactive_threshold=_EXPIRES,
             )
             await self.bus.js.add_consumer(self.stream, config)
-            await self._ask()
+            await self._ask_ahead()
         except (NatsError, APIError, TimeoutError) as error:
             await self.__aexit__(None, None, None)
             raise BusAway(f"no consumer on {self.stream}: {error}") from error
@@ -122,6 +119,7 @@ class Pull:
             if self._broken is not None:
                 raise BusAway(self._broken)
             self._news.clear()
+            await self._ask_ahead()
             try:
                 async with asyncio.timeout(2 * _HEARTBEAT + 1):
                     await self._news.wait()
@@ -129,11 +127,12 @@ class Pull:
                 raise BusAway(f"{self.stream}: no heartbeat") from error
         count = min(limit, len(self._queue))
         messages = [self._queue.popleft() for _ in range(count)]
-        if self._asked <= _AHEAD // 2:
-            await self._ask()
+        await self._ask_ahead()
         return messages
 
-    async def _ask(self) -> None:
+    async def _ask_ahead(self) -> None:
+        if self._asked > _AHEAD // 2:
+            return
         nanoseconds = 1_000_000_000
         request = {
             "batch": _AHEAD,
@@ -147,27 +146,23 @@ class Pull:
         except NatsError as error:
             raise BusAway(str(error)) from error
 
-    async def _on_message(self, message: Msg) -> None:
-        status = message.headers.get("Status") if message.headers and not message.data else None
+    def _on_message(self, subject: str, reply: str, block: bytes | None, data: bytes) -> None:
+        headers = read_headers(block)
+        status = headers.get("Status") if not data else None
         if status is None:
             self._asked -= 1
             self._delivered += 1
             # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
-            sequence, delivery, stored_at, self._pending = place_of(message.reply)
+            sequence, delivery, stored_at, self._pending = place_of(reply)
             if delivery != self._delivered:
                 self._break("a delivery was missed")
                 return
-            headers = message.headers or _NO_HEADERS
-            self._queue.append(Received(message.subject, headers, message.data, sequence, stored_at))
-            self._news.set()
-        elif status == "100":
-            self._news.set()
+            self._queue.append(Received(subject, headers, data, sequence, stored_at))
         elif status in ("404", "408"):
-            left = (message.headers or {}).get("Nats-Pending-Messages")
-            self._asked = max(0, self._asked - int(left or _AHEAD))
-            await self._ask()
-        else:
-            self._break(f"status {status}: {(message.headers or {}).get('Description', '')}")
+            self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages") or _AHEAD))
+        elif status != "100":
+            self._break(f"status {status}: {headers.get('Description', '')}")
+        self._news.set()
 
     def _break(self, reason: str) -> None:
         self._broken = reason

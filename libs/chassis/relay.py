@@ -12,10 +12,11 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NotFoundError
 
-from libs.chassis.bus import Bus, BusAway, Outgoing, WrongSequence
+from libs.chassis.bus import Bus, BusAway, WrongSequence
 from libs.chassis.clock import Clock
 from libs.chassis.log import LoggedEvent
 from libs.chassis.store import Store, is_away
+from libs.chassis.wire import Outgoing
 from libs.contracts.cloudevents import event_headers
 from libs.contracts.envelope import id_of
 from libs.contracts.model import Lane
@@ -40,6 +41,8 @@ class Relay:
     _positions: dict[Lane, int] = field(default_factory=dict)
     _sequence: int = 0
     _epoch: int = 0
+    _trusting: bool = True
+    """After a failure every message is asked for its own acknowledgement, so that the one at fault says why."""
 
     def wake(self) -> None:
         """There may be something new in the log."""
@@ -63,6 +66,7 @@ class Relay:
                 except Exception as error:
                     if not (is_away(error) or isinstance(error, BusAway | WrongSequence | NatsError | TimeoutError)):
                         raise
+                    self._trusting = False
                     _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 0.5)
@@ -128,5 +132,6 @@ class Relay:
             headers[Header.EXPECTED_LAST_SEQUENCE] = str(sequence)
             messages.append(Outgoing(event_subject(row.type, lane, row.entity), row.raw, headers))
             previous, sequence = row.position, sequence + 1
-        await self.bus.publish_all(messages)
+        await self.bus.publish_all(messages, chained=self._trusting)
+        self._trusting = True
         self._positions[lane], self._sequence = previous, sequence

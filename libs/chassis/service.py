@@ -7,10 +7,9 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from faststream.nats import NatsBroker
 from nats.errors import Error as NatsError
 
 from libs.chassis import telemetry
@@ -29,6 +28,7 @@ from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
 from libs.chassis.store import Store, is_away
 from libs.chassis.timers import Fire, Timers
+from libs.chassis.wire import Broker, Wire
 from libs.chassis.work import Projector
 from libs.contracts.auth import KeySet
 from libs.contracts.requests import ParkedView, Reply
@@ -104,8 +104,8 @@ class Service:
     async def start(self) -> None:
         """Connect and serve; returns when requests are answered."""
         telemetry.start(self.name)
-        self.broker = NatsBroker(**self._connection())
-        self.bus = Bus(await self.broker.connect())
+        self.broker = Broker(**self._connection())
+        self.bus = Bus(cast("Wire", await self.broker.connect()))
         await self.bus.start()
         self.runtime = Runtime(
             self.name,

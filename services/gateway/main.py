@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import nats
 import structlog
 import uvicorn
 import uvloop
@@ -20,6 +19,7 @@ from libs.chassis import logs, telemetry
 from libs.chassis.bus import CONNECTION_OPTIONS, Bus
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.settings import SettingsError, load_or_exit
+from libs.chassis.wire import Wire
 from services.gateway.app import build
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
@@ -73,7 +73,7 @@ class Gateway:
         listening = _listen(self.settings.host, self.settings.port)
         try:
             telemetry.start("gateway")
-            self.bus = Bus(await nats.connect(**self._connection()))
+            self.bus = Bus(await Wire.to(**self._connection()))
             await self.bus.start()
         except BaseException:
             listening.close()

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
-import nats
 import psycopg
 from psycopg import AsyncConnection
 
@@ -21,6 +20,7 @@ from libs.chassis.stopping import stoppable
 from libs.chassis.store import Store
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.timers import Timer, timer_set
+from libs.chassis.wire import Wire
 from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import AlertsGrouped
@@ -103,7 +103,7 @@ class Ledger:
             await made[0].restored()
 
         options = CONNECTION_OPTIONS | {"disconnected_cb": interrupted, "reconnected_cb": restored}
-        client = await nats.connect(url, inbox_prefix=f"_INBOX_{user}", **options)
+        client = await Wire.to(servers=url, inbox_prefix=f"_INBOX_{user}", **options)
         bus = Bus(client)
         made.append(bus)
         await bus.start()

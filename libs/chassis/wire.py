@@ -1,0 +1,126 @@
+"""nats-py's client with two shorter ways for streams: messages handed over as they arrive, and many sent as one write.
+
+Each message that nats-py delivers passes a header parser, an object, a queue and a task, and each one that it publishes
+is checked and encoded by itself: together a third of a service's processor time under load (docs/adr/0017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
+from nats.errors import ConnectionClosedError, MaxPayloadError
+
+_PREFIX = "NATS/1.0"
+_NO_HEADERS: Mapping[str, str] = {}
+
+Direct = Callable[[str, str, bytes | None, bytes], None]
+"""`direct(subject, reply, header block, data)`, called where the message is read; it must not block or raise."""
+
+
+class Outgoing(NamedTuple):
+    subject: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Wire(Client):
+    """A connection; `await Wire.to(**options)` takes what `nats.connect` takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._direct: dict[int, Direct] = {}
+
+    @classmethod
+    async def to(cls, **options: Any) -> Self:
+        client = cls()
+        await client.connect(**options)
+        return client
+
+    async def subscribe_direct(self, subject: str, direct: Direct) -> Subscription:
+        """Subscribe without queue and task: every message goes to `direct` in the order in which it came."""
+        subscription = await self.subscribe(subject, future=None, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        self._direct[subscription._id] = direct
+        return subscription
+
+    async def send_all(self, messages: Iterable[tuple[Outgoing, str]]) -> None:
+        """Write many (message, reply subject or "") at once, in order; nothing is written if one cannot be.
+
+        Raises:
+            ConnectionClosedError: the client is closed.
+            MaxPayloadError: a message is larger than the server takes.
+            ValueError: a line break in a subject or header would be read as another command or header.
+        """
+        if self.is_closed:
+            raise ConnectionClosedError
+        limit = self.max_payload
+        commands = [_command(message, reply, limit) for message, reply in messages]
+        self.stats["out_msgs"] += len(commands)
+        await self._send_command(b"".join(commands))
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        direct = self._direct.get(sid)
+        if direct is None:
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        direct(subject.decode(), reply.decode(), headers, data)
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        super()._remove_sub(sid, max_msgs)
+        self._direct.pop(sid, None)
+
+
+def _command(message: Outgoing, reply: str, limit: int) -> bytes:
+    subject, body, headers = message
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or _breaks(subject) or _breaks(reply):
+        raise ValueError("a subject or header holds a line break or a space where none may be")
+    head = f"{_PREFIX}\r\n{lines}\r\n".encode() if headers else b""
+    size = len(head) + len(body)
+    if size > limit:
+        raise MaxPayloadError
+    if headers:
+        return b"".join((f"HPUB {subject} {reply} {len(head)} {size}\r\n".encode(), head, body, b"\r\n"))
+    return b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), body, b"\r\n"))
+
+
+def _breaks(subject: str) -> bool:
+    return any(c in subject for c in " \r\n\t")
+
+
+def read_headers(block: bytes | None) -> Mapping[str, str]:
+    """The headers of a block `NATS/1.0[ status[ description]]`, with `Status` and `Description` as nats-py names them.
+
+    As nats-py reads them: names and values without surrounding space, malformed UTF-8 replaced, names with a space
+    inside left out.
+    """
+    if not block:
+        return _NO_HEADERS
+    first, *lines = block.decode("utf-8", "replace").split("\r\n")
+    headers: dict[str, str] = {}
+    if len(first) > len(_PREFIX):
+        status, _, description = first[len(_PREFIX) :].strip().partition(" ")
+        headers["Status"] = status
+        if description:
+            headers["Description"] = description
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon and " " not in (name := name.strip()):
+            headers[name] = value.strip()
+    return headers
+
+
+class Broker(NatsBroker):
+    """FastStream's broker on a `Wire`, so that requests and streams share one connection."""
+
+    async def _connect(self) -> Client:
+        connection = await Wire.to(**self._connection_kwargs)
+        self.config.connect(connection)
+        return connection

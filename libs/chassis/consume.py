@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,10 @@ from libs.contracts.subjects import Header, lane_filter, stream_of
 
 _log = structlog.get_logger()
 _BATCH = 200
+_PLACE = re.compile(
+    rb"\r\nNats-Msg-Id: [^/\r]+/(\d+)/(\d+)\r\n.*?\r\nPager-Previous: (\d+)\r\n.*?\r\nce-type: ([^\r]+)\r\n", re.DOTALL
+)
+"""Of some two hundred bytes of headers an event's reader needs these four."""
 
 Handler = Callable[[Work, Sequence[Envelope[Any]]], None]
 
@@ -156,22 +161,21 @@ class Follower:
         items: list[Item] = []
         at = self.at
         for message in messages:
-            headers = message.headers
-            epoch, position = _position(headers)
+            epoch, position, previous, type_name = _place(message)
             if epoch != at.epoch:
                 await self._apply(items)
                 items, at = [], await self._change_epoch(epoch)
             if epoch < at.epoch or position <= at.position:
                 continue
-            if int(headers[Header.PREVIOUS]) > at.position:
+            if previous > at.position:
                 await self._apply(items)
                 items = []
-                await self._read_owner(until=int(headers[Header.PREVIOUS]))
+                await self._read_owner(until=previous)
                 at = self.at
                 if position <= at.position:
                     continue
             at = Position(epoch, position, message.sequence, self._incarnation)
-            items.append(Item(at, headers["ce-type"], message.data))
+            items.append(Item(at, type_name, message.data))
         await self._apply(items)
 
     async def _change_epoch(self, epoch: int) -> Position:
@@ -212,6 +216,16 @@ class Follower:
         if events:
             with telemetry.consuming(self.service, events) as traced:
                 self.consumer.handle(work, traced)
+
+
+def _place(message: Received) -> tuple[int, int, int, str]:
+    """(epoch, position, previous position, type) of an event of ours."""
+    found = _PLACE.search(message.block or b"")
+    if found is None:  # whoever wrote it wrote its headers in another order
+        headers = message.headers
+        return *_position(headers), int(headers[Header.PREVIOUS]), headers["ce-type"]
+    epoch, position, previous, type_name = found.groups()
+    return int(epoch), int(position), int(previous), type_name.decode()
 
 
 def _position(headers: Any) -> tuple[int, int]:

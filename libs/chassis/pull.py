@@ -29,11 +29,16 @@ class Received(NamedTuple):
     """A message of a stream, with its place there."""
 
     subject: str
-    headers: Mapping[str, str]
+    block: bytes | None
+    """Its headers as they came."""
     data: bytes
     sequence: int
     stored_at: int
     """Unix nanoseconds."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return read_headers(self.block)
 
 
 def place_of(reply: str) -> tuple[int, int, int, int]:
@@ -147,8 +152,9 @@ class Pull:
             raise BusAway(str(error)) from error
 
     def _on_message(self, subject: str, reply: str, block: bytes | None, data: bytes) -> None:
-        headers = read_headers(block)
-        status = headers.get("Status") if not data else None
+        # Only what carries no data can be a word of the server's to us.
+        headers = read_headers(block) if not data else {}
+        status = headers.get("Status")
         if status is None:
             self._asked -= 1
             self._delivered += 1
@@ -157,7 +163,7 @@ class Pull:
             if delivery != self._delivered:
                 self._break("a delivery was missed")
                 return
-            self._queue.append(Received(subject, headers, data, sequence, stored_at))
+            self._queue.append(Received(subject, block, data, sequence, stored_at))
         elif status in ("404", "408"):
             self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages") or _AHEAD))
         elif status != "100":

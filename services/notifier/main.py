@@ -13,6 +13,7 @@ from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import SettingsError, load_or_exit
 from services.notifier.api import api
 from services.notifier.consumers import consumers
+from services.notifier.freshness import Freshness
 from services.notifier.outbox import StoredOutbox
 from services.notifier.projections import project
 from services.notifier.providers import Provider, providers
@@ -30,7 +31,7 @@ def build(runtime: Runtime) -> Parts:
         clock=runtime.clock,
         providers=vendors,
         public_url=settings.public_url,
-        read_incidents=partial(runtime.read_to_end, "incidents"),
+        freshness=Freshness(partial(runtime.read_to_end, "incidents"), runtime.clock),
         alarm=partial(raise_alarm, runtime.bus),
     )
 

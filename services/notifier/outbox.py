@@ -71,10 +71,6 @@ class Outbox(Protocol):
         """Due rows that are not `busy`, urgent ones first, at most `room` of each provider."""
         ...
 
-    async def again(self, ids: Collection[UUID], now: datetime) -> Sequence[Sendable]:
-        """Those of these rows that are still due."""
-        ...
-
     async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
         """Write results down; returns the notifications for which that is impossible."""
         ...
@@ -108,12 +104,6 @@ class StoredOutbox:
             return Taken(rows, due[0]["due_at"] if due else None)
 
         return await self.store.read(read)
-
-    async def again(self, ids: Collection[UUID], now: datetime) -> Sequence[Sendable]:
-        wanted = list(ids)
-        return await self.store.read(
-            lambda work: [Sendable(**row) for row in work.fetch(tables.SENDABLE_AGAIN, moment=now, ids=wanted)]
-        )
 
     async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
         try:

@@ -24,7 +24,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.sql import Select
 
 from libs.chassis.changes import Change, Gone, Row
 from libs.contracts.auth import Platform
@@ -227,23 +226,19 @@ NEXT_DUE = (
 _OF_DEVICE = (DEVICES.c.user_id == NOTIFICATIONS.c.user_id) & (DEVICES.c.device_id == NOTIFICATIONS.c.device_id)
 
 
-def _sendable() -> Select[Any]:
-    n, d = NOTIFICATIONS.c, DEVICES.c
-    joined = OUTBOX.join(NOTIFICATIONS, n.id == OUTBOX.c.notification_id)
-    joined = joined.outerjoin(DEVICES, _OF_DEVICE).outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
-    intent = (n.incident_id, n.user_id, n.device_id, n.level, n.paging_since)
-    said = (n.number, n.title, n.description, n.priority)
-    alive = func.coalesce(_ALIVE, False).label("alive")
-    return (
-        select(OUTBOX, *intent, *said, d.push_token, d.registered_at, alive)
-        .select_from(joined)
-        .where(OUTBOX.c.due_at <= bindparam("moment", type_=_MOMENT))
-    )
-
+_N, _D = NOTIFICATIONS.c, DEVICES.c
+_INTENT = (_N.incident_id, _N.user_id, _N.device_id, _N.level, _N.paging_since)
+_SAID = (_N.number, _N.title, _N.description, _N.priority)
 
 SENDABLE = (
-    _sendable()
+    select(OUTBOX, *_INTENT, *_SAID, _D.push_token, _D.registered_at, func.coalesce(_ALIVE, False).label("alive"))
+    .select_from(
+        OUTBOX.join(NOTIFICATIONS, _N.id == OUTBOX.c.notification_id)
+        .outerjoin(DEVICES, _OF_DEVICE)
+        .outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
+    )
     .where(
+        OUTBOX.c.due_at <= bindparam("moment", type_=_MOMENT),
         OUTBOX.c.provider == bindparam("provider"),
         OUTBOX.c.lane == bindparam("lane"),
         OUTBOX.c.notification_id != all_(_ids("busy")),
@@ -252,8 +247,6 @@ SENDABLE = (
     .limit(bindparam("room", type_=Integer))
 )
 """What of a provider and lane is due and not `busy`, with the device's token as it is now."""
-
-SENDABLE_AGAIN = _sendable().where(OUTBOX.c.notification_id == any_(_ids()))
 
 NOTIFICATIONS_OF = (
     select(NOTIFICATIONS)

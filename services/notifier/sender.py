@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,8 @@ from opentelemetry.trace import SpanKind
 from libs.chassis import telemetry
 from libs.chassis.bus import BusAway
 from libs.chassis.clock import Clock
-from libs.contracts.notifier import NotificationKind
 from services.notifier.application import Sent
+from services.notifier.freshness import Freshness
 from services.notifier.outbox import RESERVED, Outbox, Sendable, passes
 from services.notifier.providers import Provider
 from services.notifier.push.outcome import Outcome, Verdict
@@ -32,10 +32,6 @@ IN_FLIGHT = 100
 """Pages under way to one provider at a time: `limits.md` 7."""
 SEND_LIMIT = 5.0
 """Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
-STALE = timedelta(seconds=0.8)
-"""How long an incident has needed people before its pages look for acknowledgements: none rings a second after one."""
-CATCH_UP_LIMIT = 1.0
-CATCH_UP_PAUSE = timedelta(seconds=5)
 _RECORDED_AT_ONCE = 500
 _UNRECORDED = 1000
 """Results that may wait for PostgreSQL before sending pauses."""
@@ -52,14 +48,14 @@ class Sender:
     """Runs in the active replica. `wake()` after commits; it sleeps until the next row is due.
 
     Nothing is marked before a send: a crash leaves the row as it was, and its repeat replaces the same notification
-    on the phone. `read_incidents(lane)` returns once all of INCIDENTS that is known has taken effect.
+    on the phone.
     """
 
     outbox: Outbox
     clock: Clock
     providers: Mapping[str, Provider]
     public_url: str
-    read_incidents: Callable[[str], Awaitable[None]]
+    freshness: Freshness
     alarm: Alarm
     chance: Callable[[], float] = random.random
     suspects: Suspects = field(default_factory=Suspects)
@@ -71,10 +67,11 @@ class Sender:
     """Taken and not yet answered, by provider."""
     _results: list[Sent] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _blind_until: dict[str, datetime] = field(default_factory=dict)
-    """By lane."""
     _more_due: bool = False
     """Whether the last look found more than it could take."""
+
+    def __post_init__(self) -> None:
+        self.freshness.renewed = self.wake
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -90,6 +87,7 @@ class Sender:
                 group.create_task(self._forever(self._take))
                 group.create_task(self._forever(self._record))
         finally:
+            self.freshness.stop()
             for task in self._tasks:
                 task.cancel()
 
@@ -105,22 +103,18 @@ class Sender:
 
     async def _take(self) -> None:
         self._wake.clear()
-        now = self.clock.now()
         full = len(self._results) >= _UNRECORDED
         room = {name: 0 if full else IN_FLIGHT - self._under_way[name] for name in self.providers}
+        known = self.freshness.known()
+        now = self.clock.now()
         taken = await self.outbox.take(now, self._busy, room)
-        counted = Counter(row.provider for row in taken.rows)
+        rows = [row for row in taken.rows if self.freshness.allows(row, known, now)]
+        counted = Counter(row.provider for row in rows)
         self._more_due = any(counted[name] >= max(free - RESERVED, 0) for name, free in room.items())
-        self._busy.update(row.notification_id for row in taken.rows)
-        self._under_way.update(row.provider for row in taken.rows)
-        stale: dict[str, list[Sendable]] = {}
-        for row in taken.rows:
-            if row.kind == NotificationKind.PAGE and now - row.paging_since > STALE:
-                stale.setdefault(row.lane, []).append(row)
-            else:
-                self._start(self._send(row))
-        for lane, rows in stale.items():
-            self._start(self._send_stale(lane, rows))
+        self._busy.update(row.notification_id for row in rows)
+        self._under_way.update(counted)
+        for row in rows:
+            self._start(self._send(row))
         await self._sleep(taken.next_due)
 
     async def _sleep(self, until: datetime | None) -> None:
@@ -137,46 +131,6 @@ class Sender:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _send_stale(self, lane: str, rows: Sequence[Sendable]) -> None:
-        """These may be acknowledged by now: look again when all stops of their lane that are known have been read."""
-        ids = [row.notification_id for row in rows]
-        try:
-            await self._catch_up(lane)
-            still_due = {row.notification_id: row for row in await self.outbox.again(ids, self.clock.now())}
-        except Exception as error:
-            self._put_back(rows)
-            if not passes(error):
-                raise
-            _log.warning("waiting pages could not be read again", reason=str(error))
-            return
-        self._put_back([row for row in rows if row.notification_id not in still_due])
-        for row in still_due.values():
-            self._start(self._send(row))
-
-    def _put_back(self, rows: Sequence[Sendable]) -> None:
-        self._under_way.subtract(row.provider for row in rows)
-        self._release([row.notification_id for row in rows])
-
-    async def _catch_up(self, lane: str) -> None:
-        now = self.clock.now()
-        if lane in self._blind_until and now < self._blind_until[lane]:
-            return
-        reason = "too slow"
-        # Twice: a process that was stopped meanwhile wakes up to find that its time is over.
-        for _ in range(2):
-            try:
-                async with asyncio.timeout(CATCH_UP_LIMIT):
-                    await self.read_incidents(lane)
-                return
-            except BusAway as error:
-                reason = str(error)
-                break
-            except TimeoutError:
-                continue
-        # A page too many is better than none.
-        self._blind_until[lane] = now + CATCH_UP_PAUSE
-        _log.warning("paging without the newest acknowledgements", lane=lane, reason=reason)
 
     async def _send(self, row: Sendable) -> None:
         result = await self._attempt(row)

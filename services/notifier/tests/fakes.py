@@ -17,6 +17,7 @@ from services.notifier.application import NOTIFICATION, Sent
 from services.notifier.domain import token
 from services.notifier.domain.notification import Command, IntendNotification, Notification, paging_since
 from services.notifier.domain.token import RetireToken
+from services.notifier.freshness import Freshness
 from services.notifier.outbox import RESERVED, Sendable, Taken
 from services.notifier.projections import provider_of
 from services.notifier.providers import Provider
@@ -64,9 +65,6 @@ class FakeOutbox:
             left = max(places - RESERVED - len(urgent), 0)
             rows += urgent + [r for r in due if r.provider == provider and r.lane == Lane.ROUTINE][:left]
         return Taken(rows, min((r.due_at for r in free if r.due_at > now), default=None))
-
-    async def again(self, ids: Collection[UUID], now: datetime) -> Sequence[Sendable]:
-        return [row for row in self._rows() if row.notification_id in ids and row.due_at <= now]
 
     async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
         if self.away:
@@ -155,7 +153,7 @@ class Bench:
             clock=self.clock,
             providers={"apns": Provider("apns", self.apns), "fcm": Provider("fcm", self.fcm)},
             public_url="https://pager.example/",
-            read_incidents=self._read_incidents,
+            freshness=Freshness(self._read_incidents, self.clock),
             alarm=self._alarm,
             chance=lambda: 0.5,
         )

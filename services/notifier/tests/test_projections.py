@@ -84,7 +84,7 @@ def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
 
 def test_every_query_compiles() -> None:
     for query in (
-        tables.DEVICES_OF, tables.STOPS_OF, tables.TO_STOP, tables.NEXT_DUE, tables.SENDABLE, tables.SENDABLE_AGAIN,
+        tables.DEVICES_OF, tables.STOPS_OF, tables.TO_STOP, tables.NEXT_DUE, tables.SENDABLE,
         tables.NOTIFICATIONS_OF, tables.ATTEMPTS_OF,
     ):  # fmt: skip
         assert compiled(query)[0].startswith("SELECT")

@@ -122,6 +122,49 @@ async def test_a_bus_that_is_away_does_not_hold_a_page_back() -> None:
         assert len(bench.fcm.pages) == 2
 
 
+async def test_however_many_pages_wait_acknowledgements_are_read_once() -> None:
+    async with Bench() as bench:
+        for _ in range(5 * IN_FLIGHT):
+            bench.page(replace(intend(), decided_at=NINE - timedelta(seconds=3)))
+        await bench.settled()
+        assert bench.caught_up == 1
+        assert bench.fcm is not None
+        assert len(bench.fcm.pages) == 5 * IN_FLIGHT
+
+
+async def test_pages_that_wait_for_acknowledgements_hold_no_place() -> None:
+    reading = asyncio.Event()
+
+    async def slow(_lane: str) -> None:
+        await reading.wait()
+
+    bench = Bench()
+    bench.sender.freshness.read_incidents = slow
+    async with bench:
+        for _ in range(IN_FLIGHT // 2):
+            bench.page(replace(intend(), decided_at=NINE - timedelta(seconds=3)))
+        new = bench.page(intend())
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages))
+        assert bench.fcm is not None
+        assert [p.notification_id for p in bench.fcm.pages] == [new]
+        reading.set()
+        await bench.settled()
+
+
+async def test_knowledge_of_acknowledgements_ages() -> None:
+    async with Bench() as bench:
+        old = replace(intend(), decided_at=NINE - timedelta(seconds=3))
+        bench.page(old)
+        await bench.settled()
+        bench.clock.advance(seconds=5)
+        later = replace(intend(), decided_at=NINE - timedelta(seconds=3))
+        bench.on_catch_up = lambda: bench.outbox.decide(later.notification_id, stop(at=4))
+        bench.page(later)
+        await bench.settled()
+        assert bench.fcm is not None
+        assert [p.notification_id for p in bench.fcm.pages] == [old.notification_id]
+
+
 async def test_a_vendor_that_hangs_delays_nobody_elses_pages() -> None:
     async with Bench(apns=FakeVendor(hang)) as bench:
         for _ in range(2 * IN_FLIGHT):

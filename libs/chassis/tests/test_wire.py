@@ -1,0 +1,58 @@
+"""The short ways of the wire: what they read and write is what nats-py would have read and written."""
+
+from __future__ import annotations
+
+import pytest
+from nats.aio.client import Client
+from nats.errors import MaxPayloadError
+from nats.protocol.command import hpub_cmd, pub_cmd
+
+from libs.chassis.wire import Outgoing, _command, read_headers
+
+BLOCKS = [
+    b"NATS/1.0\r\nNats-Msg-Id: incidents/1/7\r\nce-type: pager.incidents.IncidentCreated.v1\r\n\r\n",
+    b"NATS/1.0\r\nName:Value\r\nTab:\tvalue \r\n  Spaced :  both  \r\n\r\n",
+    b"NATS/1.0\r\nno colon here\r\nbad name: left out\r\nempty:\r\n\r\n",
+    "NATS/1.0\r\nce-subject: Zürich\r\n\r\n".encode(),
+    b"NATS/1.0\r\nbroken: \xff\xfe\r\n\r\n",
+    b"NATS/1.0 503\r\n\r\n",
+    b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 4\r\n\r\n",
+    b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 12\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+async def test_headers_are_read_as_the_client_reads_them(block: bytes) -> None:
+    expected = await Client()._process_headers(block)
+    assert dict(read_headers(block)) == (expected or {})
+
+
+def test_no_headers_are_an_empty_mapping() -> None:
+    assert read_headers(None) == {}
+
+
+@pytest.mark.parametrize("reply", ["", "_INBOX.x.1.0"])
+def test_messages_are_written_as_the_client_writes_them(reply: str) -> None:
+    body = b'{"a": "\xc3\xa9\r\n"}'
+    head = b"NATS/1.0\r\nA: 1\r\nB-C: zwei\r\n\r\n"
+    assert _command(Outgoing("s.t", body, {"A": "1", "B-C": "zwei"}), reply, 1000) == hpub_cmd("s.t", reply, head, body)
+    assert _command(Outgoing("s.t", body, {}), reply, 1000) == pub_cmd("s.t", reply, body)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Outgoing("s", b"", {"A": "1\r\nPUB evil 0"}),
+        Outgoing("s", b"", {"A\n": "1"}),
+        Outgoing("s\r\nPUB evil 0\r\n", b"", {}),
+        Outgoing("s reply", b"", {}),
+    ],
+)
+def test_a_line_break_is_refused_rather_than_sent_as_a_command(message: Outgoing) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        _command(message, "", 1000)
+
+
+def test_a_message_that_the_server_would_refuse_is_refused_here() -> None:
+    with pytest.raises(MaxPayloadError):
+        _command(Outgoing("s", b"x" * 100, {"A": "1"}), "", 100)

@@ -26,6 +26,10 @@ from libs.contracts.subjects import Header, lane_filter, stream_of
 
 _log = structlog.get_logger()
 _BATCH = 200
+_PATIENT_BATCH = 1000
+_PATIENCE = 1.0
+"""Seconds that a patient consumer waits at most before each batch."""
+_GLANCE = 0.05
 _PLACE = re.compile(
     rb"\r\nNats-Msg-Id: [^/\r]+/(\d+)/(\d+)\r\n.*?\r\nPager-Previous: (\d+)\r\n.*?\r\nce-type: ([^\r]+)\r\n", re.DOTALL
 )
@@ -38,13 +42,15 @@ Handler = Callable[[Work, Sequence[Envelope[Any]]], None]
 class Consumer:
     """What a service takes from one upstream: the facts it cares for and the one call that takes them.
 
-    `first`: a replica that must be read to its end before the events that use it (rule 12).
+    `first`: a replica that must be read to its end before the events that use it (rule 12). `patient`: it keeps books
+    that no page waits for, and lets the service's pressing work go first.
     """
 
     upstream: str
     facts: tuple[type[Fact], ...]
     handle: Handler
     first: bool = False
+    patient: bool = False
 
 
 @dataclass
@@ -57,6 +63,8 @@ class Follower:
     store: Store
     bus: Bus
     on_park: Callable[[], None] = lambda: None
+    pressing: Callable[[], bool] = lambda: False
+    """Whether something waits that a patient consumer lets go first."""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: str | None = None
     """Why consumption has stopped; readiness fails."""
@@ -129,7 +137,17 @@ class Follower:
             while True:
                 if self.at.position >= self._target:
                     self.caught_up.set()
-                await self._take(await pull.some(_BATCH))
+                await self._take(await self._some(pull))
+
+    async def _some(self, pull: Pull) -> list[Received]:
+        """In an alert storm pages go first: a patient consumer then reads seldom and much, which costs less, too."""
+        if not self.consumer.patient or not self.pressing():
+            return await pull.some(_BATCH)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        while self.pressing() and loop.time() < until:
+            await asyncio.sleep(_GLANCE)
+        return await pull.some(_PATIENT_BATCH)
 
     async def _start(self) -> tuple[int, bool]:
         """The stream sequence to begin with, and whether the stream surely holds all that follows the cursor."""

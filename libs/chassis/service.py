@@ -82,6 +82,8 @@ class Parts:
     keys: FetchKeys | None = None
     """Where the access tokens' public keys come from; by default auth is asked."""
     closing: Callable[[], Awaitable[None]] | None = None
+    pressing: Callable[[], bool] = lambda: False
+    """Whether work on the paging path waits that patient consumers let go first."""
     health_extra: Callable[[], dict[str, Any]] = dict
     """What else this service's health says."""
 
@@ -126,7 +128,9 @@ class Service:
         for store in (self.runtime.work, self.runtime.rpc):
             store.listen(self._committed)
         self.followers.extend(
-            Follower(self.name, consumer, lane, self.runtime.work, self.bus, on_park=self.runtime.parked.set)
+            Follower(
+                self.name, consumer, lane, self.runtime.work, self.bus, self.runtime.parked.set, self.parts.pressing
+            )
             for consumer in self.parts.consumers
             for lane in lanes_of(consumer.upstream)
         )

@@ -16,11 +16,13 @@ from services.incidents import application
 
 
 def consumers() -> list[Consumer]:
+    """Timeline, assignee and status are books: in a storm new alerts go first."""
     return [
         Consumer(
             "escalation",
             (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled),
             application.follow_escalation,
+            patient=True,
         ),
         Consumer(
             "notifier",
@@ -33,5 +35,6 @@ def consumers() -> list[Consumer]:
                 PersonUnreachable,
             ),
             application.follow_notifier,
+            patient=True,
         ),
     ]

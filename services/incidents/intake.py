@@ -169,6 +169,7 @@ class AlertIntake:
     bus: Bus
     on_park: Callable[[], None] = lambda: None
     _applier: Applier = field(init=False)
+    _pull: Pull | None = None
 
     def __post_init__(self) -> None:
         self._applier = Applier(SCHEMA, ALERTS, self.lane, self.store, take_items, self.on_park, stop_after=None)
@@ -177,6 +178,11 @@ class AlertIntake:
     def at(self) -> Position:
         """What of the lane has taken effect."""
         return self._applier.at
+
+    @property
+    def pressing(self) -> bool:
+        """Whether more alerts wait than one batch takes."""
+        return self._pull is not None and self._pull.behind > _BATCH
 
     async def run(self) -> None:
         """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
@@ -193,6 +199,7 @@ class AlertIntake:
             start = 1
         subjects = _URGENT if self.lane is Lane.URGENT else (ALERT_SUBJECTS,)
         async with Pull(self.bus, ALERTS, subjects, start) as pull:
+            self._pull = pull
             while True:
                 await self._take(await pull.some(_BATCH), incarnation)
 

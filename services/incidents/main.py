@@ -27,6 +27,7 @@ def build(runtime: Runtime) -> Parts:
         leading=[intake.run for intake in intakes],
         replays={ALERTS: replay},
         prepare=prepare,
+        pressing=lambda: any(intake.pressing for intake in intakes),
     )
 
 

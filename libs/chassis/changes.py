@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -89,8 +89,8 @@ def _write(table: Table, removes: bool, columns: tuple[str, ...]) -> bytes:
     ).encode()
 
 
-def apply_changes(cursor: Cursor[Any], changes: Iterable[Change]) -> None:
-    """Write what became of each row, one statement for each table and shape."""
+def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
+    """Write what became of each row, one statement for each table and shape, each on a cursor of its own."""
     last: dict[tuple[Table, tuple[Any, ...]], Change] = {}
     for change in changes:
         place = (change.table, change.key)
@@ -107,7 +107,7 @@ def apply_changes(cursor: Cursor[Any], changes: Iterable[Change]) -> None:
     for (table, removes, columns), rows in groups.items():
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
-        cursor.execute(_write(table, removes, columns), (to_json(written).decode(),), prepare=True)
+        open_cursor().execute(_write(table, removes, columns), (to_json(written).decode(),), prepare=True)
 
 
 def _hex(row: Mapping[str, Any], binary: frozenset[str]) -> Mapping[str, Any]:

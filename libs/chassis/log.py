@@ -113,20 +113,22 @@ class EventLog(PostgresProcessRecorder):
         self.lock_appends(curs)
 
     def lock_appends(self, curs: Cursor[Any]) -> None:
-        """Serialise appends so that positions commit in their order; the lock ends with the transaction."""
+        """Serialise appends so that positions commit in their order; the lock ends with the transaction.
+
+        Raises:
+            psycopg.errors.LockNotAvailable: it was held for longer than `APPEND_LOCK_TIMEOUT`.
+        """
         curs.execute("SELECT pg_advisory_xact_lock(%s)", (self.append_lock,), prepare=True)
 
     def _notify_channel(self, curs: Cursor[Any]) -> None:
         """No NOTIFY: it queues all commits of the server on one lock; the relay is woken in process."""
 
-    def append(self, curs: Cursor[Any], events: Sequence[NewEvent]) -> int:
-        """Append in the caller's transaction; returns the last position.
+    def append(self, curs: Cursor[Any], events: Sequence[NewEvent]) -> None:
+        """Append in the caller's transaction, which holds the append lock; `curs` then yields a position a row.
 
-        Raises:
+        Raises (in a pipeline: when that is synchronised):
             psycopg.errors.UniqueViolation: somebody else has appended that version (a version conflict).
-            psycopg.errors.LockNotAvailable: the append lock was held for longer than `APPEND_LOCK_TIMEOUT`.
         """
-        self.lock_appends(curs)
         columns = (
             [e.originator_id for e in events],
             [e.originator_version for e in events],
@@ -135,10 +137,7 @@ class EventLog(PostgresProcessRecorder):
             [str(e.lane) for e in events],
             [e.recorded_at for e in events],
         )
-        positions = (
-            curs.connection.cursor(row_factory=tuple_row).execute(self._append, columns, prepare=True).fetchall()
-        )
-        return int(max(p[0] for p in positions))
+        curs.execute(self._append, columns, prepare=True)
 
     def load_many(self, curs: Cursor[Any], ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
         """(type, raw) of every event of each entity, oldest first, in one query."""

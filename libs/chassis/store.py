@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -11,12 +11,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import psycopg
 import structlog
 from eventsourcing.persistence import IntegrityError, OperationalError
-from psycopg import Cursor
+from psycopg import Connection, Cursor
 from psycopg import errors as pg
+from psycopg.rows import tuple_row
 
-from libs.chassis.changes import apply_changes
+from libs.chassis.changes import Change, apply_changes
 from libs.chassis.clock import Clock
-from libs.chassis.log import Datastore, EventLog
+from libs.chassis.log import Datastore, EventLog, NewEvent
 from libs.chassis.work import Projector, Work
 from libs.contracts.model import Lane
 
@@ -170,11 +171,31 @@ class Store:
             work = Work(self._clock.now(), log, cursor, self._projector)
             result = handler(work)
             events, changes = work.new_events()
-            if move is not None:
-                self._move(cursor, move)
-            position = log.append(cursor, events) if events else None
-            apply_changes(cursor, changes)
+            position = self._write(log, cursor.connection, move, events, changes)
         return Committed(result, position, len(events)), bool(events or changes)
+
+    def _write(
+        self,
+        log: EventLog,
+        connection: Connection[Any],
+        move: Move | None,
+        events: Sequence[NewEvent],
+        changes: Sequence[Change],
+    ) -> int | None:
+        """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it."""
+        moved = connection.cursor()
+        appended = connection.cursor(row_factory=tuple_row)
+        with connection.pipeline():
+            if events:
+                log.lock_appends(connection.cursor())
+            if move is not None:
+                self._move(moved, move)
+            if events:
+                log.append(appended, events)
+            apply_changes(connection.cursor, changes)
+        if move is not None and moved.rowcount != 1:
+            raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
+        return int(max(row[0] for row in appended.fetchall())) if events else None
 
     def _move(self, cursor: Cursor[Any], move: Move) -> None:
         cursor.execute(
@@ -193,8 +214,6 @@ class Store:
             ),
             prepare=True,
         )
-        if cursor.rowcount != 1:
-            raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
 
     def _cursor_moved(self, log: EventLog, move: Move) -> bool:
         with log.datastore.get_connection() as connection:

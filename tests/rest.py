@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from libs.chassis.log import EventLog
 from libs.chassis.service import Service
-from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERT_SUBJECTS, ALERTS, lanes_of
+from libs.contracts.subjects import ALERTS, lanes_of
+from services.incidents.intake import READ
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -42,12 +42,11 @@ async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
 async def _unread_alerts(world: World) -> list[str]:
     if "incidents" not in world.services:
         return []
-    at = {intake.lane: intake.at.position for intake in intakes(world.services["incidents"])}
-    ends = {
-        Lane.ROUTINE: [await _last_alert(world, ALERT_SUBJECTS)],
-        Lane.URGENT: [await _last_alert(world, f"pager.alerts.*.{priority}") for priority in ("critical", "high")],
-    }
-    return [f"incidents reads alerts ({lane})" for lane in at if at[lane] < max(ends[lane])]
+    unread = []
+    for intake in intakes(world.services["incidents"]):
+        ends = [await _last_alert(world, subject) for subject in READ[intake.lane]]
+        unread += [f"incidents reads alerts ({intake.lane})"] if intake.at.position < max(ends) else []
+    return unread
 
 
 async def _last_alert(world: World, subject: str) -> int:

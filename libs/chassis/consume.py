@@ -26,9 +26,10 @@ from libs.contracts.subjects import Header, lane_filter, stream_of
 
 _log = structlog.get_logger()
 _BATCH = 200
-_PATIENT_BATCH = 1000
-_PATIENCE = 1.0
-"""Seconds that a patient consumer waits at most before each batch."""
+_STORM = 1000
+"""Messages behind from which on a patient consumer waits; it then takes as many at once."""
+_PATIENCE = 10.0
+"""Seconds that books may be late in a storm."""
 _GLANCE = 0.05
 _PLACE = re.compile(
     rb"\r\nNats-Msg-Id: [^/\r]+/(\d+)/(\d+)\r\n.*?\r\nPager-Previous: (\d+)\r\n.*?\r\nce-type: ([^\r]+)\r\n", re.DOTALL
@@ -140,14 +141,12 @@ class Follower:
                 await self._take(await self._some(pull))
 
     async def _some(self, pull: Pull) -> list[Received]:
-        """In an alert storm pages go first: a patient consumer then reads seldom and much, which costs less, too."""
-        if not self.consumer.patient or not self.pressing():
+        """In an alert storm pages go first: a patient consumer then reads late and much, which costs less, too."""
+        if not self.consumer.patient:
             return await pull.some(_BATCH)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _PATIENCE
-        while self.pressing() and loop.time() < until:
+        while (self.pressing() or pull.behind > _STORM) and pull.oldest_waits() < _PATIENCE:
             await asyncio.sleep(_GLANCE)
-        return await pull.some(_PATIENT_BATCH)
+        return await pull.some(_STORM)
 
     async def _start(self) -> tuple[int, bool]:
         """The stream sequence to begin with, and whether the stream surely holds all that follows the cursor."""

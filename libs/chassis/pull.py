@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,6 +114,10 @@ class Pull:
     def behind(self) -> int:
         """Messages of the stream that have not been taken yet, as far as the server has told us."""
         return len(self._queue) + self._pending
+
+    def oldest_waits(self) -> float:
+        """Seconds since the oldest message that is here and not taken was stored, by the server's clock; 0 for none."""
+        return time.time() - self._queue[0].stored_at / 1e9 if self._queue else 0.0
 
     async def some(self, limit: int = 500) -> list[Received]:
         """What is there, in order, at most `limit`; waits for the first message.

@@ -22,14 +22,16 @@ from libs.chassis.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERT_LIMIT, ALERT_SUBJECTS, ALERTS
+from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import identity
 from services.incidents.application import Signal, take_signals, unreadable_alert
 from services.incidents.projections import SCHEMA, already_seen, integrations_by_key
 
 _log = structlog.get_logger()
 _BATCH = 200
-_URGENT = ("pager.alerts.*.critical", "pager.alerts.*.high")
+READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
+"""What each lane reads, by the shape of the subject: together all there are, and nothing twice. A source of two words
+travels with the urgent ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +199,13 @@ class AlertIntake:
             # Recreated or shortened: everything that it holds is read again, and derived ids absorb the repeats.
             await self._alarm(incarnation)
             start = 1
-        subjects = _URGENT if self.lane is Lane.URGENT else (ALERT_SUBJECTS,)
-        async with Pull(self.bus, ALERTS, subjects, start) as pull:
+        async with Pull(self.bus, ALERTS, READ[self.lane], start) as pull:
             self._pull = pull
             while True:
                 await self._take(await pull.some(_BATCH), incarnation)
 
     async def _take(self, messages: Sequence[Received], incarnation: str) -> None:
-        # The routine lane reads every subject and leaves the urgent ones to the other: no alert falls between.
-        urgent = self.lane is Lane.URGENT
-        items = [_item(m, incarnation) for m in messages if is_urgent(m.subject) == urgent]
+        items = [_item(m, incarnation) for m in messages]
         last = Position(0, messages[-1].sequence, 0, incarnation)
         await self._applier.apply(items, last)
 

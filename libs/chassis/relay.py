@@ -106,7 +106,7 @@ class Relay:
         return position if same_epoch else epoch_after
 
     async def _publish_some(self) -> bool:
-        """One round; whether more may wait. Urgent first; a routine batch is small enough for an urgent page behind it."""
+        """One round; whether more waits. Urgent first; a routine batch is small enough for an urgent page behind it."""
         for lane in lanes_of(self.service):
             after = self._positions[lane]
             rows = await self.store.log_read(

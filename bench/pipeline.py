@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import uvloop
+from nats.aio.client import Client
 
 from bench import reference
 from bench.load import Sender, alert_body
@@ -71,12 +72,23 @@ class Run:
                 os.kill(pid, signal.SIGCONT)
         await pushes.wait_for(count, _DRAIN_SECONDS)
         used = cpu_seconds(self.pager.pids())
+        begun = time.perf_counter()
+        await self._at_rest()
         await sender.client.close()
         return {
             "accepted": sender.accepted,
             **drained(pushes),
+            "booksCompleteAfterSeconds": round(time.perf_counter() - begun, 1),
             "cpuMicrosecondsPerAlert": {n: round(1e6 * (used[n] - before[n]) / count) for n in used if n in before},
         }
+
+    async def _at_rest(self) -> None:
+        """Timelines are written last in a storm; the reference must not run beside that."""
+        operator = await self.pager.connect("operator")
+        for service in ("incidents", "escalation", "notifier"):
+            while any((await _health(operator, service))["lag"].values()):
+                await asyncio.sleep(0.1)
+        await operator.close()
 
     async def _doors(self) -> tuple[Pushes, Sender]:
         pushes = Pushes(self.pager.simulator)
@@ -85,6 +97,11 @@ class Run:
         sender = Sender(await self.pager.connect(), "pager.alerts.bench.critical", body)
         await sender.start()
         return pushes, sender
+
+
+async def _health(operator: Client, service: str) -> dict[str, Any]:
+    answer = await operator.request(f"pager.rpc.{service}.health", b"{}", timeout=5)
+    return dict(json.loads(answer.data)["data"])
 
 
 def drained(pushes: Pushes) -> dict[str, Any]:
@@ -125,8 +142,13 @@ class Bare:
             await sender.all_at_once(count)
             processes = await bare.start(_tokens())
             await pushes.wait_for(count, _DRAIN_SECONDS)
+            used = cpu_seconds({hop: process.pid for hop, process in zip(reference.HOPS, processes, strict=True)})
             await _end(processes)
-        return {"accepted": sender.accepted, **drained(pushes)}
+        return {
+            "accepted": sender.accepted,
+            **drained(pushes),
+            "cpuMicrosecondsPerAlert": {hop: round(1e6 * seconds / count) for hop, seconds in used.items()},
+        }
 
     async def _doors(self, bare: reference.Reference) -> tuple[Pushes, Sender]:
         pushes = Pushes(self.pager.simulator)

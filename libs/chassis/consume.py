@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 _BATCH = 200
 _STORM = 1000
 """Messages behind from which on a patient consumer waits; it then takes as many at once."""
-_PATIENCE = 10.0
+_PATIENCE = 15.0
 """Seconds that books may be late in a storm."""
 _GLANCE = 0.05
 _PLACE = re.compile(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -38,15 +37,22 @@ class Relay:
     bus: Bus
     clock: Clock
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _unread: set[Lane] = field(default_factory=set)
+    """Lanes that may hold something new."""
     _positions: dict[Lane, int] = field(default_factory=dict)
     _sequence: int = 0
     _epoch: int = 0
     _trusting: bool = True
     """After a failure every message is asked for its own acknowledgement, so that the one at fault says why."""
 
-    def wake(self) -> None:
-        """There may be something new in the log."""
-        self._wake.set()
+    def __post_init__(self) -> None:
+        self._lanes = lanes_of(self.service)
+
+    def wake(self, lanes: Iterable[Lane] | None = None) -> None:
+        """There may be something new in these lanes of the log; by default in all."""
+        self._unread.update(self._lanes if lanes is None else lanes)
+        if self._unread:
+            self._wake.set()
 
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""
@@ -57,6 +63,7 @@ class Relay:
                 await self.bus.until_connected()
                 try:
                     await self._resume()
+                    self.wake()
                     while True:
                         self._wake.clear()
                         while await self._publish_some():
@@ -76,9 +83,11 @@ class Relay:
     async def _wait(self) -> None:
         if not self.bus.connected:
             raise BusAway("disconnected")
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_NET):
                 await self._wake.wait()
+        except TimeoutError:
+            self.wake()
         if not self.bus.connected:
             raise BusAway("disconnected")
 
@@ -88,7 +97,7 @@ class Relay:
         self._epoch, epoch_after = await self.store.epoch()
         # The sequence is read first: what is written after this read makes our next publish fail, and we come back.
         self._sequence = (await self.bus.js.stream_info(stream)).state.last_seq
-        for lane in lanes_of(self.service):
+        for lane in self._lanes:
             self._positions[lane] = await self._lane_position(stream, lane, epoch_after)
 
     async def _lane_position(self, stream: str, lane: Lane, epoch_after: int) -> int:
@@ -107,7 +116,10 @@ class Relay:
 
     async def _publish_some(self) -> bool:
         """One round; whether more waits. Urgent first; a routine batch is small enough for an urgent page behind it."""
-        for lane in lanes_of(self.service):
+        for lane in self._lanes:
+            if lane not in self._unread:
+                continue
+            self._unread.discard(lane)  # before it is read: what is committed meanwhile adds it again
             after = self._positions[lane]
             rows = await self.store.log_read(
                 lambda log, cursor, lane=lane, after=after: log.read_lane(cursor, lane, after, _BATCH)  # type: ignore[misc]
@@ -115,6 +127,7 @@ class Relay:
             if rows:
                 await self._publish(lane, rows)
             if len(rows) == _BATCH:
+                self._unread.add(lane)
                 return True
         return False
 

@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 from libs.chassis import telemetry
 from libs.chassis.alarm import raise_alarm
 from libs.chassis.bus import CONNECTION_OPTIONS, Bus, BusAway
+from libs.chassis.changes import Row
 from libs.chassis.clock import Clock
 from libs.chassis.consume import Consumer, Follower
 from libs.chassis.identity import Verifier
@@ -26,7 +27,7 @@ from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
-from libs.chassis.store import Store, is_away
+from libs.chassis.store import Store, Written, is_away
 from libs.chassis.timers import Fire, Timers
 from libs.chassis.wire import Broker, Wire
 from libs.chassis.work import Projector
@@ -68,7 +69,8 @@ class Parts:
     """What a service is made of; its `main.build(runtime)` returns this.
 
     `leading`: further tasks of the active replica, started when its first replicas are read. `on_commit`: called
-    after each commit, e.g. to wake such a task. `replays`: how to try parked inputs of other origins again.
+    after each commit with the rows that it set (None: not known, it was another replica's), to wake such a task.
+    `replays`: how to try parked inputs of other origins again.
     `prepare`: runs once before anything is served, e.g. to make what a first start makes.
     """
 
@@ -76,7 +78,7 @@ class Parts:
     consumers: Sequence[Consumer] = ()
     fire: Fire | None = None
     leading: Sequence[Leading] = ()
-    on_commit: Sequence[Callable[[], None]] = ()
+    on_commit: Sequence[Callable[[Sequence[Row] | None], None]] = ()
     replays: Mapping[str, Replay] = field(default_factory=dict)
     prepare: Callable[[], Awaitable[None]] | None = None
     keys: FetchKeys | None = None
@@ -207,8 +209,12 @@ class Service:
             connections=connections,
         )
 
-    def _committed(self) -> None:
-        self._wake()
+    def _committed(self, written: Written) -> None:
+        self.relay.wake(written.lanes)
+        if self.timers is not None:
+            self.timers.wake(written.rows)
+        for listener in self.parts.on_commit:
+            listener(written.rows)
         if not self.leader.active and self.bus.connected:
             # A lost wake is made good by the active replica's look at its tables once a second.
             asyncio.get_running_loop().create_task(self._wake_others())
@@ -218,14 +224,11 @@ class Service:
             await self.bus.client.publish(wake_subject(self.name), b"")
 
     async def _woken(self, _message: Any) -> None:
-        self._wake()
-
-    def _wake(self) -> None:
         self.relay.wake()
         if self.timers is not None:
             self.timers.wake()
         for listener in self.parts.on_commit:
-            listener()
+            listener(None)
 
     async def _lead(self) -> None:
         """Everything that only one replica does, in the order of rule 12."""

@@ -15,7 +15,7 @@ from psycopg import Connection, Cursor
 from psycopg import errors as pg
 from psycopg.rows import tuple_row
 
-from libs.chassis.changes import Change, apply_changes
+from libs.chassis.changes import Change, Row, apply_changes
 from libs.chassis.clock import Clock
 from libs.chassis.log import Datastore, EventLog, NewEvent
 from libs.chassis.work import Projector, Work
@@ -70,6 +70,16 @@ class Committed(Generic[T]):
     events: int
 
 
+class Written(NamedTuple):
+    """What a commit wrote, for those who wait for it: the lanes of its events, and the rows that it set."""
+
+    lanes: frozenset[Lane]
+    rows: Sequence[Row]
+
+
+Listener = Callable[[Written], None]
+
+
 class Store:
     """One service's log and tables; `role` names its database sessions (`work`: the active consumer's)."""
 
@@ -96,10 +106,10 @@ class Store:
         )
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix=f"{schema}-{role}")
         self._log: EventLog | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """`listener` is called on the event loop after every commit that wrote events or timers."""
+    def listen(self, listener: Listener) -> None:
+        """`listener` is called on the event loop after every commit that wrote events or rows."""
         self._listeners.append(listener)
 
     async def transact(self, handler: Callable[[Work], T], move: Move | None = None) -> Committed[T]:
@@ -112,10 +122,10 @@ class Store:
             OperationalError: PostgreSQL is away; whether the commit happened is then unknown.
         """
         loop = asyncio.get_running_loop()
-        committed, changed = await loop.run_in_executor(self._threads, self._transact, handler, move)
-        if changed:
+        committed, written = await loop.run_in_executor(self._threads, self._transact, handler, move)
+        if written is not None:
             for listener in self._listeners:
-                listener()
+                listener(written)
         return committed
 
     async def read(self, handler: Callable[[Work], T]) -> T:
@@ -141,7 +151,7 @@ class Store:
             self._log = EventLog(self._datastore)
         return self._log
 
-    def _transact(self, handler: Callable[[Work], T], move: Move | None) -> tuple[Committed[T], bool]:
+    def _transact(self, handler: Callable[[Work], T], move: Move | None) -> tuple[Committed[T], Written | None]:
         log = self._opened()
         for _ in range(_ATTEMPTS):
             try:
@@ -165,14 +175,16 @@ class Store:
                 log.end_lock_holder()
         raise Contended(f"{_ATTEMPTS} version conflicts in a row")
 
-    def _attempt(self, log: EventLog, handler: Callable[[Work], T], move: Move | None) -> tuple[Committed[T], bool]:
+    def _attempt(
+        self, log: EventLog, handler: Callable[[Work], T], move: Move | None
+    ) -> tuple[Committed[T], Written | None]:
         # Any failure inside leaves through `transaction`, which rolls everything back, the cursor included.
         with log.datastore.transaction(commit=True) as cursor:
             work = Work(self._clock.now(), log, cursor, self._projector)
             result = handler(work)
             events, changes = work.new_events()
             position = self._write(log, cursor.connection, move, events, changes)
-        return Committed(result, position, len(events)), bool(events or changes)
+        return Committed(result, position, len(events)), _written(events, changes)
 
     def _write(
         self,
@@ -254,6 +266,12 @@ class Store:
             return row["epoch"], row["after_position"]
 
         return await self.log_read(read)
+
+
+def _written(events: Sequence[NewEvent], changes: Sequence[Change]) -> Written | None:
+    if not events and not changes:
+        return None
+    return Written(frozenset(e.lane for e in events), [c for c in changes if isinstance(c, Row)])
 
 
 def is_away(error: BaseException) -> bool:

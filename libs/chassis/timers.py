@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from libs.chassis.work import Work
 _log = structlog.get_logger()
 _BATCH = 200
 _NET = 1.0
+_NEVER = datetime.max.replace(tzinfo=UTC)
 """Seconds between looks at the table that nobody woke us for."""
 _AGAIN = timedelta(seconds=30)
 """When to try a timer again whose handler fails on it."""
@@ -49,16 +50,18 @@ Fire = Callable[[Work, Sequence[Timer]], None]
 
 @dataclass
 class Timers:
-    """Sleeps until the next due time; `wake()` when a commit may have set an earlier one."""
+    """Sleeps until the next due time; `wake(…)` when a commit has set another one."""
 
     service: str
     store: Store
     clock: Clock
     fire: Fire
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _until: datetime | None = None
+    """When it will look by itself; None while it looks."""
 
     def __post_init__(self) -> None:
-        table = chassis_tables(self.service).timers
+        table = self._table = chassis_tables(self.service).timers
         self._next = select(table.c.due_at).order_by(table.c.due_at).limit(1)
         # The moment is a bound parameter: a volatile function would scan the whole table (limits.md, 5).
         due = select(table.c.entity, table.c.name, table.c.due_at).where(table.c.due_at <= bindparam("moment"))
@@ -66,8 +69,14 @@ class Timers:
         self._due = due.order_by(table.c.due_at).limit(_BATCH).with_for_update(skip_locked=True)
         self._due_one = self._due.where(table.c.entity == bindparam("entity"), table.c.name == bindparam("name"))
 
-    def wake(self) -> None:
-        self._wake.set()
+    def wake(self, rows: Iterable[Row] | None = None) -> None:
+        """A commit has set these rows, or any: is one of them a timer that is due before the next look?"""
+        if (
+            rows is None
+            or self._until is None
+            or any(row.table is self._table and row.values["due_at"] < self._until for row in rows)
+        ):
+            self._wake.set()
 
     async def run(self) -> None:
         """Fire for ever; a failure of the surroundings is tried again, one of a single timer is put off."""
@@ -91,9 +100,11 @@ class Timers:
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait())]
         if until is not None:
             waits.append(asyncio.create_task(self.clock.wait_until(until)))
+        self._until = until or _NEVER
         try:
             await asyncio.wait(waits, timeout=_NET, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._until = None
             for task in waits:
                 task.cancel()
 

@@ -49,7 +49,7 @@ def build(runtime: Runtime) -> Parts:
         requests=api(),
         consumers=consumers(),
         leading=(sender.run,),
-        on_commit=(sender.wake,),
+        on_commit=(sender.committed,),
         prepare=start_clients,
         closing=close_clients,
         health_extra=lambda: health_extra(settings, vendors),

@@ -17,10 +17,12 @@ from opentelemetry.trace import SpanKind
 
 from libs.chassis import telemetry
 from libs.chassis.bus import BusAway
+from libs.chassis.changes import Row
 from libs.chassis.clock import Clock
 from services.notifier.application import Sent
 from services.notifier.freshness import Freshness
 from services.notifier.outbox import RESERVED, Outbox, Sendable, passes
+from services.notifier.projections import OUTBOX
 from services.notifier.providers import Provider
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.results import as_result, expired, page_of, refused_token
@@ -60,6 +62,7 @@ class Sender:
     chance: Callable[[], float] = random.random
     suspects: Suspects = field(default_factory=Suspects)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _wakes: int = 0
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: set[UUID] = field(default_factory=set)
     """Taken and not yet recorded: not to be taken again."""
@@ -73,8 +76,14 @@ class Sender:
     def __post_init__(self) -> None:
         self.freshness.renewed = self.wake
 
+    def committed(self, rows: Sequence[Row] | None) -> None:
+        """Were rows set in the outbox? None: not known."""
+        if rows is None or any(row.table is OUTBOX for row in rows):
+            self.wake()
+
     def wake(self) -> None:
         """There may be something to send."""
+        self._wakes += 1
         self._wake.set()
 
     async def run(self) -> None:
@@ -200,15 +209,14 @@ class Sender:
             async with asyncio.timeout(_NET):
                 await self._ready.wait()
         while batch := self._results[:_RECORDED_AT_ONCE]:
+            wakes, full = self._wakes, len(self._results) >= _UNRECORDED
             lost = await self.outbox.record(batch)
             del self._results[: len(batch)]
             # Those were sent: to send them again for ever would be worse. They stay busy until a restart.
-            self._release([r.notification_id for r in batch if r.notification_id not in lost])
+            self._busy.difference_update(r.notification_id for r in batch if r.notification_id not in lost)
+            if full or self._wakes != wakes:
+                self._wake.set()  # what woke us meanwhile may have been hidden as busy until now, e.g. a repeat
         self._ready.clear()
         ripe = self.suspects.settled(self.clock.now())
         if ripe:
             await self.outbox.retire(ripe)
-
-    def _release(self, ids: Sequence[UUID]) -> None:
-        self._busy.difference_update(ids)
-        self._wake.set()

@@ -117,7 +117,7 @@ async def pair(ledger: Ledger) -> Pair:
 
 async def _relay(ledger: Ledger) -> asyncio.Task[None]:
     relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
-    ledger.store.listen(relay.wake)
+    ledger.store.listen(lambda written: relay.wake(written.lanes))
     return ledger.run(relay.run)
 
 

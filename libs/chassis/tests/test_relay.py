@@ -33,7 +33,7 @@ async def _cut(bus: Bus) -> None:
 
 async def _relay(ledger: Ledger) -> Relay:
     relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
-    ledger.store.listen(relay.wake)
+    ledger.store.listen(lambda written: relay.wake(written.lanes))
     return relay
 
 
@@ -192,7 +192,7 @@ async def test_the_stored_bytes_are_the_published_bytes(ledger: Ledger) -> None:
 async def test_a_bus_that_is_away_keeps_nobody_waiting_for_acknowledgements(ledger: Ledger) -> None:
     js, bus = await _operator(ledger), await ledger.bus()
     relay = Relay(SCHEMA, ledger.store, bus, ledger.clock)
-    ledger.store.listen(relay.wake)
+    ledger.store.listen(lambda written: relay.wake(written.lanes))
     ledger.run(relay.run)
     await ledger.add()
     await _until_like_the_log(ledger, js)

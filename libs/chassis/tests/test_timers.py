@@ -37,7 +37,7 @@ async def _timers(ledger: Ledger) -> tuple[Timers, Fired]:
     await ledger.query("GRANT ALL ON incidents.fired TO pager_incidents")
     fired = Fired()
     timers = Timers(SCHEMA, ledger.store, ledger.clock, fired)
-    ledger.store.listen(timers.wake)
+    ledger.store.listen(lambda written: timers.wake(written.rows))
     ledger.run(timers.run)
     return timers, fired
 
@@ -142,7 +142,7 @@ async def test_a_handler_may_decide_events_in_the_transaction_that_takes_its_tim
                 add(work, timer.entity)
 
     timers = Timers(SCHEMA, ledger.store, ledger.clock, decide)
-    ledger.store.listen(timers.wake)
+    ledger.store.listen(lambda written: timers.wake(written.rows))
     ledger.run(timers.run)
     await _set(ledger, 5, entity)
     ledger.clock.advance(seconds=5)

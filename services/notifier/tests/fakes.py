@@ -40,6 +40,7 @@ class FakeOutbox:
     tokens: dict[UUID, str | None] = field(default_factory=dict)
     away: int = 0
     records: list[int] = field(default_factory=list)
+    on_commit: Callable[[], None] = lambda: None
 
     def state(self, notification: UUID) -> Notification | None:
         state = NOTIFICATION.initial()
@@ -75,6 +76,7 @@ class FakeOutbox:
             self.decide(result.notification_id, result.command)
             if result.dead is not None:
                 self._retire(result.dead)
+        self.on_commit()
         return ()
 
     async def retire(self, suspects: Sequence[Suspect]) -> None:
@@ -157,6 +159,8 @@ class Bench:
             alarm=self._alarm,
             chance=lambda: 0.5,
         )
+
+        self.outbox.on_commit = self.sender.wake
 
     async def __aenter__(self) -> Bench:
         self._task = asyncio.create_task(self.sender.run())

@@ -63,7 +63,6 @@ class Relay:
                 await self.bus.until_connected()
                 try:
                     await self._resume()
-                    self.wake()
                     while True:
                         self._wake.clear()
                         while await self._publish_some():
@@ -99,6 +98,7 @@ class Relay:
         self._sequence = (await self.bus.js.stream_info(stream)).state.last_seq
         for lane in self._lanes:
             self._positions[lane] = await self._lane_position(stream, lane, epoch_after)
+        self.wake()
 
     async def _lane_position(self, stream: str, lane: Lane, epoch_after: int) -> int:
         try:

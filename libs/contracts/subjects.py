@@ -10,6 +10,10 @@ from libs.contracts.model import Lane, Priority
 
 ALERTS = "ALERTS"
 ALERT_SUBJECTS = "pager.alerts.>"
+OWN_SOURCE = "pager"
+"""The source of Pager's own alarms."""
+OWN_ALERT_SUBJECTS = (f"pager.alerts.{OWN_SOURCE}", f"pager.alerts.{OWN_SOURCE}.>")
+"""Nobody but our services may publish on these: an alert from there is believed to be ours (rule 8)."""
 ALERT_LIMIT = 512 * 1024
 """Bytes of one alert; of longer ones the texts are shortened with a mark (docs/adr/0015)."""
 

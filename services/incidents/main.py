@@ -9,7 +9,7 @@ from libs.chassis.settings import load_or_exit
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
 from services.incidents.api import api
-from services.incidents.application import make_default_integration
+from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.intake import AlertIntake, replay
 from services.incidents.projections import SCHEMA, project
@@ -18,7 +18,7 @@ from services.incidents.settings import Settings
 
 def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
-        await runtime.rpc.transact(make_default_integration)
+        await runtime.rpc.transact(make_first_integrations)
 
     intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set) for lane in Lane]
     return Parts(

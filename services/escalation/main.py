@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from libs.chassis.arrival import Arrival
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.process import run
 from libs.chassis.service import Parts, Runtime, Service
@@ -17,7 +18,7 @@ def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
         await runtime.rpc.transact(make_first_policies)
 
-    return Parts(requests=api(), consumers=consumers(), fire=fire, prepare=prepare)
+    return Parts(requests=api(Arrival(runtime.rpc, runtime.bus)), consumers=consumers(), fire=fire, prepare=prepare)
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from libs.chassis.settings import check_service
 
+_LOOK_AGAIN = 0.1
 _ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
@@ -53,6 +55,18 @@ def status(service: str, url: str) -> MigrationStatus:
     return _with_connection(service, url, read)
 
 
+def _take_turn(connection: Connection, service: str) -> None:
+    """Two migrations of one schema at once (two `pager up`, two Helm hooks) wait for one another.
+
+    In short looks: CREATE INDEX CONCURRENTLY waits for every snapshot, also for that of a session which waits for us.
+    """
+    turn = text("SELECT pg_try_advisory_lock(hashtext(:name))")
+    while not connection.execute(turn, {"name": f"pager/migrate/{service}"}).scalar_one():
+        connection.commit()
+        time.sleep(_LOOK_AGAIN)
+    connection.commit()
+
+
 def _with_connection(service: str, url: str, run: Callable[[Config, Connection], T]) -> T:
     check_service(service)
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
@@ -61,9 +75,7 @@ def _with_connection(service: str, url: str, run: Callable[[Config, Connection],
     config.set_main_option("version_locations", str(_ROOT / "services" / service / "migrations"))
     config.set_main_option("path_separator", "os")
     with engine.connect() as connection:
-        # Two migrations of one schema at once (two `pager up`, two Helm hooks) wait for one another.
-        connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": f"pager/migrate/{service}"})
-        connection.commit()
+        _take_turn(connection, service)
         config.attributes.update(connection=connection, schema=service)
         result = run(config, connection)
         connection.commit()

@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 
 from libs.chassis import telemetry
 from libs.chassis.alarm import ParkedAlarms
+from libs.chassis.answers import KEPT
 from libs.chassis.bus import CONNECTION_OPTIONS, Bus
 from libs.chassis.clock import Clock
 from libs.chassis.consume import Consumer, Follower
@@ -22,11 +23,13 @@ from libs.chassis.identity import Verifier
 from libs.chassis.leader import Leader
 from libs.chassis.operations import Replay, add_health_operation, add_log_operations, add_parked_operations, replay_of
 from libs.chassis.owner import NoRequest
+from libs.chassis.pruning import Forget, Pruning
 from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
 from libs.chassis.store import Store
+from libs.chassis.tables import chassis_tables
 from libs.chassis.timers import Fire, Timers
 from libs.chassis.work import Projector
 from libs.contracts.auth import KeySet
@@ -81,6 +84,8 @@ class Parts:
     keys: FetchKeys | None = None
     """Where the access tokens' public keys come from; by default auth is asked."""
     closing: Callable[[], Awaitable[None]] | None = None
+    forget: Sequence[Forget] = ()
+    """Which rows of this service matter only for a while."""
     health_extra: Callable[[], dict[str, Any]] = dict
     """What else this service's health says."""
 
@@ -225,10 +230,13 @@ class Service:
     async def _lead(self) -> None:
         """Everything that only one replica does, in the order of rule 12."""
         first = [f for f in self.followers if f.consumer.first]
+        answers = Forget(chassis_tables(self.name).answers, "answered_at", KEPT)
+        pruning = Pruning(self.name, self.runtime.work, self.clock, (answers, *self.parts.forget))
         alarms = ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)
         async with asyncio.TaskGroup() as group:
             group.create_task(stoppable(self.relay.run))
             group.create_task(stoppable(alarms.run))
+            group.create_task(stoppable(pruning.run))
             for follower in self.followers:
                 follower.caught_up.clear()
             for follower in first:

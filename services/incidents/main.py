@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.process import run
+from libs.chassis.pruning import Forget
 from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERTS
+from libs.contracts.subjects import ALERTS, ALERTS_KEPT
 from services.incidents.api import api
 from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.intake import AlertIntake, replay
-from services.incidents.projections import SCHEMA, project
+from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings
+
+FORGET = Forget(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
+"""A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
+it, 7 days. As long again is for senders that repeat what they could not deliver when they come back."""
 
 
 def build(runtime: Runtime) -> Parts:
@@ -27,6 +32,7 @@ def build(runtime: Runtime) -> Parts:
         leading=[intake.run for intake in intakes],
         replays={ALERTS: replay},
         prepare=prepare,
+        forget=(FORGET,),
     )
 
 

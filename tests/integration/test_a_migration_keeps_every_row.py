@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -93,4 +94,5 @@ def test_the_migrated_schema_is_the_one_that_the_code_expects(service: str, conn
             "version_table_schema": service,
         },
     )
-    assert compare_metadata(context, [*models, chassis_tables(service).metadata]) == []
+    everything: Any = [*models, chassis_tables(service).metadata]
+    assert compare_metadata(context, everything) == []

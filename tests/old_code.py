@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from libs.chassis.clock import SystemClock
+from libs.chassis.log import EventLog
 from libs.chassis.testing.clock import MovableClock
+from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
 from tests.servers import Servers
 from tests.world import World
@@ -116,16 +119,18 @@ class OldWorld(World):
             found.append(f"{self._old} is not active")
         for name, service in self.services.items():
             for lane in lanes_of(name):
-                end = await service.runtime.work.log_read(
-                    lambda log, cursor, lane=lane: log.last_position(cursor, lane)
-                )  # type: ignore[misc]
+                end = await service.runtime.work.log_read(partial(_end, lane=lane))
                 if await self._relayed(name, lane) < end:
                     found.append(f"{name}.{lane} is not relayed")
         return found
 
-    async def _relayed(self, name: str, lane: Any) -> int:
+    async def _relayed(self, name: str, lane: Lane) -> int:
         try:
             last = await self.operator.jetstream().get_last_msg(stream_of(name), lane_filter(name, lane))
         except NotFoundError:
             return 0
         return int((last.headers or {})[Header.POSITION])
+
+
+def _end(log: EventLog, cursor: Any, lane: Lane) -> int:
+    return log.last_position(cursor, lane)

@@ -23,8 +23,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
 
+class MigrationRefused(Exception):
+    """A schema cannot be brought to that revision; the text is one line that says why."""
+
+
 @dataclass(frozen=True)
 class MigrationStatus:
+    """`current` is None for an empty schema; it may be one that a newer release has made, which we do not know."""
+
     service: str
     current: str | None
     head: str
@@ -32,27 +38,76 @@ class MigrationStatus:
 
 
 def upgrade(service: str, url: str, revision: str = "head") -> None:
-    """Bring a schema up to a revision. `url` is the owner's, not the service's (design, rule 13)."""
-    _with_connection(service, url, lambda config, _connection: command.upgrade(config, revision))
+    """Bring a schema up to a revision. `url` is the owner's, not the service's (design, rule 13).
+
+    Raises:
+        MigrationRefused: there is no such revision, or it lies below where the schema stands.
+    """
+
+    def run(config: Config, connection: Connection) -> None:
+        place = _place(service, config, connection)
+        wanted = place.known[-1] if revision == "head" else revision
+        if place.index(wanted) < place.index(place.current):
+            raise MigrationRefused(f"{service} stands at {place.current}, above {wanted}: that is a way down")
+        command.upgrade(config, wanted)
+
+    _with_connection(service, url, run)
 
 
-def downgrade(service: str, url: str, revision: str = "-1") -> None:
-    """Take a schema down, by default by one revision; `base` removes everything."""
-    _with_connection(service, url, lambda config, _connection: command.downgrade(config, revision))
+def downgrade(service: str, url: str, revision: str | None = None) -> None:
+    """Take a schema down, by default by one revision; `base` removes everything.
+
+    Raises:
+        MigrationRefused: there is no such revision, or it lies above where the schema stands.
+    """
+
+    def run(config: Config, connection: Connection) -> None:
+        place = _place(service, config, connection)
+        at = place.index(place.current)
+        if at == 0 and revision is None:
+            raise MigrationRefused(f"{service} is empty: there is nothing to take back")
+        wanted = place.known[at - 1] if revision is None else revision
+        if place.index(wanted) > at:
+            raise MigrationRefused(f"{service} stands at {place.current}, below {wanted}: that is a way up")
+        command.downgrade(config, wanted)
+
+    _with_connection(service, url, run)
 
 
 def status(service: str, url: str) -> MigrationStatus:
-    """Where a schema stands and what is still to be run."""
+    """Where a schema stands and what is still to be run: nothing, where a newer release has been."""
 
     def read(config: Config, connection: Connection) -> MigrationStatus:
-        script = ScriptDirectory.from_config(config)
-        context = MigrationContext.configure(connection, opts={"version_table_schema": service})
-        current = context.get_current_revision()
-        head = script.get_current_head() or "base"
-        pending = [r.revision for r in script.iterate_revisions(head, current or "base") if r.revision != current]
-        return MigrationStatus(service, current, head, tuple(reversed(pending)))
+        place = _place(service, config, connection)
+        newer = place.current not in place.known
+        pending = () if newer else place.known[place.index(place.current) + 1 :]
+        current = None if place.current == "base" else place.current
+        return MigrationStatus(service, current, place.known[-1], pending)
 
     return _with_connection(service, url, read)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a schema stands among the revisions that we know, `base` first."""
+
+    service: str
+    current: str
+    known: tuple[str, ...]
+
+    def index(self, revision: str) -> int:
+        if revision not in self.known:
+            raise MigrationRefused(f"{self.service} has no revision {revision}, only {', '.join(self.known)}")
+        return self.known.index(revision)
+
+
+def _place(service: str, config: Config, connection: Connection) -> _Place:
+    script = ScriptDirectory.from_config(config)
+    context = MigrationContext.configure(connection, opts={"version_table_schema": service})
+    current = context.get_current_revision() or "base"
+    # Alembic begins its own transactions, and none for what must run outside of any.
+    connection.commit()
+    return _Place(service, current, ("base", *reversed([r.revision for r in script.walk_revisions()])))
 
 
 def _take_turn(connection: Connection, service: str) -> None:

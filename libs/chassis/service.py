@@ -18,6 +18,7 @@ from libs.chassis.alarm import ParkedAlarms
 from libs.chassis.answers import KEPT
 from libs.chassis.bus import CONNECTION_OPTIONS, Bus
 from libs.chassis.clock import Clock
+from libs.chassis.connections import RPC, WORK
 from libs.chassis.consume import Consumer, Follower
 from libs.chassis.identity import Verifier
 from libs.chassis.leader import Leader
@@ -116,8 +117,8 @@ class Service:
             self.settings,
             self.clock,
             self.bus,
-            self._store("work", 6),
-            self._store("rpc", 4),
+            self._store("work", WORK),
+            self._store("rpc", RPC),
             self.followers,
             asyncio.Event(),
         )

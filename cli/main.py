@@ -184,21 +184,21 @@ def _migrate(direction: str, service: str | None, revision: str | None, as_json:
 
 
 OneService = Annotated[str | None, typer.Argument(help="A service; all by default.")]
-Revision = Annotated[str | None, typer.Option(help="A revision; `base` is nothing at all.")]
+Revision = Annotated[str | None, typer.Option("--to", metavar="REVISION", help="A revision; `base` is nothing at all.")]
 
 
 @migrations.command("up")
-def migrate_up(service: OneService = None, revision: Revision = None, as_json: Json = False) -> None:
+def migrate_up(service: OneService = None, to: Revision = None, as_json: Json = False) -> None:
     """Bring schemas to their newest revision, or to the one named."""
-    _migrate("up", service, revision, as_json)
+    _migrate("up", service, to, as_json)
 
 
 @migrations.command("down")
 def migrate_down(
-    service: Annotated[str, typer.Argument(help="A service.")], revision: Revision = None, as_json: Json = False
+    service: Annotated[str, typer.Argument(help="A service.")], to: Revision = None, as_json: Json = False
 ) -> None:
     """Take a schema back by one revision, or to the one named: what only the newer one holds is lost."""
-    _migrate("down", service, revision, as_json)
+    _migrate("down", service, to, as_json)
 
 
 @migrations.command("status")

@@ -151,7 +151,9 @@ class Stack:
         """Side by side; whatever has started is watched at once."""
         starting: list[Coroutine[Any, Any, None]] = []
         if self.settings.database_url is None:
-            self.postgres = EmbeddedPostgres(self.settings.home, self.settings.postgres_port)
+            self.postgres = EmbeddedPostgres(
+                self.settings.home, self.settings.postgres_port, replicas=self.settings.replicas
+            )
             starting.append(self._start_postgres(self.postgres))
         if self.settings.nats_url is None:
             self.nats = EmbeddedNats(self.settings.home, self.settings.nats_port)

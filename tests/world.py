@@ -97,7 +97,12 @@ class World:
         await self.services.pop(name).stop()
 
     def _settings(self, name: str, **more: Any) -> Any:
-        values: dict[str, Any] = {"nats_url": self.servers.nats_url(name), "instance": f"{name}-1", "_env_file": None}
+        values = self.values_of(name) | {"_env_file": None} | more
+        return importlib.import_module(f"services.{name}.settings").Settings(**values)
+
+    def values_of(self, name: str) -> dict[str, Any]:
+        """A process's settings, by the names of their fields."""
+        values: dict[str, Any] = {"nats_url": self.servers.nats_url(name), "instance": f"{name}-1"}
         if name != "gateway":
             values["database_url"] = self.servers.database_url(name, self.database)
         if name == "auth":
@@ -110,7 +115,7 @@ class World:
             }
         if name == "notifier":
             values |= {k.removeprefix("PAGER_").lower(): v for k, v in self.environment.variables().items()}
-        return importlib.import_module(f"services.{name}.settings").Settings(**values | more)
+        return values
 
     # --- People and alerts -------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ def migrate(settings: Settings, direction: str, service: str | None, revision: s
     if direction == "down" and service is None:
         raise Failure("name the service whose schema is to go down", USAGE)
     if revision is not None and service is None:
-        raise Failure("--revision belongs to one service: name it", USAGE)
+        raise Failure("--to belongs to one service: name it", USAGE)
     found = asyncio.run(_migrate(settings, direction, (service,) if service else SERVICES, revision))
     if as_json:
         print_json([vars(status) for status in found])
@@ -58,6 +58,8 @@ async def _migrate(
     async with owner_url(settings) as url:
         try:
             return [await asyncio.to_thread(_one, direction, service, url, revision) for service in services]
+        except migrations.MigrationRefused as refused:
+            raise Failure(str(refused), USAGE) from None
         except SQLAlchemyError as error:
             raise Failure(f"migration failed: {getattr(error, 'orig', None) or error}") from None
 
@@ -66,5 +68,5 @@ def _one(direction: str, service: str, url: str, revision: str | None) -> Migrat
     if direction == "up":
         migrations.upgrade(service, url, revision or "head")
     elif direction == "down":
-        migrations.downgrade(service, url, revision or "-1")
+        migrations.downgrade(service, url, revision)
     return migrations.status(service, url)

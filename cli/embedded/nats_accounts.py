@@ -10,7 +10,7 @@ from typing import Final
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.ports import LOOPBACK
-from libs.contracts.subjects import UPSTREAMS
+from libs.contracts.subjects import OWN_ALERT_SUBJECTS, UPSTREAMS
 
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
 ALERTS: Final = "pager.alerts.>"
@@ -30,11 +30,15 @@ MAX_FILE_STORE: Final = 100 * 1024**3
 
 @dataclass(frozen=True)
 class Permissions:
-    """Subjects that a user may publish on and subscribe to; `responds` allows one answer to each request it got."""
+    """Subjects that a user may publish on and subscribe to; `responds` allows one answer to each request it got.
+
+    `denied`: what it may not publish although it lies under `publish`.
+    """
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     responds: bool = False
+    denied: tuple[str, ...] = ()
 
     def to_config(self) -> dict[str, object]:
         """The `permissions` block; an empty list would mean "everything", so there is none."""
@@ -44,6 +48,8 @@ class Permissions:
             "publish": {"allow": list(self.publish)},
             "subscribe": {"allow": list(self.subscribe)},
         }
+        if self.denied:
+            config["publish"] = {"allow": list(self.publish), "deny": list(self.denied)}
         if self.responds:
             config["allow_responses"] = True
         return config
@@ -85,7 +91,7 @@ def _service(service: str) -> Permissions:
             f"pager.wake.{service}",
             *catch_up,
             "pager.rpc.auth.keys",
-            "pager.alerts.pager.>",  # its own alarms
+            OWN_ALERT_SUBJECTS[1],  # its alarms
             *_reading(*streams),
         ),
         subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}"),
@@ -99,12 +105,14 @@ def permissions(user: str) -> Permissions:
         return _service(user)
     inbox = f"{inbox_prefix(user)}.>"
     followed = (upstream.upper() for upstream in UPSTREAMS["gateway"])
+    # An alarm of ours pages the admins under a policy of its own: whoever sends alerts for others cannot raise one.
+    ours = OWN_ALERT_SUBJECTS
     return {
-        "gateway": Permissions(("pager.rpc.>", ALERTS, *_reading(*followed)), (inbox,)),
-        # Operators declare streams, replay and repair: the whole JetStream API, but no event of their own.
-        "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS)),
+        "gateway": Permissions(("pager.rpc.>", ALERTS, *_reading(*followed)), (inbox,), denied=ours),
+        # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
+        "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=ours),
         "auditor": Permissions(_reading(*EVENT_STREAMS), (inbox, "pager.events.>")),
-        ANONYMOUS: Permissions((ALERTS,), (inbox,)),
+        ANONYMOUS: Permissions((ALERTS,), (inbox,), denied=ours),
     }[user]
 
 

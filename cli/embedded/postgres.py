@@ -12,18 +12,22 @@ import psycopg
 from cli.embedded import cluster
 from cli.embedded.account import account_for
 from cli.embedded.child import Child, ServerExited
-from cli.embedded.credentials import SUPERUSER, Credentials
+from cli.embedded.credentials import STATEFUL_SERVICES, SUPERUSER, Credentials
 from cli.embedded.database import DATABASE, database_setup, database_url, role_name
 from cli.embedded.errors import HOME_SETTING, POSTGRES_PORT_SETTING, StartError
 from cli.embedded.home import Home
 from cli.embedded.places import postgres_programs, server_folder
 from cli.embedded.ports import LOOPBACK, free_port, require_free
+from libs.chassis.connections import at_most
 
 # Long, because recovery after a crash replays what was written since the last checkpoint.
 READY_SECONDS: Final = 120.0
 PORT_TRIES: Final = 5
 TAKEN: Final = "could not create any TCP/IP sockets"
 STATUS_LINE: Final = 7
+REPLICAS: Final = 3
+OTHERS: Final = 15
+"""Sessions beside the services': three that are a superuser's alone, migrations, a backup, people with psql."""
 
 # A single node beside everything else on a small machine: durable first, then small.
 SETTINGS: Final = {
@@ -33,7 +37,6 @@ SETTINGS: Final = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "max_connections": "120",
     "shared_buffers": "32MB",
     "work_mem": "4MB",
     "maintenance_work_mem": "16MB",
@@ -61,13 +64,15 @@ class EmbeddedPostgres:
     """`async with EmbeddedPostgres(home) as pg`: a server with the database `pager`, its data in the home.
 
     `port` 0 takes any free one. `template` names a folder to copy a new data folder from, for tests; it is
-    made if it is missing, and `save_template` makes one that holds more. Raises `StartError`.
+    made if it is missing, and `save_template` makes one that holds more. `replicas` of each service find room for
+    their sessions, and never fewer than three. Raises `StartError`.
     """
 
-    def __init__(self, home: Home, port: int = 0, *, template: Path | None = None) -> None:
+    def __init__(self, home: Home, port: int = 0, *, template: Path | None = None, replicas: int = 1) -> None:
         self._home = home
         self._wanted_port = port
         self._template = template
+        self._connections = at_most(len(STATEFUL_SERVICES), max(replicas, REPLICAS)) + OTHERS
         self._held = AsyncExitStack()
         self._child: Child | None = None
         self._data = home.postgres / "data"
@@ -196,7 +201,7 @@ class EmbeddedPostgres:
         raise StartError(POSTGRES_PORT_SETTING, "no free port could be kept", "choose a port")
 
     async def _launch_once(self) -> None:
-        settings = SETTINGS | {"port": str(self.port)}
+        settings = SETTINGS | {"port": str(self.port), "max_connections": str(self._connections)}
         # On the command line, so that a version of Pager always runs with its own settings; none is secret.
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._child = await Child.start(

@@ -61,6 +61,7 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
         (["up", "--replicas", "0"], 2, "--replicas"),
         (["migrate", "down"], 2, "Missing argument"),
         (["migrate", "status", "kitchen"], 2, "'kitchen' is none of"),
+        (["migrate", "up", "--to", "0001"], 2, "--to belongs to one service"),
         (["seed", "--minutes", "0"], 2, "--minutes"),
         (["tail", "--service", "kitchen"], 2, "'kitchen' is none of"),
         (["parked", "replay", "12"], 2, "is no parked id"),

@@ -6,7 +6,7 @@ import pytest
 
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
 from cli.embedded.nats_accounts import accounts, permissions, server_config
-from libs.contracts.subjects import UPSTREAMS
+from libs.contracts.subjects import OWN_ALERT_SUBJECTS, UPSTREAMS
 
 PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
 
@@ -40,6 +40,15 @@ def test_only_the_operator_may_change_a_stream(user: str) -> None:
     publish = permissions(user).publish
     assert user == "operator" or not any(f"$JS.API.{call}" in subject for call in changing for subject in publish)
     assert ("$JS.API.>" in publish) == (user == "operator")
+
+
+@pytest.mark.parametrize("user", NATS_USERS)
+def test_only_services_may_raise_an_alarm_of_ours(user: str) -> None:
+    table = permissions(user).to_config()["publish"]
+    assert isinstance(table, dict)
+    may_alert = "pager.alerts.>" in table["allow"]
+    assert may_alert == (user in ("gateway", "operator", "anonymous"))
+    assert tuple(table.get("deny", ())) == (OWN_ALERT_SUBJECTS if may_alert else ())
 
 
 @pytest.mark.parametrize("user", NATS_USERS)

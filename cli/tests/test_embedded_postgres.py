@@ -7,7 +7,7 @@ import signal
 import socket
 import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from cli.embedded import EmbeddedPostgres, Home, StartError, places
 from cli.embedded.account import Account, account_for
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.database import database_setup
+from libs.chassis.connections import at_most
 
 
 @pytest.fixture
@@ -154,8 +155,23 @@ async def test_the_settings_are_durable_small_and_utc(shared: EmbeddedPostgres) 
         "max_connections",
     )
     rows = [await fetch(shared.url("auth"), f"SHOW {name}") for name in names]
-    assert [row[0][0] for row in rows] == ["on", "on", "on", "off", "UTC", "32MB", "120"]
+    assert [row[0][0] for row in rows] == ["on", "on", "on", "off", "UTC", "32MB", "150"]
     assert await fetch(shared.url("auth"), "SELECT current_setting('server_encoding'), upper('é')") == [("UTF8", "É")]
+
+
+async def test_three_replicas_of_every_service_fit_with_all_their_sessions(shared: EmbeddedPostgres) -> None:
+    async with AsyncExitStack() as held:
+        for number in range(at_most(len(STATEFUL_SERVICES), 3)):
+            url = shared.url(STATEFUL_SERVICES[number % len(STATEFUL_SERVICES)])
+            await held.enter_async_context(await psycopg.AsyncConnection.connect(url))
+        for _ in range(10):  # a migration, a backup, somebody who looks what is wrong
+            await held.enter_async_context(await psycopg.AsyncConnection.connect(shared.url("owner")))
+
+
+async def test_more_replicas_make_more_room(home: Home) -> None:
+    async with EmbeddedPostgres(home, replicas=9) as server:
+        ((room,),) = await fetch(server.url("auth"), "SHOW max_connections")
+        assert int(str(room)) > at_most(len(STATEFUL_SERVICES), 9)
 
 
 async def test_the_data_folder_is_private(shared: EmbeddedPostgres) -> None:

@@ -134,8 +134,10 @@ class Applier:
         await self._park(item, ParkedKind.FAILURE, reason)
 
     async def _park(self, item: Item, kind: ParkedKind, reason: str) -> None:
+        # What is no event of ours has no type: its subject says what it is, and a replay needs it.
+        named = item.type or item.subject
         parked = Parked(
-            kind, self.upstream, self.lane, item.at.position, item.entity, item.type, reason, item.raw, item.headers
+            kind, self.upstream, self.lane, item.at.position, item.entity, named, reason, item.raw, item.headers
         )
         set_aside = park_behind if kind is ParkedKind.WAITING else park
         await self.store.transact(lambda work: set_aside(work, self.service, parked), self._move(item.at))

@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
+from libs.chassis.connections import IDLE_SECONDS
 from libs.contracts.model import Lane
 
 APPEND_LOCK_TIMEOUT = 2.0
@@ -47,6 +48,7 @@ class Datastore(PostgresDatastore):
             originator_id_type="uuid",
         )
         self.pool.num_workers = 1
+        self.pool.max_idle = IDLE_SECONDS
         assert isinstance(self.pool.kwargs, dict)  # noqa: S101 - narrows for the type checker
         self.pool.kwargs |= parameters | {
             "application_name": application_name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -169,6 +169,7 @@ def without_alarm(work: Work, schema: str) -> list[ParkedView]:
     ]
 
 
-def alarmed(work: Work, schema: str, parked_id: int, at: datetime) -> None:
+def alarmed(work: Work, schema: str, parked_ids: Sequence[int], at: datetime) -> None:
+    """The admins know about these."""
     table = chassis_tables(schema).parked
-    work.fetch(update(table).where(table.c.id == parked_id).values(alarmed_at=at))
+    work.fetch(update(table).where(table.c.id.in_(parked_ids)).values(alarmed_at=at))

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import cache
 from typing import Any, TypeVar
 
 import structlog
 from faststream.nats import NatsBroker
 from faststream.nats.annotations import NatsMessage
 from pydantic import ValidationError
-from sqlalchemy import bindparam, delete, insert, select
-from sqlalchemy.sql import Executable
 
 from libs.chassis import telemetry
+from libs.chassis.answers import KeyedRequest
 from libs.chassis.bus import BusAway
 from libs.chassis.identity import Caller, Verifier
 from libs.chassis.store import AlreadyTaken, Contended, Store, is_away
-from libs.chassis.tables import chassis_tables
 from libs.chassis.work import Work
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
@@ -29,12 +24,12 @@ from libs.contracts.subjects import Header, rpc_subject
 
 _log = structlog.get_logger()
 _WORKERS = 32
-_KEPT = timedelta(hours=24)
 _REPLY_LIMIT = 1_000_000
 """Bytes: a larger one is refused by the server, and the caller would wait in vain."""
 _TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the answer is too large: ask for less"))
 
 B = TypeVar("B", bound=Contract)
+Before = Callable[[Any, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +38,33 @@ class _Operation:
     body: type[Contract]
     handle: Callable[..., Any]
     public: bool
+    before: Before | None
 
 
 @dataclass
 class Requests:
     """The operations of one service; `api.py` fills it, the chassis serves it.
 
-    A plain function runs inside a transaction: `handler(work, body, caller) -> view`. An async one runs outside
-    (`handler(body, caller) -> view`), for what must not hold a connection: hashing, other services.
+    A plain function runs inside a transaction: `handler(work, body, caller) -> view`. What must not hold a connection,
+    such as hashing or waiting for other services, is the async step `before(body, caller)` of its command; what that
+    returns, if anything, is the handler's fourth argument. An async handler (`handler(body, caller) -> view`) has no
+    transaction, so its answer has no position and is kept under no key: it is for queries, and for `/auth/*`.
     """
 
     service: str
     operations: dict[str, _Operation] = field(default_factory=dict)
 
     def handle(
-        self, operation: str, body: type[B], *, public: bool = False
+        self, operation: str, body: type[B], *, public: bool = False, before: Before | None = None
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a handler. `public`: no access token is asked for; the bus's permissions guard it instead."""
+        """Register a handler.
+
+        `public`: no access token is asked for; the bus's permissions guard it instead. `before` runs ahead of the
+        transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
+        """
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public)
+            self.operations[operation] = _Operation(operation, body, handler, public, before)
             return handler
 
         return register
@@ -125,33 +127,39 @@ class RequestServer:
             if inspect.iscoroutinefunction(operation.handle):
                 return Reply(ok=True, data=await operation.handle(body, caller))
             key = headers.get(Header.IDEMPOTENCY_KEY)
-            committed = await self.store.transact(lambda work: self._once(work, operation, body, caller, key))
-            return committed.result.model_copy(update={"position": committed.position})
+            keyed = None
+            if key is not None and caller is not None:
+                keyed = KeyedRequest(self.requests.service, caller.user_id, operation.name, key, body)
+            prepared = await self._before(operation, body, caller, keyed)
+            if isinstance(prepared, Reply):
+                return prepared
+            committed = await self.store.transact(
+                lambda work: _once(work, keyed, lambda work: operation.handle(work, body, caller, *prepared))
+            )
+            return committed.result.model_copy(update={"position": committed.position or committed.result.position})
 
-    def _once(self, work: Work, operation: _Operation, body: Contract, caller: Caller | None, key: str | None) -> Reply:
-        """The handler's answer; with a key, the same answer for 24 h (front doors, Idempotency-Key)."""
-        if key is None or caller is None:
-            return Reply(ok=True, data=operation.handle(work, body, caller))
-        table = chassis_tables(self.requests.service).answers
-        identity = {"actor": str(caller.user_id), "operation": operation.name, "key": key[:255]}
-        body_hash = hashlib.sha256(body.to_json()).digest()
-        work.fetch(delete(table).where(table.c.answered_at < bindparam("horizon")), horizon=work.now - _KEPT)
-        for row in work.fetch(
-            select(table).where(*(table.c[column] == bindparam(column) for column in identity)), **identity
-        ):
-            if bytes(row["body_hash"]) != body_hash:
-                raise Rejected("this Idempotency-Key was used with another body", field="Idempotency-Key")
-            return Reply.model_validate_json(bytes(row["answer"]))
-        reply = Reply(ok=True, data=operation.handle(work, body, caller))
-        answer = {"body_hash": body_hash, "answer": reply.to_json(), "answered_at": work.now}
-        # Now, and not an upsert: a second request under way with this key fails here, runs again and finds the answer.
-        work.fetch(_keep_answer(self.requests.service), **identity, **answer)
-        return reply
+    async def _before(
+        self, operation: _Operation, body: Contract, caller: Caller | None, keyed: KeyedRequest | None
+    ) -> Reply | tuple[Any, ...]:
+        """What the handler takes beside the body, or an answer that was given before: nothing is prepared for it."""
+        if operation.before is None:
+            return ()
+        if keyed is not None and (kept := await self.store.read(keyed.kept)) is not None:
+            return kept
+        prepared = await operation.before(body, caller)
+        return () if prepared is None else (prepared,)
 
 
-@cache
-def _keep_answer(service: str) -> Executable:
-    return insert(chassis_tables(service).answers)
+def _once(work: Work, keyed: KeyedRequest | None, handle: Callable[[Work], Any]) -> Reply:
+    """The handler's answer; with a key, the one that it gave before."""
+    if keyed is None:
+        return Reply(ok=True, data=handle(work))
+    kept = keyed.kept(work)
+    if kept is not None:
+        return kept
+    reply = Reply(ok=True, data=handle(work))
+    keyed.keep(work, reply)
+    return reply
 
 
 def invalid(error: ValidationError) -> Refusal:

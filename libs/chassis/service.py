@@ -13,26 +13,29 @@ import structlog
 from nats.errors import Error as NatsError
 
 from libs.chassis import telemetry
-from libs.chassis.alarm import raise_alarm
-from libs.chassis.bus import CONNECTION_OPTIONS, Bus, BusAway
+from libs.chassis.alarm import ParkedAlarms
+from libs.chassis.answers import KEPT
+from libs.chassis.bus import CONNECTION_OPTIONS, Bus
 from libs.chassis.changes import Row
 from libs.chassis.clock import Clock
+from libs.chassis.connections import RPC, WORK
 from libs.chassis.consume import Consumer, Follower
 from libs.chassis.identity import Verifier
 from libs.chassis.leader import Leader
 from libs.chassis.operations import Replay, add_health_operation, add_log_operations, add_parked_operations, replay_of
 from libs.chassis.owner import NoRequest
-from libs.chassis.parking import alarmed, without_alarm
+from libs.chassis.pruning import Forget, Pruning
 from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
-from libs.chassis.store import Store, Written, is_away
+from libs.chassis.store import Store, Written
+from libs.chassis.tables import chassis_tables
 from libs.chassis.timers import Fire, Timers
 from libs.chassis.wire import Broker, Wire
 from libs.chassis.work import Projector
 from libs.contracts.auth import KeySet
-from libs.contracts.requests import ParkedView, Reply
+from libs.contracts.requests import Reply
 from libs.contracts.subjects import lanes_of, rpc_subject, wake_subject
 
 _log = structlog.get_logger()
@@ -86,6 +89,8 @@ class Parts:
     closing: Callable[[], Awaitable[None]] | None = None
     pressing: Callable[[], bool] = lambda: False
     """Whether work on the paging path waits that patient consumers let go first."""
+    forget: Sequence[Forget] = ()
+    """Which rows of this service matter only for a while."""
     health_extra: Callable[[], dict[str, Any]] = dict
     """What else this service's health says."""
 
@@ -116,8 +121,8 @@ class Service:
             self.settings,
             self.clock,
             self.bus,
-            self._store("work", 6),
-            self._store("rpc", 4),
+            self._store("work", WORK),
+            self._store("rpc", RPC),
             self.followers,
             asyncio.Event(),
         )
@@ -233,9 +238,13 @@ class Service:
     async def _lead(self) -> None:
         """Everything that only one replica does, in the order of rule 12."""
         first = [f for f in self.followers if f.consumer.first]
+        answers = Forget(chassis_tables(self.name).answers, "answered_at", KEPT)
+        pruning = Pruning(self.name, self.runtime.work, self.clock, (answers, *self.parts.forget))
+        alarms = ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)
         async with asyncio.TaskGroup() as group:
             group.create_task(stoppable(self.relay.run))
-            group.create_task(stoppable(self._report_parked))
+            group.create_task(stoppable(alarms.run))
+            group.create_task(stoppable(pruning.run))
             for follower in self.followers:
                 follower.caught_up.clear()
             for follower in first:
@@ -255,28 +264,6 @@ class Service:
             async with asyncio.timeout(_CATCH_UP):
                 await asyncio.gather(*(f.caught_up.wait() for f in self.followers))
         await stoppable(timers.run)
-
-    async def _report_parked(self) -> None:
-        """Page the admins about each event that we failed on, also about one parked before a crash."""
-        while True:
-            try:
-                for parked in await self.runtime.work.read(lambda work: without_alarm(work, self.name)):
-                    await self._alarm(parked)
-                self.runtime.parked.clear()
-                await self.runtime.parked.wait()
-            except Exception as error:
-                if not (isinstance(error, BusAway) or is_away(error)):
-                    raise
-                await asyncio.sleep(1.0)
-
-    async def _alarm(self, parked: ParkedView) -> None:
-        await raise_alarm(
-            self.bus,
-            f"{self.name} could not handle an event of {parked.upstream}",
-            f"parked:{self.name}:{parked.upstream}:{parked.entity}",
-            f"{parked.type} at position {parked.position}: {parked.reason}. See: pager parked list",
-        )
-        await self.runtime.work.transact(lambda work: alarmed(work, self.name, parked.id, work.now))
 
     async def _auth_keys(self) -> KeySet:
         raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())

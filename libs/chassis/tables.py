@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 
 class ChassisTables:
-    """The tables of one service's schema; `migrations/` creates them through `create_all`."""
+    """The tables of one service's schema, as the code sees them; `migrations/chassis_*.py` make them."""
 
     def __init__(self, schema: str) -> None:
         metadata = MetaData(schema=schema)
@@ -106,32 +106,11 @@ def chassis_tables(schema: str) -> ChassisTables:
     return ChassisTables(schema)
 
 
-def create_chassis_tables(connection: Any, schema: str) -> None:
-    """For a service's first migration: the tables, the log's own sequence, and the least a service role needs.
+def grant_tables(connection: Any, schema: str) -> None:
+    """Every table of the schema for its service role: all but the log may be changed. Ends a migration that made any.
 
     The log is append-only for the role `pager_<schema>`: INSERT and SELECT (design, rule 13).
     """
-    tables = chassis_tables(schema)
-    tables.metadata.create_all(connection)
-    for statement in (
-        f"CREATE SEQUENCE {schema}.stored_events_notification_id_seq OWNED BY {schema}.stored_events.notification_id",
-        f"ALTER TABLE {schema}.stored_events ALTER COLUMN notification_id"
-        f" SET DEFAULT nextval('{schema}.stored_events_notification_id_seq')",
-        # Inserted once and never updated: only statistics must keep up, and freezing.
-        f"ALTER TABLE {schema}.stored_events SET (autovacuum_analyze_scale_factor = 0.02,"
-        " autovacuum_vacuum_insert_scale_factor = 0.2)",
-        # Small and updated with every batch: vacuum them often, and leave room for updates in place.
-        f"ALTER TABLE {schema}.cursors SET (fillfactor = 20, autovacuum_vacuum_threshold = 1000,"
-        " autovacuum_vacuum_scale_factor = 0)",
-        f"ALTER TABLE {schema}.timers SET (autovacuum_vacuum_scale_factor = 0.05)",
-        f"INSERT INTO {schema}.epochs (epoch, after_position) VALUES (1, 0)",  # noqa: S608
-    ):
-        connection.execute(text(statement))
-    grant_tables(connection, schema)
-
-
-def grant_tables(connection: Any, schema: str) -> None:
-    """Every table of the schema for its service role: all but the log may be changed. Ends each migration."""
     role = f"pager_{schema}"
     for statement in (
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
@@ -143,7 +122,3 @@ def grant_tables(connection: Any, schema: str) -> None:
         f"GRANT SELECT ON {schema}.alembic_version TO {role}",
     ):
         connection.execute(text(statement))
-
-
-def drop_chassis_tables(connection: Any, schema: str) -> None:
-    chassis_tables(schema).metadata.drop_all(connection)

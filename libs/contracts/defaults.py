@@ -11,5 +11,11 @@ DEFAULT_SCHEDULE_ID = uuid5(PAGER, "schedule/Primary On-Call")
 DEFAULT_SCHEDULE_NAME = "Primary On-Call"
 DEFAULT_POLICY_ID = uuid5(PAGER, "policy/Default")
 DEFAULT_POLICY_NAME = "Default"
+ADMINS_POLICY_ID = uuid5(PAGER, "policy/Admins")
+ADMINS_POLICY_NAME = "Admins"
+"""Whom Pager's alarms about itself page (rule 8)."""
 DEFAULT_INTEGRATION_ID = uuid5(PAGER, "integration/Default")
 DEFAULT_INTEGRATION_NAME = "Default"
+OWN_INTEGRATION_ID = uuid5(PAGER, "integration/Pager")
+OWN_INTEGRATION_NAME = "Pager"
+"""What Pager's alarms come through. It has no key: only the subject that our services alone may use leads to it."""

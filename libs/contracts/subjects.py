@@ -10,6 +10,11 @@ from libs.contracts.model import Lane, Priority
 
 ALERTS = "ALERTS"
 ALERT_SUBJECTS = "pager.alerts.>"
+ALERTS_KEPT = timedelta(days=7)
+OWN_SOURCE = "pager"
+"""The source of Pager's own alarms."""
+OWN_ALERT_SUBJECTS = (f"pager.alerts.{OWN_SOURCE}", f"pager.alerts.{OWN_SOURCE}.>")
+"""Nobody but our services may publish on these: an alert from there is believed to be ours (rule 8)."""
 ALERT_LIMIT = 512 * 1024
 """Bytes of one alert; of longer ones the texts are shortened with a mark (docs/adr/0015)."""
 
@@ -97,7 +102,7 @@ class StreamSpec:
 STREAMS: tuple[StreamSpec, ...] = (
     # The window is the smallest useful one: a stream-wide message id must never swallow another sender's alert.
     StreamSpec(
-        ALERTS, (ALERT_SUBJECTS,), timedelta(days=7), synced=True,
+        ALERTS, (ALERT_SUBJECTS,), ALERTS_KEPT, synced=True,
         duplicate_window=timedelta(milliseconds=100), discard_new=True,
     ),
     *(StreamSpec(stream_of(s), (f"pager.events.{s}.>",), timedelta(days=30)) for s in SERVICES),

@@ -28,7 +28,7 @@ from libs.contracts.requests import ById, Invalid, Page
 from services.auth import application
 from services.auth.domain import devices
 from services.auth.projections import DEVICES_OF, USERS, USERS_TOTAL, device_view, user_view
-from services.auth.registration import Registration
+from services.auth.registration import Prepared, Registration
 from services.auth.sign_in import SignIns
 
 _MOST = 100
@@ -64,10 +64,14 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
 
 
 def _people(requests: Requests, registration: Registration) -> None:
-    @requests.handle("register_user", RegisterUser)
-    async def register_user(body: RegisterUser, caller: Caller) -> UserView:
+    async def prepare(body: RegisterUser, caller: Caller) -> Prepared:
         caller.require(Role.ADMIN)
-        return await registration.register(body, caller.cause())
+        return await registration.prepare(body)
+
+    @requests.handle("register_user", RegisterUser, before=prepare)
+    def register_user(work: Work, _body: RegisterUser, caller: Caller, prepared: Prepared) -> UserView:
+        caller.require(Role.ADMIN)
+        return application.register_person(work, prepared.command, prepared.password_hash, caller.cause())
 
     @requests.handle("users", Page)
     def users(work: Work, body: Page, caller: Caller) -> UsersPage:

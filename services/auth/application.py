@@ -15,7 +15,7 @@ from libs.chassis.log import advisory_key
 from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.auth import DeviceView, UserView
 from libs.contracts.envelope import Actor
-from libs.contracts.requests import NotFound
+from libs.contracts.requests import NotFound, Rejected
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity
 from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
@@ -29,6 +29,7 @@ from services.auth.projections import (
     USER_BY_EMAIL,
     USER_LOCKED,
     token_hash,
+    user_row,
     user_view,
 )
 from services.auth.projections import passwords as passwords_table
@@ -40,7 +41,11 @@ DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devi
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
 AUTH = Actor.service("auth")
-_LOCK_TOKEN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
+_LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
+
+
+class AddressTaken(Rejected):
+    """This address has an account already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,16 @@ def register_user(work: Work, command: RegisterUser, password_hash: str, cause: 
         row = {"user_id": command.user_id, "hash": password_hash, "changed_at": work.now}
         work.put(Row(passwords_table, row))
     return bool(decided)
+
+
+def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
+    """Register somebody under an id of their own; raises AddressTaken."""
+    # Two admins may register one address at once: the second waits here and sees the first one's row.
+    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{command.email.lower()}"))
+    if credentials_of(work, command.email) is not None:
+        raise AddressTaken(field="email")
+    register_user(work, command, password_hash, cause)
+    return user_view(user_row(work.decided[-1].event))
 
 
 def begin_session(work: Work, command: SignIn, token: RefreshToken, expires_at: datetime, cause: Cause) -> UserView:
@@ -167,7 +182,7 @@ def register_device(work: Work, command: RegisterDevice, cause: Cause) -> Device
     entity = device_entity(command.user_id, command.device_id)
     hashed = token_hash(command.push_token)
     # Two accounts may register one token at once: the second waits here and sees the first one's row.
-    work.fetch(_LOCK_TOKEN, key=advisory_key(f"pager/auth/push-token/{hashed.hex()}"))
+    work.fetch(_LOCK, key=advisory_key(f"pager/auth/push-token/{hashed.hex()}"))
     others = [row for row in work.fetch(DEVICES_OF_TOKEN, token_hash=hashed) if row["id"] != entity]
     work.load(DEVICES, [entity, *(row["id"] for row in others)])
     for row in others:

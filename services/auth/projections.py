@@ -96,27 +96,27 @@ def token_hash(push_token: str) -> bytes:
     return sha256(push_token.encode()).digest()
 
 
+def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
+    fact = event.data
+    return {
+        "id": fact.user_id,
+        "email": fact.email,
+        "first_name": fact.first_name,
+        "last_name": fact.last_name,
+        "phone": fact.phone,
+        "timezone": fact.timezone,
+        "roles": [str(role) for role in fact.roles],
+        "team_ids": list(fact.team_ids),
+        "created_at": event.time,
+    }
+
+
 def project(event: Envelope[Any], _state: Any) -> Iterable[Change]:
     """The rows of one event."""
     fact = event.data
     match fact:
         case UserRegistered():
-            return [
-                Row(
-                    users,
-                    {
-                        "id": fact.user_id,
-                        "email": fact.email,
-                        "first_name": fact.first_name,
-                        "last_name": fact.last_name,
-                        "phone": fact.phone,
-                        "timezone": fact.timezone,
-                        "roles": [str(role) for role in fact.roles],
-                        "team_ids": list(fact.team_ids),
-                        "created_at": event.time,
-                    },
-                )
-            ]
+            return [Row(users, user_row(event))]
         case DeviceRegistered():
             return [
                 Row(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4, uuid5
 
 import structlog
 
 from libs.chassis.settings import SettingsError
-from libs.chassis.store import AlreadyTaken, Store
+from libs.chassis.store import Store
 from libs.chassis.work import Cause
-from libs.contracts.auth import RegisterUser, UserView
+from libs.contracts.auth import RegisterUser
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
-from libs.contracts.requests import Rejected
 from services.auth import application
 from services.auth.domain import users
 from services.auth.passwords import Passwords, check_password
@@ -27,6 +26,14 @@ def admin_id(email: str) -> UUID:
     return uuid5(PAGER, f"user/{email.lower()}")
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A person to register, with everything that takes time done."""
+
+    command: users.RegisterUser
+    password_hash: str = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Registration:
     """Passwords are hashed before the transaction that stores them."""
@@ -34,8 +41,8 @@ class Registration:
     store: Store
     passwords: Passwords
 
-    async def register(self, body: RegisterUser, cause: Cause) -> UserView:
-        """Raises Invalid with the field at fault, or Rejected (conflict) when the address has an account."""
+    async def prepare(self, body: RegisterUser) -> Prepared:
+        """Raises Invalid with the field at fault, or AddressTaken; neither is worth a hash."""
         check_password(body.password)
         command = users.RegisterUser(
             user_id=uuid4(),
@@ -47,17 +54,10 @@ class Registration:
             timezone=body.timezone,
             team_ids=body.team_ids,
         )
-        # What the rules refuse is not worth a hash.
         users.decide(command, users.initial())
-        taken = Rejected("this address has an account already", field="email")
         if await self.store.read(lambda work: application.credentials_of(work, body.email)) is not None:
-            raise taken
-        hashed = await self.passwords.hash(body.password)
-        try:
-            await self.store.transact(lambda work: application.register_user(work, command, hashed, cause))
-        except AlreadyTaken:
-            raise taken from None
-        return await self.store.read(lambda work: application.user(work, command.user_id))
+            raise application.AddressTaken(field="email")
+        return Prepared(command, await self.passwords.hash(body.password))
 
     async def first_admin(self, email: str | None, password: str | None) -> None:
         """Make the admin of the settings unless the address has an account; its password is never changed here.

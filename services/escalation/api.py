@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from uuid import uuid4
 
+from libs.chassis.arrival import Arrival
 from libs.chassis.identity import Caller
 from libs.chassis.requests import Requests
 from libs.chassis.work import Work
@@ -18,20 +18,25 @@ from services.escalation.projections import POLICIES, POLICY_COUNT, policy_row
 from services.escalation.projections import POLICY as POLICY_ROW
 from services.escalation.replicas import unknown_targets
 
-_PATIENCE = 1.0
-"""Seconds to wait for a user or a schedule that our replica has not seen yet (design, rule 12)."""
-_LOOK_AGAIN = 0.02
 _LARGEST_PAGE = 100
 
 
-def api(patience: float = _PATIENCE) -> Requests:
-    """Leads and admins write policies; everybody may read whom they page."""
+def api(arrival: Arrival) -> Requests:
+    """Leads and admins write policies; everybody may read whom they page.
+
+    `arrival`: how a command waits for users and schedules that were made a moment ago.
+    """
     requests = Requests("escalation")
 
-    @requests.handle("create_policy", CreatePolicy)
+    async def targets_arrive(body: CreatePolicy | ChangePolicy, caller: Caller) -> None:
+        caller.require(Role.LEAD)
+        levels = body.levels or ()
+        await arrival.of(lambda work: bool(unknown_targets(work, levels)), "auth", "oncall")
+
+    @requests.handle("create_policy", CreatePolicy, before=targets_arrive)
     def create_policy(work: Work, body: CreatePolicy, caller: Caller) -> PolicyView:
         caller.require(Role.LEAD)
-        _wait_for_targets(work, body.levels, patience)
+        _check_targets(work, body.levels)
         plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels)
         policy_id = uuid4()
         command = policies.CreatePolicy(policy_id, plan, created_by=str(caller.user_id), now=work.now)
@@ -40,10 +45,10 @@ def api(patience: float = _PATIENCE) -> Requests:
         assert isinstance(state, policies.Policy)  # noqa: S101 - just made
         return _view(policy_row(state, updated_at=work.now))
 
-    @requests.handle("change_policy", ChangePolicy)
+    @requests.handle("change_policy", ChangePolicy, before=targets_arrive)
     def change_policy(work: Work, body: ChangePolicy, caller: Caller) -> PolicyView:
         caller.require(Role.LEAD)
-        _wait_for_targets(work, body.levels or (), patience)
+        _check_targets(work, body.levels or ())
         command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels)
         changed = work.decide(POLICY, body.id, command, caller.cause())
         state = work.state(POLICY, body.id)
@@ -78,14 +83,7 @@ def _view(row: dict[str, Any]) -> PolicyView:
     return PolicyView.model_validate(row)
 
 
-def _wait_for_targets(work: Work, levels: tuple[Level, ...], patience: float) -> None:
-    """Return when every user and schedule is known; what was made a moment ago may still be on its way.
-
-    Raises:
-        Invalid: one is not known after `patience` seconds; names the first one's field.
-    """
-    deadline = time.monotonic() + patience
-    while missing := unknown_targets(work, levels):
-        if time.monotonic() >= deadline:
-            raise Invalid("there is no such user or schedule", field=missing[0])
-        time.sleep(_LOOK_AGAIN)
+def _check_targets(work: Work, levels: tuple[Level, ...]) -> None:
+    """Raises Invalid with the field of the first user or schedule that is not known."""
+    if missing := unknown_targets(work, levels):
+        raise Invalid("there is no such user or schedule", field=missing[0])

@@ -43,9 +43,10 @@ ESCALATION = {lane: _escalation(lane) for lane in Lane}
 Ended = IncidentAcknowledged | IncidentResolved | IncidentClosed
 
 
-def make_default_policy(work: Work) -> None:
-    """The policy "Default" under its fixed id; does nothing when it is there."""
-    work.decide(POLICY, DEFAULT_POLICY_ID, policies.default_policy(work.now), Cause.new(ME))
+def make_first_policies(work: Work) -> None:
+    """The policies "Default" and "Admins" under their fixed ids; does nothing when they are there."""
+    for command in (policies.default_policy(work.now), policies.admins_policy(work.now)):
+        work.decide(POLICY, command.id, command, Cause.new(ME))
 
 
 def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from libs.chassis.arrival import Arrival
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.process import run
 from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from services.escalation.api import api
-from services.escalation.application import fire, make_default_policy
+from services.escalation.application import fire, make_first_policies
 from services.escalation.consumers import consumers
 from services.escalation.projections import project
 from services.escalation.settings import Settings
@@ -15,9 +16,9 @@ from services.escalation.settings import Settings
 
 def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
-        await runtime.rpc.transact(make_default_policy)
+        await runtime.rpc.transact(make_first_policies)
 
-    return Parts(requests=api(), consumers=consumers(), fire=fire, prepare=prepare)
+    return Parts(requests=api(Arrival(runtime.rpc, runtime.bus)), consumers=consumers(), fire=fire, prepare=prepare)
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:

@@ -11,7 +11,13 @@ from uuid import UUID, uuid4
 from libs.chassis.changes import Row
 from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.alerts import Action, Alert
-from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME
+from libs.contracts.defaults import (
+    ADMINS_POLICY_ID,
+    DEFAULT_INTEGRATION_ID,
+    DEFAULT_INTEGRATION_NAME,
+    OWN_INTEGRATION_ID,
+    OWN_INTEGRATION_NAME,
+)
 from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted
 from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
@@ -272,10 +278,14 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:
         work.put(timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final))
 
 
-def make_default_integration(work: Work) -> None:
-    """The first start makes an integration "Default" (front doors); later starts find it."""
-    command = domain.CreateIntegration(DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME, IntegrationKind.GENERIC)
-    work.decide(INTEGRATION, DEFAULT_INTEGRATION_ID, command, Cause.new(SERVICE))
+def make_first_integrations(work: Work) -> None:
+    """The first start makes "Default" (front doors) and "Pager", for our own alarms; later starts find them."""
+    for integration, name, policy in (
+        (DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME, None),
+        (OWN_INTEGRATION_ID, OWN_INTEGRATION_NAME, ADMINS_POLICY_ID),
+    ):
+        command = domain.CreateIntegration(integration, name, IntegrationKind.GENERIC, policy)
+        work.decide(INTEGRATION, integration, command, Cause.new(SERVICE))
 
 
 def create_integration(work: Work, command: domain.CreateIntegration, key: str, cause: Cause) -> None:

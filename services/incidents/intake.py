@@ -20,9 +20,9 @@ from libs.chassis.pull import Pull, Received
 from libs.chassis.store import Position, Store
 from libs.chassis.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
-from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
+from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERT_LIMIT, ALERTS
+from libs.contracts.subjects import ALERT_LIMIT, ALERTS, OWN_SOURCE
 from services.incidents import identity
 from services.incidents.application import Signal, take_signals, unreadable_alert
 from services.incidents.projections import SCHEMA, already_seen, integrations_by_key
@@ -32,6 +32,12 @@ _BATCH = 200
 READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
 """What each lane reads, by the shape of the subject: together all there are, and nothing twice. A source of two words
 travels with the urgent ones."""
+
+
+_DEFAULT: Mapping[str, Any] = {"id": DEFAULT_INTEGRATION_ID, "policy_id": None, "team_id": None}
+_OWN: Mapping[str, Any] = {"id": OWN_INTEGRATION_ID, "policy_id": ADMINS_POLICY_ID, "team_id": None}
+"""Of our own alarms: the bus lets nobody else publish from that source, and nobody else has this integration's keys to
+group by, so that no sender can open, or silence, the incident of an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +79,15 @@ def _key_hash(read: _Read) -> str | None:
     return None if key is None else identity.routing_hash(key, read.item.raw)
 
 
-def _signal(work: Work, read: _Read, integrations: Mapping[str, dict[str, Any]]) -> Signal | None:
+def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any]]) -> Signal | None:
     alert, item = read.alert, read.item
     if alert is None:
         return _refused(work, read, read.reason)
-    integration: dict[str, Any] = {"id": DEFAULT_INTEGRATION_ID, "policy_id": None, "team_id": None}
+    integration = _DEFAULT
     key_hash = _key_hash(read)
-    if key_hash is not None:
+    if read.source == OWN_SOURCE:
+        integration = _OWN
+    elif key_hash is not None:
         found = integrations.get(key_hash)
         if found is None:
             return _refused(work, read, "routingKey: no integration has this key")

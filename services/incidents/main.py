@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.process import run
+from libs.chassis.pruning import Forget
 from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERTS
+from libs.contracts.subjects import ALERTS, ALERTS_KEPT
 from services.incidents.api import api
-from services.incidents.application import make_default_integration
+from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.intake import AlertIntake, replay
-from services.incidents.projections import SCHEMA, project
+from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings
+
+FORGET = Forget(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
+"""A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
+it, 7 days. As long again is for senders that repeat what they could not deliver when they come back."""
 
 
 def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
-        await runtime.rpc.transact(make_default_integration)
+        await runtime.rpc.transact(make_first_integrations)
 
     intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set) for lane in Lane]
     return Parts(
@@ -28,6 +33,7 @@ def build(runtime: Runtime) -> Parts:
         replays={ALERTS: replay},
         prepare=prepare,
         pressing=lambda: any(intake.pressing for intake in intakes),
+        forget=(FORGET,),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from libs.chassis.arrival import Arrival
 from libs.chassis.identity import Caller
 from libs.chassis.requests import Requests
 from libs.chassis.work import Work
@@ -23,7 +24,6 @@ from libs.contracts.oncall import (
 )
 from libs.contracts.requests import ById, Forbidden, Invalid, Page
 from services.oncall import application, views
-from services.oncall.application import Arrival
 from services.oncall.projections import SCHEMA
 from services.oncall.rotation import YEARS
 
@@ -46,21 +46,33 @@ def api(arrival: Arrival) -> Requests:
 
 
 def _commands(requests: Requests, arrival: Arrival) -> None:
-    @requests.handle("create_schedule", CreateSchedule)
+    async def people_arrive(body: CreateSchedule | ChangeSchedule | AddOverride, caller: Caller) -> None:
+        _check_rights(body, caller)
+        named = application.named_people(body)
+        await arrival.of(lambda work: bool(application.unknown_people(work, named)), "auth")
+
+    @requests.handle("create_schedule", CreateSchedule, before=people_arrive)
     def create_schedule(work: Work, body: CreateSchedule, caller: Caller) -> ScheduleView:
-        caller.require(Role.LEAD)
-        return application.create_schedule(work, body, caller, arrival)
+        _check_rights(body, caller)
+        return application.create_schedule(work, body, caller)
 
-    @requests.handle("change_schedule", ChangeSchedule)
+    @requests.handle("change_schedule", ChangeSchedule, before=people_arrive)
     def change_schedule(work: Work, body: ChangeSchedule, caller: Caller) -> ScheduleView:
-        caller.require(Role.LEAD)
-        return application.change_schedule(work, body, caller, arrival)
+        _check_rights(body, caller)
+        return application.change_schedule(work, body, caller)
 
-    @requests.handle("add_override", AddOverride)
+    @requests.handle("add_override", AddOverride, before=people_arrive)
     def add_override(work: Work, body: AddOverride, caller: Caller) -> Override:
-        if body.user_id != caller.user_id and not caller.roles & {Role.LEAD, Role.ADMIN}:
-            raise Forbidden("only leads and admins may put others on call")
-        return application.add_override(work, body, caller, arrival)
+        _check_rights(body, caller)
+        return application.add_override(work, body, caller)
+
+
+def _check_rights(body: CreateSchedule | ChangeSchedule | AddOverride, caller: Caller) -> None:
+    """Raises Forbidden."""
+    if not isinstance(body, AddOverride):
+        caller.require(Role.LEAD)
+    elif body.user_id != caller.user_id and not caller.roles & {Role.LEAD, Role.ADMIN}:
+        raise Forbidden("only leads and admins may put others on call")
 
 
 def _queries(requests: Requests) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,33 +15,14 @@ from libs.contracts import oncall as contracts
 from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID, DEFAULT_SCHEDULE_NAME
 from libs.contracts.envelope import Actor, Envelope
-from libs.contracts.model import Lane, Role
+from libs.contracts.model import Role
 from libs.contracts.oncall import Layer, Override, ScheduleView
-from libs.contracts.requests import ErrorKind, Invalid, PositionView, Rejected
+from libs.contracts.requests import Invalid
 from services.oncall import domain, projections
 from services.oncall.views import one_schedule
 
 SCHEDULE: Decider[domain.State, domain.Command] = Decider(domain.initial, domain.evolve, domain.decide)
 ONCALL = Actor.service("oncall")
-
-_ARRIVES = 1.0
-"""Seconds that a person whom auth has just registered may take to arrive here (design, rule 12)."""
-_LOOK_AGAIN = 0.02
-
-
-class Unreachable(Rejected):
-    """This names a person who is not known here yet, and auth does not answer: try again."""
-
-    kind = ErrorKind.UNAVAILABLE
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """How a request waits for people: `ask` tells where auth's log ends, None when auth does not say."""
-
-    ask: Callable[[], PositionView | None]
-    pause: Callable[[float], None] = time.sleep
-    elapsed: Callable[[], float] = time.monotonic
 
 
 def learn_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
@@ -84,7 +63,7 @@ def extend_plans(work: Work, timers: Sequence[Timer]) -> None:
         work.decide(SCHEDULE, timer.entity, domain.PlanShifts(work.now), Cause.new(ONCALL))
 
 
-def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller, arrival: Arrival) -> ScheduleView:
+def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) -> ScheduleView:
     schedule_id = uuid4()
     command = domain.CreateSchedule(
         schedule_id=schedule_id,
@@ -97,11 +76,11 @@ def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller, 
         now=work.now,
     )
     work.decide(SCHEDULE, schedule_id, command, caller.cause())
-    _check_participants(work, body.layers, arrival)
+    _check_people(work, named_people(body))
     return _view(work, schedule_id, created_at=work.now, updated_at=work.now)
 
 
-def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller, arrival: Arrival) -> ScheduleView:
+def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) -> ScheduleView:
     """Raises NotFound: there is no such schedule."""
     before = one_schedule(work, body.id)
     command = domain.ChangeSchedule(
@@ -114,12 +93,12 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller, 
         layers=body.layers,
     )
     changed = work.decide(SCHEDULE, body.id, command, caller.cause())
-    _check_participants(work, body.layers or (), arrival)
+    _check_people(work, named_people(body))
     updated_at = work.now if changed else before["updated_at"]
     return _view(work, body.id, created_at=before["created_at"], updated_at=updated_at)
 
 
-def add_override(work: Work, body: contracts.AddOverride, caller: Caller, arrival: Arrival) -> Override:
+def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Override:
     """Raises NotFound: there is no such schedule."""
     override = Override(
         id=uuid4(),
@@ -129,65 +108,36 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller, arriva
         replaces=body.replaces,
     )
     work.decide(SCHEDULE, body.schedule_id, domain.AddOverride(override, work.now), caller.cause())
-    named = {body.user_id: "userId"}
-    if body.replaces is not None:
-        named.setdefault(body.replaces, "replaces")
-    _check_people(work, named, arrival)
+    _check_people(work, named_people(body))
     return override
 
 
-def _check_participants(work: Work, layers: Sequence[Layer], arrival: Arrival) -> None:
+def named_people(body: contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride) -> dict[UUID, str]:
+    """The people in a command, with the field that names them first."""
     named: dict[UUID, str] = {}
-    for i, layer in enumerate(layers):
+    if isinstance(body, contracts.AddOverride):
+        named[body.user_id] = "userId"
+        if body.replaces is not None:
+            named.setdefault(body.replaces, "replaces")
+        return named
+    for i, layer in enumerate(body.layers or ()):
         for j, person in enumerate(layer.participants):
             named.setdefault(person, f"layers.{i}.participants.{j}")
-    _check_people(work, named, arrival)
+    return named
 
 
-def _check_people(work: Work, named: Mapping[UUID, str], arrival: Arrival) -> None:
-    """Refuse people whom auth does not know; `named` says where the request names them.
-
-    Raises:
-        Invalid: with the field of the first unknown person.
-        Unreachable: auth cannot be asked whether there is such a person.
-    """
-    unknown = _unknown(work, named)
-    if unknown:
-        unknown = _arrived(work, unknown, arrival)
-    if unknown:
+def _check_people(work: Work, named: Mapping[UUID, str]) -> None:
+    """Raises Invalid with the field of the first person whom auth does not know."""
+    if unknown := unknown_people(work, named):
         raise Invalid("there is no such person", field=named[unknown[0]])
 
 
-def _unknown(work: Work, ids: Mapping[UUID, str] | Sequence[UUID]) -> list[UUID]:
+def unknown_people(work: Work, ids: Mapping[UUID, str]) -> list[UUID]:
+    """Those whom our replica of people does not know."""
     if not ids:
         return []
     known = {row["user_id"] for row in work.fetch(projections.PEOPLE, ids=list(ids))}
     return [i for i in ids if i not in known]
-
-
-def _arrived(work: Work, unknown: list[UUID], arrival: Arrival) -> list[UUID]:
-    """Who is still unknown when we have read what auth had written by now, or after a second.
-
-    It waits inside the request's transaction, which sees what others commit: an asynchronous handler could wait
-    outside, but would lose the Idempotency-Key and the position in its answer.
-    """
-    began = arrival.elapsed()
-    target = arrival.ask()
-    while unknown:
-        # The cursor first: what it covers was committed before the people are looked up.
-        reached = target is not None and _has_read(work, target)
-        unknown = _unknown(work, unknown)
-        if reached or arrival.elapsed() - began >= _ARRIVES:
-            break
-        arrival.pause(_LOOK_AGAIN)
-    if unknown and target is None:
-        raise Unreachable
-    return unknown
-
-
-def _has_read(work: Work, target: PositionView) -> bool:
-    end = (target.epoch, target.lanes.get(Lane.ROUTINE, 0))
-    return any((row["epoch"], row["position"]) >= end for row in work.fetch(projections.AUTH_CURSOR))
 
 
 def _view(work: Work, schedule_id: UUID, *, created_at: datetime, updated_at: datetime) -> ScheduleView:

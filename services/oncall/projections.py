@@ -28,7 +28,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.changes import Change, Gone, Row
-from libs.chassis.tables import chassis_tables
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.envelope import Envelope
 from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
@@ -211,7 +210,3 @@ ON_CALL = EVERYBODY.where(schedules.c.id == bindparam("id", type_=Uuid))
 
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""
-
-_cursors = chassis_tables(SCHEMA).cursors
-AUTH_CURSOR = select(_cursors.c.epoch, _cursors.c.position).where(_cursors.c.upstream == "auth")
-"""How far AUTH has been read, at least: events without an effect here move it only now and then."""

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
-from libs.chassis.consume import Consumer
 from libs.contracts.model import Lane
+from tests.faults import break_handler
 from tests.rest import intakes
 from tests.world import World
-
-
-def _break(world: World, service: str, upstream: str, is_bad: Callable[[Any], bool]) -> Callable[[], None]:
-    """The service's handler of that upstream fails on such events; returns what repairs it."""
-    followers = [f for f in world.services[service].followers if f.consumer.upstream == upstream]
-    whole = followers[0].consumer
-
-    def handle(work: Any, events: Sequence[Any]) -> None:
-        if any(is_bad(event) for event in events):
-            raise ZeroDivisionError("a fault of ours")
-        whole.handle(work, events)
-
-    def become(consumer: Consumer) -> None:
-        for follower in followers:
-            follower.consumer = consumer
-
-    become(replace(whole, handle=handle))
-    return lambda: become(whole)
 
 
 async def test_the_event_is_parked_its_incident_waits_others_go_on_and_a_replay_handles_all_in_order(
     world: World,
 ) -> None:
     ana, bo = await world.two_responders()
+    root = await world.person("root", roles=("admin",))
     poison = set[str]()
 
     def is_bad(event: Any) -> bool:
         return str(event.entity) in poison or getattr(event.data, "title", "") == "poison"
 
-    repair = _break(world, "escalation", "incidents", is_bad)
+    repair = break_handler(world, "escalation", "incidents", is_bad)
     await world.fire_alert("poison", dedupKey="poison", priority="critical")
-    await ana.expect_push("escalation could not handle an event of incidents")
+    await root.expect_push("escalation could not handle an event of incidents")
     await world.fire_alert("healthy", dedupKey="healthy", priority="critical")
     await ana.expect_push("healthy")
     incident = await world.incident("poison")
@@ -81,8 +63,9 @@ async def test_the_event_is_parked_its_incident_waits_others_go_on_and_a_replay_
     assert await world.parked("escalation") == []
 
 
-async def test_an_alert_that_we_fail_on_is_parked_pages_the_operator_and_never_stops_the_alerts(world: World) -> None:
-    ana, _ = await world.two_responders()
+async def test_an_alert_that_we_fail_on_is_parked_pages_the_admins_and_never_stops_the_alerts(world: World) -> None:
+    await world.two_responders()
+    root = await world.person("root", roles=("admin",))
     (routine,) = [i for i in intakes(world.services["incidents"]) if i.lane is Lane.ROUTINE]
     whole = routine._applier.take
 
@@ -95,7 +78,7 @@ async def test_an_alert_that_we_fail_on_is_parked_pages_the_operator_and_never_s
     for number in range(6):
         await world.fire_alert(f"poison {number}")
     await world.fire_alert("healthy", priority="low")
-    await ana.expect_push("incidents could not handle an event of ALERTS")
+    await root.expect_push("incidents could not handle an event of ALERTS")
     await world.eventually(world.parked, lambda found: len(found) == 6, "all six parked, beyond the five that stop")
     await world.incident("healthy")
     assert {p["kind"] for p in await world.parked()} == {"failure"}
@@ -112,7 +95,7 @@ async def test_five_different_events_in_a_row_stop_the_consumer_and_a_restart_go
     world: World,
 ) -> None:
     ana, _ = await world.two_responders()
-    _break(world, "escalation", "incidents", lambda _event: True)
+    break_handler(world, "escalation", "incidents", lambda _event: True)
     for number in range(6):
         await world.fire_alert(f"event {number}", priority="critical")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sqlalchemy import text
+
 from tests.world import World
 
 _CLOUD_EVENT = {
@@ -139,3 +141,22 @@ async def test_an_anonymous_acknowledge_is_refused_listed_and_counted_and_the_pa
     assert "acknowledge" in parked[0]["reason"]
     assert all("routingKey" in p["reason"] for p in parked)
     assert (await world.health("incidents"))["parked"] == {"input": 2}
+
+
+async def test_what_an_alert_was_is_forgotten_when_no_repeat_of_it_can_come_any_more(world: World) -> None:
+    async def send(event_id: str) -> None:
+        await world.publish(b'{"summary": "db down"}', headers=_CLOUD_EVENT | {"ce-id": event_id})
+        await world.settle()
+
+    async def remembered() -> int:
+        count = text("SELECT count(*) AS n FROM incidents.seen_alerts")
+        return int((await world.services["incidents"].runtime.work.read(lambda work: work.fetch(count)))[0]["n"])
+
+    await send("1")
+    await world.advance(minutes=8 * 24 * 60)
+    await send("1")
+    assert [i["alertCount"] for i in await world.incidents()] == [1], "ALERTS may show it again for a week"
+    await send("2")
+    assert await remembered() == 2
+    await world.advance(minutes=6 * 24 * 60 + 61)
+    await world.eventually(remembered, lambda found: found == 1, "the younger one alone")

@@ -189,3 +189,30 @@ async def test_auditors_read_events_and_change_nothing(servers: Servers) -> None
             refused.clear()
             await auditor.publish(subject, body)
             assert await _refusals(auditor, refused), subject
+
+
+_OURS = ("pager.alerts.pager", "pager.alerts.pager.critical", "pager.alerts.pager.high", "pager.alerts.pager.x.y")
+
+
+@pytest.mark.parametrize("user", [None, "gateway", "operator", "auditor"])
+async def test_nobody_but_a_service_can_raise_an_alarm_of_ours(servers: Servers, user: str | None) -> None:
+    async with servers.fresh(), _client(servers, user) as (client, refused):
+        for subject in _OURS:
+            refused.clear()
+            await client.publish(subject, b'{"summary": "forged"}')
+            assert await _refusals(client, refused), f"{user or 'anybody'} may publish {subject}"
+            if user is None:
+                # Nor by having an acknowledgement sent there, which inside our account would be stored.
+                await client.publish("pager.alerts.x", b'{"summary": "x"}', reply=subject)
+        await client.flush()
+        operator = await servers.connect("operator")
+        info = await operator.jetstream().stream_info("ALERTS", subjects_filter="pager.alerts.pager.>")
+        await operator.close()
+        assert not info.state.subjects, "something of theirs is taken for an alarm of ours"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_service_can_raise_an_alarm(servers: Servers, service: str) -> None:
+    async with servers.fresh(), _client(servers, service) as (client, _):
+        ack = await client.jetstream(timeout=2).publish("pager.alerts.pager.critical", b'{"summary": "x"}')
+        assert (ack.stream, ack.seq) == ("ALERTS", 1)

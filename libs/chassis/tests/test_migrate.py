@@ -43,8 +43,9 @@ async def test_a_schema_goes_up_and_down_and_up_again_the_same(ledger: Ledger, s
     assert {right for table, right in rights if table == "alembic_version"} == {"SELECT"}
 
 
-async def test_two_migrations_of_one_schema_wait_for_each_other(ledger: Ledger) -> None:
+@pytest.mark.parametrize("service", SERVICES)
+async def test_migrations_of_one_schema_wait_for_each_other(ledger: Ledger, service: str) -> None:
     owner = ledger.url("owner")
-    await asyncio.to_thread(downgrade, "oncall", owner, "base")
-    await asyncio.gather(*(asyncio.to_thread(upgrade, "oncall", owner) for _ in range(3)))
-    assert (await asyncio.to_thread(status, "oncall", owner)).pending == ()
+    await asyncio.to_thread(downgrade, service, owner, "base")
+    await asyncio.gather(*(asyncio.to_thread(upgrade, service, owner) for _ in range(3)))
+    assert (await asyncio.to_thread(status, service, owner)).pending == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -176,6 +177,62 @@ async def test_a_refused_command_keeps_no_answer(server: RequestServer, ledger: 
     assert refused.ok is False
     assert (await _ask(server, "add", b'{"count": 1}', key="k")).ok
     assert len(await ledger.events()) == 1
+
+
+class _Gate:
+    """A `before` that lets nobody through until it is opened, and counts who came."""
+
+    def __init__(self, requests: Requests) -> None:
+        self.came = 0
+        self.open = asyncio.Event()
+
+        async def before(body: _Body, caller: Caller) -> int:
+            self.came += 1
+            await self.open.wait()
+            return body.count * 10
+
+        @requests.handle("gated", _Body, before=before)
+        def gated(work: Work, _body: _Body, caller: Caller, prepared: int) -> _View:
+            add(work, uuid4())
+            return _View(seen_by=str(caller.user_id), count=prepared)
+
+
+async def test_what_waits_before_its_transaction_takes_nothing_from_the_others(
+    server: RequestServer, ledger: Ledger
+) -> None:
+    gate = _Gate(server.requests)
+    waiting = [asyncio.create_task(_ask(server, "gated", key=f"k{number % 9}")) for number in range(200)]
+    while gate.came < len(waiting):
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        for _ in range(20):
+            assert (await _ask(server, "add")).ok
+    assert not any(task.done() for task in waiting), "they wait while the others are served"
+    gate.open.set()
+    assert {(r.ok, r.data["count"]) for r in await asyncio.gather(*waiting)} == {(True, 10)}
+    assert len(await ledger.events()) == 20 + 9
+
+
+async def test_a_repeated_key_prepares_nothing_again_and_its_answer_has_a_position(server: RequestServer) -> None:
+    gate = _Gate(server.requests)
+    gate.open.set()
+    first = await _ask(server, "gated", key="k")
+    later = await _ask(server, "add")
+    again = await _ask(server, "gated", key="k")
+    assert (again.ok, again.data, gate.came) == (True, first.data, 1)
+    assert first.position is not None
+    assert later.position is not None
+    assert again.position == later.position, "it covers the first command's events"
+    other = await _ask(server, "gated", b'{"count": 2}', key="k")
+    assert other.error is not None
+    assert (other.error.kind, gate.came) == (ErrorKind.CONFLICT, 1)
+
+
+async def test_neither_a_key_nor_a_plain_hash_of_the_body_is_stored(server: RequestServer, ledger: Ledger) -> None:
+    assert (await _ask(server, "add", b'{"count": 1}', key="the-key")).ok
+    ((key, body_hash),) = await ledger.query("SELECT key, body_hash FROM incidents.answers")
+    assert "the-key" not in key
+    assert bytes(body_hash) != hashlib.sha256(_Body(count=1).to_json()).digest(), "a password in it could be tried"
 
 
 async def test_a_database_that_is_away_is_said_to_be_away(server: RequestServer, ledger: Ledger) -> None:

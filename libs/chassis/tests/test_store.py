@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any
 from uuid import uuid4
@@ -234,3 +235,24 @@ async def test_a_services_role_can_only_append_to_its_own_log(ledger: Ledger, st
     with pytest.raises(pg.InsufficientPrivilege):
         await ledger.query(statement, user=SCHEMA)
     assert len(await ledger.events()) == 1
+
+
+async def test_sessions_are_opened_when_they_are_needed_and_closed_when_they_are_not(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.chassis.log.IDLE_SECONDS", 0.1)
+    store = ledger.make_store(instance="b")
+
+    async def sessions() -> int:
+        ((found,),) = await ledger.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", f"pager/{SCHEMA}/b/work"
+        )
+        return int(found)
+
+    assert await sessions() == 0, "a replica that only stands by needs none"
+    every = threading.Barrier(4)
+    await asyncio.gather(*(store.read(lambda _work: every.wait(10)) for _ in range(4)))
+    assert await sessions() == 4
+    await until(sessions, lambda found: found == 1, "all but one closed")
+    await store.read(lambda _work: None)
+    assert await sessions() == 1

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from libs.chassis.tables import create_chassis_tables, drop_chassis_tables, grant_tables
+from libs.chassis.migrations import chassis_0001
+from libs.chassis.tables import grant_tables
 
 revision = "0001"
 down_revision = None
@@ -18,11 +19,10 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    bind = op.get_bind()
-    create_chassis_tables(bind, "auth")
+    chassis_0001.upgrade("auth")
     _create_projections()
     _create_kept()
-    grant_tables(bind, "auth")
+    grant_tables(op.get_bind(), "auth")
 
 
 def _create_projections() -> None:
@@ -87,4 +87,4 @@ def _create_kept() -> None:
 def downgrade() -> None:
     for table in ("signing_keys", "sessions", "passwords", "devices", "users"):
         op.drop_table(table, schema="auth")
-    drop_chassis_tables(op.get_bind(), "auth")
+    chassis_0001.downgrade("auth")

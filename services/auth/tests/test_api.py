@@ -76,8 +76,12 @@ def test_only_signing_in_refreshing_and_the_public_keys_need_no_token(requests: 
 @pytest.mark.parametrize("role", [Role.USER, Role.LEAD])
 async def test_only_an_admin_registers_people(requests: Requests, role: Role) -> None:
     body = RegisterUser(email="cy@example.com", password="x", first_name="Cy", last_name="Ek")
+    operation = requests.operations["register_user"]
+    assert operation.before is not None
     with pytest.raises(Forbidden):
-        await requests.operations["register_user"].handle(body, caller(role))
+        await operation.before(body, caller(role))
+    with pytest.raises(Forbidden):
+        operation.handle(cast("Work", Rows()), body, caller(role), None)
 
 
 @pytest.mark.parametrize(

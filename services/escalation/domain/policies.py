@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_POLICY_NAME, DEFAULT_SCHEDULE_ID
+from libs.contracts.defaults import (
+    ADMINS_POLICY_ID,
+    ADMINS_POLICY_NAME,
+    DEFAULT_POLICY_ID,
+    DEFAULT_POLICY_NAME,
+    DEFAULT_SCHEDULE_ID,
+)
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import Level, PolicyChanged, PolicyCreated, Target, TargetType
 from libs.contracts.model import Priority, Role
@@ -103,6 +109,17 @@ def default_policy(now: datetime) -> CreatePolicy:
     levels = tuple(Level(timeout_minutes=15, targets=(t,)) for t in targets)
     plan = Plan(DEFAULT_POLICY_NAME, priority_filter=(), repeat=3, levels=levels)
     return CreatePolicy(DEFAULT_POLICY_ID, plan, created_by="escalation", now=now, is_default=True)
+
+
+def admins_policy(now: datetime) -> CreatePolicy:
+    """What Pager's alarms about itself run: the admins first (rule 8), and whoever is on call if no admin answers."""
+    targets = (
+        Target(type=TargetType.ROLE, role=Role.ADMIN),
+        Target(type=TargetType.SCHEDULE, id=DEFAULT_SCHEDULE_ID),
+    )
+    levels = tuple(Level(timeout_minutes=15, targets=(t,)) for t in targets)
+    plan = Plan(ADMINS_POLICY_NAME, priority_filter=(), repeat=3, levels=levels)
+    return CreatePolicy(ADMINS_POLICY_ID, plan, created_by="escalation", now=now)
 
 
 def initial() -> State:

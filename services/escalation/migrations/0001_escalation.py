@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from libs.chassis.tables import create_chassis_tables, drop_chassis_tables, grant_tables
+from libs.chassis.migrations import chassis_0001
+from libs.chassis.tables import grant_tables
 
 revision = "0001"
 down_revision = None
@@ -19,7 +20,7 @@ SCHEMA = "escalation"
 
 
 def upgrade() -> None:
-    create_chassis_tables(op.get_bind(), SCHEMA)
+    chassis_0001.upgrade(SCHEMA)
     _create_read_models()
     _create_replicas()
     grant_tables(op.get_bind(), SCHEMA)
@@ -28,7 +29,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("shifts", "schedules", "people", "escalations", "policies"):
         op.drop_table(table, schema=SCHEMA)
-    drop_chassis_tables(op.get_bind(), SCHEMA)
+    chassis_0001.downgrade(SCHEMA)
 
 
 def _moment(name: str, nullable: bool = False) -> sa.Column[datetime]:

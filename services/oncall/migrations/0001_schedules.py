@@ -4,7 +4,8 @@ from alembic import op
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.tables import create_chassis_tables, drop_chassis_tables, grant_tables
+from libs.chassis.migrations import chassis_0001
+from libs.chassis.tables import grant_tables
 
 revision = "0001"
 down_revision = None
@@ -14,11 +15,10 @@ TABLES = ("people", "schedules", "origins", "plans", "overrides", "shifts")
 
 
 def upgrade() -> None:
-    connection = op.get_bind()
-    create_chassis_tables(connection, SCHEMA)
+    chassis_0001.upgrade(SCHEMA)
     _create_schedules()
     _create_calendar()
-    grant_tables(connection, SCHEMA)
+    grant_tables(op.get_bind(), SCHEMA)
 
 
 def _create_schedules() -> None:
@@ -86,4 +86,4 @@ def _create_calendar() -> None:
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)
-    drop_chassis_tables(op.get_bind(), SCHEMA)
+    chassis_0001.downgrade(SCHEMA)

@@ -1,8 +1,8 @@
-"""The first admin's schedule, and how a command waits for people: with a database that is only looked at."""
+"""The first admin's schedule, and who may name whom: with a database that is only looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chassis.arrival import Arrival
 from libs.chassis.identity import Caller
 from libs.chassis.log import EventLog
 from libs.chassis.work import Work
@@ -18,14 +19,13 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Lane, Role
 from libs.contracts.oncall import AddOverride, CreateSchedule, ScheduleCreated, ShiftsPlanned
-from libs.contracts.requests import Forbidden, Invalid, PositionView
+from libs.contracts.requests import Forbidden, Invalid
 from services.oncall.api import api
-from services.oncall.application import SCHEDULE, Arrival, Unreachable, create_schedule, learn_people
+from services.oncall.application import SCHEDULE, create_schedule, learn_people
 from services.oncall.projections import people, project
 from services.oncall.tests.rules import ANA, BO, CY, layer, utc
 
 NOW = utc("2026-03-04 10:00")
-END = PositionView(epoch=1, lanes={Lane.ROUTINE: 9})
 LEAD = Caller(ANA, frozenset({Role.LEAD}), uuid4(), "phone", utc("2030-01-01 00:00"))
 
 
@@ -39,15 +39,11 @@ class Replica:
     """Stands in for a database session that sees what the consumer commits meanwhile."""
 
     known: set[UUID]
-    position: int = 0
     description: object = True
     _rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        if "cursors" in sql:
-            self._rows = [{"epoch": 1, "position": self.position}]
-        else:
-            self._rows = [{"user_id": i, "name": "x"} for i in parameters["ids"] if i in self.known]
+    def execute(self, _sql: str, parameters: Mapping[str, Any]) -> None:
+        self._rows = [{"user_id": i, "name": "x"} for i in parameters["ids"] if i in self.known]
 
     def fetchall(self) -> list[dict[str, Any]]:
         return self._rows
@@ -72,22 +68,6 @@ def registered(user: UUID, *roles: Role) -> Envelope[UserRegistered]:
         correlation_id=uuid4(),
         data=data,
     )
-
-
-@dataclass
-class Waiting:
-    """An `Arrival` whose pauses pass at once; `meanwhile` happens in each of them."""
-
-    answer: PositionView | None
-    meanwhile: Callable[[], None] = lambda: None
-    seconds: float = 0.0
-
-    def arrival(self) -> Arrival:
-        return Arrival(lambda: self.answer, self._pause, lambda: self.seconds)
-
-    def _pause(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.meanwhile()
 
 
 REQUEST = CreateSchedule(name="Nights", layers=(layer("weekly", "2026-03-02T09:00", ANA, BO),))
@@ -142,58 +122,36 @@ def test_a_second_admin_makes_no_second_schedule() -> None:
     assert unit.state(SCHEDULE, DEFAULT_SCHEDULE_ID) is not None
 
 
-def test_known_people_are_not_waited_for() -> None:
-    waiting = Waiting(None)
-    view = create_schedule(work(Replica({ANA, BO})), REQUEST, LEAD, waiting.arrival())
-    assert (view.version, view.created_by, waiting.seconds) == (1, str(ANA), 0.0)
+def test_a_schedule_of_known_people_is_made() -> None:
+    view = create_schedule(work(Replica({ANA, BO})), REQUEST, LEAD)
+    assert (view.version, view.created_by) == (1, str(ANA))
 
 
-def test_somebody_just_registered_is_waited_for() -> None:
-    replica = Replica({ANA})
-    waiting = Waiting(END, meanwhile=lambda: replica.known.add(BO))
-    assert create_schedule(work(replica), REQUEST, LEAD, waiting.arrival()).layers == REQUEST.layers
-
-
-def test_an_unknown_person_is_refused_once_everything_of_auth_is_read() -> None:
-    replica = Replica({ANA})
-
-    def read() -> None:
-        replica.position += 3
-
-    waiting = Waiting(END, meanwhile=read)
+def test_the_first_unknown_person_is_refused_by_the_field_that_names_them() -> None:
     with pytest.raises(Invalid) as refused:
-        create_schedule(work(replica), REQUEST, LEAD, waiting.arrival())
+        create_schedule(work(Replica({ANA})), REQUEST, LEAD)
     assert refused.value.field == "layers.0.participants.1"
-    assert waiting.seconds < 0.1
 
 
-def test_an_unknown_person_is_refused_after_a_second_at_the_latest() -> None:
-    waiting = Waiting(END)
-    with pytest.raises(Invalid):
-        create_schedule(work(Replica({ANA})), REQUEST, LEAD, waiting.arrival())
-    assert 1.0 <= waiting.seconds < 1.1
-
-
-def test_an_unknown_person_cannot_be_refused_while_auth_is_away() -> None:
-    with pytest.raises(Unreachable):
-        create_schedule(work(Replica({ANA})), REQUEST, LEAD, Waiting(None).arrival())
-
-
-def test_only_leads_and_admins_change_schedules_or_put_others_on_call() -> None:
-    operations = api(Waiting(END).arrival()).operations
+async def test_only_leads_and_admins_change_schedules_or_put_others_on_call() -> None:
+    operations = api(cast("Arrival", None)).operations
     user = Caller(CY, frozenset({Role.USER}), uuid4(), "phone", utc("2030-01-01 00:00"))
     hours = {"start_time": utc("2026-03-05 00:00"), "end_time": utc("2026-03-06 00:00")}
-    with pytest.raises(Forbidden):
-        operations["create_schedule"].handle(work(), REQUEST, user)
-    with pytest.raises(Forbidden):
-        operations["add_override"].handle(work(), AddOverride(schedule_id=uuid4(), user_id=ANA, **hours), user)
+    override = AddOverride(schedule_id=uuid4(), user_id=ANA, **hours)
+    for name, body in (("create_schedule", REQUEST), ("add_override", override)):
+        operation = operations[name]
+        assert operation.before is not None
+        with pytest.raises(Forbidden):
+            operation.handle(work(), body, user)
+        with pytest.raises(Forbidden):
+            await operation.before(body, user)
 
 
 def test_anybody_may_take_over_a_shift() -> None:
-    operations = api(Waiting(END).arrival()).operations
+    operations = api(cast("Arrival", None)).operations
     user = Caller(CY, frozenset({Role.USER}), uuid4(), "phone", utc("2030-01-01 00:00"))
     unit = work(Replica({ANA, BO, CY}))
-    schedule = create_schedule(unit, REQUEST, LEAD, Waiting(END).arrival())
+    schedule = create_schedule(unit, REQUEST, LEAD)
     hours = {"start_time": utc("2026-03-05 00:00"), "end_time": utc("2026-03-06 00:00")}
     added = operations["add_override"].handle(unit, AddOverride(schedule_id=schedule.id, user_id=CY, **hours), user)
     assert (added.user_id, added.replaces) == (CY, None)

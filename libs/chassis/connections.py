@@ -1,0 +1,22 @@
+"""How many database sessions a service holds: what its pools are made with, and what a server must have room for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WORK: Final = 6
+"""The active replica's: one for each of its followers (at most five), and one that the relay never has to wait for."""
+RPC: Final = 4
+"""Of every replica, for requests: four commits at once are what two cores can use (limits: 8.9k a second on eight)."""
+LOCK: Final = 1
+"""Of every replica: the session that holds, or waits for, the lock of the active one."""
+IDLE_SECONDS: Final = 60.0
+"""After a minute in which one was not used, a pool closes it; its last one stays, so that no page waits for a login."""
+
+
+def at_most(services: int, replicas: int) -> int:
+    """Sessions of all services under load, in the moment in which the active replica of each is replaced.
+
+    The successor opens its own `WORK` sessions before its predecessor's have ended.
+    """
+    return services * (replicas * (RPC + LOCK) + 2 * WORK)

@@ -1,0 +1,120 @@
+"""A command waits for what an upstream has just written, at most a second, and holds nothing meanwhile (rule 12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from nats.aio.msg import Msg
+
+from libs.chassis.arrival import Arrival, Unreachable
+from libs.chassis.bus import Bus
+from libs.chassis.store import START, Move, Position
+from libs.chassis.tests.ledger import Ledger
+from libs.chassis.work import Work
+from libs.contracts.model import Lane
+from libs.contracts.requests import PositionView, Reply
+
+_LANE = Lane.ROUTINE
+
+
+@dataclass
+class _Upstream:
+    """`auth`, as far as it says where its log ends, and our replica of it."""
+
+    ledger: Ledger
+    bus: Bus
+    end: int = 9
+    asked: int = 0
+    looks: int = 0
+    missing: bool = True
+    _at: Position = field(default=START)
+
+    async def answer(self, message: Msg) -> None:
+        self.asked += 1
+        view = PositionView(epoch=1, lanes={_LANE: self.end})
+        await message.respond(Reply(ok=True, data=view).to_json())
+
+    async def read_to(self, position: int) -> None:
+        """The consumer's cursor comes to stand there."""
+        new = Position(1, position)
+        await self.ledger.store.transact(lambda _work: None, Move("auth", _LANE, self._at, new))
+        self._at = new
+
+    def is_missing(self, _work: Work) -> bool:
+        self.looks += 1
+        return self.missing
+
+    def arrival(self, patience: float = 10.0) -> Arrival:
+        return Arrival(self.ledger.store, self.bus, patience)
+
+
+@pytest.fixture
+async def upstream(ledger: Ledger) -> AsyncIterator[_Upstream]:
+    made = _Upstream(ledger, await ledger.bus())
+    await ledger.store.position("auth", _LANE)
+    owner = await ledger.servers.connect("auth")
+    await owner.subscribe("pager.rpc.auth.position", cb=made.answer)
+    await owner.flush()
+    yield made
+    await owner.close()
+
+
+async def _started(upstream: _Upstream, looks: int, *waiting: asyncio.Task[Any]) -> None:
+    async with asyncio.timeout(5):
+        while upstream.looks < looks:
+            await asyncio.sleep(0.01)
+    assert not any(task.done() for task in waiting)
+
+
+async def test_what_is_known_is_not_waited_for_and_nobody_is_asked(upstream: _Upstream) -> None:
+    upstream.missing = False
+    await upstream.arrival().of(upstream.is_missing, "auth")
+    assert (upstream.looks, upstream.asked) == (1, 0)
+
+
+async def test_it_ends_when_what_the_owner_had_written_is_read(upstream: _Upstream) -> None:
+    waiting = asyncio.create_task(upstream.arrival().of(upstream.is_missing, "auth"))
+    await _started(upstream, 2, waiting)
+    await upstream.read_to(9)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_not_at_the_end(
+    upstream: _Upstream,
+) -> None:
+    waiting = asyncio.create_task(upstream.arrival().of(upstream.is_missing, "auth"))
+    await _started(upstream, 2, waiting)
+    upstream.missing = False
+    await upstream.read_to(3)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_it_ends_when_patience_does(upstream: _Upstream) -> None:
+    async with asyncio.timeout(5):
+        await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth")
+    assert upstream.missing
+
+
+async def test_an_owner_who_does_not_answer_leaves_it_open_whether_there_is_such_a_thing(upstream: _Upstream) -> None:
+    with pytest.raises(Unreachable):
+        await upstream.arrival().of(upstream.is_missing, "escalation")
+
+
+async def test_many_who_wait_leave_the_database_to_the_others(upstream: _Upstream) -> None:
+    arrival = upstream.arrival()
+    waiting = [asyncio.create_task(arrival.of(upstream.is_missing, "auth")) for _ in range(300)]
+    await _started(upstream, 2 * len(waiting), *waiting)
+    async with asyncio.timeout(5):
+        for _ in range(20):
+            await upstream.ledger.add()
+    assert not any(task.done() for task in waiting)
+    assert upstream.looks == 2 * len(waiting), "while the cursor stands still, nobody looks for what is missing"
+    await upstream.read_to(9)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting)

@@ -1,0 +1,98 @@
+"""Every migration goes up and down on a database in use, keeps its rows, and makes the schema that the code expects."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from libs.chassis.migrate import downgrade, status, upgrade
+from libs.chassis.tables import chassis_tables
+from libs.contracts.subjects import SERVICES
+from tests.filling import fill, in_common, rows_of
+from tests.servers import Servers
+
+_SHAPE = (
+    "SELECT table_name, column_name, ordinal_position, udt_name, is_nullable, column_default"
+    " FROM information_schema.columns WHERE table_schema = :schema ORDER BY 1, 2",
+    "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = :schema ORDER BY 1, 2",
+    "SELECT relname, relkind, reloptions, relacl::text FROM pg_class WHERE relnamespace = to_regnamespace(:schema)"
+    " AND relkind IN ('r', 'S') ORDER BY 1",
+)
+
+
+@pytest.fixture
+async def owner(servers: Servers) -> Iterator[str]:  # type: ignore[misc]
+    """The owner's URL of a database of its own."""
+    async with servers.fresh() as database:
+        yield servers.database_url("owner", database)
+
+
+@pytest.fixture
+def connection(owner: str) -> Iterator[Connection]:
+    engine = create_engine(make_url(owner).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.connect() as made:
+        yield made
+
+
+def _shape(connection: Connection, schema: str) -> list[list[object]]:
+    found = [[tuple(row) for row in connection.execute(text(q), {"schema": schema})] for q in _SHAPE]
+    connection.commit()
+    return found  # type: ignore[return-value]
+
+
+def _revisions(service: str, owner: str) -> tuple[str, ...]:
+    """Every revision, oldest first; the schema is empty afterwards."""
+    downgrade(service, owner, "base")
+    return status(service, owner).pending
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_migration_goes_up_and_down_on_a_filled_database(
+    service: str, owner: str, connection: Connection
+) -> None:
+    previous = "base"
+    for revision in _revisions(service, owner):
+        if previous != "base":
+            fill(connection, service)
+        before = rows_of(connection, service)
+        upgrade(service, owner, revision)
+        assert status(service, owner).current == revision
+        after, shape = rows_of(connection, service), _shape(connection, service)
+        assert in_common(after, before) == in_common(before, after), f"{revision} lost rows on its way up"
+
+        fill(connection, service)
+        filled = rows_of(connection, service)
+        assert all(len(rows) >= 3 for rows in filled.values()), "there is an empty table"
+        downgrade(service, owner, previous)
+        left = rows_of(connection, service)
+        assert in_common(left, filled) == in_common(filled, left), f"{revision} lost rows on its way down"
+        assert left.keys() == before.keys(), f"{revision} leaves tables behind, or takes others along"
+
+        upgrade(service, owner, revision)
+        assert _shape(connection, service) == shape, f"{revision} is another one after a way down"
+        previous = revision
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_migrated_schema_is_the_one_that_the_code_expects(service: str, connection: Connection) -> None:
+    projections = vars(importlib.import_module(f"services.{service}.projections"))
+    models = [value for value in projections.values() if isinstance(value, MetaData)]
+    assert models
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "include_schemas": True,
+            "include_name": lambda name, kind, _parents: kind != "schema" or name == service,
+            "version_table_schema": service,
+        },
+    )
+    everything: Any = [*models, chassis_tables(service).metadata]
+    assert compare_metadata(context, everything) == []

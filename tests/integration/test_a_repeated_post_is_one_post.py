@@ -1,0 +1,128 @@
+"""Whoever heard no answer may send again: the same Idempotency-Key is one command and one answer (front doors)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
+from services.auth.passwords import Passwords
+from services.gateway.app import Api
+from tests.phone import PASSWORD, Phone
+from tests.world import World
+
+_PERSON = {"email": "cy@pager.test", "password": PASSWORD, "firstName": "Cy", "lastName": "Ek"}
+_LAYER = {"rotationType": "weekly", "start": "2026-03-02T09:00"}
+
+
+async def _incident(world: World, *steps: str) -> str:
+    created = await world.admin.call("POST", "/incidents", {"title": "db down"})
+    for step in steps:
+        await world.admin.call("POST", f"/incidents/{created.data['incident']['id']}/{step}", {})
+    return str(created.data["incident"]["id"])
+
+
+async def _policy(world: World) -> tuple[str, Any]:
+    target = {"type": "user", "id": str(world.admin.user_id)}
+    return "/escalation/policies", {"name": "Night", "levels": [{"timeoutMinutes": 5, "targets": [target]}]}
+
+
+async def _schedule(world: World) -> tuple[str, Any]:
+    layer = _LAYER | {"participants": [str(world.admin.user_id)]}
+    return "/on-call/schedules", {"name": "Nights", "timezone": "UTC", "layers": [layer]}
+
+
+async def _override(world: World) -> tuple[str, Any]:
+    start, end = (world.clock.now() + timedelta(days=days) for days in (1, 2))
+    hours = {"startTime": start.isoformat(), "endTime": end.isoformat()}
+    return f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}/overrides", {"userId": str(world.admin.user_id)} | hours
+
+
+def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    async def request(world: World) -> tuple[str, Any]:
+        return f"/incidents/{await _incident(world, *before)}/{step}", {"notes": "mine"}
+
+    return request
+
+
+def _plain(path: str, body: Any) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    async def request(_world: World) -> tuple[str, Any]:
+        return path, body
+
+    return request
+
+
+_DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android", "pushToken": "fcm-token-1"}
+REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
+    "registerUser": _plain("/users", _PERSON),
+    "registerDevice": _plain("/devices", _DEVICE),
+    "createIncident": _plain("/incidents", {"title": "db down"}),
+    "acknowledgeIncident": _status("acknowledge"),
+    "resolveIncident": _status("resolve"),
+    "closeIncident": _status("close", "resolve"),
+    "createIntegration": _plain("/integrations", {"name": "Shop"}),
+    "createPolicy": _policy,
+    "createSchedule": _schedule,
+    "addOverride": _override,
+}
+"""One request for each POST of people's API; who adds a route adds one here."""
+
+
+async def _events(world: World) -> int:
+    await world.settle()
+    return sum([len(await world.log(name)) for name in world.services])
+
+
+async def test_every_post_of_the_api_but_sign_in_is_one_command_however_often_it_is_sent(world: World) -> None:
+    posts = [operations["post"] for operations in Api().openapi()["paths"].values() if "post" in operations]
+    assert {post["operationId"] for post in posts if "auth" not in post["tags"]} == set(REQUESTS)
+    for name, request in REQUESTS.items():
+        path, body = await request(world)
+        before = await _events(world)
+        first = await world.admin.call("POST", path, body, **{"Idempotency-Key": name})
+        assert first.status in (200, 201), (name, first.body)
+        after = await _events(world)
+        assert after > before, f"{name} did nothing"
+        again = await world.admin.call("POST", path, body, **{"Idempotency-Key": name})
+        assert (again.status, again.body) == (first.status, first.body), name
+        assert await _events(world) == after, f"{name} was done twice"
+        other = await world.admin.call("POST", path, _changed(body), **{"Idempotency-Key": name})
+        assert (other.status, other.body["error"]["code"]) == (409, "CONFLICT"), (name, other.body)
+        assert await _events(world) == after
+
+
+def _changed(body: dict[str, Any]) -> dict[str, Any]:
+    """Another body that is valid too."""
+    if "endTime" in body:
+        later = datetime.fromisoformat(body["endTime"]) + timedelta(hours=1)
+        return body | {"endTime": later.isoformat()}
+    name = next(n for n in ("lastName", "deviceName", "title", "notes", "name") if n in body)
+    return body | {name: "another"}
+
+
+async def test_a_person_who_is_registered_again_costs_no_second_hash(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    whole = Passwords.hash
+
+    async def counted(passwords: Passwords, password: str) -> str:
+        hashed.append(password)
+        return await whole(passwords, password)
+
+    monkeypatch.setattr(Passwords, "hash", counted)
+    token = world.admin.session["accessToken"]
+    for _ in range(3):
+        answer = await world.admin.call("POST", "/users", _PERSON, **{"Idempotency-Key": "once"})
+        assert answer.status == 201
+    assert len(hashed) == 1
+    taken = await world.admin.call("POST", "/users", _PERSON | {"email": "CY@pager.test"})
+    assert (taken.status, taken.body["error"]["code"], len(hashed)) == (409, "CONFLICT", 1)
+    body = _PERSON | {"email": "di@pager.test"}
+    reply = await world.rpc("auth", "register_user", body, token=token)
+    assert reply.position is not None
+    cy = Phone(world, _PERSON["email"], "", "fcm", world.admin.user_id, "laptop")
+    await cy.sign_in()

@@ -1,0 +1,58 @@
+"""A release rolls out while the one before it still runs: the code before a migration pages on the migrated schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
+from libs.contracts.subjects import SERVICES
+from tests.old_code import ROOT, NoHistory, OldWorld, check_out, commit_before
+from tests.servers import Servers
+
+_LATER = [
+    (service, path.name)
+    for service in SERVICES
+    for path in sorted((ROOT / "services" / service / "migrations").glob("[0-9]*.py"))[1:]
+]
+"""Every migration that followed upon another: before the first there was no code."""
+
+
+@pytest.mark.parametrize(("service", "migration"), _LATER)
+async def test_a_service_as_it_was_before_a_migration_pages_on_the_schema_after_it(
+    servers: Servers, service: str, migration: str, tmp_path: Path
+) -> None:
+    try:
+        commit = commit_before(ROOT / "services" / service / "migrations" / migration)
+        tree = check_out(commit, tmp_path)
+    except NoHistory as missing:
+        pytest.fail(str(missing))
+    assert not (tree / "services" / service / "migrations" / migration).exists()
+    async with OldWorld(servers, service, tree) as world:
+        assert service not in world.services, "it runs as a process, on the old code"
+        ana, bo = await world.two_responders()
+        await world.fire_alert("db down", priority="critical", dedupKey="db")
+        await ana.expect_push("db down")
+        await world.fire_alert("db down", priority="critical", dedupKey="db")
+        incident = (await world.incident("db down"))["id"]
+        assert (await bo.acknowledge(incident, "mine")).status == 200
+        assert (await bo.call("POST", f"/incidents/{incident}/resolve", {})).status == 200
+
+        async def told() -> set[str]:
+            return {entry["type"] for entry in await world.timeline(incident)}
+
+        whole = {"IncidentCreated", "EscalationDue", "NotificationAccepted", "AlertsGrouped", "IncidentResolved"}
+        await world.eventually(told, lambda found: whole <= found, "the whole timeline")
+        assert (await world.explained(incident))[str(ana.user_id)]["outcome"] == "paged"
+        assert {n["userId"] for n in await world.notifications(incident)} == {str(ana.user_id)}
+
+        key = {"Idempotency-Key": "once"}
+        made = [await world.admin.call("POST", "/incidents", {"title": "by hand"}, **key) for _ in range(2)]
+        assert made[0].body == made[1].body
+        for path in ("/users", "/devices", "/integrations", "/escalation/policies", "/on-call/schedules"):
+            assert (await world.admin.call("GET", path)).status == 200, path
+        current = await world.admin.call("GET", f"/on-call/current?scheduleId={DEFAULT_SCHEDULE_ID}")
+        assert current.data["currentOnCall"]["userId"] == str(ana.user_id), current.data
+        assert (await world.health(service))["parked"] == {}
+        assert (await world.rpc(service, "position")).ok

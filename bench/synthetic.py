@@ -27,6 +27,7 @@ from libs.contracts.escalation import (
     IncidentBrief,
     Level,
     Paged,
+    PlannedLevel,
     PolicyCreated,
     Target,
     TargetType,
@@ -180,7 +181,13 @@ def incident(writer: _Writer, number: int, at: datetime) -> Iterator[Stored]:
     yield first
     brief = IncidentBrief(incident_id=entity, number=number, title=title, priority=priority, paging_since=at)
     running = escalation_id(entity)
-    begun = EscalationStarted(incident_id=entity, policy_id=DEFAULT_POLICY_ID, policy_version=1, brief=brief)
+    begun = EscalationStarted(
+        incident_id=entity,
+        policy_id=DEFAULT_POLICY_ID,
+        policy_version=1,
+        brief=brief,
+        planned=(PlannedLevel(level=1, people=(Paged(user_id=person, via=f"user:{person}"),)),),
+    )
     second = moment(0.004)
     yield writer.event(begun, running, 1, second, lane, escalation, correlation, first.event.id)
     due = EscalationDue(

@@ -132,6 +132,14 @@ class FormName(StrEnum):
     CSV = "csv"
 
 
+class WhereName(StrEnum):
+    """Who explains: the service when it runs, else its logic on the logs."""
+
+    AUTO = "auto"
+    SERVICE = "service"
+    LOG = "log"
+
+
 class SourceName(StrEnum):
     """Where events are read."""
 
@@ -173,6 +181,32 @@ def replay(
 
     bus = source is SourceName.BUS
     return run(settings, Options(since, until, incident, type_glob, follow, str(form), bus, resume))
+
+
+@app.command()
+def explain(
+    incident: Annotated[str, typer.Argument(help="Its number, its id, or the beginning of its id.")],
+    user: Annotated[str | None, typer.Option("--user", help="Only this person's id.")] = None,
+    source: Annotated[WhereName, typer.Option(help="The running service, or the logs.")] = WhereName.AUTO,
+    as_json: Json = False,
+) -> None:
+    """Why each person was paged or not, with the chain of events that led to it."""
+    from cli.commands.explain import explain as run
+
+    run(Settings.from_environment(), incident, user, str(source), as_json=as_json)
+
+
+@app.command()
+def rebuild(
+    service: Annotated[str, typer.Argument(help="The service whose tables are made anew.")],
+    projection: Annotated[list[str] | None, typer.Option(help="Only this table; may be repeated.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare only; exit code 1 for differences.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Make read models and timers anew from the log, while the service runs; say how the old ones differed."""
+    from cli.commands.rebuild import rebuild as run
+
+    return run(Settings.from_environment(), service, projection or (), check=check, as_json=as_json)
 
 
 @alerts.command("send")

@@ -86,14 +86,14 @@ def _replay(url: str, settings: Settings, options: Options, asked: Asked, token:
     histories = open_logs(url)
     try:
         belongs = _belonging(histories, asked)
-        form = lines.csv_lines(SERVICES) if options.form == "csv" else lines.jsonl(SERVICES)
+        form = lines.csv_lines if options.form == "csv" else lines.jsonl
         if options.form == "csv" and token is None:
             sys.stdout.buffer.write(lines.header())
-        run = Replay(asked, form, sys.stdout.buffer, stop, belongs)
+        run = Replay(asked, form(SERVICES), sys.stdout.buffer, stop, belongs)
         if options.bus:
             from cli.replay.bus import replay_bus
 
-            return replay_bus(run, settings, histories)
+            return replay_bus(run, form, settings, histories)
         return _from_logs(run, histories, token, follow=options.follow)
     finally:
         for history in histories:

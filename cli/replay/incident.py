@@ -8,12 +8,12 @@ from uuid import UUID
 
 from cli.failure import USAGE, Failure
 from libs.chassis.history import Condition, History, Row, ends, microseconds, moment, pages
+from libs.contracts.keys import read_key
 
 CREATED: Final = "pager.incidents.IncidentCreated.v1"
 _GROUPED: Final = "pager.incidents.AlertsGrouped.v1"
 MARGIN: Final = timedelta(minutes=1)
 """What an event may have been recorded before the one that it stands behind."""
-_LEAST_PREFIX: Final = 4
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ def find_incident(incidents: History, key: str) -> str:
 
     Raises `Failure`: none, or several.
     """
-    text = key.removeprefix("#").strip().lower()
-    if text.isascii() and text.isdigit():
-        return _numbered(incidents, int(text))
-    digits = text.replace("-", "")
-    if not (_LEAST_PREFIX <= len(digits) <= 32) or any(d not in "0123456789abcdef" for d in digits):
-        raise Failure(f"{key!r} is no incident: give its number, its id, or 4 or more digits of the id", USAGE)
-    low, high = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    try:
+        wanted = read_key(key)
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
+    if wanted.ids is None:
+        return _numbered(incidents, wanted.number or 0)
+    low, high = wanted.ids
     found = incidents.entities_between(low, high, CREATED, 6)
     if not found:
         raise Failure(f"there is no incident {key}")

@@ -77,6 +77,7 @@ class History:
 
     connection: psycopg.Connection[Any]
     service: str
+    lanes: tuple[Lane, ...] = tuple(Lane)
 
     def __post_init__(self) -> None:
         self._table = sql.Identifier(self.service, "stored_events")
@@ -109,13 +110,39 @@ class History:
             " FROM {table} e WHERE e.lane = {lane} AND e.notification_id > %(after)s AND e.notification_id <= %(upto)s"
             " AND {condition} ORDER BY e.notification_id LIMIT %(rows)s)"
         )
-        condition_text = sql.SQL(condition.text)  # type: ignore[arg-type]
+        condition_text = sql.SQL(condition.text)
         branches = [
-            branch.format(table=self._table, lane=sql.Literal(str(lane)), condition=condition_text) for lane in Lane
+            branch.format(table=self._table, lane=sql.Literal(str(lane)), condition=condition_text)
+            for lane in self.lanes
         ]
-        whole = sql.SQL(" UNION ALL ").join(branches) + sql.SQL(" ORDER BY 1 LIMIT %(rows)s")
+        whole = sql.SQL(" UNION ALL ").join(branches)
+        if len(branches) > 1:
+            whole += sql.SQL(" ORDER BY 1 LIMIT %(rows)s")
         self._pages[condition.text] = text = whole.as_string(self.connection)
         return text
+
+    def count(self, after: int, upto: int | None = None) -> int:
+        """How many events stand after a position, up to another one or the end."""
+        branch = sql.SQL(
+            "(SELECT count(*) AS n FROM {table} WHERE lane = {lane} AND notification_id > %(after)s"
+            " AND notification_id <= %(upto)s)"
+        )
+        branches = [branch.format(table=self._table, lane=sql.Literal(str(lane))) for lane in self.lanes]
+        limit = 2**63 - 1 if upto is None else upto
+        rows = self.connection.execute(sql.SQL(" UNION ALL ").join(branches), {"after": after, "upto": limit})
+        return sum(int(row[0]) for row in rows)
+
+    def previous(self, position: int) -> int:
+        """The position before one, in these lanes; 0 for none."""
+        newest = sql.SQL(" UNION ALL ").join(
+            sql.SQL(
+                "(SELECT notification_id FROM {table} WHERE lane = {lane} AND notification_id < %(before)s"
+                " ORDER BY notification_id DESC LIMIT 1)"
+            ).format(table=self._table, lane=sql.Literal(str(lane)))
+            for lane in self.lanes
+        )
+        rows = self.connection.execute(newest, {"before": position}).fetchall()
+        return max((int(row[0]) for row in rows), default=0)
 
     def entity(self, entity: UUID) -> list[Row]:
         """Every event of one entity, oldest first."""
@@ -127,6 +154,16 @@ class History:
         ).format(table=self._table)
         with self.connection.cursor(binary=True) as cursor:
             return [Row._make(row) for row in cursor.execute(statement, (entity,)).fetchall()]
+
+    def before(self, entities: Sequence[UUID], position: int) -> list[Row]:
+        """The events of these entities before a position, each entity's in order."""
+        statement = sql.SQL(
+            "SELECT notification_id, uuid_send(originator_id), topic, lane, timestamptz_send(recorded_at), state, false"
+            " FROM {table} WHERE originator_id = ANY(%s) AND notification_id < %s"
+            " ORDER BY originator_id, originator_version"
+        ).format(table=self._table)
+        with self.connection.cursor(binary=True) as cursor:
+            return [Row._make(row) for row in cursor.execute(statement, (list(entities), position)).fetchall()]
 
     def entities_between(self, low: UUID, high: UUID, type_name: str, limit: int) -> list[UUID]:
         """Entities in a range of ids whose first event has this type."""
@@ -147,7 +184,7 @@ class History:
                 "(SELECT notification_id, recorded_at FROM {table} WHERE lane = {lane} AND notification_id > %(after)s"
                 " ORDER BY notification_id LIMIT 1)"
             ).format(table=self._table, lane=sql.Literal(str(lane)))
-            for lane in Lane
+            for lane in self.lanes
         ) + sql.SQL(" ORDER BY 1 LIMIT 1")
         low, high = 0, ends(self.connection, (self.service,))[self.service]
         while low < high:

@@ -18,6 +18,7 @@ from nats.js.errors import APIError, NotFoundError
 from cli import bus
 from cli.failure import TROUBLE, Failure
 from cli.progress import progress_on_stderr
+from cli.replay.asked import Asked
 from cli.replay.incident import MARGIN
 from cli.replay.lines import Lines
 from cli.replay.merge import Hole, Merge
@@ -76,28 +77,34 @@ class Differences:
                 yield f"{place}: {len(positions)} {what}: {shown}{more}"
 
 
-class _Loop:
-    """An event loop in a thread of its own: the merge is synchronous, and the client must answer pings meanwhile."""
+@dataclass(frozen=True)
+class Here:
+    """An event loop that runs in another thread: the merge is synchronous, and the client answers pings meanwhile."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+    loop: asyncio.AbstractEventLoop
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+
+@contextmanager
+def _loop_beside() -> Iterator[Here]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield Here(loop)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @dataclass
 class LaneSource:
     """One lane of a stream, each page compared with the log. `since`: Unix time of the first one that is wanted."""
 
-    loop: _Loop
+    loop: Here
     js: JetStreamContext
     history: History
     lane: Lane
@@ -130,7 +137,9 @@ class LaneSource:
         stream = stream_of(self.service)
         try:
             if self._subscription is None:
-                self._subscription = await self.js.pull_subscribe("", stream=stream, config=self.config)
+                self._subscription = await self.js.pull_subscribe(
+                    lane_filter(self.service, self.lane), stream=stream, config=self.config
+                )
                 self.left = (await self._subscription.consumer_info()).num_pending or 0
             if self.left <= 0:
                 return []
@@ -190,17 +199,13 @@ def replay_bus(
 ) -> int:
     """The exit code: 1 when the bus says something else than the logs. Raises `Failure`."""
     url = auditor_url(settings)
-    loop = _Loop()
-    try:
-        with _connected(loop, url) as client:
-            sources = list(_sources(run, loop, client, histories))
-            # A source for each lane: an entry's rank is that of its lane here.
-            run.lines = form([source.service for source in sources])
-            complete = _write(run, sources)
-            for source in sources:
-                source.close()
-    finally:
-        loop.close()
+    with _loop_beside() as loop, _connected(loop, url) as client:
+        sources = list(lane_sources(run.asked, loop, client, histories))
+        # A source for each lane: an entry's rank is that of its lane here.
+        run.lines = form([source.service for source in sources])
+        complete = _write(run, sources)
+        for source in sources:
+            source.close()
     tell_unknown(run.unknown.items())
     if not complete:
         return 130
@@ -215,28 +220,28 @@ def _write(run: Replay, sources: Sequence[LaneSource]) -> bool:
         return run.run(Merge(sources), lambda: progress(sum(source.read for source in sources)))
 
 
-def _sources(run: Replay, loop: _Loop, client: Client, histories: Sequence[History]) -> Iterator[LaneSource]:
+def lane_sources(asked: Asked, loop: Here, client: Client, histories: Sequence[History]) -> Iterator[LaneSource]:
+    """Every lane of every stream, from where the replay begins."""
     js = client.jetstream(timeout=_SECONDS)
     for history in histories:
         for lane in lanes_of(history.service):
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.ALL,
-                filter_subject=lane_filter(history.service, lane),
                 ack_policy=AckPolicy.NONE,
                 mem_storage=True,
                 inactive_threshold=60.0,
             )
-            if run.asked.since is not None:
+            if asked.since is not None:
                 # Stored when they were relayed, which is later than they happened.
                 config.deliver_policy = DeliverPolicy.BY_START_TIME
-                config.opt_start_time = (run.asked.since - MARGIN).isoformat().replace("+00:00", "Z")  # type: ignore[assignment]
+                config.opt_start_time = (asked.since - MARGIN).isoformat().replace("+00:00", "Z")  # type: ignore[assignment]
             of_lane = History(history.connection, history.service, (lane,))
             found = Differences(history.service, lane)
-            yield LaneSource(loop, js, of_lane, lane, config, found, whole=run.asked.since is None)
+            yield LaneSource(loop, js, of_lane, lane, config, found, whole=asked.since is None)
 
 
 @contextmanager
-def _connected(loop: _Loop, url: str) -> Iterator[Client]:
+def _connected(loop: Here, url: str) -> Iterator[Client]:
     connection = bus.connected(url)
     client = loop.run(connection.__aenter__())
     try:

@@ -75,10 +75,15 @@ class Merge:
     _buffer: list[Entry] = field(default_factory=list)
     _bytes: int = 0
     _pending: set[bytes] = field(default_factory=set)
-    _newest: dict[bytes, int] = field(default_factory=dict)
-    _waiting: dict[bytes, list[Entry]] = field(default_factory=dict)
-    _held: dict[bytes, bytes] = field(default_factory=dict)
+    _newest: list[dict[bytes, int]] = field(default_factory=list)
+    """By service and entity, the time of the newest event that is not out."""
+    _waiting: dict[bytes, list[tuple[Entry, bytes]]] = field(default_factory=dict)
+    """By what they wait for; with the id of the event of their entity that waits before them."""
+    _held: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
     """Entities with an event that waits: the id of the newest such one."""
+
+    def __post_init__(self) -> None:
+        self._newest = [{} for _ in self.sources]
 
     def __iter__(self) -> Iterator[list[Entry]]:
         horizons: list[float] = [-_NEVER] * len(self.sources)
@@ -89,15 +94,15 @@ class Merge:
             yield from self._out(min(horizons))
         if self._waiting:
             # Each waits for another: no log of ours can say so, and nothing may be kept back.
-            yield sorted(entry for entries in self._waiting.values() for entry in entries)
+            yield sorted(entry for entries in self._waiting.values() for entry, _ in entries)
 
     def waiting(self) -> frozenset[tuple[int, int]]:
         """The places of effects whose cause is not out yet: before `after` in time, and still to come."""
-        return frozenset((e.rank, e.position) for entries in self._waiting.values() for e in entries)
+        return frozenset((e.rank, e.position) for entries in self._waiting.values() for e, _ in entries)
 
     def take(self, rank: int, rows: Sequence[Row]) -> int:
         """Read these in; returns the newest time among them. Raises `Hole`."""
-        newest, pending, buffer = self._newest, self._pending, self._buffer
+        newest, pending, buffer = self._newest[rank], self._pending, self._buffer
         latest = -_NEVER
         for row in rows:
             position, entity, _, _, time, raw, hole = row
@@ -109,10 +114,10 @@ class Merge:
             before = newest.get(entity)
             if before is not None and before > at:
                 at = before
+            newest[entity] = at
             entry = Entry(at, rank, position, row)
             if entry[:3] <= self.after and (rank, position) not in self.left:
                 continue
-            newest[entity] = at
             pending.add(raw[7:43])
             buffer.append(entry)
             self._bytes += len(raw)
@@ -133,18 +138,39 @@ class Merge:
     def release(self, ready: Sequence[Entry]) -> list[Entry]:
         """What of these may go out, and what waited for it."""
         out: list[Entry] = []
-        pending, waiting, held = self._pending, self._waiting, self._held
+        held = self._held
         for entry in ready:
-            raw = entry.row.raw
-            cause = cause_of(raw)
-            if held and entry.row.entity in held:
-                cause = held[entry.row.entity]
-            if cause in pending and cause != raw[7:43]:
-                waiting.setdefault(cause, []).append(entry)
-                held[entry.row.entity] = raw[7:43]
-            else:
-                self._put(entry, out)
+            self._admit(entry, held.get((entry.rank, entry.row.entity), b"") if held else b"", out)
         return out
+
+    def _admit(self, entry: Entry, before: bytes, out: list[Entry]) -> None:
+        """Out with it and with all that waited for it, or let it wait: for its cause, or for `before`.
+
+        `before`: the id of an earlier event of its entity that waits.
+        """
+        todo = [(entry, before)]
+        pending, waiting, held = self._pending, self._waiting, self._held
+        while todo:
+            entry, before = todo.pop()
+            row = entry.row
+            event = row.raw[7:43]
+            cause = cause_of(row.raw)
+            awaited = before if before in pending else cause
+            if awaited in pending and awaited != event:
+                waiting.setdefault(awaited, []).append((entry, before))
+                if held.get((entry.rank, row.entity), before) == before:
+                    held[entry.rank, row.entity] = event
+                continue
+            pending.discard(event)
+            self._bytes -= len(row.raw)
+            newest = self._newest[entry.rank]
+            if newest.get(row.entity) == entry.time:
+                del newest[row.entity]
+            out.append(entry)
+            if waiting:
+                if held.get((entry.rank, row.entity)) == event:
+                    del held[entry.rank, row.entity]
+                todo += reversed(waiting.pop(event, ()))
 
     def peek(self) -> Sequence[Entry]:
         """What is in and neither out nor waiting."""
@@ -154,20 +180,6 @@ class Merge:
         """Everything that is in and neither out nor waiting, in order: for `release`, when what came later is in."""
         drained, self._buffer = sorted(self._buffer), []
         return drained
-
-    def _put(self, entry: Entry, out: list[Entry]) -> None:
-        row = entry.row
-        event = row.raw[7:43]
-        self._pending.discard(event)
-        self._bytes -= len(row.raw)
-        if self._newest.get(row.entity) == entry.time:
-            del self._newest[row.entity]
-        out.append(entry)
-        if self._waiting:
-            for effect in self._waiting.pop(event, ()):
-                if self._held.get(effect.row.entity) == effect.row.raw[7:43]:
-                    del self._held[effect.row.entity]
-                self._put(effect, out)
 
 
 def _first_at(buffer: Sequence[Entry], time: float) -> int:

@@ -2,13 +2,15 @@
 
 import asyncio
 import importlib
+import signal
 from collections.abc import Sequence
+from threading import Event as Flag
 from typing import Any
 
 import psycopg
 
 from cli.doors import database_door
-from cli.failure import USAGE, Failure
+from cli.failure import STOPPED, USAGE, Failure
 from cli.output import console, print_json, table
 from cli.progress import progress_on_stderr
 from cli.settings import Settings
@@ -27,9 +29,13 @@ def rebuild(settings: Settings, service: str, tables: Sequence[str], *, check: b
         raise Failure(f"{service!r} is none of {', '.join(SERVICES)}", USAGE)
     origins: Origins = importlib.import_module(f"services.{service}.origins").ORIGINS
 
+    stop = Flag()
+
     async def run() -> Rebuilt:
         async with database_door(settings, "owner") as url:
-            return await asyncio.to_thread(_run, origins, url, tables, check)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            return await asyncio.to_thread(_run, origins, url, tables, check, stop)
 
     try:
         done = asyncio.run(run())
@@ -50,8 +56,14 @@ def rebuild(settings: Settings, service: str, tables: Sequence[str], *, check: b
     return 1 if check and any(c.differences for c in done.compared.values()) else 0
 
 
-def _run(origins: Origins, url: str, tables: Sequence[str], check: bool) -> Rebuilt:
-    with progress_on_stderr(f"rebuild {origins.schema}", 0) as progress:
+def _run(origins: Origins, url: str, tables: Sequence[str], check: bool, stop: Flag) -> Rebuilt:
+    with progress_on_stderr(f"rebuild {origins.schema}", 0) as show:
+
+        def progress(done: int, total: int) -> None:
+            if stop.is_set():
+                raise Failure("stopped: the old tables stay in force", STOPPED)
+            show(done, total)
+
         return Rebuild(origins, url, tables, progress=progress).run(swap=not check)
 
 

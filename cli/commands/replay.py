@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event as Flag
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
 from cli.doors import database_door
-from cli.failure import TROUBLE, USAGE, Failure
+from cli.failure import STOPPED, TROUBLE, USAGE, Failure
 from cli.progress import Progress, progress_on_stderr
 from cli.replay import lines
 from cli.replay.asked import Asked, moment_of
@@ -24,8 +24,6 @@ from cli.replay.token import Token
 from cli.settings import Settings
 from libs.chassis.history import History, ends
 from libs.contracts.subjects import SERVICES
-
-STOPPED: Final = 130
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from cli import bus
-from cli.failure import TROUBLE, Failure
+from cli.failure import STOPPED, TROUBLE, Failure
 from cli.progress import progress_on_stderr
 from cli.replay.asked import Asked
 from cli.replay.incident import MARGIN
@@ -208,7 +208,7 @@ def replay_bus(
             source.close()
     tell_unknown(run.unknown.items())
     if not complete:
-        return 130
+        return STOPPED
     differences = [source.differences for source in sources]
     for line in (line for one in differences for line in one.lines()):
         sys.stderr.write(f"pager: {line}\n")

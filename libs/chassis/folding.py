@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.chassis.history import History, Row
 from libs.chassis.origins import STATELESS, Fold
 from libs.chassis.work import Decided
-from libs.contracts.envelope import Envelope, parse_event
+from libs.contracts.envelope import Envelope, UnknownEvent, parse_event
 
 ROOM: Final = 10_000
 """States that are kept; whoever was heard of longest ago is folded again from its events."""
@@ -22,19 +22,26 @@ class LogHole(Exception):
 
 @dataclass
 class Folding:
-    """`decided(rows)`: each event with the state of its entity right after it; types without a fold are passed over."""
+    """`decided(rows)`: each event with the state of its entity right after it.
+
+    Types without a fold are passed over in an upstream's log; in the `own` one every type must have one.
+    """
 
     history: History
     folds: Mapping[str, Fold]
     """By the type of event."""
+    own: bool = False
     room: int = ROOM
+    _passed: set[str] = field(default_factory=set)
     _states: dict[UUID, Any] = field(default_factory=dict)
 
     def decided(self, rows: Sequence[Row]) -> Iterator[Decided]:
-        """Raises `LogHole`, or what `parse_event` raises."""
+        """Raises `LogHole`, `UnknownEvent`, or what `parse_event` raises."""
         for row in rows:
             if row.hole:
                 raise LogHole(f"{self.history.service} lacks the event before position {row.position}")
+            if row.type not in self.folds and row.type not in self._passed:
+                self._pass(row)
         events = [parse_event(row.type, row.raw) for row in rows if row.type in self.folds]
         self._load(events, rows[0].position if rows else 0)
         for event in events:
@@ -48,6 +55,13 @@ class Folding:
             yield Decided(event, state)
         while len(self._states) > self.room:
             del self._states[next(iter(self._states))]
+
+    def _pass(self, row: Row) -> None:
+        """A newer version of what we fold must not be passed over: without it the states would be wrong."""
+        versionless = {name.rpartition(".")[0] for name in self.folds}
+        if self.own or row.type.rpartition(".")[0] in versionless:
+            raise UnknownEvent(f"unknown event type {row.type} at position {row.position} of {self.history.service}")
+        self._passed.add(row.type)
 
     def _load(self, events: Sequence[Envelope[Any]], first: int) -> None:
         """The states, before this page, of entities that began before it and are not kept."""

@@ -31,7 +31,7 @@ _FEW: Final = 500
 """Events that are left for the moment in which nobody appends."""
 
 Progress = Callable[[int, int], None]
-"""Events read, and how many there are."""
+"""Events read, and how many there are; what it raises stops the rebuild, and the old tables stay in force."""
 Projecting = Callable[[Decided], Iterable[Change]]
 
 
@@ -150,7 +150,7 @@ class Rebuild:
             folds = {fact.type: fold for facts, fold in self.origins.streams.items() for fact in facts}
             project = self.origins.project
             history = self._history(self.origins.schema, stack)
-            own = _Reading(history, Folding(history, folds), lambda d: project(d.event, d.state))
+            own = _Reading(history, Folding(history, folds, own=True), lambda d: project(d.event, d.state))
             readings[self.origins.schema, ""] = own
         for upstream in dict.fromkeys(u for r in replicas for u in r.upstreams):
             for lane in lanes_of(upstream):
@@ -231,6 +231,7 @@ class Rebuild:
     ) -> None:
         self._catch_up(connection, writer, readings, few=_FEW)
         connection.commit()
+        self.progress(1, 1)  # the last moment to stop it
         with swap_moment(connection, self.origins.schema, [s.old for s in shadows], self.quiet) as cursor:
             total = self._bounds(cursor, readings)
             self._write(writer, readings, total, commit=False)

@@ -16,7 +16,7 @@ from libs.chassis.origins import Origins
 from libs.chassis.rebuild import Progress, Rebuild, Rebuilt, Running
 from libs.chassis.shadow import SUFFIX, Unrepeatable
 from libs.chassis.swapping import swap_moment
-from libs.contracts.envelope import FACTS
+from libs.contracts.envelope import FACTS, UnknownEvent
 from libs.contracts.subjects import SERVICES
 from tests.world import World
 
@@ -251,6 +251,20 @@ async def test_one_rebuild_at_a_time_and_none_of_a_log_with_a_hole(world: World)
         await rebuilt(world, "incidents")
     assert await contents(world, "incidents") == before
     assert await _shadows(world) == []
+
+
+async def test_a_version_that_this_build_does_not_know_stops_it(world: World) -> None:
+    await a_busy_evening(world)
+    newer = (
+        "INSERT INTO auth.stored_events (originator_id, originator_version, topic, state, lane, recorded_at)"
+        " SELECT gen_random_uuid(), 1, replace(topic, '.v1', '.v9'), state, lane, recorded_at FROM auth.stored_events"
+        " WHERE topic LIKE '%%UserRegistered.v1' LIMIT 1"
+    )
+    before = await contents(world, "auth")
+    await query(world, newer)
+    with pytest.raises(UnknownEvent, match=r"UserRegistered\.v9 at position \d+ of auth"):
+        await rebuilt(world, "auth")
+    assert await contents(world, "auth") == before
 
 
 async def test_a_swap_waits_for_readers_without_making_them_fail(world: World) -> None:

@@ -1,6 +1,6 @@
 """`python -m bench.replay`: replay, rebuild and explanation over a million events, as JSON.
 
-On a PAGER_HOME whose logs hold fewer, a database of its own beside Pager's is filled by COPY (`bench.synthetic`) and
+On a PAGER_HOME whose logs hold fewer, a database of its own beside Pager's is filled by COPY (`bench.filling`) and
 kept for the next run: nothing of Pager's own is touched. Every measured part is a process of its own, whose memory is
 looked at while it runs.
 """
@@ -26,8 +26,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from bench.filling import fill
 from bench.measure import percentiles
-from bench.synthetic import fill
 from cli.commands.explain import from_logs
 from cli.doors import database_door
 from cli.embedded.database import DATABASE, database_setup, role_name

@@ -1,7 +1,7 @@
-"""A log of a million events to read: synthetic, yet valid by the contracts, in a database of its own.
+"""A history of a million events to read: synthetic, yet valid by the contracts.
 
-They are written by COPY and not through the append path: a million appends would take half an hour and would measure
-something else. Each incident has the ten events of a page that was acknowledged and resolved.
+They are written by COPY (`bench.filling`) and not through the append path: a million appends would take half an hour
+and would measure something else. Each incident has the ten events of a page that was acknowledged and resolved.
 """
 
 from __future__ import annotations
@@ -10,12 +10,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
-
-import psycopg
-from psycopg import sql
 
 from libs.contracts.auth import DeviceRegistered, Platform, UserRegistered
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, PAGER
@@ -50,7 +46,7 @@ from services.escalation.domain.escalations import escalation_id
 from services.notifier.domain.ids import notification_id
 
 EVENTS_PER_INCIDENT = 10
-_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _PEOPLE = 50
 _NAMES = ("db down", "disk full", "latency above the objective", "certificate expires", "queue grows")
 
@@ -71,7 +67,7 @@ def _device(number: int) -> str:
 
 
 @dataclass
-class _Writer:
+class Writer:
     """Makes envelopes of one chain; ids are those of a seeded generator, so that every run makes the same log."""
 
     random: random.Random
@@ -107,30 +103,10 @@ class _Writer:
         return Stored(service, envelope)
 
 
-def beginning(writer: _Writer) -> Iterator[Stored]:
+def beginning(writer: Writer) -> Iterator[Stored]:
     """People with phones, the Default policy and integration."""
-    system = Actor.service("auth")
     for number in range(_PEOPLE):
-        user, correlation = _person(number), writer.id()
-        registered = UserRegistered(
-            user_id=user,
-            email=f"person{number}@pager.test",
-            first_name="Person",
-            last_name=str(number),
-            timezone="UTC",
-            roles=(Role.USER,),
-        )
-        yield writer.event(registered, user, 1, _BEGIN, Lane.ROUTINE, system, correlation)
-        device = DeviceRegistered(
-            user_id=user,
-            device_id=_device(number),
-            name="phone",
-            platform=Platform.IOS,
-            push_token=f"{number:064x}",
-            registered_at=_BEGIN,
-        )
-        entity = uuid5(PAGER, f"device/{user}/{_device(number)}")
-        yield writer.event(device, entity, 1, _BEGIN, Lane.ROUTINE, system, correlation)
+        yield from _somebody(writer, number)
     policy = PolicyCreated(
         policy_id=DEFAULT_POLICY_ID,
         name="Default",
@@ -140,211 +116,176 @@ def beginning(writer: _Writer) -> Iterator[Stored]:
         ),
         is_default=True,
         created_by="escalation",
-        created_at=_BEGIN,
+        created_at=BEGIN,
     )
-    yield writer.event(policy, DEFAULT_POLICY_ID, 1, _BEGIN, Lane.ROUTINE, Actor.service("escalation"), writer.id())
+    yield writer.event(policy, DEFAULT_POLICY_ID, 1, BEGIN, Lane.ROUTINE, Actor.service("escalation"), writer.id())
     integration = IntegrationCreated(
         integration_id=DEFAULT_INTEGRATION_ID, name="Default", kind=IntegrationKind.GENERIC
     )
     me = Actor.service("incidents")
-    yield writer.event(integration, DEFAULT_INTEGRATION_ID, 1, _BEGIN, Lane.ROUTINE, me, writer.id())
+    yield writer.event(integration, DEFAULT_INTEGRATION_ID, 1, BEGIN, Lane.ROUTINE, me, writer.id())
 
 
-def incident(writer: _Writer, number: int, at: datetime) -> Iterator[Stored]:
-    """The ten events of one page, the services' clocks some milliseconds apart."""
-    rng = writer.random
-    priority = rng.choice(tuple(Priority))
-    lane, correlation, entity = priority.lane, writer.id(), writer.id()
-    sender = Actor(kind=ActorKind.INTEGRATION, id=str(DEFAULT_INTEGRATION_ID))
-    person = _person(rng.randrange(_PEOPLE))
-    phone = _device(0)
-    user, escalation, notifier = Actor.user(person), Actor.service("escalation"), Actor.service("notifier")
-
-    def moment(seconds: float) -> datetime:
-        return at + timedelta(seconds=seconds, microseconds=rng.randrange(-3000, 3000))
-
-    title = f"{rng.choice(_NAMES)} on host-{rng.randrange(1000)}"
-    created = IncidentCreated(
-        incident_id=entity,
-        number=number,
-        title=title,
-        description="The check has failed three times in a row; the runbook is linked from the dashboard.",
-        priority=priority,
-        source="bench",
-        integration_id=DEFAULT_INTEGRATION_ID,
-        dedup_key=f"key-{number}",
-        created_by=sender,
-        created_at=at,
-        metadata={"host": f"host-{number % 1000}", "service": "checkout", "region": "eu-central-1"},
+def _somebody(writer: Writer, number: int) -> Iterator[Stored]:
+    user, chain, me = _person(number), writer.id(), Actor.service("auth")
+    registered = UserRegistered(
+        user_id=user,
+        email=f"person{number}@pager.test",
+        first_name="Person",
+        last_name=str(number),
+        timezone="UTC",
+        roles=(Role.USER,),
     )
-    first = writer.event(created, entity, 1, at, lane, sender, correlation)
-    yield first
-    brief = IncidentBrief(incident_id=entity, number=number, title=title, priority=priority, paging_since=at)
-    running = escalation_id(entity)
-    begun = EscalationStarted(
-        incident_id=entity,
-        policy_id=DEFAULT_POLICY_ID,
-        policy_version=1,
-        brief=brief,
-        planned=(PlannedLevel(level=1, people=(Paged(user_id=person, via=f"user:{person}"),)),),
-    )
-    second = moment(0.004)
-    yield writer.event(begun, running, 1, second, lane, escalation, correlation, first.event.id)
-    due = EscalationDue(
-        incident_id=entity,
-        level=1,
-        round=1,
-        people=(Paged(user_id=person, via=f"user:{person}"),),
-        next_due_at=second + timedelta(minutes=15),
-        brief=brief,
-    )
-    paged = writer.event(due, running, 2, second, lane, escalation, correlation, first.event.id)
-    yield paged
-    yield from _notified(writer, paged, person, phone, moment, lane, correlation, notifier)
-    acknowledged = IncidentAcknowledged(incident_id=entity, by=user, at=moment(60))
-    taken = writer.event(acknowledged, entity, 2, acknowledged.at, lane, user, writer.id())
-    yield taken
-    stopped = EscalationCancelled(incident_id=entity, by=user, at=acknowledged.at, cause="acknowledged")
-    yield writer.event(
-        stopped, running, 3, moment(60.004), lane, escalation, taken.event.correlation_id, taken.event.id
-    )
-    yield from _replaced(writer, paged, taken, person, phone, moment, lane, notifier)
-    over = IncidentResolved(incident_id=entity, by=user, at=moment(600))
-    yield writer.event(over, entity, 3, over.at, lane, user, writer.id())
-
-
-def _notified(
-    writer: _Writer,
-    paged: Stored,
-    person: UUID,
-    phone: str,
-    moment: Any,
-    lane: Lane,
-    correlation: UUID,
-    notifier: Actor,
-) -> Iterator[Stored]:
-    due: EscalationDue = paged.event.data
-    notification, at = notification_id(paged.event.id, person, phone), moment(0.008)
-    intended = NotificationIntended(
-        notification_id=notification,
-        incident_id=due.incident_id,
-        user_id=person,
-        device_id=phone,
+    yield writer.event(registered, user, 1, BEGIN, Lane.ROUTINE, me, chain)
+    device = DeviceRegistered(
+        user_id=user,
+        device_id=_device(number),
+        name="phone",
         platform=Platform.IOS,
-        level=1,
-        round=1,
-        lane=lane,
-        decided_at=paged.event.time,
-        at=at,
-        expires_at=at + timedelta(minutes=15),
-        brief=due.brief,
+        push_token=f"{number:064x}",
+        registered_at=BEGIN,
     )
-    told = writer.event(intended, notification, 1, at, lane, notifier, correlation, paged.event.id)
-    yield told
-    accepted = NotificationAccepted(
-        notification_id=notification,
-        incident_id=due.incident_id,
-        user_id=person,
-        attempt=1,
-        provider="apns",
-        vendor_id=str(notification),
-        at=moment(0.05),
-    )
-    yield writer.event(accepted, notification, 2, accepted.at, lane, notifier, correlation, told.event.id)
+    entity = uuid5(PAGER, f"device/{user}/{_device(number)}")
+    yield writer.event(device, entity, 1, BEGIN, Lane.ROUTINE, me, chain)
 
 
-def _replaced(
-    writer: _Writer,
-    paged: Stored,
-    taken: Stored,
-    person: UUID,
-    phone: str,
-    moment: Any,
-    lane: Lane,
-    notifier: Actor,
-) -> Iterator[Stored]:
-    notification, incident_id = notification_id(paged.event.id, person, phone), paged.event.data.incident_id
-    correlation = taken.event.correlation_id
-    replaced = NotificationReplaced(
-        notification_id=notification,
-        incident_id=incident_id,
-        user_id=person,
-        kind=NotificationKind.ACKNOWLEDGED,
-        at=moment(60.008),
-    )
-    shown = writer.event(replaced, notification, 3, replaced.at, lane, notifier, correlation, taken.event.id)
-    yield shown
-    accepted = NotificationAccepted(
-        notification_id=notification,
-        incident_id=incident_id,
-        user_id=person,
-        attempt=2,
-        kind=NotificationKind.ACKNOWLEDGED,
-        provider="apns",
-        vendor_id=str(notification),
-        at=moment(60.05),
-    )
-    yield writer.event(accepted, notification, 4, accepted.at, lane, notifier, correlation, shown.event.id)
+@dataclass
+class Page:
+    """One incident, its person and its chain, with the services' clocks some milliseconds apart."""
 
+    writer: Writer
+    number: int
+    at: datetime
 
-def history(events: int) -> Iterator[Stored]:
-    """About so many events, in the order of their commits: two incidents a second."""
-    writer = _Writer(random.Random(42))
-    yield from beginning(writer)
-    waiting: list[tuple[datetime, int, Stored]] = []
-    ticket = count()
-    for number in range(1, events // EVENTS_PER_INCIDENT + 1):
-        at = _BEGIN + timedelta(hours=1, seconds=number / 2)
-        last: dict[UUID, datetime] = {}
-        for stored in incident(writer, number, at):
-            # Commits of one entity keep their order whatever the clocks say.
-            when = max(stored.event.time, last.get(stored.event.entity, stored.event.time))
-            last[stored.event.entity] = when
-            waiting.append((when, next(ticket), stored))
-        if number % 2000 == 0:
-            yield from _settled(waiting, at)
-    yield from _settled(waiting, datetime.max.replace(tzinfo=UTC))
+    def __post_init__(self) -> None:
+        rng = self.writer.random
+        self.priority = rng.choice(tuple(Priority))
+        self.lane, self.chain, self.id = self.priority.lane, self.writer.id(), self.writer.id()
+        number = rng.randrange(_PEOPLE)
+        self.person, self.phone = _person(number), _device(number)
+        self.title = f"{rng.choice(_NAMES)} on host-{rng.randrange(1000)}"
+        self.running = escalation_id(self.id)
+        self.brief = IncidentBrief(
+            incident_id=self.id,
+            number=self.number,
+            title=self.title,
+            priority=self.priority,
+            paging_since=self.at,
+        )
 
+    def moment(self, seconds: float) -> datetime:
+        return self.at + timedelta(seconds=seconds, microseconds=self.writer.random.randrange(-3000, 3000))
 
-def _settled(waiting: list[tuple[datetime, int, Stored]], until: datetime) -> Iterator[Stored]:
-    waiting.sort()
-    ready = [w for w in waiting if w[0] < until]
-    del waiting[: len(ready)]
-    yield from (stored for _, _, stored in ready)
+    def events(self) -> Iterator[Stored]:
+        """Created, paged, acknowledged a minute later, resolved after ten."""
+        created = self._created()
+        yield created
+        started, due = self._escalated(created.event)
+        yield from (started, due)
+        yield from self._notified(due.event)
+        user = Actor.user(self.person)
+        taken = IncidentAcknowledged(incident_id=self.id, by=user, at=self.moment(60))
+        acknowledged = self.writer.event(taken, self.id, 2, taken.at, self.lane, user, self.writer.id())
+        yield acknowledged
+        yield self._cancelled(acknowledged.event)
+        yield from self._replaced(due.event, acknowledged.event)
+        over = IncidentResolved(incident_id=self.id, by=user, at=self.moment(600))
+        yield self.writer.event(over, self.id, 3, over.at, self.lane, user, self.writer.id())
 
+    def _created(self) -> Stored:
+        sender = Actor(kind=ActorKind.INTEGRATION, id=str(DEFAULT_INTEGRATION_ID))
+        fact = IncidentCreated(
+            incident_id=self.id,
+            number=self.number,
+            title=self.title,
+            description="The check has failed three times in a row; the runbook is linked from the dashboard.",
+            priority=self.priority,
+            source="bench",
+            integration_id=DEFAULT_INTEGRATION_ID,
+            dedup_key=f"key-{self.number}",
+            created_by=sender,
+            created_at=self.at,
+            metadata={"host": f"host-{self.number % 1000}", "service": "checkout", "region": "eu-central-1"},
+        )
+        return self.writer.event(fact, self.id, 1, self.at, self.lane, sender, self.chain)
 
-_COLUMNS = sql.SQL("originator_id, originator_version, topic, state, notification_id, lane, recorded_at")
+    def _escalated(self, created: Envelope[Any]) -> tuple[Stored, Stored]:
+        at, me = self.moment(0.004), Actor.service("escalation")
+        people = (Paged(user_id=self.person, via=f"user:{self.person}"),)
+        started = EscalationStarted(
+            incident_id=self.id,
+            policy_id=DEFAULT_POLICY_ID,
+            policy_version=1,
+            brief=self.brief,
+            planned=(PlannedLevel(level=1, people=people),),
+        )
+        due = EscalationDue(
+            incident_id=self.id,
+            level=1,
+            round=1,
+            people=people,
+            next_due_at=at + timedelta(minutes=15),
+            brief=self.brief,
+        )
+        return (
+            self.writer.event(started, self.running, 1, at, self.lane, me, self.chain, created.id),
+            self.writer.event(due, self.running, 2, at, self.lane, me, self.chain, created.id),
+        )
 
+    def _cancelled(self, taken: Envelope[Any]) -> Stored:
+        fact = EscalationCancelled(incident_id=self.id, by=Actor.user(self.person), at=taken.time, cause="acknowledged")
+        me, at = Actor.service("escalation"), self.moment(60.004)
+        return self.writer.event(fact, self.running, 3, at, self.lane, me, taken.correlation_id, taken.id)
 
-def fill(url: str, events: int) -> dict[str, int]:
-    """Write the history into the empty logs of a migrated database; the number of events by service."""
-    services = ("auth", "incidents", "escalation", "notifier")
-    written = dict.fromkeys(services, 0)
-    rows: dict[str, list[Stored]] = {service: [] for service in services}
-    with psycopg.connect(url) as connection:
-        for stored in history(events):
-            rows[stored.service].append(stored)
-            if len(rows[stored.service]) >= 20_000:
-                _copy(connection, stored.service, rows[stored.service], written)
-        for service in services:
-            _copy(connection, service, rows[service], written)
-            sequence = f"{service}.stored_events_notification_id_seq"
-            connection.execute("SELECT setval(%s, %s)", (sequence, max(written[service], 1)))
-    with psycopg.connect(url, autocommit=True) as connection:
-        for service in services:
-            connection.execute(sql.SQL("VACUUM ANALYZE {}.stored_events").format(sql.Identifier(service)))
-    return written
+    def _notified(self, due: Envelope[Any]) -> Iterator[Stored]:
+        at = self.moment(0.008)
+        fact = NotificationIntended(
+            notification_id=notification_id(due.id, self.person, self.phone),
+            incident_id=self.id,
+            user_id=self.person,
+            device_id=self.phone,
+            platform=Platform.IOS,
+            level=1,
+            round=1,
+            lane=self.lane,
+            decided_at=due.time,
+            at=at,
+            expires_at=at + timedelta(minutes=15),
+            brief=self.brief,
+        )
+        yield from self._sent(fact, fact.notification_id, 1, NotificationKind.PAGE, self.chain, due.id)
 
+    def _replaced(self, due: Envelope[Any], taken: Envelope[Any]) -> Iterator[Stored]:
+        fact = NotificationReplaced(
+            notification_id=notification_id(due.id, self.person, self.phone),
+            incident_id=self.id,
+            user_id=self.person,
+            kind=NotificationKind.ACKNOWLEDGED,
+            at=self.moment(60.008),
+        )
+        yield from self._sent(fact, fact.notification_id, 3, fact.kind, taken.correlation_id, taken.id)
 
-def _copy(connection: psycopg.Connection[Any], service: str, rows: list[Stored], written: dict[str, int]) -> None:
-    statement = sql.SQL("COPY {}.stored_events ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(service), _COLUMNS
-    )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(["uuid", "int8", "text", "bytea", "int8", "text", "timestamptz"])
-        for position, (_, event) in enumerate(rows, written[service] + 1):
-            copy.write_row(
-                (event.entity, event.version, event.type, event.to_json(), position, str(event.lane), event.time)
-            )
-    written[service] += len(rows)
-    rows.clear()
+    def _sent(
+        self,
+        fact: NotificationIntended | NotificationReplaced,
+        entity: UUID,
+        version: int,
+        kind: NotificationKind,
+        chain: UUID,
+        cause: UUID,
+    ) -> Iterator[Stored]:
+        """What is to be sent, and that the vendor has taken it."""
+        me = Actor.service("notifier")
+        told = self.writer.event(fact, entity, version, fact.at, self.lane, me, chain, cause)
+        yield told
+        accepted = NotificationAccepted(
+            notification_id=entity,
+            incident_id=self.id,
+            user_id=self.person,
+            attempt=(version + 1) // 2,
+            kind=kind,
+            provider="apns",
+            vendor_id=str(entity),
+            at=fact.at + timedelta(milliseconds=42),
+        )
+        yield self.writer.event(accepted, entity, version + 1, accepted.at, self.lane, me, chain, told.event.id)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,58 +12,25 @@ import psycopg
 from psycopg import Cursor, IsolationLevel, sql
 from sqlalchemy import Table
 
-from libs.chassis.changes import Change, Gone, Row, apply_changes
 from libs.chassis.folding import Folding
 from libs.chassis.history import History, connect, ends
-from libs.chassis.history import Row as LogRow
 from libs.chassis.log import advisory_key
-from libs.chassis.origins import Fold, Origins, Replica
+from libs.chassis.origins import Origins
+from libs.chassis.repeating import Reading, Writer, upstream_reading
 from libs.chassis.shadow import Compared, Shadow, Unrepeatable, drop_shadows, shadow_of
 from libs.chassis.swapping import swap_moment
-from libs.chassis.work import Decided
 from libs.contracts.model import Lane
 from libs.contracts.subjects import lanes_of
 
-_PAGE: Final = 2000
-"""Events whose rows are in memory at once, twice: while they are written the next ones are folded."""
 _FEW: Final = 500
 """Events that are left for the moment in which nobody appends."""
 
 Progress = Callable[[int, int], None]
 """Events read, and how many there are; what it raises stops the rebuild, and the old tables stay in force."""
-Projecting = Callable[[Decided], Iterable[Change]]
 
 
 class Running(Exception):
     """Another rebuild of this service is under way."""
-
-
-@dataclass
-class _Reading:
-    """One lane or log that is read: up to `bound`, from `at`; what is parked has had no effect."""
-
-    history: History
-    folding: Folding
-    project: Projecting
-    at: int = 0
-    bound: int = 0
-    parked: frozenset[int] = frozenset()
-    freed: tuple[int, ...] = ()
-    """Positions that were parked when they were passed, and are not any more."""
-
-    def changes(self) -> Iterator[tuple[int, list[Change]]]:
-        """(how many events, what they write), page by page."""
-        if self.freed:
-            rows = [r for p in self.freed for r in self.history.page(p - 1, p)]
-            self.freed = ()
-            yield 0, self._of(rows)
-        while self.at < self.bound and (rows := self.history.page(self.at, self.bound, rows=_PAGE)):
-            yield len(rows), self._of([row for row in rows if row.position not in self.parked])
-            self.at = rows[-1].position
-        self.at = max(self.at, self.bound)
-
-    def _of(self, rows: Sequence[LogRow]) -> list[Change]:
-        return [change for decided in self.folding.decided(rows) for change in self.project(decided)]
 
 
 @dataclass
@@ -110,7 +76,7 @@ class Rebuild:
                 shadow.create(cursor)
             connection.commit()
             readings = self._readings(chosen, stack)
-            writer = _Writer(connection, {table: shadow_of(table) for table in chosen.values()})
+            writer = Writer(connection, {table: shadow_of(table) for table in chosen.values()})
             stack.enter_context(writer)
             try:
                 compared = self._fill(connection, writer, readings, shadows)
@@ -142,21 +108,21 @@ class Rebuild:
 
     # --- What is read ------------------------------------------------------------------------------------------------
 
-    def _readings(self, chosen: Mapping[str, Table], stack: contextlib.ExitStack) -> dict[tuple[str, str], _Reading]:
+    def _readings(self, chosen: Mapping[str, Table], stack: contextlib.ExitStack) -> dict[tuple[str, str], Reading]:
         """By (upstream, lane); the own log is one, in both lanes, under its own name."""
         replicas = [r for r in self.origins.replicas if r.table.name in chosen]
-        readings: dict[tuple[str, str], _Reading] = {}
+        readings: dict[tuple[str, str], Reading] = {}
         if len(replicas) < len(chosen) or any(r.own for r in replicas):
             folds = {fact.type: fold for facts, fold in self.origins.streams.items() for fact in facts}
             project = self.origins.project
             history = self._history(self.origins.schema, stack)
-            own = _Reading(history, Folding(history, folds, own=True), lambda d: project(d.event, d.state))
+            own = Reading(history, Folding(history, folds, own=True), lambda d: project(d.event, d.state))
             readings[self.origins.schema, ""] = own
         for upstream in dict.fromkeys(u for r in replicas for u in r.upstreams):
             for lane in lanes_of(upstream):
                 history = self._history(upstream, stack, lane)
                 of_it = [r for r in replicas if upstream in r.upstreams]
-                readings[upstream, str(lane)] = _upstream(history, upstream, of_it)
+                readings[upstream, str(lane)] = upstream_reading(history, upstream, of_it)
         return readings
 
     def _history(self, service: str, stack: contextlib.ExitStack, lane: Lane | None = None) -> History:
@@ -165,7 +131,7 @@ class Rebuild:
         )
         return History(connection, service, (lane,) if lane is not None else tuple(Lane))
 
-    def _bounds(self, cursor: Cursor[Any], readings: Mapping[tuple[str, str], _Reading]) -> int:
+    def _bounds(self, cursor: Cursor[Any], readings: Mapping[tuple[str, str], Reading]) -> int:
         """How far each may be read, as this transaction sees it; the number of positions up to there."""
         schema = self.origins.schema
         cursors = sql.Identifier(schema, "cursors")
@@ -203,8 +169,8 @@ class Rebuild:
     def _fill(
         self,
         connection: psycopg.Connection[Any],
-        writer: _Writer,
-        readings: Mapping[tuple[str, str], _Reading],
+        writer: Writer,
+        readings: Mapping[tuple[str, str], Reading],
         shadows: Sequence[Shadow],
     ) -> dict[str, Compared]:
         cursor = connection.cursor()
@@ -225,8 +191,8 @@ class Rebuild:
     def _swap(
         self,
         connection: psycopg.Connection[Any],
-        writer: _Writer,
-        readings: Mapping[tuple[str, str], _Reading],
+        writer: Writer,
+        readings: Mapping[tuple[str, str], Reading],
         shadows: Sequence[Shadow],
     ) -> None:
         self._catch_up(connection, writer, readings, few=_FEW)
@@ -241,8 +207,8 @@ class Rebuild:
     def _catch_up(
         self,
         connection: psycopg.Connection[Any],
-        writer: _Writer,
-        readings: Mapping[tuple[str, str], _Reading],
+        writer: Writer,
+        readings: Mapping[tuple[str, str], Reading],
         few: int,
     ) -> None:
         """Until hardly anything is left; the service goes on writing meanwhile."""
@@ -255,70 +221,13 @@ class Rebuild:
                 return
             self._write(writer, readings, total, commit=True)
 
-    def _write(
-        self, writer: _Writer, readings: Mapping[tuple[str, str], _Reading], total: int, *, commit: bool
-    ) -> None:
+    def _write(self, writer: Writer, readings: Mapping[tuple[str, str], Reading], total: int, *, commit: bool) -> None:
         for reading in readings.values():
             for count, changes in reading.changes():
                 self._events += count
                 writer.write(changes, commit=commit)
                 self.progress(min(sum(r.at for r in readings.values()), total), total)
         writer.flush()
-
-
-def _upstream(history: History, upstream: str, replicas: Sequence[Replica]) -> _Reading:
-    folds: dict[str, Fold] = {}
-    by_type: dict[str, list[Replica]] = {}
-    for replica in replicas:
-        for fact in replica.upstreams[upstream]:
-            folds[fact.type] = replica.fold
-            by_type.setdefault(fact.type, []).append(replica)
-
-    def project(decided: Decided) -> Iterator[Change]:
-        for replica in by_type[decided.event.type]:
-            for change in replica.replicate(decided.event, decided.state):
-                if change.table is replica.table:
-                    yield change
-
-    return _Reading(history, Folding(history, folds), project)
-
-
-@dataclass
-class _Writer:
-    """Writes a page while the next one is read and folded: the server and Python work at the same time."""
-
-    connection: psycopg.Connection[Any]
-    shadows: Mapping[Table, Table]
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rebuild"))
-    _under_way: Future[None] | None = None
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._thread.shutdown()
-
-    def write(self, changes: Iterable[Change], *, commit: bool) -> None:
-        """What concerns the tables in question. Raises what the page before raised."""
-        mine: list[Change] = []
-        for change in changes:
-            shadow = self.shadows.get(change.table)
-            if shadow is not None:
-                mine.append(Gone(shadow, change.values) if isinstance(change, Gone) else Row(shadow, change.values))
-        self.flush()
-        if mine:
-            self._under_way = self._thread.submit(self._write, mine, commit)
-
-    def flush(self) -> None:
-        """Wait until all of it is written."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
-
-    def _write(self, changes: Sequence[Change], commit: bool) -> None:
-        apply_changes(self.connection.cursor(), changes)
-        if commit:
-            self.connection.commit()
 
 
 @contextlib.contextmanager

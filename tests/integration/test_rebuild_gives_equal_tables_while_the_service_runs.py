@@ -10,17 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from libs.chassis.folding import Folding, LogHole
-from libs.chassis.history import History, connect
 from libs.chassis.origins import Origins
-from libs.chassis.rebuild import Progress, Rebuild, Rebuilt, Running
-from libs.chassis.shadow import SUFFIX, Unrepeatable
+from libs.chassis.rebuild import Progress, Rebuild, Rebuilt
+from libs.chassis.shadow import SUFFIX
 from libs.chassis.swapping import swap_moment
-from libs.contracts.envelope import FACTS, UnknownEvent
 from libs.contracts.subjects import SERVICES
 from tests.world import World
-
-_LOG = {"stored_events", "epochs", "alembic_version"}
 
 
 def origins_of(service: str) -> Origins:
@@ -122,7 +117,7 @@ async def test_tables_that_events_have_written_are_what_the_logs_say(world: Worl
     for service in ("escalation", "oncall"):
         timers = await query(world, f"SELECT 1 FROM {service}.timers")  # noqa: S608
         assert timers, "there were timers to compare"
-    assert await _shadows(world) == []
+    assert await shadows(world) == []
 
 
 async def test_twice_gives_the_same_bytes_and_tables_that_look_as_before(world: World) -> None:
@@ -133,7 +128,7 @@ async def test_twice_gives_the_same_bytes_and_tables_that_look_as_before(world: 
             assert (await rebuilt(world, service)).swapped
             assert await contents(world, service) == before
             assert await form(world, service) == looked
-    assert await _shadows(world) == []
+    assert await shadows(world) == []
 
 
 @pytest.mark.parametrize("quiet", [3.0, 0.0], ids=["in a free moment", "where none is found"])
@@ -222,51 +217,6 @@ async def test_an_interrupted_rebuild_leaves_the_old_tables_and_the_next_one_cle
     assert await contents(world, "incidents") == before
 
 
-async def test_what_cannot_be_made_anew_is_refused_with_the_reason(world: World) -> None:
-    for service, table, reason in (
-        ("auth", "passwords", "in no event"),
-        ("escalation", "shifts", "when their plans were read"),
-        ("incidents", "cursors", "how far upstreams have been read"),
-        ("notifier", "nonsense", "has no projection 'nonsense'"),
-    ):
-        with pytest.raises(Unrepeatable, match=reason):
-            await rebuilt(world, service, [table])
-
-
-async def test_one_rebuild_at_a_time_and_none_of_a_log_with_a_hole(world: World) -> None:
-    await a_busy_evening(world)
-    tried: list[BaseException] = []
-
-    def try_another(_done: int, _total: int) -> None:
-        try:
-            Rebuild(origins_of("incidents"), world.servers.database_url("owner", world.database)).run(swap=False)
-        except Running as error:
-            tried.append(error)
-
-    await rebuilt(world, "incidents", swap=False, progress=try_another)
-    assert tried
-    before = await contents(world, "incidents")
-    await query(world, "DELETE FROM incidents.stored_events WHERE topic LIKE '%%IncidentAcknowledged.v1'")
-    with pytest.raises(LogHole, match="incidents lacks the event before position"):
-        await rebuilt(world, "incidents")
-    assert await contents(world, "incidents") == before
-    assert await _shadows(world) == []
-
-
-async def test_a_version_that_this_build_does_not_know_stops_it(world: World) -> None:
-    await a_busy_evening(world)
-    newer = (
-        "INSERT INTO auth.stored_events (originator_id, originator_version, topic, state, lane, recorded_at)"
-        " SELECT gen_random_uuid(), 1, replace(topic, '.v1', '.v9'), state, lane, recorded_at FROM auth.stored_events"
-        " WHERE topic LIKE '%%UserRegistered.v1' LIMIT 1"
-    )
-    before = await contents(world, "auth")
-    await query(world, newer)
-    with pytest.raises(UnknownEvent, match=r"UserRegistered\.v9 at position \d+ of auth"):
-        await rebuilt(world, "auth")
-    assert await contents(world, "auth") == before
-
-
 async def test_a_swap_waits_for_readers_without_making_them_fail(world: World) -> None:
     """A reader in the middle of its transaction, which then wants the append lock: the two meet head-on."""
     await world.two_responders()
@@ -295,38 +245,6 @@ async def test_a_swap_waits_for_readers_without_making_them_fail(world: World) -
     assert await asyncio.wait_for(reader, 20) == 1
 
 
-async def test_states_that_were_forgotten_are_folded_again(world: World) -> None:
-    """However few are kept, and wherever a page ends, the states are those of a plain fold."""
-    await a_busy_evening(world)
-    origins = origins_of("incidents")
-    folds = {fact.type: fold for facts, fold in origins.streams.items() for fact in facts}
-    url = world.servers.database_url("auditor", world.database)
-    with connect(url, "test") as connection:
-        history = History(connection, "incidents")
-        everything = history.page(0, 2**62)
-        whole = [decided.state for decided in Folding(history, folds).decided(everything)]
-        forgetful, piecemeal, after = Folding(history, folds, room=1), [], 0
-        while rows := history.page(after, 2**62, rows=2):
-            piecemeal += [decided.state for decided in forgetful.decided(rows)]
-            after = rows[-1].position
-    assert len(whole) == len(everything) > 6
-    assert piecemeal == whole
-
-
-async def test_every_table_says_where_it_comes_from_and_every_event_how_it_folds(world: World) -> None:
-    for service in SERVICES:
-        rows = await query(
-            world, "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'", service
-        )
-        origins = origins_of(service)
-        repeated, kept = set(origins.repeated), set(origins.kept)
-        assert not repeated & kept
-        assert {row[0] for row in rows} - _LOG == repeated | kept, service
-        assert all(origins.kept.values())
-        facts = [fact for type_name, fact in FACTS.items() if type_name.split(".")[1] == service]
-        assert [fact.type for fact in facts if origins.fold_of(fact) is None] == []
-
-
 async def _every_incident(world: World) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     page = 1
@@ -338,6 +256,6 @@ async def _every_incident(world: World) -> list[dict[str, Any]]:
         page += 1
 
 
-async def _shadows(world: World) -> list[str]:
+async def shadows(world: World) -> list[str]:
     rows = await query(world, "SELECT relname FROM pg_class WHERE right(relname, %s) = %s", len(SUFFIX), SUFFIX)
     return [row[0] for row in rows]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.synthetic import fill
+from bench.filling import fill
 from tests.servers import Servers
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -21,16 +21,13 @@ from libs.contracts.escalation import (
     EscalationStarted,
     IncidentBrief,
     Paged,
-    PlannedLevel,
 )
-from services.escalation.domain.people import ASSIGNED, NOBODY_AT_ALL, Directory, reach
+from services.escalation.domain.people import ASSIGNED, NOBODY_AT_ALL, Directory, planned, reach
 from services.escalation.domain.policies import Plan
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
 """How often an exhausted escalation pages until somebody acknowledges (design, rule 9)."""
 _REASON_LENGTH = 500
-MOST_PLANNED = 500
-"""People that a start names: an event must stay below the bus's limit of 1 MiB."""
 
 
 def escalation_id(incident_id: UUID) -> UUID:
@@ -273,18 +270,6 @@ def _noted(due: EscalationDue, note: str | None) -> EscalationDue:
     return due.model_copy(update={"reason": _reason(n for n in (note, due.reason) if n)})
 
 
-def _planned(command: StartEscalation) -> tuple[PlannedLevel, ...]:
-    """Everybody on the policy, each at the first level that would reach them now."""
-    seen: set[UUID] = set()
-    levels: list[PlannedLevel] = []
-    for number, level in enumerate(command.plan.levels, 1):
-        reached = reach(level, command.directory, command.assigned if number == 1 else None)
-        people = [p for p in reached.people if p.user_id not in seen][: MOST_PLANNED - len(seen)]
-        seen.update(p.user_id for p in people)
-        levels.append(PlannedLevel(level=number, people=tuple(people)))
-    return tuple(levels)
-
-
 def _started(command: StartEscalation) -> EscalationStarted:
     return EscalationStarted(
         incident_id=command.brief.incident_id,
@@ -292,7 +277,7 @@ def _started(command: StartEscalation) -> EscalationStarted:
         policy_version=command.policy_version,
         brief=command.brief,
         first_timeout_minutes=command.first_timeout_minutes,
-        planned=_planned(command),
+        planned=planned(command.plan.levels, command.directory, command.assigned),
     )
 
 

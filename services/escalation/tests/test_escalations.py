@@ -17,8 +17,7 @@ from libs.contracts.escalation import (
     PlannedLevel,
 )
 from libs.contracts.model import Role
-from services.escalation.domain.escalations import MOST_PLANNED
-from services.escalation.domain.people import Directory
+from services.escalation.domain.people import MOST_PLANNED, Directory
 from services.escalation.tests.world import (
     ADMINS_LEVEL,
     ANN,

@@ -6,6 +6,8 @@ TROUBLE: Final = 1
 """Something is wrong, or did not work."""
 USAGE: Final = 2
 """A setting or an argument is wrong: nothing was tried."""
+STOPPED: Final = 130
+"""The shells' exit code of a command that Ctrl-C ended."""
 
 
 class Failure(Exception):

@@ -5,17 +5,15 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
+from cli import history
 from cli.embedded.errors import StartError
 from cli.embedded.home import Home
-from cli.failure import TROUBLE, USAGE, Failure
+from cli.failure import STOPPED, TROUBLE, USAGE, Failure
 from cli.settings import DEFAULT_PORT, Settings
-
-STOPPED: Final = 130
-"""The shells' exit code of a command that Ctrl-C ended."""
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 alerts = typer.Typer(no_args_is_help=True, help="Alerts.")
@@ -123,6 +121,10 @@ def tail(
     from cli.commands.tail import tail as run
 
     run(Settings.from_environment(), service, type_name, as_json=as_json)
+
+
+for looking_back in (history.replay, history.explain, history.rebuild):
+    app.command()(looking_back)
 
 
 @alerts.command("send")

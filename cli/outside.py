@@ -44,6 +44,14 @@ async def prepare(url: str, passwords: Mapping[str, str]) -> DatabaseUrls:
     return DatabaseUrls(owner=url, services=dict.fromkeys(STATEFUL_SERVICES, url))
 
 
+async def reading_url(url: str, role: str, password: str) -> str:
+    """`url` as it is, or, where it is a superuser's, that of a role of ours in our database. Raises `Failure`."""
+    try:
+        return _in_our_database(url, role, password) if await _is_superuser(url) else url
+    except (psycopg.Error, OSError) as error:
+        raise Failure(f"PAGER_DATABASE_URL: {error}") from None
+
+
 async def _is_superuser(url: str) -> bool:
     async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
         cursor = await connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")

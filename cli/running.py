@@ -27,6 +27,14 @@ def operator_url(settings: Settings) -> str:
     return with_user(url, "operator", settings.home.credentials().nats["operator"])
 
 
+def auditor_url(settings: Settings) -> str:
+    """NATS as an auditor, who may read events and nothing else. Raises `Failure` where nothing runs."""
+    if settings.nats_url is not None:
+        return settings.nats_url
+    url = str(run_of(settings)["nats"])
+    return with_user(url, "auditor", settings.home.credentials().nats["auditor"])
+
+
 def sender_url(settings: Settings) -> str:
     """NATS as senders know it: without credentials, unless `PAGER_NATS_URL` has some. Raises `Failure`."""
     return settings.nats_url if settings.nats_url is not None else str(run_of(settings)["nats"])

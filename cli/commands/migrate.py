@@ -1,39 +1,16 @@
 """`pager migrate up|down|status`: the schemas, one service or all."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import outside
-from cli.embedded.credentials import OWNER
-from cli.embedded.database import database_url
-from cli.embedded.postgres import EmbeddedPostgres
+from cli.doors import database_door
 from cli.failure import USAGE, Failure
 from cli.output import console, print_json, table
-from cli.running import run_of
 from cli.settings import Settings
 from libs.chassis import migrate as migrations
 from libs.chassis.migrate import MigrationStatus
 from libs.contracts.subjects import SERVICES
-
-
-@asynccontextmanager
-async def owner_url(settings: Settings) -> AsyncIterator[str]:
-    """The owner's URL: of the PostgreSQL that runs, of one outside, or of an embedded one started for the while."""
-    passwords = settings.home.credentials().postgres
-    if settings.database_url is not None:
-        yield (await outside.prepare(settings.database_url, passwords)).owner
-        return
-    try:
-        address = str(run_of(settings)["postgres"]).partition("://")[2].partition("/")[0]
-    except Failure:
-        async with EmbeddedPostgres(settings.home, settings.postgres_port) as postgres:
-            yield postgres.url("owner")
-        return
-    host, _, port = address.rpartition(":")
-    yield database_url(host, int(port), OWNER, passwords[OWNER])
 
 
 def migrate(settings: Settings, direction: str, service: str | None, revision: str | None, *, as_json: bool) -> None:
@@ -55,7 +32,7 @@ def migrate(settings: Settings, direction: str, service: str | None, revision: s
 async def _migrate(
     settings: Settings, direction: str, services: tuple[str, ...], revision: str | None
 ) -> list[MigrationStatus]:
-    async with owner_url(settings) as url:
+    async with database_door(settings, "owner") as url:
         try:
             return [await asyncio.to_thread(_one, direction, service, url, revision) for service in services]
         except migrations.MigrationRefused as refused:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from libs.chassis.auditing import AUDITOR_ROLE
+
 STATEFUL_SERVICES: Final = ("auth", "oncall", "incidents", "escalation", "notifier")
 """Services that own a PostgreSQL schema and an event stream (design.md section 2)."""
 
@@ -14,7 +16,9 @@ NATS_USERS: Final = (*STATEFUL_SERVICES, "gateway", "operator", "auditor", "anon
 
 SUPERUSER: Final = "postgres"
 OWNER: Final = "pager_owner"
-POSTGRES_ROLES: Final = (SUPERUSER, OWNER, *(f"pager_{service}" for service in STATEFUL_SERVICES))
+AUDITOR: Final = AUDITOR_ROLE
+"""Reads every log and nothing else: `pager replay`, `pager explain`."""
+POSTGRES_ROLES: Final = (SUPERUSER, OWNER, AUDITOR, *(f"pager_{service}" for service in STATEFUL_SERVICES))
 
 
 def _password() -> str:

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from cli.embedded.credentials import OWNER, STATEFUL_SERVICES, SUPERUSER
+from cli.embedded.credentials import AUDITOR, OWNER, STATEFUL_SERVICES, SUPERUSER
+from libs.chassis.auditing import auditor_grants
 
 DATABASE: Final = "pager"
 SCRAM_ROUNDS: Final = 4096
@@ -19,8 +20,11 @@ _PLAIN_ROLE: Final = sql.SQL("LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLIC
 
 
 def role_name(user: str) -> str:
-    """`superuser` and `owner` by their PostgreSQL names; a service's role is `pager_<service>`. Else `KeyError`."""
-    special = {"superuser": SUPERUSER, "owner": OWNER}
+    """`superuser`, `owner` and `auditor` by their PostgreSQL names; a service's role is `pager_<service>`.
+
+    Raises `KeyError` for another one.
+    """
+    special = {"superuser": SUPERUSER, "owner": OWNER, "auditor": AUDITOR}
     return special.get(user) or {service: f"pager_{service}" for service in STATEFUL_SERVICES}[user]
 
 
@@ -30,22 +34,22 @@ def database_url(host: str, port: int, role: str, password: str | None = None, d
     return f"postgresql://{quote(role, safe='')}{secret}@{host}:{port}/{database}"
 
 
-async def database_setup(url: str, passwords: Mapping[str, str]) -> None:
+async def database_setup(url: str, passwords: Mapping[str, str], database: str = DATABASE) -> None:
     """Make roles, database and schemas, or bring existing ones to this state; safe to repeat.
 
     `url` is a superuser's, to any existing database; `passwords` are by role. Services get CONNECT and USAGE
-    of their schema, and nothing else: what they may do with a table is granted where the table is made.
-    Raises `psycopg.Error`.
+    of their schema, auditors of all schemas, and nothing else: what they may do with a table is granted where the
+    table is made. Raises `psycopg.Error`.
     """
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        if DATABASE not in await _names(connection, "SELECT datname FROM pg_database"):
-            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        if database not in await _names(connection, "SELECT datname FROM pg_database"):
+            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
     # Roles belong to the whole cluster: this one transaction makes everything else.
-    async with await psycopg.AsyncConnection.connect(url, dbname=DATABASE) as connection:
+    async with await psycopg.AsyncConnection.connect(url, dbname=database) as connection:
         known = await _names(connection, "SELECT rolname FROM pg_roles")
         for role, password in passwords.items():
             await _ensure_role(connection, role, password, exists=role in known)
-        await _close_databases(connection)
+        await _close_databases(connection, database)
         await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
         for service in STATEFUL_SERVICES:
             await _ensure_schema(connection, service)
@@ -77,13 +81,13 @@ async def _ensure_role(connection: psycopg.AsyncConnection, role: str, password:
     await connection.execute(command.format(name, attributes, sql.Literal(verifier)))
 
 
-async def _close_databases(connection: psycopg.AsyncConnection) -> None:
+async def _close_databases(connection: psycopg.AsyncConnection, database: str) -> None:
     """By default everybody may connect to every database and make temporary tables there."""
-    for database in (DATABASE, "postgres", "template1"):
-        await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
-    for role in (OWNER, *map(role_name, STATEFUL_SERVICES)):
+    for name in (database, "postgres", "template1"):
+        await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    for role in (OWNER, AUDITOR, *map(role_name, STATEFUL_SERVICES)):
         grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
-        await connection.execute(grant.format(sql.Identifier(DATABASE), sql.Identifier(role)))
+        await connection.execute(grant.format(sql.Identifier(database), sql.Identifier(role)))
 
 
 async def _ensure_schema(connection: psycopg.AsyncConnection, service: str) -> None:
@@ -95,3 +99,8 @@ async def _ensure_schema(connection: psycopg.AsyncConnection, service: str) -> N
         sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
     ):
         await connection.execute(command.format(schema=schema, role=role, owner=owner))
+    # A schema that was migrated before there were auditors; a new one is empty, and its migrations end with this.
+    cursor = await connection.execute("SELECT to_regclass(%s)", (f"{service}.stored_events",))
+    if (await cursor.fetchone() or (None,))[0] is not None:
+        for statement in auditor_grants(service):
+            await connection.execute(statement.encode("ascii"))

@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.chassis.auditing import AUDITOR_ROLE, auditor_grants
+
 
 class ChassisTables:
     """The tables of one service's schema, as the code sees them; `migrations/chassis_*.py` make them."""
@@ -122,3 +124,7 @@ def grant_tables(connection: Any, schema: str) -> None:
         f"GRANT SELECT ON {schema}.alembic_version TO {role}",
     ):
         connection.execute(text(statement))
+    # A database that somebody else has prepared may not know auditors yet.
+    if connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": AUDITOR_ROLE}).scalar():
+        for statement in auditor_grants(schema):
+            connection.execute(text(statement))

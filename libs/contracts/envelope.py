@@ -116,8 +116,22 @@ def read_head(raw: bytes) -> Envelope[Fact]:
 
 
 _ID_AT = len('{"id":"')
+_QUOTE = ord('"')
 
 
 def id_of(raw: bytes) -> str:
     """An event's id without reading the rest: the envelope writes it first, and a golden file holds it to that."""
     return raw[_ID_AT : _ID_AT + 36].decode("ascii")
+
+
+_CAUSE = b'"causationId":'
+_CAUSE_LENGTH = len(_CAUSE)
+
+
+def cause_of(raw: bytes) -> bytes:
+    """The id of the event or request that led to this one, without reading the rest; empty for none.
+
+    The envelope writes it before the data, and inside a text its quotes would be escaped.
+    """
+    at = raw.find(_CAUSE, _ID_AT + 36) + _CAUSE_LENGTH
+    return raw[at + 1 : at + 37] if at >= _CAUSE_LENGTH and raw[at] == _QUOTE else b""

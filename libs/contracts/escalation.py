@@ -76,12 +76,25 @@ class Paged(Contract):
     via: str
 
 
+class PlannedLevel(Contract):
+    """Whom a level would have reached when the escalation started, without those whom an earlier one reaches."""
+
+    level: int
+    people: tuple[Paged, ...]
+
+
 class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
+    """`planned` is for explanations (who was on the policy, and not paged?); a level resolves its people when it fires.
+
+    It names at most 500 people.
+    """
+
     incident_id: UUID
     policy_id: UUID
     policy_version: int
     brief: IncidentBrief
     first_timeout_minutes: float | None = None
+    planned: tuple[PlannedLevel, ...] = ()
 
 
 class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):

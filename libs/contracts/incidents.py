@@ -245,6 +245,21 @@ class Explanation(Contract):
     people: tuple[PersonExplained, ...]
 
 
+class FindExplanation(StrictContract):
+    """An operator's question: `key` is an incident's number, its id, or 4 or more digits of the beginning of its id."""
+
+    key: str = Field(min_length=1, max_length=64)
+    user_id: UUID | None = None
+
+
+class IncidentExplained(Explanation):
+    """The explanation of the incident that was meant."""
+
+    incident_id: UUID
+    number: int
+    title: str
+
+
 class CreateIntegration(StrictContract):
     name: str = Field(min_length=1, max_length=255)
     type: IntegrationKind = IntegrationKind.GENERIC

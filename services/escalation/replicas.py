@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.changes import Gone, Row
+from libs.chassis.changes import Change, Gone, Row
 from libs.chassis.work import Work
 from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
@@ -33,23 +33,31 @@ from services.escalation.projections import (
 def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
     """Keep who exists and with which roles; no names and no addresses."""
     for event in events:
-        user = event.data
-        work.put(Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True}))
+        work.put(*replicate(event))
+
+
+def replicate(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
+    """The rows that an event of AUTH or ONCALL alone writes here; pure, for rebuilds. Shifts need a clock as well."""
+    match event.data:
+        case UserRegistered() as user:
+            yield Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True})
+        case ScheduleCreated() as schedule:
+            yield Row(schedules, {"id": schedule.schedule_id})
+        case ShiftsPlanned() as plan:
+            yield Row(schedules, {"id": plan.schedule_id, "plan_version": plan.schedule_version})
 
 
 def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Keep who is on call when: each plan replaces what was planned in its range."""
     planned = [e.data for e in events if isinstance(e.data, ShiftsPlanned)]
     for event in events:
-        if isinstance(event.data, ScheduleCreated):
-            work.put(Row(schedules, {"id": event.data.schedule_id}))
+        work.put(*replicate(event))
     before: dict[UUID, list[Span]] = {p.schedule_id: [] for p in planned}
     for row in work.fetch(SHIFTS, ids=list(before)) if before else ():
         before[row["schedule_id"]].append(Span(row["start_time"], row["end_time"], row["user_id"]))
     after = dict(before)
     for plan in planned:
         after[plan.schedule_id] = replan(after[plan.schedule_id], plan, work.now)
-        work.put(Row(schedules, {"id": plan.schedule_id, "plan_version": plan.schedule_version}))
     for schedule, spans in after.items():
         _write_shifts(work, schedule, set(before[schedule]), set(spans))
 

@@ -19,6 +19,8 @@ from libs.contracts.incidents import (
     CreateIntegration,
     ExplainQuery,
     Explanation,
+    FindExplanation,
+    IncidentExplained,
     IncidentList,
     IncidentView,
     IntegrationView,
@@ -30,6 +32,7 @@ from libs.contracts.requests import ById, NotFound, Page
 from services.incidents import application, domain
 from services.incidents.application import INCIDENT
 from services.incidents.explain import entries, explain
+from services.incidents.finding import find_incident
 from services.incidents.projections import (
     SCHEMA,
     decided_view,
@@ -93,6 +96,13 @@ def _incidents(requests: Requests) -> None:
         if not rows:
             raise domain.NoSuchIncident
         return explain(rows, body.user_id)
+
+    @requests.handle("explanation", FindExplanation, public=True)
+    def explanation(work: Work, body: FindExplanation, _caller: None) -> IncidentExplained:
+        """For operators (`pager explain`), guarded by the bus (rule 13)."""
+        view = find_incident(work, body.key)
+        people = explain(timeline_of(work, view.id), body.user_id).people
+        return IncidentExplained(incident_id=view.id, number=view.number, title=view.title, people=people)
 
 
 def _statuses(requests: Requests) -> None:

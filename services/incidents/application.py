@@ -19,7 +19,7 @@ from libs.contracts.defaults import (
     OWN_INTEGRATION_NAME,
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
-from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted
+from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
 from libs.contracts.model import Priority
 from services.incidents import domain, identity
@@ -28,10 +28,9 @@ from services.incidents.projections import (
     integration_keys,
     next_numbers,
     open_keys,
-    running,
     seen_alerts,
-    timeline_row,
 )
+from services.incidents.replicas import people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
 
@@ -237,19 +236,11 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]]) -> None:
     work.load(INCIDENT, [e.data.incident_id for e in events if _is_further(e.data)])
     for event in events:
         fact = event.data
-        people: tuple[UUID, ...] = ()
-        via: dict[str, str] = {}
-        if isinstance(fact, EscalationDue | EscalationExhausted):
-            people = tuple(p.user_id for p in fact.people)
-            via = {str(p.user_id): p.via for p in fact.people}
-            work.put(_running_row(fact, people))
-        elif isinstance(fact, EscalationCancelled):
-            work.put(Row(running, {"incident_id": fact.incident_id, "next_at": None}))
-        work.put(timeline_row(event, fact.incident_id, people, **({"via": via} if via else {})))
+        work.put(*replicate(event))
         # A log that was restored to before this incident's creation knows nothing of it.
         if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
-            command = domain.Escalate(fact.level, fact.round, people, fact.next_due_at, exhausted)
+            command = domain.Escalate(fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
             work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
 
 
@@ -259,23 +250,10 @@ def _is_further(fact: Fact) -> bool:
     return again or isinstance(fact, EscalationExhausted)
 
 
-def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...]) -> Row:
-    values = {
-        "incident_id": fact.incident_id,
-        "level": fact.level,
-        "next_at": fact.next_due_at,
-        "exhausted": isinstance(fact, EscalationExhausted),
-    }
-    return Row(running, values | ({"assigned_to": people[0]} if people else {}))
-
-
 def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """What was sent to whom, for the timeline and for explanations."""
     for event in events:
-        fact = event.data
-        final = getattr(fact, "retry_at", None) is None
-        notification = str(getattr(fact, "notification_id", ""))
-        work.put(timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final))
+        work.put(*replicate(event))
 
 
 def make_first_integrations(work: Work) -> None:

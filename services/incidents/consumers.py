@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 from libs.chassis.consume import Consumer
-from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
-from libs.contracts.notifier import (
-    AttemptFailed,
-    NotificationAccepted,
-    NotificationIntended,
-    NotificationReplaced,
-    NotificationWithdrawn,
-    PersonUnreachable,
-)
 from services.incidents import application
+from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER
 
 
 def consumers() -> list[Consumer]:
     """Timeline, assignee and status are books: in a storm new alerts go first."""
     return [
-        Consumer(
-            "escalation",
-            (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled),
-            application.follow_escalation,
-            patient=True,
-        ),
-        Consumer(
-            "notifier",
-            (
-                NotificationIntended,
-                NotificationAccepted,
-                AttemptFailed,
-                NotificationReplaced,
-                NotificationWithdrawn,
-                PersonUnreachable,
-            ),
-            application.follow_notifier,
-            patient=True,
-        ),
+        Consumer("escalation", FROM_ESCALATION, application.follow_escalation, patient=True),
+        Consumer("notifier", FROM_NOTIFIER, application.follow_notifier, patient=True),
     ]

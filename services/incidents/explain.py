@@ -1,4 +1,8 @@
-"""Why was this person paged, or not: a walk over the causes of what happened to them (design, rule 14)."""
+"""Why was this person paged, or not: a walk over the causes of what happened to them (design, rule 14).
+
+Everything is read from the timeline's rows, in their causal order, and no clock is asked: an explanation of the same
+events is the same for ever, whoever makes it (the service from its table, `pager explain` from the logs).
+"""
 
 from __future__ import annotations
 
@@ -8,49 +12,90 @@ from uuid import UUID
 
 from libs.contracts.incidents import ChainLink, Explanation, Outcome, PersonExplained, TimelineEntry
 
-_SHARED = frozenset({"IncidentCreated", "EscalationStarted", "EscalationCancelled", "IncidentAcknowledged"})
-"""Events of the incident that belong into everybody's chain."""
+Row = dict[str, Any]
+_FIRED = ("EscalationDue", "EscalationExhausted")
 
 
-def explain(rows: Sequence[dict[str, Any]], user_id: UUID | None = None) -> Explanation:
-    """One outcome for each person that a level named or a notification went to; `rows` is the ordered timeline."""
+def explain(rows: Sequence[Row], user_id: UUID | None = None) -> Explanation:
+    """One outcome for everybody on the policy that ran, and for whom else a level named; `rows` is the timeline."""
     people = dict.fromkeys(u for row in rows for u in row["user_ids"])
     chosen: Iterable[UUID] = people if user_id is None else [user_id]
     return Explanation(people=tuple(_person(rows, person) for person in chosen))
 
 
-def _person(rows: Sequence[dict[str, Any]], person: UUID) -> PersonExplained:
-    theirs = [row for row in rows if person in row["user_ids"]]
-    outcome, reason = _outcome(theirs, person)
-    chain = [row for row in rows if person in row["user_ids"] or row["type"] in _SHARED]
-    return PersonExplained(user_id=person, outcome=outcome, reason=reason, chain=tuple(map(_link, chain)))
-
-
-def _outcome(theirs: Sequence[dict[str, Any]], person: UUID) -> tuple[Outcome, str]:
-    accepted = [row for row in theirs if row["type"] == "NotificationAccepted"]
-    if accepted:
-        via = next((row["detail"]["via"].get(str(person)) for row in theirs if "via" in row["detail"]), None)
-        return Outcome.PAGED, f"{accepted[0]['summary']}" + (f"; on duty through {via}" if via else "")
-    for kind, outcome in (
-        ("NotificationWithdrawn", Outcome.SUPPRESSED),
-        ("PersonUnreachable", Outcome.UNREACHABLE),
-    ):
-        row = next((row for row in theirs if row["type"] == kind), None)
-        if row is not None:
-            return outcome, row["summary"]
-    failed = [row for row in theirs if row["type"] == "AttemptFailed" and row["detail"].get("final")]
-    if failed:
-        return Outcome.UNREACHABLE, failed[-1]["summary"]
+def _person(rows: Sequence[Row], person: UUID) -> PersonExplained:
+    theirs = [row for row in rows if person in row["user_ids"] and row["type"] != "EscalationStarted"]
     if theirs:
-        return Outcome.NOT_PAGED, f"so far: {theirs[-1]['summary']}"
-    return Outcome.NOT_PAGED, "no level of the escalation has named this person"
+        outcome, reason = _outcome(theirs, person)
+        telling = theirs
+    else:
+        outcome = Outcome.NOT_PAGED
+        reason, telling = _never_named(rows, person)
+    return PersonExplained(user_id=person, outcome=outcome, reason=reason, chain=_chain(rows, telling))
 
 
-def _link(row: dict[str, Any]) -> ChainLink:
+def _outcome(theirs: Sequence[Row], person: UUID) -> tuple[Outcome, str]:
+    """What became of somebody whom a level named; a page that a vendor took outweighs everything else."""
+    accepted = next((row for row in theirs if row["type"] == "NotificationAccepted"), None)
+    if accepted is not None:
+        return Outcome.PAGED, f"{accepted['summary']}{_through(theirs, person)}"
+    for row in reversed(theirs):
+        match row["type"]:
+            case "NotificationWithdrawn" if row["detail"].get("reason") == "expired":
+                return Outcome.UNREACHABLE, f"{row['summary']}: no vendor took it before its time was over"
+            case "NotificationWithdrawn":
+                return Outcome.SUPPRESSED, row["summary"]
+            case "PersonUnreachable":
+                return Outcome.UNREACHABLE, row["summary"]
+            case "AttemptFailed" if row["detail"].get("final"):
+                return Outcome.UNREACHABLE, row["summary"]
+    return Outcome.NOT_PAGED, f"so far: {theirs[-1]['summary']}"
+
+
+def _through(theirs: Sequence[Row], person: UUID) -> str:
+    for row in theirs:
+        if row["type"] in _FIRED and (via := row["detail"].get("via", {}).get(str(person))):
+            level = row["detail"].get("level")
+            return f"; on level {level} through {via}" if level is not None else f"; on duty through {via}"
+    return ""
+
+
+def _never_named(rows: Sequence[Row], person: UUID) -> tuple[str, list[Row]]:
+    """Why no level named somebody, and the events that say so."""
+    started = next((row for row in rows if row["type"] == "EscalationStarted"), None)
+    if started is None:
+        return "no escalation has started", list(rows[:1])
+    planned = started["detail"].get("planned", {}).get(str(person))
+    if planned is None:
+        version = started["detail"].get("policyVersion")
+        return f"no level of the policy{f' (version {version})' if version else ''} names this person", [started]
+    level, via = planned
+    fired = [row for row in rows if row["type"] in _FIRED and row["detail"].get("level") == level]
+    if fired:
+        return f"on level {level} through {via} when it started, not any more when it fired", [started, fired[0]]
+    stopped = next((row for row in rows if row["type"] == "EscalationCancelled"), None)
+    if stopped is not None:
+        return f"level {level} ({via}) never fired: {stopped['summary']}", [started, stopped]
+    return f"level {level} ({via}) has not fired yet", [started]
+
+
+def _chain(rows: Sequence[Row], telling: Sequence[Row]) -> tuple[ChainLink, ...]:
+    """These events and all their causes, back to the alert."""
+    known = {row["event_id"]: row for row in rows}
+    wanted: set[UUID] = set()
+    for row in telling:
+        at: Row | None = row
+        while at is not None and at["event_id"] not in wanted:
+            wanted.add(at["event_id"])
+            at = known.get(at["causation_id"])
+    return tuple(_link(row) for row in rows if row["event_id"] in wanted)
+
+
+def _link(row: Row) -> ChainLink:
     return ChainLink(event_id=row["event_id"], at=row["at"], type=row["type"], summary=row["summary"])
 
 
-def entries(rows: Iterable[dict[str, Any]]) -> tuple[TimelineEntry, ...]:
+def entries(rows: Iterable[Row]) -> tuple[TimelineEntry, ...]:
     return tuple(
         TimelineEntry(
             at=row["at"],

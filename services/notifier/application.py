@@ -10,13 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from libs.chassis.changes import Gone, Row
 from libs.chassis.log import advisory_key
 from libs.chassis.work import Cause, Decider, Work
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.auth import Platform
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
 from libs.contracts.model import Lane
 from services.notifier import projections as tables
 from services.notifier.domain import decisions, notification, person, token
@@ -31,6 +29,7 @@ from services.notifier.domain.notification import (
 )
 from services.notifier.domain.person import ReportUnreachable
 from services.notifier.domain.token import RetireToken
+from services.notifier.replicas import device_change, later_stop, stop_change, stop_of
 
 ACTOR = Actor.service("notifier")
 NO_DEVICE = "no device"
@@ -51,7 +50,6 @@ PERSON: Mapping[Lane, Decider[person.State, ReportUnreachable]] = {
 }
 
 _TURN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
-_REASONS = {IncidentAcknowledged: "acknowledged", IncidentResolved: "resolved", IncidentClosed: "closed"}
 
 Due = Envelope[EscalationDue] | Envelope[EscalationExhausted]
 Device = Mapping[str, Any]
@@ -71,18 +69,7 @@ class Sent:
 def follow_devices(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Keep the replica of push devices."""
     for event in events:
-        match event.data:
-            case DeviceRegistered() as device:
-                values = {
-                    "user_id": device.user_id,
-                    "device_id": device.device_id,
-                    "platform": str(device.platform),
-                    "push_token": device.push_token,
-                    "registered_at": device.registered_at,
-                }
-                work.put(Row(tables.DEVICES, values))
-            case DeviceRemoved() as device:
-                work.put(Gone(tables.DEVICES, {"user_id": device.user_id, "device_id": device.device_id}))
+        work.put(*device_change(event))
 
 
 def page_people(work: Work, events: Sequence[Due]) -> None:
@@ -120,11 +107,9 @@ def stop_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     work.load(NOTIFICATION, [i for ids in concerned.values() for i in ids])
     for event in events:
         incident = event.data.incident_id
-        stop = Stop(_REASONS[type(event.data)], event.time)
-        # A parked event that is tried again may be older than what is known.
-        if incident not in known or known[incident].at <= stop.at:
-            known[incident] = stop
-            work.put(Row(tables.STOPPED, {"incident_id": incident, "at": stop.at, "reason": stop.reason}))
+        stop = stop_of(event)
+        known[incident] = later_stop(known.get(incident), event)
+        work.put(*stop_change(event, known[incident]))
         for one in concerned.get(incident, ()):
             work.decide(NOTIFICATION, one, StopNotification(stop, work.now), Cause.event(event, ACTOR))
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.chassis.changes import Row
 from libs.chassis.identity import Caller
 from libs.chassis.timers import Timer
 from libs.chassis.work import Cause, Decider, Work
@@ -28,9 +27,7 @@ ONCALL = Actor.service("oncall")
 def learn_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
     """Keep the replica of people; the first admin gets the schedule that every installation begins with."""
     for event in events:
-        person = event.data
-        name = f"{person.first_name} {person.last_name}".strip()
-        work.put(Row(projections.people, {"user_id": person.user_id, "name": name, "is_active": True}))
+        work.put(*projections.replicate(event))
     admin = next((e for e in events if Role.ADMIN in e.data.roles), None)
     if admin is not None:
         # Decides nothing when the schedule exists.

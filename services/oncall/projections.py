@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.changes import Change, Gone, Row
 from libs.chassis.timers import Timer, timer_gone, timer_set
+from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
 from services.oncall.domain import Schedule
@@ -114,6 +115,13 @@ def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
             yield Row(overrides, override.model_dump() | added)
         case ShiftsPlanned():
             yield from _plan_rows(event.data, state)
+
+
+def replicate(event: Envelope[UserRegistered], _state: Any = None) -> Iterable[Change]:
+    """The row that an event of AUTH writes here; pure, for rebuilds."""
+    person = event.data
+    name = f"{person.first_name} {person.last_name}".strip()
+    yield Row(people, {"user_id": person.user_id, "name": name, "is_active": True})
 
 
 def _schedule_row(event: Envelope[Any], state: Schedule) -> Row:

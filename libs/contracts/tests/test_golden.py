@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from libs.contracts.envelope import FACTS, UnknownEvent, id_of, parse_event, read_head
+from libs.contracts.envelope import FACTS, UnknownEvent, cause_of, id_of, parse_event, read_head
 from libs.contracts.tests.samples import GOLDEN, golden_file, sample
 
 
@@ -44,3 +44,17 @@ def test_the_head_of_an_unknown_version_can_still_be_read() -> None:
 def test_the_id_stands_first_in_the_stored_bytes() -> None:
     event = sample(FACTS["pager.incidents.IncidentCreated.v1"])
     assert id_of(event.to_json()) == str(event.id)
+
+
+@pytest.mark.parametrize("type_name", sorted(FACTS))
+def test_the_cause_is_found_without_decoding(type_name: str) -> None:
+    event = sample(FACTS[type_name])
+    assert cause_of(event.to_json()).decode() == str(event.causation_id)
+    assert cause_of(event.model_copy(update={"causation_id": None}).to_json()) == b""
+
+
+def test_what_a_sender_writes_is_never_taken_for_a_cause() -> None:
+    event = sample(FACTS["pager.incidents.IncidentCreated.v1"])
+    forged = event.data.model_copy(update={"metadata": {"causationId": "x" * 36}, "title": '"causationId":"y"'})
+    uncaused = event.model_copy(update={"causation_id": None, "data": forged})
+    assert cause_of(uncaused.to_json()) == b""

@@ -22,7 +22,7 @@ from libs.contracts.escalation import (
     IncidentBrief,
     Paged,
 )
-from services.escalation.domain.people import ASSIGNED, NOBODY_AT_ALL, Directory, reach
+from services.escalation.domain.people import ASSIGNED, NOBODY_AT_ALL, Directory, planned, reach
 from services.escalation.domain.policies import Plan
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
@@ -277,6 +277,7 @@ def _started(command: StartEscalation) -> EscalationStarted:
         policy_version=command.policy_version,
         brief=command.brief,
         first_timeout_minutes=command.first_timeout_minutes,
+        planned=planned(command.plan.levels, command.directory, command.assigned),
     )
 
 

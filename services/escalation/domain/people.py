@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from libs.contracts.escalation import Level, Paged, Target, TargetType
+from libs.contracts.escalation import Level, Paged, PlannedLevel, Target, TargetType
 from libs.contracts.model import Role
 
 ASSIGNED = "assigned"
 """`via` of the person whom the incident was assigned to when it was created."""
+MOST_PLANNED = 500
+"""People that a start names: an event must stay below the bus's limit of 1 MiB."""
 NOBODY_AT_ALL = "nobody at all can be paged: there is no active person"
 
 
@@ -86,6 +88,18 @@ def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> R
             if version is not None:
                 versions[str(target.id)] = version
     return Reached(_once(people), tuple(notes), versions)
+
+
+def planned(levels: Iterable[Level], directory: Directory, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
+    """Everybody on a policy, each at the first level that would reach them now; at most `MOST_PLANNED` people."""
+    seen: set[UUID] = set()
+    found: list[PlannedLevel] = []
+    for number, level in enumerate(levels, 1):
+        reached = reach(level, directory, assigned if number == 1 else None)
+        people = [p for p in reached.people if p.user_id not in seen][: MOST_PLANNED - len(seen)]
+        seen.update(p.user_id for p in people)
+        found.append(PlannedLevel(level=number, people=tuple(people)))
+    return tuple(found)
 
 
 def _resolve(target: Target, directory: Directory) -> tuple[Iterable[Paged], str | None]:

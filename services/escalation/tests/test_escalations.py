@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import uuid5
 
 import pytest
 
@@ -13,8 +14,10 @@ from libs.contracts.escalation import (
     EscalationExhausted,
     EscalationStarted,
     Paged,
+    PlannedLevel,
 )
-from services.escalation.domain.people import Directory
+from libs.contracts.model import Role
+from services.escalation.domain.people import MOST_PLANNED, Directory
 from services.escalation.tests.world import (
     ADMINS_LEVEL,
     ANN,
@@ -45,7 +48,17 @@ from services.escalation.tests.world import (
 def test_a_new_incident_pages_whoever_is_on_call_at_once() -> None:
     NOTHING.when(start()).then(
         [
-            EscalationStarted(incident_id=INCIDENT, policy_id=POLICY, policy_version=1, brief=BRIEF),
+            EscalationStarted(
+                incident_id=INCIDENT,
+                policy_id=POLICY,
+                policy_version=1,
+                brief=BRIEF,
+                planned=(
+                    PlannedLevel(level=1, people=(Paged(user_id=ANN, via=f"schedule:{SCHEDULE}"),)),
+                    PlannedLevel(level=2, people=(Paged(user_id=CY, via="role:lead"),)),
+                    PlannedLevel(level=3, people=(Paged(user_id=DEE, via="role:admin"),)),
+                ),
+            ),
             EscalationDue(
                 incident_id=INCIDENT,
                 level=1,
@@ -57,6 +70,17 @@ def test_a_new_incident_pages_whoever_is_on_call_at_once() -> None:
             ),
         ]
     )
+
+
+def test_a_start_names_everybody_on_the_policy_once_and_never_more_than_fit_into_a_message() -> None:
+    crowd = tuple(uuid5(INCIDENT, str(n)) for n in range(2 * MOST_PLANNED))
+    directory = replace(EVERYBODY, by_role={**EVERYBODY.by_role, Role.LEAD: (ANN, *crowd)})
+    started = NOTHING.when(start(directory=directory)).facts[0]
+    assert isinstance(started, EscalationStarted)
+    named = [p.user_id for level in started.planned for p in level.people]
+    assert len(named) == len(set(named)) == MOST_PLANNED
+    assert [p.user_id for p in started.planned[0].people] == [ANN]
+    assert ANN not in [p.user_id for p in started.planned[1].people]
 
 
 def test_a_new_incident_is_started_only_once() -> None:

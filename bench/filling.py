@@ -1,0 +1,78 @@
+"""Writes the synthetic history into the empty logs of a database, by COPY."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from bench.synthetic import BEGIN, EVENTS_PER_INCIDENT, Page, Stored, Writer, beginning
+
+
+def history(events: int) -> Iterator[Stored]:
+    """About so many events, in the order of their commits: two incidents a second."""
+    writer = Writer(random.Random(42))
+    yield from beginning(writer)
+    waiting: list[tuple[datetime, int, Stored]] = []
+    ticket = count()
+    for number in range(1, events // EVENTS_PER_INCIDENT + 1):
+        at = BEGIN + timedelta(hours=1, seconds=number / 2)
+        last: dict[UUID, datetime] = {}
+        for stored in Page(writer, number, at).events():
+            # Commits of one entity keep their order whatever the clocks say.
+            when = max(stored.event.time, last.get(stored.event.entity, stored.event.time))
+            last[stored.event.entity] = when
+            waiting.append((when, next(ticket), stored))
+        if number % 2000 == 0:
+            yield from _settled(waiting, at)
+    yield from _settled(waiting, datetime.max.replace(tzinfo=UTC))
+
+
+def _settled(waiting: list[tuple[datetime, int, Stored]], until: datetime) -> Iterator[Stored]:
+    waiting.sort()
+    ready = [w for w in waiting if w[0] < until]
+    del waiting[: len(ready)]
+    yield from (stored for _, _, stored in ready)
+
+
+_COLUMNS = sql.SQL("originator_id, originator_version, topic, state, notification_id, lane, recorded_at")
+
+
+def fill(url: str, events: int) -> dict[str, int]:
+    """Write the history into the empty logs of a migrated database; the number of events by service."""
+    services = ("auth", "incidents", "escalation", "notifier")
+    written = dict.fromkeys(services, 0)
+    rows: dict[str, list[Stored]] = {service: [] for service in services}
+    with psycopg.connect(url) as connection:
+        for stored in history(events):
+            rows[stored.service].append(stored)
+            if len(rows[stored.service]) >= 20_000:
+                _copy(connection, stored.service, rows[stored.service], written)
+        for service in services:
+            _copy(connection, service, rows[service], written)
+            sequence = f"{service}.stored_events_notification_id_seq"
+            connection.execute("SELECT setval(%s, %s)", (sequence, max(written[service], 1)))
+    with psycopg.connect(url, autocommit=True) as connection:
+        for service in services:
+            connection.execute(sql.SQL("VACUUM ANALYZE {}.stored_events").format(sql.Identifier(service)))
+    return written
+
+
+def _copy(connection: psycopg.Connection[Any], service: str, rows: list[Stored], written: dict[str, int]) -> None:
+    statement = sql.SQL("COPY {}.stored_events ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(service), _COLUMNS
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(["uuid", "int8", "text", "bytea", "int8", "text", "timestamptz"])
+        for position, (_, event) in enumerate(rows, written[service] + 1):
+            copy.write_row(
+                (event.entity, event.version, event.type, event.to_json(), position, str(event.lane), event.time)
+            )
+    written[service] += len(rows)
+    rows.clear()

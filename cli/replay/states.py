@@ -1,0 +1,146 @@
+"""What an incident, a schedule or a policy was at a moment: its events until then, folded under the rules of then."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic_core import to_jsonable_python
+
+from cli.failure import Failure
+from libs.chassis.history import History, Row, microseconds, moment, since_2000
+from libs.chassis.work import Decider
+from libs.contracts.envelope import Envelope, UnknownEvent, parse_event
+from services.escalation.application import ESCALATION, POLICY
+from services.escalation.domain.escalations import NotStarted, escalation_id
+from services.incidents.application import INCIDENT
+from services.incidents.projections import view_of
+from services.oncall.application import SCHEDULE
+
+KINDS: Final = ("incident", "schedule", "policy")
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """`version`: how many of its events had happened; `last`: the newest of them."""
+
+    kind: str
+    id: str
+    at: datetime
+    version: int
+    last: Envelope[Any]
+    state: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "kind": self.kind,
+            "id": self.id,
+            "at": self.at.isoformat(),
+            "version": self.version,
+            "lastEvent": {"id": str(self.last.id), "type": self.last.type, "time": self.last.time.isoformat()},
+            "state": self.state,
+        }
+
+
+class _Folded:
+    def __init__(self, decider: Decider[Any, Any], rows: Sequence[Row], service: str) -> None:
+        self.state: Any = decider.initial()
+        self.events: list[Envelope[Any]] = []
+        for row in rows:
+            if row.hole:
+                raise Failure(f"stopped: {service} lacks the event before position {row.position}")
+            try:
+                event = parse_event(row.type, row.raw)
+            except UnknownEvent:
+                sys.stderr.write(f"pager: unknown event type {row.type} at {service} {row.position}: left out\n")
+                continue
+            self.state = decider.evolve(self.state, event.data)
+            self.events.append(event)
+
+
+def _until(history: History, entity: UUID, at: datetime) -> tuple[list[Row], Row | None]:
+    """Its events up to and at the moment, and the very first one."""
+    rows = history.entity(entity)
+    limit = since_2000(at)
+    kept: list[Row] = []
+    for row in rows:
+        # By version, not by time: what stands behind a later one had not happened either.
+        if microseconds(row.time) > limit:
+            break
+        kept.append(row)
+    return kept, rows[0] if rows else None
+
+
+def _fold(histories: dict[str, History], service: str, decider: Decider[Any, Any], kind: str, entity: UUID,
+          at: datetime) -> _Folded:  # fmt: skip
+    rows, first = _until(histories[service], entity, at)
+    if first is None:
+        raise Failure(f"there is no {kind} {entity}")
+    if not rows:
+        raise Failure(f"{kind} {entity} begins at {moment(microseconds(first.time)).isoformat()}: nothing was there")
+    return _Folded(decider, rows, service)
+
+
+def incident_at(histories: dict[str, History], incident: UUID, at: datetime) -> AsOf:
+    """The incident as the API showed it, and where its escalation stood. Raises `Failure`."""
+    folded = _fold(histories, "incidents", INCIDENT, "incident", incident, at)
+    state = view_of(folded.state, len(folded.events)).model_dump(mode="json", by_alias=True)
+    rows, _ = _until(histories["escalation"], escalation_id(incident), at)
+    running = _Folded(ESCALATION[folded.state.lane], rows, "escalation").state
+    state["escalation"] = None if isinstance(running, NotStarted) else _escalation(running)
+    return AsOf("incident", str(incident), at, len(folded.events), folded.events[-1], state)
+
+
+def _escalation(state: Any) -> dict[str, Any]:
+    run = state.run
+    return {
+        "state": type(state).__name__.lower(),
+        "policyId": str(run.policy_id) if run else None,
+        "policyVersion": run.policy_version if run else None,
+        "level": getattr(state, "level", 0),
+        "round": getattr(state, "round", 0),
+        "nextAt": to_jsonable_python(getattr(state, "due_at", None)),
+    }
+
+
+def schedule_at(histories: dict[str, History], schedule: UUID, at: datetime) -> AsOf:
+    """The schedule's rules, and whom its plan of then put on call at that moment. Raises `Failure`."""
+    folded = _fold(histories, "oncall", SCHEDULE, "schedule", schedule, at)
+    known = folded.state
+    on_call = next((s for s in known.planned if s.start_time <= at < s.end_time), None)
+    state = {
+        "name": known.name,
+        "description": known.description,
+        "timezone": known.timezone,
+        "isActive": known.is_active,
+        "rulesVersion": known.rules_version,
+        "layers": [layer.model_dump(mode="json", by_alias=True) for layer in known.layers],
+        "overrides": [o.model_dump(mode="json", by_alias=True) for o in known.overrides if o.end_time > at],
+        "onCall": on_call.model_dump(mode="json", by_alias=True) if on_call else None,
+    }
+    return AsOf("schedule", str(schedule), at, len(folded.events), folded.events[-1], state)
+
+
+def policy_at(histories: dict[str, History], policy: UUID, at: datetime) -> AsOf:
+    """The version of a policy that an escalation begun at that moment ran. Raises `Failure`."""
+    folded = _fold(histories, "escalation", POLICY, "policy", policy, at)
+    plan = folded.state.plan
+    state = {
+        "name": plan.name,
+        "version": folded.state.version,
+        "isDefault": folded.state.is_default,
+        "priorityFilter": [str(p) for p in plan.priority_filter],
+        "repeat": plan.repeat,
+        "levels": [level.model_dump(mode="json", by_alias=True) for level in plan.levels],
+    }
+    return AsOf("policy", str(policy), at, len(folded.events), folded.events[-1], state)
+
+
+STATES: Final[dict[str, Callable[[dict[str, History], UUID, datetime], AsOf]]] = {
+    "incident": incident_at,
+    "schedule": schedule_at,
+    "policy": policy_at,
+}

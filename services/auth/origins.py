@@ -1,0 +1,31 @@
+"""Where auth's tables come from."""
+
+from __future__ import annotations
+
+from libs.chassis.origins import Origins, folding
+from libs.contracts.auth import (
+    DeviceRegistered,
+    DeviceRemoved,
+    SessionEnded,
+    SignedIn,
+    SignInRefused,
+    UserRegistered,
+)
+from services.auth.application import DEVICES, SESSIONS, USERS
+from services.auth.projections import devices, passwords, project, sessions, signing_keys, users
+
+ORIGINS = Origins(
+    "auth",
+    project,
+    streams={
+        (UserRegistered,): folding(USERS),
+        (DeviceRegistered, DeviceRemoved): folding(DEVICES),
+        (SignedIn, SignInRefused, SessionEnded): folding(SESSIONS),
+    },
+    projections=(users, devices),
+    rows={
+        passwords: "hashes of passwords, which are in no event",
+        sessions: "hashes of refresh tokens, which are in no event",
+        signing_keys: "keys sealed under the master key, which are in no event",
+    },
+)

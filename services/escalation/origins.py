@@ -1,0 +1,46 @@
+"""Where escalation's tables come from."""
+
+from __future__ import annotations
+
+from libs.chassis.origins import Origins, Replica, folding
+from libs.contracts.auth import UserRegistered
+from libs.contracts.escalation import (
+    EscalationCancelled,
+    EscalationDue,
+    EscalationExhausted,
+    EscalationStarted,
+    PolicyChanged,
+    PolicyCreated,
+)
+from libs.contracts.model import Lane
+from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
+from services.escalation.application import ESCALATION, POLICY
+from services.escalation.projections import (
+    SCHEMA,
+    escalations,
+    people,
+    policies,
+    project,
+    schedules,
+    shifts,
+)
+from services.escalation.replicas import replicate
+
+ORIGINS = Origins(
+    SCHEMA,
+    project,
+    streams={
+        (PolicyCreated, PolicyChanged): folding(POLICY),
+        # The lanes differ in nothing that folds.
+        (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled): folding(ESCALATION[Lane.ROUTINE]),
+    },
+    projections=(policies, escalations),
+    replicas=(
+        Replica(people, {"auth": (UserRegistered,)}, replicate),
+        Replica(schedules, {"oncall": (ScheduleCreated, ShiftsPlanned)}, replicate),
+    ),
+    refused={
+        shifts: "what was kept of past shifts depends on when their plans were read;"
+        " `pager rebuild oncall` and a new plan of the schedule write the coming ones again",
+    },
+)

@@ -1,0 +1,52 @@
+"""Where the tables of incidents come from."""
+
+from __future__ import annotations
+
+from libs.chassis.origins import Origins, Replica, folding
+from libs.contracts.incidents import (
+    AlertsGrouped,
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentCreated,
+    IncidentEscalated,
+    IncidentResolved,
+    IntegrationCreated,
+)
+from services.incidents.application import INCIDENT, INTEGRATION
+from services.incidents.projections import (
+    SCHEMA,
+    dedup_keys,
+    incidents,
+    integration_keys,
+    integrations,
+    project,
+    running,
+    seen_alerts,
+    timeline,
+)
+from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
+
+ORIGINS = Origins(
+    SCHEMA,
+    project,
+    streams={
+        (
+            IncidentCreated,
+            AlertsGrouped,
+            IncidentAcknowledged,
+            IncidentEscalated,
+            IncidentResolved,
+            IncidentClosed,
+        ): folding(INCIDENT),
+        (IntegrationCreated,): folding(INTEGRATION),
+    },
+    projections=(incidents, dedup_keys, integrations),
+    replicas=(
+        Replica(running, {"escalation": FROM_ESCALATION}, replicate),
+        Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
+    ),
+    rows={
+        integration_keys: "hashes of keys, which are in no event",
+        seen_alerts: "which alerts have been taken, by ids that senders gave them and no event holds",
+    },
+)

@@ -1,0 +1,75 @@
+"""What incidents keeps of ESCALATION and NOTIFIER: timeline rows, and where escalations stand. Pure, for rebuilds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from libs.chassis.changes import Change, Row
+from libs.contracts.envelope import Envelope
+from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
+from libs.contracts.notifier import (
+    AttemptFailed,
+    NotificationAccepted,
+    NotificationIntended,
+    NotificationReplaced,
+    NotificationWithdrawn,
+    PersonUnreachable,
+)
+from services.incidents.projections import running, timeline_row
+
+FROM_ESCALATION = (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled)
+FROM_NOTIFIER = (
+    NotificationIntended,
+    NotificationAccepted,
+    AttemptFailed,
+    NotificationReplaced,
+    NotificationWithdrawn,
+    PersonUnreachable,
+)
+
+
+def replicate(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
+    """The rows that an event of ESCALATION or NOTIFIER writes here."""
+    if isinstance(event.data, FROM_ESCALATION):
+        yield from _escalation(event)
+    elif isinstance(event.data, FROM_NOTIFIER):
+        fact = event.data
+        final = getattr(fact, "retry_at", None) is None
+        notification = str(getattr(fact, "notification_id", ""))
+        told = {"reason": reason} if (reason := getattr(fact, "reason", None)) is not None else {}
+        yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
+
+
+def people_of(fact: EscalationDue | EscalationExhausted) -> tuple[UUID, ...]:
+    """Whom a level pages."""
+    return tuple(p.user_id for p in fact.people)
+
+
+def _escalation(event: Envelope[Any]) -> Iterable[Change]:
+    fact = event.data
+    people: tuple[UUID, ...] = ()
+    detail: dict[str, Any] = {}
+    match fact:
+        case EscalationStarted():
+            planned = {str(p.user_id): [one.level, p.via] for one in fact.planned for p in one.people}
+            people = tuple(p.user_id for one in fact.planned for p in one.people)
+            detail = {"planned": planned, "policyVersion": fact.policy_version}
+        case EscalationDue() | EscalationExhausted():
+            people = people_of(fact)
+            detail = {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
+            yield _running_row(fact, people)
+        case EscalationCancelled():
+            yield Row(running, {"incident_id": fact.incident_id, "next_at": None})
+    yield timeline_row(event, fact.incident_id, people, **detail)
+
+
+def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...]) -> Row:
+    values = {
+        "incident_id": fact.incident_id,
+        "level": fact.level,
+        "next_at": fact.next_due_at,
+        "exhausted": isinstance(fact, EscalationExhausted),
+    }
+    return Row(running, values | ({"assigned_to": people[0]} if people else {}))

@@ -1,0 +1,46 @@
+"""Where the notifier's tables come from."""
+
+from __future__ import annotations
+
+from libs.chassis.origins import Fold, Origins, Replica, folding
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved
+from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
+from libs.contracts.model import Lane
+from libs.contracts.notifier import (
+    AttemptFailed,
+    NotificationAccepted,
+    NotificationIntended,
+    NotificationReplaced,
+    NotificationWithdrawn,
+    PersonUnreachable,
+    PushTokenRetired,
+)
+from services.notifier import replicas
+from services.notifier.application import NOTIFICATION, PERSON, TOKEN
+from services.notifier.projections import ATTEMPTS, DEVICES, NOTIFICATIONS, OUTBOX, RETIRED_TOKENS, STOPPED, project
+
+ORIGINS = Origins(
+    "notifier",
+    project,
+    streams={
+        (
+            NotificationIntended,
+            NotificationAccepted,
+            AttemptFailed,
+            NotificationReplaced,
+            NotificationWithdrawn,
+        ): folding(NOTIFICATION),
+        (PersonUnreachable,): folding(PERSON[Lane.ROUTINE]),
+        (PushTokenRetired,): folding(TOKEN),
+    },
+    projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS),
+    replicas=(
+        Replica(DEVICES, {"auth": (DeviceRegistered, DeviceRemoved)}, replicas.device_change),
+        Replica(
+            STOPPED,
+            {"incidents": (IncidentAcknowledged, IncidentResolved, IncidentClosed)},
+            replicas.stop_change,
+            Fold(lambda: None, replicas.later_stop),
+        ),
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -44,6 +44,11 @@ class Relay:
     def wake(self) -> None:
         """There may be something new in the log."""
         self._wake.set()
+
+    @property
+    def published(self) -> Mapping[Lane, int]:
+        """The last position that is in the stream, by lane; empty before the stream was read."""
+        return self._positions
 
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""

@@ -9,6 +9,7 @@ from libs.chassis.settings import load_or_exit
 from services.escalation.api import api
 from services.escalation.application import fire, make_default_policy
 from services.escalation.consumers import consumers
+from services.escalation.measures import delay, measures
 from services.escalation.projections import project
 from services.escalation.settings import Settings
 
@@ -17,7 +18,14 @@ def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
         await runtime.rpc.transact(make_default_policy)
 
-    return Parts(requests=api(), consumers=consumers(), fire=fire, prepare=prepare)
+    return Parts(
+        requests=api(),
+        consumers=consumers(),
+        fire=fire,
+        prepare=prepare,
+        observe=measures().observe,
+        gauges=delay,
+    )
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:

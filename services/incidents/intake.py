@@ -168,7 +168,10 @@ class AlertIntake:
     store: Store
     bus: Bus
     on_park: Callable[[], None] = lambda: None
+    on_taken: Callable[[Lane, int], None] = lambda _lane, _stored_at: None
+    """Called after a batch has taken effect, with the Unix nanoseconds at which its oldest alert was stored."""
     _applier: Applier = field(init=False)
+    _pull: Pull | None = None
 
     def __post_init__(self) -> None:
         self._applier = Applier(SCHEMA, ALERTS, self.lane, self.store, take_items, self.on_park, stop_after=None)
@@ -177,6 +180,11 @@ class AlertIntake:
     def at(self) -> Position:
         """What of the lane has taken effect."""
         return self._applier.at
+
+    @property
+    def lag(self) -> int:
+        """Messages of the stream that have not taken effect here; the routine lane reads over the urgent ones too."""
+        return self._pull.behind if self._pull is not None else 0
 
     async def run(self) -> None:
         """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
@@ -193,6 +201,7 @@ class AlertIntake:
             start = 1
         subjects = _URGENT if self.lane is Lane.URGENT else (ALERT_SUBJECTS,)
         async with Pull(self.bus, ALERTS, subjects, start) as pull:
+            self._pull = pull
             while True:
                 await self._take(await pull.some(_BATCH), incarnation)
 
@@ -202,6 +211,8 @@ class AlertIntake:
         items = [_item(m, incarnation) for m in messages if is_urgent(m.subject) == urgent]
         last = Position(0, messages[-1].sequence, 0, incarnation)
         await self._applier.apply(items, last)
+        if items:
+            self.on_taken(self.lane, items[0].stored_at)
 
     async def _alarm(self, incarnation: str) -> None:
         _log.error("the stream ALERTS was recreated or shortened, reading it from its start", lane=str(self.lane))

@@ -12,6 +12,7 @@ from services.incidents.api import api
 from services.incidents.application import make_default_integration
 from services.incidents.consumers import consumers
 from services.incidents.intake import AlertIntake, replay
+from services.incidents.measures import measures, unanswered
 from services.incidents.projections import SCHEMA, project
 from services.incidents.settings import Settings
 
@@ -20,13 +21,17 @@ def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
         await runtime.rpc.transact(make_default_integration)
 
-    intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set) for lane in Lane]
+    counts = measures()
+    intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
     return Parts(
         requests=api(),
         consumers=consumers(),
         leading=[intake.run for intake in intakes],
         replays={ALERTS: replay},
         prepare=prepare,
+        observe=counts.observe,
+        gauges=unanswered,
+        lags=lambda: {(ALERTS, intake.lane): intake.lag for intake in intakes},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -20,7 +21,7 @@ from libs.contracts.notifier import AttemptFailed, NotificationAccepted, Notific
 from services.notifier.domain.notification import Notification, paging_since
 from services.notifier.projections import OUTBOX, provider_of
 from services.notifier.providers import Provider, PushClient
-from services.notifier.push.breaker import BreakerState
+from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome
 
@@ -108,7 +109,7 @@ def measure_clients(vendors: Mapping[str, Provider]) -> None:
 
 
 def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[Reading]:
-    """What should have been sent by now, and each vendor's breaker (meaningful where this replica is active)."""
+    """What should have been sent by now, and each vendor's breaker."""
     due = {row["provider"]: row for row in work.fetch(_overdue(), moment=work.now)}
     for name, vendor in vendors.items():
         labels = {"provider": name}
@@ -117,9 +118,16 @@ def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[Reading]:
         overdue = seconds_since(row["oldest"], work.now)
         yield Reading("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
         if vendor.client is not None:
+            shown = _state(vendor.breaker, work.now)
             for state in BreakerState:
                 here = {"state": str(state), **labels}
-                yield Reading("pager_push_breaker", "1 for the breaker's state.", vendor.breaker.state is state, here)
+                yield Reading("pager_push_breaker", "1 for the breaker's state.", shown is state, here)
+
+
+def _state(breaker: Breaker, now: datetime) -> BreakerState:
+    """Open only while it holds pages back: where nothing is sent, nobody asks it whether its time is over."""
+    is_over = breaker.retry_at is not None and breaker.retry_at <= now
+    return BreakerState.HALF_OPEN if is_over else breaker.state
 
 
 @cache

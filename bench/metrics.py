@@ -51,6 +51,10 @@ async def _request(meters: Meters) -> int:
     return round((min([await seconds(True) for _ in range(_ROUNDS)]) - bare) / _CALLS * 1e9)
 
 
+async def _ok() -> Reply:
+    return Reply(ok=True)
+
+
 def _gateway() -> GatewayMetrics:
     bus = cast("Bus", SimpleNamespace(on_interruption=lambda _: None, connected=True))
     values: dict[str, Any] = {"nats_url": "nats://127.0.0.1", "_env_file": None}
@@ -73,7 +77,15 @@ async def measure() -> dict[str, int | float]:
             gateway.answered("GET", f"/api/v1/{route}", status, 0.01)
     began = perf_counter()
     text = await gateway.own(instance="bench")
-    return figures | {"gateway_scrape_ms": round((perf_counter() - began) * 1000, 1), "gateway_scrape_bytes": len(text)}
+    figures |= {"gateway_scrape_ms": round((perf_counter() - began) * 1000, 1), "gateway_scrape_bytes": len(text)}
+    for upstream in ("alerts", "escalation", "notifier"):
+        for lane in Lane:
+            meters.batches(upstream, lane)
+    for operation in range(12):
+        await meters.request(f"operation_{operation}", _ok())
+    began = perf_counter()
+    text = meters.text(instance="bench")
+    return figures | {"service_scrape_ms": round((perf_counter() - began) * 1000, 1), "service_scrape_bytes": len(text)}
 
 
 def main() -> None:

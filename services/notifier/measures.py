@@ -17,13 +17,14 @@ from libs.chassis.meters import meters
 from libs.chassis.metrics import PAGE, Reading
 from libs.chassis.sampling import seconds_since
 from libs.chassis.work import Decided, Work
+from libs.contracts.auth import Platform
 from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationKind, NotificationWithdrawn
 from services.notifier.domain.notification import Notification, paging_since
 from services.notifier.projections import OUTBOX, provider_of
 from services.notifier.providers import Provider, PushClient
 from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.message import Page
-from services.notifier.push.outcome import Outcome
+from services.notifier.push.outcome import Outcome, Verdict
 
 EXPIRED = "expired"
 """What counts beside the verdicts: a notification whose deadline passed unsent."""
@@ -41,6 +42,10 @@ class Measures:
         self._pushes = metrics.counter(
             "pager_pushes", "Attempts by what came of them; `accepted` is the vendor's word.", "provider", "verdict"
         )
+        # From the start, at 0: of a series that begins with its first failure a rate would not see that failure.
+        for provider in {provider_of(platform) for platform in Platform}:
+            for verdict in (*Verdict, EXPIRED):
+                self._pushes.labels(provider, str(verdict))
         self.seconds = metrics.histogram(
             "pager_push_duration_seconds", "From our request to the vendor's answer, or to our giving up.", "provider"
         )

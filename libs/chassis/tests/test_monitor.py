@@ -24,7 +24,7 @@ def _settings(**given: Any) -> ServiceSettings:
 async def _monitor(reasons: Callable[[], tuple[str, ...]] = tuple, **given: Any) -> AsyncIterator[Monitor]:
     async def ready() -> Readiness:
         status = "unavailable" if reasons() else "ok"
-        return Readiness(status=status, service="auth", instance="a-1", reasons=reasons())  # type: ignore[arg-type]
+        return Readiness(status=status, service="auth", instance="a-1", reasons=reasons())
 
     async def text() -> bytes:
         return Metrics("auth").text()

@@ -141,7 +141,8 @@ def test_a_child_inherits_no_secret_of_another() -> None:
     assert "PAGER_DATABASE_URL" not in gateway
     assert "PAGER_MASTER_KEY" not in gateway
     assert gateway["PAGER_METRICS_TOKEN"] == "for-the-gateway-alone"
-    second = of_service("incidents", 2, token | {"PAGER_PUBLIC_URL": "https://p"}, port=1, public_url="http://p", **given)
+    told = token | {"PAGER_PUBLIC_URL": "https://p"}
+    second = of_service("incidents", 2, told, port=1, public_url="http://p", **given)
     assert "PAGER_METRICS_TOKEN" not in second
     assert second["PAGER_INSTANCE"] == "incidents-2"
     assert second["PAGER_PUBLIC_URL"] == "https://p"

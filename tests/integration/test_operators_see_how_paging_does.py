@@ -215,3 +215,17 @@ async def _allow(world: World, allowed: bool) -> None:
         )
         ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         await superuser.execute(ended, (world.database,))
+
+
+async def test_a_fault_in_counting_stops_no_page_and_repeats_none(world: World) -> None:
+    def fail(_decided: Any) -> None:
+        raise ZeroDivisionError("a fault in counting")
+
+    ana, _ = await world.two_responders()
+    for name in ("incidents", "escalation", "notifier"):
+        world.services[name].parts.observe = fail
+    await world.fire_alert("db down", priority="critical")
+    await ana.expect_push("db down")
+    await ana.expect_no_push()
+    assert len(await world.incidents()) == 1
+    assert [await world.parked(name) for name in ("incidents", "escalation", "notifier")] == [[], [], []]

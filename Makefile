@@ -6,7 +6,7 @@ RUN := $(UV) run --frozen --all-extras
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH :=
 
-.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos clean
+.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos dashboard rules-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
@@ -57,6 +57,14 @@ bench: setup ## the measured claims of the pipeline, as JSON
 
 chaos: setup ## kill everything in turn while 2,000 alerts flow, and count from outside
 	@$(RUN) pytest tests/chaos --run-chaos --timeout=0 -s
+
+dashboard: setup ## the Grafana dashboard, from the code
+	@$(RUN) python -m deploy.grafana.dashboard
+
+rules-test: ## the alert rules fire when they must and stay silent when they must
+	@command -v promtool >/dev/null 2>&1 || { echo "promtool is missing: apt-get install prometheus (Debian 12 has 2.42),"; \
+	  echo "or a release of https://github.com/prometheus/prometheus"; exit 1; }
+	@cd deploy/prometheus && promtool check config prometheus.yaml && promtool test rules rules_test.yaml
 
 clean: ## remove what was installed and built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*

@@ -19,6 +19,7 @@ APNS: Final = (
     "PAGER_APNS_URL",
     "PAGER_APNS_CA_FILE",
 )
+_GATEWAYS_OWN: Final = ("PAGER_METRICS_TOKEN", "PAGER_METRICS_TOKEN_FILE")
 SERVICES: Final = (*STATEFUL_SERVICES, "gateway")
 
 
@@ -73,6 +74,8 @@ def of_service(
     }
     if service == "gateway":
         return environment | {"PAGER_PORT": str(port)}
+    for name in _GATEWAYS_OWN:
+        environment.pop(name, None)
     environment |= {"PAGER_MASTER_KEY": secrets.master_key, "PAGER_ADMIN_EMAIL": secrets.admin_email}
     if database_url is not None:
         environment["PAGER_DATABASE_URL"] = database_url

@@ -47,11 +47,15 @@ def _simulators_home() -> Path:
 
 
 class World:
-    """`async with World(servers) as world`: a fresh installation with an admin, ready to be paged."""
+    """`async with World(servers) as world`: a fresh installation with an admin, ready to be paged.
 
-    def __init__(self, servers: Servers, services: tuple[str, ...] = SERVICES) -> None:
+    `settings`: what every process is told besides, e.g. `monitor_port=0`.
+    """
+
+    def __init__(self, servers: Servers, services: tuple[str, ...] = SERVICES, **settings: Any) -> None:
         self.servers = servers
         self.names = services
+        self._told = settings
         self.clock = MovableClock(datetime.now(UTC).replace(microsecond=0))
         self.services: dict[str, Service] = {}
         self._master_key = secrets.token_hex(32)
@@ -87,10 +91,16 @@ class World:
     # --- Services ----------------------------------------------------------------------------------------------------
 
     async def start(self, name: str) -> None:
-        main = importlib.import_module(f"services.{name}.main")
-        service: Service = main.service(self._settings(name), self.clock)
+        service = self.twin(name, f"{name}-1")
         await service.start()
         self.services[name] = service
+
+    def twin(self, name: str, instance: str) -> Service:
+        """Another replica of a service, not started yet."""
+        service: Service = importlib.import_module(f"services.{name}.main").service(
+            self._settings(name, instance=instance), self.clock
+        )
+        return service
 
     async def stop(self, name: str) -> None:
         """An orderly stop; the processes' deaths are the chaos tests' matter."""
@@ -102,7 +112,7 @@ class World:
 
     def values_of(self, name: str) -> dict[str, Any]:
         """A process's settings, by the names of their fields."""
-        values: dict[str, Any] = {"nats_url": self.servers.nats_url(name), "instance": f"{name}-1"}
+        values: dict[str, Any] = {"nats_url": self.servers.nats_url(name), "instance": f"{name}-1"} | self._told
         if name != "gateway":
             values["database_url"] = self.servers.database_url(name, self.database)
         if name == "auth":

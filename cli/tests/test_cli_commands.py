@@ -149,10 +149,14 @@ def test_a_child_inherits_no_secret_of_another() -> None:
     assert common(environment) == {"PATH": "/bin", "OTEL_X": "1"}
     secrets = Secrets("key", "admin@x", "word")
     given: dict[str, Any] = {"nats_url": "nats://n", "database_url": "postgresql://d", "secrets": secrets}
-    gateway = of_service("gateway", 1, {}, port=1, public_url="http://p", **(given | {"database_url": None}))
+    token = {"PAGER_METRICS_TOKEN": "for-the-gateway-alone"}
+    gateway = of_service("gateway", 1, token, port=1, public_url="http://p", **(given | {"database_url": None}))
     assert "PAGER_DATABASE_URL" not in gateway
     assert "PAGER_MASTER_KEY" not in gateway
-    second = of_service("incidents", 2, {"PAGER_PUBLIC_URL": "https://p"}, port=1, public_url="http://p", **given)
+    assert gateway["PAGER_METRICS_TOKEN"] == "for-the-gateway-alone"
+    told = token | {"PAGER_PUBLIC_URL": "https://p"}
+    second = of_service("incidents", 2, told, port=1, public_url="http://p", **given)
+    assert "PAGER_METRICS_TOKEN" not in second
     assert second["PAGER_INSTANCE"] == "incidents-2"
     assert second["PAGER_PUBLIC_URL"] == "https://p"
     assert second["PAGER_DATABASE_URL"] == "postgresql://d"

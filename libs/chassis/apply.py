@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 import structlog
 
+from libs.chassis.meters import meters
 from libs.chassis.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
 from libs.chassis.store import START, Contended, Move, Overtaken, Position, Store, is_away
 from libs.chassis.work import Work
@@ -67,6 +69,9 @@ class Applier:
     _skipped: int = 0
     _failures: int = 0
     _waiting: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._measured = meters(self.service).batches(self.upstream, self.lane)
 
     async def begin(self) -> Position:
         """Read the cursor: at the start, and again whenever something went wrong."""
@@ -146,10 +151,12 @@ class Applier:
         self.on_park()
 
     async def _commit(self, items: Sequence[Item], new: Position) -> None:
+        began = perf_counter()
         await self.store.transact(lambda work: self.take(work, items) if items else None, self._move(new))
         self._moved(new)
         if items:
             self._failures = 0
+            self._measured(len(items), began)
 
     def _move(self, new: Position) -> Move:
         return Move(self.upstream, self.lane, self._stored, new)

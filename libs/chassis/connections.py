@@ -10,6 +10,8 @@ RPC: Final = 4
 """Of every replica, for requests: four commits at once are what two cores can use (limits: 8.9k a second on eight)."""
 LOCK: Final = 1
 """Of every replica: the session that holds, or waits for, the lock of the active one."""
+MONITOR: Final = 1
+"""Of every replica, once somebody has asked for its readiness or metrics: it must not wait behind requests."""
 IDLE_SECONDS: Final = 60.0
 """After a minute in which one was not used, a pool closes it; its last one stays, so that no page waits for a login."""
 
@@ -19,4 +21,4 @@ def at_most(services: int, replicas: int) -> int:
 
     The successor opens its own `WORK` sessions before its predecessor's have ended.
     """
-    return services * (replicas * (RPC + LOCK) + 2 * WORK)
+    return services * (replicas * (RPC + LOCK + MONITOR) + 2 * WORK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -53,6 +53,11 @@ class Relay:
         self._unread.update(self._lanes if lanes is None else lanes)
         if self._unread:
             self._wake.set()
+
+    @property
+    def published(self) -> Mapping[Lane, int]:
+        """The last position that is in the stream, by lane; empty before the stream was read."""
+        return self._positions
 
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""

@@ -16,6 +16,7 @@ from libs.chassis import telemetry
 from libs.chassis.answers import KeyedRequest
 from libs.chassis.bus import BusAway
 from libs.chassis.identity import Caller, Verifier
+from libs.chassis.meters import meters
 from libs.chassis.store import AlreadyTaken, Contended, Store, is_away
 from libs.chassis.work import Work
 from libs.contracts.model import Contract
@@ -87,14 +88,14 @@ class RequestServer:
             # FastStream decodes bodies before it calls us, and answers nothing when that fails.
             return message.body
 
-        service = self.requests.service
+        service, measured = self.requests.service, meters(self.requests.service).request
 
         @broker.subscriber(
             rpc_subject(service, operation), queue=service, max_workers=_WORKERS, decoder=undecoded, title=operation
         )
         async def serve(body: bytes, message: NatsMessage) -> bytes:
             headers = {str(k): str(v) for k, v in message.headers.items()}
-            reply = (await self.answer(operation, bytes(body), headers)).to_json()
+            reply = (await measured(operation, self.answer(operation, bytes(body), headers))).to_json()
             return reply if len(reply) < _REPLY_LIMIT else _TOO_LARGE.to_json()
 
     async def answer(self, operation: str, raw: bytes, headers: Mapping[str, str]) -> Reply:

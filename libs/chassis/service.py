@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -22,6 +22,8 @@ from libs.chassis.connections import RPC, WORK
 from libs.chassis.consume import Consumer, Follower
 from libs.chassis.identity import Verifier
 from libs.chassis.leader import Leader
+from libs.chassis.metrics import Reading
+from libs.chassis.monitoring import Monitoring
 from libs.chassis.operations import Replay, add_health_operation, add_log_operations, add_parked_operations, replay_of
 from libs.chassis.owner import NoRequest
 from libs.chassis.pruning import Forget, Pruning
@@ -33,12 +35,18 @@ from libs.chassis.store import Store, Written
 from libs.chassis.tables import chassis_tables
 from libs.chassis.timers import Fire, Timers
 from libs.chassis.wire import Broker, Wire
-from libs.chassis.work import Projector
+from libs.chassis.work import Decided, Projector, Work
 from libs.contracts.auth import KeySet
+from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import lanes_of, rpc_subject, wake_subject
 
 _log = structlog.get_logger()
+
+
+def _nothing(_: object) -> tuple[()]:
+    return ()
+
 
 _CATCH_UP = 2.0
 """Seconds that overdue timers wait for it: a page too many is better than none."""
@@ -93,6 +101,12 @@ class Parts:
     """Which rows of this service matter only for a while."""
     health_extra: Callable[[], dict[str, Any]] = dict
     """What else this service's health says."""
+    observe: Callable[[Sequence[Decided]], object] = _nothing
+    """Called with what was decided, once, after its commit, in the replica that committed it: for counting."""
+    gauges: Callable[[Work], Iterable[Reading]] = _nothing
+    """Further gauges, read from the tables when somebody asks."""
+    lags: Callable[[], Mapping[tuple[str, Lane], int]] = dict
+    """Messages not taken yet of streams that have no `Consumer`; asked in the active replica."""
 
 
 Build = Callable[[Runtime], Parts]
@@ -121,8 +135,8 @@ class Service:
             self.settings,
             self.clock,
             self.bus,
-            self._store("work", WORK),
-            self._store("rpc", RPC),
+            self.store("work", WORK),
+            self.store("rpc", RPC),
             self.followers,
             asyncio.Event(),
         )
@@ -132,8 +146,10 @@ class Service:
         self.timers = (
             Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
         )
+        self.monitoring = Monitoring(self)
         for store in (self.runtime.work, self.runtime.rpc):
             store.listen(self._committed)
+            store.observe(self.monitoring.observe)
         self.followers.extend(
             Follower(
                 self.name, consumer, lane, self.runtime.work, self.bus, self.runtime.parked.set, self.parts.pressing
@@ -144,6 +160,7 @@ class Service:
         if self.parts.prepare is not None:
             await self.parts.prepare()
         await self._serve()
+        await self.monitoring.start()
         self._tasks.append(
             asyncio.create_task(stoppable(partial(self.leader.run, self._lead)), name=f"{self.name} leader")
         )
@@ -170,6 +187,7 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.monitoring.stop()
         await self.broker.stop()
         if self.parts.closing is not None:
             await self.parts.closing()
@@ -203,7 +221,8 @@ class Service:
             "logger": None,
         }
 
-    def _store(self, role: str, connections: int) -> Store:
+    def store(self, role: str, connections: int) -> Store:
+        """Another way to this service's tables; `role` names its sessions."""
         return Store(
             self.settings.database_url.get_secret_value(),
             self.name,

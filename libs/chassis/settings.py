@@ -33,6 +33,10 @@ class ServiceSettings(BaseSettings):
     """Names this replica in logs, sessions and traces."""
     log_level: str = "info"
     log_format: str = Field(default="json", pattern="^(json|text)$")
+    monitor_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where `/live`, `/ready` and `/metrics` are answered; unset: nowhere, 0: any free port, named in the log."""
+    monitor_host: str = "127.0.0.1"
+    """Whoever reaches it may read the metrics: another address than loopback belongs behind a network policy."""
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

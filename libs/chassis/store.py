@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
@@ -18,7 +18,8 @@ from psycopg.rows import tuple_row
 from libs.chassis.changes import Change, Row, apply_changes
 from libs.chassis.clock import Clock
 from libs.chassis.log import Datastore, EventLog, NewEvent
-from libs.chassis.work import Projector, Work
+from libs.chassis.meters import meters
+from libs.chassis.work import Decided, Projector, Work
 from libs.contracts.model import Lane
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Committed(Generic[T]):
     result: T
     position: int | None
     events: int
+    decided: Sequence[Decided] = ()
 
 
 class Written(NamedTuple):
@@ -104,13 +106,24 @@ class Store:
             connections=connections,
             check=role != "work",
         )
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix=f"{schema}-{role}")
+        self._role = role
+        self._meters = meters(schema)
+        self._threads = self._meters.threads(role, connections)
         self._log: EventLog | None = None
         self._listeners: list[Listener] = []
+        self._observers: list[Callable[[Sequence[Decided]], None]] = []
 
     def listen(self, listener: Listener) -> None:
         """`listener` is called on the event loop after every commit that wrote events or rows."""
         self._listeners.append(listener)
+
+    def observe(self, observer: Callable[[Sequence[Decided]], None]) -> None:
+        """`observer` is called on the event loop with what was decided, once, after its commit. It must not raise."""
+        self._observers.append(observer)
+
+    def connections(self) -> Mapping[str, int]:
+        """The pool's own figures: `pool_max`, `pool_size`, `pool_available`, …"""
+        return self._datastore.pool.get_stats()
 
     async def transact(self, handler: Callable[[Work], T], move: Move | None = None) -> Committed[T]:
         """Run `handler` and commit what it decided, with the cursor's move, or nothing at all.
@@ -121,8 +134,12 @@ class Store:
             AlreadyTaken: a unique value other than an event's version.
             OperationalError: PostgreSQL is away; whether the commit happened is then unknown.
         """
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), perf_counter()
         committed, written = await loop.run_in_executor(self._threads, self._transact, handler, move)
+        if committed.events:
+            self._meters.appended(self._role, began)
+            for observer in self._observers:
+                observer(committed.decided)
         if written is not None:
             for listener in self._listeners:
                 listener(written)
@@ -160,6 +177,7 @@ class Store:
                 cause = error.__cause__
                 if not isinstance(cause, pg.UniqueViolation):
                     raise
+                self._meters.conflicted()
                 if cause.diag.table_name == "answers":
                     continue  # the same request ran beside this one: the next attempt finds its answer
                 if cause.diag.table_name != "stored_events":
@@ -184,7 +202,7 @@ class Store:
             result = handler(work)
             events, changes = work.new_events()
             position = self._write(log, cursor.connection, move, events, changes)
-        return Committed(result, position, len(events)), _written(events, changes)
+        return Committed(result, position, len(events), work.decided), _written(events, changes)
 
     def _write(
         self,

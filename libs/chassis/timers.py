@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, select
 
 from libs.chassis.changes import Gone, Row
 from libs.chassis.clock import Clock
+from libs.chassis.meters import meters
 from libs.chassis.store import Contended, Store, is_away
 from libs.chassis.tables import chassis_tables
 from libs.chassis.work import Work
@@ -111,7 +112,9 @@ class Timers:
     async def _fire_due(self) -> bool:
         moment = self.clock.now()
         try:
-            return (await self.store.transact(lambda work: self._fire_batch(work, moment))).result > 0
+            fired = (await self.store.transact(lambda work: self._fire_batch(work, moment))).result
+            meters(self.service).fired([timer.due_at for timer in fired], self.clock.now())
+            return bool(fired)
         except Exception as error:
             if is_away(error):
                 raise
@@ -121,13 +124,13 @@ class Timers:
             await self._fire_one(Timer(**row))
         return bool(rows)
 
-    def _fire_batch(self, work: Work, moment: datetime) -> int:
+    def _fire_batch(self, work: Work, moment: datetime) -> list[Timer]:
         if not work.fetch(self._any_due, moment=moment):
-            return 0
+            return []
         work.lock_appends()
         timers = [Timer(**row) for row in work.fetch(self._due, moment=moment)]
         self._decide(work, timers)
-        return len(timers)
+        return timers
 
     def _decide(self, work: Work, timers: Sequence[Timer]) -> None:
         # Before the decisions, so that a timer which they set again stays.

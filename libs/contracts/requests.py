@@ -121,6 +121,13 @@ class PositionView(Contract):
     lanes: dict[Lane, int]
 
 
+class MetricsView(Contract):
+    """`pager.rpc.<service>.metrics`, which every replica answers: Prometheus' text format."""
+
+    instance: str
+    text: str
+
+
 class ParkedView(Contract):
     """An input that was set aside, with its reason (design, rule 8)."""
 

@@ -10,6 +10,7 @@ from libs.chassis.settings import load_or_exit
 from services.escalation.api import api
 from services.escalation.application import fire, make_first_policies
 from services.escalation.consumers import consumers
+from services.escalation.measures import delay, measures
 from services.escalation.projections import project
 from services.escalation.settings import Settings
 
@@ -18,7 +19,14 @@ def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
         await runtime.rpc.transact(make_first_policies)
 
-    return Parts(requests=api(Arrival(runtime.rpc, runtime.bus)), consumers=consumers(), fire=fire, prepare=prepare)
+    return Parts(
+        requests=api(Arrival(runtime.rpc, runtime.bus)),
+        consumers=consumers(),
+        fire=fire,
+        prepare=prepare,
+        observe=measures().observe,
+        gauges=delay,
+    )
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:

@@ -27,6 +27,7 @@ from services.gateway.routes import (
     incidents,
     integrations,
     keys,
+    metrics,
     notifications,
     on_call,
     users,
@@ -48,8 +49,10 @@ class Api(FastAPI):
             # Not included but added: each level of inclusion costs every request a walk of its own.
             self.router.routes.extend(resource.router.routes)
         self.include_router(health.router, prefix="/api")
+        self.include_router(metrics.router, prefix="/api")
         self.include_router(docs.router, prefix="/api")
         self.include_router(health.router, prefix=V1, include_in_schema=False)
+        self.include_router(metrics.router, prefix=V1, include_in_schema=False)
         self.include_router(docs.router, prefix=V1)
         self.include_router(keys.router)
         self.add_exception_handler(HTTPException, _refused)
@@ -79,7 +82,7 @@ def build(front: Front, settings: Settings) -> ASGIApp:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "traceparent", "X-API-Version"],
             expose_headers=["Retry-After", "X-Request-ID"],
         )
-    return Edge(inner, settings.https)
+    return Edge(inner, settings.https, front.metrics.answered)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,10 @@ _REQUEST_ID = re.compile(r"^[A-Za-z0-9._~-]{1,128}$")
 _SECRET = re.compile(r"[A-Za-z0-9_.~-]{32,}")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _STATE = "pager.trace"
+UNMATCHED = "unmatched"
+
+Answered = Callable[[str, str, int, float], None]
+"""`answered(method, endpoint, status, seconds)`; the status is 0 when the caller hung up before there was one."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -54,6 +59,8 @@ class Edge:
 
     app: ASGIApp
     https: bool
+    answered: Answered = lambda _method, _endpoint, _status, _seconds: None
+    """Called after each request: for counting."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,7 +87,9 @@ class Edge:
             if trace.status == 0:
                 await failure(Problem("INTERNAL", "internal error"))(scope, receive, send_out)
         finally:
-            _write_log(scope, headers, trace, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            _write_log(scope, headers, trace, seconds)
+            self.answered(scope["method"], _endpoint(inner, trace), trace.status, seconds)
 
     def _complete(self, headers: MutableHeaders, trace: Trace) -> None:
         for name, value in HEADERS.items():
@@ -88,6 +97,11 @@ class Edge:
         if self.https:
             headers.setdefault("Strict-Transport-Security", HSTS)
         headers["X-Request-ID"] = trace.request_id
+
+
+def _endpoint(scope: Scope, trace: Trace) -> str:
+    """The route's template, never a path: strangers choose those. What is served twice (`/health`) has no prefix."""
+    return trace.route or str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
 def masked(path: str) -> str:

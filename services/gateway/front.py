@@ -1,4 +1,4 @@
-"""What the routes share: the way to the services, identity, and health."""
+"""What the routes share: the way to the services, identity, health and metrics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
     from services.gateway.identity import Identity
+    from services.gateway.metrics import GatewayMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Front:
     forwarder: Forwarder
     identity: Identity
     health: HealthCheck
+    metrics: GatewayMetrics
 
 
 def front_of(connection: HTTPConnection) -> Front:

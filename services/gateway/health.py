@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import metadata
 from typing import Literal
 
 from pydantic import ValidationError
 
 from libs.chassis.clock import Clock
+from libs.chassis.metrics import version
 from libs.chassis.operations import Health
 from libs.chassis.owner import NoRequest
 from libs.contracts.model import Contract, Moment
@@ -87,7 +87,7 @@ class HealthCheck:
         return HealthView(
             status="ok" if well else "degraded" if paging else "unavailable",
             timestamp=now,
-            version=_version(),
+            version=version(),
             uptime=int((now - self.started).total_seconds()),
             services=Parts(
                 database=_database(found),
@@ -130,10 +130,3 @@ def _database(found: dict[str, _Found]) -> str:
     if any(one.database_away for one in found.values()):
         return "unhealthy"
     return "healthy" if any(one.health is not None for one in found.values()) else "unknown"
-
-
-def _version() -> str:
-    try:
-        return metadata.version("pager")
-    except metadata.PackageNotFoundError:
-        return "0.1.0"

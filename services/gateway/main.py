@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import socket
 import sys
-from collections.abc import Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -18,6 +15,8 @@ import uvloop
 from libs.chassis import logs, telemetry
 from libs.chassis.bus import CONNECTION_OPTIONS, Bus
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.listening import Listening
+from libs.chassis.monitor import Monitor
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.wire import Wire
 from services.gateway.app import build
@@ -25,26 +24,13 @@ from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.health import HealthCheck
 from services.gateway.identity import Identity
+from services.gateway.metrics import GatewayMetrics
 from services.gateway.settings import Settings
 
 _log = structlog.get_logger()
 
 _DRAIN = 8
 """Seconds that a stop waits for requests under way; a command takes at most five."""
-
-
-class _Server(uvicorn.Server):
-    """Runs inside somebody else's loop: signals stay with the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    listening: asyncio.Event
 
 
 class Gateway:
@@ -70,39 +56,35 @@ class Gateway:
         Raises:
             SettingsError: the port is taken, or the host is not one of this machine.
         """
-        listening = _listen(self.settings.host, self.settings.port)
+        self._listening = Listening(self.settings.host, self.settings.port, variable="PAGER_PORT")
         try:
             telemetry.start("gateway")
             self.bus = Bus(await Wire.to(**self._connection()))
             await self.bus.start()
         except BaseException:
-            listening.close()
+            self._listening.close()
             raise
         self._forwarder = Forwarder(self.bus)
         health = HealthCheck(self._forwarder, self.clock, self.settings.push)
-        self.front = Front(self._forwarder, Identity(self._forwarder, self.clock), health)
-        self._server = _Server(self._config())
-        self._server.listening = asyncio.Event()
-        self._task = asyncio.create_task(self._server.serve([listening]), name="gateway http")
-        ready = asyncio.create_task(self._server.listening.wait())
-        await asyncio.wait((ready, self._task), return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if self._task.done():
-            self._task.result()
-        host, port = listening.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        metrics = GatewayMetrics(self.bus, self.settings)
+        self.front = Front(self._forwarder, Identity(self._forwarder, self.clock), health, metrics)
+        self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
+        await self.monitor.start()
+        await self._listening.serve(self._config(), "gateway http")
+        self.url = self._listening.url
 
     async def stop(self) -> None:
         """Answer what is under way, then leave."""
-        self._stopping = self._server.should_exit = True
-        await asyncio.gather(self._task, return_exceptions=True)
+        self._stopping = True
+        await self._listening.stop()
+        await self.monitor.stop()
         await self._forwarder.drain()
         await self.bus.client.close()
         telemetry.stop("gateway")
 
     async def finished(self) -> None:
         """Returns, or raises, only if the gateway can no longer run."""
-        await asyncio.shield(self._task)
+        await asyncio.shield(self._listening.task)
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
@@ -144,14 +126,6 @@ class Gateway:
             "reconnected_cb": back,
             "error_cb": ignored,
         }
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise SettingsError(f"PAGER_PORT: cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 async def _run(gateway: Gateway) -> None:

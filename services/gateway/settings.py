@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -25,6 +27,8 @@ class Settings(ServiceSettings):
     """Origins that browsers may call from, separated by commas; none by default."""
     trusted_proxies: str = ""
     """Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, separated by commas."""
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    """Whoever sends it as a bearer token may read `/api/metrics`; without it only this machine may."""
     push: str | None = None
     """What health says about push when notifier does not say it itself."""
 
@@ -52,8 +56,21 @@ class Settings(ServiceSettings):
         return _split(self.trusted_proxies)
 
     @property
+    def is_local(self) -> bool:
+        """Whether people reach it on this machine only, so far as the settings say."""
+        return self.public_url is None or is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
     def https(self) -> bool:
         return self.public_url is not None and self.public_url.startswith("https://")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _split(value: str) -> tuple[str, ...]:

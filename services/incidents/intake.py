@@ -178,6 +178,8 @@ class AlertIntake:
     store: Store
     bus: Bus
     on_park: Callable[[], None] = lambda: None
+    on_taken: Callable[[Lane, int], None] = lambda _lane, _stored_at: None
+    """Called after a batch has taken effect, with the Unix nanoseconds at which its oldest alert was stored."""
     _applier: Applier = field(init=False)
     _pull: Pull | None = None
 
@@ -190,9 +192,14 @@ class AlertIntake:
         return self._applier.at
 
     @property
+    def lag(self) -> int:
+        """Messages of the stream that have not taken effect here."""
+        return self._pull.behind if self._pull is not None else 0
+
+    @property
     def pressing(self) -> bool:
         """Whether more alerts wait than one batch takes."""
-        return self._pull is not None and self._pull.behind > _BATCH
+        return self.lag > _BATCH
 
     async def run(self) -> None:
         """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
@@ -216,6 +223,8 @@ class AlertIntake:
         items = [_item(m, incarnation) for m in messages]
         last = Position(0, messages[-1].sequence, 0, incarnation)
         await self._applier.apply(items, last)
+        if items:
+            self.on_taken(self.lane, items[0].stored_at)
 
     async def _alarm(self, incarnation: str) -> None:
         _log.error("the stream ALERTS was recreated or shortened, reading it from its start", lane=str(self.lane))

@@ -13,6 +13,7 @@ from services.incidents.api import api
 from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.intake import AlertIntake, replay
+from services.incidents.measures import measures, unanswered
 from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings
 
@@ -25,7 +26,8 @@ def build(runtime: Runtime) -> Parts:
     async def prepare() -> None:
         await runtime.rpc.transact(make_first_integrations)
 
-    intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set) for lane in Lane]
+    counts = measures()
+    intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
     return Parts(
         requests=api(),
         consumers=consumers(),
@@ -34,6 +36,9 @@ def build(runtime: Runtime) -> Parts:
         prepare=prepare,
         pressing=lambda: any(intake.pressing for intake in intakes),
         forget=(FORGET,),
+        observe=counts.observe,
+        gauges=unanswered,
+        lags=lambda: {(ALERTS, intake.lane): intake.lag for intake in intakes},
     )
 
 

@@ -14,6 +14,7 @@ from libs.chassis.settings import SettingsError, load_or_exit
 from services.notifier.api import api
 from services.notifier.consumers import consumers
 from services.notifier.freshness import Freshness
+from services.notifier.measures import backlog, measure_clients, measures
 from services.notifier.outbox import StoredOutbox
 from services.notifier.projections import project
 from services.notifier.providers import Provider, providers
@@ -26,6 +27,7 @@ def build(runtime: Runtime) -> Parts:
     settings = runtime.settings
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
     vendors = providers(settings, runtime.clock)
+    measure_clients(vendors)
     sender = Sender(
         outbox=StoredOutbox(runtime.work),
         clock=runtime.clock,
@@ -53,6 +55,8 @@ def build(runtime: Runtime) -> Parts:
         prepare=start_clients,
         closing=close_clients,
         health_extra=lambda: health_extra(settings, vendors),
+        observe=measures().observe,
+        gauges=partial(backlog, vendors),
     )
 
 

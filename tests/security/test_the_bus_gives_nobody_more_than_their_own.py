@@ -131,7 +131,7 @@ async def test_a_reply_subject_of_ours_writes_nothing_and_asks_nothing(servers: 
 
 async def test_an_anonymous_client_cannot_ask_read_or_change_anything(servers: Servers) -> None:
     async with servers.fresh(), _client(servers, None) as (stranger, _):
-        for subject in ("pager.rpc.incidents.parked", "pager.rpc.auth.keys", "$JS.API.STREAM.NAMES", "$JS.API.INFO"):
+        for subject in ("pager.rpc.incidents.metrics", "pager.rpc.auth.keys", "$JS.API.STREAM.NAMES", "$JS.API.INFO"):
             with pytest.raises(NatsError):
                 await stranger.request(subject, b"{}", timeout=0.3)
         js = stranger.jetstream(timeout=0.3)
@@ -152,7 +152,8 @@ async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Serv
                 with pytest.raises(NatsError):
                     await js.publish(subject, b"{}")
                 assert await _messages(servers, other.upper()) == 0
-        asked = {f"pager.rpc.{o}.{ask}" for o in SERVICES for ask in ("events", "position", "replay", "acknowledge")}
+        asks = ("events", "position", "replay", "acknowledge", "metrics")
+        asked = {f"pager.rpc.{o}.{ask}" for o in SERVICES for ask in asks}
         allowed = {f"pager.rpc.{up}.{ask}" for up in UPSTREAMS[service] for ask in ("events", "position")}
         for subject in sorted(asked - allowed):
             refused.clear()

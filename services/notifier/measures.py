@@ -1,0 +1,142 @@
+"""What the notifier counts: attempts as they are committed, how long vendors take, and how late a page is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from time import perf_counter
+from typing import Any
+
+from prometheus_client import Histogram
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.sql import Select
+
+from libs.chassis.meters import meters
+from libs.chassis.metrics import PAGE, Reading
+from libs.chassis.sampling import seconds_since
+from libs.chassis.work import Decided, Work
+from libs.contracts.auth import Platform
+from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationKind, NotificationWithdrawn
+from services.notifier.domain.notification import Notification, paging_since
+from services.notifier.projections import OUTBOX, provider_of
+from services.notifier.providers import Provider, PushClient
+from services.notifier.push.breaker import Breaker, BreakerState
+from services.notifier.push.message import Page
+from services.notifier.push.outcome import Outcome, Verdict
+
+EXPIRED = "expired"
+"""What counts beside the verdicts: a notification whose deadline passed unsent."""
+
+
+@cache
+def measures() -> Measures:
+    """The one set in this process."""
+    return Measures()
+
+
+class Measures:
+    def __init__(self) -> None:
+        metrics = meters("notifier")
+        self._pushes = metrics.counter(
+            "pager_pushes", "Attempts by what came of them; `accepted` is the vendor's word.", "provider", "verdict"
+        )
+        # From the start, at 0: of a series that begins with its first failure a rate would not see that failure.
+        for provider in {provider_of(platform) for platform in Platform}:
+            for verdict in (*Verdict, EXPIRED):
+                self._pushes.labels(provider, str(verdict))
+        self.seconds = metrics.histogram(
+            "pager_push_duration_seconds", "From our request to the vendor's answer, or to our giving up.", "provider"
+        )
+        self._latency = metrics.histogram(
+            "pager_page_latency_seconds",
+            "To the vendor's acceptance: since the incident began (its first page), since a level was decided (all).",
+            "provider",
+            "since",
+            buckets=PAGE,
+        )
+
+    def observe(self, decided: Sequence[Decided]) -> None:
+        """Count what was committed."""
+        pushes: Counter[tuple[str, str]] = Counter()
+        for event, state in decided:
+            match event.data:
+                case NotificationAccepted() as fact:
+                    pushes[fact.provider, "accepted"] += 1
+                    if fact.kind is NotificationKind.PAGE:
+                        self._accepted(fact, state)
+                case AttemptFailed() as fact:
+                    pushes[fact.provider, fact.verdict] += 1
+                case NotificationWithdrawn(reason="expired"):
+                    pushes[provider_of(state.intent.platform), EXPIRED] += 1
+                case _:
+                    pass
+        for labels, count in pushes.items():
+            self._pushes.labels(*labels).inc(count)
+
+    def _accepted(self, fact: NotificationAccepted, state: Notification) -> None:
+        intent = state.intent
+        since = {"level": intent.decided_at}
+        if intent.level == 1 and intent.round == 1:
+            since["incident"] = paging_since(intent)
+        for name, moment in since.items():
+            waited = (fact.at - moment).total_seconds()
+            self._latency.labels(fact.provider, name).observe(max(0.0, waited))
+
+
+class MeasuredClient:
+    """A vendor whose answers are timed; one that the sender stops waiting for counts with the time until then."""
+
+    def __init__(self, client: PushClient, seconds: Histogram) -> None:
+        self._client = client
+        self._seconds = seconds
+
+    async def start(self) -> None:
+        await self._client.start()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def send(self, token: str, page: Page) -> Outcome:
+        began = perf_counter()
+        try:
+            return await self._client.send(token, page)
+        finally:
+            self._seconds.observe(perf_counter() - began)
+
+
+def measure_clients(vendors: Mapping[str, Provider]) -> None:
+    """From now on the answers of these vendors are timed."""
+    for name, vendor in vendors.items():
+        if vendor.client is not None:
+            vendor.client = MeasuredClient(vendor.client, measures().seconds.labels(name))
+
+
+def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[Reading]:
+    """What should have been sent by now, and each vendor's breaker."""
+    due = {row["provider"]: row for row in work.fetch(_overdue(), moment=work.now)}
+    for name, vendor in vendors.items():
+        labels = {"provider": name}
+        row = due.get(name, {"n": 0, "oldest": None})
+        yield Reading("pager_pushes_due", "Pushes that should have been sent by now.", row["n"], labels)
+        overdue = seconds_since(row["oldest"], work.now)
+        yield Reading("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
+        if vendor.client is not None:
+            shown = _state(vendor.breaker, work.now)
+            for state in BreakerState:
+                here = {"state": str(state), **labels}
+                yield Reading("pager_push_breaker", "1 for the breaker's state.", shown is state, here)
+
+
+def _state(breaker: Breaker, now: datetime) -> BreakerState:
+    """Open only while it holds pages back: where nothing is sent, nobody asks it whether its time is over."""
+    is_over = breaker.retry_at is not None and breaker.retry_at <= now
+    return BreakerState.HALF_OPEN if is_over else breaker.state
+
+
+@cache
+def _overdue() -> Select[Any]:
+    c = OUTBOX.c
+    late = select(c.provider, func.count().label("n"), func.min(c.due_at).label("oldest"))
+    return late.where(c.due_at <= bindparam("moment")).group_by(c.provider)

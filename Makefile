@@ -39,7 +39,7 @@ integration: setup ## the promises, on real servers
 lint: setup ## ruff, strict types, import rules
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
-	@$(RUN) mypy libs services cli bench tests docs
+	@$(RUN) mypy libs services cli bench tests docs deploy
 	@$(RUN) lint-imports
 
 fmt: setup ## format and fix what can be fixed
@@ -47,7 +47,7 @@ fmt: setup ## format and fix what can be fixed
 	@$(RUN) ruff format .
 
 types: setup ## strict types alone
-	@$(RUN) mypy libs services cli bench tests docs
+	@$(RUN) mypy libs services cli bench tests docs deploy
 
 docs: setup ## the event catalogue and the OpenAPI description, from the code
 	@$(RUN) python -m docs.generate

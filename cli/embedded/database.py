@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -45,10 +45,8 @@ async def database_setup(url: str, passwords: Mapping[str, str]) -> None:
         known = await _names(connection, "SELECT rolname FROM pg_roles")
         for role, password in passwords.items():
             await _ensure_role(connection, role, password, exists=role in known)
-        await _close_databases(connection)
-        await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        for service in STATEFUL_SERVICES:
-            await _ensure_schema(connection, service)
+        for statement in privileges(DATABASE, "postgres", "template1"):
+            await connection.execute(statement)
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
@@ -77,21 +75,24 @@ async def _ensure_role(connection: psycopg.AsyncConnection, role: str, password:
     await connection.execute(command.format(name, attributes, sql.Literal(verifier)))
 
 
-async def _close_databases(connection: psycopg.AsyncConnection) -> None:
-    """By default everybody may connect to every database and make temporary tables there."""
-    for database in (DATABASE, "postgres", "template1"):
-        await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
-    for role in (OWNER, *map(role_name, STATEFUL_SERVICES)):
+def privileges(*closed: str) -> Iterator[sql.Composed]:
+    """What makes schemas, and takes everything from PUBLIC that no service needs; for existing roles, repeatable.
+
+    `closed` are databases that nobody enters without being told: by default everybody may connect to every one and
+    make temporary tables there.
+    """
+    for database in closed:
+        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
+    for name in (OWNER, *map(role_name, STATEFUL_SERVICES)):
         grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
-        await connection.execute(grant.format(sql.Identifier(DATABASE), sql.Identifier(role)))
-
-
-async def _ensure_schema(connection: psycopg.AsyncConnection, service: str) -> None:
-    schema, role, owner = sql.Identifier(service), sql.Identifier(role_name(service)), sql.Identifier(OWNER)
-    for command in (
-        sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}"),
-        sql.SQL("ALTER SCHEMA {schema} OWNER TO {owner}"),
-        sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"),
-        sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
-    ):
-        await connection.execute(command.format(schema=schema, role=role, owner=owner))
+        yield grant.format(sql.Identifier(DATABASE), sql.Identifier(name))
+    yield sql.SQL("REVOKE ALL ON SCHEMA {} FROM PUBLIC").format(sql.Identifier("public"))
+    for service in STATEFUL_SERVICES:
+        schema, role, owner = sql.Identifier(service), sql.Identifier(role_name(service)), sql.Identifier(OWNER)
+        for command in (
+            sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}"),
+            sql.SQL("ALTER SCHEMA {schema} OWNER TO {owner}"),
+            sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"),
+            sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
+        ):
+            yield command.format(schema=schema, role=role, owner=owner)

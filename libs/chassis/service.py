@@ -182,15 +182,19 @@ class Service:
             _log.info("bus back", service=self.name)
             await self.bus.restored()
 
-        return CONNECTION_OPTIONS | {
-            "servers": [url],
-            "name": f"pager-{self.name}-{self.settings.instance}",
-            # Replies come to an inbox of our own: in a shared one anybody could read them (prototype, 7).
-            "inbox_prefix": f"_INBOX_{user}",
-            "disconnected_cb": interrupted,
-            "reconnected_cb": back,
-            "logger": None,
-        }
+        return (
+            CONNECTION_OPTIONS
+            | self.settings.nats_tls()
+            | {
+                "servers": [url],
+                "name": f"pager-{self.name}-{self.settings.instance}",
+                # Replies come to an inbox of our own: in a shared one anybody could read them (prototype, 7).
+                "inbox_prefix": f"_INBOX_{user}",
+                "disconnected_cb": interrupted,
+                "reconnected_cb": back,
+                "logger": None,
+            }
+        )
 
     def _store(self, role: str, connections: int) -> Store:
         return Store(

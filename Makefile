@@ -6,7 +6,7 @@ RUN := $(UV) run --frozen --all-extras
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH :=
 
-.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos clean
+.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos deploy-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ bench: setup ## the measured claims of the pipeline, as JSON
 
 chaos: setup ## kill everything in turn while 2,000 alerts flow, and count from outside
 	@$(RUN) pytest tests/chaos --run-chaos --timeout=0 -s
+
+deploy-check: setup ## the image, the compose file and the chart, as far as they can be checked without a cluster
+	@UV=$(UV) $(RUN) --group deploy python -m deploy.check
+	@$(RUN) --group deploy pytest deploy/tests
 
 clean: ## remove what was installed and built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*

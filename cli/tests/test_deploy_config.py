@@ -3,6 +3,8 @@
 import asyncio
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -91,6 +93,23 @@ def test_an_address_that_is_none_is_refused_with_its_option(nats: str) -> None:
     assert refused.value.exit_code == USAGE
 
 
+def test_the_command_writes_for_a_cluster_and_says_what_is_next(tmp_path: Path) -> None:
+    address = ("--postgres-host", "db", "--nats-url", "tls://nats:4222", "--folder", str(tmp_path))
+    done = _pager("deploy-config", "kubernetes", *address)
+    assert done.returncode == 0, done.stderr
+    assert f"Next: kubectl apply -f {tmp_path / 'kubernetes-secrets.json'}" in done.stdout
+    password = json.loads((tmp_path / "state" / "secrets.json").read_text())["adminPassword"]
+    assert password not in done.stdout
+    assert _pager("deploy-config", "nats-accounts").stdout.count("$PAGER_NATS_PASSWORD_") == len(NATS_USERS) - 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = _pager("deploy-config", "compose", "--folder", str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 async def test_roles_sql_makes_roles_that_can_only_enter_their_own_schema(
     postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
@@ -145,3 +164,8 @@ def _settings(home: Path, **variables: str) -> Settings:
 
 def _is_empty(folder: Path) -> bool:
     return not list(folder.iterdir())
+
+
+def _pager(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,6 +1,8 @@
 """The chart as Helm renders it, by set of values."""
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,8 +94,20 @@ def rendered(name: str) -> Rendered:
 
 def lint() -> list[str]:
     """What `helm lint` complains of; advice about icons is none."""
-    # While it lints, Helm logs each refusal of the chart's own instead of failing.
-    helm_python.disable_logging()
-    found = helm_python.lint(str(CHART))
+    with _silent_engine():
+        found = helm_python.lint(str(CHART))
     complaints = [f"{m['path']}: {m['error']}" for m in found["messages"] if m["severity"] > 1]
     return complaints + [str(error) for error in found["errors"]]
+
+
+@contextmanager
+def _silent_engine() -> Iterator[None]:
+    """While it lints, Helm's engine logs each `fail` of the chart and goes on; its log goes past Python to stderr."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -157,6 +157,14 @@ def test_every_container_is_probed_limited_and_restricted(values: str) -> None:
             assert {probe["port"] for probe in probes} <= ports, owner
 
 
+def test_the_monitor_port_listens_where_probes_come_from() -> None:
+    for service in settings.PROCESSES:
+        pod = rendered("default").named("Deployment", f"pager-{service}")["spec"]["template"]
+        given = variables(pod)
+        (port,) = [one for one in pod["spec"]["containers"][0]["ports"] if one["name"] == "monitor"]
+        assert (given["PAGER_MONITOR_HOST"], given["PAGER_MONITOR_PORT"]) == ("0.0.0.0", str(port["containerPort"]))  # noqa: S104
+
+
 def test_a_budget_and_a_spread_hold_the_pods_of_their_service() -> None:
     made = rendered("production")
     for service in settings.PROCESSES:

@@ -8,6 +8,9 @@
   valueFrom:
     fieldRef:
       fieldPath: metadata.uid
+# Probes come from the node, Prometheus from its own pod; the network policies keep everybody else out.
+- name: PAGER_MONITOR_HOST
+  value: 0.0.0.0
 - name: PAGER_MONITOR_PORT
   value: "9464"
 - name: PAGER_LOG_LEVEL

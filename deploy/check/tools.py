@@ -45,7 +45,13 @@ def yaml() -> Iterable[Finding]:
             Path(folder, f"{name}.yaml").write_text(chart.rendered(name).text, encoding="utf-8")
         strict = [COMPOSE, WORKFLOWS, *sorted(str(file.relative_to(chart.ROOT)) for file in _values())]
         yield run(
-            "yamllint", ", ".join(strict), _program("yamllint"), "--strict", "-c", str(HERE / "yamllint.yaml"), *strict
+            "yamllint",
+            "compose, workflows, values",
+            _program("yamllint"),
+            "--strict",
+            "-c",
+            str(HERE / "yamllint.yaml"),
+            *strict,
         )
         relaxed = ("--strict", "-c", str(HERE / "yamllint-rendered.yaml"))
         yield run("yamllint", "what the chart renders", _program("yamllint"), *relaxed, folder)

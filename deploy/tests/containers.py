@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -160,12 +159,10 @@ def run_script(url: str, script: Path) -> None:
 
 
 def get(url: str) -> Any:
-    """The JSON of an answer, also of one that is not 2xx; an empty object where nothing answers."""
+    """The JSON of an answer; an empty object where nothing answers, or not with 2xx."""
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - a URL of ours
             return json.load(answer)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
     except OSError:
         return {}
 

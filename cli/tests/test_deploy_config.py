@@ -19,6 +19,7 @@ from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES, SUPERUSER
 from cli.failure import USAGE, Failure
 from cli.settings import Settings
+from libs.chassis.log import Datastore
 
 ADDRESSES = Addresses(postgres_host="db.example.com", nats="tls://nats.example.com:4222")
 
@@ -136,6 +137,20 @@ async def test_preparing_schemas_touches_neither_roles_nor_passwords(
     async with await psycopg.AsyncConnection.connect(postgres.url("auth")) as connection:
         await connection.execute("SELECT 1")
     assert _is_empty(tmp_path), "a job in a container has nowhere to keep anything"
+
+
+async def test_a_database_without_tls_is_refused_where_the_chart_demands_it(
+    postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGSSLROOTCERT", "/etc/ssl/certs/ca-certificates.crt")
+    with pytest.raises(Failure, match="server does not support SSL"):
+        schemas(_settings(tmp_path, PAGER_DATABASE_URL=postgres.url("owner")), as_json=True)
+    # The services' own pool, which takes the URL apart.
+    pool = Datastore(postgres.url("auth"), schema="auth", application_name="test", connections=1, check=False).pool
+    assert isinstance(pool.kwargs, dict)
+    with pytest.raises(psycopg.OperationalError, match="server does not support SSL"):
+        psycopg.connect(**pool.kwargs)
 
 
 async def test_preparing_streams_twice_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import psycopg
 
 from cli.embedded.ports import free_port
+from cli.simulators.certificates import CA_CERTIFICATE, SERVER_CERTIFICATE, server_context
 from deploy.check import compose
 from deploy.check.settings import PROCESSES
 
@@ -38,6 +39,8 @@ class Containers:
 
     folder: Path
     postgres_port: int
+    tls: bool = False
+    """To NATS, with an authority of its own, as the chart demands it; compose itself has none."""
     nats_port: int = field(default_factory=free_port)
     gateway_port: int = field(default_factory=free_port)
     simulator_port: int = field(default_factory=free_port)
@@ -50,7 +53,10 @@ class Containers:
         for path in self.secrets.glob("*-url"):
             text = path.read_text(encoding="utf-8")
             text = text.replace("@postgres:5432/", f"@127.0.0.1:{self.postgres_port}/")
-            path.write_text(text.replace("@nats:4222", f"@127.0.0.1:{self.nats_port}"), encoding="utf-8")
+            text = text.replace("@nats:4222", f"@localhost:{self.nats_port}")
+            path.write_text(text.replace("nats://", "tls://") if self.tls else text, encoding="utf-8")
+        if self.tls:
+            server_context(self.folder, time.time())
 
     @property
     def gateway(self) -> str:
@@ -101,6 +107,8 @@ class Containers:
             variables["PAGER_PORT"] = str(self.gateway_port)
         if "PAGER_MONITOR_PORT" in variables:
             variables["PAGER_MONITOR_PORT"] = str(free_port())
+        if self.tls and "PAGER_NATS_URL_FILE" in variables:
+            variables["PAGER_NATS_CA_FILE"] = str(self.folder / CA_CERTIFICATE)
         return {
             "PATH": os.environ["PATH"],
             "PAGER_HOME": str(self.folder / "home"),
@@ -122,6 +130,9 @@ class Containers:
         config |= {"host": "127.0.0.1", "port": self.nats_port, "http": f"127.0.0.1:{free_port()}"}
         config["pid_file"] = str(self.folder / "nats.pid")
         config["jetstream"]["store_dir"] = str(self.folder / "nats")
+        if self.tls:
+            file = str(self.folder / SERVER_CERTIFICATE)
+            config["tls"] = {"cert_file": file, "key_file": file, "handshake_first": True}
         self._processes["nats"] = start_nats(self.folder, json.dumps(config))
         health = f"http://{config['http']}/healthz?js-enabled-only=true"
         until(lambda: bool(get(health)["status"] == "ok"), self._last_words)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cli.commands.deploy_config import for_compose
 from cli.embedded import EmbeddedPostgres, Home
 from deploy.compose.smoke import Smoke
 from deploy.tests.containers import Containers, run_script
 
 
-async def test_a_page_goes_through_what_compose_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_page_goes_through_what_compose_starts(tmp_path: Path, tls: bool) -> None:
     for_compose(tmp_path, vendors=False, public_url="http://localhost:3000", as_json=False)
     with Home.temporary() as home:
         async with EmbeddedPostgres(home) as postgres:
             # Its roles have other passwords until the script of this installation has been run, twice as on each start.
             for _ in range(2):
                 run_script(postgres.url("superuser"), tmp_path / "secrets" / "roles.sql")
-            containers = Containers(tmp_path, postgres.port)
+            containers = Containers(tmp_path, postgres.port, tls)
             with containers.running():
                 smoke = Smoke(
                     gateway=containers.gateway,

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsSecurity
 from nats.errors import Error as NatsError
 
 from libs.chassis import telemetry
@@ -184,7 +185,7 @@ class Service:
 
         return (
             CONNECTION_OPTIONS
-            | self.settings.nats_tls()
+            | self._security()
             | {
                 "servers": [url],
                 "name": f"pager-{self.name}-{self.settings.instance}",
@@ -195,6 +196,13 @@ class Service:
                 "logger": None,
             }
         )
+
+    def _security(self) -> dict[str, Any]:
+        """FastStream takes the options of TLS as an object of its own."""
+        tls = self.settings.nats_tls()
+        if not tls:
+            return {}
+        return {"security": NatsSecurity(ssl_context=tls["tls"], tls_handshake_first=tls["tls_handshake_first"])}
 
     def _store(self, role: str, connections: int) -> Store:
         return Store(

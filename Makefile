@@ -6,7 +6,7 @@ RUN := $(UV) run --frozen --all-extras
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH :=
 
-.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos dashboard rules-test clean
+.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos dashboard rules-test deploy-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ integration: setup ## the promises, on real servers
 lint: setup ## ruff, strict types, import rules
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
-	@$(RUN) mypy libs services cli bench tests docs
+	@$(RUN) mypy libs services cli bench tests docs deploy
 	@$(RUN) lint-imports
 
 fmt: setup ## format and fix what can be fixed
@@ -47,7 +47,7 @@ fmt: setup ## format and fix what can be fixed
 	@$(RUN) ruff format .
 
 types: setup ## strict types alone
-	@$(RUN) mypy libs services cli bench tests docs
+	@$(RUN) mypy libs services cli bench tests docs deploy
 
 docs: setup ## the event catalogue and the OpenAPI description, from the code
 	@$(RUN) python -m docs.generate
@@ -65,6 +65,10 @@ rules-test: ## the alert rules fire when they must and stay silent when they mus
 	@command -v promtool >/dev/null 2>&1 || { echo "promtool is missing: apt-get install prometheus (Debian 12 has 2.42),"; \
 	  echo "or a release of https://github.com/prometheus/prometheus"; exit 1; }
 	@cd deploy/prometheus && promtool check config prometheus.yaml && promtool test rules rules_test.yaml
+
+deploy-check: setup ## the image, the compose file and the chart, as far as they can be checked without a cluster
+	@UV=$(UV) $(RUN) --group deploy python -m deploy.check
+	@$(RUN) --group deploy pytest deploy/tests
 
 clean: ## remove what was installed and built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*

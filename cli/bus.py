@@ -11,7 +11,9 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
-from cli.failure import Failure
+from cli.failure import USAGE, Failure
+from cli.settings import read_environment
+from libs.chassis.bus_tls import tls_options
 
 TIMEOUT = 5.0
 
@@ -20,6 +22,10 @@ TIMEOUT = 5.0
 async def connected(url: str) -> AsyncIterator[Client]:
     """A connection under the inbox prefix that its user may use. Raises `Failure` when NATS does not answer."""
     user = urlsplit(url).username
+    try:
+        tls = tls_options(url, read_environment().get("PAGER_NATS_CA_FILE"))
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
     refused: list[str] = []
 
     async def on_error(error: Exception) -> None:
@@ -33,6 +39,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
             connect_timeout=2,
             name="pager-cli",
             error_cb=on_error,
+            **tls,
         )
     except (NatsError, OSError, TimeoutError) as error:
         shown = urlsplit(url).netloc.rpartition("@")[2]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import history
+from cli.deploying import deploy_config, prepare
 from cli.embedded.errors import StartError
 from cli.embedded.home import Home
 from cli.failure import STOPPED, TROUBLE, USAGE, Failure
@@ -22,6 +23,8 @@ migrations = typer.Typer(no_args_is_help=True, help="Schemas of the services.")
 app.add_typer(alerts, name="alert")
 app.add_typer(parked, name="parked")
 app.add_typer(migrations, name="migrate")
+app.add_typer(prepare, name="prepare")
+app.add_typer(deploy_config, name="deploy-config")
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Service = Annotated[str | None, typer.Option(help="Only this service.")]

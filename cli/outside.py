@@ -69,8 +69,12 @@ async def _make_schemas(url: str) -> None:
             raise Failure(
                 f"PAGER_DATABASE_URL: roles are missing ({', '.join(missing)}); name a superuser's URL once", USAGE
             )
+        cursor = await connection.execute("SELECT nspname FROM pg_namespace")
+        made = {str(row[0]) for row in await cursor.fetchall()}
         for service in STATEFUL_SERVICES:
-            await connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(service)))
+            # Not IF NOT EXISTS: that asks for CREATE on the database even where nothing is to be made.
+            if service not in made:
+                await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(service)))
 
 
 def _in_our_database(url: str, user: str, password: str) -> str:

@@ -100,11 +100,12 @@ async def declare(
     return {spec.name: await _declare_one(js, config_of(spec, replicas)) for spec in specs}
 
 
-async def declare_at(url: str) -> dict[str, str]:
+async def declare_at(url: str, replicas: int = 1) -> dict[str, str]:
     """Declare over a connection of its own, as an operator. Raises `Failure`, also when NATS is away."""
     async with connected(url) as client:
         try:
-            return {name: str(what) for name, what in (await declare(client.jetstream())).items()}
+            declared = await declare(client.jetstream(), replicas=replicas)
+            return {name: str(what) for name, what in declared.items()}
         except (NatsError, TimeoutError) as error:
             raise Failure(f"NATS does not declare streams: {str(error) or type(error).__name__}") from None
 

@@ -11,7 +11,7 @@ from libs.chassis.auditing import AUDITOR_ROLE
 STATEFUL_SERVICES: Final = ("auth", "oncall", "incidents", "escalation", "notifier")
 """Services that own a PostgreSQL schema and an event stream (design.md section 2)."""
 
-NATS_USERS: Final = (*STATEFUL_SERVICES, "gateway", "operator", "auditor", "anonymous")
+NATS_USERS: Final = (*STATEFUL_SERVICES, "gateway", "operator", "auditor", "sender", "anonymous")
 """`anonymous` has a password because the server demands one; nobody needs to know it."""
 
 SUPERUSER: Final = "postgres"

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -49,10 +49,9 @@ async def database_setup(url: str, passwords: Mapping[str, str], database: str =
         known = await _names(connection, "SELECT rolname FROM pg_roles")
         for role, password in passwords.items():
             await _ensure_role(connection, role, password, exists=role in known)
-        await _close_databases(connection, database)
-        await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        for service in STATEFUL_SERVICES:
-            await _ensure_schema(connection, service)
+        for statement in privileges(database, "postgres", "template1"):
+            await connection.execute(statement)
+        await _let_auditors_in(connection)
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
@@ -81,26 +80,33 @@ async def _ensure_role(connection: psycopg.AsyncConnection, role: str, password:
     await connection.execute(command.format(name, attributes, sql.Literal(verifier)))
 
 
-async def _close_databases(connection: psycopg.AsyncConnection, database: str) -> None:
-    """By default everybody may connect to every database and make temporary tables there."""
-    for name in (database, "postgres", "template1"):
-        await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+def privileges(database: str, *closed: str) -> Iterator[sql.Composed]:
+    """What makes schemas, and takes everything from PUBLIC that no service needs; for existing roles, repeatable.
+
+    `closed` are further databases that nobody enters without being told: by default everybody may connect to every one
+    and make temporary tables there.
+    """
+    for one in (database, *closed):
+        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(one))
     for role in (OWNER, AUDITOR, *map(role_name, STATEFUL_SERVICES)):
         grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
-        await connection.execute(grant.format(sql.Identifier(database), sql.Identifier(role)))
+        yield grant.format(sql.Identifier(database), sql.Identifier(role))
+    yield sql.SQL("REVOKE ALL ON SCHEMA {} FROM PUBLIC").format(sql.Identifier("public"))
+    for service in STATEFUL_SERVICES:
+        schema, name, owner = sql.Identifier(service), sql.Identifier(role_name(service)), sql.Identifier(OWNER)
+        for command in (
+            sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}"),
+            sql.SQL("ALTER SCHEMA {schema} OWNER TO {owner}"),
+            sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"),
+            sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
+        ):
+            yield command.format(schema=schema, role=name, owner=owner)
 
 
-async def _ensure_schema(connection: psycopg.AsyncConnection, service: str) -> None:
-    schema, role, owner = sql.Identifier(service), sql.Identifier(role_name(service)), sql.Identifier(OWNER)
-    for command in (
-        sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}"),
-        sql.SQL("ALTER SCHEMA {schema} OWNER TO {owner}"),
-        sql.SQL("REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"),
-        sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
-    ):
-        await connection.execute(command.format(schema=schema, role=role, owner=owner))
-    # A schema that was migrated before there were auditors; a new one is empty, and its migrations end with this.
-    cursor = await connection.execute("SELECT to_regclass(%s)", (f"{service}.stored_events",))
-    if (await cursor.fetchone() or (None,))[0] is not None:
-        for statement in auditor_grants(service):
-            await connection.execute(statement.encode("ascii"))
+async def _let_auditors_in(connection: psycopg.AsyncConnection) -> None:
+    """Schemas that were migrated before there were auditors; a new one is empty, and its migrations end with this."""
+    for service in STATEFUL_SERVICES:
+        cursor = await connection.execute("SELECT to_regclass(%s)", (f"{service}.stored_events",))
+        if (await cursor.fetchone() or (None,))[0] is not None:
+            for statement in auditor_grants(service):
+                await connection.execute(statement.encode("ascii"))

@@ -15,6 +15,7 @@ from libs.contracts.subjects import OWN_ALERT_SUBJECTS, UPSTREAMS
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
 ALERTS: Final = "pager.alerts.>"
 ANONYMOUS: Final = "anonymous"
+SENDER: Final = "sender"
 MAX_PAYLOAD: Final = 1024 * 1024
 MAX_CONNECTIONS: Final = 1000
 # Whoever opens connections without a password must leave room for the services and the signed-in.
@@ -112,12 +113,14 @@ def permissions(user: str) -> Permissions:
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
         "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=ours),
         "auditor": Permissions(_reading(*EVENT_STREAMS), (inbox, "pager.events.>")),
+        # Senders are other people's programs: their clients use the inbox prefix that every NATS client has.
+        SENDER: Permissions((ALERTS,), (f"{inbox_prefix(ANONYMOUS)}.>", inbox), denied=ours),
         ANONYMOUS: Permissions((ALERTS,), (inbox,), denied=ours),
     }[user]
 
 
 def accounts(passwords: Mapping[str, str], anonymous: bool) -> dict[str, object]:
-    """The blocks `accounts` and, where anonymous senders are allowed, `no_auth_user`."""
+    """The blocks `accounts` and, where senders need no password, `no_auth_user`."""
 
     def user(name: str) -> dict[str, object]:
         return {"user": name, "password": passwords[name], "permissions": permissions(name).to_config()}
@@ -127,10 +130,8 @@ def accounts(passwords: Mapping[str, str], anonymous: bool) -> dict[str, object]
         "users": [user(name) for name in (*STATEFUL_SERVICES, "gateway", "operator", "auditor")],
         "exports": [{"service": ALERTS}],
     }
-    if not anonymous:
-        return {"accounts": {"PAGER": pager}}
     senders = {
-        "users": [user(ANONYMOUS)],
+        "users": [user(name) for name in ((SENDER, ANONYMOUS) if anonymous else (SENDER,))],
         # Through an import the reply subject of a sender becomes one that the server made up: nobody can have
         # a PubAck written into a stream or sent to a service (prototype.md 7).
         "imports": [{"service": {"account": "PAGER", "subject": ALERTS}}],
@@ -139,7 +140,8 @@ def accounts(passwords: Mapping[str, str], anonymous: bool) -> dict[str, object]
             "max_subscriptions": MAX_ANONYMOUS_SUBSCRIPTIONS,
         },
     }
-    return {"accounts": {"PAGER": pager, "SENDERS": senders}, "no_auth_user": ANONYMOUS}
+    both: dict[str, object] = {"accounts": {"PAGER": pager, "SENDERS": senders}}
+    return both | {"no_auth_user": ANONYMOUS} if anonymous else both
 
 
 def server_config(

@@ -13,8 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cli.simulators.files import write_private
 
 CA_CERTIFICATE = "apns-ca.pem"
+SERVER_CERTIFICATE = "apns-server.pem"
+"""Key and certificate."""
 _CA_KEY = "apns-ca.key"
-_SERVER = "apns-server.pem"
 _CA_LIFE = timedelta(days=3650)
 _SERVER_LIFE = timedelta(days=397)
 _RENEW_BEFORE = timedelta(days=30)
@@ -25,13 +26,13 @@ def server_context(home: Path, now: float) -> ssl.SSLContext:
     at = datetime.fromtimestamp(now, UTC)
     if not (home / CA_CERTIFICATE).exists() or not (home / _CA_KEY).exists() or _is_ending(home / CA_CERTIFICATE, at):
         _make_authority(home, at)
-        (home / _SERVER).unlink(missing_ok=True)
-    if not (home / _SERVER).exists() or _is_ending(home / _SERVER, at):
+        (home / SERVER_CERTIFICATE).unlink(missing_ok=True)
+    if not (home / SERVER_CERTIFICATE).exists() or _is_ending(home / SERVER_CERTIFICATE, at):
         _make_server(home, at)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
-    context.load_cert_chain(home / _SERVER)
+    context.load_cert_chain(home / SERVER_CERTIFICATE)
     return context
 
 
@@ -102,7 +103,7 @@ def _make_server(home: Path, at: datetime) -> None:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .sign(signer, hashes.SHA256())
     )
-    write_private(home / _SERVER, _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(home / SERVER_CERTIFICATE, _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -54,7 +54,17 @@ def test_only_services_may_raise_an_alarm_of_ours(user: str) -> None:
 @pytest.mark.parametrize("user", NATS_USERS)
 def test_nobody_hears_the_answers_of_another(user: str) -> None:
     inboxes = [subject for subject in permissions(user).subscribe if subject.startswith("_INBOX")]
-    assert inboxes == (["_INBOX.>"] if user == "anonymous" else [f"_INBOX_{user}.>"])
+    senders = {"anonymous": ["_INBOX.>"], "sender": ["_INBOX.>", "_INBOX_sender.>"]}
+    assert inboxes == senders.get(user, [f"_INBOX_{user}.>"])
+
+
+@pytest.mark.parametrize("anonymous", [True, False])
+def test_senders_have_an_account_of_their_own_with_and_without_a_password(anonymous: bool) -> None:
+    made = accounts(PASSWORDS, anonymous)["accounts"]
+    assert isinstance(made, dict)
+    assert [user["user"] for user in made["SENDERS"]["users"]] == ["sender", *(["anonymous"] if anonymous else [])]
+    assert "jetstream" not in made["SENDERS"]
+    assert not {"sender", "anonymous"} & {user["user"] for user in made["PAGER"]["users"]}
 
 
 def test_an_unknown_user_has_no_permissions() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 import structlog
+from faststream.nats.security import NatsSecurity
 from nats.errors import Error as NatsError
 
 from libs.chassis import telemetry
@@ -211,15 +212,26 @@ class Service:
             _log.info("bus back", service=self.name)
             await self.bus.restored()
 
-        return CONNECTION_OPTIONS | {
-            "servers": [url],
-            "name": f"pager-{self.name}-{self.settings.instance}",
-            # Replies come to an inbox of our own: in a shared one anybody could read them (prototype, 7).
-            "inbox_prefix": f"_INBOX_{user}",
-            "disconnected_cb": interrupted,
-            "reconnected_cb": back,
-            "logger": None,
-        }
+        return (
+            CONNECTION_OPTIONS
+            | self._security()
+            | {
+                "servers": [url],
+                "name": f"pager-{self.name}-{self.settings.instance}",
+                # Replies come to an inbox of our own: in a shared one anybody could read them (prototype, 7).
+                "inbox_prefix": f"_INBOX_{user}",
+                "disconnected_cb": interrupted,
+                "reconnected_cb": back,
+                "logger": None,
+            }
+        )
+
+    def _security(self) -> dict[str, Any]:
+        """FastStream takes the options of TLS as an object of its own."""
+        tls = self.settings.nats_tls()
+        if not tls:
+            return {}
+        return {"security": NatsSecurity(ssl_context=tls["tls"], tls_handshake_first=tls["tls_handshake_first"])}
 
     def store(self, role: str, connections: int) -> Store:
         """Another way to this service's tables; `role` names its sessions."""

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.chassis.bus_tls import tls_options
 from libs.contracts.subjects import SERVICES
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -29,6 +30,8 @@ class ServiceSettings(BaseSettings):
     """PostgreSQL, as the role `pager_<service>`."""
     nats_url: SecretStr
     """`nats://user:password@host:port`; the user is the service's own NATS account user."""
+    nats_ca_file: str | None = None
+    """PEM of an own authority for `tls://`; the system's authorities are not believed then."""
     instance: str = Field(default_factory=lambda: uuid4().hex[:8])
     """Names this replica in logs, sessions and traces."""
     log_level: str = "info"
@@ -37,6 +40,15 @@ class ServiceSettings(BaseSettings):
     """Where `/live`, `/ready` and `/metrics` are answered; unset: nowhere, 0: any free port, named in the log."""
     monitor_host: str = "127.0.0.1"
     """Whoever reaches it may read the metrics: another address than loopback belongs behind a network policy."""
+
+    @model_validator(mode="after")
+    def _usable_tls(self) -> Self:
+        self.nats_tls()
+        return self
+
+    def nats_tls(self) -> dict[str, Any]:
+        """Options of the NATS client for TLS; none for a URL without."""
+        return tls_options(self.nats_url.get_secret_value(), self.nats_ca_file)
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

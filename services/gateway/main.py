@@ -117,15 +117,19 @@ class Gateway:
             # The client reports every attempt to reconnect; "bus away" has been said.
             return
 
-        return CONNECTION_OPTIONS | {
-            "servers": [url],
-            "name": f"pager-gateway-{self.settings.instance}",
-            # Answers come to an inbox of our own (design, rule 13).
-            "inbox_prefix": f"_INBOX_{urlsplit(url).username or 'gateway'}",
-            "disconnected_cb": interrupted,
-            "reconnected_cb": back,
-            "error_cb": ignored,
-        }
+        return (
+            CONNECTION_OPTIONS
+            | self.settings.nats_tls()
+            | {
+                "servers": [url],
+                "name": f"pager-gateway-{self.settings.instance}",
+                # Answers come to an inbox of our own (design, rule 13).
+                "inbox_prefix": f"_INBOX_{urlsplit(url).username or 'gateway'}",
+                "disconnected_cb": interrupted,
+                "reconnected_cb": back,
+                "error_cb": ignored,
+            }
+        )
 
 
 async def _run(gateway: Gateway) -> None:

@@ -20,7 +20,14 @@ class _Own(ServiceSettings):
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("PAGER_DATABASE_URL", "PAGER_NATS_URL", "PAGER_LOG_FORMAT", "PAGER_COUNT", "PAGER_KEY_FILE"):
+    for name in (
+        "PAGER_DATABASE_URL",
+        "PAGER_NATS_URL",
+        "PAGER_LOG_FORMAT",
+        "PAGER_COUNT",
+        "PAGER_KEY_FILE",
+        "PAGER_NATS_CA_FILE",
+    ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
     for name, value in _GOOD.items():
@@ -90,3 +97,18 @@ def test_only_our_own_services_become_part_of_sql_and_paths() -> None:
     for name in ("gateway", "incidents; DROP TABLE x", "../etc"):
         with pytest.raises(SettingsError, match="unknown service"):
             check_service(name)
+
+
+def test_an_authority_for_a_bus_without_tls_is_a_contradiction(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PAGER_NATS_CA_FILE", str(tmp_path / "ca.pem"))
+    assert "PAGER_NATS_CA_FILE needs a PAGER_NATS_URL that begins with tls://" in _line(capsys)
+    monkeypatch.setenv("PAGER_NATS_URL", "tls://u:secret2@h:4222")
+    assert "PAGER_NATS_CA_FILE: No such file" in _line(capsys)
+
+
+def test_tls_shakes_hands_before_anything_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _Own.load().nats_tls() == {}
+    monkeypatch.setenv("PAGER_NATS_URL", "tls://u:secret2@h:4222")
+    assert _Own.load().nats_tls()["tls_handshake_first"] is True

@@ -1,0 +1,70 @@
+"""`pager deploy-config compose|kubernetes|nats-accounts`: secrets, roles and accounts of a deployment."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cli.deployment import compose, kubernetes
+from cli.deployment.bus import accounts_by_reference
+from cli.deployment.installation import Addresses, Installation
+from cli.embedded.files import write_private
+from cli.failure import Failure
+from cli.output import console, print_json
+from cli.settings import read_environment
+
+STATE: Final = "state"
+SECRETS: Final = "secrets"
+
+
+def for_compose(folder: Path, *, vendors: bool, public_url: str, as_json: bool) -> None:
+    """Write `<folder>/secrets/` and `<folder>/.env`. Raises `Failure` or `StartError`."""
+    installation = Installation.at(folder / SECRETS / STATE, compose.ADDRESSES, read_environment())
+    written = write_folder(folder / SECRETS, compose.files(installation))
+    text = compose.environment_file(vendors=vendors, public_url=public_url)
+    environment = folder / ".env"
+    environment.write_text(text, encoding="utf-8")
+    _tell(installation, [*written, environment], "docker compose up --build --wait", as_json=as_json)
+
+
+def for_kubernetes(folder: Path, addresses: Addresses, namespace: str, *, as_json: bool) -> None:
+    """Write `<folder>/kubernetes-secrets.json` and `roles.sql`. Raises `Failure` or `StartError`."""
+    installation = Installation.at(folder / STATE, addresses, read_environment())
+    written = write_folder(folder, kubernetes.files(installation, namespace))
+    _tell(installation, written, f"kubectl apply -f {written[0]}", as_json=as_json)
+
+
+def nats_accounts() -> None:
+    """Print the accounts with passwords by reference, as the chart's ConfigMap holds them."""
+    sys.stdout.write(accounts_by_reference())
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write the files, readable to every account, into a folder that only its owner may enter.
+
+    Compose mounts single files as they are, owner and mode included, into containers that run as another account;
+    what keeps everybody else out is the folder.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        status = folder.stat()
+        for name, text in files.items():
+            path = folder / name
+            write_private(path, text, status.st_uid, status.st_gid)
+            path.chmod(0o644)
+    except OSError as error:
+        raise Failure(f"--folder: cannot write {error.filename}: {error.strerror}") from None
+    return [folder / name for name in files]
+
+
+def _tell(installation: Installation, written: list[Path], then: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"files": [str(path) for path in written], "adminEmail": installation.secrets.admin_email})
+        return
+    out = console()
+    for path in written:
+        out.print(f"  wrote {path}", markup=False)
+    first = " (made just now)" if installation.secrets.first else ""
+    out.print(f"Admin: {installation.secrets.admin_email}; the password is in admin-password{first}.", markup=False)
+    out.print(f"Next: {then}", markup=False)

@@ -1,0 +1,1 @@
+"""Writes what an installation in containers needs beside its images: accounts, roles and secrets."""

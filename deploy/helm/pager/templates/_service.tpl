@@ -1,0 +1,139 @@
+{{/* What differs from service to service: its variables and its files. Called with (dict "root" $ "component" "auth"). */}}
+
+{{- define "pager.serviceEnv" -}}
+{{- $v := .root.Values -}}
+{{- $secrets := include "pager.secretsPath" .root -}}
+# Names sessions in PostgreSQL, whose names end at 63 characters: a pod's name could be cut, its uid cannot.
+- name: PAGER_INSTANCE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.uid
+# Probes come from the node, Prometheus from its own pod; the network policies keep everybody else out.
+- name: PAGER_MONITOR_HOST
+  value: 0.0.0.0
+- name: PAGER_MONITOR_PORT
+  value: "9464"
+- name: PAGER_LOG_LEVEL
+  value: {{ $v.logLevel }}
+- name: PAGER_LOG_FORMAT
+  value: json
+{{ include "pager.natsEnv" .root }}
+{{- if ne .component "gateway" }}
+{{ include "pager.databaseEnv" .root }}
+{{- end }}
+{{- if eq .component "auth" }}
+- name: PAGER_MASTER_KEY_FILE
+  value: {{ $secrets }}/master-key
+- name: PAGER_ADMIN_EMAIL_FILE
+  value: {{ $secrets }}/admin-email
+- name: PAGER_ADMIN_PASSWORD_FILE
+  value: {{ $secrets }}/admin-password
+- name: JWT_ACCESS_EXPIRES
+  value: {{ $v.auth.accessTokenLife }}
+- name: JWT_REFRESH_EXPIRES
+  value: {{ $v.auth.refreshTokenLife }}
+{{- end }}
+{{- if or (eq .component "notifier") (eq .component "gateway") }}
+- name: PAGER_PUBLIC_URL
+  value: {{ $v.publicUrl | quote }}
+{{- end }}
+{{- if eq .component "gateway" }}
+- name: PAGER_HOST
+  value: 0.0.0.0
+- name: PAGER_PORT
+  value: "3000"
+- name: PAGER_CORS_ORIGINS
+  value: {{ join "," $v.corsOrigins | quote }}
+- name: PAGER_TRUSTED_PROXIES
+  value: {{ join "," $v.trustedProxies | quote }}
+{{- end }}
+{{- if eq .component "notifier" }}
+{{- include "pager.pushEnv" .root }}
+{{- end }}
+{{- with $v.telemetry.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- range $v.extraEnv }}
+- name: {{ .name }}
+  value: {{ .value | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "pager.pushEnv" -}}
+{{- with .Values.push.fcm }}
+{{- if .enabled }}
+- name: PAGER_FCM_CREDENTIALS_FILE
+  value: /run/secrets/pager-fcm/service-account.json
+{{- end }}
+{{- end }}
+{{- with .Values.push.apns }}
+{{- if .enabled }}
+- name: PAGER_APNS_KEY_FILE
+  value: /run/secrets/pager-apns/key.p8
+- name: PAGER_APNS_KEY_ID
+  value: {{ .keyId | quote }}
+- name: PAGER_APNS_TEAM_ID
+  value: {{ .teamId | quote }}
+- name: PAGER_APNS_TOPIC
+  value: {{ .topic | quote }}
+- name: PAGER_APNS_URL
+  value: {{ .url | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The keys of the credentials that a service is given. */}}
+{{- define "pager.serviceSecret" -}}
+- name: secrets
+  secret:
+    secretName: {{ .root.Values.credentials.existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .component }}-nats-url, path: nats-url}
+      {{- if ne .component "gateway" }}
+      - {key: {{ .component }}-database-url, path: database-url}
+      {{- end }}
+      {{- if eq .component "auth" }}
+      - {key: master-key, path: master-key}
+      - {key: admin-email, path: admin-email}
+      - {key: admin-password, path: admin-password}
+      {{- end }}
+{{- if eq .component "notifier" }}
+{{- with .root.Values.push.fcm }}
+{{- if .enabled }}
+- name: fcm
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .key }}, path: service-account.json}
+{{- end }}
+{{- end }}
+{{- with .root.Values.push.apns }}
+{{- if .enabled }}
+- name: apns
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .key }}, path: key.p8}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "pager.serviceMounts" -}}
+{{- if eq .component "notifier" }}
+{{- if .root.Values.push.fcm.enabled }}
+- name: fcm
+  mountPath: /run/secrets/pager-fcm
+  readOnly: true
+{{- end }}
+{{- if .root.Values.push.apns.enabled }}
+- name: apns
+  mountPath: /run/secrets/pager-apns
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end -}}

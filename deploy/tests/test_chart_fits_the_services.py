@@ -1,0 +1,184 @@
+"""Each rendered pod gives its service what the service's own Settings demand, and nothing of another's."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.commands.deploy_config import for_kubernetes
+from cli.deployment.installation import Addresses
+from cli.settings import Settings as CommandSettings
+from deploy.check import settings
+from deploy.check.chart import VALUE_SETS, Document, rendered
+from libs.chassis.settings import SettingsError
+from services.notifier.settings import Settings as NotifierSettings
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Every Secret that an installation has: those of `pager deploy-config kubernetes`, and those of the examples."""
+    folder = tmp_path_factory.mktemp("installation")
+    addresses = Addresses(postgres_host="postgres.postgres", nats="tls://nats.nats:4222")
+    for_kubernetes(folder, addresses, "pager", as_json=False)
+    items = json.loads((folder / "kubernetes-secrets.json").read_text())["items"]
+    made: dict[str, dict[str, str]] = {item["metadata"]["name"]: item["stringData"] for item in items}
+    # An authority of the right form is what this machine believes.
+    authority = Path("/etc/ssl/certs/ca-certificates.crt").read_text()
+    return made | {
+        "pager-push": {"service-account.json": "{}", "key.p8": "key"},
+        "nats-ca": {"ca.crt": authority},
+        "postgres-ca": {"ca.crt": authority},
+    }
+
+
+def mounted(pod: Document, secrets: dict[str, dict[str, str]], folder: Path) -> dict[str, Path]:
+    """Path in the pod → a file here, for every mounted item of a Secret; a missing Secret or key is an error."""
+    files: dict[str, Path] = {}
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    for mount in pod["spec"]["containers"][0]["volumeMounts"]:
+        secret = volumes[mount["name"]].get("secret")
+        for item in secret["items"] if secret else ():
+            path = folder / f"{mount['name']}-{item['path']}"
+            path.write_text(secrets[secret["secretName"]][item["key"]])
+            files[f"{mount['mountPath']}/{item['path']}"] = path
+    return files
+
+
+def variables(pod: Document) -> dict[str, str]:
+    return {one["name"]: one.get("value", "of-the-pod") for one in pod["spec"]["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize("service", settings.PROCESSES)
+@pytest.mark.parametrize("values", VALUE_SETS)
+def test_a_service_takes_the_variables_and_files_of_its_pod(
+    service: str, values: str, secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    pod = rendered(values).named("Deployment", f"pager-{service}")["spec"]["template"]
+    loaded = settings.load(service, variables(pod), mounted(pod, secrets, tmp_path))
+    assert loaded.nats_url.get_secret_value().startswith(f"tls://{service}:")
+    assert loaded.nats_tls()["tls_handshake_first"]
+    if service != "gateway":
+        assert loaded.database_url.get_secret_value().startswith(f"postgresql://pager_{service}:")
+    if isinstance(loaded, NotifierSettings):
+        assert (loaded.push, loaded.has_fcm, loaded.has_apns) == ("healthy", True, True)
+
+
+@pytest.mark.parametrize("missing", ["PAGER_NATS_URL_FILE", "PAGER_MASTER_KEY_FILE", "PAGER_ADMIN_PASSWORD_FILE"])
+def test_a_variable_that_were_missing_would_be_noticed(
+    missing: str, secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    pod = rendered("default").named("Deployment", "pager-auth")["spec"]["template"]
+    given = {name: value for name, value in variables(pod).items() if name != missing}
+    with pytest.raises(SettingsError):
+        settings.load("auth", given, mounted(pod, secrets, tmp_path))
+
+
+@pytest.mark.parametrize("service", settings.PROCESSES)
+def test_a_pod_is_given_no_secret_of_another(service: str) -> None:
+    pod = rendered("production").named("Deployment", f"pager-{service}")["spec"]["template"]["spec"]
+    keys = {
+        item["key"]
+        for volume in pod["volumes"]
+        if volume.get("secret", {}).get("secretName") == "pager-credentials"
+        for item in volume["secret"]["items"]
+    }
+    own = {f"{service}-nats-url", f"{service}-database-url"} if service != "gateway" else {"gateway-nats-url"}
+    assert keys == own | ({"master-key", "admin-email", "admin-password"} if service == "auth" else set())
+
+
+@pytest.mark.parametrize("service", settings.PROCESSES)
+def test_a_pod_runs_the_module_of_its_service(service: str) -> None:
+    pod = rendered("default").named("Deployment", f"pager-{service}")["spec"]["template"]["spec"]
+    python, flag, module = pod["containers"][0]["command"]
+    assert (python, flag) == ("python", "-m")
+    assert module == f"services.{service}.main"
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize(("job", "role"), [("schemas", "pager_owner"), ("streams", "operator")])
+def test_a_job_has_the_credentials_of_its_command(
+    job: str, role: str, secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    found = rendered("production").named("Job", f"pager-{job}")
+    assert found["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    pod = found["spec"]["template"]
+    files = mounted(pod, secrets, tmp_path)
+    given = {name: str(files.get(value, value)) for name, value in variables(pod).items()}
+    read = CommandSettings.from_environment(given)
+    url = read.database_url if job == "schemas" else read.nats_url
+    assert url is not None
+    assert f"://{role}:" in url
+    assert pod["spec"]["containers"][0]["command"][:3] == ["pager", "prepare", job]
+
+
+def test_streams_have_three_copies_on_a_cluster_and_one_in_a_trial() -> None:
+    def replicas(values: str) -> str:
+        pod = rendered(values).named("Job", "pager-streams")["spec"]["template"]["spec"]
+        command: list[str] = pod["containers"][0]["command"]
+        return command[command.index("--replicas") + 1]
+
+    assert (replicas("production"), replicas("small")) == ("3", "1")
+
+
+def test_every_service_scales_from_three_to_twenty_at_seventy_and_eighty_percent() -> None:
+    scalers = rendered("default").of("HorizontalPodAutoscaler")
+    assert {one["spec"]["scaleTargetRef"]["name"] for one in scalers} == {f"pager-{s}" for s in settings.PROCESSES}
+    for scaler in scalers:
+        spec = scaler["spec"]
+        assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 20)
+        targets = {m["resource"]["name"]: m["resource"]["target"]["averageUtilization"] for m in spec["metrics"]}
+        assert targets == {"cpu": 70, "memory": 80}
+    for deployment in rendered("default").of("Deployment"):
+        assert "replicas" not in deployment["spec"], "an upgrade would undo what the autoscaler decided"
+
+
+@pytest.mark.parametrize("values", VALUE_SETS)
+def test_every_container_is_probed_limited_and_restricted(values: str) -> None:
+    for owner, pod in rendered(values).pods():
+        spec: dict[str, Any] = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False, owner
+        assert spec["securityContext"]["runAsNonRoot"] is True, owner
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, owner
+        (container,) = spec["containers"]
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True, owner
+        assert security["allowPrivilegeEscalation"] is False, owner
+        assert security["capabilities"] == {"drop": ["ALL"]}, owner
+        assert {"requests", "limits"} <= set(container["resources"]), owner
+        assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"], owner  # noqa: S108
+        if spec.get("restartPolicy") != "Never":
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container), owner
+            ports = {port["name"] for port in container["ports"]}
+            probes = [container[probe]["httpGet"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+            assert {probe["port"] for probe in probes} <= ports, owner
+
+
+def test_the_monitor_port_listens_where_probes_come_from() -> None:
+    for service in settings.PROCESSES:
+        pod = rendered("default").named("Deployment", f"pager-{service}")["spec"]["template"]
+        given = variables(pod)
+        (port,) = [one for one in pod["spec"]["containers"][0]["ports"] if one["name"] == "monitor"]
+        assert (given["PAGER_MONITOR_HOST"], given["PAGER_MONITOR_PORT"]) == ("0.0.0.0", str(port["containerPort"]))  # noqa: S104
+
+
+def test_a_budget_and_a_spread_hold_the_pods_of_their_service() -> None:
+    made = rendered("production")
+    for service in settings.PROCESSES:
+        pod = made.named("Deployment", f"pager-{service}")["spec"]["template"]
+        budget = made.named("PodDisruptionBudget", f"pager-{service}")
+        wanted = [budget["spec"]["selector"], *(c["labelSelector"] for c in pod["spec"]["topologySpreadConstraints"])]
+        for selector in wanted:
+            assert selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
+            assert selector["matchLabels"]["app.kubernetes.io/component"] == service
+
+
+def test_the_session_names_of_a_replica_fit_into_postgresql() -> None:
+    pod = rendered("default").named("Deployment", "pager-escalation")["spec"]["template"]["spec"]
+    instance = next(one for one in pod["containers"][0]["env"] if one["name"] == "PAGER_INSTANCE")
+    assert instance["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
+    uid = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+    assert len(f"pager/escalation/{uid}/work") < 64

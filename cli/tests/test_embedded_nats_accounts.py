@@ -47,7 +47,7 @@ def test_only_services_may_raise_an_alarm_of_ours(user: str) -> None:
     table = permissions(user).to_config()["publish"]
     assert isinstance(table, dict)
     may_alert = "pager.alerts.>" in table["allow"]
-    assert may_alert == (user in ("gateway", "operator", "anonymous"))
+    assert may_alert == (user in ("gateway", "operator", "sender", "anonymous"))
     assert tuple(table.get("deny", ())) == (OWN_ALERT_SUBJECTS if may_alert else ())
 
 

@@ -45,12 +45,13 @@ from libs.contracts.subjects import lanes_of, rpc_subject, wake_subject
 _log = structlog.get_logger()
 
 
+_CATCH_UP = 2.0
+"""Seconds that overdue timers wait for it: a page too many is better than none."""
+
+
 def _nothing(_: object) -> tuple[()]:
     return ()
 
-
-_CATCH_UP = 2.0
-"""Seconds that overdue timers wait for it: a page too many is better than none."""
 
 FetchKeys = Callable[[], Awaitable[KeySet]]
 Leading = Callable[[], Awaitable[None]]
@@ -182,6 +183,7 @@ class Service:
         RequestServer(requests, self.runtime.rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
+        await self.bus.client.flush()  # only then does the server know who answers
 
     async def stop(self) -> None:
         """Stop serving and hand the lock over at once."""
@@ -228,8 +230,7 @@ class Service:
 
     def _security(self) -> dict[str, Any]:
         """FastStream takes the options of TLS as an object of its own."""
-        tls = self.settings.nats_tls()
-        if not tls:
+        if not (tls := self.settings.nats_tls()):
             return {}
         return {"security": NatsSecurity(ssl_context=tls["tls"], tls_handshake_first=tls["tls_handshake_first"])}
 

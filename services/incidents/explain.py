@@ -80,15 +80,26 @@ def _never_named(rows: Sequence[Row], person: UUID) -> tuple[str, list[Row]]:
 
 
 def _chain(rows: Sequence[Row], telling: Sequence[Row]) -> tuple[ChainLink, ...]:
-    """These events and all their causes, back to the alert."""
+    """These events and all their causes, back to the alert; beside a level, the start that says which policy ran."""
     known = {row["event_id"]: row for row in rows}
     wanted: set[UUID] = set()
-    for row in telling:
+    for row in (*telling, *_starts(rows, telling)):
         at: Row | None = row
         while at is not None and at["event_id"] not in wanted:
             wanted.add(at["event_id"])
             at = known.get(at["causation_id"])
     return tuple(_link(row) for row in rows if row["event_id"] in wanted)
+
+
+def _starts(rows: Sequence[Row], telling: Sequence[Row]) -> Iterable[Row]:
+    """The start of the escalation that each level among `telling` belongs to."""
+    levels = {row["event_id"] for row in telling if row["type"] in _FIRED}
+    start: Row | None = None
+    for row in rows:
+        if row["type"] == "EscalationStarted":
+            start = row
+        elif row["event_id"] in levels and start is not None:
+            yield start
 
 
 def _link(row: Row) -> ChainLink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -27,8 +28,8 @@ class Row(NamedTuple):
     values: Mapping[str, Any]
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        return tuple(self.values[name] for name in _keys(self.table))
+    def key(self) -> Any:
+        return _key_of(self.table)(self.values)
 
 
 class Gone(NamedTuple):
@@ -38,8 +39,8 @@ class Gone(NamedTuple):
     values: Mapping[str, Any]
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        return tuple(self.values[name] for name in _keys(self.table))
+    def key(self) -> Any:
+        return _key_of(self.table)(self.values)
 
 
 Change = Row | Gone
@@ -56,6 +57,11 @@ def compiled(statement: Executable) -> tuple[str, dict[str, Any]]:
 def adapt(value: Any) -> Any:
     """psycopg has no default for a dict; everything else it adapts by its type."""
     return Jsonb(value) if isinstance(value, dict) else value
+
+
+@lru_cache(maxsize=256)
+def _key_of(table: Table) -> Callable[[Mapping[str, Any]], Any]:
+    return itemgetter(*_keys(table))
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +97,7 @@ def _write(table: Table, removes: bool, columns: tuple[str, ...]) -> bytes:
 
 def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
     """Write what became of each row, one statement for each table and shape, each on a cursor of its own."""
-    last: dict[tuple[Table, tuple[Any, ...]], Change] = {}
+    last: dict[tuple[Table, Any], Change] = {}
     for change in changes:
         place = (change.table, change.key)
         before = last.get(place)

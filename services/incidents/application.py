@@ -91,7 +91,7 @@ def take_signals(work: Work, signals: Sequence[Signal], seen: set[UUID]) -> None
     keys = [s.thread for s in signals]
     threads = {
         key: _Thread(row["incident_id"], row["generation"], row["is_open"])
-        for key, row in open_keys(work, list(set(keys))).items()
+        for key, row in open_keys(work, list(_shared(signals))).items()
     }
     numbers = _number_source(work, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
     _preload(work, zip(keys, signals, strict=True), threads)
@@ -105,6 +105,11 @@ def take_signals(work: Work, signals: Sequence[Signal], seen: set[UUID]) -> None
         _take(work, signal, key, threads, numbers)
     for thread in threads.values():
         _flush(work, thread)
+
+
+def _shared(signals: Sequence[Signal]) -> set[UUID]:
+    """Threads that may have begun with an earlier alert."""
+    return {s.thread for s in signals if not identity.stands_alone(s.dedup_key)}
 
 
 def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[UUID, _Thread]) -> None:
@@ -199,6 +204,7 @@ def unreadable_alert(source: str, reason: str) -> Alert:
 
 def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
     """A person opens an incident; with a dedup key that is open already, it is grouped into that one."""
+    dedup_key = identity.named_key(body.dedup_key) if body.dedup_key else None
     fact = IncidentCreated(
         incident_id=uuid4(),
         number=next_numbers(work, 1)[0],
@@ -206,8 +212,8 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
         description=body.description,
         priority=body.priority,
         source="api",
-        integration_id=DEFAULT_INTEGRATION_ID if body.dedup_key else None,
-        dedup_key=body.dedup_key,
+        integration_id=DEFAULT_INTEGRATION_ID if dedup_key else None,
+        dedup_key=dedup_key,
         policy_id=body.policy_id,
         team_id=body.team_id,
         assigned_to=body.assigned_to,
@@ -216,16 +222,16 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
         escalation_timeout_minutes=body.escalation_timeout_minutes,
         metadata=body.metadata,
     )
-    if body.dedup_key is None:
+    if dedup_key is None:
         work.decide(INCIDENT, fact.incident_id, domain.OpenIncident(fact), cause)
         return fact.incident_id
-    key = identity.dedup_id(DEFAULT_INTEGRATION_ID, body.dedup_key)
+    key = identity.dedup_id(DEFAULT_INTEGRATION_ID, dedup_key)
     thread = open_keys(work, [key]).get(key)
     if thread is not None and thread["is_open"]:
         work.decide(INCIDENT, thread["incident_id"], domain.GroupAlerts(1, work.now), cause)
         return UUID(str(thread["incident_id"]))
     generation = thread["generation"] + 1 if thread else 1
-    incident_id = identity.incident_id(DEFAULT_INTEGRATION_ID, body.dedup_key, generation)
+    incident_id = identity.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
     fact = fact.model_copy(update={"incident_id": incident_id, "generation": generation})
     work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
     return incident_id

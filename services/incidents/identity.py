@@ -9,6 +9,8 @@ from uuid import UUID, uuid5
 
 from libs.contracts.defaults import PAGER
 
+_OURS = "pager:"
+_ALONE = "pager:alone:"
 _HASHED = "sha256:"
 _KEY = re.compile(rb'("routing(?:Key|_key)"\s*:\s*)"((?:[^"\\]|\\.)*)(?:"|\Z)')
 """Also in a body that is not JSON: what we cannot read is what we keep."""
@@ -35,23 +37,32 @@ def event_identity(integration_id: UUID, source: str, event_id: str) -> UUID:
 
 def sequence_key(incarnation: str, sequence: int, stored_at: str) -> str:
     """The key of an alert that names none: its place in the stream, which a recreated stream would use again."""
-    return _own_key("sequence", incarnation, sequence, stored_at)
+    return _ALONE + _digest("sequence", incarnation, sequence, stored_at)
+
+
+def stands_alone(dedup_key: str) -> bool:
+    """No other alert can have this key: there is nothing to remember for the next one."""
+    return dedup_key.startswith(_ALONE)
+
+
+def named_key(dedup_key: str) -> str:
+    """A sender's own key, which never stands alone, whatever its name."""
+    return f"named:{dedup_key}" if stands_alone(dedup_key) else dedup_key
 
 
 def event_key(source: str, event_id: str) -> str:
     """The dedup key of a CloudEvent that names none."""
-    return _own_key("event", source, event_id)
+    return _OURS + _digest("event", source, event_id)
 
 
 def unreadable_key(source: str) -> str:
     """One incident for all that cannot be read from one source."""
-    return _own_key("unreadable", source)
+    return _OURS + _digest("unreadable", source)
 
 
-def _own_key(*parts: str | int) -> str:
+def _digest(*parts: str | int) -> str:
     # No sender can guess its way into one of these: they hash what only we see or what is the sender's own.
-    text = json.dumps(parts, ensure_ascii=False)
-    return "pager:" + hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
 def key_hash(routing_key: str) -> str:

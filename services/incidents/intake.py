@@ -109,7 +109,7 @@ def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any
 
 def _dedup_key(alert: Alert, item: Item) -> str:
     if alert.dedup_key is not None:
-        return alert.dedup_key
+        return identity.named_key(alert.dedup_key)
     if alert.event_id is not None and alert.event_source is not None:
         return identity.event_key(alert.event_source, alert.event_id)
     # The moment as well: a stream that lost its tail gives the same sequence to another alert.

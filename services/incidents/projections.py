@@ -42,7 +42,7 @@ from libs.contracts.incidents import (
     Status,
 )
 from services.incidents.domain import OPEN, Incident
-from services.incidents.identity import dedup_id
+from services.incidents.identity import dedup_id, stands_alone
 from services.incidents.words import summary_of
 
 SCHEMA = "incidents"
@@ -135,6 +135,7 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             isinstance(event.data, IncidentCreated | IncidentResolved)
             and created is not None
             and created.dedup_key is not None
+            and not stands_alone(created.dedup_key)
             and created.integration_id is not None
         ):
             yield Row(

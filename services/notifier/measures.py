@@ -98,10 +98,10 @@ class MeasuredClient:
     async def close(self) -> None:
         await self._client.close()
 
-    async def send(self, token: str, page: Page) -> Outcome:
+    async def send(self, token: str, page: Page, limit: float) -> Outcome:
         began = perf_counter()
         try:
-            return await self._client.send(token, page)
+            return await self._client.send(token, page, limit)
         finally:
             self._seconds.observe(perf_counter() - began)
 

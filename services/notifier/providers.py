@@ -28,8 +28,8 @@ class PushClient(Protocol):
 
     async def close(self) -> None: ...
 
-    async def send(self, token: str, page: Page) -> Outcome:
-        """One attempt at one device; never raises."""
+    async def send(self, token: str, page: Page, limit: float) -> Outcome:
+        """One attempt at one device, of at most `limit` seconds and the client's own time-out; never raises."""
         ...
 
 

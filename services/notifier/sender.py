@@ -32,8 +32,6 @@ _log = structlog.get_logger()
 
 IN_FLIGHT = 100
 """Pages under way to one provider at a time: `limits.md` 7."""
-SEND_LIMIT = 5.0
-"""Seconds after which an attempt is over, also for a client that forgets its own limit of 4."""
 _RECORDED_AT_ONCE = 500
 _UNRECORDED = 1000
 """Results that may wait for PostgreSQL before sending pauses."""
@@ -173,10 +171,7 @@ class Sender:
         assert provider.client is not None  # noqa: S101 - checked by the caller
         try:
             with telemetry.span("notifier", f"push {row.provider}", row.traceparent, SpanKind.CLIENT):
-                async with asyncio.timeout(min(SEND_LIMIT, left)):
-                    return await provider.client.send(push_token, page_of(row, self.public_url))
-        except TimeoutError:
-            return Outcome(Verdict.TRANSIENT, "timeout")
+                return await provider.client.send(push_token, page_of(row, self.public_url), left)
         except Exception as error:  # noqa: BLE001 - a row whose task died would be busy for ever: a lost page
             _log.exception("push failed inside", notification=str(row.notification_id))
             return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import ssl
 from typing import TYPE_CHECKING
@@ -79,8 +80,8 @@ class ApnsClient:
         if self._pool is not None:
             await self._pool.aclose()
 
-    async def send(self, token: str, page: Page) -> Outcome:
-        """One attempt at one device, within the time-out. Raises nothing but CancelledError.
+    async def send(self, token: str, page: Page, limit: float = math.inf) -> Outcome:
+        """One attempt at one device, within the time-out and `limit` seconds. Raises nothing but CancelledError.
 
         A connection lost under the request is tried once more, as is an expired provider token: the same `apns-id`
         and collapse id make a repeat replace the notification on the phone.
@@ -88,7 +89,7 @@ class ApnsClient:
         if _TOKEN.fullmatch(token) is None:
             return Outcome(Verdict.RETIRE, "BadDeviceToken")
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(min(self._timeout, limit)):
                 return await self._send(token, page)
         except TimeoutError:
             return Outcome(Verdict.TRANSIENT, "timeout")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -77,8 +78,8 @@ class FcmClient:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, token: str, page: Page) -> Outcome:
-        """One attempt at one device, within the time-out. Raises nothing but CancelledError.
+    async def send(self, token: str, page: Page, limit: float = math.inf) -> Outcome:
+        """One attempt at one device, within the time-out and `limit` seconds. Raises nothing but CancelledError.
 
         A connection lost under the request is tried once more, as is a refused OAuth token: the phone knows the
         message by `data.notificationId`.
@@ -86,7 +87,7 @@ class FcmClient:
         if self._session is None or self._token is None:
             return Outcome(Verdict.TRANSIENT, "not started")
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(min(self._timeout, limit)):
                 return await self._send(self._session, self._token, token, page)
         except TimeoutError:
             return Outcome(Verdict.TRANSIENT, "timeout")

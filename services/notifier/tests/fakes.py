@@ -131,8 +131,9 @@ class FakeVendor:
 
     async def close(self) -> None: ...
 
-    async def send(self, token: str, page: Page) -> Outcome:
+    async def send(self, token: str, page: Page, limit: float) -> Outcome:
         assert token
+        assert limit > 0
         self.pages.append(page)
         return ACCEPTED if self.answer is None else await self.answer(page)
 

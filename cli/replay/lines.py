@@ -1,4 +1,4 @@
-"""How replayed events are written: a line each, as JSON or CSV (docs/adr/0030)."""
+"""How replayed events are written: a line each, as JSON or CSV (docs/adr/0019)."""
 
 import csv
 import io

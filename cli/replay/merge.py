@@ -1,7 +1,7 @@
 """Events of several logs in one order: by time, ties by service and position, and never an effect before its cause.
 
 The clocks of services differ by milliseconds, so time alone would let an effect come first. Everything up to `WINDOW`
-ahead of what goes out has been read: an effect whose cause stands among it waits for it (docs/adr/0030).
+ahead of what goes out has been read: an effect whose cause stands among it waits for it (docs/adr/0019).
 """
 
 from __future__ import annotations

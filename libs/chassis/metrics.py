@@ -1,4 +1,4 @@
-"""What a process counts and measures of itself: one registry a service, shown in Prometheus' text format (ADR 40)."""
+"""What a process counts and measures of itself: one registry a service, shown in Prometheus' text format (ADR 21)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rebuilding read models and timers from the logs, into shadow tables, while the service runs (docs/adr/0031)."""
+"""Rebuilding read models and timers from the logs, into shadow tables, while the service runs (docs/adr/0020)."""
 
 from __future__ import annotations
 

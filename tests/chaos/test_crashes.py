@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -46,7 +47,7 @@ async def test_whatever_is_killed_each_alert_pages_the_right_phone_once(replicas
     with chaos_home(f"replicas-{replicas}"):
         programme = full_programme(replicas, seed)
         report = await crash_run(replicas, programme, rate=_RATE, minutes=_LEVEL_MINUTES, alerts=_ALERTS, pause=_PAUSE)
-        report.show(Console())
+        report.show(Console() if sys.stdout.isatty() else Console(width=140))
         report.write(reports / f"replicas-{replicas}.json")
         _assert_good(report)
 

@@ -49,7 +49,7 @@ def test_messages_are_written_as_the_client_writes_them(reply: str) -> None:
     ],
 )
 def test_a_line_break_is_refused_rather_than_sent_as_a_command(message: Outgoing) -> None:
-    with pytest.raises(ValueError, match="line break"):
+    with pytest.raises(ValueError, match="holds a"):
         _command(message, "", 1000)
 
 

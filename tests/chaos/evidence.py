@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ _ENDS = (
 )
 _DUE = (
     "SELECT (SELECT count(*) FROM escalation.timers WHERE due_at < now())"
-    " + (SELECT count(*) FROM notifier.outbox WHERE due_at < now())"
+    " + (SELECT count(*) FROM notifier.outbox)"  # also what is to be tried again later
 )
 _LOG = "SELECT notification_id, lane, topic, state FROM {}.stored_events ORDER BY notification_id"
 
@@ -131,6 +131,12 @@ async def unrest(probe: Probe) -> tuple[tuple[int, ...], int] | None:
     ends = await probe.ask(_ENDS)
     due = await probe.ask(_DUE)
     return (tuple(ends[0]), int(due[0][0])) if ends and due else None
+
+
+def failed_attempts(log: Sequence[Logged]) -> dict[str, int]:
+    """How many, by vendor and reason, from the notifier's log."""
+    facts = [json.loads(event.raw)["data"] for event in log if event.type.endswith("AttemptFailed.v1")]
+    return dict(Counter(f"{fact['provider']}: {fact['reason']}" for fact in facts))
 
 
 def by_lane(events: Sequence[Any]) -> dict[str, list[Any]]:

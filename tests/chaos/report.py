@@ -44,6 +44,8 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    failed_attempts: dict[str, int] = field(default_factory=dict)
+    """By vendor and reason; the vendors themselves never fail here."""
 
     def best(self, kind: str, figure: Callable[[Row], float]) -> dict[str, float]:
         """The least of a figure of each scenario of that kind."""
@@ -70,7 +72,7 @@ class Report:
         console.print(table)
         console.print(
             f"{self.alerts} alerts accepted ({self.repeated_sends} sent more than once), "
-            f"{self.acknowledgements} acknowledged, {self.pushes} pushes"
+            f"{self.acknowledgements} acknowledged, {self.pushes} pushes; attempts that failed: {self.failed_attempts}"
         )
         for finding in self.findings[:20]:
             console.print(f"[red]{finding.kind}[/red] alert {finding.number}: {finding.text}", highlight=False)

@@ -22,6 +22,7 @@ from tests.chaos.report import Report, rows_of
 from tests.chaos.scenarios import Scenario
 
 _SETTLES = 60.0
+_kept: list[contextlib.ExitStack] = []
 _QUIET = 2.0
 """Seconds without any event after which it has come to rest: more than any of the stack's own looks is apart."""
 
@@ -42,7 +43,7 @@ def chaos_home(name: str) -> Iterator[Home]:
             try:
                 yield home
             except BaseException:
-                held.pop_all()
+                _kept.append(held.pop_all())  # collected as garbage it would be erased after all
                 Console().print(f"everything is kept in {home.path}", highlight=False)
                 raise
 
@@ -112,6 +113,7 @@ async def _verdict(attack: Field) -> Report:
         rows=rows_of(attack.strikes, accepted, findings, checks.resends(found)),
         findings=findings,
         refused=attack.responders.refused,
+        failed_attempts=evidence.failed_attempts(logs["notifier"]),
     )
 
 

@@ -60,7 +60,13 @@ class Pair:
 
         await until(newest, lambda position: position == str(last), "the newest event in the stream")
 
-    async def follow(self, handle: Callable[..., None] = _take, instance: str = "a") -> asyncio.Task[None]:
+    async def follow(
+        self,
+        handle: Callable[..., None] = _take,
+        instance: str = "a",
+        pressing: Callable[[], bool] | None = None,
+    ) -> asyncio.Task[None]:
+        """`pressing`: follow patiently, and let go first what it tells of."""
         store = Store(
             self.ledger.url("escalation"),
             "escalation",
@@ -70,8 +76,9 @@ class Pair:
             role="work",
         )
         self.ledger._stack.callback(store.close)
-        consumer = Consumer("incidents", (AlertsGrouped,), handle)
-        follower = Follower("escalation", consumer, Lane.URGENT, store, await self.ledger.bus("escalation"))
+        consumer = Consumer("incidents", (AlertsGrouped,), handle, patient=pressing is not None)
+        bus = await self.ledger.bus("escalation")
+        follower = Follower("escalation", consumer, Lane.URGENT, store, bus, pressing=pressing or (lambda: False))
         self.followers.append(follower)
         return self.ledger.run(follower.run)
 
@@ -226,3 +233,28 @@ async def test_the_cursor_in_the_database_says_how_far_it_is(pair: Pair) -> None
     at = pair.followers[-1].at
     assert (at.epoch, at.position, at.sequence) == (1, last, 4)
     assert pair.followers[-1].lag == 0
+
+
+async def test_a_patient_consumer_lets_pressing_work_go_first(pair: Pair) -> None:
+    pressing = False
+    await pair.follow(pressing=lambda: pressing)
+    await pair.add()
+    await pair.expect_all_once()
+    pressing = True
+    await pair.add(3)
+    follower = pair.followers[0]
+
+    async def waiting() -> int:
+        return follower._pull.behind if follower._pull is not None else 0
+
+    await until(waiting, lambda count: count == 3, "three events that wait")
+    assert await pair.effects() == [1]
+    pressing = False
+    await pair.expect_all_once()
+
+
+async def test_patience_ends(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.chassis.consume._PATIENCE", 0.2)
+    await pair.follow(pressing=lambda: True)
+    await pair.add(3)
+    await pair.expect_all_once()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from libs.chassis.bus import Bus, WrongSequence
 from libs.chassis.log import EventLog
 from libs.chassis.relay import Relay
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
+from libs.chassis.wire import Outgoing
 from libs.chassis.work import Work
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header
@@ -199,3 +201,37 @@ async def test_a_bus_that_is_away_keeps_nobody_waiting_for_acknowledgements(ledg
     await _cut(bus)
     await ledger.add()
     await _until_like_the_log(ledger, js)
+
+
+async def test_the_acknowledgement_of_the_last_message_vouches_for_those_before_it(ledger: Ledger) -> None:
+    js, bus = await _operator(ledger), await ledger.bus()
+
+    def batch(*expected: int) -> list[Outgoing]:
+        headers = [{Header.EXPECTED_LAST_SEQUENCE: str(sequence)} for sequence in expected]
+        return [Outgoing(f"pager.events.incidents.urgent.AlertsGrouped.{i}", b"{}", h) for i, h in enumerate(headers)]
+
+    await bus.publish_all(batch(0, 1, 2), chained=True)
+    assert (await js.stream_info(_STREAM)).state.last_seq == 3
+    with pytest.raises(WrongSequence):
+        await bus.publish_all(batch(3, 9, 5), chained=True)
+    assert (await js.stream_info(_STREAM)).state.last_seq == 4, "the first is stored, the second refused, the third too"
+
+
+async def test_after_a_failure_every_message_answers_for_itself(ledger: Ledger) -> None:
+    js, relay = await _operator(ledger), await _relay(ledger)
+    await ledger.add()
+    asked: list[bool] = []
+    publish_all = relay.bus.publish_all
+
+    async def refused_once(messages: Sequence[Outgoing], *, chained: bool = False, timeout: float = 5.0) -> None:
+        asked.append(chained)
+        if len(asked) == 1:
+            raise WrongSequence("somebody else has written")
+        await publish_all(messages, chained=chained, timeout=timeout)
+
+    relay.bus.publish_all = refused_once  # type: ignore[method-assign]
+    ledger.run(relay.run)
+    await _until_like_the_log(ledger, js)
+    await ledger.add()
+    assert len(await _until_like_the_log(ledger, js)) == 2
+    assert asked == [True, False, True]

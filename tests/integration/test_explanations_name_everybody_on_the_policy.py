@@ -53,13 +53,14 @@ async def test_everybody_on_the_policy_has_one_outcome_with_its_chain_back_to_th
     assert list(told) == [ana.user_id, bo.user_id, chief.user_id], "in the order of the levels"
 
     chains = {person.user_id: [link.type for link in person.chain] for person in found.people}
-    assert chains[ana.user_id][:4] == [
+    assert chains[ana.user_id][:5] == [
         "IncidentCreated",
+        "EscalationStarted",
         "EscalationDue",
         "NotificationIntended",
         "NotificationAccepted",
     ]
-    assert chains[bo.user_id][:2] == ["IncidentCreated", "EscalationDue"]
+    assert chains[bo.user_id][:3] == ["IncidentCreated", "EscalationStarted", "EscalationDue"]
     assert chains[bo.user_id][-1] == "AttemptFailed"
     assert chains[chief.user_id] == [
         "IncidentCreated",

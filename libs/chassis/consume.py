@@ -144,8 +144,9 @@ class Follower:
         """In an alert storm pages go first: a patient consumer then reads late and much, which costs less, too."""
         if not self.consumer.patient:
             return await pull.some(_BATCH)
-        # Only while something is here: a consumer that broke still tells of what the server had, for ever.
-        while (self.pressing() or pull.behind > _STORM) and 0 < pull.oldest_waits() < _PATIENCE:
+        # Only something that is here grows old: a consumer that broke still tells of what the server had, for ever.
+        await pull.arrived()
+        while (self.pressing() or pull.behind > _STORM) and pull.oldest_waits() < _PATIENCE:
             await asyncio.sleep(_GLANCE)
         return await pull.some(_STORM)
 

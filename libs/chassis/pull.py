@@ -119,8 +119,8 @@ class Pull:
         """Seconds since the oldest message that is here and not taken was stored, by the server's clock; 0 for none."""
         return time.time() - self._queue[0].stored_at / 1e9 if self._queue else 0.0
 
-    async def some(self, limit: int = 500) -> list[Received]:
-        """What is there, in order, at most `limit`; waits for the first message.
+    async def arrived(self) -> None:
+        """Return when a message is here.
 
         Raises:
             BusAway: the consumer or the connection is gone, or a message was missed: begin again from the cursor.
@@ -135,6 +135,14 @@ class Pull:
                     await self._news.wait()
             except TimeoutError as error:
                 raise BusAway(f"{self.stream}: no heartbeat") from error
+
+    async def some(self, limit: int = 500) -> list[Received]:
+        """What is there, in order, at most `limit`; waits for the first message.
+
+        Raises:
+            BusAway: as `arrived`.
+        """
+        await self.arrived()
         count = min(limit, len(self._queue))
         messages = [self._queue.popleft() for _ in range(count)]
         await self._ask_ahead()

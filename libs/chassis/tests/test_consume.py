@@ -15,6 +15,7 @@ from nats.js.errors import NotFoundError
 from libs.chassis.consume import Consumer, Follower
 from libs.chassis.identity import Verifier
 from libs.chassis.operations import add_log_operations
+from libs.chassis.pull import Pull
 from libs.chassis.relay import Relay
 from libs.chassis.requests import Requests, RequestServer
 from libs.chassis.store import Store
@@ -263,14 +264,19 @@ async def test_patience_ends(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_a_patient_consumer_whose_connection_breaks_in_a_storm_begins_again(pair: Pair) -> None:
     loop, broken = asyncio.get_running_loop(), False
 
+    async def break_now(pull: Pull) -> None:
+        assert pull._subscription is not None
+        await pull._subscription.unsubscribe()
+        pull._pending = 5000  # the last that it heard of the server, and it would wait for these
+        pull._break("the connection broke")
+
     def breaks_behind_it(work: Work, events: Sequence[Any]) -> None:
         nonlocal broken
         _take(work, events)
         pull = pair.followers[0]._pull
         if not broken and pull is not None:
             broken = True
-            pull._pending = 5000  # the last that it heard of the server, and it would wait for these
-            loop.call_soon_threadsafe(pull._break, "the connection broke")
+            asyncio.run_coroutine_threadsafe(break_now(pull), loop).result()
 
     await pair.follow(breaks_behind_it, pressing=lambda: False)
     await pair.add()

@@ -279,6 +279,7 @@ async def test_a_patient_consumer_whose_connection_breaks_in_a_storm_begins_agai
             asyncio.run_coroutine_threadsafe(break_now(pull), loop).result()
 
     await pair.follow(breaks_behind_it, pressing=lambda: False)
+    await pair.followers[0].caught_up.wait()
     await pair.add()
     await pair.add(2)
     await pair.expect_all_once()

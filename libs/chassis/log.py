@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -14,7 +14,7 @@ from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from libs.chassis.connections import IDLE_SECONDS
 from libs.contracts.model import Lane
@@ -78,6 +78,25 @@ class LoggedEvent(NamedTuple):
     raw: bytes
 
 
+class Run(NamedTuple):
+    """Events of one lane that were appended together, in their order."""
+
+    lane: Lane
+    previous: int
+    """The lane's last position before them; 0 for none."""
+    events: list[LoggedEvent]
+
+
+def runs_of(events: Sequence[NewEvent], rows: Sequence[tuple[int, int]]) -> list[Run]:
+    """What `EventLog.append` wrote, by lane; `rows` as it yielded them."""
+    runs: dict[Lane, Run] = {}
+    for e, (position, previous) in zip(events, rows, strict=True):
+        run = runs.setdefault(e.lane, Run(e.lane, previous, []))
+        entity = cast("UUID", e.originator_id)  # the library also knows texts
+        run.events.append(LoggedEvent(position, e.topic, entity, e.recorded_at, e.state))
+    return list(runs.values())
+
+
 class EventLog(PostgresProcessRecorder):
     """Append and read one service's log.
 
@@ -96,8 +115,9 @@ class EventLog(PostgresProcessRecorder):
         self._append: Composed = SQL(
             "INSERT INTO {}.stored_events (originator_id, originator_version, topic, state, lane, recorded_at)"
             " SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::timestamptz[])"
-            " RETURNING notification_id"
-        ).format(schema)
+            # A query in here sees the log as it was before: what each lane ended with, looked up once a statement.
+            " RETURNING notification_id, CASE lane {} END"
+        ).format(schema, SQL(" ").join(self._end_of(lane) for lane in Lane))
         self._load: Composed = SQL(
             "SELECT originator_id, topic, state FROM {}.stored_events"
             " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
@@ -112,6 +132,12 @@ class EventLog(PostgresProcessRecorder):
         self._before: Composed = SQL(
             "SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = %s AND recorded_at < %s"
         ).format(schema)
+
+    def _end_of(self, lane: Lane) -> Composed:
+        return SQL(
+            "WHEN {lane} THEN"
+            " (SELECT coalesce(max(notification_id), 0) FROM {schema}.stored_events WHERE lane = {lane})"
+        ).format(lane=Literal(str(lane)), schema=Identifier(self.datastore.schema))
 
     def _lock_table(self, curs: Cursor[Any]) -> None:
         self.lock_appends(curs)
@@ -128,7 +154,9 @@ class EventLog(PostgresProcessRecorder):
         """No NOTIFY: it queues all commits of the server on one lock; the relay is woken in process."""
 
     def append(self, curs: Cursor[Any], events: Sequence[NewEvent]) -> None:
-        """Append in the caller's transaction, which holds the append lock; `curs` then yields a position a row.
+        """Append in the caller's transaction, which holds the append lock; `curs` then yields a row for each event.
+
+        That is (its position, the position that its lane ended with before this call); `runs_of` reads them.
 
         Raises (in a pipeline: when that is synchronised):
             psycopg.errors.UniqueViolation: somebody else has appended that version (a version conflict).

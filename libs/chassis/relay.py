@@ -13,7 +13,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from libs.chassis.bus import Bus, BusAway, WrongSequence
 from libs.chassis.clock import Clock
-from libs.chassis.log import LoggedEvent
+from libs.chassis.log import LoggedEvent, Run
 from libs.chassis.store import Store, is_away
 from libs.chassis.wire import Outgoing
 from libs.contracts.cloudevents import event_headers
@@ -23,6 +23,8 @@ from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of
 
 _log = structlog.get_logger()
 _BATCH = 500
+_HANDED = 2000
+"""Events of a lane that may wait here to be published; what comes beyond them is read from the log."""
 _RETENTION = timedelta(days=30)
 _NET = 1.0
 """Seconds between looks at the log that nobody woke us for."""
@@ -38,7 +40,9 @@ class Relay:
     clock: Clock
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: set[Lane] = field(default_factory=set)
-    """Lanes that may hold something new."""
+    """Lanes of the log that may hold something that nobody has handed over."""
+    _handed: dict[Lane, dict[int, Sequence[LoggedEvent]]] = field(default_factory=dict)
+    """Runs of events that were committed here, by the position that each follows."""
     _positions: dict[Lane, int] = field(default_factory=dict)
     _sequence: int = 0
     _epoch: int = 0
@@ -47,12 +51,22 @@ class Relay:
 
     def __post_init__(self) -> None:
         self._lanes = lanes_of(self.service)
+        self._forget()
 
-    def wake(self, lanes: Iterable[Lane] | None = None) -> None:
-        """There may be something new in these lanes of the log; by default in all."""
-        self._unread.update(self._lanes if lanes is None else lanes)
-        if self._unread:
+    def hand(self, runs: Iterable[Run]) -> None:
+        """These have just been committed: what follows upon the stream's end need not be read back from the log."""
+        for lane, previous, events in runs:
+            handed = self._handed[lane]
+            if sum(map(len, handed.values())) < _HANDED:
+                handed[previous] = events
+            else:
+                self._unread.add(lane)
             self._wake.set()
+
+    def wake(self) -> None:
+        """There may be something new in the log."""
+        self._unread.update(self._lanes)
+        self._wake.set()
 
     @property
     def published(self) -> Mapping[Lane, int]:
@@ -97,6 +111,7 @@ class Relay:
 
     async def _resume(self) -> None:
         """Find each lane's place in the stream, so that a bus which lost its tail is repaired."""
+        self._forget()
         stream = stream_of(self.service)
         self._epoch, epoch_after = await self.store.epoch()
         # The sequence is read first: what is written after this read makes our next publish fail, and we come back.
@@ -120,21 +135,39 @@ class Relay:
         return position if same_epoch else epoch_after
 
     async def _publish_some(self) -> bool:
-        """One round; whether more waits. Urgent first; a routine batch is small enough for an urgent page behind it."""
+        """One batch, if there is one. Urgent first; a routine batch is small enough for an urgent page behind it."""
         for lane in self._lanes:
-            if lane not in self._unread:
-                continue
-            self._unread.discard(lane)  # before it is read: what is committed meanwhile adds it again
-            after = self._positions[lane]
-            rows = await self.store.log_read(
-                lambda log, cursor, lane=lane, after=after: log.read_lane(cursor, lane, after, _BATCH)  # type: ignore[misc]
-            )
-            if rows:
+            if rows := self._from_hand(lane) or await self._from_log(lane):
                 await self._publish(lane, rows)
-            if len(rows) == _BATCH:
-                self._unread.add(lane)
                 return True
         return False
+
+    def _from_hand(self, lane: Lane) -> list[LoggedEvent]:
+        handed, after = self._handed[lane], self._positions[lane]
+        rows: list[LoggedEvent] = []
+        while len(rows) < _BATCH and (run := handed.pop(after, None)):
+            some, rest = run[: _BATCH - len(rows)], run[_BATCH - len(rows) :]
+            rows += some
+            after = some[-1].position
+            if rest:
+                handed[after] = rest
+        return rows
+
+    async def _from_log(self, lane: Lane) -> list[LoggedEvent]:
+        """Read on where the hands have a gap: another process has appended there, or its commit comes later to us."""
+        handed, after = self._handed[lane], self._positions[lane]
+        if lane not in self._unread and not handed:
+            return []
+        self._unread.discard(lane)  # before it is read: what is committed meanwhile is handed over or adds it again
+        rows = await self.store.log_read(lambda log, cursor: log.read_lane(cursor, lane, after, _BATCH))
+        last = rows[-1].position if rows else after
+        self._handed[lane] = {previous: run for previous, run in handed.items() if previous >= last}
+        if len(rows) == _BATCH:
+            self._unread.add(lane)
+        return rows
+
+    def _forget(self) -> None:
+        self._handed = {lane: {} for lane in self._lanes}
 
     async def _publish(self, lane: Lane, rows: Sequence[LoggedEvent]) -> None:
         previous, sequence, messages = self._positions[lane], self._sequence, []

@@ -247,7 +247,7 @@ class Service:
         )
 
     def _committed(self, written: Written) -> None:
-        self.relay.wake(written.lanes)
+        self.relay.hand(written.runs)
         if self.timers is not None:
             self.timers.wake(written.rows)
         for listener in self.parts.on_commit:

@@ -17,7 +17,7 @@ from psycopg.rows import tuple_row
 
 from libs.chassis.changes import Change, Row, apply_changes
 from libs.chassis.clock import Clock
-from libs.chassis.log import Datastore, EventLog, NewEvent
+from libs.chassis.log import Datastore, EventLog, NewEvent, Run, runs_of
 from libs.chassis.meters import meters
 from libs.chassis.work import Decided, Projector, Work
 from libs.contracts.model import Lane
@@ -73,9 +73,9 @@ class Committed(Generic[T]):
 
 
 class Written(NamedTuple):
-    """What a commit wrote, for those who wait for it: the lanes of its events, and the rows that it set."""
+    """What a commit wrote, for those who wait for it: its events, and the rows that it set."""
 
-    lanes: frozenset[Lane]
+    runs: Sequence[Run]
     rows: Sequence[Row]
 
 
@@ -201,8 +201,9 @@ class Store:
             work = Work(self._clock.now(), log, cursor, self._projector)
             result = handler(work)
             events, changes = work.new_events()
-            position = self._write(log, cursor.connection, move, events, changes)
-        return Committed(result, position, len(events), work.decided), _written(events, changes)
+            runs = self._write(log, cursor.connection, move, events, changes)
+        position = max(run.events[-1].position for run in runs) if runs else None
+        return Committed(result, position, len(events), work.decided), _written(runs, changes)
 
     def _write(
         self,
@@ -211,7 +212,7 @@ class Store:
         move: Move | None,
         events: Sequence[NewEvent],
         changes: Sequence[Change],
-    ) -> int | None:
+    ) -> list[Run]:
         """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it."""
         moved = connection.cursor()
         appended = connection.cursor(row_factory=tuple_row)
@@ -225,7 +226,7 @@ class Store:
             apply_changes(connection.cursor, changes)
         if move is not None and moved.rowcount != 1:
             raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
-        return int(max(row[0] for row in appended.fetchall())) if events else None
+        return runs_of(events, appended.fetchall()) if events else []
 
     def _move(self, cursor: Cursor[Any], move: Move) -> None:
         cursor.execute(
@@ -286,10 +287,10 @@ class Store:
         return await self.log_read(read)
 
 
-def _written(events: Sequence[NewEvent], changes: Sequence[Change]) -> Written | None:
-    if not events and not changes:
+def _written(runs: Sequence[Run], changes: Sequence[Change]) -> Written | None:
+    if not runs and not changes:
         return None
-    return Written(frozenset(e.lane for e in events), [c for c in changes if isinstance(c, Row)])
+    return Written(runs, [c for c in changes if isinstance(c, Row)])
 
 
 def is_away(error: BaseException) -> bool:

@@ -125,7 +125,7 @@ async def pair(ledger: Ledger) -> Pair:
 
 async def _relay(ledger: Ledger) -> asyncio.Task[None]:
     relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
-    ledger.store.listen(lambda written: relay.wake(written.lanes))
+    ledger.store.listen(lambda written: relay.hand(written.runs))
     return ledger.run(relay.run)
 
 

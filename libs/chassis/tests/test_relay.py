@@ -11,7 +11,7 @@ import pytest
 from nats.js.client import JetStreamContext
 
 from libs.chassis.bus import Bus, WrongSequence
-from libs.chassis.log import EventLog
+from libs.chassis.log import EventLog, Run
 from libs.chassis.relay import Relay
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 from libs.chassis.wire import Outgoing
@@ -35,7 +35,7 @@ async def _cut(bus: Bus) -> None:
 
 async def _relay(ledger: Ledger) -> Relay:
     relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
-    ledger.store.listen(lambda written: relay.wake(written.lanes))
+    ledger.store.listen(lambda written: relay.hand(written.runs))
     return relay
 
 
@@ -194,7 +194,7 @@ async def test_the_stored_bytes_are_the_published_bytes(ledger: Ledger) -> None:
 async def test_a_bus_that_is_away_keeps_nobody_waiting_for_acknowledgements(ledger: Ledger) -> None:
     js, bus = await _operator(ledger), await ledger.bus()
     relay = Relay(SCHEMA, ledger.store, bus, ledger.clock)
-    ledger.store.listen(lambda written: relay.wake(written.lanes))
+    ledger.store.listen(lambda written: relay.hand(written.runs))
     ledger.run(relay.run)
     await ledger.add()
     await _until_like_the_log(ledger, js)
@@ -235,3 +235,63 @@ async def test_after_a_failure_every_message_answers_for_itself(ledger: Ledger) 
     await ledger.add()
     assert len(await _until_like_the_log(ledger, js)) == 2
     assert asked == [True, False, True]
+
+
+async def test_what_was_committed_here_is_not_read_back(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    js, relay = await _operator(ledger), await _relay(ledger)
+    ledger.run(relay.run)
+    await ledger.add()
+    await _until_like_the_log(ledger, js)
+    monkeypatch.setattr("libs.chassis.relay._NET", 60)
+    await ledger.add()  # the look that goes on until then is the last one
+    await _until_like_the_log(ledger, js)
+    monkeypatch.setattr(EventLog, "read_lane", None)
+    for number in range(20):
+        await ledger.add(lane=Lane.URGENT if number % 3 else Lane.ROUTINE)
+    await _until_like_the_log(ledger, js)
+
+
+async def test_what_another_process_appended_in_between_is_read_from_the_log(ledger: Ledger) -> None:
+    js, relay = await _operator(ledger), await _relay(ledger)
+    other = ledger.make_store(instance="b")
+    ledger.run(relay.run)
+    for number in range(30):
+        lane = Lane.URGENT if number % 3 else Lane.ROUTINE
+        await ledger.add(lane=lane)
+        if number % 4 == 0:
+            await other.transact(lambda work, lane=lane: add(work, uuid4(), 1, lane))  # type: ignore[misc]
+    await ledger.add(lane=Lane.ROUTINE)
+    await _until_like_the_log(ledger, js)
+
+
+async def test_commits_may_be_handed_over_in_any_order_and_again(ledger: Ledger) -> None:
+    js, runs = await _operator(ledger), list[Run]()
+    ledger.store.listen(lambda written: runs.extend(written.runs))
+    relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
+    ledger.run(relay.run)
+    for number in range(20):
+        await ledger.add(lane=Lane.URGENT if number % 3 else Lane.ROUTINE)
+    for run in [*reversed(runs), *runs]:
+        relay.hand([run])
+        await asyncio.sleep(0)
+    await _until_like_the_log(ledger, js)
+
+
+async def test_more_than_can_wait_to_be_published_is_read_from_the_log(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.chassis.relay._HANDED", 4)
+    monkeypatch.setattr("libs.chassis.relay._BATCH", 3)
+    js, relay = await _operator(ledger), await _relay(ledger)
+    for _ in range(3):  # nobody takes them yet
+        await ledger.add()
+
+    def many(work: Work) -> None:
+        for _ in range(8):
+            add(work, uuid4())
+
+    ledger.run(relay.run)
+    await _until_like_the_log(ledger, js)
+    for _ in range(3):
+        await ledger.store.transact(many)
+    await _until_like_the_log(ledger, js)

@@ -100,7 +100,9 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
     last: dict[tuple[Table, Any], Change] = {}
     for change in changes:
         place = (change.table, change.key)
-        before = last.get(place)
+        before = last.setdefault(place, change)
+        if before is change:
+            continue
         if isinstance(before, Row) and isinstance(change, Row):
             # A partial row adds to what an earlier one has set.
             last[place] = Row(change.table, {**before.values, **change.values})

@@ -118,8 +118,10 @@ class Work:
         Raises:
             Rejected: the rules do not allow the command.
         """
-        self.load(decider, (entity,))
-        known = self._entities[entity]
+        known = self._entities.get(entity)
+        if known is None:
+            self.load(decider, (entity,))
+            known = self._entities[entity]
         events: list[Envelope[Any]] = []
         for fact in decider.decide(command, known.state):
             known.state = decider.evolve(known.state, fact)

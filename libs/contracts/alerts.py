@@ -125,7 +125,7 @@ def read_alert(subject: str, headers: Mapping[str, str], body: bytes) -> Alert:
     if not isinstance(data, dict):
         raise UnreadableAlert(f"expected a JSON object with a summary, got {type(data).__name__}")
     try:
-        read = _Body.model_validate(storable(data))
+        read = _Body.model_validate(data if _is_plain(body) else storable(data))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -140,7 +140,8 @@ def _alert(read: _Body, attributes: Mapping[str, str], source: str, traceparent:
         description = title if description is None else f"{title}\n\n{description}"
         title = title[: TITLE_LIMIT - 1] + "…"
     metadata = read.metadata or {}
-    if size > ALERT_LIMIT or len(json.dumps(metadata)) > _TEXT_LIMIT:
+    # What came within a sixth of the limit stays within it: escapes, spaces and long numbers take less than that.
+    if size > ALERT_LIMIT or (size > _TEXT_LIMIT // 6 and len(json.dumps(metadata)) > _TEXT_LIMIT):
         metadata = {"shortened": f"Pager left out the metadata of an alert of {size} bytes"}
     named = (read.priority or read.severity or "").strip().lower()
     return Alert(
@@ -165,6 +166,11 @@ def shortened(text: str | None, size: int) -> str | None:
     if text is None or len(raw) <= _TEXT_LIMIT:
         return text
     return raw[:_TEXT_LIMIT].decode("utf-8", "ignore") + f"… [shortened by Pager: the alert had {size} bytes]"
+
+
+def _is_plain(body: bytes) -> bool:
+    """Nothing in it needs `storable`: JSON spells NUL and lone surrogates as escapes, and every depth has a bracket."""
+    return b"\\u" not in body and body.count(b"{") + body.count(b"[") <= _DEPTH_LIMIT
 
 
 def storable(value: Any, depth: int = 0) -> Any:

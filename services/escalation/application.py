@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +12,10 @@ from libs.chassis.timers import Timer, timer_set
 from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor, Envelope
-from libs.contracts.escalation import IncidentBrief
+from libs.contracts.escalation import IncidentBrief, PlannedLevel
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentCreated, IncidentResolved
 from libs.contracts.model import Lane
-from services.escalation.domain import escalations, policies
+from services.escalation.domain import escalations, people, policies
 from services.escalation.domain.people import Directory
 from services.escalation.projections import CAUSES, SCHEMA, TIMER
 from services.escalation.replicas import directory
@@ -58,11 +60,12 @@ def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     plans = {policy.id: policy.plan for policy, _ in chosen.values()}
     assigned = (incident.assigned_to for incident in created if incident.assigned_to is not None)
     everybody = directory(work, plans.values(), assigned) if created else Directory()
+    planned = _Planned(everybody)
     for entity, event in zip(entities, events, strict=True):
         match event.data:
             case IncidentCreated() as incident:
                 policy, note = chosen[incident.incident_id]
-                command: escalations.Command = _start(work, incident, policy, note, everybody)
+                command: escalations.Command = _start(incident, policy, note, planned, work.now)
             case _:
                 command = _cancel(event.data)
         work.decide(ESCALATION[event.lane], entity, command, Cause.event(event, ME))
@@ -118,8 +121,22 @@ def _choose_policies(
     return chosen
 
 
+@dataclass
+class _Planned:
+    """Whom a policy could reach, looked up once for all incidents of a batch."""
+
+    everybody: Directory
+    _known: dict[tuple[UUID, UUID | None], tuple[PlannedLevel, ...]] = field(default_factory=dict)
+
+    def of(self, policy: policies.Policy, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
+        key = policy.id, assigned
+        if key not in self._known:
+            self._known[key] = people.planned(policy.plan.levels, self.everybody, assigned)
+        return self._known[key]
+
+
 def _start(
-    work: Work, incident: IncidentCreated, policy: policies.Policy, note: str | None, everybody: Directory
+    incident: IncidentCreated, policy: policies.Policy, note: str | None, planned: _Planned, now: datetime
 ) -> escalations.StartEscalation:
     brief = IncidentBrief(
         incident_id=incident.incident_id,
@@ -135,8 +152,9 @@ def _start(
         policy_id=policy.id,
         policy_version=policy.version,
         plan=policy.plan,
-        directory=everybody,
-        now=work.now,
+        directory=planned.everybody,
+        planned=planned.of(policy, incident.assigned_to),
+        now=now,
         first_timeout_minutes=incident.escalation_timeout_minutes,
         assigned=incident.assigned_to,
         policy_note=note,

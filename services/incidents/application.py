@@ -136,7 +136,8 @@ def _number_source(work: Work, expected: int) -> Callable[[], int]:
 
 def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], numbers: Callable[[], int]) -> None:
     thread = threads.get(key)
-    cause = Cause.new(signal.actor, signal.traceparent)
+    actor = signal.actor
+    cause = Cause.new(actor, signal.traceparent)
     match signal.alert.action:
         case Action.TRIGGER if thread is not None and thread.is_open:
             # Repeats of a batch fold into one event when the batch ends, or when a resolve comes between.
@@ -146,14 +147,14 @@ def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], n
             generation = thread.generation + 1 if thread else 1
             incident_id = identity.incident_id(signal.integration_id, signal.dedup_key, generation)
             threads[key] = _Thread(incident_id, generation, is_open=True)
-            fact = _created(signal, incident_id, generation, numbers(), work.now)
+            fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
             work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
         case Action.ACKNOWLEDGE if thread is not None and thread.is_open:
             _flush(work, thread)
-            work.decide(INCIDENT, thread.incident_id, domain.Acknowledge(signal.actor, work.now), cause)
+            work.decide(INCIDENT, thread.incident_id, domain.Acknowledge(actor, work.now), cause)
         case Action.RESOLVE if thread is not None and thread.is_open:
             _flush(work, thread)
-            work.decide(INCIDENT, thread.incident_id, domain.Resolve(signal.actor, work.now), cause)
+            work.decide(INCIDENT, thread.incident_id, domain.Resolve(actor, work.now), cause)
             thread.is_open = False
         case _:
             pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
@@ -166,7 +167,9 @@ def _flush(work: Work, thread: _Thread) -> None:
         thread.repeats = 0
 
 
-def _created(signal: Signal, incident_id: UUID, generation: int, number: int, now: datetime) -> IncidentCreated:
+def _created(
+    signal: Signal, actor: Actor, incident_id: UUID, generation: int, number: int, now: datetime
+) -> IncidentCreated:
     alert = signal.alert
     return IncidentCreated(
         incident_id=incident_id,
@@ -180,7 +183,7 @@ def _created(signal: Signal, incident_id: UUID, generation: int, number: int, no
         generation=generation,
         policy_id=signal.policy_id,
         team_id=signal.team_id,
-        created_by=signal.actor,
+        created_by=actor,
         created_at=now,
         occurred_at=alert.occurred_at,
         metadata=alert.metadata,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from libs.contracts.defaults import PAGER
@@ -14,17 +15,19 @@ _ALONE = "pager:alone:"
 _HASHED = "sha256:"
 _KEY = re.compile(rb'("routing(?:Key|_key)"\s*:\s*)"((?:[^"\\]|\\.)*)(?:"|\Z)')
 """Also in a body that is not JSON: what we cannot read is what we keep."""
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _derived(kind: str, *parts: str | int) -> UUID:
     # JSON, because plain concatenation folded fresh alerts into old incidents in the prototype ("c1"+"1" = "c"+"11").
-    return uuid5(PAGER, json.dumps([kind, *parts], ensure_ascii=False))
+    return uuid5(PAGER, _json([kind, *parts]))
 
 
 def dedup_id(integration_id: UUID, dedup_key: str) -> UUID:
     return _derived("dedup", str(integration_id), dedup_key)
 
 
+@lru_cache(maxsize=1024)
 def incident_id(integration_id: UUID, dedup_key: str, generation: int) -> UUID:
     """An alert after the resolve is a new generation, never a reopening."""
     return _derived("incident", str(integration_id), dedup_key, generation)
@@ -62,7 +65,7 @@ def unreadable_key(source: str) -> str:
 
 def _digest(*parts: str | int) -> str:
     # No sender can guess its way into one of these: they hash what only we see or what is the sender's own.
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(_json(parts).encode()).hexdigest()
 
 
 def key_hash(routing_key: str) -> str:

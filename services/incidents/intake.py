@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,37 +46,37 @@ class _Read:
     source: str
     alert: Alert | None
     reason: str = ""
+    key_hash: str | None = None
+    """Of its routing key."""
 
 
 def take_items(work: Work, items: Sequence[Item]) -> None:
     """One batch of alerts, in one transaction: read them, find their integrations, decide."""
     read = [_read(item) for item in items]
-    hashes = {h for r in read if (h := _key_hash(r))}
+    hashes = {r.key_hash for r in read if r.key_hash is not None}
     integrations = integrations_by_key(work, sorted(hashes))
     signals = [_signal(work, r, integrations) for r in read]
     taken = [s for s in signals if s is not None]
     seen = already_seen(work, [i for s in taken if (i := s.identity) is not None])
     with ExitStack() as spans:
-        traced = [replace(s, traceparent=spans.enter_context(_span(s))) for s in taken]
-        take_signals(work, traced, seen)
+        take_signals(work, [_traced(s, spans) for s in taken] if telemetry.records(SCHEMA) else taken, seen)
 
 
-def _span(signal: Signal) -> AbstractContextManager[str]:
+def _traced(signal: Signal, spans: ExitStack) -> Signal:
     """What is decided because of an alert belongs into its sender's trace."""
-    return telemetry.span(SCHEMA, "alert process", signal.traceparent, SpanKind.CONSUMER, source=signal.alert.source)
+    source = signal.alert.source
+    span = telemetry.span(SCHEMA, "alert process", signal.traceparent, SpanKind.CONSUMER, source=source)
+    return replace(signal, traceparent=spans.enter_context(span))
 
 
 def _read(item: Item) -> _Read:
     source = source_of(item.subject)
     try:
-        return _Read(item, source, read_alert(item.subject, item.headers, item.raw))
+        alert = read_alert(item.subject, item.headers, item.raw)
     except UnreadableAlert as error:
         return _Read(item, source, None, str(error))
-
-
-def _key_hash(read: _Read) -> str | None:
-    key = read.alert.routing_key if read.alert is not None else None
-    return None if key is None else identity.routing_hash(key, read.item.raw)
+    key = alert.routing_key
+    return _Read(item, source, alert, key_hash=None if key is None else identity.routing_hash(key, item.raw))
 
 
 def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any]]) -> Signal | None:
@@ -84,11 +84,10 @@ def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any
     if alert is None:
         return _refused(work, read, read.reason)
     integration = _DEFAULT
-    key_hash = _key_hash(read)
     if read.source == OWN_SOURCE:
         integration = _OWN
-    elif key_hash is not None:
-        found = integrations.get(key_hash)
+    elif read.key_hash is not None:
+        found = integrations.get(read.key_hash)
         if found is None:
             return _refused(work, read, "routingKey: no integration has this key")
         integration = found
@@ -157,10 +156,9 @@ def replay(work: Work, parked: Parked) -> None:
     read = _read(item)
     if read.alert is None:
         raise StillRefused(read.reason)
-    key_hash = _key_hash(read)
-    if key_hash is None and read.alert.action is not Action.TRIGGER:
+    if read.key_hash is None and read.alert.action is not Action.TRIGGER:
         raise StillRefused("without a routingKey an alert may only trigger")
-    if key_hash is not None and not integrations_by_key(work, [key_hash]):
+    if read.key_hash is not None and not integrations_by_key(work, [read.key_hash]):
         raise StillRefused("no integration has this key")
     take_items(work, [item])
 

@@ -56,6 +56,7 @@ class Measures:
             "since",
             buckets=PAGE,
         )
+        self._since: dict[tuple[str, str], Histogram] = {}
 
     def observe(self, decided: Sequence[Decided]) -> None:
         """Count what was committed."""
@@ -81,8 +82,10 @@ class Measures:
         if intent.level == 1 and intent.round == 1:
             since["incident"] = paging_since(intent)
         for name, moment in since.items():
-            waited = (fact.at - moment).total_seconds()
-            self._latency.labels(fact.provider, name).observe(max(0.0, waited))
+            key = (fact.provider, name)
+            if key not in self._since:
+                self._since[key] = self._latency.labels(*key)
+            self._since[key].observe(max(0.0, (fact.at - moment).total_seconds()))
 
 
 class MeasuredClient:

@@ -95,11 +95,7 @@ class StoredOutbox:
         held = list(busy)
 
         def read(work: Work) -> Taken:
-            rows: list[Sendable] = []
-            for provider, free in room.items():
-                urgent = _due(work, provider, Lane.URGENT, free, now, held)
-                rows += urgent
-                rows += _due(work, provider, Lane.ROUTINE, free - RESERVED - len(urgent), now, held)
+            rows = _sendable(work, now, held, room)
             due = work.fetch(tables.NEXT_DUE, moment=now)
             return Taken(rows, due[0]["due_at"] if due else None)
 
@@ -129,8 +125,21 @@ class StoredOutbox:
         await self.store.transact(lambda work: retire(work, suspects))
 
 
-def _due(work: Work, provider: str, lane: Lane, room: int, now: datetime, busy: list[UUID]) -> list[Sendable]:
-    if room <= 0:
+def _sendable(work: Work, now: datetime, busy: list[UUID], room: Mapping[str, int]) -> list[Sendable]:
+    wanted = [(name, str(lane), free - _kept(lane)) for name, free in room.items() for lane in Lane]
+    wanted = [one for one in wanted if one[2] > 0]
+    if not wanted:
         return []
-    rows = work.fetch(tables.SENDABLE, provider=provider, lane=str(lane), moment=now, busy=busy, room=room)
-    return [Sendable(**row) for row in rows]
+    providers, lanes, rooms = (list(column) for column in zip(*wanted, strict=True))
+    found = work.fetch(tables.SENDABLE, providers=providers, lanes=lanes, rooms=rooms, moment=now, busy=busy)
+    left = dict(room)
+    rows: list[Sendable] = []
+    for row in found:  # urgent ones first: what they take is not there for the others
+        if left[row["provider"]] > _kept(row["lane"]):
+            left[row["provider"]] -= 1
+            rows.append(Sendable(**row))
+    return rows
+
+
+def _kept(lane: str) -> int:
+    return RESERVED if lane == Lane.ROUTINE else 0

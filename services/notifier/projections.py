@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -20,9 +19,11 @@ from sqlalchemy import (
     all_,
     any_,
     bindparam,
+    column,
     func,
     or_,
     select,
+    true,
 )
 
 from libs.chassis.changes import Change, Gone, Row
@@ -230,23 +231,41 @@ _N, _D = NOTIFICATIONS.c, DEVICES.c
 _INTENT = (_N.incident_id, _N.user_id, _N.device_id, _N.level, _N.paging_since)
 _SAID = (_N.number, _N.title, _N.description, _N.priority)
 
-SENDABLE = (
-    select(OUTBOX, *_INTENT, *_SAID, _D.push_token, _D.registered_at, func.coalesce(_ALIVE, False).label("alive"))
-    .select_from(
-        OUTBOX.join(NOTIFICATIONS, _N.id == OUTBOX.c.notification_id)
-        .outerjoin(DEVICES, _OF_DEVICE)
-        .outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
+_WANTED = (
+    func.unnest(
+        bindparam("providers", type_=ARRAY(Text)),
+        bindparam("lanes", type_=ARRAY(Text)),
+        bindparam("rooms", type_=ARRAY(Integer)),
     )
+    .table_valued(column("provider", Text), column("lane", Text), column("room", Integer))
+    .render_derived("wanted")
+)
+_DUE = (
+    select(OUTBOX)
     .where(
         OUTBOX.c.due_at <= bindparam("moment", type_=_MOMENT),
-        OUTBOX.c.provider == bindparam("provider"),
-        OUTBOX.c.lane == bindparam("lane"),
+        OUTBOX.c.provider == _WANTED.c.provider,
+        OUTBOX.c.lane == _WANTED.c.lane,
         OUTBOX.c.notification_id != all_(_ids("busy")),
     )
     .order_by(OUTBOX.c.due_at)
-    .limit(bindparam("room", type_=Integer))
+    .limit(_WANTED.c.room)
+    .lateral("due")
 )
-"""What of a provider and lane is due and not `busy`, with the device's token as it is now."""
+SENDABLE = (
+    select(_DUE, *_INTENT, *_SAID, _D.push_token, _D.registered_at, func.coalesce(_ALIVE, False).label("alive"))
+    .select_from(
+        _WANTED.join(_DUE, true())
+        .join(NOTIFICATIONS, _N.id == _DUE.c.notification_id)
+        .outerjoin(DEVICES, _OF_DEVICE)
+        .outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
+    )
+    .order_by(_DUE.c.lane.desc(), _DUE.c.due_at)
+)
+"""What is due and not `busy`, urgent first, with the device's token as it is now.
+
+Of each provider of `providers` and its lane of `lanes` at most as many as it has in `rooms`.
+"""
 
 NOTIFICATIONS_OF = (
     select(NOTIFICATIONS)
@@ -259,8 +278,3 @@ ATTEMPTS_OF = (
     .where(ATTEMPTS.c.notification_id == any_(_ids()))
     .order_by(ATTEMPTS.c.notification_id, ATTEMPTS.c.attempt)
 )
-
-
-def key_of(row: dict[str, Any]) -> tuple[UUID, str]:
-    """Whose device a row is about."""
-    return row["user_id"], row["device_id"]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
+from libs.contracts.alerts import Action, Alert, UnreadableAlert, _is_plain, is_urgent, read_alert, source_of, storable
 from libs.contracts.model import Priority
 
 
@@ -120,3 +120,28 @@ def test_metadata_that_nests_without_end_is_cut() -> None:
 )
 def test_a_subject_names_the_source_and_the_lane(subject: str, source: str, urgent: bool) -> None:
     assert (source_of(subject), is_urgent(subject)) == (source, urgent)
+
+
+@pytest.mark.parametrize("item", [b"1e15", "\u00e9".encode(), "\U0001f525".encode(), b"[]", b"\\n", b"{}"])
+def test_metadata_that_came_short_never_become_too_long(item: bytes) -> None:
+    quoted = item if item[:1] in b"1[{" else b'"' + item + b'"'
+    count = 64 * 1024 // 6 // (len(quoted) + 1) - 20
+    body = b'{"summary": "s", "metadata": {"a": [%b]}}' % b",".join([quoted] * count)
+    metadata = read_alert("pager.alerts.db", {}, body).metadata
+    assert len(metadata["a"]) == count
+    assert len(json.dumps(metadata)) <= 64 * 1024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "plain", "b": [1, {"c": null}]}',
+        b'{"a": "\\u0000\\ud800", "\\u0000": 1}',
+        b'{"a": "%b"}' % (b"[" * 40),
+        b'{"a": %b%b}' % (b"[" * 31, b"]" * 31),
+        b'{"a": %b%b}' % (b"[" * 40, b"]" * 40),
+    ],
+)
+def test_what_is_taken_as_it_came_would_not_have_been_changed(body: bytes) -> None:
+    value = json.loads(body)
+    assert not _is_plain(body) or storable(value) == value

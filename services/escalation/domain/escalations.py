@@ -21,8 +21,9 @@ from libs.contracts.escalation import (
     EscalationStarted,
     IncidentBrief,
     Paged,
+    PlannedLevel,
 )
-from services.escalation.domain.people import ASSIGNED, NOBODY_AT_ALL, Directory, planned, reach
+from services.escalation.domain.people import ASSIGNED, NOBODY_AT_ALL, Directory, reach
 from services.escalation.domain.policies import Plan
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
@@ -99,6 +100,8 @@ class StartEscalation:
     policy_version: int
     plan: Plan
     directory: Directory
+    planned: tuple[PlannedLevel, ...]
+    """Of `plan`, `directory` and `assigned`: the same for many incidents of a storm."""
     now: datetime
     first_timeout_minutes: float | None = None
     assigned: UUID | None = None
@@ -277,7 +280,7 @@ def _started(command: StartEscalation) -> EscalationStarted:
         policy_version=command.policy_version,
         brief=command.brief,
         first_timeout_minutes=command.first_timeout_minutes,
-        planned=planned(command.plan.levels, command.directory, command.assigned),
+        planned=command.planned,
     )
 
 

@@ -20,7 +20,7 @@ from services.escalation.domain.escalations import (
     State,
     Waiting,
 )
-from services.escalation.domain.people import Directory, OnCall
+from services.escalation.domain.people import Directory, OnCall, planned
 from services.escalation.domain.policies import Plan
 
 NOW = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
@@ -61,7 +61,9 @@ def start(**changes: Any) -> StartEscalation:
         "directory": EVERYBODY,
         "now": NOW,
     }
-    return StartEscalation(**(values | changes))
+    values |= changes
+    values.setdefault("planned", planned(values["plan"].levels, values["directory"], values.get("assigned")))
+    return StartEscalation(**values)
 
 
 def fire(due_at: datetime, **changes: Any) -> FireTimer:

@@ -34,7 +34,7 @@ async def raise_alarm(bus: Bus, summary: str, dedup_key: str, description: str) 
     """
     body = {"summary": summary, "priority": "critical", "dedupKey": dedup_key, "description": description}
     subject = alert_subject(OWN_SOURCE, Priority.CRITICAL)
-    await bus.publish_all([Outgoing(subject, json.dumps(body).encode(), {})])
+    await bus.publish_all([Outgoing(subject, json.dumps(body).encode())])
 
 
 @dataclass

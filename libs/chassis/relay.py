@@ -172,7 +172,7 @@ class Relay:
     async def _publish(self, lane: Lane, rows: Sequence[LoggedEvent]) -> None:
         previous, sequence, messages = self._positions[lane], self._sequence, []
         for row in rows:
-            headers = event_headers(
+            lines = event_headers(
                 self.service,
                 id_of(row.raw),
                 row.type,
@@ -180,9 +180,9 @@ class Relay:
                 epoch=self._epoch,
                 position=row.position,
                 previous=previous,
+                last=sequence,
             )
-            headers[Header.EXPECTED_LAST_SEQUENCE] = str(sequence)
-            messages.append(Outgoing(event_subject(row.type, lane, row.entity), row.raw, headers))
+            messages.append(Outgoing(event_subject(row.type, lane, row.entity), row.raw, lines))
             previous, sequence = row.position, sequence + 1
         await self.bus.publish_all(messages, chained=self._trusting)
         self._trusting = True

@@ -13,7 +13,7 @@ import structlog
 from eventsourcing.persistence import IntegrityError, OperationalError
 from psycopg import Connection, Cursor
 from psycopg import errors as pg
-from psycopg.rows import tuple_row
+from psycopg.rows import dict_row, tuple_row
 
 from libs.chassis.changes import Change, Row, apply_changes
 from libs.chassis.clock import Clock
@@ -198,10 +198,12 @@ class Store:
     ) -> tuple[Committed[T], Written | None]:
         # Any failure inside leaves through `transaction`, which rolls everything back, the cursor included.
         with log.datastore.transaction(commit=True) as cursor:
-            work = Work(self._clock.now(), log, cursor, self._projector)
+            connection = cursor.connection
+            rows = connection.cursor(row_factory=dict_row, binary=True)
+            work = Work(self._clock.now(), log, rows, self._projector)
             result = handler(work)
             events, changes = work.new_events()
-            runs = self._write(log, cursor.connection, move, events, changes)
+            runs = self._write(log, connection, move, events, changes)
         position = max(run.events[-1].position for run in runs) if runs else None
         return Committed(result, position, len(events), work.decided), _written(runs, changes)
 

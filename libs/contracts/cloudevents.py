@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote_to_bytes
 from libs.contracts.subjects import Header, message_id
 
 SOURCE = "/pager/"
+_LINES = 9
 _ATTRIBUTE = re.compile(r"^[a-z0-9]{1,20}$")
 
 
@@ -20,22 +21,30 @@ class NotACloudEvent(ValueError):
 
 
 def event_headers(
-    service: str, event_id: str, type_name: str, time: datetime, *, epoch: int, position: int, previous: int
-) -> dict[str, str]:
-    """Binary mode headers of one of our events, with its place in the chain of its lane.
+    service: str, event_id: str, type_name: str, time: datetime, *, epoch: int, position: int, previous: int, last: int
+) -> str:
+    """Binary mode headers of one of our events, with its place in the chain of its lane, as lines.
 
-    Only what the binding requires, and the time: the rest is in the body, and every reader pays for each header.
+    `last`: the sequence that the stream must end with before it. Only what the binding requires, and the time: the rest
+    is in the body, and every reader pays for each header.
+
+    Raises:
+        ValueError: a line break in a value would be read as another header.
     """
-    return {
-        Header.MESSAGE_ID: message_id(service, epoch, position),
-        Header.POSITION: str(position),
-        Header.PREVIOUS: str(previous),
-        "ce-specversion": "1.0",
-        "ce-id": event_id,
-        "ce-source": SOURCE + service,
-        "ce-type": type_name,
-        "ce-time": time.isoformat(),
-    }
+    lines = (
+        f"{Header.MESSAGE_ID}: {message_id(service, epoch, position)}\r\n"
+        f"{Header.POSITION}: {position}\r\n"
+        f"{Header.PREVIOUS}: {previous}\r\n"
+        "ce-specversion: 1.0\r\n"
+        f"ce-id: {event_id}\r\n"
+        f"ce-source: {SOURCE}{service}\r\n"
+        f"ce-type: {type_name}\r\n"
+        f"ce-time: {time.isoformat()}\r\n"
+        f"{Header.EXPECTED_LAST_SEQUENCE}: {last}\r\n"
+    )
+    if lines.count("\r") != _LINES or lines.count("\n") != _LINES:
+        raise ValueError("a header holds a line break")
+    return lines
 
 
 def encode_value(value: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, bindparam, func, select
@@ -55,8 +55,7 @@ Due = Envelope[EscalationDue] | Envelope[EscalationExhausted]
 Device = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One attempt's end, to be recorded; `cause` is the chain of events that the notification belongs to."""
 
     notification_id: UUID
@@ -78,22 +77,20 @@ def page_people(work: Work, events: Sequence[Due]) -> None:
     people = {event.id: list(dict.fromkeys(p.user_id for p in event.data.people)) for event in events}
     devices = _devices_of(work, {u for users in people.values() for u in users})
     stops = _stops_of(work, {event.data.incident_id for event in events})
-    ids = [
-        notification_id(event.id, user, device["device_id"])
-        for event in events
-        for user in people[event.id]
+    wanted = [(event, user) for event in events for user in people[event.id]]
+    pages = [
+        (notification_id(event.id, user, device["device_id"]), event, user, device)
+        for event, user in wanted
         for device in devices.get(user, ())
     ]
-    work.load(NOTIFICATION, ids)
-    work.load(_PERSON, [unreachable_id(e.id, user) for e in events for user in people[e.id] if user not in devices])
-    for event in events:
-        cause = Cause.event(event, ACTOR)
-        for user in people[event.id]:
-            if user not in devices:
-                _report(work, event, user, cause)
-            for device in devices.get(user, ()):
-                intend = _intention(event, user, device, stops.get(event.data.incident_id), work.now)
-                work.decide(NOTIFICATION, intend.notification_id, intend, cause)
+    unreachable = [(event, user) for event, user in wanted if user not in devices]
+    work.load(NOTIFICATION, [page for page, *_ in pages])
+    work.load(_PERSON, [unreachable_id(event.id, user) for event, user in unreachable])
+    for page, event, user, device in pages:
+        intend = _intention(page, event, user, device, stops.get(event.data.incident_id), work.now)
+        work.decide(NOTIFICATION, page, intend, Cause.event(event, ACTOR))
+    for event, user in unreachable:
+        _report(work, event, user)
 
 
 def stop_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
@@ -154,10 +151,12 @@ def _stops_of(work: Work, incidents: Iterable[UUID]) -> dict[UUID, Stop]:
     return {row["incident_id"]: Stop(row["reason"], row["at"]) for row in rows}
 
 
-def _intention(event: Due, user: UUID, device: Device, stop: Stop | None, now: datetime) -> IntendNotification:
+def _intention(
+    page: UUID, event: Due, user: UUID, device: Device, stop: Stop | None, now: datetime
+) -> IntendNotification:
     due = event.data
     return IntendNotification(
-        notification_id=notification_id(event.id, user, device["device_id"]),
+        notification_id=page,
         user_id=user,
         device_id=device["device_id"],
         platform=Platform(device["platform"]),
@@ -172,7 +171,7 @@ def _intention(event: Due, user: UUID, device: Device, stop: Stop | None, now: d
     )
 
 
-def _report(work: Work, event: Due, user: UUID, cause: Cause) -> None:
+def _report(work: Work, event: Due, user: UUID) -> None:
     due = event.data
     report = ReportUnreachable(due.incident_id, user, due.level, due.round, NO_DEVICE, work.now)
-    work.decide(PERSON[event.lane], unreachable_id(event.id, user), report, cause)
+    work.decide(PERSON[event.lane], unreachable_id(event.id, user), report, Cause.event(event, ACTOR))

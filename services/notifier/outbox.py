@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -23,8 +23,7 @@ RESERVED = 40
 """Places of each provider that routine pages never take, so that an urgent one finds one free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sendable:
+class Sendable(NamedTuple):
     """One row that is due, with the device's token as it is now; `push_token` is None when the device is gone."""
 
     notification_id: UUID

@@ -239,6 +239,7 @@ async def test_the_cursor_in_the_database_says_how_far_it_is(pair: Pair) -> None
 async def test_a_patient_consumer_lets_pressing_work_go_first(pair: Pair) -> None:
     pressing = False
     await pair.follow(pressing=lambda: pressing)
+    await pair.followers[0].caught_up.wait()
     await pair.add()
     await pair.expect_all_once()
     pressing = True

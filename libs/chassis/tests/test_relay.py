@@ -207,7 +207,7 @@ async def test_the_acknowledgement_of_the_last_message_vouches_for_those_before_
     js, bus = await _operator(ledger), await ledger.bus()
 
     def batch(*expected: int) -> list[Outgoing]:
-        headers = [{Header.EXPECTED_LAST_SEQUENCE: str(sequence)} for sequence in expected]
+        headers = [f"{Header.EXPECTED_LAST_SEQUENCE}: {sequence}\r\n" for sequence in expected]
         return [Outgoing(f"pager.events.incidents.urgent.AlertsGrouped.{i}", b"{}", h) for i, h in enumerate(headers)]
 
     await bus.publish_all(batch(0, 1, 2), chained=True)

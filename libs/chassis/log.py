@@ -9,16 +9,21 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+import psycopg
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg import Cursor
+from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.types.array import ListBinaryDumper
 
 from libs.chassis.connections import IDLE_SECONDS
 from libs.contracts.model import Lane
 
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+_ADAPTERS.register_dumper(list, ListBinaryDumper)  # as text each id of a list is escaped: six times the work
 APPEND_LOCK_TIMEOUT = 2.0
 """Seconds after which the holder of the append lock is taken for frozen and its session is ended (rule 5)."""
 
@@ -57,7 +62,11 @@ class Datastore(PostgresDatastore):
             # The active consumer repeats a few statements, each by an index: to plan them each time for their values
             # cost a tenth of PostgreSQL's time under load.
             options += " -c plan_cache_mode=force_generic_plan"
-        self.pool.kwargs |= parameters | {"application_name": application_name, "options": options}
+        self.pool.kwargs |= parameters | {
+            "application_name": application_name,
+            "options": options,
+            "context": _ADAPTERS,
+        }
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from bench.measure import Pushes, hops, percentiles
 from bench.stack import RunningPager, cpu_seconds, pss_mib, running_pager
 
 _SATURATE = 20_000
+_ROUNDS = 3
 _DRAIN_SECONDS = 240.0
 
 
@@ -137,6 +138,11 @@ class Bare:
         return {"accepted": sender.accepted, "pushed": len(times), "publishToPushMs": percentiles(waited)}
 
     async def saturated(self, count: int) -> dict[str, Any]:
+        """The middle one of some rounds: each takes only seconds, and a machine's pace changes from one to the next."""
+        rounds = sorted([await self._round(count) for _ in range(_ROUNDS)], key=lambda done: done["perSecond"])
+        return rounds[_ROUNDS // 2] | {"roundsPerSecond": [done["perSecond"] for done in rounds]}
+
+    async def _round(self, count: int) -> dict[str, Any]:
         async with reference.running_reference(self.pager) as bare:
             pushes, sender = await self._doors(bare)
             await sender.all_at_once(count)

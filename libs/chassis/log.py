@@ -120,13 +120,17 @@ class EventLog(PostgresProcessRecorder):
             raise ValueError("POSTGRES_ENABLE_DB_FUNCTIONS must stay off: it drops the tracking row and the lock")
         super().__init__(datastore)
         schema = Identifier(datastore.schema)
+        last = SQL("SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = {}")
+        ends = [
+            SQL("WHEN {0} THEN ({1})").format(lane, last.format(schema, lane)) for lane in map(Literal, map(str, Lane))
+        ]
         self.append_lock = advisory_key(f"pager/append/{datastore.schema}")
         self._append: Composed = SQL(
             "INSERT INTO {}.stored_events (originator_id, originator_version, topic, state, lane, recorded_at)"
             " SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::timestamptz[])"
             # A query in here sees the log as it was before: what each lane ended with, looked up once a statement.
             " RETURNING notification_id, CASE lane {} END"
-        ).format(schema, SQL(" ").join(self._end_of(lane) for lane in Lane))
+        ).format(schema, SQL(" ").join(ends))
         self._load: Composed = SQL(
             "SELECT originator_id, topic, state FROM {}.stored_events"
             " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
@@ -135,18 +139,8 @@ class EventLog(PostgresProcessRecorder):
             "SELECT notification_id, topic, originator_id, recorded_at, state FROM {}.stored_events"
             " WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
         ).format(schema)
-        self._last: Composed = SQL(
-            "SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = %s"
-        ).format(schema)
-        self._before: Composed = SQL(
-            "SELECT coalesce(max(notification_id), 0) FROM {}.stored_events WHERE lane = %s AND recorded_at < %s"
-        ).format(schema)
-
-    def _end_of(self, lane: Lane) -> Composed:
-        return SQL(
-            "WHEN {lane} THEN"
-            " (SELECT coalesce(max(notification_id), 0) FROM {schema}.stored_events WHERE lane = {lane})"
-        ).format(lane=Literal(str(lane)), schema=Identifier(self.datastore.schema))
+        self._last: Composed = last.format(schema, SQL("%s"))
+        self._before: Composed = self._last + SQL(" AND recorded_at < %s")
 
     def _lock_table(self, curs: Cursor[Any]) -> None:
         self.lock_appends(curs)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -60,12 +59,16 @@ def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     plans = {policy.id: policy.plan for policy, _ in chosen.values()}
     assigned = (incident.assigned_to for incident in created if incident.assigned_to is not None)
     everybody = directory(work, plans.values(), assigned) if created else Directory()
-    planned = _Planned(everybody)
+
+    @cache  # the same for many incidents of a storm
+    def planned(policy: UUID, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
+        return people.planned(plans[policy].levels, everybody, assigned)
+
     for entity, event in zip(entities, events, strict=True):
         match event.data:
             case IncidentCreated() as incident:
                 policy, note = chosen[incident.incident_id]
-                command: escalations.Command = _start(incident, policy, note, planned, work.now)
+                command: escalations.Command = _start(work, incident, policy, note, everybody, planned)
             case _:
                 command = _cancel(event.data)
         work.decide(ESCALATION[event.lane], entity, command, Cause.event(event, ME))
@@ -121,22 +124,13 @@ def _choose_policies(
     return chosen
 
 
-@dataclass
-class _Planned:
-    """Whom a policy could reach, looked up once for all incidents of a batch."""
-
-    everybody: Directory
-    _known: dict[tuple[UUID, UUID | None], tuple[PlannedLevel, ...]] = field(default_factory=dict)
-
-    def of(self, policy: policies.Policy, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
-        key = policy.id, assigned
-        if key not in self._known:
-            self._known[key] = people.planned(policy.plan.levels, self.everybody, assigned)
-        return self._known[key]
-
-
 def _start(
-    incident: IncidentCreated, policy: policies.Policy, note: str | None, planned: _Planned, now: datetime
+    work: Work,
+    incident: IncidentCreated,
+    policy: policies.Policy,
+    note: str | None,
+    everybody: Directory,
+    planned: Callable[[UUID, UUID | None], tuple[PlannedLevel, ...]],
 ) -> escalations.StartEscalation:
     brief = IncidentBrief(
         incident_id=incident.incident_id,
@@ -152,9 +146,9 @@ def _start(
         policy_id=policy.id,
         policy_version=policy.version,
         plan=policy.plan,
-        directory=planned.everybody,
-        planned=planned.of(policy, incident.assigned_to),
-        now=now,
+        directory=everybody,
+        planned=planned(policy.id, incident.assigned_to),
+        now=work.now,
         first_timeout_minutes=incident.escalation_timeout_minutes,
         assigned=incident.assigned_to,
         policy_note=note,

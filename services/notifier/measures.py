@@ -62,15 +62,17 @@ class Measures:
         """Count what was committed."""
         pushes: Counter[tuple[str, str]] = Counter()
         for event, state in decided:
-            fact = event.data
-            if isinstance(fact, NotificationAccepted):
-                pushes[fact.provider, "accepted"] += 1
-                if fact.kind is NotificationKind.PAGE:
-                    self._accepted(fact, state)
-            elif isinstance(fact, AttemptFailed):
-                pushes[fact.provider, fact.verdict] += 1
-            elif isinstance(fact, NotificationWithdrawn) and fact.reason == EXPIRED:
-                pushes[provider_of(state.intent.platform), EXPIRED] += 1
+            match event.data:
+                case NotificationAccepted() as fact:
+                    pushes[fact.provider, "accepted"] += 1
+                    if fact.kind is NotificationKind.PAGE:
+                        self._accepted(fact, state)
+                case AttemptFailed() as fact:
+                    pushes[fact.provider, fact.verdict] += 1
+                case NotificationWithdrawn(reason="expired"):
+                    pushes[provider_of(state.intent.platform), EXPIRED] += 1
+                case _:
+                    pass
         for labels, count in pushes.items():
             self._pushes.labels(*labels).inc(count)
 

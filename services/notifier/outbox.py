@@ -125,8 +125,8 @@ class StoredOutbox:
 
 
 def _sendable(work: Work, now: datetime, busy: list[UUID], room: Mapping[str, int]) -> list[Sendable]:
-    wanted = [(name, str(lane), free - _kept(lane)) for name, free in room.items() for lane in Lane]
-    wanted = [one for one in wanted if one[2] > 0]
+    places = {(name, str(lane)): free - _kept(lane) for name, free in room.items() for lane in Lane}
+    wanted = [(name, lane, free) for (name, lane), free in places.items() if free > 0]
     if not wanted:
         return []
     providers, lanes, rooms = (list(column) for column in zip(*wanted, strict=True))

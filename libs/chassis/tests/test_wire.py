@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from nats.aio.client import Client
 from nats.errors import MaxPayloadError
 from nats.protocol.command import hpub_cmd, pub_cmd
 
+from libs.chassis.consume import _PLACE
 from libs.chassis.wire import Outgoing, _command, read_headers
+from libs.contracts.cloudevents import event_headers
 
 BLOCKS = [
     b"NATS/1.0\r\nNats-Msg-Id: incidents/1/7\r\nce-type: pager.incidents.IncidentCreated.v1\r\n\r\n",
@@ -52,3 +56,25 @@ def test_a_line_break_is_refused_rather_than_sent_as_a_command(message: Outgoing
 def test_a_message_that_the_server_would_refuse_is_refused_here() -> None:
     with pytest.raises(MaxPayloadError):
         _command(Outgoing("s", b"x" * 100, "A: 1\r\n"), "", 100)
+
+
+def _lines(event_id: str = "an-id", type_name: str = "pager.incidents.IncidentCreated.v1") -> str:
+    return event_headers(
+        "incidents", event_id, type_name, datetime(2026, 11, 25, tzinfo=UTC), epoch=1, position=7, previous=5, last=6
+    )
+
+
+@pytest.mark.parametrize("value", ["1\r\nPUB evil 0", "1\n", "1\r"])
+def test_a_line_break_in_an_events_header_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="holds a line break"):
+        _lines(event_id=value)
+    with pytest.raises(ValueError, match="holds a line break"):
+        _lines(type_name=value)
+
+
+def test_an_events_headers_are_read_in_the_order_in_which_they_are_written() -> None:
+    block = f"NATS/1.0\r\n{_lines()}\r\n".encode()
+    found = _PLACE.match(block)
+    assert found is not None
+    assert found.groups() == (b"1", b"7", b"5", b"pager.incidents.IncidentCreated.v1")
+    assert len(read_headers(block)) == 9

@@ -138,11 +138,7 @@ class Bare:
         return {"accepted": sender.accepted, "pushed": len(times), "publishToPushMs": percentiles(waited)}
 
     async def saturated(self, count: int) -> dict[str, Any]:
-        """The middle one of some rounds: each takes only seconds, and a machine's pace changes from one to the next."""
-        rounds = sorted([await self._round(count) for _ in range(_ROUNDS)], key=lambda done: done["perSecond"])
-        return rounds[_ROUNDS // 2] | {"roundsPerSecond": [done["perSecond"] for done in rounds]}
-
-    async def _round(self, count: int) -> dict[str, Any]:
+        """New processes, which have their backlog when they start."""
         async with reference.running_reference(self.pager) as bare:
             pushes, sender = await self._doors(bare)
             await sender.all_at_once(count)
@@ -182,6 +178,19 @@ async def _end(processes: list[asyncio.subprocess.Process]) -> None:
         await process.wait()
 
 
+async def in_turns(pager: RunningPager, tag: str, count: int) -> dict[str, Any]:
+    """The pair with the middle ratio: a machine's pace changes from one minute to the next, and a pair shares it."""
+    pairs: list[dict[str, Any]] = []
+    for turn in range(_ROUNDS):
+        ours = await Run(pager, f"{tag}-{turn}").saturated(count)
+        bare = await Bare(pager, f"{tag}-{turn}").saturated(count)
+        ratio = round(ours["perSecond"] / max(1, bare["perSecond"]), 3)
+        pairs.append({"pager": ours, "reference": bare, "ratio": ratio})
+    rates = [{"pager": p["pager"]["perSecond"], "reference": p["reference"]["perSecond"]} for p in pairs]
+    middle = sorted(pairs, key=lambda pair: pair["ratio"])[_ROUNDS // 2]
+    return middle | {"roundsPerSecond": rates}
+
+
 async def idle(pager: RunningPager, seconds: float) -> dict[str, Any]:
     """Mean of all processes, the supervisor included."""
     pids = pager.pids() | {"pager": pager.process.pid}
@@ -214,9 +223,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
             return result
         await _warm_up(pager)
         if arguments.saturate:
-            result["pager"] = await Run(pager, tag).saturated(arguments.count)
-            result["reference"] = await Bare(pager, tag).saturated(arguments.count)
-            result["ratio"] = round(result["pager"]["perSecond"] / max(1, result["reference"]["perSecond"]), 3)
+            result |= await in_turns(pager, tag, arguments.count)
         else:
             result |= {"rate": arguments.rate, "seconds": arguments.seconds}
             result["pager"] = await Run(pager, tag).at_rate(arguments.rate, arguments.seconds)

@@ -40,7 +40,7 @@ from services.notifier.push.outcome import Outcome
 HOPS = ("one", "two", "three")
 _STREAMS = ("BENCHALERTS", "BENCHONE", "BENCHTWO")
 _SERVER = str(Path(sys.executable).with_name("nats-server"))
-_BATCH = 200
+_BATCH = 500
 _IN_FLIGHT = 100
 _AHEAD = 1000
 """Messages asked for ahead."""

@@ -20,14 +20,20 @@ Argv = Callable[[], Sequence[str]]
 
 
 class Process:
-    """Output goes to `logs/<name>.log`. `argv` is asked at each start, so that a restart may keep what was chosen."""
+    """Output goes to `logs/<name>.log`. `argv` is asked at each start, so that a restart may keep what was chosen.
 
-    def __init__(self, name: str, argv: Argv, environment: Mapping[str, str], home: Home) -> None:
+    `niceness` as in nice(1), below 0 only where we may: elsewhere it stays as it is.
+    """
+
+    def __init__(
+        self, name: str, argv: Argv, environment: Mapping[str, str], home: Home, *, niceness: int = 0
+    ) -> None:
         self.name = name
         self.log = home.logs / f"{name}.log"
         self._argv = argv
         self._environment = dict(environment)
         self._owner = home.owner
+        self._niceness = niceness
         self._process: asyncio.subprocess.Process | None = None
         self._log_start = 0
 
@@ -41,7 +47,8 @@ class Process:
         output = open_log(self.log, *self._owner)
         try:
             # A service holds nothing that a crash may break, so it gets SIGKILL when we die: none survives us.
-            prepare = Account(os.geteuid(), os.getegid(), "", switched=False).before_exec(signal.SIGKILL)
+            account = Account(os.geteuid(), os.getegid(), "", switched=False)
+            prepare = account.before_exec(signal.SIGKILL, self._niceness)
             self._process = await asyncio.create_subprocess_exec(
                 *self._argv(),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -37,6 +37,9 @@ COMMANDS: Final[Commands] = {
     service: (sys.executable, "-m", f"services.{service}.main") for service in environment.SERVICES
 }
 
+NICENESS: Final[Mapping[str, int]] = {"notifier": -5}
+"""The last hop goes first: on a full machine pages that are nearly out do not wait for alerts that come in (ADR 23)."""
+
 
 @dataclass
 class Stack:
@@ -212,7 +215,13 @@ class Stack:
                     simulated = self.simulator.variables()
                     variables |= environment.of_simulated_push(self.settings.environment, simulated)
                 name = process_name(service, replica)
-                process = Process(name, lambda command=command: command, variables, self.settings.home)  # type: ignore[misc]
+                process = Process(
+                    name,
+                    lambda command=command: command,  # type: ignore[misc]
+                    variables,
+                    self.settings.home,
+                    niceness=NICENESS.get(service, 0),
+                )
                 await process.start()
                 self.supervisor.watch(name, process)
                 self.report("started", f"{name} started, pid {process.pid}", process=name, pid=process.pid)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,14 @@ PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
+def _set_niceness(value: int) -> None:
+    """Of this process, and of its session: where the kernel groups sessions, only theirs counts (sched(7))."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, value)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(value), encoding="ascii")
+
+
 @dataclass(frozen=True)
 class Account:
     """Who a server runs as; `switched` when root has to become somebody else first."""
@@ -37,7 +46,7 @@ class Account:
     name: str
     switched: bool
 
-    def before_exec(self, death_signal: signal.Signals | None = None) -> Callable[[], None]:
+    def before_exec(self, death_signal: signal.Signals | None = None, niceness: int = 0) -> Callable[[], None]:
         """What a child does between fork and exec.
 
         The order matters: Linux forgets the parent-death signal whenever the credentials change (prctl(2)).
@@ -47,6 +56,8 @@ class Account:
         parent = os.getpid()
 
         def prepare() -> None:
+            if niceness:
+                _set_niceness(niceness)
             if self.switched:
                 os.setgroups([])
                 os.setgid(self.gid)

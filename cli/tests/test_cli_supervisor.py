@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -135,6 +136,36 @@ async def test_a_killed_child_is_started_again_and_said_so(home: Home) -> None:
     assert alive(child.pid)
     await supervisor.release()
     assert not alive(child.pid)
+
+
+@pytest.mark.parametrize("niceness", [0, 7])
+async def test_a_child_runs_with_the_niceness_that_was_asked_for_also_after_a_restart(
+    home: Home, niceness: int
+) -> None:
+    child = Process("nice", lambda: (sys.executable, "-c", SLEEPER), dict(os.environ), home, niceness=niceness)
+    await child.start()
+    try:
+        assert psutil.Process(child.pid).nice() == niceness
+        await child.restart()
+        assert psutil.Process(child.pid).nice() == niceness
+    finally:
+        await child.stop()
+
+
+async def test_a_niceness_that_the_system_refuses_keeps_nobody_from_starting(home: Home) -> None:
+    """Below 0 needs a privilege; who has it gets it, everybody else what they had."""
+    child = Process("eager", lambda: (sys.executable, "-c", SLEEPER), dict(os.environ), home, niceness=-5)
+    await child.start()
+    try:
+        assert psutil.Process(child.pid).nice() == (-5 if may_lower_niceness() else os.getpriority(os.PRIO_PROCESS, 0))
+    finally:
+        await child.stop()
+
+
+def may_lower_niceness() -> bool:
+    """Whether a process like this one is allowed to, asked of one."""
+    code = "import os; os.setpriority(os.PRIO_PROCESS, 0, -5)"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 async def test_a_child_that_keeps_dying_is_waited_for_longer_each_time(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""What a decision writes beside its events: rows of read models and timers, set or removed by primary key."""
+"""What a decision writes beside its events: rows of read models and timers, set, amended or removed by primary key."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ class Row(NamedTuple):
         return _key_of(self.table)(self.values)
 
 
+class Patch(NamedTuple):
+    """The row with this primary key takes over `values`, if there is one: for what a long row hardly changes."""
+
+    table: Table
+    values: Mapping[str, Any]
+
+    @property
+    def key(self) -> Any:
+        return _key_of(self.table)(self.values)
+
+
 class Gone(NamedTuple):
     """The row with this primary key is removed, if there is one."""
 
@@ -43,7 +54,7 @@ class Gone(NamedTuple):
         return _key_of(self.table)(self.values)
 
 
-Change = Row | Gone
+Change = Row | Patch | Gone
 
 
 @lru_cache(maxsize=512)
@@ -75,7 +86,7 @@ def _binary(table: Table) -> frozenset[str]:
 
 
 @lru_cache(maxsize=512)
-def _write(table: Table, removes: bool, columns: tuple[str, ...]) -> bytes:
+def _write(kind: type, table: Table, columns: tuple[str, ...]) -> bytes:
     """One statement for any number of rows, which travel as one JSON document.
 
     A statement a row costs the client more than all the rest of a decision (docs/adr/0005).
@@ -83,9 +94,12 @@ def _write(table: Table, removes: bool, columns: tuple[str, ...]) -> bytes:
     name = f"{_QUOTE(str(table.schema))}.{_QUOTE(table.name)}"
     keys = [_QUOTE(key) for key in _keys(table)]
     rows = f"json_populate_recordset(NULL::{name}, %s::json)"
-    if removes:
-        same = " AND ".join(f"t.{key} = r.{key}" for key in keys)
+    same = " AND ".join(f"t.{key} = r.{key}" for key in keys)
+    if kind is Gone:
         return f"DELETE FROM {name} t USING {rows} r WHERE {same}".encode()  # noqa: S608 - names of our own tables
+    if kind is Patch:
+        taken = ", ".join(f"{c} = r.{c}" for c in map(_QUOTE, columns) if c not in keys)
+        return f"UPDATE {name} t SET {taken} FROM {rows} r WHERE {same}".encode()  # noqa: S608 - names of our own tables
     quoted = ", ".join(map(_QUOTE, columns))
     changed = ", ".join(f"{c} = excluded.{c}" for c in map(_QUOTE, columns) if c not in keys)
     action = f"UPDATE SET {changed}" if changed else "NOTHING"
@@ -101,21 +115,28 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
     for change in changes:
         place = (change.table, change.key)
         before = last.setdefault(place, change)
-        if before is change:
-            continue
-        if isinstance(before, Row) and isinstance(change, Row):
-            # A partial row adds to what an earlier one has set.
-            last[place] = Row(change.table, {**before.values, **change.values})
-        else:
-            last[place] = change
-    groups: dict[tuple[Table, bool, tuple[str, ...]], list[Mapping[str, Any]]] = {}
+        if before is not change:
+            last[place] = _after(before, change)
+    groups: dict[tuple[type, Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for change in last.values():
-        shape = (change.table, isinstance(change, Gone), tuple(change.values))
+        shape = (type(change), change.table, tuple(change.values))
         groups.setdefault(shape, []).append(change.values)
-    for (table, removes, columns), rows in groups.items():
+    for (kind, table, columns), rows in groups.items():
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
-        open_cursor().execute(_write(table, removes, columns), (to_json(written).decode(),), prepare=True)
+        open_cursor().execute(_write(kind, table, columns), (to_json(written).decode(),), prepare=True)
+
+
+def _after(before: Change, change: Change) -> Change:
+    """Both as one: a partial row and a patch add to what an earlier change has set."""
+    match before, change:
+        case ((Row() | Patch()), (Row() | Patch())):
+            kind = Row if Row in (type(before), type(change)) else Patch
+            return kind(change.table, {**before.values, **change.values})
+        case Gone(), Patch():
+            return before
+        case _:
+            return change
 
 
 def _hex(row: Mapping[str, Any], binary: frozenset[str]) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, stream_of
 
 _log = structlog.get_logger()
-_BATCH = 200
+_BATCH = 500
 _STORM = 1000
 """Messages behind from which on a patient consumer waits; it then takes as many at once."""
 _PATIENCE = 15.0

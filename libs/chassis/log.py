@@ -56,8 +56,10 @@ class Datastore(PostgresDatastore):
         self.pool.max_idle = IDLE_SECONDS
         assert isinstance(self.pool.kwargs, dict)  # noqa: S101 - narrows for the type checker
         # Statements are prepared while tables are still empty, and a plan that reads a whole table would stay in force
-        # when they have grown (limits.md, 3: 78 % of a core instead of 29 %).
-        options = f"-c lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)} -c timezone=UTC -c enable_seqscan=off"
+        # when they have grown (limits.md, 3: 78 % of a core instead of 29 %). A join with the rows that a statement
+        # brings along would be such a plan too: they are few, and found by their keys.
+        options = f"-c lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)} -c timezone=UTC"
+        options += "".join(f" -c enable_{plan}=off" for plan in ("seqscan", "hashjoin", "mergejoin"))
         if not check:
             # The active consumer repeats a few statements, each by an index: to plan them each time for their values
             # cost a tenth of PostgreSQL's time under load.

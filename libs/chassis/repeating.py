@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Table
 
-from libs.chassis.changes import Change, Gone, Row, apply_changes
+from libs.chassis.changes import Change, apply_changes
 from libs.chassis.folding import Folding
 from libs.chassis.history import History
 from libs.chassis.history import Row as LogRow
@@ -90,7 +90,7 @@ class Writer:
         for change in changes:
             shadow = self.shadows.get(change.table)
             if shadow is not None:
-                mine.append(Gone(shadow, change.values) if isinstance(change, Gone) else Row(shadow, change.values))
+                mine.append(change._replace(table=shadow))
         self.flush()
         if mine:
             self._under_way = self._thread.submit(self._write, mine, commit)

@@ -269,6 +269,7 @@ class Service:
 
     async def _lead(self) -> None:
         """Everything that only one replica does, in the order of rule 12."""
+        self.runtime.work.forget()  # another one may have decided since we led
         first = [f for f in self.followers if f.consumer.first]
         answers = Forget(chassis_tables(self.name).answers, "answered_at", KEPT)
         pruning = Pruning(self.name, self.runtime.work, self.clock, (answers, *self.parts.forget))

@@ -46,7 +46,7 @@ class Compared:
 
 
 def shadow_of(table: Table) -> Table:
-    """The same table under its shadow's name, for `Row` and `Gone`."""
+    """The same table under its shadow's name, for changes that are written there."""
     return table.to_metadata(MetaData(schema=table.schema), name=table.name + SUFFIX)
 
 

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row, tuple_row
 from libs.chassis.changes import Change, Row, apply_changes
 from libs.chassis.clock import Clock
 from libs.chassis.log import Datastore, EventLog, NewEvent, Run, runs_of
+from libs.chassis.memory import Memory
 from libs.chassis.meters import meters
 from libs.chassis.work import Decided, Projector, Work
 from libs.contracts.model import Lane
@@ -110,6 +111,7 @@ class Store:
         self._meters = meters(schema)
         self._threads = self._meters.threads(role, connections)
         self._log: EventLog | None = None
+        self._memory = Memory()
         self._listeners: list[Listener] = []
         self._observers: list[Callable[[Sequence[Decided]], None]] = []
 
@@ -159,6 +161,10 @@ class Store:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
+    def forget(self) -> None:
+        """Decide on nothing from memory until it was read or committed anew."""
+        self._memory.forget()
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._datastore.close()
@@ -170,10 +176,11 @@ class Store:
 
     def _transact(self, handler: Callable[[Work], T], move: Move | None) -> tuple[Committed[T], Written | None]:
         log = self._opened()
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                return self._attempt(log, handler, move)
+                return self._attempt(log, handler, move, self._memory if attempt == 0 else None)
             except IntegrityError as error:
+                self.forget()
                 cause = error.__cause__
                 if not isinstance(cause, pg.UniqueViolation):
                     raise
@@ -185,6 +192,7 @@ class Store:
                 if move is not None and self._cursor_moved(log, move):
                     raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}") from error
             except OperationalError as error:
+                self.forget()
                 if isinstance(error.__cause__, pg.DeadlockDetected):
                     continue
                 if not isinstance(error.__cause__, pg.LockNotAvailable):
@@ -194,16 +202,17 @@ class Store:
         raise Contended(f"{_ATTEMPTS} version conflicts in a row")
 
     def _attempt(
-        self, log: EventLog, handler: Callable[[Work], T], move: Move | None
+        self, log: EventLog, handler: Callable[[Work], T], move: Move | None, memory: Memory | None
     ) -> tuple[Committed[T], Written | None]:
         # Any failure inside leaves through `transaction`, which rolls everything back, the cursor included.
         with log.datastore.transaction(commit=True) as cursor:
             connection = cursor.connection
             rows = connection.cursor(row_factory=dict_row, binary=True)
-            work = Work(self._clock.now(), log, rows, self._projector)
+            work = Work(self._clock.now(), log, rows, self._projector, memory)
             result = handler(work)
             events, changes = work.new_events()
             runs = self._write(log, connection, move, events, changes)
+        self._memory.learn(work.outcomes())
         position = max(run.events[-1].position for run in runs) if runs else None
         return Committed(result, position, len(events), work.decided), _written(runs, changes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,11 +11,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from libs.contracts.envelope import Envelope
 
+_ids = RandomIdGenerator()
 _propagator = TraceContextTextMapPropagator()
 _providers: dict[str, TracerProvider] = {}
 
@@ -50,8 +51,7 @@ def records(service: str) -> bool:
 
 def new_traceparent() -> str:
     """The root of a trace for an input that brought none (W3C Trace Context, section 3.2)."""
-    digits = secrets.token_hex(24)
-    return f"00-{digits[:32]}-{digits[32:]}-01"
+    return f"00-{_ids.generate_trace_id():032x}-{_ids.generate_span_id():016x}-01"
 
 
 @contextmanager

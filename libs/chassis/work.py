@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg import Cursor
 from sqlalchemy.sql import Executable
+from uuid_utils.compat import uuid4
 
 from libs.chassis.changes import Change, adapt, compiled
 from libs.chassis.log import EventLog, NewEvent
+from libs.chassis.memory import Known, Memory
 from libs.contracts.envelope import Actor, Envelope, Fact, parse_event
 from libs.contracts.model import Lane
 
@@ -28,6 +30,10 @@ def _no_team(_state: Any) -> UUID | None:
     return None
 
 
+def _never(_state: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Decider(Generic[S, C_contra]):
     """The three pure functions of one kind of entity, and what the envelope needs to know of its state."""
@@ -37,6 +43,8 @@ class Decider(Generic[S, C_contra]):
     decide: Callable[[C_contra, S], Sequence[Fact]]
     lane: Callable[[S], Lane] = _routine
     team: Callable[[S], UUID | None] = _no_team
+    keep: Callable[[S], bool] = _never
+    """Whether a state is kept in memory after its commit, because this process will soon decide on it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,10 @@ class Cause:
 class _Entity:
     state: Any
     version: int
+    keep: bool = False
+
+    def known(self) -> Known | None:
+        return Known(self.state, self.version) if self.keep else None
 
 
 class Decided(NamedTuple):
@@ -80,20 +92,22 @@ Projector = Callable[[Envelope[Any], Any], Iterable[Change]]
 class Work:
     """What a handler sees of its transaction. Handlers are synchronous and run in a worker thread.
 
-    A handler may run again from the start when somebody else appended first, so it must not have other effects.
+    A handler may run again from the start when somebody else appended first, so it must not have other effects. The
+    first attempt takes from `memory`, or for new, what it most probably is; after a conflict everything is read.
     """
 
     now: datetime
     log: EventLog
     cursor: Cursor[dict[str, Any]]
     projector: Projector
+    memory: Memory | None = None
     changes: list[Change] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
     _entities: dict[UUID, _Entity] = field(default_factory=dict)
 
     def load(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
         """Fold the events of many entities in one query; a decision on one that is not loaded loads it alone."""
-        missing = [i for i in dict.fromkeys(ids) if i not in self._entities]
+        missing = [i for i in dict.fromkeys(ids) if not self._knows(i)]
         if not missing:
             return
         for entity, stream in self.log.load_many(self.cursor, missing).items():
@@ -101,6 +115,27 @@ class Work:
             for type_name, raw in stream:
                 state = decider.evolve(state, parse_event(type_name, raw).data)
             self._entities[entity] = _Entity(state, len(stream))
+
+    def expect_new(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
+        """`load` for ids under which hardly ever anything is: only if the append conflicts are they read.
+
+        The decision must write an event for an entity that is new, or nobody would notice that it is not.
+        """
+        if self.memory is None:
+            self.load(decider, ids)
+            return
+        for entity in ids:
+            if not self._knows(entity):
+                self._entities[entity] = _Entity(decider.initial(), 0)
+
+    def _knows(self, entity: UUID) -> bool:
+        if entity in self._entities:
+            return True
+        known = self.memory.get(entity) if self.memory is not None else None
+        if known is None:
+            return False
+        self._entities[entity] = _Entity(*known)
+        return True
 
     def state(self, decider: Decider[S, Any], entity: UUID) -> S:
         self.load(decider, (entity,))
@@ -127,7 +162,7 @@ class Work:
             known.state = decider.evolve(known.state, fact)
             known.version += 1
             event: Envelope[Any] = Envelope(
-                id=uuid4(),
+                id=uuid4(),  # the standard library's lets go of the interpreter's lock (ADR 26)
                 type=fact.type,
                 time=self.now,
                 entity=entity,
@@ -142,7 +177,12 @@ class Work:
             )
             self.decided.append(Decided(event, known.state))
             events.append(event)
+        known.keep = decider.keep(known.state)
         return events
+
+    def outcomes(self) -> dict[UUID, Known | None]:
+        """What to remember of the entities that were decided on, once it is committed."""
+        return {d.event.entity: self._entities[d.event.entity].known() for d in self.decided}
 
     def put(self, *changes: Change) -> None:
         """Write rows that come from no event of ours: replicas, credentials, parked inputs."""

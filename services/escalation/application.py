@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import compress
 from typing import Any
 from uuid import UUID
 
@@ -53,8 +54,10 @@ def make_first_policies(work: Work) -> None:
 def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Page about incidents that are new, stop for those that somebody has taken."""
     entities = [escalations.escalation_id(event.data.incident_id) for event in events]
+    begun = [isinstance(event.data, IncidentCreated) for event in events]
+    work.expect_new(ESCALATION[Lane.ROUTINE], compress(entities, begun))
     work.load(ESCALATION[Lane.ROUTINE], entities)
-    created = [event.data for event in events if isinstance(event.data, IncidentCreated)]
+    created = [event.data for event in compress(events, begun)]
     chosen = _choose_policies(work, created)
     plans = {policy.id: policy.plan for policy, _ in chosen.values()}
     assigned = (incident.assigned_to for incident in created if incident.assigned_to is not None)

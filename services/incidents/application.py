@@ -113,14 +113,15 @@ def _shared(signals: Sequence[Signal]) -> set[UUID]:
 
 
 def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[UUID, _Thread]) -> None:
-    """Every incident that the batch may touch, in one query: those that are open, and the next generations."""
-    ids = [t.incident_id for t in threads.values() if t.is_open]
+    """Every incident that the batch may touch: those that are open, in one query, and the next generations."""
+    work.load(INCIDENT, [t.incident_id for t in threads.values() if t.is_open])
+    following: list[UUID] = []
     for key, signal in signals:
         thread = threads.get(key)
         if thread is None or not thread.is_open:
             generation = thread.generation + 1 if thread else 1
-            ids.append(identity.incident_id(signal.integration_id, signal.dedup_key, generation))
-    work.load(INCIDENT, ids)
+            following.append(identity.incident_id(signal.integration_id, signal.dedup_key, generation))
+    work.expect_new(INCIDENT, following)
 
 
 def _number_source(work: Work, expected: int) -> Callable[[], int]:

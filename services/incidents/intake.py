@@ -28,7 +28,7 @@ from services.incidents.application import Signal, take_signals, unreadable_aler
 from services.incidents.projections import SCHEMA, already_seen, integrations_by_key
 
 _log = structlog.get_logger()
-_BATCH = 200
+_BATCH = 500
 READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
 """What each lane reads, by the shape of the subject: together all there are, and nothing twice. A source of two words
 travels with the urgent ones."""

@@ -40,6 +40,8 @@ NOTIFICATION: Decider[notification.State, notification.Command] = Decider(
     decisions.decide,
     lane=lambda state: state.intent.lane if state else Lane.ROUTINE,
     team=lambda state: state.intent.brief.team_id if state else None,
+    # What is to be sent is soon recorded, and each step of it is an event, so that an old state is found out.
+    keep=lambda state: state is not None and state.sending is not None,
 )
 TOKEN: Decider[token.State, RetireToken] = Decider(token.initial, token.evolve, token.decide)
 _PERSON: Decider[person.State, ReportUnreachable] = Decider(person.initial, person.evolve, person.decide)
@@ -84,7 +86,7 @@ def page_people(work: Work, events: Sequence[Due]) -> None:
         for device in devices.get(user, ())
     ]
     unreachable = [(event, user) for event, user in wanted if user not in devices]
-    work.load(NOTIFICATION, [page for page, *_ in pages])
+    work.expect_new(NOTIFICATION, [page for page, *_ in pages])
     work.load(_PERSON, [unreachable_id(event.id, user) for event, user in unreachable])
     for page, event, user, device in pages:
         intend = _intention(page, event, user, device, stops.get(event.data.incident_id), work.now)

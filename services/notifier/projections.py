@@ -26,7 +26,7 @@ from sqlalchemy import (
     true,
 )
 
-from libs.chassis.changes import Change, Gone, Row
+from libs.chassis.changes import Change, Gone, Patch, Row
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationState, PushTokenRetired
@@ -124,14 +124,14 @@ def provider_of(platform: Platform) -> str:
 
 
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
-    """Whole rows each time: of several changes to a row in one commit only the last is written."""
+    """Of several changes to a row in one commit only the last is written."""
     fact = event.data
     if isinstance(fact, PushTokenRetired):
         key = {"user_id": fact.user_id, "device_id": fact.device_id}
         return (Row(RETIRED_TOKENS, key | {"dead_at": fact.at, "reason": fact.reason}),)
     if not isinstance(state, Notification):
         return ()
-    changes: list[Change] = [Row(NOTIFICATIONS, _notification(state)), _outbox(event, state)]
+    changes: list[Change] = [_notification(state, is_new=event.version == 1), _outbox(event, state)]
     if isinstance(fact, NotificationAccepted):
         changes.append(Row(ATTEMPTS, _attempt(fact) | {"outcome": "accepted", "vendor_id": fact.vendor_id}))
     elif isinstance(fact, AttemptFailed):
@@ -139,25 +139,29 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     return changes
 
 
-def _notification(state: Notification) -> dict[str, Any]:
-    intent = state.intent
-    return {
-        "id": intent.notification_id,
-        "incident_id": intent.incident_id,
-        "user_id": intent.user_id,
-        "device_id": intent.device_id,
-        "platform": str(intent.platform),
-        "method": intent.method,
-        "level": intent.level,
-        "round": intent.round,
-        "state": str(state.stage),
-        "created_at": intent.at,
-        "paging_since": paging_since(intent),
-        "number": intent.brief.number,
-        "title": _storable(intent.brief.title),
-        "description": _storable(intent.brief.description),
-        "priority": str(intent.brief.priority),
-    }
+def _notification(state: Notification, *, is_new: bool) -> Change:
+    intent, current = state.intent, {"id": state.intent.notification_id, "state": str(state.stage)}
+    if not is_new:
+        return Patch(NOTIFICATIONS, current)
+    return Row(
+        NOTIFICATIONS,
+        current
+        | {
+            "incident_id": intent.incident_id,
+            "user_id": intent.user_id,
+            "device_id": intent.device_id,
+            "platform": str(intent.platform),
+            "method": intent.method,
+            "level": intent.level,
+            "round": intent.round,
+            "created_at": intent.at,
+            "paging_since": paging_since(intent),
+            "number": intent.brief.number,
+            "title": _storable(intent.brief.title),
+            "description": _storable(intent.brief.description),
+            "priority": str(intent.brief.priority),
+        },
+    )
 
 
 def _storable(text: str | None) -> str | None:

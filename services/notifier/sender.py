@@ -144,8 +144,8 @@ class Sender:
         self._under_way[row.provider] -= 1
         self._results.append(result)
         self._ready.set()
-        # Looking costs five queries: only where more is due than there were places, and then for many at once.
-        if self._more_due and self._under_way[row.provider] <= IN_FLIGHT // 2:
+        # Looking costs a transaction: only where more is due than there were places, and then for many at once.
+        if self._more_due and self._under_way[row.provider] <= IN_FLIGHT // 4:
             self._wake.set()
 
     async def _attempt(self, row: Sendable) -> Sent:

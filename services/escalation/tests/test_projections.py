@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.chassis.changes import Gone, Row
+from libs.chassis.changes import Change, Gone, Row
 from libs.chassis.tables import chassis_tables
 from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Actor, Envelope, Fact
@@ -36,7 +36,7 @@ def envelope(fact: Fact) -> Envelope[Any]:
     )
 
 
-def changes(given: Given[Any]) -> list[Row | Gone]:
+def changes(given: Given[Any]) -> list[Change]:
     return list(project(envelope(given.facts[-1]), given.state()))
 
 

@@ -25,9 +25,7 @@ class Process:
     `niceness` as in nice(1), below 0 only where we may: elsewhere it stays as it is.
     """
 
-    def __init__(
-        self, name: str, argv: Argv, environment: Mapping[str, str], home: Home, *, niceness: int = 0
-    ) -> None:
+    def __init__(self, name: str, argv: Argv, environment: Mapping[str, str], home: Home, *, niceness: int = 0) -> None:
         self.name = name
         self.log = home.logs / f"{name}.log"
         self._argv = argv

@@ -56,17 +56,18 @@ async def test_changes_of_one_row_add_up_in_their_order(
 
 
 async def test_a_patch_finds_its_rows_by_their_key_however_few_they_were_when_it_was_prepared(ledger: Ledger) -> None:
-    def patch(key: str) -> Patch:
-        return Patch(ANSWERS, {"actor": "a", "operation": "o", "key": key, "answer": b"y"})
+    async def patch(key: str) -> None:
+        change = Patch(ANSWERS, {"actor": "a", "operation": "o", "key": key, "answer": b"y"})
+        await ledger.store.transact(lambda work: work.put(change))
 
-    await ledger.store.transact(lambda work: work.put(patch("0")))
+    await patch("0")
     await ledger.query(
         "INSERT INTO incidents.answers SELECT 'a', 'o', n::text, '', '', now() FROM generate_series(1, 20000) n"
     )
     await ledger.query("ANALYZE incidents.answers")
     before = await _whole_reads(ledger)
     for number in range(1, 20):
-        await ledger.store.transact(lambda work, key=str(number): work.put(patch(key)))
+        await patch(str(number))
     assert await _whole_reads(ledger) == before
     assert await ledger.query("SELECT count(*) FROM incidents.answers WHERE answer = 'y'") == [(19,)]
 

@@ -19,8 +19,8 @@ class Known(NamedTuple):
 class Memory:
     """A hope, never the truth: whoever appended meanwhile makes our append conflict, and then the log is read.
 
-    That guards decisions with events. One that decides nothing is not checked, so a state is only kept where an older
-    one would decide more, not less (`Decider.keep`), and all is forgotten whenever anything goes wrong.
+    A decision that appends nothing is never made on what is remembered (`Work.decide`), and all is forgotten whenever
+    anything goes wrong. So it does no harm that two commits may be learned of in another order than they were made.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -17,6 +18,7 @@ from libs.chassis.log import EventLog, NewEvent
 from libs.chassis.memory import Known, Memory
 from libs.contracts.envelope import Actor, Envelope, Fact, parse_event
 from libs.contracts.model import Lane
+from libs.contracts.requests import Rejected
 
 S = TypeVar("S")
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -71,6 +73,8 @@ class Cause:
 class _Entity:
     state: Any
     version: int
+    assumed: bool = False
+    """Not read here, and nothing that the append would check has been decided on it yet."""
     keep: bool = False
 
     def known(self) -> Known | None:
@@ -93,7 +97,8 @@ class Work:
     """What a handler sees of its transaction. Handlers are synchronous and run in a worker thread.
 
     A handler may run again from the start when somebody else appended first, so it must not have other effects. The
-    first attempt takes from `memory`, or for new, what it most probably is; after a conflict everything is read.
+    first attempt assumes what `memory` says, or that nothing is where nothing is expected: the append finds out what is
+    assumed wrongly, a decision that appends nothing is made on what was read, and later attempts read everything.
     """
 
     now: datetime
@@ -108,25 +113,17 @@ class Work:
     def load(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
         """Fold the events of many entities in one query; a decision on one that is not loaded loads it alone."""
         missing = [i for i in dict.fromkeys(ids) if not self._knows(i)]
-        if not missing:
-            return
-        for entity, stream in self.log.load_many(self.cursor, missing).items():
-            state = decider.initial()
-            for type_name, raw in stream:
-                state = decider.evolve(state, parse_event(type_name, raw).data)
-            self._entities[entity] = _Entity(state, len(stream))
+        if missing:
+            self._read(decider, missing)
 
     def expect_new(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
-        """`load` for ids under which hardly ever anything is: only if the append conflicts are they read.
-
-        The decision must write an event for an entity that is new, or nobody would notice that it is not.
-        """
+        """`load` for ids under which hardly ever anything is."""
         if self.memory is None:
             self.load(decider, ids)
             return
         for entity in ids:
             if not self._knows(entity):
-                self._entities[entity] = _Entity(decider.initial(), 0)
+                self._entities[entity] = _Entity(decider.initial(), 0, assumed=True)
 
     def _knows(self, entity: UUID) -> bool:
         if entity in self._entities:
@@ -134,8 +131,15 @@ class Work:
         known = self.memory.get(entity) if self.memory is not None else None
         if known is None:
             return False
-        self._entities[entity] = _Entity(*known)
+        self._entities[entity] = _Entity(*known, assumed=True)
         return True
+
+    def _read(self, decider: Decider[Any, Any], ids: Sequence[UUID]) -> None:
+        for entity, stream in self.log.load_many(self.cursor, ids).items():
+            state = decider.initial()
+            for type_name, raw in stream:
+                state = decider.evolve(state, parse_event(type_name, raw).data)
+            self._entities[entity] = _Entity(state, len(stream))
 
     def state(self, decider: Decider[S, Any], entity: UUID) -> S:
         self.load(decider, (entity,))
@@ -153,12 +157,10 @@ class Work:
         Raises:
             Rejected: the rules do not allow the command.
         """
-        known = self._entities.get(entity)
-        if known is None:
-            self.load(decider, (entity,))
-            known = self._entities[entity]
+        facts = self._facts(decider, entity, command)
+        known = self._entities[entity]
         events: list[Envelope[Any]] = []
-        for fact in decider.decide(command, known.state):
+        for fact in facts:
             known.state = decider.evolve(known.state, fact)
             known.version += 1
             event: Envelope[Any] = Envelope(
@@ -179,6 +181,19 @@ class Work:
             events.append(event)
         known.keep = decider.keep(known.state)
         return events
+
+    def _facts(self, decider: Decider[Any, C_contra], entity: UUID, command: C_contra) -> Sequence[Fact]:
+        known = self._entities.get(entity)
+        if known is None:
+            self.load(decider, (entity,))
+            known = self._entities[entity]
+        if known.assumed:
+            with suppress(Rejected):
+                if facts := decider.decide(command, known.state):
+                    known.assumed = False
+                    return facts
+            self._read(decider, (entity,))
+        return decider.decide(command, self._entities[entity].state)
 
     def outcomes(self) -> dict[UUID, Known | None]:
         """What to remember of the entities that were decided on, once it is committed."""

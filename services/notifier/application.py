@@ -40,7 +40,7 @@ NOTIFICATION: Decider[notification.State, notification.Command] = Decider(
     decisions.decide,
     lane=lambda state: state.intent.lane if state else Lane.ROUTINE,
     team=lambda state: state.intent.brief.team_id if state else None,
-    # What is to be sent is soon recorded, and each step of it is an event, so that an old state is found out.
+    # What came of sending it will be recorded soon.
     keep=lambda state: state is not None and state.sending is not None,
 )
 TOKEN: Decider[token.State, RetireToken] = Decider(token.initial, token.evolve, token.decide)

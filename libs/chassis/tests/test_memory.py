@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +15,7 @@ from libs.chassis.memory import Known, Memory
 from libs.chassis.tests.ledger import CAUSE, COUNT, Ledger, add
 from libs.chassis.work import Work
 from libs.contracts.incidents import AlertsGrouped
+from libs.contracts.requests import Rejected
 
 KEPT = replace(COUNT, keep=lambda total: total < 100)
 
@@ -126,6 +127,54 @@ async def test_what_only_seemed_new_is_read_and_decided_once(ledger: Ledger, rea
     assert (await ledger.store.transact(first(entity))).result == 2
     assert read == [entity]
     assert len(await ledger.events()) == 2
+
+
+UP_TO_TEN = replace(KEPT, decide=lambda fact, total: [fact] if total >= 10 else [])
+"""Counts on only after ten."""
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_a_decision_that_writes_nothing_is_made_on_what_was_read(
+    ledger: Ledger, read: list[UUID], remembered: bool
+) -> None:
+    """Nothing that is appended would find out that another process has brought it to ten."""
+    entity = uuid4()
+    if remembered:
+        await ledger.store.transact(more(entity, 2))
+    await ledger.make_store("b").transact(more(entity, 10))
+    read.clear()
+
+    def handler(work: Work) -> tuple[int, int]:
+        work.expect_new(KEPT, [entity])
+        events = work.decide(UP_TO_TEN, entity, AlertsGrouped(incident_id=entity, count=1, last_at=work.now), CAUSE)
+        return len(events), work.version(entity)
+
+    assert (await ledger.store.transact(handler)).result == (1, 3 if remembered else 2)
+    assert read == [entity]
+
+
+async def test_a_command_that_is_refused_is_refused_by_what_was_read(ledger: Ledger, read: list[UUID]) -> None:
+    entity = uuid4()
+    await ledger.store.transact(more(entity, 2))
+    await ledger.make_store("b").transact(more(entity, 10))
+    read.clear()
+    strict = replace(KEPT, decide=lambda fact, total: [fact] if total >= 10 else refuse())
+
+    def handler(work: Work) -> int:
+        return len(work.decide(strict, entity, AlertsGrouped(incident_id=entity, count=1, last_at=work.now), CAUSE))
+
+    assert (await ledger.store.transact(handler)).result == 1
+    assert read == [entity]
+    other = uuid4()
+    await ledger.store.transact(more(other, 2))
+    with pytest.raises(Rejected):
+        await ledger.store.transact(
+            lambda work: work.decide(strict, other, AlertsGrouped(incident_id=other, count=1, last_at=work.now), CAUSE)
+        )
+
+
+def refuse() -> NoReturn:
+    raise Rejected("too early")
 
 
 def test_a_full_memory_learns_only_of_those_that_it_knows() -> None:

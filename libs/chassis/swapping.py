@@ -27,6 +27,9 @@ _TURN: Final = "900ms"
 """Shorter than `deadlock_timeout`: the others' detectors find the deadlock, and never ours, which would be the victim.
 Shorter than what makes others take us for frozen, too (`EventLog.end_lock_holder`)."""
 _TURNS: Final = 10
+_SETTLE: Final = 0.2
+"""Seconds in which whoever has read a table arrives at the append lock. PostgreSQL looks for a deadlock once, a second
+after a wait began: who has begun to wait before we ask for the tables looks while we still do, and gives way."""
 
 
 class Busy(Exception):

@@ -124,7 +124,7 @@ def provider_of(platform: Platform) -> str:
 
 
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
-    """Of several changes to a row in one commit only the last is written."""
+    """A notification's whole row once and then its state; whole rows of everything else."""
     fact = event.data
     if isinstance(fact, PushTokenRetired):
         key = {"user_id": fact.user_id, "device_id": fact.device_id}

@@ -10,8 +10,8 @@ from time import perf_counter
 from types import SimpleNamespace
 from typing import Any, cast
 
-from libs.chassis.bus import Bus
-from libs.chassis.meters import Meters
+from libs.chassis.bus.connection import Bus
+from libs.chassis.measure.meters import Meters
 from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
 from services.gateway.metrics import GatewayMetrics

@@ -29,15 +29,15 @@ from psycopg import sql
 from bench.filling import fill
 from bench.measure import percentiles
 from cli.commands.explain import from_logs
-from cli.doors import database_door
 from cli.embedded.database import DATABASE, database_setup, role_name
-from cli.environment import with_user
+from cli.reach.doors import database_door
 from cli.settings import Settings
+from cli.stack.environment import with_user
 from libs.chassis.clock import SystemClock
-from libs.chassis.history import connect, ends
-from libs.chassis.migrate import upgrade
-from libs.chassis.rebuild import Rebuild
-from libs.chassis.store import Store
+from libs.chassis.rebuild.history import connect, ends
+from libs.chassis.rebuild.rebuild import Rebuild
+from libs.chassis.store.migrate import upgrade
+from libs.chassis.store.store import Store
 from libs.contracts.subjects import SERVICES, UPSTREAMS
 
 _OURS = "pager_bench_replay"

@@ -16,10 +16,10 @@ import nats
 import psutil
 from nats.aio.client import Client
 
-from cli import secrets_file
-from cli.api import Api
 from cli.embedded import Home
-from cli.ready import until_ready
+from cli.reach.api import Api
+from cli.stack import secrets_file
+from cli.stack.ready import until_ready
 
 _START_SECONDS = 60.0
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.failure import USAGE, Failure
+from cli.console.failure import USAGE, Failure
 from cli.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from cli import history
+from cli.console.failure import STOPPED, TROUBLE, USAGE, Failure
 from cli.deploying import deploy_config, prepare
 from cli.embedded.errors import StartError
 from cli.embedded.home import Home
-from cli.failure import STOPPED, TROUBLE, USAGE, Failure
 from cli.settings import DEFAULT_PORT, Settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

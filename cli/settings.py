@@ -8,9 +8,9 @@ from typing import Final, Self
 
 from dotenv import dotenv_values
 
+from cli.console.failure import USAGE, Failure
 from cli.embedded.errors import NATS_PORT_SETTING, POSTGRES_PORT_SETTING
 from cli.embedded.home import Home
-from cli.failure import USAGE, Failure
 
 PORT_SETTING: Final = "PAGER_PORT"
 SIMULATOR_PORT_SETTING: Final = "PAGER_SIMULATOR_PORT"

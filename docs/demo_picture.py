@@ -11,7 +11,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from cli.commands import demo
-from cli.demo_view import RichView
+from cli.demo.view import RichView
 from cli.embedded.home import Home
 from docs.generate import FOLDER
 

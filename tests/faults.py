@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from libs.chassis.consume import Consumer
+from libs.chassis.consume.follower import Consumer
 from tests.rest import intakes
 from tests.world import World
 

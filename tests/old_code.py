@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from libs.chassis.clock import SystemClock
-from libs.chassis.log import EventLog
+from libs.chassis.store.log import EventLog
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of

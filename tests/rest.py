@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from nats.js.errors import NotFoundError
 from sqlalchemy import text
 
-from libs.chassis.log import EventLog
 from libs.chassis.service import Service
+from libs.chassis.store.log import EventLog
 from libs.contracts.subjects import ALERTS, lanes_of
 from services.incidents.intake import READ
 

@@ -17,13 +17,13 @@ from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 from psycopg import sql
 
-from cli import streams
+from cli.console.failure import Failure
+from cli.deployment import streams
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import SUPERUSER, Credentials
 from cli.embedded.database import DATABASE, database_setup, database_url, role_name
 from cli.embedded.nats_accounts import server_config
-from cli.failure import Failure
-from libs.chassis.migrate import upgrade
+from libs.chassis.store.migrate import upgrade
 from libs.contracts.subjects import SERVICES, STREAMS
 
 _numbers = itertools.count(1)

@@ -24,8 +24,8 @@ from nats.js.api import PubAck
 from cli.simulators.behaviour import Rule
 from cli.simulators.config import SimulatorSettings
 from cli.simulators.server import Simulators
-from libs.chassis.log import LoggedEvent
 from libs.chassis.service import Service
+from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope, parse_event

@@ -7,10 +7,10 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli import bus
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json
-from cli.running import sender_url
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json
+from cli.reach import bus
+from cli.reach.running import sender_url
 from cli.settings import Settings
 from libs.contracts.alerts import Action
 from libs.contracts.cloudevents import encode_value

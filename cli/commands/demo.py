@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from cli.api import Api
 from cli.commands.seed import SeedResult, seed_stack
-from cli.demo_story import Story, Told
-from cli.demo_view import DemoView, JsonView, PlainView, RichView
+from cli.console.failure import Failure
+from cli.console.output import console, json_line, table
+from cli.console.report import silent_report
+from cli.demo.seeding import PEOPLE
+from cli.demo.story import Story, Told
+from cli.demo.view import DemoView, JsonView, PlainView, RichView
 from cli.embedded.home import Home
-from cli.failure import Failure
-from cli.interrupt import run_until_signal
-from cli.output import console, json_line, table
-from cli.report import silent_report
-from cli.seeding import PEOPLE
+from cli.reach.api import Api
 from cli.settings import Settings
-from cli.stack import Stack
+from cli.stack.interrupt import run_until_signal
+from cli.stack.stack import Stack
 from libs.contracts.defaults import (
     DEFAULT_INTEGRATION_ID,
     DEFAULT_INTEGRATION_NAME,

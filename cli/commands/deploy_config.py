@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from cli.console.failure import Failure
+from cli.console.output import console, print_json
 from cli.deployment import compose, kubernetes
 from cli.deployment.bus import accounts_by_reference
 from cli.deployment.installation import Addresses, Installation
 from cli.embedded.files import write_private
-from cli.failure import Failure
-from cli.output import console, print_json
 from cli.settings import read_environment
 
 STATE: Final = "state"

@@ -14,13 +14,14 @@ from nats.errors import Error as NatsError
 from rich.table import Table
 from rich.text import Text
 
-from cli import bus, streams
-from cli.environment import SERVICES as PROCESSES
-from cli.failure import Failure
-from cli.output import console, print_json
-from cli.ready import get_json
-from cli.running import operator_url, run_of
+from cli.console.failure import Failure
+from cli.console.output import console, print_json
+from cli.deployment import streams
+from cli.reach import bus
+from cli.reach.running import operator_url, run_of
 from cli.settings import PORT_SETTING, Settings
+from cli.stack.environment import SERVICES as PROCESSES
+from cli.stack.ready import get_json
 from libs.contracts.subjects import SERVICES
 
 LAG_WARNING: Final = 1000

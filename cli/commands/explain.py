@@ -10,15 +10,15 @@ from uuid import UUID
 
 import psycopg
 
-from cli import bus
 from cli.commands.replay import documents
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json, table
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json, table
+from cli.reach import bus
+from cli.reach.running import operator_url
 from cli.replay.incident import belonging, earliest, find_incident
 from cli.replay.logs import open_logs
-from cli.running import operator_url
 from cli.settings import Settings
-from libs.chassis.history import History, ends, pages
+from libs.chassis.rebuild.history import History, ends, pages
 from libs.contracts.envelope import UnknownEvent, parse_event
 from libs.contracts.incidents import IncidentExplained
 from libs.contracts.subjects import SERVICES

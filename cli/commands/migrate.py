@@ -4,12 +4,12 @@ import asyncio
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.doors import database_door
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json, table
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json, table
+from cli.reach.doors import database_door
 from cli.settings import Settings
-from libs.chassis import migrate as migrations
-from libs.chassis.migrate import MigrationStatus
+from libs.chassis.store import migrate as migrations
+from libs.chassis.store.migrate import MigrationStatus
 from libs.contracts.subjects import SERVICES
 
 

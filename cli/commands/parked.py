@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from nats.aio.client import Client
 
-from cli import bus
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json, table
-from cli.running import operator_url
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json, table
+from cli.reach import bus
+from cli.reach.running import operator_url
 from cli.settings import Settings
 from libs.contracts.subjects import SERVICES
 

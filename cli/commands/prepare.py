@@ -2,11 +2,11 @@
 
 import asyncio
 
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json, table
-from cli.preparation import migrate_all
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json, table
+from cli.deployment.streams import declare_at
 from cli.settings import Settings
-from cli.streams import declare_at
+from cli.stack.preparation import migrate_all
 
 
 def schemas(settings: Settings, *, as_json: bool) -> None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import psycopg
 
-from cli.doors import database_door
-from cli.failure import STOPPED, USAGE, Failure
-from cli.output import console, print_json, table
-from cli.progress import progress_on_stderr
+from cli.console.failure import STOPPED, USAGE, Failure
+from cli.console.output import console, print_json, table
+from cli.console.progress import progress_on_stderr
+from cli.reach.doors import database_door
 from cli.settings import Settings
-from libs.chassis.folding import LogHole
-from libs.chassis.origins import Origins
-from libs.chassis.rebuild import Rebuild, Rebuilt, Running
-from libs.chassis.shadow import Unrepeatable
-from libs.chassis.swapping import Busy
+from libs.chassis.rebuild.folding import LogHole
+from libs.chassis.rebuild.origins import Origins
+from libs.chassis.rebuild.rebuild import Rebuild, Rebuilt, Running
+from libs.chassis.rebuild.shadow import Unrepeatable
+from libs.chassis.rebuild.swapping import Busy
 from libs.contracts.envelope import UnknownEvent
 from libs.contracts.subjects import SERVICES
 

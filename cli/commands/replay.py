@@ -11,9 +11,9 @@ from typing import Any
 
 import psycopg
 
-from cli.doors import database_door
-from cli.failure import STOPPED, TROUBLE, USAGE, Failure
-from cli.progress import Progress, progress_on_stderr
+from cli.console.failure import STOPPED, TROUBLE, USAGE, Failure
+from cli.console.progress import Progress, progress_on_stderr
+from cli.reach.doors import database_door
 from cli.replay import lines
 from cli.replay.asked import Asked, moment_of
 from cli.replay.incident import Belonging, belonging, earliest, find_incident
@@ -22,7 +22,7 @@ from cli.replay.merge import Hole, Merge
 from cli.replay.run import Replay, log_sources, merge_of, tell_unknown
 from cli.replay.token import Token
 from cli.settings import Settings
-from libs.chassis.history import History, ends
+from libs.chassis.rebuild.history import History, ends
 from libs.contracts.subjects import SERVICES
 
 

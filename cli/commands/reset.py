@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from cli.console.failure import USAGE, Failure
+from cli.console.output import print_json
 from cli.embedded.errors import StartError
-from cli.failure import USAGE, Failure
-from cli.output import print_json
 from cli.settings import Settings
 
 

@@ -4,14 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from cli import bus, secrets_file
-from cli.api import Api
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json, table
-from cli.running import operator_url, run_of
-from cli.secrets_file import Secrets
-from cli.seeding import PEOPLE, Seeded, Seeding, settled
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json, table
+from cli.demo.seeding import PEOPLE, Seeded, Seeding, settled
+from cli.reach import bus
+from cli.reach.api import Api
+from cli.reach.running import operator_url, run_of
 from cli.settings import Settings
+from cli.stack import secrets_file
+from cli.stack.secrets_file import Secrets
 
 DEVICE = "pager-cli"
 

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from cli.commands.replay import documents
-from cli.failure import USAGE, Failure
-from cli.output import console, print_json, table
+from cli.console.failure import USAGE, Failure
+from cli.console.output import console, print_json, table
 from cli.replay.asked import moment_of
 from cli.replay.incident import find_incident
 from cli.replay.logs import open_logs

@@ -8,12 +8,12 @@ from nats.aio.msg import Msg
 from rich.console import Console
 from rich.text import Text
 
-from cli import bus
-from cli.failure import USAGE, Failure
-from cli.interrupt import run_until_signal
-from cli.output import PRIORITY_STYLE, console, json_line
-from cli.running import operator_url
+from cli.console.failure import USAGE, Failure
+from cli.console.output import PRIORITY_STYLE, console, json_line
+from cli.reach import bus
+from cli.reach.running import operator_url
 from cli.settings import Settings
+from cli.stack.interrupt import run_until_signal
 from libs.contracts.subjects import SERVICES
 
 _COLOURS: Final = {"auth": "blue", "oncall": "magenta", "incidents": "red", "escalation": "yellow", "notifier": "green"}

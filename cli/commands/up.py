@@ -3,12 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 
-from cli import environment
-from cli.interrupt import run_until_signal
-from cli.reload import watch_sources
-from cli.report import Report, json_report, text_report
+from cli.console.report import Report, json_report, text_report
 from cli.settings import Settings
-from cli.stack import Stack, first_of
+from cli.stack import environment
+from cli.stack.interrupt import run_until_signal
+from cli.stack.reload import watch_sources
+from cli.stack.stack import Stack, first_of
 
 
 @dataclass(frozen=True)

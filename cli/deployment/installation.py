@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
-from cli import secrets_file
+from cli.console.failure import USAGE, Failure
 from cli.embedded.credentials import STATEFUL_SERVICES, Credentials
 from cli.embedded.database import database_url, role_name
 from cli.embedded.home import Home
-from cli.failure import USAGE, Failure
-from cli.secrets_file import Secrets
+from cli.stack import secrets_file
+from cli.stack.secrets_file import Secrets
 
 PROCESSES: Final = (*STATEFUL_SERVICES, "gateway")
 

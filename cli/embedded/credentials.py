@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from libs.chassis.auditing import AUDITOR_ROLE
+from libs.chassis.store.roles import AUDITOR_ROLE
 
 STATEFUL_SERVICES: Final = ("auth", "oncall", "incidents", "escalation", "notifier")
 """Services that own a PostgreSQL schema and an event stream (design.md section 2)."""

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from cli.embedded.credentials import AUDITOR, OWNER, STATEFUL_SERVICES, SUPERUSER
-from libs.chassis.auditing import auditor_grants
+from libs.chassis.store.roles import auditor_grants
 
 DATABASE: Final = "pager"
 SCRAM_ROUNDS: Final = 4096

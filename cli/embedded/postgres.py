@@ -18,7 +18,7 @@ from cli.embedded.errors import HOME_SETTING, POSTGRES_PORT_SETTING, StartError
 from cli.embedded.home import Home
 from cli.embedded.places import postgres_programs, server_folder
 from cli.embedded.ports import LOOPBACK, free_port, require_free
-from libs.chassis.connections import at_most
+from libs.chassis.store.connections import at_most
 
 # Long, because recovery after a crash replays what was written since the last checkpoint.
 READY_SECONDS: Final = 120.0

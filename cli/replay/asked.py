@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from cli.failure import USAGE, Failure
+from cli.console.failure import USAGE, Failure
 from cli.replay.token import Token
 
 _AGO: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")

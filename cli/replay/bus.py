@@ -15,17 +15,17 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
-from cli import bus
-from cli.failure import STOPPED, TROUBLE, Failure
-from cli.progress import progress_on_stderr
+from cli.console.failure import STOPPED, TROUBLE, Failure
+from cli.console.progress import progress_on_stderr
+from cli.reach import bus
+from cli.reach.running import auditor_url
 from cli.replay.asked import Asked
 from cli.replay.incident import MARGIN
 from cli.replay.lines import Lines
 from cli.replay.merge import Hole, Merge
 from cli.replay.run import Replay, tell_unknown
-from cli.running import auditor_url
 from cli.settings import Settings
-from libs.chassis.history import History, Row, since_2000
+from libs.chassis.rebuild.history import History, LogRow, since_2000
 from libs.contracts.envelope import read_head
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
@@ -122,7 +122,7 @@ class LaneSource:
     def service(self) -> str:
         return self.history.service
 
-    def page(self) -> Sequence[Row]:
+    def page(self) -> Sequence[LogRow]:
         messages = self.loop.run(self._fetch())
         rows = [self._row(message) for message in messages]
         if rows:
@@ -152,16 +152,16 @@ class LaneSource:
         self.read += len(messages)
         return list(messages)
 
-    def _row(self, message: Any) -> Row:
+    def _row(self, message: Any) -> LogRow:
         headers = message.headers or {}
         head = read_head(message.data)
         time = since_2000(head.time).to_bytes(8, "big", signed=True)
         position = int(headers.get(Header.POSITION, 0))
-        return Row(
+        return LogRow(
             position, head.entity.bytes, str(headers.get("ce-type", "")), str(self.lane), time, message.data, False
         )
 
-    def _compare(self, rows: Sequence[Row], previous: Sequence[int]) -> None:
+    def _compare(self, rows: Sequence[LogRow], previous: Sequence[int]) -> None:
         """With the same stretch of the log. Raises `Hole`: the log lacks what the bus has."""
         found = self.differences
         found.on_bus += len(rows)
@@ -169,7 +169,7 @@ class LaneSource:
         if self._at < 0:
             self._at = self.history.previous(first)
             found.expired = self.history.count(0, self._at) if self.whole else 0
-        logged: dict[int, Row] = {}
+        logged: dict[int, LogRow] = {}
         after = self._at
         while part := self.history.page(after, rows[-1].position):
             logged |= {row.position: row for row in part}

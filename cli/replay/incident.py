@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from cli.failure import USAGE, Failure
-from libs.chassis.history import Condition, History, Row, ends, microseconds, moment, pages
+from cli.console.failure import USAGE, Failure
+from libs.chassis.rebuild.history import Condition, History, LogRow, ends, microseconds, moment, pages
 from libs.contracts.keys import read_key
 
 CREATED: Final = "pager.incidents.IncidentCreated.v1"
@@ -49,7 +49,7 @@ class Belonging:
         return event.get("correlationId") in self.correlations
 
 
-def belonging(incidents: History, incident: str) -> tuple[Belonging, Row]:
+def belonging(incidents: History, incident: str) -> tuple[Belonging, LogRow]:
     """What belongs to an incident, and its first event. Raises `Failure`: there is no such incident."""
     own = incidents.entity(UUID(incident))
     if not own:
@@ -60,7 +60,7 @@ def belonging(incidents: History, incident: str) -> tuple[Belonging, Row]:
     return Belonging(incident, correlations), own[0]
 
 
-def earliest(first: Row) -> Any:
+def earliest(first: LogRow) -> Any:
     """Nothing of the incident was recorded before this moment."""
     return moment(microseconds(first.time)) - MARGIN
 

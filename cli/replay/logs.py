@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from cli.failure import Failure
-from libs.chassis.history import EVERYTHING, Condition, History, Row, connect
+from cli.console.failure import Failure
+from libs.chassis.rebuild.history import EVERYTHING, Condition, History, LogRow, connect
 from libs.contracts.subjects import SERVICES
 
 
@@ -29,7 +29,7 @@ class LogSource:
     def service(self) -> str:
         return self.history.service
 
-    def page(self) -> Sequence[Row]:
+    def page(self) -> Sequence[LogRow]:
         while rows := self.history.page(self.after, self.upto, self.condition):
             self.after = rows[-1].position
             if rows[0].position > self.done:

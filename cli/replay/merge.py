@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from libs.chassis.history import Row, microseconds
+from libs.chassis.rebuild.history import LogRow, microseconds
 from libs.contracts.envelope import cause_of
 
 WINDOW: Final = 5_000_000
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     time: int
     rank: int
     position: int
-    row: Row
+    row: LogRow
 
     @property
     def key(self) -> Key:
@@ -54,7 +54,7 @@ class Source(Protocol):
     @property
     def service(self) -> str: ...
 
-    def page(self) -> Sequence[Row]:
+    def page(self) -> Sequence[LogRow]:
         """The next ones; none: there is nothing more."""
         ...
 
@@ -100,7 +100,7 @@ class Merge:
         """The places of effects whose cause is not out yet: before `after` in time, and still to come."""
         return frozenset((e.rank, e.position) for entries in self._waiting.values() for e, _ in entries)
 
-    def take(self, rank: int, rows: Sequence[Row]) -> int:
+    def take(self, rank: int, rows: Sequence[LogRow]) -> int:
         """Read these in; returns the newest time among them. Raises `Hole`."""
         newest, pending, buffer = self._newest[rank], self._pending, self._buffer
         latest = -_NEVER

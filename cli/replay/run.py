@@ -14,7 +14,7 @@ from cli.replay.lines import Lines
 from cli.replay.logs import LogSource
 from cli.replay.merge import START, WINDOW, Entry, Key, Merge
 from cli.replay.token import Token
-from libs.chassis.history import EVERYTHING, History, ends, microseconds, moment, since_2000
+from libs.chassis.rebuild.history import EVERYTHING, History, ends, microseconds, moment, since_2000
 from libs.contracts.envelope import FACTS
 from libs.contracts.subjects import SERVICES
 

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
-from cli.failure import Failure
-from libs.chassis.history import History, Row, microseconds, moment, since_2000
-from libs.chassis.work import Decider
+from cli.console.failure import Failure
+from libs.chassis.rebuild.history import History, LogRow, microseconds, moment, since_2000
+from libs.chassis.store.work import Decider
 from libs.contracts.envelope import Envelope, UnknownEvent, parse_event
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.domain.escalations import NotStarted, escalation_id
@@ -46,7 +46,7 @@ class AsOf:
 
 
 class _Folded:
-    def __init__(self, decider: Decider[Any, Any], rows: Sequence[Row], service: str) -> None:
+    def __init__(self, decider: Decider[Any, Any], rows: Sequence[LogRow], service: str) -> None:
         self.state: Any = decider.initial()
         self.events: list[Envelope[Any]] = []
         for row in rows:
@@ -61,11 +61,11 @@ class _Folded:
             self.events.append(event)
 
 
-def _until(history: History, entity: UUID, at: datetime) -> tuple[list[Row], Row | None]:
+def _until(history: History, entity: UUID, at: datetime) -> tuple[list[LogRow], LogRow | None]:
     """Its events up to and at the moment, and the very first one."""
     rows = history.entity(entity)
     limit = since_2000(at)
-    kept: list[Row] = []
+    kept: list[LogRow] = []
     for row in rows:
         # By version, not by time: what stands behind a later one had not happened either.
         if microseconds(row.time) > limit:

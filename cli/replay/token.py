@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from cli.failure import USAGE, Failure
+from cli.console.failure import USAGE, Failure
 
 _VERSION: Final = 1
 

@@ -18,14 +18,14 @@ from cli.commands.alert import AlertToSend, metadata_of
 from cli.commands.doctor import Verdict, judge_clock, judge_health, judge_processes
 from cli.commands.parked import parse_id
 from cli.commands.tail import event_of, line_of, subject_of
+from cli.console.failure import Failure
 from cli.embedded import Home
-from cli.environment import common, missing_push, of_service, of_simulated_push, with_user, without_user
-from cli.failure import Failure
-from cli.log_rotation import rotate
-from cli.process import last_words
-from cli.reload import concerned
-from cli.secrets_file import Secrets
 from cli.settings import Settings, port_of, read_environment, value_of
+from cli.stack.environment import common, missing_push, of_service, of_simulated_push, with_user, without_user
+from cli.stack.log_rotation import rotate
+from cli.stack.process import last_words
+from cli.stack.reload import concerned
+from cli.stack.secrets_file import Secrets
 from libs.contracts.alerts import read_alert
 from libs.contracts.model import Priority
 
@@ -273,5 +273,5 @@ def test_the_last_words_of_a_service_are_the_error_and_not_the_frame_around_it(t
 def test_reload_concerns_a_service_for_its_files_and_all_for_the_libraries() -> None:
     running = ["auth", "incidents", "incidents-2", "gateway"]
     assert concerned({ROOT / "services/incidents/api.py"}, running, ROOT) == ["incidents", "incidents-2"]
-    assert concerned({ROOT / "libs/chassis/store.py"}, running, ROOT) == running
+    assert concerned({ROOT / "libs/chassis/store/store.py"}, running, ROOT) == running
     assert concerned(set(), running, ROOT) == []

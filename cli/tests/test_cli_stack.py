@@ -12,16 +12,16 @@ from typing import Any
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from cli import bus
 from cli.commands.alert import AlertToSend
 from cli.commands.demo import demo_settings
 from cli.commands.doctor import Verdict, examine
 from cli.commands.seed import SeedResult, seed_stack
+from cli.console.report import silent_report
+from cli.demo.seeding import ANA, BO
 from cli.embedded import Home
-from cli.ready import get_json
-from cli.report import silent_report
-from cli.seeding import ANA, BO
-from cli.stack import Stack
+from cli.reach import bus
+from cli.stack.ready import get_json
+from cli.stack.stack import Stack
 from libs.contracts.model import Priority
 
 DEADLINE = 20.0

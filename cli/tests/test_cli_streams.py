@@ -9,11 +9,11 @@ import pytest_asyncio
 from nats.js.api import PersistMode, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
 
-from cli.bus import connected
+from cli.console.failure import Failure
+from cli.deployment.streams import Declared, config_of, declare, drifts
 from cli.embedded import EmbeddedNats, Home
-from cli.environment import with_user
-from cli.failure import Failure
-from cli.streams import Declared, config_of, declare, drifts
+from cli.reach.bus import connected
+from cli.stack.environment import with_user
 from libs.contracts.subjects import STREAMS
 
 

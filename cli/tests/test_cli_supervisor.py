@@ -15,15 +15,15 @@ from typing import Any
 import psutil
 import pytest
 
-from cli.backoff import Backoff
+from cli.console.failure import Failure
+from cli.console.report import silent_report
 from cli.embedded import EmbeddedNats, Home, StartError
-from cli.failure import Failure
-from cli.process import Process
-from cli.report import silent_report
-from cli.secrets_file import load_or_make
 from cli.settings import Settings
-from cli.stack import Stack
-from cli.supervisor import Supervisor
+from cli.stack.backoff import Backoff
+from cli.stack.process import Process
+from cli.stack.secrets_file import load_or_make
+from cli.stack.stack import Stack
+from cli.stack.supervisor import Supervisor
 
 DEADLINE = 15.0
 SLEEPER = "import time; print('serving', flush=True); time.sleep(600)"
@@ -89,7 +89,7 @@ class OwnStack(Stack):
     """Asks no database: the processes of these tests have none."""
 
     async def _database_urls(self) -> Any:
-        from cli.outside import DatabaseUrls
+        from cli.stack.outside import DatabaseUrls
 
         return DatabaseUrls("postgresql://nobody@127.0.0.1:1/none", {})
 
@@ -289,7 +289,7 @@ SUPERVISED: Sequence[str] = (
     "-c",
     "import asyncio, os, sys\n"
     "from cli.embedded import Home\n"
-    "from cli.process import Process\n"
+    "from cli.stack.process import Process\n"
     "async def main():\n"
     "    home = Home(sys.argv[1])\n"
     "    child = Process('c', lambda: (sys.executable, '-c', 'import time; time.sleep(600)'), dict(os.environ), home)\n"

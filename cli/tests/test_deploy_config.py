@@ -13,13 +13,13 @@ import pytest
 
 from cli.commands.deploy_config import for_compose, for_kubernetes
 from cli.commands.prepare import schemas, streams
+from cli.console.failure import USAGE, Failure
 from cli.deployment.installation import Addresses, Installation
 from cli.deployment.roles import roles_sql
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES, SUPERUSER
-from cli.failure import USAGE, Failure
 from cli.settings import Settings
-from libs.chassis.log import Datastore
+from libs.chassis.store.log import Datastore
 
 ADDRESSES = Addresses(postgres_host="db.example.com", nats="tls://nats.example.com:4222")
 

@@ -18,7 +18,7 @@ from cli.embedded import EmbeddedPostgres, Home, StartError, places
 from cli.embedded.account import Account, account_for
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.database import database_setup
-from libs.chassis.connections import at_most
+from libs.chassis.store.connections import at_most
 
 
 @pytest.fixture

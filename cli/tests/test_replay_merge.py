@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.failure import Failure
+from cli.console.failure import Failure
 from cli.replay.merge import START, WINDOW, Entry, Hole, Merge
 from cli.replay.token import Token
-from libs.chassis.history import Row
+from libs.chassis.rebuild.history import LogRow
 
 SECOND = 1_000_000
 
@@ -27,28 +27,28 @@ def row(
     cause: UUID | None = None,
     entity: UUID | None = None,
     hole: bool = False,
-) -> Row:
+) -> LogRow:
     caused = f'"{cause}"' if cause else "null"
     raw = f'{{"id":"{id or uuid4()}","type":"x","causationId":{caused},"data":{{}}}}'.encode()
-    return Row(position, (entity or uuid4()).bytes, "x", "urgent", at.to_bytes(8, "big", signed=True), raw, hole)
+    return LogRow(position, (entity or uuid4()).bytes, "x", "urgent", at.to_bytes(8, "big", signed=True), raw, hole)
 
 
 @dataclass
 class Pages:
     """A source of prepared rows, some at a time."""
 
-    rows: Sequence[Row]
+    rows: Sequence[LogRow]
     size: int = 3
     service: str = "any"
     _at: int = 0
 
-    def page(self) -> Sequence[Row]:
+    def page(self) -> Sequence[LogRow]:
         found = self.rows[self._at : self._at + self.size]
         self._at += len(found)
         return found
 
 
-def merged(*sources: Sequence[Row], **more: object) -> list[Entry]:
+def merged(*sources: Sequence[LogRow], **more: object) -> list[Entry]:
     return [e for batch in Merge([Pages(s) for s in sources], **more) for e in batch]  # type: ignore[arg-type]
 
 
@@ -98,11 +98,11 @@ def test_a_hole_stops_with_its_place() -> None:
         merged([row(1, 1), row(2, 2, hole=True)])
 
 
-def story(seed: int) -> list[list[Row]]:
+def story(seed: int) -> list[list[LogRow]]:
     """Three services whose clocks differ, and whose events cause one another."""
     rng = random.Random(seed)
     clocks = [rng.randrange(-WINDOW // 3, WINDOW // 3) for _ in range(3)]
-    rows: list[list[Row]] = [[], [], []]
+    rows: list[list[LogRow]] = [[], [], []]
     known: list[UUID] = []
     now = 0
     for _ in range(rng.randrange(1, 120)):

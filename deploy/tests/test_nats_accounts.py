@@ -13,16 +13,16 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from cli import streams
-from cli.bus import connected, publish_alert
+from cli.console.failure import Failure
+from cli.deployment import streams
 from cli.deployment.bus import USERS, accounts_by_reference, server_environment
 from cli.deployment.installation import Addresses, Installation
 from cli.embedded.ports import free_port
-from cli.failure import Failure
+from cli.reach.bus import connected, publish_alert
 from cli.simulators.certificates import CA_CERTIFICATE, server_context
 from deploy.check.chart import CHART, rendered
 from deploy.tests.containers import start_nats
-from libs.chassis.bus_tls import tls_options
+from libs.chassis.tls import tls_options
 
 TLS = """
 port: {port}

@@ -1,1 +1,1 @@
-"""How a service runs: store, relay, consumption, timers, requests, telemetry. Nothing that one service alone needs."""
+"""How a service runs, in rooms on eight floors, each of which uses only lower ones (docs/architecture.md)."""

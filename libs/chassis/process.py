@@ -10,7 +10,7 @@ import sys
 import structlog
 import uvloop
 
-from libs.chassis import logs
+from libs.chassis.measure import logs
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError
 

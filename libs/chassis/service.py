@@ -13,30 +13,36 @@ import structlog
 from faststream.nats.security import NatsSecurity
 from nats.errors import Error as NatsError
 
-from libs.chassis import telemetry
-from libs.chassis.alarm import ParkedAlarms
-from libs.chassis.answers import KEPT
-from libs.chassis.bus import CONNECTION_OPTIONS, Bus
-from libs.chassis.changes import Row
+from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
+from libs.chassis.bus.relay import Relay
+from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
-from libs.chassis.connections import RPC, WORK
-from libs.chassis.consume import Consumer, Follower
-from libs.chassis.identity import Verifier
-from libs.chassis.leader import Leader
-from libs.chassis.metrics import Reading
-from libs.chassis.monitoring import Monitoring
-from libs.chassis.operations import Replay, add_health_operation, add_log_operations, add_parked_operations, replay_of
-from libs.chassis.owner import NoRequest
-from libs.chassis.pruning import Forget, Pruning
-from libs.chassis.relay import Relay
-from libs.chassis.requests import Requests, RequestServer
+from libs.chassis.consume.alarm import ParkedAlarms
+from libs.chassis.consume.follower import Consumer, Follower
+from libs.chassis.consume.leader import Leader
+from libs.chassis.consume.owner import NoRequest
+from libs.chassis.measure import telemetry
+from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.monitor.monitoring import Monitoring
+from libs.chassis.requests.callers import Verifier
+from libs.chassis.requests.idempotency import KEPT
+from libs.chassis.requests.operations import (
+    Replay,
+    add_health_operation,
+    add_log_operations,
+    add_parked_operations,
+    replay_of,
+)
+from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
-from libs.chassis.store import Store, Written
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.changes import Row
+from libs.chassis.store.connections import RPC, WORK
+from libs.chassis.store.pruning import Pruning, Retention
+from libs.chassis.store.store import Store, Written
+from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Decided, Projector, Work
 from libs.chassis.timers import Fire, Timers
-from libs.chassis.wire import Broker, Wire
-from libs.chassis.work import Decided, Projector, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
@@ -99,13 +105,13 @@ class Parts:
     closing: Callable[[], Awaitable[None]] | None = None
     pressing: Callable[[], bool] = lambda: False
     """Whether work on the paging path waits that patient consumers let go first."""
-    forget: Sequence[Forget] = ()
+    forget: Sequence[Retention] = ()
     """Which rows of this service matter only for a while."""
     health_extra: Callable[[], dict[str, Any]] = dict
     """What else this service's health says."""
     observe: Callable[[Sequence[Decided]], object] = _nothing
     """Called with what was decided, once, after its commit, in the replica that committed it: for counting."""
-    gauges: Callable[[Work], Iterable[Reading]] = _nothing
+    gauges: Callable[[Work], Iterable[GaugeValue]] = _nothing
     """Further gauges, read from the tables when somebody asks."""
     lags: Callable[[], Mapping[tuple[str, Lane], int]] = dict
     """Messages not taken yet of streams that have no `Consumer`; asked in the active replica."""
@@ -271,7 +277,7 @@ class Service:
         """Everything that only one replica does, in the order of rule 12."""
         self.runtime.work.forget()  # another one may have decided since we led
         first = [f for f in self.followers if f.consumer.first]
-        answers = Forget(chassis_tables(self.name).answers, "answered_at", KEPT)
+        answers = Retention(chassis_tables(self.name).answers, "answered_at", KEPT)
         pruning = Pruning(self.name, self.runtime.work, self.clock, (answers, *self.parts.forget))
         alarms = ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)
         async with asyncio.TaskGroup() as group:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.chassis.bus_tls import tls_options
+from libs.chassis.tls import tls_options
 from libs.contracts.subjects import SERVICES
 
 S = TypeVar("S", bound="ServiceSettings")

@@ -12,12 +12,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy import bindparam, select
 
-from libs.chassis.changes import Gone, Row
 from libs.chassis.clock import Clock
-from libs.chassis.meters import meters
-from libs.chassis.store import Contended, Store, is_away
-from libs.chassis.tables import chassis_tables
-from libs.chassis.work import Work
+from libs.chassis.measure.meters import meters
+from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Work
 
 _log = structlog.get_logger()
 _BATCH = 200

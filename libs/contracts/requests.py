@@ -164,7 +164,7 @@ class ById(Contract):
     id: UUID
 
 
-class Page(Contract):
+class ListPage(Contract):
     """A page of a list; `total` is exact."""
 
     page: int = 1

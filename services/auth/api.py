@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from libs.chassis.identity import Caller
-from libs.chassis.owner import NoRequest
-from libs.chassis.requests import Requests
-from libs.chassis.work import Work
+from libs.chassis.consume.owner import NoRequest
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.work import Work
 from libs.contracts.auth import (
     DevicesView,
     DeviceView,
@@ -24,7 +24,7 @@ from libs.contracts.auth import (
     UserView,
 )
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, Invalid, Page
+from libs.contracts.requests import ById, Invalid, ListPage
 from services.auth import application
 from services.auth.domain import devices
 from services.auth.projections import DEVICES_OF, USERS, USERS_TOTAL, device_view, user_view
@@ -73,8 +73,8 @@ def _people(requests: Requests, registration: Registration) -> None:
         caller.require(Role.ADMIN)
         return application.register_person(work, prepared.command, prepared.password_hash, caller.cause())
 
-    @requests.handle("users", Page)
-    def users(work: Work, body: Page, caller: Caller) -> UsersPage:
+    @requests.handle("users", ListPage)
+    def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
         _check_page(body)
         rows = work.fetch(USERS, limit=body.limit, offset=(body.page - 1) * body.limit)
         total = work.fetch(USERS_TOTAL)[0]["total"]
@@ -118,7 +118,7 @@ def _sees_phone(caller: Caller, user_id: object) -> bool:
     return caller.user_id == user_id or not caller.roles.isdisjoint({Role.LEAD, Role.ADMIN})
 
 
-def _check_page(page: Page) -> None:
+def _check_page(page: ListPage) -> None:
     if page.page < 1:
         raise Invalid("must be at least 1", field="page")
     if not 1 <= page.limit <= _MOST:

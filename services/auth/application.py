@@ -10,9 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from libs.chassis.changes import Row
-from libs.chassis.log import advisory_key
-from libs.chassis.work import Cause, Decider, Work
+from libs.chassis.store.changes import Row
+from libs.chassis.store.log import advisory_key
+from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.auth import DeviceView, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import NotFound, Rejected

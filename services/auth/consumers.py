@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.chassis.consume import Consumer
+from libs.chassis.consume.follower import Consumer
 
 
 def consumers() -> list[Consumer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.chassis.origins import Origins, folding
+from libs.chassis.rebuild.origins import Origins, folding
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,

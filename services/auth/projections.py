@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from libs.chassis.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, DeviceView, SessionEnded, UserRegistered, UserView
 from libs.contracts.envelope import Envelope
 

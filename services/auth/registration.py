@@ -8,8 +8,8 @@ from uuid import UUID, uuid4, uuid5
 import structlog
 
 from libs.chassis.settings import SettingsError
-from libs.chassis.store import Store
-from libs.chassis.work import Cause
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Cause
 from libs.contracts.auth import RegisterUser
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import structlog
 
 from libs.chassis.clock import Clock
-from libs.chassis.store import Store
-from libs.chassis.work import Cause, Work
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Unauthenticated

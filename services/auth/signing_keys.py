@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import RSAKey
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from libs.chassis.changes import Row
-from libs.chassis.log import advisory_key
 from libs.chassis.settings import SettingsError
-from libs.chassis.store import Store
-from libs.chassis.work import Work
+from libs.chassis.store.changes import Row
+from libs.chassis.store.log import advisory_key
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Work
 from libs.contracts.auth import KeySet
 from services.auth.projections import SIGNING_KEYS, signing_keys
 

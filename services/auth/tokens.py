@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from joserfc import jwt
 
-from libs.chassis.identity import ISSUER
+from libs.chassis.requests.callers import ISSUER
 from libs.contracts.auth import UserView
 from services.auth.signing_keys import SigningKey
 
@@ -75,7 +75,7 @@ def same(one: bytes, other: bytes) -> bool:
 
 @dataclass(frozen=True)
 class AccessTokens:
-    """Issues what `libs.chassis.identity.Verifier` checks: RS256, with the key's id in the header."""
+    """Issues what `libs.chassis.requests.callers.Verifier` checks: RS256, with the key's id in the header."""
 
     key: Callable[[], SigningKey]
     lifetime: timedelta

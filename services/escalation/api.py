@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from libs.chassis.arrival import Arrival
-from libs.chassis.identity import Caller
-from libs.chassis.requests import Requests
-from libs.chassis.work import Work
+from libs.chassis.consume.arrival import Arrival
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.work import Work
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, Invalid, Page
+from libs.contracts.requests import ById, Invalid, ListPage
 from services.escalation.application import POLICY
 from services.escalation.domain import policies
 from services.escalation.projections import POLICIES, POLICY_COUNT, policy_row
@@ -60,8 +60,8 @@ def api(arrival: Arrival) -> Requests:
     def policy(work: Work, body: ById, _caller: Caller) -> PolicyView:
         return _read(work, body)
 
-    @requests.handle("policies", Page)
-    def policies_(work: Work, body: Page, _caller: Caller) -> PolicyList:
+    @requests.handle("policies", ListPage)
+    def policies_(work: Work, body: ListPage, _caller: Caller) -> PolicyList:
         if body.page < 1:
             raise Invalid("pages count from 1", field="page")
         if not 1 <= body.limit <= _LARGEST_PAGE:

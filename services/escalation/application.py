@@ -8,8 +8,8 @@ from itertools import compress
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer, timer_set
-from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.escalation import IncidentBrief, PlannedLevel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.chassis.consume import Consumer
+from libs.chassis.consume.follower import Consumer
 from libs.contracts.auth import UserRegistered
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentCreated, IncidentResolved
 from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.sql import Select
 
-from libs.chassis.meters import meters
-from libs.chassis.metrics import Reading
-from libs.chassis.sampling import seconds_since
-from libs.chassis.tables import chassis_tables
-from libs.chassis.work import Decided, Work
+from libs.chassis.measure.meters import meters
+from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.monitor.sampling import seconds_since
+from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Decided, Work
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from services.escalation.projections import SCHEMA, TIMER
@@ -59,11 +59,11 @@ def reason_of(fact: Fact) -> str | None:
             return None
 
 
-def delay(work: Work) -> Iterator[Reading]:
+def delay(work: Work) -> Iterator[GaugeValue]:
     """The specification's `escalation_delay_seconds`."""
     oldest = work.fetch(_oldest_due(), moment=work.now)[0]["oldest"]
     text = "How late the oldest escalation is that should have gone on by now; 0: none is late."
-    yield Reading("escalation_delay_seconds", text, seconds_since(oldest, work.now))
+    yield GaugeValue("escalation_delay_seconds", text, seconds_since(oldest, work.now))
 
 
 @cache

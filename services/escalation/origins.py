@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.chassis.origins import Origins, Replica, folding
+from libs.chassis.rebuild.origins import Origins, Replica, folding
 from libs.contracts.auth import UserRegistered
 from libs.contracts.escalation import (
     EscalationCancelled,

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.changes import Change, Row
+from libs.chassis.store.changes import Change, Row
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.envelope import Envelope
 from libs.contracts.oncall import ShiftsPlanned

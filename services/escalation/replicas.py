@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.changes import Change, Gone, Row
-from libs.chassis.work import Work
+from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType

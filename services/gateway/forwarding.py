@@ -12,7 +12,7 @@ import structlog
 from nats.errors import NoRespondersError
 from pydantic import ValidationError
 
-from libs.chassis.bus import Bus, BusAway
+from libs.chassis.bus.connection import Bus, BusAway
 from libs.contracts.model import Contract
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import Header, rpc_subject

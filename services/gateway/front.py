@@ -1,4 +1,4 @@
-"""What the routes share: the way to the services, identity, health and metrics."""
+"""What the routes share: the way to the services, callers, health and metrics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
+    from services.gateway.callers import Callers
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
-    from services.gateway.identity import Identity
     from services.gateway.metrics import GatewayMetrics
 
 
@@ -19,7 +19,7 @@ class Front:
     """The parts of a running gateway."""
 
     forwarder: Forwarder
-    identity: Identity
+    callers: Callers
     health: HealthCheck
     metrics: GatewayMetrics
 

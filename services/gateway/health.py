@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import ValidationError
 
 from libs.chassis.clock import Clock
-from libs.chassis.metrics import version
-from libs.chassis.operations import Health
-from libs.chassis.owner import NoRequest
+from libs.chassis.consume.owner import NoRequest
+from libs.chassis.measure.metrics import version
+from libs.chassis.requests.operations import Health
 from libs.contracts.model import Contract, Moment
 from libs.contracts.requests import ErrorKind
 from libs.contracts.subjects import SERVICES

@@ -12,18 +12,18 @@ import structlog
 import uvicorn
 import uvloop
 
-from libs.chassis import logs, telemetry
-from libs.chassis.bus import CONNECTION_OPTIONS, Bus
+from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
+from libs.chassis.bus.wire import Wire
 from libs.chassis.clock import Clock, SystemClock
-from libs.chassis.listening import Listening
-from libs.chassis.monitor import Monitor
+from libs.chassis.measure import logs, telemetry
+from libs.chassis.monitor.listening import Listening
+from libs.chassis.monitor.port import Monitor
 from libs.chassis.settings import SettingsError, load_or_exit
-from libs.chassis.wire import Wire
 from services.gateway.app import build
+from services.gateway.callers import Callers
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.health import HealthCheck
-from services.gateway.identity import Identity
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.settings import Settings
 
@@ -67,7 +67,7 @@ class Gateway:
         self._forwarder = Forwarder(self.bus)
         health = HealthCheck(self._forwarder, self.clock, self.settings.push)
         metrics = GatewayMetrics(self.bus, self.settings)
-        self.front = Front(self._forwarder, Identity(self._forwarder, self.clock), health, metrics)
+        self.front = Front(self._forwarder, Callers(self._forwarder, self.clock), health, metrics)
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")

@@ -15,15 +15,15 @@ from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from libs.chassis.bus import Bus
-from libs.chassis.metrics import API, Metrics, Reading, merged
-from libs.chassis.monitor import Readiness
-from libs.chassis.monitoring import BusWatch
-from libs.chassis.owner import NoRequest
+from libs.chassis.bus.connection import Bus
+from libs.chassis.consume.owner import NoRequest
+from libs.chassis.measure.metrics import API, GaugeValue, Metrics, merged
+from libs.chassis.monitor.monitoring import BusWatch
+from libs.chassis.monitor.port import Readiness
 from libs.contracts.requests import MetricsView, Reply
 from libs.contracts.subjects import SERVICES, rpc_subject
+from services.gateway.callers import bearer
 from services.gateway.envelope import Problem
-from services.gateway.identity import bearer
 from services.gateway.settings import Settings, is_loopback
 
 _log = structlog.get_logger()
@@ -86,8 +86,8 @@ class GatewayMetrics:
         ready = (await self.ready()).status == "ok"
         self._metrics.read(
             (
-                Reading("pager_bus_connected", "Whether there is a connection to NATS.", self._bus.connected),
-                Reading("pager_ready", "Whether the monitor port's /ready says so.", ready),
+                GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", self._bus.connected),
+                GaugeValue("pager_ready", "Whether the monitor port's /ready says so.", ready),
             )
         )
         return self._metrics.text(**labels)

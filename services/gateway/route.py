@@ -1,4 +1,4 @@
-"""What every route does before its handler: trace, identity, known parameters, and a body that is really JSON."""
+"""What every route does before its handler: trace, callers, known parameters, and a body that is really JSON."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.chassis import telemetry
+from libs.chassis.measure import telemetry
+from services.gateway.callers import bearer
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Ask, request_headers
 from services.gateway.front import front_of
-from services.gateway.identity import bearer
 
 V1 = "/api/v1"
 BODY_LIMIT = 1024 * 1024
@@ -57,7 +57,7 @@ class PagerRoute(APIRoute):
                 token = None
                 if signed_in:
                     token = bearer(request.headers.get("authorization"))
-                    trace.user_id = str((await front.identity.caller(token)).user_id)
+                    trace.user_id = str((await front.callers.caller(token)).user_id)
                 _check_parameters(request, known)
                 key = _idempotency_key(request) if keyed else None
                 request.state.ask = Ask(front.forwarder, request_headers(current, token, key))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from libs.chassis.identity import Caller
-from libs.chassis.requests import Requests
-from libs.chassis.work import Work
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.work import Work
 from libs.contracts.alerts import storable
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import (
@@ -28,7 +28,7 @@ from libs.contracts.incidents import (
     Timeline,
 )
 from libs.contracts.model import Contract, Role
-from libs.contracts.requests import ById, NotFound, Page
+from libs.contracts.requests import ById, ListPage, NotFound
 from services.incidents import application, domain
 from services.incidents.application import INCIDENT
 from services.incidents.explain import entries, explain
@@ -142,7 +142,7 @@ def _integrations(requests: Requests) -> None:
             raise NotFound("there is no such integration")
         return view
 
-    @requests.handle("integrations", Page)
-    def integrations(work: Work, body: Page, _caller: Caller) -> IntegrationList:
+    @requests.handle("integrations", ListPage)
+    def integrations(work: Work, body: ListPage, _caller: Caller) -> IntegrationList:
         views, total = list_integrations(work, body.page, body.limit)
         return IntegrationList(integrations=tuple(views), total=total)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.chassis.changes import Row
-from libs.chassis.work import Cause, Decider, Work
+from libs.chassis.store.changes import Row
+from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.alerts import Action, Alert
 from libs.contracts.defaults import (
     ADMINS_POLICY_ID,
@@ -22,7 +22,7 @@ from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
 from libs.contracts.model import Priority
-from services.incidents import domain, identity
+from services.incidents import dedup, domain
 from services.incidents.projections import (
     SCHEMA,
     integration_keys,
@@ -64,14 +64,14 @@ class Signal:
     @property
     def thread(self) -> UUID:
         """The dedup key's id: what the alerts of one problem share."""
-        return identity.dedup_id(self.integration_id, self.dedup_key)
+        return dedup.dedup_id(self.integration_id, self.dedup_key)
 
     @property
-    def identity(self) -> UUID | None:
+    def repeat_id(self) -> UUID | None:
         """What makes it a repeat of itself rather than another alert of the same kind."""
         if self.alert.event_id is None or self.alert.event_source is None:
             return None
-        return identity.event_identity(self.integration_id, self.alert.event_source, self.alert.event_id)
+        return dedup.event_identity(self.integration_id, self.alert.event_source, self.alert.event_id)
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def take_signals(work: Work, signals: Sequence[Signal], seen: set[UUID]) -> None
     numbers = _number_source(work, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
     _preload(work, zip(keys, signals, strict=True), threads)
     for key, signal in zip(keys, signals, strict=True):
-        repeat = signal.identity
+        repeat = signal.repeat_id
         if repeat is not None:
             if repeat in seen:
                 continue
@@ -109,7 +109,7 @@ def take_signals(work: Work, signals: Sequence[Signal], seen: set[UUID]) -> None
 
 def _shared(signals: Sequence[Signal]) -> set[UUID]:
     """Threads that may have begun with an earlier alert."""
-    return {s.thread for s in signals if not identity.stands_alone(s.dedup_key)}
+    return {s.thread for s in signals if not dedup.stands_alone(s.dedup_key)}
 
 
 def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[UUID, _Thread]) -> None:
@@ -120,7 +120,7 @@ def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[U
         thread = threads.get(key)
         if thread is None or not thread.is_open:
             generation = thread.generation + 1 if thread else 1
-            following.append(identity.incident_id(signal.integration_id, signal.dedup_key, generation))
+            following.append(dedup.incident_id(signal.integration_id, signal.dedup_key, generation))
     work.expect_new(INCIDENT, following)
 
 
@@ -146,7 +146,7 @@ def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], n
             thread.last_at, thread.cause = work.now, cause
         case Action.TRIGGER:
             generation = thread.generation + 1 if thread else 1
-            incident_id = identity.incident_id(signal.integration_id, signal.dedup_key, generation)
+            incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
             threads[key] = _Thread(incident_id, generation, is_open=True)
             fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
             work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
@@ -208,7 +208,7 @@ def unreadable_alert(source: str, reason: str) -> Alert:
 
 def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
     """A person opens an incident; with a dedup key that is open already, it is grouped into that one."""
-    dedup_key = identity.named_key(body.dedup_key) if body.dedup_key else None
+    dedup_key = dedup.named_key(body.dedup_key) if body.dedup_key else None
     fact = IncidentCreated(
         incident_id=uuid4(),
         number=next_numbers(work, 1)[0],
@@ -229,13 +229,13 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
     if dedup_key is None:
         work.decide(INCIDENT, fact.incident_id, domain.OpenIncident(fact), cause)
         return fact.incident_id
-    key = identity.dedup_id(DEFAULT_INTEGRATION_ID, dedup_key)
+    key = dedup.dedup_id(DEFAULT_INTEGRATION_ID, dedup_key)
     thread = open_keys(work, [key]).get(key)
     if thread is not None and thread["is_open"]:
         work.decide(INCIDENT, thread["incident_id"], domain.GroupAlerts(1, work.now), cause)
         return UUID(str(thread["incident_id"]))
     generation = thread["generation"] + 1 if thread else 1
-    incident_id = identity.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
+    incident_id = dedup.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
     fact = fact.model_copy(update={"incident_id": incident_id, "generation": generation})
     work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
     return incident_id
@@ -278,5 +278,5 @@ def make_first_integrations(work: Work) -> None:
 
 def create_integration(work: Work, command: domain.CreateIntegration, key: str, cause: Cause) -> None:
     work.decide(INTEGRATION, command.integration_id, command, cause)
-    row = {"key_hash": identity.key_hash(key), "integration_id": command.integration_id, "created_at": work.now}
+    row = {"key_hash": dedup.key_hash(key), "integration_id": command.integration_id, "created_at": work.now}
     work.put(Row(integration_keys, row))

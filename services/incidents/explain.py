@@ -12,18 +12,18 @@ from uuid import UUID
 
 from libs.contracts.incidents import ChainLink, Explanation, Outcome, PersonExplained, TimelineEntry
 
-Row = dict[str, Any]
+TimelineRow = dict[str, Any]
 _FIRED = ("EscalationDue", "EscalationExhausted")
 
 
-def explain(rows: Sequence[Row], user_id: UUID | None = None) -> Explanation:
+def explain(rows: Sequence[TimelineRow], user_id: UUID | None = None) -> Explanation:
     """One outcome for everybody on the policy that ran, and for whom else a level named; `rows` is the timeline."""
     people = dict.fromkeys(u for row in rows for u in row["user_ids"])
     chosen: Iterable[UUID] = people if user_id is None else [user_id]
     return Explanation(people=tuple(_person(rows, person) for person in chosen))
 
 
-def _person(rows: Sequence[Row], person: UUID) -> PersonExplained:
+def _person(rows: Sequence[TimelineRow], person: UUID) -> PersonExplained:
     theirs = [row for row in rows if person in row["user_ids"] and row["type"] != "EscalationStarted"]
     if theirs:
         outcome, reason = _outcome(theirs, person)
@@ -34,7 +34,7 @@ def _person(rows: Sequence[Row], person: UUID) -> PersonExplained:
     return PersonExplained(user_id=person, outcome=outcome, reason=reason, chain=_chain(rows, telling))
 
 
-def _outcome(theirs: Sequence[Row], person: UUID) -> tuple[Outcome, str]:
+def _outcome(theirs: Sequence[TimelineRow], person: UUID) -> tuple[Outcome, str]:
     """What became of somebody whom a level named; a page that a vendor took outweighs everything else."""
     accepted = next((row for row in theirs if row["type"] == "NotificationAccepted"), None)
     if accepted is not None:
@@ -52,7 +52,7 @@ def _outcome(theirs: Sequence[Row], person: UUID) -> tuple[Outcome, str]:
     return Outcome.NOT_PAGED, f"so far: {theirs[-1]['summary']}"
 
 
-def _through(theirs: Sequence[Row], person: UUID) -> str:
+def _through(theirs: Sequence[TimelineRow], person: UUID) -> str:
     for row in theirs:
         if row["type"] in _FIRED and (via := row["detail"].get("via", {}).get(str(person))):
             level = row["detail"].get("level")
@@ -60,7 +60,7 @@ def _through(theirs: Sequence[Row], person: UUID) -> str:
     return ""
 
 
-def _never_named(rows: Sequence[Row], person: UUID) -> tuple[str, list[Row]]:
+def _never_named(rows: Sequence[TimelineRow], person: UUID) -> tuple[str, list[TimelineRow]]:
     """Why no level named somebody, and the events that say so."""
     started = next((row for row in rows if row["type"] == "EscalationStarted"), None)
     if started is None:
@@ -79,22 +79,22 @@ def _never_named(rows: Sequence[Row], person: UUID) -> tuple[str, list[Row]]:
     return f"level {level} ({via}) has not fired yet", [started]
 
 
-def _chain(rows: Sequence[Row], telling: Sequence[Row]) -> tuple[ChainLink, ...]:
+def _chain(rows: Sequence[TimelineRow], telling: Sequence[TimelineRow]) -> tuple[ChainLink, ...]:
     """These events and all their causes, back to the alert; beside a level, the start that says which policy ran."""
     known = {row["event_id"]: row for row in rows}
     wanted: set[UUID] = set()
     for row in (*telling, *_starts(rows, telling)):
-        at: Row | None = row
+        at: TimelineRow | None = row
         while at is not None and at["event_id"] not in wanted:
             wanted.add(at["event_id"])
             at = known.get(at["causation_id"])
     return tuple(_link(row) for row in rows if row["event_id"] in wanted)
 
 
-def _starts(rows: Sequence[Row], telling: Sequence[Row]) -> Iterable[Row]:
+def _starts(rows: Sequence[TimelineRow], telling: Sequence[TimelineRow]) -> Iterable[TimelineRow]:
     """The start of the escalation that each level among `telling` belongs to."""
     levels = {row["event_id"] for row in telling if row["type"] in _FIRED}
-    start: Row | None = None
+    start: TimelineRow | None = None
     for row in rows:
         if row["type"] == "EscalationStarted":
             start = row
@@ -102,11 +102,11 @@ def _starts(rows: Sequence[Row], telling: Sequence[Row]) -> Iterable[Row]:
             yield start
 
 
-def _link(row: Row) -> ChainLink:
+def _link(row: TimelineRow) -> ChainLink:
     return ChainLink(event_id=row["event_id"], at=row["at"], type=row["type"], summary=row["summary"])
 
 
-def entries(rows: Iterable[Row]) -> tuple[TimelineEntry, ...]:
+def entries(rows: Iterable[TimelineRow]) -> tuple[TimelineEntry, ...]:
     return tuple(
         TimelineEntry(
             at=row["at"],

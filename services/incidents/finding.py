@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Uuid, bindparam, select
 
-from libs.chassis.work import Work
+from libs.chassis.store.work import Work
 from libs.contracts.incidents import IncidentView
 from libs.contracts.keys import IncidentKey, read_key
 from libs.contracts.requests import Invalid, NotFound

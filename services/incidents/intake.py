@@ -10,20 +10,20 @@ from typing import Any
 import structlog
 from opentelemetry.trace import SpanKind
 
-from libs.chassis import telemetry
-from libs.chassis.alarm import raise_alarm
-from libs.chassis.apply import Applier, Item
-from libs.chassis.bus import Bus
-from libs.chassis.following import follow_for_ever
-from libs.chassis.parking import Parked, ParkedKind, park
-from libs.chassis.pull import Pull, Received
-from libs.chassis.store import Position, Store
-from libs.chassis.work import Work
+from libs.chassis.bus.connection import Bus
+from libs.chassis.bus.pull import Pull, Received
+from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.consume.apply import Applier, Item
+from libs.chassis.consume.forever import follow_for_ever
+from libs.chassis.consume.parking import Parked, ParkedKind, park
+from libs.chassis.measure import telemetry
+from libs.chassis.store.store import Position, Store
+from libs.chassis.store.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS, OWN_SOURCE
-from services.incidents import identity
+from services.incidents import dedup
 from services.incidents.application import Signal, take_signals, unreadable_alert
 from services.incidents.projections import SCHEMA, already_seen, integrations_by_key
 
@@ -57,7 +57,7 @@ def take_items(work: Work, items: Sequence[Item]) -> None:
     integrations = integrations_by_key(work, sorted(hashes))
     signals = [_signal(work, r, integrations) for r in read]
     taken = [s for s in signals if s is not None]
-    seen = already_seen(work, [i for s in taken if (i := s.identity) is not None])
+    seen = already_seen(work, [i for s in taken if (i := s.repeat_id) is not None])
     with ExitStack() as spans:
         take_signals(work, [_traced(s, spans) for s in taken] if telemetry.records(SCHEMA) else taken, seen)
 
@@ -76,7 +76,7 @@ def _read(item: Item) -> _Read:
     except UnreadableAlert as error:
         return _Read(item, source, None, str(error))
     key = alert.routing_key
-    return _Read(item, source, alert, key_hash=None if key is None else identity.routing_hash(key, item.raw))
+    return _Read(item, source, alert, key_hash=None if key is None else dedup.routing_hash(key, item.raw))
 
 
 def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any]]) -> Signal | None:
@@ -108,11 +108,11 @@ def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any
 
 def _dedup_key(alert: Alert, item: Item) -> str:
     if alert.dedup_key is not None:
-        return identity.named_key(alert.dedup_key)
+        return dedup.named_key(alert.dedup_key)
     if alert.event_id is not None and alert.event_source is not None:
-        return identity.event_key(alert.event_source, alert.event_id)
+        return dedup.event_key(alert.event_source, alert.event_id)
     # The moment as well: a stream that lost its tail gives the same sequence to another alert.
-    return identity.sequence_key(item.at.incarnation, item.at.position, str(item.stored_at))
+    return dedup.sequence_key(item.at.incarnation, item.at.position, str(item.stored_at))
 
 
 def _refused(work: Work, read: _Read, reason: str) -> Signal:
@@ -123,7 +123,7 @@ def _refused(work: Work, read: _Read, reason: str) -> Signal:
         integration_id=DEFAULT_INTEGRATION_ID,
         policy_id=None,
         team_id=None,
-        dedup_key=identity.unreadable_key(read.source),
+        dedup_key=dedup.unreadable_key(read.source),
         traceparent=telemetry.new_traceparent(),
     )
 
@@ -165,7 +165,7 @@ def replay(work: Work, parked: Parked) -> None:
 
 def _item(message: Received, incarnation: str) -> Item:
     at = Position(0, message.sequence, 0, incarnation)
-    return Item(at, "", identity.without_keys(message.data), message.headers, message.subject, message.stored_at)
+    return Item(at, "", dedup.without_keys(message.data), message.headers, message.subject, message.stored_at)
 
 
 @dataclass

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.process import run
-from libs.chassis.pruning import Forget
 from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit
+from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS, ALERTS_KEPT
 from services.incidents.api import api
@@ -17,7 +17,7 @@ from services.incidents.measures import measures, unanswered
 from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings
 
-FORGET = Forget(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
+REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 """A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
 it, 7 days. As long again is for senders that repeat what they could not deliver when they come back."""
 
@@ -35,7 +35,7 @@ def build(runtime: Runtime) -> Parts:
         replays={ALERTS: replay},
         prepare=prepare,
         pressing=lambda: any(intake.pressing for intake in intakes),
-        forget=(FORGET,),
+        forget=(REMEMBERED,),
         observe=counts.observe,
         gauges=unanswered,
         lags=lambda: {(ALERTS, intake.lane): intake.lag for intake in intakes},

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.sql import Select
 
-from libs.chassis.meters import meters
-from libs.chassis.metrics import LONG, PAGE, Bounded, Reading
-from libs.chassis.sampling import seconds_since
-from libs.chassis.work import Decided, Work
+from libs.chassis.measure.meters import meters
+from libs.chassis.measure.metrics import LONG, PAGE, Bounded, GaugeValue
+from libs.chassis.monitor.sampling import seconds_since
+from libs.chassis.store.work import Decided, Work
 from libs.contracts.incidents import IncidentAcknowledged, IncidentCreated, Status
 from libs.contracts.model import Lane, Priority
 from services.incidents.projections import SCHEMA, incidents
@@ -66,13 +66,13 @@ class Measures:
         self._waits[lane].observe(max(0, time_ns() - stored_at) / 1e9)
 
 
-def unanswered(work: Work) -> Iterator[Reading]:
+def unanswered(work: Work) -> Iterator[GaugeValue]:
     """For each priority, how long the oldest incident waits that nobody has acknowledged."""
     oldest = {row["priority"]: row["oldest"] for row in work.fetch(_oldest_unanswered())}
     text = "Age of the oldest incident that nobody has acknowledged; 0: there is none."
     for priority in Priority:
         age = seconds_since(oldest.get(str(priority)), work.now)
-        yield Reading("pager_incident_unanswered_seconds", text, age, {"priority": str(priority)})
+        yield GaugeValue("pager_incident_unanswered_seconds", text, age, {"priority": str(priority)})
 
 
 @cache

@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.changes import Change, Row
-from libs.chassis.work import Work
+from libs.chassis.store.changes import Change, Row
+from libs.chassis.store.work import Work
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.incidents import (
     EscalationView,
@@ -41,8 +41,8 @@ from libs.contracts.incidents import (
     ListIncidents,
     Status,
 )
+from services.incidents.dedup import dedup_id, stands_alone
 from services.incidents.domain import OPEN, Incident
-from services.incidents.identity import dedup_id, stands_alone
 from services.incidents.words import summary_of
 
 SCHEMA = "incidents"

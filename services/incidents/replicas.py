@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.changes import Change, Row
+from libs.chassis.store.changes import Change, Row
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.notifier import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.chassis.identity import Caller
-from libs.chassis.requests import Requests
-from libs.chassis.work import Work
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.work import Work
 from libs.contracts.notifier import AttemptView, NotificationList, NotificationsQuery, NotificationView
 from services.notifier.projections import ATTEMPTS_OF, NOTIFICATIONS_OF
 

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from libs.chassis.log import advisory_key
-from libs.chassis.work import Cause, Decider, Work
+from libs.chassis.store.log import advisory_key
+from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.escalation import EscalationDue, EscalationExhausted

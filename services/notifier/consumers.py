@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.chassis.consume import Consumer
+from libs.chassis.consume.follower import Consumer
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from libs.chassis.bus import BusAway
+from libs.chassis.bus.connection import BusAway
 from libs.chassis.clock import Clock
 from libs.contracts.notifier import NotificationKind
 from services.notifier.outbox import Sendable

@@ -6,8 +6,8 @@ import sys
 from functools import partial
 from typing import Any
 
-from libs.chassis.alarm import raise_alarm
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.consume.alarm import raise_alarm
 from libs.chassis.process import run
 from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import SettingsError, load_or_exit

@@ -13,10 +13,10 @@ from prometheus_client import Histogram
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.sql import Select
 
-from libs.chassis.meters import meters
-from libs.chassis.metrics import PAGE, Reading
-from libs.chassis.sampling import seconds_since
-from libs.chassis.work import Decided, Work
+from libs.chassis.measure.meters import meters
+from libs.chassis.measure.metrics import PAGE, GaugeValue
+from libs.chassis.monitor.sampling import seconds_since
+from libs.chassis.store.work import Decided, Work
 from libs.contracts.auth import Platform
 from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationKind, NotificationWithdrawn
 from services.notifier.domain.notification import Notification, paging_since
@@ -116,20 +116,20 @@ def measure_clients(vendors: Mapping[str, Provider]) -> None:
             vendor.client = MeasuredClient(vendor.client, measures().seconds.labels(name))
 
 
-def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[Reading]:
+def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[GaugeValue]:
     """What should have been sent by now, and each vendor's breaker."""
     due = {row["provider"]: row for row in work.fetch(_overdue(), moment=work.now)}
     for name, vendor in vendors.items():
         labels = {"provider": name}
         row = due.get(name, {"n": 0, "oldest": None})
-        yield Reading("pager_pushes_due", "Pushes that should have been sent by now.", row["n"], labels)
+        yield GaugeValue("pager_pushes_due", "Pushes that should have been sent by now.", row["n"], labels)
         overdue = seconds_since(row["oldest"], work.now)
-        yield Reading("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
+        yield GaugeValue("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
         if vendor.client is not None:
             shown = _state(vendor.breaker, work.now)
             for state in BreakerState:
                 here = {"state": str(state), **labels}
-                yield Reading("pager_push_breaker", "1 for the breaker's state.", shown is state, here)
+                yield GaugeValue("pager_push_breaker", "1 for the breaker's state.", shown is state, here)
 
 
 def _state(breaker: Breaker, now: datetime) -> BreakerState:

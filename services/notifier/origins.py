@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.chassis.origins import Fold, Origins, Replica, folding
+from libs.chassis.rebuild.origins import Fold, Origins, Replica, folding
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
 from libs.contracts.model import Lane

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import structlog
 
-from libs.chassis.store import Contended, Store, is_away
-from libs.chassis.work import Cause, Work
+from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.work import Cause, Work
 from libs.contracts.model import Lane
 from services.notifier import projections as tables
 from services.notifier.application import ACTOR, Sent, record, retire

@@ -26,7 +26,7 @@ from sqlalchemy import (
     true,
 )
 
-from libs.chassis.changes import Change, Gone, Patch, Row
+from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationState, PushTokenRetired

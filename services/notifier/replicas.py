@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from libs.chassis.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
 from libs.contracts.envelope import Envelope
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved

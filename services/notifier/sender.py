@@ -15,10 +15,10 @@ from uuid import UUID
 import structlog
 from opentelemetry.trace import SpanKind
 
-from libs.chassis import telemetry
-from libs.chassis.bus import BusAway
-from libs.chassis.changes import Row
+from libs.chassis.bus.connection import BusAway
 from libs.chassis.clock import Clock
+from libs.chassis.measure import telemetry
+from libs.chassis.store.changes import Row
 from services.notifier.application import Sent
 from services.notifier.freshness import Freshness
 from services.notifier.outbox import RESERVED, Outbox, Sendable, passes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from libs.chassis.work import Cause
+from libs.chassis.store.work import Cause
 from services.notifier.domain.token import RetireToken
 
 CERTAIN = frozenset({"Unregistered", "ExpiredToken", "UNREGISTERED"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from libs.chassis.arrival import Arrival
-from libs.chassis.identity import Caller
-from libs.chassis.requests import Requests
-from libs.chassis.work import Work
+from libs.chassis.consume.arrival import Arrival
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.work import Work
 from libs.contracts.model import Role
 from libs.contracts.oncall import (
     AddOverride,
@@ -22,7 +22,7 @@ from libs.contracts.oncall import (
     ShiftsQuery,
     ShiftsView,
 )
-from libs.contracts.requests import ById, Forbidden, Invalid, Page
+from libs.contracts.requests import ById, Forbidden, Invalid, ListPage
 from services.oncall import application, views
 from services.oncall.projections import SCHEMA
 from services.oncall.rotation import YEARS
@@ -80,8 +80,8 @@ def _queries(requests: Requests) -> None:
     def schedule(work: Work, query: ById, _caller: Caller) -> ScheduleView:
         return views.schedule_view(work, query.id)
 
-    @requests.handle("schedules", Page)
-    def schedules(work: Work, query: Page, _caller: Caller) -> SchedulesView:
+    @requests.handle("schedules", ListPage)
+    def schedules(work: Work, query: ListPage, _caller: Caller) -> SchedulesView:
         if not 1 <= query.page <= _LAST_PAGE:
             raise Invalid(f"expected 1 to {_LAST_PAGE}", field="page")
         if not 1 <= query.limit <= LARGEST_PAGE:

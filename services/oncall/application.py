@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.chassis.identity import Caller
+from libs.chassis.requests.callers import Caller
+from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer
-from libs.chassis.work import Cause, Decider, Work
 from libs.contracts import oncall as contracts
 from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID, DEFAULT_SCHEDULE_NAME

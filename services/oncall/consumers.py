@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from libs.chassis.consume import Consumer
+from libs.chassis.consume.follower import Consumer
 from libs.contracts.auth import UserRegistered
 from services.oncall.application import learn_people
 

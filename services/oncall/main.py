@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.arrival import Arrival
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.consume.arrival import Arrival
 from libs.chassis.process import run
 from libs.chassis.service import Parts, Runtime, Service
 from libs.chassis.settings import load_or_exit

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from libs.chassis.origins import Origins, Replica, folding
+from libs.chassis.rebuild.origins import Origins, Replica, folding
 from libs.contracts.auth import UserRegistered
 from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, ShiftsPlanned
 from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
     SCHEMA,
-    origins,
+    creations,
     overrides,
     people,
     plans,
@@ -22,6 +22,6 @@ ORIGINS = Origins(
     SCHEMA,
     project,
     streams={(ScheduleCreated, ScheduleChanged, OverrideAdded, ShiftsPlanned): folding(SCHEDULE)},
-    projections=(schedules, origins, plans, overrides, shifts),
+    projections=(schedules, creations, plans, overrides, shifts),
     replicas=(Replica(people, {"auth": (UserRegistered,)}, replicate),),
 )

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
@@ -61,13 +61,13 @@ schedules = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
 # Apart from `schedules`, so that every row is written whole by one event and a rebuild in any batch is the same.
-origins = Table(
-    "origins",
+creations = Table(
+    "creations",
     _metadata,
     Column("schedule_id", Uuid, primary_key=True),
     Column("created_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Index("origins_created_at_idx", "created_at", "schedule_id"),
+    Index("creations_created_at_idx", "created_at", "schedule_id"),
 )
 plans = Table(
     "plans",
@@ -106,7 +106,7 @@ def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
         case ScheduleCreated(schedule_id=schedule_id, created_by=created_by):
             yield _schedule_row(event, state)
             origin = {"schedule_id": schedule_id, "created_by": created_by, "created_at": event.time}
-            yield Row(origins, origin)
+            yield Row(creations, origin)
         case ScheduleChanged():
             yield _schedule_row(event, state)
         case OverrideAdded(schedule_id=schedule_id, override=override):
@@ -159,15 +159,15 @@ def _shift_row(schedule_id: UUID, shift: Shift) -> Row:
 
 
 _known_schedules = (
-    select(schedules, origins.c.created_by, origins.c.created_at, plans.c.planned_from, plans.c.planned_to)
-    .join(origins, origins.c.schedule_id == schedules.c.id)
+    select(schedules, creations.c.created_by, creations.c.created_at, plans.c.planned_from, plans.c.planned_to)
+    .join(creations, creations.c.schedule_id == schedules.c.id)
     .outerjoin(plans, plans.c.schedule_id == schedules.c.id)
 )
 SCHEDULE = _known_schedules.where(schedules.c.id == bindparam("id", type_=Uuid))
-"""One schedule by `id`, with its origin and how far it is planned."""
+"""One schedule by `id`, with its creation and how far it is planned."""
 
 SCHEDULES = (
-    _known_schedules.order_by(origins.c.created_at, schedules.c.id)
+    _known_schedules.order_by(creations.c.created_at, schedules.c.id)
     .limit(bindparam("count", type_=Integer))
     .offset(bindparam("skip", type_=Integer))
 )
@@ -209,7 +209,7 @@ EVERYBODY = (
         _latest.c.layer,
         _latest.c.is_override,
     )
-    .order_by(origins.c.created_at, schedules.c.id)
+    .order_by(creations.c.created_at, schedules.c.id)
 )
 """Every schedule with its latest shift planned to begin by `at`, which may have ended."""
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.work import Work
+from libs.chassis.store.work import Work
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.oncall import (
     Layer,

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from libs.chassis.log import advisory_key
+from libs.chassis.store.log import advisory_key
 
 _HOLDER = (
     "SELECT a.application_name, a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bench.stack import RunningPager
-from cli import secrets_file
-from cli.api import Api
+from cli.reach.api import Api
+from cli.stack import secrets_file
 
 PASSWORD = "Correct-Horse-7-Battery"
 NEVER = 600.0

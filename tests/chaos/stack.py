@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from bench.stack import RunningPager
 from cli.embedded import Home
-from cli.ready import until_ready
+from cli.stack.ready import until_ready
 
 _START_SECONDS = 90.0
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from libs.chassis.migrate import downgrade, status, upgrade
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.migrate import downgrade, status, upgrade
+from libs.chassis.store.tables import chassis_tables
 from libs.contracts.subjects import SERVICES
 from tests.filling import fill, in_common, rows_of
 from tests.servers import Servers

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from libs.chassis.changes import Row
+from libs.chassis.store.changes import Row
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
-from services.incidents.identity import key_hash
+from services.incidents.dedup import key_hash
 from services.incidents.projections import integration_keys
 from tests.world import World
 

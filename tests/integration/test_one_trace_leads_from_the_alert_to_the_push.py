@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from libs.chassis import telemetry
+from libs.chassis.measure import telemetry
 from libs.contracts.envelope import Envelope
 from tests.world import World
 

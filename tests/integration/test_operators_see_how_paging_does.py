@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from libs.chassis.consume import Follower
-from libs.chassis.log import advisory_key
+from libs.chassis.consume.follower import Follower
+from libs.chassis.store.log import advisory_key
 from libs.contracts.subjects import SERVICES
 from tests.phone import Phone
 from tests.scrape import Scraped, get, scrape

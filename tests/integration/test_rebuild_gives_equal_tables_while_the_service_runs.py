@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from libs.chassis.origins import Origins
-from libs.chassis.rebuild import Progress, Rebuild, Rebuilt
-from libs.chassis.shadow import SUFFIX
-from libs.chassis.swapping import swap_moment
+from libs.chassis.rebuild.origins import Origins
+from libs.chassis.rebuild.rebuild import Progress, Rebuild, Rebuilt
+from libs.chassis.rebuild.shadow import SUFFIX
+from libs.chassis.rebuild.swapping import swap_moment
 from libs.contracts.subjects import SERVICES
 from tests.world import World
 

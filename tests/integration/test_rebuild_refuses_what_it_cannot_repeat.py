@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from libs.chassis.folding import Folding, LogHole
-from libs.chassis.history import History, connect
-from libs.chassis.rebuild import Rebuild, Running
-from libs.chassis.shadow import Unrepeatable
+from libs.chassis.rebuild.folding import Folding, LogHole
+from libs.chassis.rebuild.history import History, connect
+from libs.chassis.rebuild.rebuild import Rebuild, Running
+from libs.chassis.rebuild.shadow import Unrepeatable
 from libs.contracts.envelope import FACTS, UnknownEvent
 from libs.contracts.subjects import SERVICES
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import (

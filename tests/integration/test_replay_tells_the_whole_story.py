@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from cli.failure import Failure
+from cli.console.failure import Failure
 from cli.replay import lines
 from cli.replay.asked import Asked
 from cli.replay.incident import belonging, earliest, find_incident
@@ -24,7 +24,7 @@ from cli.replay.logs import open_logs
 from cli.replay.merge import Hole
 from cli.replay.run import Replay, log_sources, merge_of
 from cli.replay.states import incident_at, policy_at, schedule_at
-from libs.chassis.history import History, ends
+from libs.chassis.rebuild.history import History, ends
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.subjects import SERVICES, lanes_of
 from tests.phone import Phone

@@ -15,7 +15,7 @@ from cli.replay import bus, lines
 from cli.replay.asked import Asked
 from cli.replay.merge import Hole, Merge
 from cli.replay.run import Replay
-from libs.chassis.history import History
+from libs.chassis.rebuild.history import History
 from libs.contracts.subjects import SERVICES, Header
 from tests.integration.test_replay_tells_the_whole_story import a_page_that_escalates, logs, replayed
 from tests.world import World

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from libs.chassis.store import Store
+from libs.chassis.store.store import Store
 from libs.chassis.testing.clock import MovableClock
 from services.notifier.outbox import RESERVED, Sendable, StoredOutbox
 from tests.servers import Servers

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from libs.chassis.work import Decider
+from libs.chassis.store.work import Decider
 from libs.contracts.envelope import Fact
 from libs.contracts.requests import Rejected
 

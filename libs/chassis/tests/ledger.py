@@ -13,15 +13,15 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import AsyncConnection
 
-from libs.chassis.bus import CONNECTION_OPTIONS, Bus
-from libs.chassis.changes import Change
-from libs.chassis.log import EventLog
+from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
+from libs.chassis.bus.wire import Wire
 from libs.chassis.stopping import stoppable
-from libs.chassis.store import Store
+from libs.chassis.store.changes import Change
+from libs.chassis.store.log import EventLog
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.timers import Timer, timer_set
-from libs.chassis.wire import Wire
-from libs.chassis.work import Cause, Decider, Work
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import AlertsGrouped
 from libs.contracts.model import Lane

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from nats.aio.msg import Msg
 
-from libs.chassis.arrival import Arrival, Unreachable
-from libs.chassis.bus import Bus
-from libs.chassis.store import START, Move, Position
+from libs.chassis.bus.connection import Bus
+from libs.chassis.consume.arrival import Arrival, Unreachable
+from libs.chassis.store.store import START, Move, Position
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import Ledger
-from libs.chassis.work import Work
 from libs.contracts.model import Lane
 from libs.contracts.requests import PositionView, Reply
 

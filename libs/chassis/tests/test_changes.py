@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from libs.chassis.changes import Change, Gone, Patch, Row
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.changes import Change, Gone, Patch, Row
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.tests.ledger import SCHEMA, Ledger
 
 ANSWERS = chassis_tables(SCHEMA).answers

@@ -12,15 +12,15 @@ from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from libs.chassis.consume import Consumer, Follower
-from libs.chassis.identity import Verifier
-from libs.chassis.operations import add_log_operations
-from libs.chassis.pull import Pull
-from libs.chassis.relay import Relay
-from libs.chassis.requests import Requests, RequestServer
-from libs.chassis.store import Store
+from libs.chassis.bus.pull import Pull
+from libs.chassis.bus.relay import Relay
+from libs.chassis.consume.follower import Consumer, Follower
+from libs.chassis.requests.callers import Verifier
+from libs.chassis.requests.operations import add_log_operations
+from libs.chassis.requests.server import Requests, RequestServer
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
-from libs.chassis.work import Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Envelope
 from libs.contracts.incidents import AlertsGrouped
@@ -256,7 +256,7 @@ async def test_a_patient_consumer_lets_pressing_work_go_first(pair: Pair) -> Non
 
 
 async def test_patience_ends(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("libs.chassis.consume._PATIENCE", 0.2)
+    monkeypatch.setattr("libs.chassis.consume.follower._PATIENCE", 0.2)
     await pair.follow(pressing=lambda: True)
     await pair.add(3)
     await pair.expect_all_once()

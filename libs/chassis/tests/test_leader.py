@@ -10,8 +10,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from libs.chassis.leader import Leader
-from libs.chassis.log import advisory_key
+from libs.chassis.consume.leader import Leader
+from libs.chassis.store.log import advisory_key
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 
 

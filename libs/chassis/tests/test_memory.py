@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import errors as pg
 
-from libs.chassis.log import EventLog
-from libs.chassis.memory import Known, Memory
+from libs.chassis.store.log import EventLog
+from libs.chassis.store.memory import Known, Memory
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import CAUSE, COUNT, Ledger, add
-from libs.chassis.work import Work
 from libs.contracts.incidents import AlertsGrouped
 from libs.contracts.requests import Rejected
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from libs.chassis.meters import Meters
-from libs.chassis.metrics import OTHER, Bounded, Metrics, Reading, merged
+from libs.chassis.measure.meters import Meters
+from libs.chassis.measure.metrics import OTHER, Bounded, GaugeValue, Metrics, merged
 from libs.contracts.model import Lane
 from libs.contracts.requests import ErrorKind, Refusal, Reply
 
@@ -41,7 +41,7 @@ def test_every_series_names_its_service_and_what_else_is_asked_for() -> None:
     metrics = Metrics("auth")
     metrics.counter("seen", "What was seen.", "kind").labels("x").inc(3)
     metrics.read(
-        [Reading("now", "A gauge.", 2, {"lane": "urgent"}), Reading("now", "A gauge.", 5, {"lane": "routine"})]
+        [GaugeValue("now", "A gauge.", 2, {"lane": "urgent"}), GaugeValue("now", "A gauge.", 5, {"lane": "routine"})]
     )
     values = _values(metrics.text(instance="auth-1").decode())
     assert values["seen_total", "auth-1,x,auth"] == 3
@@ -52,8 +52,8 @@ def test_every_series_names_its_service_and_what_else_is_asked_for() -> None:
 
 def test_the_next_reading_takes_the_place_of_all_earlier_ones() -> None:
     metrics = Metrics("auth")
-    metrics.read([Reading("lag", "Behind.", 2)])
-    metrics.read([Reading("other", "Else.", 1)])
+    metrics.read([GaugeValue("lag", "Behind.", 2)])
+    metrics.read([GaugeValue("other", "Else.", 1)])
     names = {name for name, _ in _values(metrics.text().decode())}
     assert "other" in names
     assert "lag" not in names

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from libs.chassis.migrate import downgrade, status, upgrade
+from libs.chassis.store.migrate import downgrade, status, upgrade
 from libs.chassis.tests.ledger import Ledger
 from libs.contracts.subjects import SERVICES
 

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from libs.chassis.metrics import Metrics
-from libs.chassis.monitor import Monitor, Readiness
+from libs.chassis.measure.metrics import Metrics
+from libs.chassis.monitor.port import Monitor, Readiness
 from libs.chassis.settings import ServiceSettings, SettingsError
 
 

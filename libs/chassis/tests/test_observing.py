@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from libs.chassis.meters import meters
-from libs.chassis.sampling import _relay
+from libs.chassis.measure.meters import meters
+from libs.chassis.monitor.sampling import _relay
+from libs.chassis.store.work import Decided, Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
-from libs.chassis.work import Decided, Work
 from libs.contracts.model import Lane
 
 

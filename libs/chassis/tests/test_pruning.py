@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from libs.chassis.pruning import Forget, Pruning
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.pruning import Pruning, Retention
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
 
-_DAY = Forget(chassis_tables(SCHEMA).answers, "answered_at", timedelta(days=1))
+_DAY = Retention(chassis_tables(SCHEMA).answers, "answered_at", timedelta(days=1))
 _FILL = (
     "INSERT INTO incidents.answers (actor, operation, key, body_hash, answer, answered_at)"
     " SELECT 'ana', %s, n::text, '', '', %s FROM generate_series(1, %s) n"

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from nats.js.client import JetStreamContext
 
-from libs.chassis.bus import Bus, WrongSequence
-from libs.chassis.log import EventLog, Run
-from libs.chassis.relay import Relay
+from libs.chassis.bus.connection import Bus, WrongSequence
+from libs.chassis.bus.relay import Relay
+from libs.chassis.bus.wire import Outgoing
+from libs.chassis.store.log import EventLog, Run
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
-from libs.chassis.wire import Outgoing
-from libs.chassis.work import Work
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header
 from tests.servers import recreate
@@ -242,7 +242,7 @@ async def test_what_was_committed_here_is_not_read_back(ledger: Ledger, monkeypa
     ledger.run(relay.run)
     await ledger.add()
     await _until_like_the_log(ledger, js)
-    monkeypatch.setattr("libs.chassis.relay._NET", 60)
+    monkeypatch.setattr("libs.chassis.bus.relay._NET", 60)
     await ledger.add()  # the look that goes on until then is the last one
     await _until_like_the_log(ledger, js)
     monkeypatch.setattr(EventLog, "read_lane", None)
@@ -280,8 +280,8 @@ async def test_commits_may_be_handed_over_in_any_order_and_again(ledger: Ledger)
 async def test_more_than_can_wait_to_be_published_is_read_from_the_log(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("libs.chassis.relay._HANDED", 4)
-    monkeypatch.setattr("libs.chassis.relay._BATCH", 3)
+    monkeypatch.setattr("libs.chassis.bus.relay._HANDED", 4)
+    monkeypatch.setattr("libs.chassis.bus.relay._BATCH", 3)
     js, relay = await _operator(ledger), await _relay(ledger)
     for _ in range(3):  # nobody takes them yet
         await ledger.add()

@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import Field
 
-from libs.chassis.bus import BusAway
-from libs.chassis.identity import Caller
-from libs.chassis.requests import Requests, RequestServer
-from libs.chassis.store import Store
+from libs.chassis.bus.connection import BusAway
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests, RequestServer
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
-from libs.chassis.work import Work
 from libs.contracts.model import Contract, Role, StrictContract
 from libs.contracts.requests import ErrorKind, Forbidden, NotFound, Rejected, Reply, Unauthenticated
 from libs.contracts.subjects import Header

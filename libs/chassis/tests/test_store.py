@@ -15,12 +15,12 @@ from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.chassis.changes import Row
-from libs.chassis.log import Datastore, EventLog, advisory_key
-from libs.chassis.store import AlreadyTaken, Contended, Move, Overtaken, Position
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.changes import Row
+from libs.chassis.store.log import Datastore, EventLog, advisory_key
+from libs.chassis.store.store import AlreadyTaken, Contended, Move, Overtaken, Position
+from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
-from libs.chassis.work import Work
 from libs.contracts.model import Lane
 
 _OLD, _NEW = Position(1, 10, 3, "stream"), Position(1, 20, 5, "stream")
@@ -240,7 +240,7 @@ async def test_a_services_role_can_only_append_to_its_own_log(ledger: Ledger, st
 async def test_sessions_are_opened_when_they_are_needed_and_closed_when_they_are_not(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("libs.chassis.log.IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("libs.chassis.store.log.IDLE_SECONDS", 0.1)
     store = ledger.make_store(instance="b")
 
     async def sessions() -> int:

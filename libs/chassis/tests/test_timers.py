@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 from libs.chassis.timers import Timer, Timers, timer_gone, timer_set
-from libs.chassis.work import Work
 
 
 @dataclass

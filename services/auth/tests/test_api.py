@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.chassis.identity import Caller
-from libs.chassis.requests import Requests
-from libs.chassis.work import Work
+from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.work import Work
 from libs.contracts.auth import KeySet, Login, Refresh, RegisterUser, Tokens, UsersPage, UserView
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, Forbidden, Invalid, NotFound, Page
+from libs.contracts.requests import ById, Forbidden, Invalid, ListPage, NotFound
 from services.auth.api import api
 from services.auth.projections import USERS_TOTAL
 from services.auth.registration import Registration
@@ -96,7 +96,7 @@ def test_a_colleagues_number_is_for_leads_and_admins(
     requests: Requests, roles: tuple[Role, ...], phones: list[str | None]
 ) -> None:
     work = cast("Work", Rows(BO, CY))
-    page: UsersPage = requests.operations["users"].handle(work, Page(), caller(*roles))
+    page: UsersPage = requests.operations["users"].handle(work, ListPage(), caller(*roles))
     assert [user.phone for user in page.users] == phones
     assert page.total == 2
     view: UserView = requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), caller(*roles))
@@ -105,9 +105,14 @@ def test_a_colleagues_number_is_for_leads_and_admins(
 
 @pytest.mark.parametrize(
     ("page", "field"),
-    [(Page(page=0), "page"), (Page(page=10**9), "page"), (Page(limit=0), "limit"), (Page(limit=101), "limit")],
+    [
+        (ListPage(page=0), "page"),
+        (ListPage(page=10**9), "page"),
+        (ListPage(limit=0), "limit"),
+        (ListPage(limit=101), "limit"),
+    ],
 )
-def test_a_page_that_cannot_be_is_refused(requests: Requests, page: Page, field: str) -> None:
+def test_a_page_that_cannot_be_is_refused(requests: Requests, page: ListPage, field: str) -> None:
     with pytest.raises(Invalid) as refused:
         requests.operations["users"].handle(cast("Work", Rows()), page, caller(Role.USER))
     assert refused.value.field == field

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.chassis.changes import Gone, Row
+from libs.chassis.store.changes import Gone, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform, SessionEnded, SignedIn, UserRegistered
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane, Role

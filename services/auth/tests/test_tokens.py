@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from joserfc import jwt
 
-from libs.chassis.identity import Verifier
+from libs.chassis.requests.callers import Verifier
 from libs.chassis.settings import SettingsError
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.auth import KeySet, UserView

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.chassis.changes import Change, Gone, Row
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane

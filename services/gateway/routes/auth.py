@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
 from libs.contracts.model import StrictContract
-from services.gateway.answers import Documented, Nothing, answer, documented, one
 from services.gateway.envelope import Problem, item, success
+from services.gateway.responses import Documented, Nothing, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/auth", tags=["auth"], route_class=PagerRoute)

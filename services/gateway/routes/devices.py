@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from libs.chassis.owner import NoRequest
+from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import DevicesView, DeviceView, RegisterDevice, RemoveDevice
-from services.gateway.answers import Nothing, answer, documented, one
 from services.gateway.envelope import item, success
+from services.gateway.responses import Nothing, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyView
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
-from services.gateway.answers import documented, one, several
 from services.gateway.envelope import item, page
 from services.gateway.forwarding import complete
-from services.gateway.paging import Paging
+from services.gateway.listing import Paging
+from services.gateway.responses import documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/escalation", tags=["escalation"], route_class=PagerRoute, dependencies=[SIGNED_IN])

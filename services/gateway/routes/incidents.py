@@ -21,10 +21,10 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
-from services.gateway.answers import answer, documented, one, several
 from services.gateway.envelope import item, page, success
 from services.gateway.forwarding import complete
-from services.gateway.paging import Paging
+from services.gateway.listing import Paging
+from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/incidents", tags=["incidents"], route_class=PagerRoute, dependencies=[SIGNED_IN])

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from libs.contracts.incidents import CreateIntegration, IntegrationView
 from libs.contracts.requests import ById
-from services.gateway.answers import documented, one, several
 from services.gateway.envelope import item, page
-from services.gateway.paging import Paging
+from services.gateway.listing import Paging
+from services.gateway.responses import documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/integrations", tags=["integrations"], route_class=PagerRoute, dependencies=[SIGNED_IN])

@@ -20,7 +20,7 @@ router = APIRouter(tags=["keys"], route_class=PagerRoute)
     responses={200: {"model": KeySet}},
 )
 async def get_keys(request: Request) -> Response:
-    keys = await front_of(request).identity.keys()
+    keys = await front_of(request).callers.keys()
     return Response(
         keys.to_json(), media_type="application/jwk-set+json", headers={"Cache-Control": "public, max-age=300"}
     )

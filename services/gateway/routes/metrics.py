@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.chassis.metrics import CONTENT_TYPE
+from libs.chassis.measure.metrics import CONTENT_TYPE
 from services.gateway.front import front_of
 from services.gateway.route import PagerRoute
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from libs.contracts.notifier import NotificationList, NotificationsQuery
-from services.gateway.answers import answer, documented
 from services.gateway.envelope import success
+from services.gateway.responses import answer, documented
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(

@@ -24,10 +24,10 @@ from libs.contracts.oncall import (
     ShiftsView,
 )
 from libs.contracts.requests import ById
-from services.gateway.answers import answer, documented, one, several
 from services.gateway.envelope import item, page, success
 from services.gateway.forwarding import complete
-from services.gateway.paging import Paging
+from services.gateway.listing import Paging
+from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/on-call", tags=["on-call"], route_class=PagerRoute, dependencies=[SIGNED_IN])

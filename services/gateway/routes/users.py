@@ -8,12 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from libs.chassis.owner import NoRequest
+from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import RegisterUser, UserView
 from libs.contracts.requests import ById
-from services.gateway.answers import documented, one, several
 from services.gateway.envelope import item, page
-from services.gateway.paging import Paging
+from services.gateway.listing import Paging
+from services.gateway.responses import documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/users", tags=["users"], route_class=PagerRoute, dependencies=[SIGNED_IN])

@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from libs.chassis.identity import ISSUER
+from libs.chassis.requests.callers import ISSUER
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.model import Contract, Role
 from libs.contracts.requests import Refusal, Reply

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from libs.chassis.operations import Health
+from libs.chassis.requests.operations import Health
 from libs.chassis.settings import SettingsError
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.subjects import SERVICES

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from libs.chassis import monitoring
-from libs.chassis.metrics import Metrics
+from libs.chassis.measure.metrics import Metrics
+from libs.chassis.monitor import monitoring
 from libs.contracts.requests import MetricsView, Reply
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings

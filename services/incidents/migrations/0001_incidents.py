@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.migrations import chassis_0001
-from libs.chassis.tables import grant_tables
+from libs.chassis.store.migrations import chassis_0001
+from libs.chassis.store.tables import grant_tables
 
 revision = "0001"
 down_revision = None

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from libs.contracts.incidents import Outcome
-from services.incidents import identity
+from services.incidents import dedup
 from services.incidents.explain import explain
 from services.incidents.projections import causal_order
 
@@ -68,6 +68,6 @@ def test_somebody_whom_no_level_named_was_not_paged() -> None:
 
 def test_keys_that_look_alike_when_joined_stay_apart() -> None:
     integration = uuid4()
-    assert identity.incident_id(integration, "c1", 1234) != identity.incident_id(integration, "c11", 234)
-    assert identity.event_identity(integration, "a", "bc") != identity.event_identity(integration, "ab", "c")
-    assert identity.sequence_key("x", 1, "2") != identity.sequence_key("x", 12, "")
+    assert dedup.incident_id(integration, "c1", 1234) != dedup.incident_id(integration, "c11", 234)
+    assert dedup.event_identity(integration, "a", "bc") != dedup.event_identity(integration, "ab", "c")
+    assert dedup.sequence_key("x", 1, "2") != dedup.sequence_key("x", 12, "")

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from libs.chassis.changes import Change, Gone, Patch, Row, compiled
 from libs.chassis.settings import SettingsError
+from libs.chassis.store.changes import Change, Gone, Patch, Row, compiled
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from libs.chassis.bus import BusAway
+from libs.chassis.bus.connection import BusAway
 from libs.contracts.auth import Platform
 from libs.contracts.model import Lane
 from libs.contracts.notifier import AttemptFailed, NotificationReplaced, NotificationState, NotificationWithdrawn

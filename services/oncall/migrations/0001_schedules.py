@@ -4,14 +4,14 @@ from alembic import op
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.migrations import chassis_0001
-from libs.chassis.tables import grant_tables
+from libs.chassis.store.migrations import chassis_0001
+from libs.chassis.store.tables import grant_tables
 
 revision = "0001"
 down_revision = None
 
 SCHEMA = "oncall"
-TABLES = ("people", "schedules", "origins", "plans", "overrides", "shifts")
+TABLES = ("people", "schedules", "creations", "plans", "overrides", "shifts")
 
 
 def upgrade() -> None:
@@ -42,13 +42,13 @@ def _create_schedules() -> None:
         schema=SCHEMA,
     )
     op.create_table(
-        "origins",
+        "creations",
         Column("schedule_id", Uuid, primary_key=True),
         Column("created_by", Text, nullable=False),
         Column("created_at", DateTime(timezone=True), nullable=False),
         schema=SCHEMA,
     )
-    op.create_index("origins_created_at_idx", "origins", ["created_at", "schedule_id"], schema=SCHEMA)
+    op.create_index("creations_created_at_idx", "creations", ["created_at", "schedule_id"], schema=SCHEMA)
 
 
 def _create_calendar() -> None:

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.chassis.arrival import Arrival
-from libs.chassis.identity import Caller
-from libs.chassis.log import EventLog
-from libs.chassis.work import Work
+from libs.chassis.consume.arrival import Arrival
+from libs.chassis.requests.callers import Caller
+from libs.chassis.store.log import EventLog
+from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Actor, Envelope

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.changes import Row
-from libs.chassis.tables import chassis_tables
+from libs.chassis.store.changes import Row
+from libs.chassis.store.tables import chassis_tables
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
 from services.oncall.application import SCHEDULE

@@ -1,0 +1,1 @@
+"""Finding a stack that runs, or a deployment elsewhere, and speaking with its API, bus and database."""

@@ -1,0 +1,33 @@
+"""The database as a role of ours, wherever it runs: of the stack that runs, outside, or started for the while."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cli.console.failure import Failure
+from cli.embedded.credentials import OWNER
+from cli.embedded.database import database_url, role_name
+from cli.embedded.postgres import EmbeddedPostgres
+from cli.reach.running import run_of
+from cli.settings import Settings
+from cli.stack import outside
+
+
+@asynccontextmanager
+async def database_door(settings: Settings, user: str) -> AsyncIterator[str]:
+    """The URL of `owner` or `auditor`. Raises `Failure` or `StartError`."""
+    passwords = settings.home.credentials().postgres
+    role = role_name(user)
+    if settings.database_url is not None:
+        if role == OWNER:
+            yield (await outside.prepare(settings.database_url, passwords)).owner
+        else:
+            yield await outside.reading_url(settings.database_url, role, passwords[role])
+        return
+    try:
+        address = str(run_of(settings)["postgres"]).partition("://")[2].partition("/")[0]
+    except Failure:
+        async with EmbeddedPostgres(settings.home, settings.postgres_port) as postgres:
+            yield postgres.url(user)
+        return
+    host, _, port = address.rpartition(":")
+    yield database_url(host, int(port), role, passwords[role])

@@ -1,0 +1,89 @@
+"""The environment that each child process gets: what it needs, and no secret of another."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from cli.embedded.credentials import STATEFUL_SERVICES
+from cli.stack.secrets_file import Secrets
+
+_OURS: Final = ("DATABASE_URL", "NATS_URL", "MASTER_KEY", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PORT", "INSTANCE")
+"""Settings that are decided here, by process: they are never passed on as they are."""
+
+FCM: Final = ("PAGER_FCM_CREDENTIALS_FILE", "PAGER_FCM_URL", "PAGER_FCM_TOKEN_URL")
+APNS: Final = (
+    "PAGER_APNS_KEY_FILE",
+    "PAGER_APNS_KEY_ID",
+    "PAGER_APNS_TEAM_ID",
+    "PAGER_APNS_TOPIC",
+    "PAGER_APNS_URL",
+    "PAGER_APNS_CA_FILE",
+)
+_GATEWAYS_OWN: Final = ("PAGER_METRICS_TOKEN", "PAGER_METRICS_TOKEN_FILE")
+SERVICES: Final = (*STATEFUL_SERVICES, "gateway")
+
+
+def common(environment: Mapping[str, str]) -> dict[str, str]:
+    """What every child inherits: the caller's environment without the settings that are decided by process."""
+    decided = {f"PAGER_{name}{suffix}" for name in _OURS for suffix in ("", "_FILE")}
+    return {name: value for name, value in environment.items() if name not in decided}
+
+
+def with_user(url: str, user: str, password: str) -> str:
+    """A URL with other credentials."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{host}").geturl()
+
+
+def without_user(url: str) -> str:
+    """A URL as it may be shown."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def missing_push(environment: Mapping[str, str]) -> dict[str, bool]:
+    """Whether the simulator must stand in, by provider: there are no credentials for the real one."""
+    return {"fcm": not environment.get(FCM[0]), "apns": not environment.get(APNS[0])}
+
+
+def of_simulated_push(environment: Mapping[str, str], simulated: Mapping[str, str]) -> dict[str, str]:
+    """The part of the simulators' variables for the providers whose credentials are missing."""
+    missing = missing_push(environment)
+    names = (*(FCM if missing["fcm"] else ()), *(APNS if missing["apns"] else ()))
+    return {name: simulated[name] for name in names}
+
+
+def of_service(
+    service: str,
+    replica: int,
+    inherited: Mapping[str, str],
+    *,
+    nats_url: str,
+    database_url: str | None,
+    secrets: Secrets,
+    port: int,
+    public_url: str,
+) -> dict[str, str]:
+    """The environment of one replica (counted from 1): its own database role and NATS user, and the admin for auth."""
+    environment = dict(inherited) | {
+        "PAGER_NATS_URL": nats_url,
+        "PAGER_INSTANCE": f"{service}-{replica}",
+        "PAGER_PUBLIC_URL": inherited.get("PAGER_PUBLIC_URL") or public_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    if service == "gateway":
+        return environment | {"PAGER_PORT": str(port)}
+    for name in _GATEWAYS_OWN:
+        environment.pop(name, None)
+    environment |= {"PAGER_MASTER_KEY": secrets.master_key, "PAGER_ADMIN_EMAIL": secrets.admin_email}
+    if database_url is not None:
+        environment["PAGER_DATABASE_URL"] = database_url
+    if service == "auth":
+        environment["PAGER_ADMIN_PASSWORD"] = secrets.admin_password
+    return environment
+
+
+def process_name(service: str, replica: int) -> str:
+    """Its name in `run.json` (front doors): `incidents`, then `incidents-2`."""
+    return service if replica == 1 else f"{service}-{replica}"

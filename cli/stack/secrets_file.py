@@ -1,0 +1,85 @@
+"""Secrets of an installation that no server needs: the master key, the first admin and the seeded people."""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from cli.console.failure import Failure
+from cli.embedded.files import write_private
+from cli.embedded.home import Home
+from cli.settings import DEFAULT_ADMIN, value_of
+
+FILE_NAME: Final = "secrets.json"
+MASTER_KEY_BYTES: Final = 32
+"""AES-256 (design, section 5)."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """`first` tells that the admin's password was made just now and has been shown to nobody yet."""
+
+    master_key: str = field(repr=False)
+    admin_email: str
+    admin_password: str = field(repr=False)
+    first: bool = False
+
+
+def stored(home: Home) -> dict[str, str]:
+    """What the file holds; empty before the first start. Raises `Failure` where it cannot be used."""
+    path = home.path / FILE_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise Failure(f"PAGER_HOME: cannot read {path}: {error.strerror}; run as the home's owner") from None
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
+        # `from None` and no quotation: the text is full of secrets.
+        raise Failure(f"PAGER_HOME: {path} is not what Pager wrote; restore it from a backup") from None
+    return document
+
+
+def remember(home: Home, **values: str) -> None:
+    """Keep values in the file (mode 0600), beside what it holds."""
+    known = stored(home)
+    if known | values != known:
+        write_private(home.path / FILE_NAME, json.dumps(known | values, indent=2) + "\n", *home.owner)
+
+
+def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
+    """The environment's values, else those of the file, else new ones, which are kept in the file.
+
+    Values from the environment are not written: whoever keeps them elsewhere wants one place.
+    """
+    known = stored(home)
+    made: dict[str, str] = {}
+
+    def choose(setting: str, name: str, make: str) -> str:
+        value = value_of(environment, setting) or known.get(name)
+        if value is None:
+            made[name] = value = make
+        return value
+
+    result = Secrets(
+        master_key=choose("PAGER_MASTER_KEY", "masterKey", new_key()),
+        admin_email=choose("PAGER_ADMIN_EMAIL", "adminEmail", DEFAULT_ADMIN),
+        admin_password=choose("PAGER_ADMIN_PASSWORD", "adminPassword", new_password()),
+        first="adminPassword" in made,
+    )
+    remember(home, **made)
+    return result
+
+
+def new_key() -> str:
+    """A master key: 32 random bytes in URL-safe base64, with padding."""
+    return urlsafe_b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode("ascii")
+
+
+def new_password() -> str:
+    """A password that meets the specification's rules (letters of both cases, a digit, a special character)."""
+    return f"{secrets.token_urlsafe(18)}-Aa1"

@@ -1,0 +1,171 @@
+"""Inputs of one lane taken into effect in order: in batches, one by one when a batch fails, parked when one does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+import structlog
+
+from libs.chassis.consume.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
+from libs.chassis.measure.meters import meters
+from libs.chassis.store.store import START, Contended, Move, Overtaken, Position, Store, is_away
+from libs.chassis.store.work import Work
+from libs.contracts.envelope import read_head
+from libs.contracts.model import Lane
+
+_log = structlog.get_logger()
+_TRIES = 3
+_PERSIST_SKIPPED = 50
+"""Batches of nothing for us after which the cursor is stored all the same."""
+
+
+class Item(NamedTuple):
+    """One input as it came; `at` is where the cursor stands when it has taken effect."""
+
+    at: Position
+    type: str
+    raw: bytes
+    headers: Mapping[str, str] = {}
+    subject: str = ""
+    stored_at: int = 0
+    """When the stream stored it (Unix nanoseconds), where that matters."""
+
+    @property
+    def name(self) -> str:
+        """`IncidentCreated` of `pager.incidents.IncidentCreated.v1`."""
+        return self.type.split(".")[2]
+
+    @property
+    def entity(self) -> str:
+        """What later inputs belong to together; inputs that are not events of ours stand alone."""
+        return str(read_head(self.raw).entity) if self.type else f"{self.at.incarnation}/{self.at.position}"
+
+
+Take = Callable[[Work, Sequence[Item]], None]
+
+
+class Stopped(Exception):
+    """Several different inputs in a row have failed: the fault is ours, and parking on would lose the stream."""
+
+
+@dataclass
+class Applier:
+    """The cursor of one lane and what moves it. `stop_after`: failures in a row; None: park for ever (ALERTS)."""
+
+    service: str
+    upstream: str
+    lane: Lane
+    store: Store
+    take: Take
+    on_park: Callable[[], None] = lambda: None
+    stop_after: int | None = 5
+    at: Position = START
+    """What has taken effect or was skipped; the stored cursor may be behind by what was skipped."""
+    _stored: Position = START
+    _skipped: int = 0
+    _failures: int = 0
+    _waiting: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._measured = meters(self.service).batches(self.upstream, self.lane)
+
+    async def begin(self) -> Position:
+        """Read the cursor: at the start, and again whenever something went wrong."""
+        self._stored = self.at = await self.store.position(self.upstream, self.lane)
+        self._skipped = 0
+        self._waiting = await self.store.read(lambda work: parked_entities(work, self.service, self.upstream))
+        return self.at
+
+    async def apply(self, items: Sequence[Item], new: Position) -> None:
+        """Take all items into effect and move the cursor to `new`, which is at or after the last of them.
+
+        Raises:
+            Overtaken: another replica consumes.
+            Stopped: `stop_after` different inputs in a row failed.
+        """
+        if not items:
+            await self._skip(new)
+        elif self._any_waits(items) or not await self._apply_together(items, new):
+            for item in items:
+                await self._apply_one(item)
+            if self.at != new:
+                await self._skip(new)
+
+    def _any_waits(self, items: Sequence[Item]) -> bool:
+        return bool(self._waiting) and any(item.entity in self._waiting for item in items)
+
+    async def _skip(self, new: Position) -> None:
+        """Nothing here for us: remember it with the next effect rather than paying a commit for it."""
+        self._skipped += 1
+        self.at = new
+        if self._skipped >= _PERSIST_SKIPPED:
+            await self._commit((), new)
+
+    async def _apply_together(self, items: Sequence[Item], new: Position) -> bool:
+        try:
+            await self._commit(items, new)
+        except Exception as error:
+            if _passes(error):
+                raise
+            _log.warning("batch failed", service=self.service, upstream=self.upstream, exc_info=True)
+            return False
+        return True
+
+    async def _apply_one(self, item: Item) -> None:
+        if item.entity in self._waiting:
+            try:
+                await self._park(item, ParkedKind.WAITING, "an earlier event of this entity is parked")
+                return
+            except NothingBefore:
+                self._waiting -= {item.entity}
+        reason = ""
+        for attempt in range(_TRIES):
+            try:
+                await self._commit((item,), item.at)
+                return
+            except Exception as error:
+                if _passes(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(0.05 * 4**attempt)
+        self._failures += 1
+        if self.stop_after is not None and self._failures >= self.stop_after:
+            raise Stopped(f"{self._failures} different events in a row failed; the last: {reason}")
+        _log.error("parked", service=self.service, upstream=self.upstream, position=item.at.position, reason=reason)
+        await self._park(item, ParkedKind.FAILURE, reason)
+
+    async def _park(self, item: Item, kind: ParkedKind, reason: str) -> None:
+        # What is no event of ours has no type: its subject says what it is, and a replay needs it.
+        named = item.type or item.subject
+        parked = Parked(
+            kind, self.upstream, self.lane, item.at.position, item.entity, named, reason, item.raw, item.headers
+        )
+        set_aside = park_behind if kind is ParkedKind.WAITING else park
+        await self.store.transact(lambda work: set_aside(work, self.service, parked), self._move(item.at))
+        self._moved(item.at)
+        self._waiting |= {item.entity}
+        self.on_park()
+
+    async def _commit(self, items: Sequence[Item], new: Position) -> None:
+        began = perf_counter()
+        await self.store.transact(lambda work: self.take(work, items) if items else None, self._move(new))
+        self._moved(new)
+        if items:
+            self._failures = 0
+            self._measured(len(items), began)
+
+    def _move(self, new: Position) -> Move:
+        return Move(self.upstream, self.lane, self._stored, new)
+
+    def _moved(self, new: Position) -> None:
+        self._stored = self.at = new
+        self._skipped = 0
+
+
+def _passes(error: Exception) -> bool:
+    """Failures of the surroundings: they say nothing about the input, so nothing is parked for them."""
+    return is_away(error) or isinstance(error, Overtaken | Contended)

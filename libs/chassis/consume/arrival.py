@@ -1,0 +1,84 @@
+"""Waiting, outside any transaction, for what an upstream has only just written (design, rule 12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.consume.owner import Owner
+from libs.chassis.store.store import Position, Store
+from libs.chassis.store.work import Work
+from libs.contracts.model import Lane
+from libs.contracts.requests import ErrorKind, Rejected
+
+_PATIENCE = 1.0
+"""Seconds that the newest events of an upstream may take to arrive here."""
+_LOOK_AGAIN = 0.02
+
+Missing = Callable[[Work], bool]
+
+
+class Unreachable(Rejected):
+    """This names something that is not known here yet, and its owner does not answer: try again."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+
+@dataclass
+class Arrival:
+    """For the `before` of a command that names things of other services.
+
+    Whoever waits holds neither a connection nor a thread; all who wait for one lane share one look at its cursor.
+    """
+
+    store: Store
+    bus: Bus
+    patience: float = _PATIENCE
+    _looks: dict[tuple[str, Lane], tuple[float, asyncio.Task[Position]]] = field(default_factory=dict)
+
+    async def of(self, missing: Missing, *upstreams: str) -> None:
+        """Return when nothing is missing, or when what the upstreams have written by now is read, or after a second.
+
+        What is missing then does not exist: the command refuses it.
+
+        Raises:
+            Unreachable: something is missing, and an upstream cannot be asked.
+        """
+        if not await self.store.read(missing):
+            return
+        try:
+            ends = await asyncio.gather(*(Owner(self.bus, u).position(timeout=self.patience) for u in upstreams))
+        except BusAway:
+            if await self.store.read(missing):
+                raise Unreachable from None
+            return
+        targets = {
+            (u, lane): (end.epoch, p) for u, end in zip(upstreams, ends, strict=True) for lane, p in end.lanes.items()
+        }
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                await self._arrived(missing, targets)
+
+    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], tuple[int, int]]) -> None:
+        seen: list[Position] = []
+        while True:
+            at = [await self._look(*place) for place in targets]
+            if all((a.epoch, a.position) >= target for a, target in zip(at, targets.values(), strict=True)):
+                return
+            # Nothing arrives without a cursor's step; and what has no effect here moves no cursor for a while.
+            if at != seen and not await self.store.read(missing):
+                return
+            seen = at
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _look(self, upstream: str, lane: Lane) -> Position:
+        """The lane's cursor, as it stands or stood a moment ago."""
+        now = asyncio.get_running_loop().time()
+        since, task = self._looks.get((upstream, lane), (0.0, None))
+        if task is None or (task.done() and now - since >= _LOOK_AGAIN):
+            task = asyncio.create_task(self.store.position(upstream, lane))
+            self._looks[upstream, lane] = (now, task)
+        return await asyncio.shield(task)

@@ -1,0 +1,153 @@
+"""How a service is watched: its readiness, its metrics, and the two ways to ask for them (port and bus)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from libs.chassis.measure.meters import meters
+from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.monitor.port import Monitor, Readiness
+from libs.chassis.monitor.sampling import database_samples, process_samples
+from libs.chassis.store.connections import MONITOR
+from libs.chassis.store.store import Store, is_away
+from libs.contracts.requests import MetricsView, Reply
+from libs.contracts.subjects import rpc_subject
+
+if TYPE_CHECKING:
+    from libs.chassis.bus.connection import Bus
+    from libs.chassis.service import Service
+    from libs.chassis.store.work import Decided
+
+_log = structlog.get_logger()
+
+BUS_GRACE = 5.0
+"""Seconds without a connection after which a process is not ready: a restart of one NATS node takes two."""
+_FRESH = 1.0
+"""Seconds for which the database is not asked again, however often we are."""
+_STALE = 5.0
+"""Seconds for which an old answer stands in for one that is slow to come."""
+_SCRAPE_WAIT = 0.3
+"""Seconds that metrics wait for the database: the gateway waits 0.5 for all of our answer."""
+_READY_WAIT = 2.0
+
+
+class BusWatch:
+    """For how long the bus has been away."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._since = asyncio.get_running_loop().time()
+        bus.on_interruption(self._interrupted)
+
+    def _interrupted(self) -> None:
+        self._since = asyncio.get_running_loop().time()
+
+    def reasons(self) -> list[str]:
+        """Why the bus makes this process unready: nothing, or one sentence."""
+        away = 0.0 if self._bus.connected else asyncio.get_running_loop().time() - self._since
+        return [f"bus: away for {away:.0f} s"] if away > BUS_GRACE else []
+
+
+class Monitoring:
+    """Asks the database over a connection of its own: it must not wait for what it watches."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._meters = meters(service.name)
+        self._bus = BusWatch(service.bus)
+        self._store: Store | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._found: Sequence[GaugeValue] = ()
+        self._found_at = self._asked_at = float("-inf")
+        self.monitor = Monitor(service.settings, self.ready, self.metrics)
+
+    async def start(self) -> None:
+        """Listen on the monitor port, if there is one, and on the bus; raises SettingsError for a taken port."""
+        # Not in a queue group: every replica answers.
+        await self._service.bus.client.subscribe(rpc_subject(self._service.name, "metrics"), cb=self._answer)
+        await self.monitor.start()
+
+    async def stop(self) -> None:
+        await self.monitor.stop()
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._store is not None:
+            self._store.close()
+
+    async def ready(self) -> Readiness:
+        """Whether this replica can do its work, and why not."""
+        await self._ask(_READY_WAIT)
+        return self._readiness()
+
+    async def metrics(self, **labels: str) -> bytes:
+        """Everything in Prometheus' text format, with further labels if wanted."""
+        await self._ask(_SCRAPE_WAIT)
+        ready = self._readiness().status == "ok"
+        self._meters.read(
+            (
+                *process_samples(self._service),
+                GaugeValue("pager_ready", "Whether the monitor port's /ready says so.", ready),
+                GaugeValue("pager_database_up", "Whether PostgreSQL has answered within 5 s.", self._is_database_up()),
+                *(self._found if self._is_database_up() else ()),
+            )
+        )
+        return self._meters.text(**labels)
+
+    def observe(self, decided: Sequence[Decided]) -> None:
+        """Let the service count what was committed. Counting must never undo or repeat it."""
+        try:
+            self._service.parts.observe(decided)
+        except Exception:  # noqa: BLE001 - a fault in counting is no fault of the page
+            _log.exception("not counted", service=self._service.name)
+
+    def _readiness(self) -> Readiness:
+        reasons = [
+            f"consumption of {f.consumer.upstream}.{f.lane} has stopped: {f.stopped}"
+            for f in self._service.followers
+            if f.stopped is not None
+        ]
+        reasons += self._bus.reasons()
+        if not self._is_database_up():
+            reasons.append("database: away")
+        return Readiness(
+            status="unavailable" if reasons else "ok",
+            service=self._service.name,
+            instance=self._service.settings.instance,
+            reasons=tuple(reasons),
+        )
+
+    def _is_database_up(self) -> bool:
+        return asyncio.get_running_loop().time() - self._found_at <= _STALE
+
+    async def _ask(self, wait: float) -> None:
+        """One question at a time, at most one a second, and nobody waits for it longer than `wait`."""
+        now = asyncio.get_running_loop().time()
+        if self._asking is None or (self._asking.done() and now - self._asked_at >= _FRESH):
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._ask_database())
+        await asyncio.wait((self._asking,), timeout=wait)
+
+    async def _ask_database(self) -> None:
+        service = self._service
+        try:
+            if self._store is None:
+                self._store = service.store("monitor", MONITOR)
+            self._found = await self._store.read(lambda work: database_samples(service, work))
+            self._found_at = asyncio.get_running_loop().time()
+        except Exception as error:  # noqa: BLE001 - whatever it is, readiness and metrics say it
+            self._found_at = float("-inf")
+            say = _log.warning if is_away(error) else _log.exception
+            say("database not read", service=service.name, reason=str(error))
+
+    async def _answer(self, message: Msg) -> None:
+        instance = self._service.settings.instance
+        text = (await self.metrics(instance=instance)).decode()
+        with contextlib.suppress(NatsError):
+            await message.respond(Reply(ok=True, data=MetricsView(instance=instance, text=text)).to_json())

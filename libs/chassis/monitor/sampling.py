@@ -1,0 +1,105 @@
+"""What a service looks up about itself when somebody asks: its place in streams, its backlog, its connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.sql import Select
+
+from libs.chassis.consume.parking import ParkedKind, count_parked
+from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.store.tables import chassis_tables
+from libs.contracts.model import Lane
+
+if TYPE_CHECKING:
+    from libs.chassis.service import Service
+    from libs.chassis.store.work import Work
+
+_MANY = 10_000
+"""Rows that are counted; more are shown as this many."""
+
+
+def process_samples(service: Service) -> Iterator[GaugeValue]:
+    """What is known without asking anybody. Where a service stands is the active replica's knowledge alone."""
+    active = service.leader.active
+    yield GaugeValue("pager_active", "Whether this replica consumes, publishes and fires timers.", active)
+    yield GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", service.bus.connected)
+    for role, store in (("work", service.runtime.work), ("rpc", service.runtime.rpc)):
+        pool, labels = store.connections(), {"role": role}
+        used = pool.get("pool_size", 0) - pool.get("pool_available", 0)
+        yield GaugeValue("pager_database_pool_max", "Connections that may be open.", pool["pool_max"], labels)
+        yield GaugeValue("pager_database_pool_used", "Connections in use at this moment.", used, labels)
+    for follower in service.followers:
+        labels = {"upstream": follower.consumer.upstream, "lane": str(follower.lane)}
+        stopped = follower.stopped is not None
+        yield GaugeValue("pager_consumer_stopped", "Whether consumption has stopped for a fault.", stopped, labels)
+        if active:
+            yield _lag(follower.consumer.upstream, follower.lane, follower.lag)
+    if active:
+        for (upstream, lane), lag in service.parts.lags().items():
+            yield _lag(upstream.lower(), lane, lag)
+
+
+def _lag(upstream: str, lane: Lane, lag: int) -> GaugeValue:
+    text = "Messages of the stream that have not taken effect here."
+    return GaugeValue("pager_consumer_lag", text, lag, {"upstream": upstream, "lane": str(lane)})
+
+
+def database_samples(service: Service, work: Work) -> list[GaugeValue]:
+    """What stands in the tables; runs in a transaction that only reads."""
+    samples = list(_parked(service.name, work))
+    if service.leader.active:
+        samples += _relay(service.name, work, dict(service.relay.published))
+    if service.timers is not None:
+        samples += _timers(service.name, work)
+    return samples + list(service.parts.gauges(work))
+
+
+def _parked(schema: str, work: Work) -> Iterator[GaugeValue]:
+    counts = count_parked(work, schema)
+    for kind in ParkedKind:
+        yield GaugeValue("pager_parked", "Inputs that are set aside.", counts.get(kind, 0), {"kind": str(kind)})
+
+
+def _relay(schema: str, work: Work, published: Mapping[Lane, int]) -> Iterator[GaugeValue]:
+    for lane, after in published.items():
+        row = work.fetch(_unpublished(schema), lane=str(lane), after=after)[0]
+        labels = {"lane": str(lane)}
+        yield GaugeValue(
+            "pager_relay_lag", "Events that are not in the stream yet, counted to 10,000.", row["n"], labels
+        )
+        age = seconds_since(row["oldest"], work.now)
+        yield GaugeValue(
+            "pager_relay_age_seconds", "Age of the oldest event that is not in the stream yet.", age, labels
+        )
+
+
+@cache
+def _unpublished(schema: str) -> Select[int, Any]:
+    c = chassis_tables(schema).events.c
+    behind = select(c.recorded_at).where(c.lane == bindparam("lane"), c.notification_id > bindparam("after"))
+    some = behind.order_by(c.notification_id).limit(_MANY).subquery()
+    return select(func.count().label("n"), func.min(some.c.recorded_at).label("oldest"))
+
+
+def _timers(schema: str, work: Work) -> Iterator[GaugeValue]:
+    row = work.fetch(_due(schema), moment=work.now)[0]
+    yield GaugeValue("pager_timers_due", "Timers that should have fired by now, counted to 10,000.", row["n"])
+    overdue = seconds_since(row["oldest"], work.now)
+    yield GaugeValue("pager_timers_overdue_seconds", "How late the oldest timer is that has not fired.", overdue)
+
+
+@cache
+def _due(schema: str) -> Select[int, Any]:
+    c = chassis_tables(schema).timers.c
+    some = select(c.due_at).where(c.due_at <= bindparam("moment")).order_by(c.due_at).limit(_MANY).subquery()
+    return select(func.count().label("n"), func.min(some.c.due_at).label("oldest"))
+
+
+def seconds_since(moment: datetime | None, now: datetime) -> float:
+    """0 for no moment, and for one that is still to come."""
+    return max(0.0, (now - moment).total_seconds()) if moment is not None else 0.0

@@ -1,0 +1,85 @@
+"""Answers kept for 24 h under an Idempotency-Key, in the command's own transaction (front doors, Idempotency-Key)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy.sql import Executable
+
+from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Work
+from libs.contracts.model import Contract
+from libs.contracts.requests import Rejected, Reply
+from libs.contracts.subjects import lanes_of
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A command that its sender may send again under the same key; the key itself is not stored.
+
+    A body may hold a password. Its hash is made with the key, so that nobody who reads the table can try passwords.
+    """
+
+    service: str
+    actor: UUID
+    operation: str
+    key: str
+    body: Contract
+
+    def kept(self, work: Work) -> Reply | None:
+        """The answer that this request was given before, with a position that covers it.
+
+        Raises:
+            Rejected: the key was used with another body.
+        """
+        for row in work.fetch(_find(self.service), **self._identity(), horizon=work.now - KEPT):
+            if not hmac.compare_digest(bytes(row["body_hash"]), self._body_hash()):
+                raise Rejected("this Idempotency-Key was used with another body", field="Idempotency-Key")
+            # It was written before its own position was known: what is in the log now is at or after it.
+            end = max(work.log.last_position(work.cursor, lane) for lane in lanes_of(self.service))
+            return Reply.model_validate_json(bytes(row["answer"])).model_copy(update={"position": end})
+        return None
+
+    def keep(self, work: Work, reply: Reply) -> None:
+        """Write the answer now, not with the rows of the commit.
+
+        A second request that is under way with this key fails here, runs again and finds the answer.
+        """
+        identity = self._identity()
+        work.fetch(_forget(self.service), **identity, horizon=work.now - KEPT)
+        answer = {"body_hash": self._body_hash(), "answer": reply.to_json(), "answered_at": work.now}
+        work.fetch(_keep(self.service), **identity, **answer)
+
+    def _identity(self) -> dict[str, str]:
+        hashed = hashlib.sha256(self.key.encode()).hexdigest()
+        return {"actor": str(self.actor), "operation": self.operation, "key": hashed}
+
+    def _body_hash(self) -> bytes:
+        return hmac.digest(self.key.encode(), self.body.to_json(), "sha256")
+
+
+@cache
+def _find(service: str) -> Executable:
+    table = chassis_tables(service).answers
+    mine = (table.c[name] == bindparam(name) for name in ("actor", "operation", "key"))
+    return select(table).where(*mine, table.c.answered_at >= bindparam("horizon"))
+
+
+@cache
+def _forget(service: str) -> Executable:
+    table = chassis_tables(service).answers
+    mine = (table.c[name] == bindparam(name) for name in ("actor", "operation", "key"))
+    return delete(table).where(*mine, table.c.answered_at < bindparam("horizon"))
+
+
+@cache
+def _keep(service: str) -> Executable:
+    return insert(chassis_tables(service).answers)

@@ -1,0 +1,171 @@
+"""The requests that every service answers: its log for upstream readers, what it parked, and its health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from psycopg import Cursor
+
+from libs.chassis.consume.apply import Item
+from libs.chassis.consume.follower import Follower
+from libs.chassis.consume.owner import NoRequest
+from libs.chassis.consume.parking import (
+    Parked,
+    ParkedKind,
+    count_parked,
+    list_parked,
+    load_parked,
+    parked_ids,
+    unpark,
+    waits_behind,
+)
+from libs.chassis.requests.server import Requests
+from libs.chassis.store.log import EventLog
+from libs.chassis.store.store import Position, Store
+from libs.chassis.store.work import Work
+from libs.contracts.model import Contract, Lane
+from libs.contracts.requests import (
+    EventsPage,
+    EventsQuery,
+    NotFound,
+    ParkedQuery,
+    ParkedView,
+    PositionView,
+    ReplayParked,
+    ReplayResult,
+    StoredEventView,
+)
+from libs.contracts.subjects import lanes_of
+
+_log = structlog.get_logger()
+_PAGE_BYTES = 512 * 1024
+"""An answer must stay below the server's limit of 1 MiB a message."""
+
+Replay = Callable[[Work, Parked], None]
+"""Handle a parked input again, in a transaction that also removes it."""
+
+
+class Health(Contract):
+    """`lag`: positions behind, by upstream and lane; `stopped`: why consumption stopped, if it did."""
+
+    service: str
+    instance: str
+    active: bool
+    ready: bool
+    lag: dict[str, int] = {}
+    stopped: tuple[str, ...] = ()
+    parked: dict[str, int] = {}
+    extra: dict[str, Any] = {}
+
+
+class ParkedPage(Contract):
+    parked: tuple[ParkedView, ...]
+
+
+def add_log_operations(requests: Requests, store: Store) -> None:
+    """`events` and `position`: guarded by the bus (rule 13), needed by consumers that hold no access token."""
+    lanes = lanes_of(requests.service)
+
+    @requests.handle("events", EventsQuery, public=True)
+    async def events(query: EventsQuery, _caller: None) -> EventsPage:
+        epoch, epoch_after = await store.epoch()
+
+        def read(log: EventLog, cursor: Cursor[Any]) -> EventsPage:
+            last = log.last_position(cursor, query.lane)
+            if query.epoch != epoch:
+                return EventsPage(epoch=epoch, epoch_after=epoch_after, last=last)
+            page: list[StoredEventView] = []
+            size, previous = 0, query.after
+            for event in log.read_lane(cursor, query.lane, query.after, min(query.limit, 1000)):
+                size += len(event.raw)
+                if page and size > _PAGE_BYTES:
+                    break
+                page.append(
+                    StoredEventView(position=event.position, previous=previous, type=event.type, raw=event.raw.decode())
+                )
+                previous = event.position
+            return EventsPage(epoch=epoch, epoch_after=epoch_after, last=last, events=tuple(page))
+
+        return await store.log_read(read)
+
+    @requests.handle("position", NoRequest, public=True)
+    async def position(_query: NoRequest, _caller: None) -> PositionView:
+        epoch, _ = await store.epoch()
+
+        def read(log: EventLog, cursor: Cursor[Any]) -> dict[Lane, int]:
+            return {lane: log.last_position(cursor, lane) for lane in lanes}
+
+        return PositionView(epoch=epoch, lanes=await store.log_read(read))
+
+
+def add_parked_operations(requests: Requests, store: Store, replays: Mapping[str, Replay]) -> None:
+    """`parked` and `replay`, for operators (`pager parked list|replay`)."""
+
+    @requests.handle("parked", ParkedQuery, public=True)
+    def parked(work: Work, query: ParkedQuery, _caller: None) -> ParkedPage:
+        return ParkedPage(parked=tuple(list_parked(work, requests.service, query.after, query.limit)))
+
+    @requests.handle("replay", ReplayParked, public=True)
+    async def replay(query: ReplayParked, _caller: None) -> ReplayResult:
+        everything = await store.read(lambda work: parked_ids(work, requests.service))
+        ids = everything if query.id is None else [i for i in everything if i == query.id]
+        if query.id is not None and not ids:
+            raise NotFound(f"nothing is parked under {query.id}", field="id")
+        done = 0
+        while ids:
+            for parked_id in ids:
+                done += await _replay_one(store, requests.service, replays, parked_id)
+            # What came to wait behind these while they were tried; what waits behind nothing parks no more.
+            newest = max(everything)
+            everything = await store.read(lambda work: parked_ids(work, requests.service))
+            late = await store.read(lambda work: parked_ids(work, requests.service, ParkedKind.WAITING))
+            ids = [i for i in late if query.id is None and i > newest]
+        return ReplayResult(replayed=done, still_parked=len(everything))
+
+
+async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay], parked_id: int) -> int:
+    """1 when it went through; an entity whose earlier input is parked still keeps its later ones waiting."""
+
+    def run(work: Work) -> int:
+        parked = load_parked(work, service, parked_id)
+        if parked is None or waits_behind(work, service, parked):
+            return 0
+        unpark(work, service, parked_id)
+        replays[parked.upstream](work, parked)
+        return 1
+
+    try:
+        return (await store.transact(run)).result
+    except Exception:  # noqa: BLE001 - it failed again: it stays parked, with what waits behind it
+        _log.warning("replay failed", service=service, parked=parked_id, exc_info=True)
+        return 0
+
+
+def replay_of(follower: Follower) -> Replay:
+    """Handle a parked event through its consumer."""
+    return lambda work, parked: follower.take(work, [Item(Position(0, parked.position), parked.type, parked.raw)])
+
+
+def add_health_operation(
+    requests: Requests,
+    store: Store,
+    instance: str,
+    state: Callable[[], tuple[bool, Sequence[Follower]]],
+    extra: Callable[[], dict[str, Any]],
+) -> None:
+    @requests.handle("health", NoRequest, public=True)
+    async def health(_query: NoRequest, _caller: None) -> Health:
+        active, followers = state()
+        stopped = tuple(f"{f.consumer.upstream}.{f.lane}: {f.stopped}" for f in followers if f.stopped)
+        return Health(
+            service=requests.service,
+            instance=instance,
+            active=active,
+            ready=not stopped,
+            lag={f"{f.consumer.upstream}.{f.lane}": f.lag for f in followers},
+            stopped=stopped,
+            parked=await store.read(lambda work: count_parked(work, requests.service)),
+            extra=extra(),
+        )

@@ -1,0 +1,170 @@
+"""Requests over NATS: every one gets an answer, whatever happens (design, rule 12)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import structlog
+from faststream.nats import NatsBroker
+from faststream.nats.annotations import NatsMessage
+from pydantic import ValidationError
+
+from libs.chassis.bus.connection import BusAway
+from libs.chassis.measure import telemetry
+from libs.chassis.measure.meters import meters
+from libs.chassis.requests.callers import Caller, Verifier
+from libs.chassis.requests.idempotency import KeyedRequest
+from libs.chassis.store.store import AlreadyTaken, Contended, Store, is_away
+from libs.chassis.store.work import Work
+from libs.contracts.model import Contract
+from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
+from libs.contracts.subjects import Header, rpc_subject
+
+_log = structlog.get_logger()
+_WORKERS = 32
+_REPLY_LIMIT = 1_000_000
+"""Bytes: a larger one is refused by the server, and the caller would wait in vain."""
+_TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the answer is too large: ask for less"))
+
+B = TypeVar("B", bound=Contract)
+Before = Callable[[Any, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    name: str
+    body: type[Contract]
+    handle: Callable[..., Any]
+    public: bool
+    before: Before | None
+
+
+@dataclass
+class Requests:
+    """The operations of one service; `api.py` fills it, the chassis serves it.
+
+    A plain function runs inside a transaction: `handler(work, body, caller) -> view`. What must not hold a connection,
+    such as hashing or waiting for other services, is the async step `before(body, caller)` of its command; what that
+    returns, if anything, is the handler's fourth argument. An async handler (`handler(body, caller) -> view`) has no
+    transaction, so its answer has no position and is kept under no key: it is for queries, and for `/auth/*`.
+    """
+
+    service: str
+    operations: dict[str, _Operation] = field(default_factory=dict)
+
+    def handle(
+        self, operation: str, body: type[B], *, public: bool = False, before: Before | None = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a handler.
+
+        `public`: no access token is asked for; the bus's permissions guard it instead. `before` runs ahead of the
+        transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
+        """
+
+        def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+            self.operations[operation] = _Operation(operation, body, handler, public, before)
+            return handler
+
+        return register
+
+
+@dataclass
+class RequestServer:
+    """Serves a service's operations on `pager.rpc.<service>.<operation>`, in every replica, in a queue group."""
+
+    requests: Requests
+    store: Store
+    verifier: Verifier
+
+    def attach(self, broker: NatsBroker) -> None:
+        for operation in self.requests.operations:
+            self._subscribe(broker, operation)
+
+    def _subscribe(self, broker: NatsBroker, operation: str) -> None:
+        async def undecoded(message: Any) -> Any:
+            # FastStream decodes bodies before it calls us, and answers nothing when that fails.
+            return message.body
+
+        service, measured = self.requests.service, meters(self.requests.service).request
+
+        @broker.subscriber(
+            rpc_subject(service, operation), queue=service, max_workers=_WORKERS, decoder=undecoded, title=operation
+        )
+        async def serve(body: bytes, message: NatsMessage) -> bytes:
+            headers = {str(k): str(v) for k, v in message.headers.items()}
+            reply = (await measured(operation, self.answer(operation, bytes(body), headers))).to_json()
+            return reply if len(reply) < _REPLY_LIMIT else _TOO_LARGE.to_json()
+
+    async def answer(self, operation: str, raw: bytes, headers: Mapping[str, str]) -> Reply:
+        """Run one request and turn whatever happens into an answer."""
+        try:
+            return await self._run(self.requests.operations[operation], raw, headers)
+        except Rejected as error:
+            refusal = error.refusal()
+        except ValidationError as error:
+            refusal = invalid(error)
+        except AlreadyTaken as error:
+            refusal = Refusal(kind=ErrorKind.CONFLICT, message=f"already taken ({error})")
+        except (Contended, BusAway) as error:
+            refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message=str(error), retry_after=1.0)
+        except Exception as error:  # noqa: BLE001 - a caller waits: every request gets an answer
+            if is_away(error):
+                refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="the database is away", retry_after=1.0)
+            else:
+                _log.exception("request failed", service=self.requests.service, operation=operation)
+                refusal = Refusal(kind=ErrorKind.INTERNAL, message="internal error")
+        return Reply(ok=False, error=refusal)
+
+    async def _run(self, operation: _Operation, raw: bytes, headers: Mapping[str, str]) -> Reply:
+        caller = None if operation.public else await self.verifier.verify(headers.get(Header.TOKEN))
+        body = operation.body.model_validate_json(raw or b"{}")
+        title = f"{self.requests.service} {operation.name}"
+        with telemetry.span(self.requests.service, title, headers.get(Header.TRACEPARENT)) as traceparent:
+            if caller is not None:
+                caller = replace(caller, traceparent=traceparent)
+            if inspect.iscoroutinefunction(operation.handle):
+                return Reply(ok=True, data=await operation.handle(body, caller))
+            key = headers.get(Header.IDEMPOTENCY_KEY)
+            keyed = None
+            if key is not None and caller is not None:
+                keyed = KeyedRequest(self.requests.service, caller.user_id, operation.name, key, body)
+            prepared = await self._before(operation, body, caller, keyed)
+            if isinstance(prepared, Reply):
+                return prepared
+            committed = await self.store.transact(
+                lambda work: _once(work, keyed, lambda work: operation.handle(work, body, caller, *prepared))
+            )
+            return committed.result.model_copy(update={"position": committed.position or committed.result.position})
+
+    async def _before(
+        self, operation: _Operation, body: Contract, caller: Caller | None, keyed: KeyedRequest | None
+    ) -> Reply | tuple[Any, ...]:
+        """What the handler takes beside the body, or an answer that was given before: nothing is prepared for it."""
+        if operation.before is None:
+            return ()
+        if keyed is not None and (kept := await self.store.read(keyed.kept)) is not None:
+            return kept
+        prepared = await operation.before(body, caller)
+        return () if prepared is None else (prepared,)
+
+
+def _once(work: Work, keyed: KeyedRequest | None, handle: Callable[[Work], Any]) -> Reply:
+    """The handler's answer; with a key, the one that it gave before."""
+    if keyed is None:
+        return Reply(ok=True, data=handle(work))
+    kept = keyed.kept(work)
+    if kept is not None:
+        return kept
+    reply = Reply(ok=True, data=handle(work))
+    keyed.keep(work, reply)
+    return reply
+
+
+def invalid(error: ValidationError) -> Refusal:
+    """The first fault of a body: its field as the caller wrote it, and what was expected."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    return Refusal(kind=ErrorKind.VALIDATION, message=first["msg"], field=path or None)

@@ -1,0 +1,311 @@
+"""Events, cursor, read model and timers in one commit, with every retry in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import psycopg
+import structlog
+from eventsourcing.persistence import IntegrityError, OperationalError
+from psycopg import Connection, Cursor
+from psycopg import errors as pg
+from psycopg.rows import dict_row, tuple_row
+
+from libs.chassis.clock import Clock
+from libs.chassis.measure.meters import meters
+from libs.chassis.store.changes import Change, Row, apply_changes
+from libs.chassis.store.log import Datastore, EventLog, NewEvent, Run, runs_of
+from libs.chassis.store.memory import Memory
+from libs.chassis.store.work import Decided, Projector, Work
+from libs.contracts.model import Lane
+
+T = TypeVar("T")
+_ATTEMPTS = 10
+_log = structlog.get_logger()
+
+
+class Overtaken(Exception):
+    """Another replica has moved this cursor: what was decided here is rolled back; read the cursor again."""
+
+
+class Contended(Exception):
+    """An entity was changed by others on every attempt."""
+
+
+class AlreadyTaken(Exception):
+    """A unique value is taken; the argument names the constraint."""
+
+
+class Position(NamedTuple):
+    """A place in one lane of an upstream: `position` in its log, `sequence` in its stream, as a hint."""
+
+    epoch: int
+    position: int
+    sequence: int = 0
+    incarnation: str = ""
+    """The stream's creation time, which says whether `sequence` still means anything."""
+
+
+START = Position(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A cursor's step, made only if it still stands at `old` (compare-and-set: the fence of rule 5)."""
+
+    upstream: str
+    lane: Lane
+    old: Position
+    new: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Generic[T]):
+    """What the handler returned, and the log's last position if it wrote events."""
+
+    result: T
+    position: int | None
+    events: int
+    decided: Sequence[Decided] = ()
+
+
+class Written(NamedTuple):
+    """What a commit wrote, for those who wait for it: its events, and the rows that it set."""
+
+    runs: Sequence[Run]
+    rows: Sequence[Row]
+
+
+Listener = Callable[[Written], None]
+
+
+class Store:
+    """One service's log and tables; `role` names its database sessions (`work`: the active consumer's)."""
+
+    def __init__(
+        self,
+        url: str,
+        schema: str,
+        *,
+        clock: Clock,
+        projector: Projector,
+        instance: str,
+        role: str,
+        connections: int = 4,
+    ) -> None:
+        self.schema = schema
+        self._clock = clock
+        self._projector = projector
+        self._datastore = Datastore(
+            url,
+            schema=schema,
+            application_name=f"pager/{schema}/{instance}/{role}",
+            connections=connections,
+            check=role != "work",
+        )
+        self._role = role
+        self._meters = meters(schema)
+        self._threads = self._meters.threads(role, connections)
+        self._log: EventLog | None = None
+        self._memory = Memory()
+        self._listeners: list[Listener] = []
+        self._observers: list[Callable[[Sequence[Decided]], None]] = []
+
+    def listen(self, listener: Listener) -> None:
+        """`listener` is called on the event loop after every commit that wrote events or rows."""
+        self._listeners.append(listener)
+
+    def observe(self, observer: Callable[[Sequence[Decided]], None]) -> None:
+        """`observer` is called on the event loop with what was decided, once, after its commit. It must not raise."""
+        self._observers.append(observer)
+
+    def connections(self) -> Mapping[str, int]:
+        """The pool's own figures: `pool_max`, `pool_size`, `pool_available`, …"""
+        return self._datastore.pool.get_stats()
+
+    async def transact(self, handler: Callable[[Work], T], move: Move | None = None) -> Committed[T]:
+        """Run `handler` and commit what it decided, with the cursor's move, or nothing at all.
+
+        Raises:
+            Overtaken: the cursor no longer stands where `move` says.
+            Contended: a version conflict on every attempt.
+            AlreadyTaken: a unique value other than an event's version.
+            OperationalError: PostgreSQL is away; whether the commit happened is then unknown.
+        """
+        loop, began = asyncio.get_running_loop(), perf_counter()
+        committed, written = await loop.run_in_executor(self._threads, self._transact, handler, move)
+        if committed.events:
+            self._meters.appended(self._role, began)
+            for observer in self._observers:
+                observer(committed.decided)
+        if written is not None:
+            for listener in self._listeners:
+                listener(written)
+        return committed
+
+    async def read(self, handler: Callable[[Work], T]) -> T:
+        """Run a handler that only reads."""
+        return (await self.transact(handler)).result
+
+    async def log_read(self, read: Callable[[EventLog, Cursor[Any]], T]) -> T:
+        """Read the log itself, outside a decision."""
+
+        def run() -> T:
+            log = self._opened()
+            with log.datastore.get_connection() as connection:
+                return read(log, connection.cursor())
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    def forget(self) -> None:
+        """Decide on nothing from memory until it was read or committed anew."""
+        self._memory.forget()
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._datastore.close()
+
+    def _opened(self) -> EventLog:
+        if self._log is None:
+            self._log = EventLog(self._datastore)
+        return self._log
+
+    def _transact(self, handler: Callable[[Work], T], move: Move | None) -> tuple[Committed[T], Written | None]:
+        log = self._opened()
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._attempt(log, handler, move, self._memory if attempt == 0 else None)
+            except IntegrityError as error:
+                self.forget()
+                cause = error.__cause__
+                if not isinstance(cause, pg.UniqueViolation):
+                    raise
+                self._meters.conflicted()
+                if cause.diag.table_name == "answers":
+                    continue  # the same request ran beside this one: the next attempt finds its answer
+                if cause.diag.table_name != "stored_events":
+                    raise AlreadyTaken(cause.diag.constraint_name) from error
+                if move is not None and self._cursor_moved(log, move):
+                    raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}") from error
+            except OperationalError as error:
+                self.forget()
+                if isinstance(error.__cause__, pg.DeadlockDetected):
+                    continue
+                if not isinstance(error.__cause__, pg.LockNotAvailable):
+                    raise
+                _log.warning("append lock held too long, ending its holder", service=self.schema)
+                log.end_lock_holder()
+        raise Contended(f"{_ATTEMPTS} version conflicts in a row")
+
+    def _attempt(
+        self, log: EventLog, handler: Callable[[Work], T], move: Move | None, memory: Memory | None
+    ) -> tuple[Committed[T], Written | None]:
+        # Any failure inside leaves through `transaction`, which rolls everything back, the cursor included.
+        with log.datastore.transaction(commit=True) as cursor:
+            connection = cursor.connection
+            rows = connection.cursor(row_factory=dict_row, binary=True)
+            work = Work(self._clock.now(), log, rows, self._projector, memory)
+            result = handler(work)
+            events, changes = work.new_events()
+            runs = self._write(log, connection, move, events, changes)
+        self._memory.learn(work.outcomes())
+        position = max(run.events[-1].position for run in runs) if runs else None
+        return Committed(result, position, len(events), work.decided), _written(runs, changes)
+
+    def _write(
+        self,
+        log: EventLog,
+        connection: Connection[Any],
+        move: Move | None,
+        events: Sequence[NewEvent],
+        changes: Sequence[Change],
+    ) -> list[Run]:
+        """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it."""
+        moved = connection.cursor()
+        appended = connection.cursor(row_factory=tuple_row)
+        with connection.pipeline():
+            if events:
+                log.lock_appends(connection.cursor())
+            if move is not None:
+                self._move(moved, move)
+            if events:
+                log.append(appended, events)
+            apply_changes(connection.cursor, changes)
+        if move is not None and moved.rowcount != 1:
+            raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
+        return runs_of(events, appended.fetchall()) if events else []
+
+    def _move(self, cursor: Cursor[Any], move: Move) -> None:
+        cursor.execute(
+            f"UPDATE {self.schema}.cursors SET epoch = %s, position = %s, sequence = %s, incarnation = %s"  # noqa: S608
+            " WHERE upstream = %s AND lane = %s AND epoch = %s AND position = %s AND incarnation = %s",
+            (
+                move.new.epoch,
+                move.new.position,
+                move.new.sequence,
+                move.new.incarnation,
+                move.upstream,
+                str(move.lane),
+                move.old.epoch,
+                move.old.position,
+                move.old.incarnation,
+            ),
+            prepare=True,
+        )
+
+    def _cursor_moved(self, log: EventLog, move: Move) -> bool:
+        with log.datastore.get_connection() as connection:
+            return self._position(connection.cursor(), move.upstream, move.lane) != move.old
+
+    def _position(self, cursor: Cursor[Any], upstream: str, lane: Lane) -> Position:
+        row = cursor.execute(
+            f"SELECT epoch, position, sequence, incarnation FROM {self.schema}.cursors"  # noqa: S608
+            " WHERE upstream = %s AND lane = %s",
+            (upstream, str(lane)),
+        ).fetchone()
+        if row is None:
+            return START
+        return Position(row["epoch"], row["position"], row["sequence"], row["incarnation"])
+
+    async def position(self, upstream: str, lane: Lane) -> Position:
+        """Where the cursor of a lane stands; a new one begins at epoch 0, position 0."""
+
+        def read(log: EventLog, cursor: Cursor[Any]) -> Position:
+            cursor.execute(
+                f"INSERT INTO {self.schema}.cursors (upstream, lane, epoch, position, sequence, incarnation)"  # noqa: S608
+                " VALUES (%s, %s, 0, 0, 0, '') ON CONFLICT DO NOTHING",
+                (upstream, str(lane)),
+            )
+            return self._position(cursor, upstream, lane)
+
+        return await self.log_read(read)
+
+    async def epoch(self) -> tuple[int, int]:
+        """The log's current epoch and the position after which it began."""
+
+        def read(log: EventLog, cursor: Cursor[Any]) -> tuple[int, int]:
+            row = cursor.execute(
+                f"SELECT epoch, after_position FROM {self.schema}.epochs ORDER BY epoch DESC LIMIT 1"  # noqa: S608
+            ).fetchone()
+            if row is None:
+                raise psycopg.DataError(f"{self.schema}.epochs is empty: run the migrations")
+            return row["epoch"], row["after_position"]
+
+        return await self.log_read(read)
+
+
+def _written(runs: Sequence[Run], changes: Sequence[Change]) -> Written | None:
+    if not runs and not changes:
+        return None
+    return Written(runs, [c for c in changes if isinstance(c, Row)])
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a failure is the database's absence rather than a fault of the input."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_away(one) for one in error.exceptions)
+    return isinstance(error, OperationalError | psycopg.OperationalError | psycopg.InterfaceError)

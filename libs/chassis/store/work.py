@@ -1,0 +1,235 @@
+"""One transaction's worth of decisions: load, decide, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+from uuid import UUID
+
+from psycopg import Cursor
+from sqlalchemy.sql import Executable
+from uuid_utils.compat import uuid4
+
+from libs.chassis.store.changes import Change, adapt, compiled
+from libs.chassis.store.log import EventLog, NewEvent
+from libs.chassis.store.memory import Known, Memory
+from libs.contracts.envelope import Actor, Envelope, Fact, parse_event
+from libs.contracts.model import Lane
+from libs.contracts.requests import Rejected
+
+S = TypeVar("S")
+C_contra = TypeVar("C_contra", contravariant=True)
+
+
+def _routine(_state: Any) -> Lane:
+    return Lane.ROUTINE
+
+
+def _no_team(_state: Any) -> UUID | None:
+    return None
+
+
+def _never(_state: Any) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Decider(Generic[S, C_contra]):
+    """The three pure functions of one kind of entity, and what the envelope needs to know of its state."""
+
+    initial: Callable[[], S]
+    evolve: Callable[[S, Any], S]
+    decide: Callable[[C_contra, S], Sequence[Fact]]
+    lane: Callable[[S], Lane] = _routine
+    team: Callable[[S], UUID | None] = _no_team
+    keep: Callable[[S], bool] = _never
+    """Whether a state is kept in memory after its commit, because this process will soon decide on it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is decided: the first cause of the chain, the direct one, who, and the trace it belongs to."""
+
+    actor: Actor
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+
+    @classmethod
+    def event(cls, event: Envelope[Any], actor: Actor) -> Cause:
+        """A reaction of ours to an event."""
+        return cls(actor, event.correlation_id, event.id, event.traceparent)
+
+    @classmethod
+    def new(cls, actor: Actor, traceparent: str | None = None) -> Cause:
+        """The beginning of a chain."""
+        return cls(actor, uuid4(), None, traceparent)
+
+
+@dataclass(slots=True)
+class _Entity:
+    state: Any
+    version: int
+    assumed: bool = False
+    """Not read here, and nothing that the append would check has been decided on it yet."""
+    keep: bool = False
+
+    def known(self) -> Known | None:
+        return Known(self.state, self.version) if self.keep else None
+
+
+class Decided(NamedTuple):
+    """A new event and the state of its entity right after it."""
+
+    event: Envelope[Any]
+    state: Any
+
+
+Projector = Callable[[Envelope[Any], Any], Iterable[Change]]
+"""`project(event, state after it)`: the rows and timers that an event writes. Pure, so that a rebuild can repeat it."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What a handler sees of its transaction. Handlers are synchronous and run in a worker thread.
+
+    A handler may run again from the start when somebody else appended first, so it must not have other effects. The
+    first attempt assumes what `memory` says, or that nothing is where nothing is expected: the append finds out what is
+    assumed wrongly, a decision that appends nothing is made on what was read, and later attempts read everything.
+    """
+
+    now: datetime
+    log: EventLog
+    cursor: Cursor[dict[str, Any]]
+    projector: Projector
+    memory: Memory | None = None
+    changes: list[Change] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+    _entities: dict[UUID, _Entity] = field(default_factory=dict)
+
+    def load(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
+        """Fold the events of many entities in one query; a decision on one that is not loaded loads it alone."""
+        missing = [i for i in dict.fromkeys(ids) if not self._knows(i)]
+        if missing:
+            self._read(decider, missing)
+
+    def expect_new(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
+        """`load` for ids under which hardly ever anything is."""
+        if self.memory is None:
+            self.load(decider, ids)
+            return
+        for entity in ids:
+            if not self._knows(entity):
+                self._entities[entity] = _Entity(decider.initial(), 0, assumed=True)
+
+    def _knows(self, entity: UUID) -> bool:
+        if entity in self._entities:
+            return True
+        known = self.memory.get(entity) if self.memory is not None else None
+        if known is None:
+            return False
+        self._entities[entity] = _Entity(*known, assumed=True)
+        return True
+
+    def _read(self, decider: Decider[Any, Any], ids: Sequence[UUID]) -> None:
+        for entity, stream in self.log.load_many(self.cursor, ids).items():
+            state = decider.initial()
+            for type_name, raw in stream:
+                state = decider.evolve(state, parse_event(type_name, raw).data)
+            self._entities[entity] = _Entity(state, len(stream))
+
+    def state(self, decider: Decider[S, Any], entity: UUID) -> S:
+        self.load(decider, (entity,))
+        return cast("S", self._entities[entity].state)
+
+    def version(self, entity: UUID) -> int:
+        """Events of an entity that was loaded here, with those decided here; 0: it does not exist."""
+        return self._entities[entity].version
+
+    def decide(
+        self, decider: Decider[S, C_contra], entity: UUID, command: C_contra, cause: Cause
+    ) -> list[Envelope[Any]]:
+        """Ask the decider and remember what it decided; nothing is written before the handler returns.
+
+        Raises:
+            Rejected: the rules do not allow the command.
+        """
+        facts = self._facts(decider, entity, command)
+        known = self._entities[entity]
+        events: list[Envelope[Any]] = []
+        for fact in facts:
+            known.state = decider.evolve(known.state, fact)
+            known.version += 1
+            event: Envelope[Any] = Envelope(
+                id=uuid4(),  # the standard library's lets go of the interpreter's lock (ADR 26)
+                type=fact.type,
+                time=self.now,
+                entity=entity,
+                version=known.version,
+                lane=decider.lane(known.state),
+                actor=cause.actor,
+                team_id=decider.team(known.state),
+                correlation_id=cause.correlation_id,
+                causation_id=cause.causation_id,
+                traceparent=cause.traceparent,
+                data=fact,
+            )
+            self.decided.append(Decided(event, known.state))
+            events.append(event)
+        known.keep = decider.keep(known.state)
+        return events
+
+    def _facts(self, decider: Decider[Any, C_contra], entity: UUID, command: C_contra) -> Sequence[Fact]:
+        known = self._entities.get(entity)
+        if known is None:
+            self.load(decider, (entity,))
+            known = self._entities[entity]
+        if known.assumed:
+            with suppress(Rejected):
+                if facts := decider.decide(command, known.state):
+                    known.assumed = False
+                    return facts
+            self._read(decider, (entity,))
+        return decider.decide(command, self._entities[entity].state)
+
+    def outcomes(self) -> dict[UUID, Known | None]:
+        """What to remember of the entities that were decided on, once it is committed."""
+        return {d.event.entity: self._entities[d.event.entity].known() for d in self.decided}
+
+    def put(self, *changes: Change) -> None:
+        """Write rows that come from no event of ours: replicas, credentials, parked inputs."""
+        self.changes.extend(changes)
+
+    def fetch(self, statement: Executable, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a query, as committed before this transaction's own decisions."""
+        sql, own = compiled(statement)
+        self.cursor.execute(sql, own | {k: adapt(v) for k, v in parameters.items()})
+        return self.cursor.fetchall() if self.cursor.description else []
+
+    def lock_appends(self) -> None:
+        """Take the append lock now: before locking rows that other appends write.
+
+        They write them after they took it; in the other order each would wait for the other.
+        """
+        self.log.lock_appends(self.cursor)
+
+    def new_events(self) -> tuple[list[NewEvent], list[Change]]:
+        """Everything to be written, serialised and projected: what fails here fails before a statement is sent."""
+        events = [
+            NewEvent(
+                originator_id=d.event.entity,
+                originator_version=d.event.version,
+                topic=d.event.type,
+                state=d.event.to_json(),
+                lane=d.event.lane,
+                recorded_at=d.event.time,
+            )
+            for d in self.decided
+        ]
+        changes = list(self.changes)
+        for d in self.decided:
+            changes.extend(self.projector(d.event, d.state))
+        return events, changes

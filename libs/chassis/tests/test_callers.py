@@ -1,0 +1,165 @@
+"""Access tokens: only auth's keys, only access tokens, only until they expire."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from libs.chassis.bus.connection import BusAway
+from libs.chassis.requests.callers import Verifier
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.auth import KeySet
+from libs.contracts.model import Role
+from libs.contracts.requests import Forbidden, Unauthenticated
+
+_USER = UUID(int=7)
+
+
+def _key() -> RSAKey:
+    key = RSAKey.generate_key(2048)
+    key.ensure_kid()
+    return key
+
+
+_FIRST, _SECOND = _key(), _key()
+
+
+@dataclass
+class Auth:
+    """Auth's key door."""
+
+    keys: list[RSAKey] = field(default_factory=lambda: [_FIRST])
+    asked: int = 0
+    away: bool = False
+
+    async def fetch(self) -> KeySet:
+        self.asked += 1
+        if self.away:
+            raise BusAway("auth does not answer")
+        return KeySet(keys=tuple(dict(key.as_dict(private=False)) for key in self.keys))
+
+
+def _token(clock: MovableClock, key: Any = _FIRST, **changes: Any) -> str:
+    claims: dict[str, Any] = {
+        "iss": "pager",
+        "use": "access",
+        "sub": str(_USER),
+        "roles": ["user"],
+        "sid": str(uuid4()),
+        "did": "phone",
+        "exp": int(clock.now().timestamp()) + 900,
+    }
+    header = {"alg": changes.pop("alg", "RS256"), "kid": changes.pop("kid", key.kid)}
+    given = {name: value for name, value in (claims | changes).items() if value is not None}
+    return jwt.encode(header, given, key)
+
+
+def _signed_with_the_public_key(clock: MovableClock) -> str:
+    """The confusion of RS256 and HS256: the public key, which anybody has, as a shared secret."""
+    claims = _token(clock).split(".")[1]
+    header = urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": _FIRST.kid}).encode()).rstrip(b"=").decode()
+    signature = hmac.digest(_FIRST.as_pem(private=False), f"{header}.{claims}".encode(), "sha256")
+    return f"{header}.{claims}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+async def test_a_good_token_names_its_caller_and_keys_are_asked_for_once() -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = Verifier(auth.fetch, clock)
+    for _ in range(3):
+        caller = await verifier.verify(_token(clock))
+        assert (caller.user_id, caller.roles, caller.device_id) == (_USER, frozenset({Role.USER}), "phone")
+    assert auth.asked == 1
+    caller.require(Role.USER)
+    with pytest.raises(Forbidden):
+        caller.require(Role.ADMIN)
+
+
+async def test_a_token_expires_to_the_second_also_one_that_was_seen_before() -> None:
+    clock = MovableClock()
+    verifier = Verifier(Auth().fetch, clock)
+    token = _token(clock)
+    await verifier.verify(token)
+    clock.advance(seconds=899)
+    await verifier.verify(token)
+    clock.advance(seconds=1)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token)
+
+
+async def test_a_rotated_key_is_fetched_once_and_invented_key_ids_do_not_hammer_auth() -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = Verifier(auth.fetch, clock)
+    await verifier.verify(_token(clock))
+    auth.keys.append(_SECOND)
+    clock.advance(seconds=6)
+    await verifier.verify(_token(clock, _SECOND))
+    await verifier.verify(_token(clock, _SECOND))
+    assert auth.asked == 2
+    for number in range(10):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(_token(clock, kid=f"invented-{number}"))
+    assert auth.asked == 2, "asked a moment ago"
+    clock.advance(seconds=6)
+    for number in range(10):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(_token(clock, kid=f"again-{number}"))
+    assert auth.asked == 3
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda clock: _token(clock, _SECOND, kid=_FIRST.kid),
+        lambda clock: _token(clock, iss="somebody"),
+        lambda clock: _token(clock, iss=None),
+        lambda clock: _token(clock, use="refresh"),
+        lambda clock: _token(clock, use=None),
+        lambda clock: _token(clock, sub="not-a-uuid"),
+        lambda clock: _token(clock, sub=None),
+        lambda clock: _token(clock, roles=["god"]),
+        lambda clock: _token(clock, exp=None),
+        lambda clock: _token(clock)[:-6] + "AAAAAA",
+        lambda clock: _token(clock).rsplit(".", 1)[0] + ".",
+        _signed_with_the_public_key,
+        lambda _clock: "eyJhbGciOiJub25lIn0." + "eyJpc3MiOiJwYWdlciJ9" + ".",
+        lambda _clock: "a.b.c",
+        lambda _clock: "x" * 10_000,
+    ],
+)
+async def test_forged_tokens_are_refused(forge: Any) -> None:
+    clock = MovableClock()
+    verifier = Verifier(Auth().fetch, clock)
+    await verifier.verify(_token(clock))
+    clock.advance(seconds=6)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(forge(clock))
+
+
+async def test_no_token_is_refused_without_asking_auth() -> None:
+    auth = Auth()
+    verifier = Verifier(auth.fetch, MovableClock())
+    for token in (None, ""):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token)
+    assert auth.asked == 0
+
+
+async def test_while_auth_is_away_known_keys_go_on_and_unknown_ones_are_no_refusal() -> None:
+    clock, auth = MovableClock(), Auth()
+    known, fresh = Verifier(auth.fetch, clock), Verifier(auth.fetch, clock)
+    await known.verify(_token(clock))
+    auth.away = True
+    await known.verify(_token(clock))
+    with pytest.raises(BusAway):
+        await fresh.verify(_token(clock))
+    auth.away = False
+    await fresh.verify(_token(clock))

@@ -30,16 +30,16 @@ test: setup ## all tests, on embedded servers, with the coverage gate
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report --fail-under=85 --skip-covered --skip-empty | tail -n 25
 
-unit: setup ## the tests that need no server
-	@$(RUN) pytest libs services
+unit: setup ## the tests that need no server, whole flows among them
+	@$(RUN) pytest libs services tests/flows -m "not servers"
 
 integration: setup ## the promises, on real servers
-	@$(RUN) pytest tests
+	@$(RUN) pytest libs services tests -m servers
 
 lint: setup ## ruff, strict types, import rules
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
-	@$(RUN) mypy libs services cli bench tests docs deploy
+	@$(RUN) mypy libs services cli bench tests docs deploy conftest.py
 	@$(RUN) lint-imports
 
 fmt: setup ## format and fix what can be fixed

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from bench.synthetic import BEGIN, EVENTS_PER_INCIDENT, Page, Stored, Writer, beginning
+from libs.contracts.codec import CODEC
 
 
 def history(events: int) -> Iterator[Stored]:
@@ -72,7 +73,7 @@ def _copy(connection: psycopg.Connection[Any], service: str, rows: list[Stored],
         copy.set_types(["uuid", "int8", "text", "bytea", "int8", "text", "timestamptz"])
         for position, (_, event) in enumerate(rows, written[service] + 1):
             copy.write_row(
-                (event.entity, event.version, event.type, event.to_json(), position, str(event.lane), event.time)
+                (event.entity, event.version, event.type, CODEC.encode(event), position, str(event.lane), event.time)
             )
     written[service] += len(rows)
     rows.clear()

@@ -28,11 +28,11 @@ from psycopg import sql
 
 from bench.filling import fill
 from bench.measure import percentiles
-from cli.commands.explain import from_logs
 from cli.embedded.database import DATABASE, database_setup, role_name
 from cli.reach.doors import database_door
+from cli.reach.urls import with_user
+from cli.replay.explanation import from_logs
 from cli.settings import Settings
-from cli.stack.environment import with_user
 from libs.chassis.clock import SystemClock
 from libs.chassis.rebuild.history import connect, ends
 from libs.chassis.rebuild.rebuild import Rebuild
@@ -213,7 +213,8 @@ def rebuild_part(url: str, service: str) -> dict[str, Any]:
 def explain_part(url: str, logs: str) -> dict[str, Any]:
     """The request as the service answers it, and the same from the logs, without the start of a command."""
     from services.incidents.explain import explain
-    from services.incidents.projections import project, timeline_of
+    from services.incidents.projections import project
+    from services.incidents.views import timeline_of
 
     with connect(logs, "bench") as connection:
         ids = [

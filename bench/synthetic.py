@@ -20,7 +20,6 @@ from libs.contracts.escalation import (
     EscalationCancelled,
     EscalationDue,
     EscalationStarted,
-    IncidentBrief,
     Level,
     Paged,
     PlannedLevel,
@@ -30,6 +29,7 @@ from libs.contracts.escalation import (
 )
 from libs.contracts.incidents import (
     IncidentAcknowledged,
+    IncidentBrief,
     IncidentCreated,
     IncidentResolved,
     IntegrationCreated,
@@ -37,6 +37,8 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import (
+    Method,
+    MethodKind,
     NotificationAccepted,
     NotificationIntended,
     NotificationKind,
@@ -44,6 +46,7 @@ from libs.contracts.notifier import (
 )
 from services.escalation.domain.escalations import escalation_id
 from services.notifier.domain.ids import notification_id
+from services.notifier.domain.place import LOWEST
 
 EVENTS_PER_INCIDENT = 10
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -188,7 +191,7 @@ class Page:
         acknowledged = self.writer.event(taken, self.id, 2, taken.at, self.lane, user, self.writer.id())
         yield acknowledged
         yield self._cancelled(acknowledged.event)
-        yield from self._replaced(due.event, acknowledged.event)
+        yield from self._replaced(acknowledged.event)
         over = IncidentResolved(incident_id=self.id, by=user, at=self.moment(600))
         yield self.writer.event(over, self.id, 3, over.at, self.lane, user, self.writer.id())
 
@@ -240,13 +243,12 @@ class Page:
     def _notified(self, due: Envelope[Any]) -> Iterator[Stored]:
         at = self.moment(0.008)
         fact = NotificationIntended(
-            notification_id=notification_id(due.id, self.person, self.phone),
+            notification_id=self._page,
             incident_id=self.id,
             user_id=self.person,
-            device_id=self.phone,
-            platform=Platform.IOS,
-            level=1,
+            method=self._method,
             round=1,
+            level=1,
             lane=self.lane,
             decided_at=due.time,
             at=at,
@@ -255,9 +257,17 @@ class Page:
         )
         yield from self._sent(fact, fact.notification_id, 1, NotificationKind.PAGE, self.chain, due.id)
 
-    def _replaced(self, due: Envelope[Any], taken: Envelope[Any]) -> Iterator[Stored]:
+    @property
+    def _method(self) -> Method:
+        return Method(id=self.phone, kind=MethodKind.APNS)
+
+    @property
+    def _page(self) -> UUID:
+        return notification_id(self.id, LOWEST, self.person, self._method)
+
+    def _replaced(self, taken: Envelope[Any]) -> Iterator[Stored]:
         fact = NotificationReplaced(
-            notification_id=notification_id(due.id, self.person, self.phone),
+            notification_id=self._page,
             incident_id=self.id,
             user_id=self.person,
             kind=NotificationKind.ACKNOWLEDGED,

@@ -20,6 +20,13 @@ the arms of `decide` in their order: the first that fits decides. "At most" stan
 several facts by what it finds.
 """
 
+_ESCALATION = """
+An incident has one escalation, which runs again for each `PagingRequested`. An answer (`IncidentAcknowledged`,
+`IncidentResolved`, `IncidentClosed`, `IncidentSnoozed`) stops all runs up to its own; one of run 0, before anybody was
+paged, stops none. A level is passed at once when nobody of it can be reached, but only to a later level of the same
+round: where nobody at all can be reached, each level is passed at most once a round, and the last keeps its time-out.
+"""
+
 
 @dataclass(frozen=True)
 class _Arm:
@@ -38,13 +45,12 @@ def document() -> str:
 
 def _escalation() -> str:
     rows = []
-    for arm in _arms("services.escalation.domain.escalations"):
+    for arm in _arms("services.escalation.domain.decisions"):
         state, _, given = (arm.said or "").partition(" | ")
         rows.append(f"| {state} | {given} | {_facts(arm)} |")
-    head = "## An escalation: `services/escalation/domain/escalations.py`\n"
-    return "\n".join(
-        [head, "| state | input | events out |", "|---|---|---|", *rows, "| anything else | | nothing |", ""]
-    )
+    head = "## An escalation: `services/escalation/domain/decisions.py`\n"
+    rows.append("| anything else | | nothing |")
+    return "\n".join([head, _ESCALATION.lstrip(), "| state | input | events out |", "|---|---|---|", *rows, ""])
 
 
 def _notification() -> str:
@@ -72,37 +78,58 @@ def _code(text: str) -> str:
 
 
 def _arms(module_name: str) -> Iterator[_Arm]:
+    """The arms of `decide`; one that hands over to another table stands for the arms of that."""
     module = importlib.import_module(module_name)
     source = inspect.getsource(module)
     lines, tree = source.splitlines(), ast.parse(source)
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    match = next(node for node in ast.walk(functions["decide"]) if isinstance(node, ast.Match))
-    for case in match.cases:
-        above = lines[case.pattern.lineno - 2].strip()
-        parts = case.pattern.patterns if isinstance(case.pattern, ast.MatchSequence) else [case.pattern]
-        yield _Arm(
-            said=above.removeprefix("# ") if above.startswith("# ") else None,
-            patterns=tuple(_code(ast.unparse(part)) for part in parts),
-            guard=f" if {_code(ast.unparse(case.guard))}" if case.guard is not None else "",
-            facts=tuple(dict.fromkeys(_made(case, functions, module))),
-        )
+
+    def walk(table: ast.Match) -> Iterator[_Arm]:
+        for case in table.cases:
+            if (other := _handed_to(case, functions)) is not None:
+                yield from walk(other)
+            else:
+                yield _arm(case, lines, module)
+
+    yield from walk(next(node for node in ast.walk(functions["decide"]) if isinstance(node, ast.Match)))
 
 
-def _made(case: ast.match_case, functions: dict[str, ast.FunctionDef], module: ModuleType) -> Iterator[str]:
-    """Facts that an arm constructs, itself or through the functions of its module, body before guard."""
-    names = {fact.__name__ for fact in FACTS.values() if fact.__module__.startswith("libs.contracts.")}
-    seen: set[str] = set()
+def _handed_to(case: ast.match_case, functions: dict[str, ast.FunctionDef]) -> ast.Match | None:
+    """The table of the function that an arm does nothing but call: its first statement is a `match`."""
+    match case.body:
+        case [ast.Return(value=ast.Call(func=ast.Name(id=name)))] if name in functions:
+            body = functions[name].body
+            first = body[1] if ast.get_docstring(functions[name]) is not None else body[0]
+            return first if isinstance(first, ast.Match) else None
+    return None
 
-    def walk(node: ast.AST) -> Iterator[str]:
+
+def _arm(case: ast.match_case, lines: list[str], module: ModuleType) -> _Arm:
+    above = lines[case.pattern.lineno - 2].strip()
+    parts = case.pattern.patterns if isinstance(case.pattern, ast.MatchSequence) else [case.pattern]
+    return _Arm(
+        said=above.removeprefix("# ") if above.startswith("# ") else None,
+        patterns=tuple(_code(ast.unparse(part)) for part in parts),
+        guard=f" if {_code(ast.unparse(case.guard))}" if case.guard is not None else "",
+        facts=tuple(dict.fromkeys(_made(case, module))),
+    )
+
+
+def _made(case: ast.match_case, module: ModuleType) -> Iterator[str]:
+    """Facts that an arm constructs, itself or through functions of its service, body before guard."""
+    facts = {fact for fact in FACTS.values() if fact.__module__.startswith("libs.contracts.")}
+    seen: set[object] = set()
+
+    def walk(node: ast.AST, module: ModuleType) -> Iterator[str]:
         for call in ast.walk(node):
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
                 continue
-            name = call.func.id
-            if name in names and hasattr(module, name):
-                yield name
-            elif name in functions and name not in seen:
-                seen.add(name)
-                yield from walk(functions[name])
+            called = getattr(module, call.func.id, None)
+            if called in facts:
+                yield call.func.id
+            elif inspect.isfunction(called) and called.__module__.startswith("services.") and called not in seen:
+                seen.add(called)
+                yield from walk(ast.parse(inspect.getsource(called)), importlib.import_module(called.__module__))
 
     for part in (*case.body, *([case.guard] if case.guard is not None else [])):
-        yield from walk(part)
+        yield from walk(part, module)

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from libs.chassis.consume.follower import Consumer
+from libs.chassis.consume.follower import Consumer, Follower
 from tests.rest import intakes
 from tests.world import World
 
 
 def break_handler(world: World, service: str, upstream: str, is_bad: Callable[[Any], bool]) -> Callable[[], None]:
     """The service's handler of that upstream fails on such events; returns what repairs it."""
-    followers = [f for f in world.services[service].followers if f.consumer.upstream == upstream]
+    readers = world.services[service].readers
+    followers = [reader for reader in readers if isinstance(reader, Follower) and reader.upstream == upstream]
     whole = followers[0].consumer
 
     def handle(work: Any, events: Sequence[Any]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def intakes(incidents: Service) -> list[Any]:
     """The two readers of ALERTS of the service incidents."""
-    return [task.__self__ for task in incidents.parts.leading if hasattr(task, "__self__")]
+    return [reader for reader in incidents.readers if reader.upstream == ALERTS]
 
 
 async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
@@ -32,9 +32,9 @@ async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
             )
     for name, service in world.services.items():
         todo += [f"{name} is not active"] if not service.leader.active else []
-        for follower in service.followers:
-            end = ends.get(f"{follower.consumer.upstream}.{follower.lane}", 0)
-            todo += [f"{name} reads {follower.consumer.upstream}"] if follower.at.position < end else []
+        for reader in service.readers:
+            end = ends.get(f"{reader.upstream}.{reader.lane}", 0)
+            todo += [f"{name} reads {reader.upstream}"] if reader.at.position < end else []
         todo += await _due(world, name, service)
     return ends, todo + await _unread_alerts(world)
 

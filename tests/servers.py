@@ -18,11 +18,11 @@ from nats.js.client import JetStreamContext
 from psycopg import sql
 
 from cli.console.failure import Failure
-from cli.deployment import streams
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import SUPERUSER, Credentials
 from cli.embedded.database import DATABASE, database_setup, database_url, role_name
 from cli.embedded.nats_accounts import server_config
+from cli.reach import streams
 from libs.chassis.store.migrate import upgrade
 from libs.contracts.subjects import SERVICES, STREAMS
 

@@ -27,8 +27,9 @@ from cli.simulators.server import Simulators
 from libs.chassis.service import Service
 from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
+from libs.contracts.codec import CODEC
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
-from libs.contracts.envelope import Envelope, parse_event
+from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
 from tests.phone import DEADLINE, PASSWORD, Answer, Phone
@@ -163,16 +164,16 @@ class World:
         await self.settle()
 
     async def policy(self, *levels: tuple[float, str], repeat: int = 0) -> None:
-        """The Default policy pages these people: (minutes, name or "on-call") a level."""
-        targets = [
-            {"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)}
-            if name == "on-call"
-            else {"type": "user", "id": str(self.phone(name).user_id)}
-            for _, name in levels
-        ]
+        """The Default policy pages these people: (minutes, "on-call", "ana" or "ana+bo") a level."""
+
+        def target(name: str) -> dict[str, str]:
+            if name == "on-call":
+                return {"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)}
+            return {"type": "user", "id": str(self.phone(name).user_id)}
+
         body = {
             "repeat": repeat,
-            "levels": [{"timeoutMinutes": m, "targets": [t]} for (m, _), t in zip(levels, targets, strict=True)],
+            "levels": [{"timeoutMinutes": m, "targets": [target(n) for n in names.split("+")]} for m, names in levels],
         }
         answer = await self.admin.call("PATCH", f"/escalation/policies/{DEFAULT_POLICY_ID}", body)
         assert answer.status == 200, answer.body
@@ -243,7 +244,7 @@ class World:
         store, found = self.services[service].runtime.work, list[LoggedEvent]()
         for lane in lanes_of(service):
             found += await store.log_read(lambda log, cursor, lane=lane: log.read_lane(cursor, lane, 0, 10_000))  # type: ignore[misc]
-        events = [parse_event(e.type, e.raw) for e in sorted(found, key=lambda e: e.position)]
+        events = [CODEC.decode(e.type, e.raw) for e in sorted(found, key=lambda e: e.position)]
         return [e for e in events if not names or e.name in names]
 
     async def timeline(self, incident_id: str) -> list[dict[str, Any]]:

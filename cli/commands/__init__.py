@@ -1,1 +1,1 @@
-"""What each command of `pager` does; how it is called is declared in `cli.main`."""
+"""The commands of `pager`: call and body of each in one file, which imports what the body needs only when called."""

@@ -1,72 +1,69 @@
 """`pager alert send`: publishes as any sender does."""
 
-import asyncio
-import json
-import re
-import uuid
-from dataclasses import dataclass, field
-from typing import Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json
-from cli.reach import bus
 from cli.reach.running import sender_url
 from cli.settings import Settings
-from libs.contracts.alerts import Action
-from libs.contracts.cloudevents import encode_value
-from libs.contracts.model import Priority
-from libs.contracts.subjects import alert_subject
 
-CLOUD_EVENT_TYPE: Final = "pager.alert"
-# One token: in a longer subject the suffix of a priority would not count as one.
-_SOURCE = re.compile(r"[A-Za-z0-9_-]+")
+if TYPE_CHECKING:
+    from cli.reach.alerts import AlertToSend
+
+alerts = typer.Typer(name="alert", no_args_is_help=True, help="Alerts.")
 
 
-@dataclass(frozen=True)
-class AlertToSend:
-    """The fields of an alert (front doors, NATS) and the form in which it is published."""
+class PriorityName(StrEnum):
+    """The priorities of `libs.contracts.model`, which need not be imported to parse arguments."""
 
-    summary: str
-    source: str = "cli"
-    priority: Priority | None = None
-    dedup_key: str | None = None
-    description: str | None = None
-    routing_key: str | None = None
-    action: Action = Action.TRIGGER
-    metadata: dict[str, str] = field(default_factory=dict)
-    cloud_event: bool = False
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
 
-    @property
-    def subject(self) -> str:
-        """Raises `Failure` for a source that cannot be part of a subject."""
-        if not _SOURCE.fullmatch(self.source):
-            raise Failure(f"--source: {self.source!r} may hold letters, digits, - and _", USAGE)
-        return alert_subject(self.source, self.priority)
 
-    def body(self) -> dict[str, Any]:
-        """The alert as plain JSON, without what was not given."""
-        fields = {
-            "summary": self.summary,
-            "priority": self.priority,
-            "dedupKey": self.dedup_key,
-            "description": self.description,
-            "routingKey": self.routing_key,
-            "action": self.action if self.action is not Action.TRIGGER else None,
-            "metadata": self.metadata or None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+class ActionName(StrEnum):
+    """The actions of `libs.contracts.alerts`."""
 
-    def headers(self) -> dict[str, str]:
-        """Those of a CloudEvent in binary mode, or none."""
-        if not self.cloud_event:
-            return {}
-        return {
-            "ce-specversion": "1.0",
-            "ce-id": str(uuid.uuid4()),
-            "ce-source": encode_value(f"/{self.source}"),
-            "ce-type": CLOUD_EVENT_TYPE,
-            "content-type": "application/json",
-        }
+    TRIGGER = "trigger"
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+
+
+@alerts.command("send")
+def send(
+    summary: Annotated[str, typer.Argument(help="What is wrong, in a line.")],
+    source: Annotated[str, typer.Option(help="Who says so: published on pager.alerts.<source>.")] = "cli",
+    priority: Annotated[PriorityName | None, typer.Option(help="How bad; high by default.")] = None,
+    dedup_key: Annotated[str | None, typer.Option(help="Alerts with the same key are one incident.")] = None,
+    description: Annotated[str | None, typer.Option(help="More about it.")] = None,
+    routing_key: Annotated[str | None, typer.Option(help="An integration's key.")] = None,
+    action: Annotated[ActionName, typer.Option(help="All but trigger need a routing key.")] = ActionName.TRIGGER,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
+    cloud_event: Annotated[bool, typer.Option("--cloud-event", help="As a CloudEvent, not as plain JSON.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish an alert without credentials, as senders do, and show that it is on disk."""
+    from cli.reach.alerts import AlertToSend
+    from libs.contracts.alerts import Action
+    from libs.contracts.model import Priority
+
+    alert = AlertToSend(
+        summary=summary,
+        source=source,
+        priority=None if priority is None else Priority(priority),
+        dedup_key=dedup_key,
+        description=description,
+        routing_key=routing_key,
+        action=Action(action),
+        metadata=metadata_of(metadata or []),
+        cloud_event=cloud_event,
+    )
+    _publish(Settings.from_environment(), alert, as_json=as_json)
 
 
 def metadata_of(pairs: list[str]) -> dict[str, str]:
@@ -80,8 +77,13 @@ def metadata_of(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def send(settings: Settings, alert: AlertToSend, *, as_json: bool) -> None:
+def _publish(settings: Settings, alert: "AlertToSend", *, as_json: bool) -> None:
     """Publish, and show the PubAck. Raises `Failure`."""
+    import asyncio
+    import json
+
+    from cli.reach import bus
+
     subject, body = alert.subject, json.dumps(alert.body(), ensure_ascii=False).encode()
 
     async def publish() -> dict[str, Any]:

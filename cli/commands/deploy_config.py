@@ -3,22 +3,40 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+import typer
+
+from cli.commands.options import Json
 from cli.console.failure import Failure
 from cli.console.output import console, print_json
-from cli.deployment import compose, kubernetes
-from cli.deployment.bus import accounts_by_reference
-from cli.deployment.installation import Addresses, Installation
 from cli.embedded.files import write_private
 from cli.settings import read_environment
+
+if TYPE_CHECKING:
+    from cli.deployment.installation import Addresses, Installation
+
+deploy_config = typer.Typer(
+    name="deploy-config", no_args_is_help=True, help="Secrets, roles and accounts of a deployment."
+)
 
 STATE: Final = "state"
 SECRETS: Final = "secrets"
 
 
-def for_compose(folder: Path, *, vendors: bool, public_url: str, as_json: bool) -> None:
-    """Write `<folder>/secrets/` and `<folder>/.env`. Raises `Failure` or `StartError`."""
+@deploy_config.command("compose")
+def for_compose(
+    folder: Annotated[Path, typer.Option(help="The folder of compose.yaml.")] = Path("deploy/compose"),
+    vendors: Annotated[
+        bool, typer.Option("--vendors/--simulated", help="Push to Apple and Google, or to the simulators.")
+    ] = False,
+    public_url: Annotated[str, typer.Option(help="Where people reach the gateway.")] = "http://localhost:3000",
+    as_json: Json = False,
+) -> None:
+    """Write secrets/ and .env for `docker compose`; a second call keeps every password."""
+    from cli.deployment import compose
+    from cli.deployment.installation import Installation
+
     installation = Installation.at(folder / SECRETS / STATE, compose.ADDRESSES, read_environment())
     written = write_folder(folder / SECRETS, compose.files(installation))
     text = compose.environment_file(vendors=vendors, public_url=public_url)
@@ -27,15 +45,36 @@ def for_compose(folder: Path, *, vendors: bool, public_url: str, as_json: bool) 
     _tell(installation, [*written, environment], "docker compose up --build --wait", as_json=as_json)
 
 
-def for_kubernetes(folder: Path, addresses: Addresses, namespace: str, *, as_json: bool) -> None:
+@deploy_config.command("kubernetes")
+def config_kubernetes(
+    postgres_host: Annotated[str, typer.Option(help="As the pods see it.")],
+    nats_url: Annotated[str, typer.Option(help="As the pods see it: tls://host:port (or nats://, without TLS).")],
+    folder: Annotated[Path, typer.Option(help="Keep it: a second call keeps every password that is there.")],
+    postgres_port: Annotated[int, typer.Option(min=1, max=65_535)] = 5432,
+    namespace: Annotated[str, typer.Option(help="Where the Secrets go.")] = "pager",
+    as_json: Json = False,
+) -> None:
+    """Write the Secrets of the Helm chart and the roles for PostgreSQL."""
+    from cli.deployment.installation import Addresses
+
+    for_kubernetes(folder, Addresses(postgres_host, nats_url, postgres_port), namespace, as_json=as_json)
+
+
+def for_kubernetes(folder: Path, addresses: "Addresses", namespace: str, *, as_json: bool) -> None:
     """Write `<folder>/kubernetes-secrets.json` and `roles.sql`. Raises `Failure` or `StartError`."""
+    from cli.deployment import kubernetes
+    from cli.deployment.installation import Installation
+
     installation = Installation.at(folder / STATE, addresses, read_environment())
     written = write_folder(folder, kubernetes.files(installation, namespace))
     _tell(installation, written, f"kubectl apply -f {written[0]}", as_json=as_json)
 
 
+@deploy_config.command("nats-accounts")
 def nats_accounts() -> None:
-    """Print the accounts with passwords by reference, as the chart's ConfigMap holds them."""
+    """Print the accounts and permissions for nats-server, with passwords by reference."""
+    from cli.deployment.bus import accounts_by_reference
+
     sys.stdout.write(accounts_by_reference())
 
 
@@ -58,7 +97,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _tell(installation: Installation, written: list[Path], then: str, *, as_json: bool) -> None:
+def _tell(installation: "Installation", written: list[Path], then: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"files": [str(path) for path in written], "adminEmail": installation.secrets.admin_email})
         return

@@ -1,40 +1,45 @@
 """`pager explain INCIDENT`: why each person was paged or not, from the running service or from the logs."""
 
-import asyncio
-import importlib
-import json
-import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
-import psycopg
+import typer
 
-from cli.commands.replay import documents
+from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json, table
-from cli.reach import bus
 from cli.reach.running import operator_url
-from cli.replay.incident import belonging, earliest, find_incident
-from cli.replay.logs import open_logs
 from cli.settings import Settings
-from libs.chassis.rebuild.history import History, ends, pages
-from libs.contracts.envelope import UnknownEvent, parse_event
-from libs.contracts.incidents import IncidentExplained
-from libs.contracts.subjects import SERVICES
+
+if TYPE_CHECKING:
+    from libs.contracts.incidents import IncidentExplained
 
 _STYLE: Final = {"paged": "green", "not_paged": "yellow", "suppressed": "cyan", "unreachable": "bold red"}
-_TELLING: Final = ("incidents", "escalation", "notifier")
 
 
-def explain(settings: Settings, incident: str, user: str | None, source: str, *, as_json: bool) -> None:
-    """`source`: `service`, `log`, or `auto` (the service where it answers). Raises `Failure`."""
-    person = _person(user)
-    found = _explained(settings, incident, person, source)
+class WhereName(StrEnum):
+    """Who explains: the service when it runs, else its logic on the logs."""
+
+    AUTO = "auto"
+    SERVICE = "service"
+    LOG = "log"
+
+
+def explain(
+    incident: Annotated[str, typer.Argument(help="Its number, its id, or the beginning of its id.")],
+    user: Annotated[str | None, typer.Option("--user", help="Only this person's id.")] = None,
+    source: Annotated[WhereName, typer.Option(help="The running service, or the logs.")] = WhereName.AUTO,
+    as_json: Json = False,
+) -> None:
+    """Why each person was paged or not, with the chain of events that led to it."""
+    settings = Settings.from_environment()
+    found = _explained(settings, incident, _person(user), source)
     if as_json:
         print_json(found.model_dump(mode="json", by_alias=True))
     else:
-        _show(found, _names(settings, [p.user_id for p in found.people]))
+        _show(found, _names(settings, [person.user_id for person in found.people]))
 
 
 def _person(user: str | None) -> UUID | None:
@@ -44,93 +49,50 @@ def _person(user: str | None) -> UUID | None:
         raise Failure(f"--user: {user!r} is no id", USAGE) from None
 
 
-def _explained(settings: Settings, incident: str, person: UUID | None, source: str) -> IncidentExplained:
-    if source != "log":
+def _explained(settings: Settings, incident: str, person: UUID | None, source: WhereName) -> "IncidentExplained":
+    if source is not WhereName.LOG:
         try:
             url = operator_url(settings)
         except Failure:
-            if source == "service":
+            if source is WhereName.SERVICE:
                 raise
         else:
-            return asyncio.run(_ask(url, incident, person))
-    made: IncidentExplained = documents(settings, lambda url: from_logs(url, incident, person))
-    return made
+            return _asked(url, incident, person)
+    from cli.replay.explanation import from_logs
+    from cli.replay.logs import as_auditor
+
+    return as_auditor(settings, lambda url: from_logs(url, incident, person))
 
 
-async def _ask(url: str, incident: str, person: UUID | None) -> IncidentExplained:
+def _asked(url: str, incident: str, person: UUID | None) -> "IncidentExplained":
+    import asyncio
+
+    from cli.reach import bus
+    from libs.contracts.incidents import IncidentExplained
+
     body = {"key": incident} | ({"userId": str(person)} if person is not None else {})
-    async with bus.connected(url) as client:
-        return IncidentExplained.model_validate(await bus.ask(client, "incidents", "explanation", body))
 
+    async def ask() -> IncidentExplained:
+        async with bus.connected(url) as client:
+            return IncidentExplained.model_validate(await bus.ask(client, "incidents", "explanation", body))
 
-def from_logs(url: str, incident: str, person: UUID | None) -> IncidentExplained:
-    """The service's own logic on the rows that the events of the logs write. Raises `Failure`."""
-    from services.incidents.explain import explain as reason_out
-    from services.incidents.projections import causal_order
-
-    histories = open_logs(url, _TELLING)
-    try:
-        incident_id = find_incident(histories[0], incident)
-        rows = _rows(histories, incident_id)
-        created = json.loads(histories[0].entity(UUID(incident_id))[0].raw)["data"]
-    finally:
-        for history in histories:
-            history.connection.close()
-    people = reason_out(causal_order(rows), person).people
-    return IncidentExplained(
-        incident_id=UUID(incident_id), number=created["number"], title=created["title"], people=people
-    )
-
-
-def _rows(histories: Sequence[History], incident: str) -> list[dict[str, Any]]:
-    """The timeline of an incident, made from the logs as the service makes it."""
-    from services.incidents.projections import timeline, timeline_row
-    from services.incidents.replicas import replicate
-
-    for service in SERVICES:
-        importlib.import_module(f"libs.contracts.{service}")  # declares its events
-    belongs, first = belonging(histories[0], incident)
-    end = ends(histories[0].connection, _TELLING)
-    rows: list[dict[str, Any]] = []
-    for history in histories:
-        after = history.position_before(earliest(first))
-        for page in pages(history, after, end[history.service], belongs.condition):
-            for stored in page:
-                if not belongs.holds(stored.raw):
-                    continue
-                try:
-                    event = parse_event(stored.type, stored.raw)
-                except UnknownEvent:
-                    sys.stderr.write(f"pager: unknown event type {stored.type} at {history.service}"
-                                     f" {stored.position}: left out\n")  # fmt: skip
-                    continue
-                own = history.service == "incidents"
-                changes = [timeline_row(event, event.entity, ())] if own else replicate(event)
-                rows += [dict(change.values) for change in changes if change.table is timeline]
-    return rows
+    return asyncio.run(ask())
 
 
 def _names(settings: Settings, people: Sequence[UUID]) -> Mapping[UUID, str]:
     """Names from auth's log, where it can be read: an operator may know them, an explanation does not need them."""
+    import psycopg
 
-    def read(url: str) -> dict[UUID, str]:
-        (auth,) = open_logs(url, ("auth",))
-        found: dict[UUID, str] = {}
-        with auth.connection:
-            for person in people:
-                for row in auth.entity(person)[:1]:
-                    data = json.loads(row.raw)["data"]
-                    found[person] = f"{data.get('firstName', '')} {data.get('lastName', '')}".strip()
-        return found
+    from cli.replay.logs import as_auditor
+    from cli.replay.names import names_of
 
     try:
-        names: dict[UUID, str] = documents(settings, read)
+        return as_auditor(settings, lambda url: names_of(url, people))
     except (Failure, psycopg.Error):
         return {}
-    return names
 
 
-def _show(found: IncidentExplained, names: Mapping[UUID, str]) -> None:
+def _show(found: "IncidentExplained", names: Mapping[UUID, str]) -> None:
     out = console()
     out.print(f"#{found.number} {found.title}  ({found.incident_id})", style="bold", markup=False)
     for person in found.people:

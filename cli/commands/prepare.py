@@ -1,12 +1,21 @@
 """`pager prepare schemas|streams`: what a deployment runs before its services, on servers that somebody else runs."""
 
-import asyncio
+from typing import Annotated
 
+import typer
+
+from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json, table
-from cli.deployment.streams import declare_at
 from cli.settings import Settings
-from cli.stack.preparation import migrate_all
+
+prepare = typer.Typer(name="prepare", no_args_is_help=True, help="What a deployment runs before its services.")
+
+
+@prepare.command("schemas")
+def prepare_schemas(as_json: Json = False) -> None:
+    """Migrate the schemas of PAGER_DATABASE_URL, the owner's; roles are left alone."""
+    schemas(Settings.from_environment(), as_json=as_json)
 
 
 def schemas(settings: Settings, *, as_json: bool) -> None:
@@ -14,6 +23,8 @@ def schemas(settings: Settings, *, as_json: bool) -> None:
 
     Raises `Failure`.
     """
+    from cli.stack.preparation import migrate_all
+
     if settings.database_url is None:
         raise Failure("PAGER_DATABASE_URL: name the owner's URL (PAGER_DATABASE_URL_FILE: a file with it)", USAGE)
     migrated = migrate_all(settings.database_url)
@@ -24,8 +35,21 @@ def schemas(settings: Settings, *, as_json: bool) -> None:
     console().print(table(None, ("schema", "migrated"), rows))
 
 
+@prepare.command("streams")
+def prepare_streams(
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="Copies of each stream: 3 on a cluster of three.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Declare the streams at PAGER_NATS_URL, the operator's: made, brought up to date, or refused; never emptied."""
+    streams(Settings.from_environment(), replicas, as_json=as_json)
+
+
 def streams(settings: Settings, replicas: int, *, as_json: bool) -> None:
     """Declare every stream as the operator of `PAGER_NATS_URL`. Raises `Failure`."""
+    import asyncio
+
+    from cli.reach.streams import declare_at
+
     if settings.nats_url is None:
         raise Failure("PAGER_NATS_URL: name the operator's URL (PAGER_NATS_URL_FILE: a file with it)", USAGE)
     declared = asyncio.run(declare_at(settings.nats_url, replicas))

@@ -1,16 +1,19 @@
 """`pager reset`: forgets everything."""
 
-from collections.abc import Callable
+from typing import Annotated
 
+import typer
+
+from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import print_json
 from cli.embedded.errors import StartError
 from cli.settings import Settings
 
 
-def reset(settings: Settings, *, sure: bool, as_json: bool, confirm: Callable[[str], bool]) -> None:
-    """Erase the home with all its data. Raises `Failure` while it is in use, or without a confirmation."""
-    home = settings.home
+def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, as_json: Json = False) -> None:
+    """Erase PAGER_HOME with everything in it."""
+    home = Settings.from_environment().home
     if not home.path.is_dir():
         if as_json:
             print_json({"home": str(home.path), "erased": False})
@@ -22,7 +25,7 @@ def reset(settings: Settings, *, sure: bool, as_json: bool, confirm: Callable[[s
             pass
     except StartError as error:
         raise Failure(str(error)) from None
-    if not sure and (as_json or not confirm(f"Erase {home.path} with all alerts, incidents and people?")):
+    if not yes and (as_json or not typer.confirm(f"Erase {home.path} with all alerts, incidents and people?")):
         raise Failure("nothing was erased" + ("; --json needs --yes" if as_json else ""), USAGE)
     home.erase()
     if as_json:

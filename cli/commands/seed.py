@@ -1,68 +1,28 @@
 """`pager seed`: two people with phones, through the HTTP API."""
 
-import asyncio
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
+import typer
+
+from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json, table
-from cli.demo.seeding import PEOPLE, Seeded, Seeding, settled
-from cli.reach import bus
-from cli.reach.api import Api
 from cli.reach.running import operator_url, run_of
 from cli.settings import Settings
-from cli.stack import secrets_file
-from cli.stack.secrets_file import Secrets
-
-DEVICE = "pager-cli"
 
 
-@dataclass(frozen=True)
-class SeedResult:
-    """What was seeded, with the passwords that the home keeps."""
+def seed(
+    minutes: Annotated[float, typer.Option(help="Until the second level is paged; fractions are welcome.")] = 0.1,
+    as_json: Json = False,
+) -> None:
+    """Make two people with phones: Ana is on call, Bo is the second level."""
+    import asyncio
 
-    seeded: Seeded
-    passwords: dict[str, str]
+    from cli.demo.seeding import PEOPLE
+    from cli.demo.team import seed_stack
+    from cli.stack import secrets_file
 
-    def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        people = [
-            {
-                "id": self.seeded.user_ids[person.email],
-                "name": person.name,
-                "email": person.email,
-                "password": self.passwords[person.email],
-                "deviceId": person.device_id,
-                "deviceName": person.device_name,
-                "pushToken": person.push_token,
-                "accessToken": self.seeded.access_tokens[person.email],
-            }
-            for person in PEOPLE
-        ]
-        return {"people": people, "changed": list(self.seeded.changed)}
-
-
-def seed_passwords(settings: Settings) -> dict[str, str]:
-    """Of the seeded people, made at the first seeding and kept in the home."""
-    known = secrets_file.stored(settings.home)
-    passwords = {p.email: known.get(f"password:{p.email}") or secrets_file.new_password() for p in PEOPLE}
-    secrets_file.remember(settings.home, **{f"password:{email}": word for email, word in passwords.items()})
-    return passwords
-
-
-async def seed_stack(settings: Settings, secrets: Secrets, url: str, nats_url: str, minutes: float) -> SeedResult:
-    """Sign in as the admin, seed, and wait until every service knows. Raises `Failure`."""
-    passwords = seed_passwords(settings)
-    async with Api(url) as api:
-        admin = await api.sign_in(secrets.admin_email, secrets.admin_password, DEVICE, deviceName="pager seed")
-        seeded = await Seeding(api.of(admin["tokens"]["accessToken"]), passwords, minutes).run()
-    async with bus.connected(nats_url) as client:
-        await settled(client)
-    return SeedResult(seeded, passwords)
-
-
-def seed(settings: Settings, minutes: float, *, as_json: bool) -> None:
-    """Seed the stack that runs. Raises `Failure`."""
+    settings = Settings.from_environment()
     if not 0 < minutes <= 10_080:
         raise Failure("--minutes: must be above 0 and at most 10080 (a week)", USAGE)
     run = run_of(settings)

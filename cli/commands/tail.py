@@ -2,26 +2,43 @@
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from nats.aio.msg import Msg
-from rich.console import Console
-from rich.text import Text
+import typer
 
+from cli.commands.options import Json, Service
 from cli.console.failure import USAGE, Failure
 from cli.console.output import PRIORITY_STYLE, console, json_line
-from cli.reach import bus
 from cli.reach.running import operator_url
 from cli.settings import Settings
-from cli.stack.interrupt import run_until_signal
-from libs.contracts.subjects import SERVICES
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+    from rich.console import Console
+    from rich.text import Text
 
 _COLOURS: Final = {"auth": "blue", "oncall": "magenta", "incidents": "red", "escalation": "yellow", "notifier": "green"}
 _TELLING: Final = ("title", "name", "level", "round", "reason", "state", "provider", "kind", "priority", "summary")
 
 
+def tail(
+    service: Service = None,
+    type_name: Annotated[str | None, typer.Option("--type", help="Only this event, such as IncidentCreated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show events as they are published."""
+    from cli.stack.interrupt import run_until_signal
+
+    settings = Settings.from_environment()
+    subject = subject_of(service, type_name)
+    url = operator_url(settings)
+    run_until_signal(_follow(url, subject, console(), as_json))
+
+
 def subject_of(service: str | None, type_name: str | None) -> str:
     """What to subscribe to. `type_name` is an event's name (`IncidentCreated`) or its whole type. Raises `Failure`."""
+    from libs.contracts.subjects import SERVICES
+
     if service is not None and service not in SERVICES:
         raise Failure(f"--service: {service!r} is none of {', '.join(SERVICES)}", USAGE)
     name = type_name
@@ -34,15 +51,17 @@ def subject_of(service: str | None, type_name: str | None) -> str:
     return f"pager.events.{service or '*'}.*.{name or '*'}.*"
 
 
-def event_of(message: Msg) -> dict[str, Any]:
+def event_of(message: "Msg") -> dict[str, Any]:
     """One event as `--json` prints it: the envelope, and where it stands in its log."""
     envelope: dict[str, Any] = json.loads(message.data)
     headers = message.headers or {}
     return {"subject": message.subject, "position": int(headers.get("Pager-Position", 0))} | envelope
 
 
-def line_of(event: dict[str, Any]) -> Text:
+def line_of(event: dict[str, Any]) -> "Text":
     """Time (UTC), event, entity and what tells most of its data."""
+    from rich.text import Text
+
     _, service, name, _ = str(event["type"]).split(".")
     at = datetime.fromisoformat(event["time"])
     data = event["data"]
@@ -58,7 +77,9 @@ def line_of(event: dict[str, Any]) -> Text:
     return line
 
 
-async def _follow(url: str, subject: str, out: Console, as_json: bool) -> None:
+async def _follow(url: str, subject: str, out: "Console", as_json: bool) -> None:
+    from cli.reach import bus
+
     async with bus.connected(url) as client:
         subscription = await client.subscribe(subject)
         await client.flush()
@@ -71,10 +92,3 @@ async def _follow(url: str, subject: str, out: Console, as_json: bool) -> None:
             else:
                 out.print(line_of(event), soft_wrap=True)
     raise Failure("NATS is gone")
-
-
-def tail(settings: Settings, service: str | None, type_name: str | None, *, as_json: bool) -> None:
-    """Until Ctrl-C. Raises `Failure`."""
-    subject = subject_of(service, type_name)
-    url = operator_url(settings)
-    run_until_signal(_follow(url, subject, console(), as_json))

@@ -1,74 +1,85 @@
 """`pager up`: everything in the foreground, until Ctrl-C."""
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from cli.commands.options import Json
 from cli.console.report import Report, json_report, text_report
-from cli.settings import Settings
-from cli.stack import environment
-from cli.stack.interrupt import run_until_signal
-from cli.stack.reload import watch_sources
-from cli.stack.stack import Stack, first_of
+from cli.settings import DEFAULT_PORT, Settings
+from cli.stack.environment import missing_push
+
+if TYPE_CHECKING:
+    from cli.stack.stack import Stack
 
 
-@dataclass(frozen=True)
-class Up:
-    """`reload` starts services again when their source changes."""
+def up(
+    replicas: Annotated[int, typer.Option(min=1, max=9, help="Processes per service (the gateway has one).")] = 1,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help=f"PAGER_PORT, by default {DEFAULT_PORT}.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Start services again when their source changes.")] = False,
+    no_simulators: Annotated[bool, typer.Option("--no-simulators", help="Without the push simulators.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run everything in the foreground; Ctrl-C stops it.
 
-    settings: Settings
-    report: Report
-    reload: bool = False
+    PAGER_DATABASE_URL (a superuser's or the owner's) and PAGER_NATS_URL name servers elsewhere, which then are not
+    embedded.
+    """
+    from cli.stack.interrupt import run_until_signal
 
-    async def run(self) -> None:
-        """Start, say where everything is, and stay; raises `Failure` or `StartError`."""
-        report = self.report
-        report("starting", f"Pager starts in {self.settings.home.path}")
-        async with Stack(self.settings, report) as stack:
-            await stack.ready()
-            self._tell(stack)
-            tasks: list[asyncio.Task[None]] = [asyncio.create_task(stack.supervisor.failed())]
-            if self.reload:
-                tasks.append(asyncio.create_task(watch_sources(stack.supervisor.pids, stack.supervisor.renew)))
-            try:
-                await first_of(*tasks)
-            except asyncio.CancelledError:
-                report("stopping", "stopping")
-                raise
-        report("stopped", "stopped")
-
-    def _tell(self, stack: Stack) -> None:
-        where = {
-            "API": f"{stack.url}/api/v1",
-            "API documentation": f"{stack.url}/api/docs",
-            "NATS (publish on pager.alerts.<source>)": stack.nats_url,
-            "PostgreSQL": stack.postgres.public_url if stack.postgres else "outside",
-            "Push simulators": f"{stack.simulator.url}/pushes" if stack.simulator else None,
-            "Logs": str(stack.settings.home.logs),
-        }
-        for name, url in where.items():
-            if url is not None:
-                self.report("url", f"  {name:<42}{url}", name=name, url=url)
-        if stack.simulator is not None:
-            vendors = " and ".join(n.upper() for n, gone in self._simulated().items() if gone)
-            self.report(
-                "warning", f"Pushes for {vendors} go to the simulators: no credentials are set.", push="simulated"
-            )
-        secrets = stack.secrets
-        if secrets.first:
-            self.report(
-                "admin",
-                f"  Admin (shown once)   {secrets.admin_email}   {secrets.admin_password}",
-                email=secrets.admin_email,
-                password=secrets.admin_password,
-            )
-        self.report("ready", "Pager is ready; Ctrl-C stops it.", url=stack.url)
-
-    def _simulated(self) -> dict[str, bool]:
-        return environment.missing_push(self.settings.environment)
-
-
-def up(settings: Settings, *, reload: bool, as_json: bool) -> None:
-    """Run until a signal; raises `Failure` or `StartError`."""
+    settings = replace(Settings.from_environment(), replicas=replicas, simulators=not no_simulators)
+    if port is not None:
+        settings = replace(settings, port=port)
     report = json_report if as_json else text_report
-    if run_until_signal(Up(settings, report, reload).run()):
+    if run_until_signal(_run(settings, report, reload=reload)):
         report("stopped", "stopped")
+
+
+async def _run(settings: Settings, report: Report, *, reload: bool) -> None:
+    """Start, say where everything is, and stay; raises `Failure` or `StartError`."""
+    import asyncio
+
+    from cli.stack.reload import watch_sources
+    from cli.stack.stack import Stack, first_of
+
+    report("starting", f"Pager starts in {settings.home.path}")
+    async with Stack(settings, report) as stack:
+        await stack.ready()
+        _tell(stack, report)
+        tasks: list[asyncio.Task[None]] = [asyncio.create_task(stack.supervisor.failed())]
+        if reload:
+            tasks.append(asyncio.create_task(watch_sources(stack.supervisor.pids, stack.supervisor.renew)))
+        try:
+            await first_of(*tasks)
+        except asyncio.CancelledError:
+            report("stopping", "stopping")
+            raise
+    report("stopped", "stopped")
+
+
+def _tell(stack: "Stack", report: Report) -> None:
+    where = {
+        "API": f"{stack.url}/api/v1",
+        "API documentation": f"{stack.url}/api/docs",
+        "NATS (publish on pager.alerts.<source>)": stack.nats_url,
+        "PostgreSQL": stack.postgres.public_url if stack.postgres else "outside",
+        "Push simulators": f"{stack.simulator.url}/pushes" if stack.simulator else None,
+        "Logs": str(stack.settings.home.logs),
+    }
+    for name, url in where.items():
+        if url is not None:
+            report("url", f"  {name:<42}{url}", name=name, url=url)
+    if stack.simulator is not None:
+        missing = missing_push(stack.settings.environment)
+        vendors = " and ".join(name.upper() for name, gone in missing.items() if gone)
+        report("warning", f"Pushes for {vendors} go to the simulators: no credentials are set.", push="simulated")
+    secrets = stack.secrets
+    if secrets.first:
+        report(
+            "admin",
+            f"  Admin (shown once)   {secrets.admin_email}   {secrets.admin_password}",
+            email=secrets.admin_email,
+            password=secrets.admin_password,
+        )
+    report("ready", "Pager is ready; Ctrl-C stops it.", url=stack.url)

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from cli.commands.seed import SeedResult
 from cli.console.failure import Failure
 from cli.demo.seeding import ANA, BO, Person
+from cli.demo.team import SeedResult
 from cli.demo.view import DemoView
 from cli.reach import bus
 from cli.reach.api import Api

@@ -7,9 +7,9 @@ from cli.console.failure import Failure
 from cli.embedded.credentials import OWNER
 from cli.embedded.database import database_url, role_name
 from cli.embedded.postgres import EmbeddedPostgres
+from cli.reach import outside
 from cli.reach.running import run_of
 from cli.settings import Settings
-from cli.stack import outside
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from cli.console.failure import Failure
+from cli.reach.urls import with_user
 from cli.settings import Settings
-from cli.stack.environment import with_user
 
 
 def run_of(settings: Settings) -> dict[str, Any]:

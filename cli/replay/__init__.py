@@ -1,1 +1,1 @@
-"""Replaying what happened: logs of all services merged by time, from PostgreSQL or from the bus."""
+"""Looking back: the logs of all services merged by time and compared with the bus, states as of then, and reasons."""

@@ -26,7 +26,7 @@ from cli.replay.merge import Hole, Merge
 from cli.replay.run import Replay, tell_unknown
 from cli.settings import Settings
 from libs.chassis.rebuild.history import History, LogRow, since_2000
-from libs.contracts.envelope import read_head
+from libs.contracts.codec import CODEC
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
 
@@ -154,7 +154,7 @@ class LaneSource:
 
     def _row(self, message: Any) -> LogRow:
         headers = message.headers or {}
-        head = read_head(message.data)
+        head = CODEC.head(message.data)
         time = since_2000(head.time).to_bytes(8, "big", signed=True)
         position = int(headers.get(Header.POSITION, 0))
         return LogRow(

@@ -1,13 +1,19 @@
 """The logs as sources of a merge."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import psycopg
 
 from cli.console.failure import Failure
+from cli.reach.doors import database_door
+from cli.settings import Settings
 from libs.chassis.rebuild.history import EVERYTHING, Condition, History, LogRow, connect
 from libs.contracts.subjects import SERVICES
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -56,3 +62,16 @@ def refused(error: psycopg.Error) -> Failure:
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return Failure("there are no logs yet: start Pager once (`pager up`)")
     return Failure(f"PostgreSQL: {error}")
+
+
+def as_auditor(settings: Settings, work: Callable[[str], T]) -> T:
+    """What a function of the auditor's URL returns, with the failures of reading as `Failure`."""
+
+    async def run() -> T:
+        async with database_door(settings, "auditor") as url:
+            try:
+                return await asyncio.to_thread(work, url)
+            except psycopg.Error as error:
+                raise refused(error) from None
+
+    return asyncio.run(run())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from libs.chassis.rebuild.history import LogRow, microseconds
-from libs.contracts.envelope import cause_of
+from libs.contracts.codec import cause_of
 
 WINDOW: Final = 5_000_000
 """Microseconds by which clocks, and times within one log, may differ."""

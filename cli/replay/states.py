@@ -9,10 +9,13 @@ from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
-from cli.console.failure import Failure
+from cli.console.failure import USAGE, Failure
+from cli.replay.incident import find_incident
+from cli.replay.logs import open_logs
 from libs.chassis.rebuild.history import History, LogRow, microseconds, moment, since_2000
 from libs.chassis.store.work import Decider
-from libs.contracts.envelope import Envelope, UnknownEvent, parse_event
+from libs.contracts.codec import CODEC, UnknownEvent
+from libs.contracts.envelope import Envelope
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.domain.escalations import NotStarted, escalation_id
 from services.incidents.application import INCIDENT
@@ -53,7 +56,7 @@ class _Folded:
             if row.hole:
                 raise Failure(f"stopped: {service} lacks the event before position {row.position}")
             try:
-                event = parse_event(row.type, row.raw)
+                event = CODEC.decode(row.type, row.raw)
             except UnknownEvent:
                 sys.stderr.write(f"pager: unknown event type {row.type} at {service} {row.position}: left out\n")
                 continue
@@ -144,3 +147,21 @@ STATES: Final[dict[str, Callable[[dict[str, History], UUID, datetime], AsOf]]] =
     "schedule": schedule_at,
     "policy": policy_at,
 }
+
+
+def read_state(url: str, kind: str, key: str, at: datetime) -> AsOf:
+    """The state of an incident, a schedule or a policy, named by its id (`key`). Raises `Failure`."""
+    histories = {history.service: history for history in open_logs(url)}
+    try:
+        entity = find_incident(histories["incidents"], key) if kind == "incident" else key
+        return STATES[kind](histories, _uuid(entity, kind), at)
+    finally:
+        for history in histories.values():
+            history.connection.close()
+
+
+def _uuid(text: str, kind: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Failure(f"--{kind}: {text!r} is no id", USAGE) from None

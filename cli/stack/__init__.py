@@ -1,1 +1,1 @@
-"""What `pager up` runs: the processes, what each is given, in which order they start, and what ends them."""
+"""What `pager up` runs: the processes, what each is given, their order, what ends them, and whether all is well."""

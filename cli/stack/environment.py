@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlsplit
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.stack.secrets_file import Secrets
@@ -27,19 +26,6 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
     """What every child inherits: the caller's environment without the settings that are decided by process."""
     decided = {f"PAGER_{name}{suffix}" for name in _OURS for suffix in ("", "_FILE")}
     return {name: value for name, value in environment.items() if name not in decided}
-
-
-def with_user(url: str, user: str, password: str) -> str:
-    """A URL with other credentials."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{host}").geturl()
-
-
-def without_user(url: str) -> str:
-    """A URL as it may be shown."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def missing_push(environment: Mapping[str, str]) -> dict[str, bool]:

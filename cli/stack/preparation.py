@@ -12,7 +12,7 @@ import sys
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.console.failure import TROUBLE, Failure
-from cli.deployment import streams
+from cli.reach import streams
 from libs.chassis.store import migrate
 from libs.contracts.subjects import SERVICES
 

@@ -15,8 +15,10 @@ from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.nats import EmbeddedNats
 from cli.embedded.ports import free_port
 from cli.embedded.postgres import EmbeddedPostgres
+from cli.reach import outside
+from cli.reach.urls import with_user, without_user
 from cli.settings import PORT_SETTING, SIMULATOR_PORT_SETTING, Settings
-from cli.stack import environment, outside, secrets_file
+from cli.stack import environment, secrets_file
 from cli.stack.environment import process_name
 from cli.stack.log_rotation import keep_small
 from cli.stack.preparing import Preparing
@@ -83,13 +85,13 @@ class Stack:
     @property
     def nats_url(self) -> str:
         """Without credentials."""
-        return self.nats.url if self.nats is not None else environment.without_user(self.settings.nats_url or "")
+        return self.nats.url if self.nats is not None else without_user(self.settings.nats_url or "")
 
     def nats_url_of(self, user: str) -> str:
         """With the credentials of a NATS user; a NATS elsewhere has one URL for all."""
         if self.nats is None:
             return self.settings.nats_url or ""
-        return environment.with_user(self.nats.url, *self.nats.credentials(user))
+        return with_user(self.nats.url, *self.nats.credentials(user))
 
     def last_words(self, name: str) -> str:
         """The last line that a process wrote."""
@@ -125,7 +127,7 @@ class Stack:
         self.run_file.begin(
             gateway=self.url,
             nats=self.nats_url,
-            postgres=self.postgres.public_url if self.postgres else environment.without_user(urls.owner),
+            postgres=self.postgres.public_url if self.postgres else without_user(urls.owner),
             simulator=self.simulator.url if self.simulator else None,
         )
         self._changed()
@@ -229,7 +231,7 @@ class Stack:
     async def _declare_again(self) -> None:
         """A NATS that came back without its files has no streams, and services only wait for them."""
         # Not needed unless NATS dies: half a second to import, and 12 MiB to keep.
-        streams = await asyncio.to_thread(importlib.import_module, "cli.deployment.streams")
+        streams = await asyncio.to_thread(importlib.import_module, "cli.reach.streams")
         deadline = asyncio.get_running_loop().time() + STREAM_SECONDS
         while True:
             try:

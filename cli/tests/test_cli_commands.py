@@ -14,14 +14,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from cli import main as entry
-from cli.commands.alert import AlertToSend, metadata_of
-from cli.commands.doctor import Verdict, judge_clock, judge_health, judge_processes
-from cli.commands.parked import parse_id
+from cli.commands.alert import metadata_of
 from cli.commands.tail import event_of, line_of, subject_of
 from cli.console.failure import Failure
 from cli.embedded import Home
+from cli.reach.alerts import AlertToSend
+from cli.reach.parked import parse_id
+from cli.reach.urls import with_user, without_user
 from cli.settings import Settings, port_of, read_environment, value_of
-from cli.stack.environment import common, missing_push, of_service, of_simulated_push, with_user, without_user
+from cli.stack.environment import common, missing_push, of_service, of_simulated_push
+from cli.stack.examination import Verdict, judge_clock, judge_health, judge_processes
 from cli.stack.log_rotation import rotate
 from cli.stack.process import last_words
 from cli.stack.reload import concerned
@@ -96,6 +98,12 @@ def test_every_error_is_one_line_and_a_code(
     assert error.startswith("pager: ")
     assert error.count("\n") == 1
     assert says in error
+
+
+def test_no_command_is_imported_with_what_only_its_body_needs() -> None:
+    heavy = ("aiohttp", "nats", "rich", "services", "sqlalchemy", "cli.stack.stack")
+    code = f"import sys, cli.main; print(*(name for name in {heavy} if name in sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split() == []
 
 
 def test_a_bad_port_names_its_setting(home: Home) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from cli.commands.alert import AlertToSend
-from cli.commands.demo import demo_settings
-from cli.commands.doctor import Verdict, examine
-from cli.commands.seed import SeedResult, seed_stack
 from cli.console.report import silent_report
+from cli.demo.playing import demo_settings
 from cli.demo.seeding import ANA, BO
+from cli.demo.team import SeedResult, seed_stack
 from cli.embedded import Home
 from cli.reach import bus
+from cli.reach.alerts import AlertToSend
+from cli.stack.examination import Verdict, examine
 from cli.stack.ready import get_json
 from cli.stack.stack import Stack
 from libs.contracts.model import Priority

@@ -10,10 +10,10 @@ from nats.js.api import PersistMode, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
 
 from cli.console.failure import Failure
-from cli.deployment.streams import Declared, config_of, declare, drifts
 from cli.embedded import EmbeddedNats, Home
 from cli.reach.bus import connected
-from cli.stack.environment import with_user
+from cli.reach.streams import Declared, config_of, declare, drifts
+from cli.reach.urls import with_user
 from libs.contracts.subjects import STREAMS
 
 

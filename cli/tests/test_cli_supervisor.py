@@ -19,7 +19,6 @@ from cli.console.failure import Failure
 from cli.console.report import silent_report
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.settings import Settings
-from cli.stack.backoff import Backoff
 from cli.stack.process import Process
 from cli.stack.secrets_file import load_or_make
 from cli.stack.stack import Stack
@@ -89,7 +88,7 @@ class OwnStack(Stack):
     """Asks no database: the processes of these tests have none."""
 
     async def _database_urls(self) -> Any:
-        from cli.stack.outside import DatabaseUrls
+        from cli.reach.outside import DatabaseUrls
 
         return DatabaseUrls("postgresql://nobody@127.0.0.1:1/none", {})
 
@@ -107,20 +106,6 @@ def alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def test_the_first_restart_is_at_once_and_later_ones_wait_up_to_five_seconds() -> None:
-    backoff = Backoff()
-    delays = [backoff.delay(0.5) for _ in range(9)]
-    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
-
-
-def test_thirty_seconds_of_life_make_the_next_restart_immediate_again() -> None:
-    backoff = Backoff()
-    for _ in range(5):
-        backoff.delay(1.0)
-    assert backoff.delay(30.0) == 0.0
-    assert backoff.delay(1.0) == pytest.approx(0.1)
 
 
 async def test_a_killed_child_is_started_again_and_said_so(home: Home) -> None:

@@ -14,10 +14,10 @@ import pytest
 from nats.aio.client import Client
 
 from cli.console.failure import Failure
-from cli.deployment import streams
 from cli.deployment.bus import USERS, accounts_by_reference, server_environment
 from cli.deployment.installation import Addresses, Installation
 from cli.embedded.ports import free_port
+from cli.reach import streams
 from cli.reach.bus import connected, publish_alert
 from cli.simulators.certificates import CA_CERTIFICATE, server_context
 from deploy.check.chart import CHART, rendered

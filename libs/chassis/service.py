@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -18,118 +17,43 @@ from libs.chassis.bus.relay import Relay
 from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
 from libs.chassis.consume.alarm import ParkedAlarms
-from libs.chassis.consume.follower import Consumer, Follower
 from libs.chassis.consume.leader import Leader
 from libs.chassis.consume.owner import NoRequest
+from libs.chassis.consume.reader import StoredReader
 from libs.chassis.measure import telemetry
-from libs.chassis.measure.metrics import GaugeValue
 from libs.chassis.monitor.monitoring import Monitoring
+from libs.chassis.monitor.watched import Replica
+from libs.chassis.parts import Build, Runtime
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.idempotency import KEPT
-from libs.chassis.requests.operations import (
-    Replay,
-    add_health_operation,
-    add_log_operations,
-    add_parked_operations,
-    replay_of,
-)
-from libs.chassis.requests.server import Requests, RequestServer
+from libs.chassis.requests.operations import add_health_operation, add_log_operations, add_parked_operations
+from libs.chassis.requests.server import RequestServer
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
-from libs.chassis.store.changes import Row
-from libs.chassis.store.connections import RPC, WORK
+from libs.chassis.store.connections import MONITOR, RPC, WORK
 from libs.chassis.store.pruning import Pruning, Retention
 from libs.chassis.store.store import Store, Written
 from libs.chassis.store.tables import chassis_tables
-from libs.chassis.store.work import Decided, Projector, Work
-from libs.chassis.timers import Fire, Timers
+from libs.chassis.store.work import Projector
+from libs.chassis.timers import Timers
 from libs.contracts.auth import KeySet
-from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
-from libs.contracts.subjects import lanes_of, rpc_subject, wake_subject
+from libs.contracts.subjects import rpc_subject, wake_subject
 
 _log = structlog.get_logger()
-
-
 _CATCH_UP = 2.0
 """Seconds that overdue timers wait for it: a page too many is better than none."""
 
 
-def _nothing(_: object) -> tuple[()]:
-    return ()
-
-
-FetchKeys = Callable[[], Awaitable[KeySet]]
-Leading = Callable[[], Awaitable[None]]
-
-
-@dataclass
-class Runtime:
-    """What a service's own parts are built on. `work` serves the active consumer, `rpc` the request handlers."""
-
-    name: str
-    settings: ServiceSettings
-    clock: Clock
-    bus: Bus
-    work: Store
-    rpc: Store
-    followers: list[Follower]
-    parked: asyncio.Event
-    """Set it when something was parked for a failure: the admins are paged about it."""
-
-    async def read_to_end(self, upstream: str, lane: str) -> None:
-        """Return when all that a lane of the upstream holds now has taken effect here; raises BusAway."""
-        followers = [f for f in self.followers if f.consumer.upstream == upstream and f.lane == lane]
-        await asyncio.gather(*(f.read_to_end() for f in followers))
-
-
-@dataclass
-class Parts:
-    """What a service is made of; its `main.build(runtime)` returns this.
-
-    `leading`: further tasks of the active replica, started when its first replicas are read. `on_commit`: called
-    after each commit with the rows that it set (None: not known, it was another replica's), to wake such a task.
-    `replays`: how to try parked inputs of other origins again.
-    `prepare`: runs once before anything is served, e.g. to make what a first start makes.
-    """
-
-    requests: Requests
-    consumers: Sequence[Consumer] = ()
-    fire: Fire | None = None
-    leading: Sequence[Leading] = ()
-    on_commit: Sequence[Callable[[Sequence[Row] | None], None]] = ()
-    replays: Mapping[str, Replay] = field(default_factory=dict)
-    prepare: Callable[[], Awaitable[None]] | None = None
-    keys: FetchKeys | None = None
-    """Where the access tokens' public keys come from; by default auth is asked."""
-    closing: Callable[[], Awaitable[None]] | None = None
-    pressing: Callable[[], bool] = lambda: False
-    """Whether work on the paging path waits that patient consumers let go first."""
-    forget: Sequence[Retention] = ()
-    """Which rows of this service matter only for a while."""
-    health_extra: Callable[[], dict[str, Any]] = dict
-    """What else this service's health says."""
-    observe: Callable[[Sequence[Decided]], object] = _nothing
-    """Called with what was decided, once, after its commit, in the replica that committed it: for counting."""
-    gauges: Callable[[Work], Iterable[GaugeValue]] = _nothing
-    """Further gauges, read from the tables when somebody asks."""
-    lags: Callable[[], Mapping[tuple[str, Lane], int]] = dict
-    """Messages not taken yet of streams that have no `Consumer`; asked in the active replica."""
-
-
-Build = Callable[[Runtime], Parts]
-
-
 @dataclass
 class Service:
-    """One replica of one service; `async with Service(...)` for tests, `run` for a process."""
+    """One replica of one service: `start` and `stop`; `process.run` does both for a process."""
 
     name: str
     settings: ServiceSettings
     clock: Clock
     project: Projector
     build: Build
-    followers: list[Follower] = field(default_factory=list)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -139,54 +63,54 @@ class Service:
         self.bus = Bus(cast("Wire", await self.broker.connect()))
         await self.bus.start()
         self.runtime = Runtime(
-            self.name,
-            self.settings,
-            self.clock,
-            self.bus,
-            self.store("work", WORK),
-            self.store("rpc", RPC),
-            self.followers,
-            asyncio.Event(),
+            self.name, self.settings, self.clock, self.bus, self.store("work", WORK), self.store("rpc", RPC)
         )
         self.parts = self.build(self.runtime)
+        self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
         self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock)
         self.timers = (
             Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
         )
-        self.monitoring = Monitoring(self)
+        self.monitoring = Monitoring(self._watched())
         for store in (self.runtime.work, self.runtime.rpc):
             store.listen(self._committed)
             store.observe(self.monitoring.observe)
-        self.followers.extend(
-            Follower(
-                self.name, consumer, lane, self.runtime.work, self.bus, self.runtime.parked.set, self.parts.pressing
-            )
-            for consumer in self.parts.consumers
-            for lane in lanes_of(consumer.upstream)
-        )
-        if self.parts.prepare is not None:
-            await self.parts.prepare()
+        await self.parts.engine.prepare()
         await self._serve()
         await self.monitoring.start()
         self._tasks.append(
             asyncio.create_task(stoppable(partial(self.leader.run, self._lead)), name=f"{self.name} leader")
         )
 
-    async def _serve(self) -> None:
-        requests = self.parts.requests
-        replays = {f.consumer.upstream: replay_of(f) for f in self.followers} | dict(self.parts.replays)
-        add_log_operations(requests, self.runtime.rpc)
-        add_parked_operations(requests, self.runtime.rpc, replays)
-        add_health_operation(
-            requests,
-            self.runtime.rpc,
-            self.settings.instance,
-            lambda: (self.leader.active, self.followers),
-            self.parts.health_extra,
+    @property
+    def readers(self) -> list[StoredReader]:
+        """All that this service reads."""
+        return self.runtime.readers
+
+    def _watched(self) -> Replica:
+        return Replica(
+            name=self.name,
+            settings=self.settings,
+            bus=self.bus,
+            leader=self.leader,
+            relay=self.relay,
+            readers=self.readers,
+            has_timers=self.timers is not None,
+            watched=self.parts.watched,
+            stores={"work": self.runtime.work, "rpc": self.runtime.rpc},
+            open_store=lambda: self.store("monitor", MONITOR),
         )
-        verifier = Verifier(self.parts.keys or self._auth_keys, self.clock)
-        RequestServer(requests, self.runtime.rpc, verifier).attach(self.broker)
+
+    async def _serve(self) -> None:
+        requests, rpc = self.parts.answers.requests, self.runtime.rpc
+        add_log_operations(requests, rpc)
+        add_parked_operations(requests, rpc, self.readers)
+        add_health_operation(
+            requests, rpc, self.settings.instance, lambda: self.leader.active, self.readers, self.parts.engine.health
+        )
+        verifier = Verifier(self.parts.answers.keys or self._auth_keys, self.clock)
+        RequestServer(requests, rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
         await self.bus.client.flush()  # only then does the server know who answers
@@ -198,8 +122,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.monitoring.stop()
         await self.broker.stop()
-        if self.parts.closing is not None:
-            await self.parts.closing()
+        await self.parts.engine.close()
         self.runtime.work.close()
         self.runtime.rpc.close()
         telemetry.stop(self.name)
@@ -226,7 +149,7 @@ class Service:
             | {
                 "servers": [url],
                 "name": f"pager-{self.name}-{self.settings.instance}",
-                # Replies come to an inbox of our own: in a shared one anybody could read them (prototype, 7).
+                # Replies come to an inbox of our own: in a shared one anybody could read them.
                 "inbox_prefix": f"_INBOX_{user}",
                 "disconnected_cb": interrupted,
                 "reconnected_cb": back,
@@ -256,8 +179,7 @@ class Service:
         self.relay.hand(written.runs)
         if self.timers is not None:
             self.timers.wake(written.rows)
-        for listener in self.parts.on_commit:
-            listener(written.rows)
+        self.parts.engine.committed(written.rows)
         if not self.leader.active and self.bus.connected:
             # A lost wake is made good by the active replica's look at its tables once a second.
             asyncio.get_running_loop().create_task(self._wake_others())
@@ -270,38 +192,38 @@ class Service:
         self.relay.wake()
         if self.timers is not None:
             self.timers.wake()
-        for listener in self.parts.on_commit:
-            listener(None)
+        self.parts.engine.committed(None)
 
     async def _lead(self) -> None:
-        """Everything that only one replica does, in the order of rule 12."""
+        """Everything that only one replica does."""
         self.runtime.work.forget()  # another one may have decided since we led
-        first = [f for f in self.followers if f.consumer.first]
-        answers = Retention(chassis_tables(self.name).answers, "answered_at", KEPT)
-        pruning = Pruning(self.name, self.runtime.work, self.clock, (answers, *self.parts.forget))
-        alarms = ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)
+        for reader in self.readers:
+            reader.caught_up.clear()
+        first = [reader for reader in self.readers if reader.first]
         async with asyncio.TaskGroup() as group:
-            group.create_task(stoppable(self.relay.run))
-            group.create_task(stoppable(alarms.run))
-            group.create_task(stoppable(pruning.run))
-            for follower in self.followers:
-                follower.caught_up.clear()
-            for follower in first:
-                group.create_task(stoppable(follower.run))
-            await asyncio.gather(*(f.caught_up.wait() for f in first))
-            for follower in self.followers:
-                if not follower.consumer.first:
-                    group.create_task(stoppable(follower.run))
+            for task in (self.relay.run, self._alarms().run, self._pruning().run, *(r.run for r in first)):
+                group.create_task(stoppable(task))
+            # A cold start must not page the wrong people: what is decided by is read before what it is decided on.
+            await asyncio.gather(*(reader.caught_up.wait() for reader in first))
+            for reader in self.readers:
+                if not reader.first:
+                    group.create_task(stoppable(reader.run))
             if self.timers is not None:
                 group.create_task(self._fire_timers(self.timers))
-            for task in self.parts.leading:
-                group.create_task(stoppable(task))
+            group.create_task(stoppable(self.parts.engine.lead))
+
+    def _alarms(self) -> ParkedAlarms:
+        return ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)
+
+    def _pruning(self) -> Pruning:
+        answers = Retention(chassis_tables(self.name).answers, "answered_at", KEPT)
+        return Pruning(self.name, self.runtime.work, self.clock, (answers, *self.parts.forgets))
 
     async def _fire_timers(self, timers: Timers) -> None:
         """What was due while nobody led fires after what happened meanwhile is read: it may have been acknowledged."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP):
-                await asyncio.gather(*(f.caught_up.wait() for f in self.followers))
+                await asyncio.gather(*(reader.caught_up.wait() for reader in self.readers))
         await stoppable(timers.run)
 
     async def _auth_keys(self) -> KeySet:

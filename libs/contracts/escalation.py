@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.envelope import Actor, Fact
-from libs.contracts.model import Contract, Moment, Priority, Role, StrictContract
+from libs.contracts.incidents import IncidentBrief
+from libs.contracts.model import Contract, Moment, Priority, Role, Run, RunAnswered, StrictContract
 
 
 class TargetType(StrEnum):
@@ -54,21 +55,6 @@ class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
     levels: tuple[Level, ...]
 
 
-class IncidentBrief(Contract):
-    """What a page says, carried along so that no hop has to ask."""
-
-    incident_id: UUID
-    number: int
-    title: str
-    description: str | None = None
-    """At most 500 characters of it."""
-    priority: Priority
-    team_id: UUID | None = None
-    paging_since: Moment | None = None
-    """When the incident began to need people: whoever acknowledges later than that stops all that follows from it,
-    also levels that were decided before the acknowledgement was heard of."""
-
-
 class Paged(Contract):
     """One person and why: `via` is the target or fallback that led to them, e.g. `schedule:<id>`, `admins`."""
 
@@ -86,10 +72,11 @@ class PlannedLevel(Contract):
 class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
     """`planned` is for explanations (who was on the policy, and not paged?); a level resolves its people when it fires.
 
-    It names at most 500 people.
+    It names at most 500 people. A later run starts on top of whatever the one before it was doing.
     """
 
     incident_id: UUID
+    run: Run = 1
     policy_id: UUID
     policy_version: int
     brief: IncidentBrief
@@ -98,9 +85,13 @@ class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
 
 
 class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
-    """A level fires. `people` is never empty unless nobody at all can be found; `reason` says why it fell back."""
+    """A level fires. `people` is never empty unless nobody at all can be found; `reason` says why it fell back.
+
+    (run, round, level) only grows; whoever reads a lower one after a higher one drops it.
+    """
 
     incident_id: UUID
+    run: Run = 1
     level: int
     round: int
     people: tuple[Paged, ...]
@@ -111,10 +102,25 @@ class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
     brief: IncidentBrief
 
 
-class EscalationExhausted(Fact, type="pager.escalation.EscalationExhausted.v1"):
-    """Every level and repeat has fired: admins are paged, then the last level again until acknowledged (rule 9)."""
+class ResponderUnreachable(Fact, type="pager.escalation.ResponderUnreachable.v1"):
+    """The notifier cannot reach this person of the level that was paged last. Nobody else is paged for it yet.
+
+    Remembered so that the next level is paged as soon as nobody of this one is left. Where that happens, the next
+    level's `EscalationDue` says so, and its cause is the notifier's report.
+    """
 
     incident_id: UUID
+    run: Run = 1
+    level: int
+    round: int
+    user_id: UUID
+
+
+class EscalationExhausted(Fact, type="pager.escalation.EscalationExhausted.v1"):
+    """Every level and repeat has fired: admins are paged, then the last level again until acknowledged."""
+
+    incident_id: UUID
+    run: Run = 1
     level: int
     round: int
     people: tuple[Paged, ...]
@@ -123,11 +129,14 @@ class EscalationExhausted(Fact, type="pager.escalation.EscalationExhausted.v1"):
 
 
 class EscalationCancelled(Fact, type="pager.escalation.EscalationCancelled.v1"):
+    """An answer has stopped every run up to `run`."""
+
     incident_id: UUID
+    run: RunAnswered = 1
     by: Actor
     at: Moment
     cause: str
-    """`acknowledged`, `resolved` or `closed`."""
+    """`acknowledged`, `resolved`, `closed` or `snoozed`."""
 
 
 class CreatePolicy(StrictContract):

@@ -10,7 +10,9 @@ from pydantic import AfterValidator, Field
 from pydantic_core import to_json
 
 from libs.contracts.envelope import Actor, Fact
-from libs.contracts.model import Contract, Lane, Moment, Priority, StrictContract
+from libs.contracts.model import Contract, Lane, Moment, Priority, Run, RunAnswered, StrictContract
+
+_BRIEF = 500
 
 
 class Status(StrEnum):
@@ -44,7 +46,38 @@ class IntegrationCreated(Fact, type="pager.incidents.IntegrationCreated.v1"):
     team_id: UUID | None = None
 
 
+class IncidentBrief(Contract):
+    """What a page says, carried along so that no hop has to ask."""
+
+    incident_id: UUID
+    number: int
+    title: str
+    description: str | None = None
+    """At most 500 characters of it."""
+    priority: Priority
+    team_id: UUID | None = None
+    paging_since: Moment | None = None
+    """When the incident began to need people in this run: a page that comes much later first looks for an answer."""
+
+    @classmethod
+    def of(
+        cls, created: IncidentCreated, priority: Priority | None = None, paging_since: Moment | None = None
+    ) -> IncidentBrief:
+        """Of an incident as it was created, or as it is in a later run."""
+        return cls(
+            incident_id=created.incident_id,
+            number=created.number,
+            title=created.title,
+            description=created.description[:_BRIEF] if created.description else None,
+            priority=priority or created.priority,
+            team_id=created.team_id,
+            paging_since=paging_since or created.created_at,
+        )
+
+
 class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
+    """Also asks for run 1 of paging, unless it is `suppressed`; then the first `PagingRequested` is run 1."""
+
     incident_id: UUID
     number: int
     title: str
@@ -65,6 +98,48 @@ class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
     escalation_timeout_minutes: float | None = None
     """Overrides the time-out of level 1."""
     metadata: dict[str, Any] = {}
+    suppressed: bool = False
+    """Nobody is paged for it until a request says so."""
+
+
+class PagingReason(StrEnum):
+    """Why paging starts again."""
+
+    RAISED = "raised"
+    REOPENED = "reopened"
+    SNOOZE_ENDED = "snooze_ended"
+    SUPPRESSION_ENDED = "suppression_ended"
+    ACKNOWLEDGEMENT_TIMED_OUT = "acknowledgement_timed_out"
+
+
+class PagingRequested(Fact, type="pager.incidents.PagingRequested.v1"):
+    """Page from level 1 again: run `run` of the incident's one escalation, which replaces every earlier run.
+
+    Self-contained: whoever receives it can page without having seen the incident before, and it is decided together
+    with the event that made it necessary. Nothing else numbers runs.
+    """
+
+    self_contained = True
+
+    incident_id: UUID
+    run: Run
+    since: Moment
+    """Since when people are needed (again)."""
+    reason: PagingReason
+    brief: IncidentBrief
+    policy_id: UUID | None = None
+    assigned_to: UUID | None = None
+    first_timeout_minutes: float | None = None
+
+
+class PriorityRaised(Fact, type="pager.incidents.PriorityRaised.v1"):
+    """It has become worse; from here on it travels in the lane of `priority`. A request to page follows."""
+
+    incident_id: UUID
+    previous: Priority
+    priority: Priority
+    by: Actor
+    at: Moment
 
 
 class AlertsGrouped(Fact, type="pager.incidents.AlertsGrouped.v1"):
@@ -76,7 +151,12 @@ class AlertsGrouped(Fact, type="pager.incidents.AlertsGrouped.v1"):
 
 
 class IncidentAcknowledged(Fact, type="pager.incidents.IncidentAcknowledged.v1"):
+    """An answer: it stops every run of paging up to `run`."""
+
+    self_contained = True
+
     incident_id: UUID
+    run: RunAnswered = 1
     by: Actor
     at: Moment
     notes: str | None = None
@@ -86,6 +166,7 @@ class IncidentEscalated(Fact, type="pager.incidents.IncidentEscalated.v1"):
     """Nobody answered: a level beyond the first fired, or the first one again; the status becomes `escalated`."""
 
     incident_id: UUID
+    run: Run = 1
     level: int
     round: int
     user_ids: tuple[UUID, ...]
@@ -94,13 +175,65 @@ class IncidentEscalated(Fact, type="pager.incidents.IncidentEscalated.v1"):
 
 
 class IncidentResolved(Fact, type="pager.incidents.IncidentResolved.v1"):
+    """An answer: it stops every run of paging up to `run`."""
+
+    self_contained = True
+
     incident_id: UUID
+    run: RunAnswered = 1
     by: Actor
     at: Moment
     notes: str | None = None
 
 
 class IncidentClosed(Fact, type="pager.incidents.IncidentClosed.v1"):
+    """An answer: it stops every run of paging up to `run`."""
+
+    self_contained = True
+
+    incident_id: UUID
+    run: RunAnswered = 1
+    by: Actor
+    at: Moment
+    notes: str | None = None
+
+
+class IncidentSnoozed(Fact, type="pager.incidents.IncidentSnoozed.v1"):
+    """An answer for a while: it stops every run of paging up to `run`, and at `until` paging starts again."""
+
+    self_contained = True
+
+    incident_id: UUID
+    run: RunAnswered = 1
+    by: Actor
+    at: Moment
+    until: Moment
+
+
+class SnoozeEnded(Fact, type="pager.incidents.SnoozeEnded.v1"):
+    """Its time is over; a request to page follows."""
+
+    incident_id: UUID
+    at: Moment
+
+
+class SuppressionEnded(Fact, type="pager.incidents.SuppressionEnded.v1"):
+    """What kept it from paging is over and it is still open; a request to page follows."""
+
+    incident_id: UUID
+    at: Moment
+
+
+class AcknowledgementTimedOut(Fact, type="pager.incidents.AcknowledgementTimedOut.v1"):
+    """Whoever acknowledged it has not resolved it in time; a request to page follows."""
+
+    incident_id: UUID
+    at: Moment
+
+
+class IncidentReopened(Fact, type="pager.incidents.IncidentReopened.v1"):
+    """A person took a resolution back; a request to page follows."""
+
     incident_id: UUID
     by: Actor
     at: Moment
@@ -156,6 +289,8 @@ class Acknowledgement(Contract):
     user_id: str
     at: Moment
     notes: str | None = None
+    run: RunAnswered = 1
+    """The run of paging that it answered."""
 
 
 class IncidentView(Contract):
@@ -186,6 +321,8 @@ class IncidentView(Contract):
     integration_id: UUID | None = None
     dedup_key: str | None = None
     alert_count: int
+    run: int = 1
+    """How often paging has started for it; 0: it has not."""
     metadata: dict[str, Any]
     escalation: EscalationView | None = None
     acknowledgements: tuple[Acknowledgement, ...] = ()
@@ -233,6 +370,8 @@ class PersonExplained(Contract):
     user_id: UUID
     outcome: Outcome
     reason: str
+    run: Run = 1
+    """The run of paging that `outcome` is about: the newest that concerned this person."""
     chain: tuple[ChainLink, ...]
 
 

@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapSerializer,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
@@ -40,13 +52,49 @@ SentMoment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 """An aware moment that somebody else wrote, in whatever zone: UTC after parsing."""
 
 
+class StillSealed(str):
+    """A personal text that nobody here can read: it shows as "[sealed]" and is never stored again."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> Self:
+        return super().__new__(cls, "[sealed]")
+
+
 @dataclass(frozen=True, slots=True)
 class PersonalField:
     """Marks a field that belongs to a person and goes when the person is erased (GDPR art. 17)."""
 
 
-Personal = Annotated[T, PersonalField()]
-"""`Personal[str]`: the identity work encrypts these under the person's key; until then only the mark exists."""
+def _unsealed(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    if not isinstance(value, dict):
+        return handler(value)
+    clear = info.context(value) if info.context is not None else None
+    return StillSealed() if clear is None else handler(clear)
+
+
+def _sealed(value: Any, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    if isinstance(value, StillSealed):
+        raise ValueError("a text that is still sealed cannot be stored again")
+    if info.context is None or value is None:
+        return handler(value)
+    return dict(info.context(value))
+
+
+Personal = Annotated[
+    T, PersonalField(), WrapValidator(_unsealed), WrapSerializer(_sealed, return_type=Any, when_used="json")
+]
+"""`Personal[str]` or `Personal[str | None]`: what the codec seals under the person's key where it is given keys.
+
+The codec gives its functions as pydantic's context. A sealed text is a JSON object, which no clear text can be.
+"""
+
+
+Run = Annotated[int, Field(ge=1)]
+"""Which run of an incident's paging: the first is 1. Where an old event does not say, it is 1."""
+
+RunAnswered = Annotated[int, Field(ge=0)]
+"""The last run that an answer stops: 0 where nobody has been paged yet, 1 where an old answer does not say."""
 
 
 class Lane(StrEnum):
@@ -68,6 +116,10 @@ class Priority(StrEnum):
     def lane(self) -> Lane:
         """Critical and high travel in the urgent lane (design, rule 3)."""
         return Lane.URGENT if self in (Priority.CRITICAL, Priority.HIGH) else Lane.ROUTINE
+
+    def is_worse_than(self, other: Priority) -> bool:
+        worst_first = list(Priority)
+        return worst_first.index(self) < worst_first.index(other)
 
 
 class Role(StrEnum):

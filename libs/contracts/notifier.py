@@ -5,10 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from libs.contracts.auth import Platform
 from libs.contracts.envelope import Fact
-from libs.contracts.escalation import IncidentBrief
-from libs.contracts.model import Contract, Lane, Moment, StrictContract
+from libs.contracts.incidents import IncidentBrief
+from libs.contracts.model import Contract, Lane, Moment, Run, StrictContract
 
 
 class NotificationKind(StrEnum):
@@ -29,22 +28,45 @@ class NotificationState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class MethodKind(StrEnum):
+    """What carries a notification to a person; each kind has a breaker, places and deadlines of its own."""
+
+    APNS = "apns"
+    FCM = "fcm"
+
+    @property
+    def shown(self) -> str:
+        """How people call it: phones are pushed to, whoever made them."""
+        return "push"
+
+
+class Method(Contract):
+    """One way to reach a person: a device that is pushed to, later an address that a message goes to."""
+
+    id: str
+    """Of a device: its `deviceId`."""
+    kind: MethodKind
+
+
 class NotificationIntended(Fact, type="pager.notifier.NotificationIntended.v1"):
     """Committed before it is sent; `notification_id` is deterministic, so a crash repeats and never doubles."""
 
     notification_id: UUID
     incident_id: UUID
     user_id: UUID
-    device_id: str
-    platform: Platform
-    level: int
+    method: Method
+    run: Run = 1
     round: int
-    method: str = "push"
+    level: int
+    step: int = 1
+    """Of the person's rule: further steps are later."""
     lane: Lane
     """The lane of the event that asked for it; all later events of the notification stay in it."""
     decided_at: Moment
     """When escalation decided the level: what was acknowledged at or after this moment does not ring any more."""
     at: Moment
+    not_before: Moment | None = None
+    """When it is to be sent; None: at once."""
     expires_at: Moment
     brief: IncidentBrief
 
@@ -101,6 +123,7 @@ class PersonUnreachable(Fact, type="pager.notifier.PersonUnreachable.v1"):
 
     incident_id: UUID
     user_id: UUID
+    run: Run = 1
     level: int
     round: int
     reason: str
@@ -135,6 +158,7 @@ class NotificationView(Contract):
     user_id: UUID
     method: str
     device_id: str
+    run: int
     level: int
     round: int
     state: NotificationState

@@ -121,6 +121,29 @@ class PositionView(Contract):
     lanes: dict[Lane, int]
 
 
+class SnapshotQuery(Contract):
+    """`pager.rpc.<service>.snapshot.<name>`; with `id` and `page` a further page of one that was begun."""
+
+    id: str = ""
+    page: int = 0
+
+
+class Snapshot(Contract):
+    """All that an owner knows of something at one moment: whoever follows its events from there on misses none.
+
+    `lanes`: the position with which each lane of its log ended at that moment, in `epoch`. `data`: rows, in an order of
+    the owner's. What is too large for one answer comes in `pages`; all but the first are asked for by `id` on
+    `pager.rpc.<service>.<more>`, which only the replica answers that has made them, for a minute.
+    """
+
+    epoch: int
+    lanes: dict[Lane, int]
+    data: tuple[Any, ...]
+    pages: int = 1
+    id: str = ""
+    more: str = ""
+
+
 class MetricsView(Contract):
     """`pager.rpc.<service>.metrics`, which every replica answers: Prometheus' text format."""
 

@@ -25,7 +25,7 @@ UPSTREAMS: dict[str, tuple[str, ...]] = {
     "auth": (),
     "oncall": ("auth",),
     "incidents": ("auth", "escalation", "notifier"),
-    "escalation": ("auth", "oncall", "incidents"),
+    "escalation": ("auth", "oncall", "incidents", "notifier"),
     "notifier": ("auth", "incidents", "escalation"),
     "gateway": ("auth", "incidents"),
 }

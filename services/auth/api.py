@@ -60,7 +60,7 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
 
     @requests.handle("logout", Logout)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
-        application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause())
+        application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
 
 
 def _people(requests: Requests, registration: Registration) -> None:
@@ -71,7 +71,7 @@ def _people(requests: Requests, registration: Registration) -> None:
     @requests.handle("register_user", RegisterUser, before=prepare)
     def register_user(work: Work, _body: RegisterUser, caller: Caller, prepared: Prepared) -> UserView:
         caller.require(Role.ADMIN)
-        return application.register_person(work, prepared.command, prepared.password_hash, caller.cause())
+        return application.register_person(work, prepared.command, prepared.password_hash, caller.cause(work))
 
     @requests.handle("users", ListPage)
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
@@ -101,11 +101,11 @@ def _devices(requests: Requests) -> None:
             push_token=body.push_token,
             now=work.now,
         )
-        return application.register_device(work, command, caller.cause())
+        return application.register_device(work, command, caller.cause(work))
 
     @requests.handle("remove_device", RemoveDevice)
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
-        application.remove_device(work, caller.user_id, body.device_id, caller.cause())
+        application.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
 
     @requests.handle("devices", NoRequest)
     def own_devices(work: Work, _body: NoRequest, caller: Caller) -> DevicesView:

@@ -120,7 +120,7 @@ def begin_session(work: Work, command: SignIn, token: RefreshToken, expires_at: 
 
 def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> None:
     """Somebody tried to sign in as this person; nobody knows who, so the actor is auth itself."""
-    work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), Cause.new(AUTH))
+    work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), work.begin(AUTH))
 
 
 def renew_session(
@@ -147,7 +147,7 @@ def renew_session(
     else:
         work.put(Row(sessions_table, session | _stored(following, expires_at)))
         return Renewed(user_view(people[0]), shown.session_id)
-    work.decide(SESSIONS, shown.session_id, EndSession(reason), Cause.new(AUTH))
+    work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
     return None
 
 

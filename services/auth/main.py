@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.parts import Answers, Engine, Parts, Runtime
 from libs.chassis.process import run
-from libs.chassis.service import Parts, Runtime, Service
+from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from services.auth.api import api
 from services.auth.consumers import consumers
@@ -17,6 +19,26 @@ from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
 from services.auth.signing_keys import Seal, SigningKeys
 from services.auth.tokens import AccessTokens
+
+
+@dataclass
+class Accounts(Engine):
+    """A first start makes the key that signs tokens and the first admin."""
+
+    settings: Settings
+    keys: SigningKeys
+    registration: Registration
+    sign_ins: SignIns
+
+    async def prepare(self) -> None:
+        await self.keys.prepare()
+        password = self.settings.admin_password
+        await self.registration.first_admin(
+            self.settings.admin_email, password.get_secret_value() if password is not None else None
+        )
+
+    async def close(self) -> None:
+        await self.sign_ins.close()
 
 
 def build(runtime: Runtime) -> Parts:
@@ -31,20 +53,10 @@ def build(runtime: Runtime) -> Parts:
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
     )
-
-    async def prepare() -> None:
-        await keys.prepare()
-        password = settings.admin_password
-        await registration.first_admin(
-            settings.admin_email, password.get_secret_value() if password is not None else None
-        )
-
     return Parts(
-        requests=api(sign_ins, registration, keys.public),
-        consumers=consumers(),
-        prepare=prepare,
-        keys=keys.public,
-        closing=sign_ins.close,
+        Answers(api(sign_ins, registration, keys.public), keys.public),
+        reads=runtime.follow(consumers()),
+        engine=Accounts(settings, keys, registration, sign_ins),
     )
 
 

@@ -9,7 +9,6 @@ import structlog
 
 from libs.chassis.settings import SettingsError
 from libs.chassis.store.store import Store
-from libs.chassis.store.work import Cause
 from libs.contracts.auth import RegisterUser
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
@@ -79,8 +78,9 @@ class Registration:
             roles=(Role.ADMIN, Role.USER),
         )
         hashed = await self.passwords.hash(password)
-        cause = Cause.new(application.AUTH)
         # Another replica that starts now makes the same id: the slower one then decides nothing.
-        made = await self.store.transact(lambda work: application.register_user(work, command, hashed, cause))
+        made = await self.store.transact(
+            lambda work: application.register_user(work, command, hashed, work.begin(application.AUTH))
+        )
         if made.result:
             _log.info("the first admin is registered", user_id=str(command.user_id))

@@ -11,7 +11,7 @@ import structlog
 
 from libs.chassis.clock import Clock
 from libs.chassis.store.store import Store
-from libs.chassis.store.work import Cause, Work
+from libs.chassis.store.work import Work
 from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Unauthenticated
@@ -49,9 +49,9 @@ class SignIns:
             raise Unauthenticated(_REFUSED)
         session_id = uuid4()
         token = RefreshToken.issue(session_id)
-        cause = Cause.new(Actor.user(known.user.id))
 
         def begin(work: Work) -> UserView:
+            cause = work.begin(Actor.user(known.user.id))
             command = SignIn(known.user.id, session_id, body.device_id)
             user = application.begin_session(work, command, token, work.now + self.refresh_lifetime, cause)
             if body.push_token:

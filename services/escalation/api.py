@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 from libs.chassis.consume.arrival import Arrival
 from libs.chassis.requests.callers import Caller
@@ -38,9 +37,9 @@ def api(arrival: Arrival) -> Requests:
         caller.require(Role.LEAD)
         _check_targets(work, body.levels)
         plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels)
-        policy_id = uuid4()
+        policy_id = work.new_id()
         command = policies.CreatePolicy(policy_id, plan, created_by=str(caller.user_id), now=work.now)
-        work.decide(POLICY, policy_id, command, caller.cause())
+        work.decide(POLICY, policy_id, command, caller.cause(work))
         state = work.state(POLICY, policy_id)
         assert isinstance(state, policies.Policy)  # noqa: S101 - just made
         return _view(policy_row(state, updated_at=work.now))
@@ -50,7 +49,7 @@ def api(arrival: Arrival) -> Requests:
         caller.require(Role.LEAD)
         _check_targets(work, body.levels or ())
         command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels)
-        changed = work.decide(POLICY, body.id, command, caller.cause())
+        changed = work.decide(POLICY, body.id, command, caller.cause(work))
         state = work.state(POLICY, body.id)
         if changed and isinstance(state, policies.Policy):
             return _view(policy_row(state, updated_at=work.now))

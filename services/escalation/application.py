@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer, timer_set
 from libs.contracts.defaults import DEFAULT_POLICY_ID
-from libs.contracts.envelope import Actor, Envelope
-from libs.contracts.escalation import IncidentBrief, PlannedLevel
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentCreated, IncidentResolved
-from libs.contracts.model import Lane
-from services.escalation.domain import escalations, people, policies
+from libs.contracts.envelope import Envelope
+from libs.contracts.escalation import PlannedLevel
+from libs.contracts.incidents import IncidentCreated
+from libs.contracts.model import Lane, Priority
+from libs.contracts.notifier import PersonUnreachable
+from services.escalation.domain import decisions, escalations, people, policies
 from services.escalation.domain.people import Directory
-from services.escalation.projections import CAUSES, SCHEMA, TIMER
-from services.escalation.replicas import directory
-
-ME = Actor.service("escalation")
-_DESCRIPTION = 500
-"""Characters of an incident's description that a page carries along."""
+from services.escalation.domain.requests import Request, request_of
+from services.escalation.inputs import ME, Inputs, StoredInputs
+from services.escalation.projections import SCHEMA, TIMER
 
 POLICY: Decider[policies.State, policies.Command] = Decider(policies.initial, policies.evolve, policies.decide)
 
@@ -36,151 +33,147 @@ def _team(state: escalations.State) -> UUID | None:
 
 
 def _escalation(lane: Lane) -> Decider[escalations.State, escalations.Command]:
-    return Decider(escalations.initial, escalations.evolve, escalations.decide, lane=lambda _: lane, team=_team)
+    return Decider(escalations.initial, escalations.evolve, decisions.decide, lane=lambda _: lane, team=_team)
 
 
 ESCALATION = {lane: _escalation(lane) for lane in Lane}
-"""An escalation travels in its incident's lane, also one that is cancelled before we know the incident."""
+"""An escalation travels in its incident's present lane, also one that is cancelled before we know the incident."""
+_ANY = ESCALATION[Lane.ROUTINE]
+"""For reading: the lanes differ in nothing that folds."""
 
-Ended = IncidentAcknowledged | IncidentResolved | IncidentClosed
+Running = escalations.Waiting | escalations.Exhausted
 
 
 def make_first_policies(work: Work) -> None:
     """The policies "Default" and "Admins" under their fixed ids; does nothing when they are there."""
     for command in (policies.default_policy(work.now), policies.admins_policy(work.now)):
-        work.decide(POLICY, command.id, command, Cause.new(ME))
+        work.decide(POLICY, command.id, command, work.begin(ME))
 
 
-def follow_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Page about incidents that are new, stop for those that somebody has taken."""
-    entities = [escalations.escalation_id(event.data.incident_id) for event in events]
-    begun = [isinstance(event.data, IncidentCreated) for event in events]
-    work.expect_new(ESCALATION[Lane.ROUTINE], compress(entities, begun))
-    work.load(ESCALATION[Lane.ROUTINE], entities)
-    created = [event.data for event in compress(events, begun)]
-    chosen = _choose_policies(work, created)
-    plans = {policy.id: policy.plan for policy, _ in chosen.values()}
-    assigned = (incident.assigned_to for incident in created if incident.assigned_to is not None)
-    everybody = directory(work, plans.values(), assigned) if created else Directory()
-
-    @cache  # the same for many incidents of a storm
-    def planned(policy: UUID, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
-        return people.planned(plans[policy].levels, everybody, assigned)
-
-    for entity, event in zip(entities, events, strict=True):
-        match event.data:
-            case IncidentCreated() as incident:
-                policy, note = chosen[incident.incident_id]
-                command: escalations.Command = _start(work, incident, policy, note, everybody, planned)
-            case _:
-                command = _cancel(event.data)
+def follow_incidents(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
+    """Page about incidents that need people, stop for those that somebody has taken."""
+    said = [(event, asked) for event in events if (asked := request_of(event.data)) is not None]
+    entities = [escalations.escalation_id(event.data.incident_id) for event, _ in said]
+    begun = (e for e, (event, _) in zip(entities, said, strict=True) if isinstance(event.data, IncidentCreated))
+    work.expect_new(_ANY, begun)
+    work.load(_ANY, entities)
+    start = _starter(work, [asked for _, asked in said if isinstance(asked, Request)], inputs or StoredInputs(work))
+    for entity, (event, asked) in zip(entities, said, strict=True):
+        command = start(asked) if isinstance(asked, Request) else asked
         work.decide(ESCALATION[event.lane], entity, command, Cause.event(event, ME))
 
 
-def fire(work: Work, timers: Sequence[Timer]) -> None:
+def fire(work: Work, timers: Sequence[Timer], inputs: Inputs | None = None) -> None:
     """Page the next level of each escalation whose time has come."""
-    work.load(ESCALATION[Lane.ROUTINE], (t.entity for t in timers))
-    due: list[tuple[Timer, escalations.Waiting | escalations.Exhausted]] = []
+    inputs = inputs or StoredInputs(work)
+    work.load(_ANY, (t.entity for t in timers))
+    due: list[tuple[Timer, Running]] = []
     for timer in timers:
-        state = work.state(ESCALATION[Lane.ROUTINE], timer.entity)
-        if timer.name == TIMER and isinstance(state, escalations.Waiting | escalations.Exhausted):
+        state = work.state(_ANY, timer.entity)
+        if timer.name == TIMER and isinstance(state, Running):
             due.append((timer, state))
     if not due:
         return
-    plans = _plans(work, [state.run for _, state in due])
-    assigned = (state.run.assigned for _, state in due if state.run.assigned is not None)
-    everybody = directory(work, plans.values(), assigned)
-    causes = _causes(work, [timer.entity for timer, _ in due])
+    around = _around(work, [state.run for _, state in due], inputs)
+    causes = inputs.causes([timer.entity for timer, _ in due])
     for timer, state in due:
-        plan = plans[state.run.policy_id, state.run.policy_version]
-        command = escalations.FireTimer(timer.due_at, plan, everybody, work.now)
+        command = escalations.FireTimer(timer.due_at, around.plan(state.run), around.everybody, work.now)
         decider = ESCALATION[state.run.brief.priority.lane]
-        events = work.decide(decider, timer.entity, command, causes.get(timer.entity) or Cause.new(ME))
+        events = work.decide(decider, timer.entity, command, causes.get(timer.entity) or work.begin(ME))
         if not events and state.due_at is not None:
             # A served timer is taken away; the one that this escalation waits for has the same key and must stay.
             work.put(timer_set(SCHEMA, Timer(timer.entity, TIMER, state.due_at)))
 
 
+def follow_notifier(work: Work, events: Sequence[Envelope[PersonUnreachable]], inputs: Inputs | None = None) -> None:
+    """Page the next level as soon as nobody of the present one can be reached."""
+    entities = [escalations.escalation_id(event.data.incident_id) for event in events]
+    work.load(_ANY, entities)
+    told: list[tuple[UUID, Envelope[PersonUnreachable], escalations.Run]] = []
+    for entity, event in zip(entities, events, strict=True):
+        state = work.state(_ANY, entity)
+        if isinstance(state, Running):
+            told.append((entity, event, state.run))
+    if not told:
+        return
+    around = _around(work, [run for *_, run in told], inputs or StoredInputs(work))
+    for entity, event, run in told:
+        fact = event.data
+        command = escalations.ReportUnreachable(
+            fact.run, fact.level, fact.round, fact.user_id, around.plan(run), around.everybody, work.now
+        )
+        work.decide(ESCALATION[run.brief.priority.lane], entity, command, Cause.event(event, ME))
+
+
+def _starter(
+    work: Work, requests: Sequence[Request], inputs: Inputs
+) -> Callable[[Request], escalations.StartEscalation]:
+    """How to start each of these requests, with one look at policies and people for all of them."""
+    chosen = _choose_policies(work, requests)
+    plans = {policy.id: policy.plan for policy, _ in chosen.values()}
+    assigned = [r.assigned for r in requests if r.assigned is not None]
+    everybody = inputs.directory(plans.values(), assigned, work.now) if requests else Directory()
+
+    @cache  # the same for many incidents of a storm
+    def planned(policy: UUID, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
+        return people.planned(plans[policy].levels, everybody, assigned)
+
+    def start(request: Request) -> escalations.StartEscalation:
+        policy, note = chosen[_wish(request)]
+        first, assigned = request.first_timeout_minutes, request.assigned
+        run = escalations.Run(request.run, request.brief, policy.id, policy.version, first, assigned)
+        return escalations.StartEscalation(run, policy.plan, everybody, planned(policy.id, assigned), work.now, note)
+
+    return start
+
+
 def _choose_policies(
-    work: Work, created: Sequence[IncidentCreated]
-) -> Mapping[UUID, tuple[policies.Policy, str | None]]:
-    """The policy of each incident, and why it is not the one asked for: its own where it fits, else Default."""
-    if not created:
+    work: Work, requests: Sequence[Request]
+) -> Mapping[tuple[UUID | None, Priority], tuple[policies.Policy, str | None]]:
+    """The policy for each wish, and why it is not the one asked for: its own where it fits, else Default."""
+    if not requests:
         return {}
     # Whoever asks can name any id; escalations of this batch are loaded before, so that none is taken for a policy.
-    asked = {c.policy_id for c in created if c.policy_id is not None}
-    work.load(POLICY, (DEFAULT_POLICY_ID, *asked))
+    work.load(POLICY, (DEFAULT_POLICY_ID, *(r.policy_id for r in requests if r.policy_id is not None)))
     default = work.state(POLICY, DEFAULT_POLICY_ID)
     assert isinstance(default, policies.Policy)  # noqa: S101 - made before anything is served
-    chosen: dict[UUID, tuple[policies.Policy, str | None]] = {}
-    for incident in created:
+    chosen: dict[tuple[UUID | None, Priority], tuple[policies.Policy, str | None]] = {}
+    for wish in {_wish(r) for r in requests}:
+        asked, priority = wish
         policy, note = default, None
-        if incident.policy_id is not None:
-            own = work.state(POLICY, incident.policy_id)
+        if asked is not None:
+            own = work.state(POLICY, asked)
             if not isinstance(own, policies.Policy):
-                note = f"policy {incident.policy_id} does not exist: Default is used"
-            elif own.is_default or own.plan.takes(incident.priority):
+                note = f"policy {asked} does not exist: Default is used"
+            elif own.is_default or own.plan.takes(priority):
                 policy = own
             else:
-                note = f"policy {incident.policy_id} does not take priority {incident.priority}: Default is used"
-        chosen[incident.incident_id] = (policy, note)
+                note = f"policy {asked} does not take priority {priority}: Default is used"
+        chosen[wish] = (policy, note)
     return chosen
 
 
-def _start(
-    work: Work,
-    incident: IncidentCreated,
-    policy: policies.Policy,
-    note: str | None,
-    everybody: Directory,
-    planned: Callable[[UUID, UUID | None], tuple[PlannedLevel, ...]],
-) -> escalations.StartEscalation:
-    brief = IncidentBrief(
-        incident_id=incident.incident_id,
-        number=incident.number,
-        title=incident.title,
-        description=incident.description[:_DESCRIPTION] if incident.description else None,
-        priority=incident.priority,
-        team_id=incident.team_id,
-        paging_since=incident.created_at,
-    )
-    return escalations.StartEscalation(
-        brief=brief,
-        policy_id=policy.id,
-        policy_version=policy.version,
-        plan=policy.plan,
-        directory=everybody,
-        planned=planned(policy.id, incident.assigned_to),
-        now=work.now,
-        first_timeout_minutes=incident.escalation_timeout_minutes,
-        assigned=incident.assigned_to,
-        policy_note=note,
-    )
+def _wish(request: Request) -> tuple[UUID | None, Priority]:
+    """What the choice of a policy depends on."""
+    return request.policy_id, request.brief.priority
 
 
-def _cancel(fact: Ended) -> escalations.CancelEscalation:
-    match fact:
-        case IncidentAcknowledged():
-            cause = "acknowledged"
-        case IncidentResolved():
-            cause = "resolved"
-        case IncidentClosed():
-            cause = "closed"
-    return escalations.CancelEscalation(fact.incident_id, fact.by, fact.at, cause)
+class _Around(NamedTuple):
+    """What runs that go on are decided with: the versions of policies that they began with, and the people."""
+
+    plans: Mapping[tuple[UUID, int], policies.Plan]
+    everybody: Directory
+
+    def plan(self, run: escalations.Run) -> policies.Plan:
+        return self.plans[run.policy_id, run.policy_version]
 
 
-def _plans(work: Work, runs: Sequence[escalations.Run]) -> Mapping[tuple[UUID, int], policies.Plan]:
-    """The versions that these escalations began with."""
+def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs) -> _Around:
     work.load(POLICY, (run.policy_id for run in runs))
     plans = {}
     for key in {(run.policy_id, run.policy_version) for run in runs}:
         policy = work.state(POLICY, key[0])
         assert isinstance(policy, policies.Policy)  # noqa: S101 - an escalation starts with one that exists
         plans[key] = policy.plans[key[1] - 1]
-    return plans
-
-
-def _causes(work: Work, ids: Sequence[UUID]) -> Mapping[UUID, Cause]:
-    """The events that set the timers: correlation and trace of an incident run through all its levels."""
-    rows = work.fetch(CAUSES, ids=list(ids))
-    return {row["id"]: Cause(ME, row["correlation_id"], row["event_id"], row["traceparent"]) for row in rows}
+    assigned = [run.assigned for run in runs if run.assigned is not None]
+    return _Around(plans, inputs.directory(plans.values(), assigned, work.now))

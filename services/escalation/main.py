@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.consume.arrival import Arrival
+from libs.chassis.monitor.watched import Watched
+from libs.chassis.parts import Answers, Beginning, Parts, Runtime
 from libs.chassis.process import run
-from libs.chassis.service import Parts, Runtime, Service
+from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from services.escalation.api import api
 from services.escalation.application import fire, make_first_policies
@@ -16,16 +18,12 @@ from services.escalation.settings import Settings
 
 
 def build(runtime: Runtime) -> Parts:
-    async def prepare() -> None:
-        await runtime.rpc.transact(make_first_policies)
-
     return Parts(
-        requests=api(Arrival(runtime.rpc, runtime.bus)),
-        consumers=consumers(),
+        Answers(api(Arrival(runtime.rpc, runtime.bus))),
+        reads=runtime.follow(consumers()),
         fire=fire,
-        prepare=prepare,
-        observe=measures().observe,
-        gauges=delay,
+        engine=Beginning(runtime.rpc, make_first_policies),
+        watched=Watched(measures().observe, delay),
     )
 
 

@@ -49,7 +49,7 @@ def reason_of(fact: Fact) -> str | None:
             return "exhausted"
         case EscalationDue(reason=str()):
             return "fallback"
-        case EscalationDue(level=1, round=1):
+        case EscalationDue(run=1, round=1, level=1):
             return "created"
         case EscalationDue(level=1):
             return "repeat"

@@ -11,6 +11,7 @@ from libs.contracts.escalation import (
     EscalationStarted,
     PolicyChanged,
     PolicyCreated,
+    ResponderUnreachable,
 )
 from libs.contracts.model import Lane
 from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
@@ -32,7 +33,13 @@ ORIGINS = Origins(
     streams={
         (PolicyCreated, PolicyChanged): folding(POLICY),
         # The lanes differ in nothing that folds.
-        (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled): folding(ESCALATION[Lane.ROUTINE]),
+        (
+            EscalationStarted,
+            EscalationDue,
+            ResponderUnreachable,
+            EscalationExhausted,
+            EscalationCancelled,
+        ): folding(ESCALATION[Lane.ROUTINE]),
     },
     projections=(policies, escalations),
     replicas=(

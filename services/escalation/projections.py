@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.chassis.store.changes import Change, Row
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.envelope import Envelope
+from libs.contracts.escalation import ResponderUnreachable
 from libs.contracts.oncall import ShiftsPlanned
 from services.escalation.domain import escalations as running
 from services.escalation.domain.policies import Policy
@@ -58,12 +59,14 @@ policies = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Index("policies_name_idx", "name", "id"),
 )
-# The last event, its correlation and its trace are kept so that a timer, which has none, names its cause (rule 14).
+# The event that set the timer, its correlation and its trace are kept so that a timer, which has none, names its cause.
+# `run` is the highest that was started or answered.
 escalations = Table(
     "escalations",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("incident_id", Uuid, nullable=False),
+    Column("run", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("policy_id", Uuid),
     Column("policy_version", Integer),
@@ -166,6 +169,9 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     match state:
         case Policy():
             yield Row(policies, policy_row(state, updated_at=event.time))
+        case running.Waiting() | running.Exhausted() if isinstance(event.data, ResponderUnreachable):
+            # The timer and what has set it stay as they are.
+            return
         case running.Waiting() | running.Exhausted():
             yield _escalation(event, state.run, state, state.due_at)
             yield _timer(event.entity, state.due_at)
@@ -206,6 +212,7 @@ def _escalation(
     values = {
         "id": event.entity,
         "incident_id": event.data.incident_id,
+        "run": running.newest(state),
         "state": type(state).__name__.lower(),
         "policy_id": run.policy_id if run else None,
         "policy_version": run.policy_version if run else None,

@@ -1,4 +1,4 @@
-"""Replicas of people and shifts: what AUTH and ONCALL say, and the directory that decisions are given of it."""
+"""Replicas of people and shifts: what AUTH and ONCALL say."""
 
 from __future__ import annotations
 
@@ -11,16 +11,10 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType
-from libs.contracts.model import Role
 from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
-from services.escalation.domain.people import Directory, OnCall
-from services.escalation.domain.policies import Plan
 from services.escalation.projections import (
-    EVERYONE,
     KNOWN_PEOPLE,
     KNOWN_SCHEDULES,
-    ON_CALL,
-    PEOPLE,
     SHIFTS,
     Span,
     people,
@@ -60,28 +54,6 @@ def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
         after[plan.schedule_id] = replan(after[plan.schedule_id], plan, work.now)
     for schedule, spans in after.items():
         _write_shifts(work, schedule, set(before[schedule]), set(spans))
-
-
-def directory(work: Work, plans: Iterable[Plan], users: Iterable[UUID]) -> Directory:
-    """Everybody whom these plans, the fallbacks and `users` could page now, in two queries for a whole batch."""
-    targets = {target for plan in plans for level in plan.levels for target in level.targets}
-    planned = [t.id for t in targets if t.type is TargetType.SCHEDULE and t.id is not None]
-    wanted = {*users, *(t.id for t in targets if t.type is TargetType.USER and t.id is not None)}
-    roles = {Role.LEAD, Role.ADMIN, *(t.role for t in targets if t.role is not None)}
-    by_role: dict[Role, list[UUID]] = {role: [] for role in roles}
-    active = set()
-    for row in work.fetch(PEOPLE, ids=list(wanted), roles=[str(r) for r in roles]):
-        active.add(row["id"])
-        for role in by_role.keys() & set(row["roles"]):
-            by_role[role].append(row["id"])
-    on_call = work.fetch(ON_CALL, ids=planned, moment=work.now) if planned else ()
-    nobody = not by_role[Role.LEAD] and not by_role[Role.ADMIN]
-    return Directory(
-        on_call={row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"]) for row in on_call},
-        by_role={role: tuple(ids) for role, ids in by_role.items()},
-        active=active,
-        everyone=tuple(row["id"] for row in work.fetch(EVERYONE)) if nobody else (),
-    )
 
 
 def unknown_targets(work: Work, levels: Iterable[Level]) -> list[str]:

@@ -6,7 +6,7 @@ import secrets
 import string
 from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
@@ -29,12 +29,15 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, ListPage, NotFound
-from services.incidents import application, domain
+from services.incidents import application
 from services.incidents.application import INCIDENT
+from services.incidents.domain import decisions, incident
+from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
 from services.incidents.explain import entries, explain
 from services.incidents.finding import find_incident
-from services.incidents.projections import (
-    SCHEMA,
+from services.incidents.inputs import StoredInputs
+from services.incidents.projections import SCHEMA
+from services.incidents.views import (
     decided_view,
     find_integration,
     incident_view,
@@ -68,13 +71,14 @@ def _incidents(requests: Requests) -> None:
     @requests.handle("create", CreateIncident)
     def create(work: Work, body: CreateIncident, caller: Caller) -> IncidentView:
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
-        return _decided(work, application.create_incident(work, clean, caller.cause()))
+        made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
+        return _decided(work, made)
 
     @requests.handle("get", ById)
     def get(work: Work, body: ById, _caller: Caller) -> IncidentView:
         view = incident_view(work, body.id)
         if view is None:
-            raise domain.NoSuchIncident
+            raise decisions.NoSuchIncident
         return view
 
     @requests.handle("list", ListIncidents)
@@ -87,14 +91,14 @@ def _incidents(requests: Requests) -> None:
     def timeline(work: Work, body: ById, _caller: Caller) -> Timeline:
         rows = timeline_of(work, body.id)
         if not rows:
-            raise domain.NoSuchIncident
+            raise decisions.NoSuchIncident
         return Timeline(entries=entries(rows))
 
     @requests.handle("explain", ExplainQuery)
     def explain_(work: Work, body: ExplainQuery, _caller: Caller) -> Explanation:
         rows = timeline_of(work, body.id)
         if not rows:
-            raise domain.NoSuchIncident
+            raise decisions.NoSuchIncident
         return explain(rows, body.user_id)
 
     @requests.handle("explanation", FindExplanation, public=True)
@@ -106,16 +110,16 @@ def _incidents(requests: Requests) -> None:
 
 
 def _statuses(requests: Requests) -> None:
-    def change(operation: str, command: Callable[[Actor, datetime, str | None], domain.Command]) -> None:
+    def change(operation: str, command: Callable[[Actor, datetime, str | None], incident.Command]) -> None:
         @requests.handle(operation, ChangeStatus)
         def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
             notes = None if body.notes is None else str(storable(body.notes))
-            work.decide(INCIDENT, body.id, command(caller.actor, work.now, notes), caller.cause())
+            work.decide(INCIDENT, body.id, command(caller.actor, work.now, notes), caller.cause(work))
             return _decided(work, body.id)
 
-    change("acknowledge", domain.Acknowledge)
-    change("resolve", domain.Resolve)
-    change("close", domain.Close)
+    change("acknowledge", incident.Acknowledge)
+    change("resolve", incident.Resolve)
+    change("close", incident.Close)
 
 
 def _integrations(requests: Requests) -> None:
@@ -123,8 +127,8 @@ def _integrations(requests: Requests) -> None:
     def create_integration(work: Work, body: CreateIntegration, caller: Caller) -> IntegrationView:
         caller.require(Role.LEAD)
         key = "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
-        command = domain.CreateIntegration(uuid4(), body.name, body.type, body.policy_id, body.team_id)
-        application.create_integration(work, command, key, caller.cause())
+        command = IntegrationWanted(work.new_id(), body.name, body.type, body.policy_id, body.team_id)
+        application.create_integration(work, command, key, caller.cause(work))
         return IntegrationView(
             id=command.integration_id,
             name=body.name,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Cause, Decider, Work
@@ -22,27 +22,35 @@ from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
 from libs.contracts.model import Priority
-from services.incidents import dedup, domain
-from services.incidents.projections import (
-    SCHEMA,
-    integration_keys,
-    next_numbers,
-    open_keys,
-    seen_alerts,
-)
+from libs.contracts.slots import slot_of
+from services.incidents import dedup
+from services.incidents.domain import decisions, incident, integration
+from services.incidents.inputs import Inputs
+from services.incidents.projections import SCHEMA, integration_keys, seen_alerts
 from services.incidents.replicas import people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
 
-INCIDENT: Decider[domain.Incident, domain.Command] = Decider(
-    domain.initial,
-    domain.evolve,
-    domain.decide,
+
+def _slot(state: incident.Incident) -> int:
+    """Of what an incident's alerts share, so that all generations of a key have one."""
+    created = state.created
+    assert created is not None  # noqa: S101 - the first event is the creation
+    if created.integration_id is None or created.dedup_key is None:
+        return slot_of(created.incident_id)
+    return slot_of(dedup.dedup_id(created.integration_id, created.dedup_key))
+
+
+INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
+    incident.initial,
+    incident.evolve,
+    decisions.decide,
     lane=lambda state: state.lane,
     team=lambda state: state.created.team_id if state.created else None,
+    slot=_slot,
 )
-INTEGRATION: Decider[domain.Integration, domain.CreateIntegration] = Decider(
-    domain.no_integration, domain.evolve_integration, domain.decide_integration
+INTEGRATION: Decider[integration.Integration, integration.CreateIntegration] = Decider(
+    integration.initial, integration.evolve, integration.decide
 )
 
 
@@ -86,14 +94,15 @@ class _Thread:
     cause: Cause | None = None
 
 
-def take_signals(work: Work, signals: Sequence[Signal], seen: set[UUID]) -> None:
-    """Open, group, acknowledge and resolve what a batch of alerts asks for; `seen` are identities taken before."""
+def take_signals(work: Work, signals: Sequence[Signal], inputs: Inputs) -> None:
+    """Open, group, raise, acknowledge and resolve as a batch of alerts asks; what comes again is no alert."""
+    seen = inputs.seen([i for s in signals if (i := s.repeat_id) is not None])
     keys = [s.thread for s in signals]
     threads = {
-        key: _Thread(row["incident_id"], row["generation"], row["is_open"])
-        for key, row in open_keys(work, list(_shared(signals))).items()
+        key: _Thread(known.incident_id, known.generation, known.is_open)
+        for key, known in inputs.threads(list(_shared(signals))).items()
     }
-    numbers = _number_source(work, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
+    numbers = _number_source(inputs, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
     _preload(work, zip(keys, signals, strict=True), threads)
     for key, signal in zip(keys, signals, strict=True):
         repeat = signal.repeat_id
@@ -124,13 +133,13 @@ def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[U
     work.expect_new(INCIDENT, following)
 
 
-def _number_source(work: Work, expected: int) -> Callable[[], int]:
+def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:
     """Numbers for new incidents: the expected ones in one query, and more where a batch resolves and re-opens."""
-    numbers = iter(next_numbers(work, expected))
+    numbers = iter(inputs.numbers(expected))
 
     def following() -> int:
         number = next(numbers, None)
-        return next_numbers(work, 1)[0] if number is None else number
+        return inputs.numbers(1)[0] if number is None else number
 
     return following
 
@@ -138,32 +147,41 @@ def _number_source(work: Work, expected: int) -> Callable[[], int]:
 def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], numbers: Callable[[], int]) -> None:
     thread = threads.get(key)
     actor = signal.actor
-    cause = Cause.new(actor, signal.traceparent)
+    cause = work.begin(actor, signal.traceparent)
     match signal.alert.action:
         case Action.TRIGGER if thread is not None and thread.is_open:
             # Repeats of a batch fold into one event when the batch ends, or when a resolve comes between.
             thread.repeats += 1
             thread.last_at, thread.cause = work.now, cause
+            _raise(work, thread, signal, cause)
         case Action.TRIGGER:
             generation = thread.generation + 1 if thread else 1
             incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
             threads[key] = _Thread(incident_id, generation, is_open=True)
             fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
-            work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
+            work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
         case Action.ACKNOWLEDGE if thread is not None and thread.is_open:
             _flush(work, thread)
-            work.decide(INCIDENT, thread.incident_id, domain.Acknowledge(actor, work.now), cause)
+            work.decide(INCIDENT, thread.incident_id, incident.Acknowledge(actor, work.now), cause)
         case Action.RESOLVE if thread is not None and thread.is_open:
             _flush(work, thread)
-            work.decide(INCIDENT, thread.incident_id, domain.Resolve(actor, work.now), cause)
+            work.decide(INCIDENT, thread.incident_id, incident.Resolve(actor, work.now), cause)
             thread.is_open = False
         case _:
             pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
 
 
+def _raise(work: Work, thread: _Thread, signal: Signal, cause: Cause) -> None:
+    """The same problem again, and worse: its people are paged as for the new priority."""
+    if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).priority):
+        _flush(work, thread)
+        command = incident.Raise(signal.alert.priority, cause.actor, work.now)
+        work.decide(INCIDENT, thread.incident_id, command, cause)
+
+
 def _flush(work: Work, thread: _Thread) -> None:
     if thread.repeats and thread.last_at is not None and thread.cause is not None:
-        command = domain.GroupAlerts(thread.repeats, thread.last_at)
+        command = incident.GroupAlerts(thread.repeats, thread.last_at)
         work.decide(INCIDENT, thread.incident_id, command, thread.cause)
         thread.repeats = 0
 
@@ -206,12 +224,12 @@ def unreadable_alert(source: str, reason: str) -> Alert:
     )
 
 
-def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
+def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inputs) -> UUID:
     """A person opens an incident; with a dedup key that is open already, it is grouped into that one."""
     dedup_key = dedup.named_key(body.dedup_key) if body.dedup_key else None
     fact = IncidentCreated(
-        incident_id=uuid4(),
-        number=next_numbers(work, 1)[0],
+        incident_id=work.new_id(),
+        number=inputs.numbers(1)[0],
         title=body.title,
         description=body.description,
         priority=body.priority,
@@ -227,17 +245,17 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause) -> UUID:
         metadata=body.metadata,
     )
     if dedup_key is None:
-        work.decide(INCIDENT, fact.incident_id, domain.OpenIncident(fact), cause)
+        work.decide(INCIDENT, fact.incident_id, incident.OpenIncident(fact), cause)
         return fact.incident_id
     key = dedup.dedup_id(DEFAULT_INTEGRATION_ID, dedup_key)
-    thread = open_keys(work, [key]).get(key)
-    if thread is not None and thread["is_open"]:
-        work.decide(INCIDENT, thread["incident_id"], domain.GroupAlerts(1, work.now), cause)
-        return UUID(str(thread["incident_id"]))
-    generation = thread["generation"] + 1 if thread else 1
+    thread = inputs.threads([key]).get(key)
+    if thread is not None and thread.is_open:
+        work.decide(INCIDENT, thread.incident_id, incident.GroupAlerts(1, work.now), cause)
+        return thread.incident_id
+    generation = thread.generation + 1 if thread else 1
     incident_id = dedup.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
     fact = fact.model_copy(update={"incident_id": incident_id, "generation": generation})
-    work.decide(INCIDENT, incident_id, domain.OpenIncident(fact), cause)
+    work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
     return incident_id
 
 
@@ -250,7 +268,7 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]]) -> None:
         # A log that was restored to before this incident's creation knows nothing of it.
         if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
-            command = domain.Escalate(fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
+            command = incident.Escalate(fact.run, fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
             work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
 
 
@@ -268,15 +286,15 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:
 
 def make_first_integrations(work: Work) -> None:
     """The first start makes "Default" (front doors) and "Pager", for our own alarms; later starts find them."""
-    for integration, name, policy in (
+    for integration_id, name, policy in (
         (DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME, None),
         (OWN_INTEGRATION_ID, OWN_INTEGRATION_NAME, ADMINS_POLICY_ID),
     ):
-        command = domain.CreateIntegration(integration, name, IntegrationKind.GENERIC, policy)
-        work.decide(INTEGRATION, integration, command, Cause.new(SERVICE))
+        command = integration.CreateIntegration(integration_id, name, IntegrationKind.GENERIC, policy)
+        work.decide(INTEGRATION, integration_id, command, work.begin(SERVICE))
 
 
-def create_integration(work: Work, command: domain.CreateIntegration, key: str, cause: Cause) -> None:
+def create_integration(work: Work, command: integration.CreateIntegration, key: str, cause: Cause) -> None:
     work.decide(INTEGRATION, command.integration_id, command, cause)
     row = {"key_hash": dedup.key_hash(key), "integration_id": command.integration_id, "created_at": work.now}
     work.put(Row(integration_keys, row))

@@ -1,4 +1,4 @@
-"""Why was this person paged, or not: a walk over the causes of what happened to them (design, rule 14).
+"""Why was this person paged, or not: a walk over the causes of what happened to them.
 
 Everything is read from the timeline's rows, in their causal order, and no clock is asked: an explanation of the same
 events is the same for ever, whoever makes it (the service from its table, `pager explain` from the logs).
@@ -6,7 +6,7 @@ events is the same for ever, whoever makes it (the service from its table, `page
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,21 +17,41 @@ _FIRED = ("EscalationDue", "EscalationExhausted")
 
 
 def explain(rows: Sequence[TimelineRow], user_id: UUID | None = None) -> Explanation:
-    """One outcome for everybody on the policy that ran, and for whom else a level named; `rows` is the timeline."""
+    """One outcome for everybody on the policy that ran, and for whom else a level named; `rows` is the timeline.
+
+    Of somebody whom several runs of paging concerned, the newest of these runs is explained.
+    """
     people = dict.fromkeys(u for row in rows for u in row["user_ids"])
     chosen: Iterable[UUID] = people if user_id is None else [user_id]
-    return Explanation(people=tuple(_person(rows, person) for person in chosen))
+    runs = _runs(rows)
+    return Explanation(people=tuple(_person(rows, runs, person) for person in chosen))
 
 
-def _person(rows: Sequence[TimelineRow], person: UUID) -> PersonExplained:
+def _runs(rows: Iterable[TimelineRow]) -> dict[UUID, int]:
+    """The run of each event that belongs to one; what became of a page belongs to the run of its intent."""
+    runs: dict[UUID, int] = {}
+    pages: dict[str, int] = {}
+    for row in rows:
+        page = row["detail"].get("notification")
+        run = row["detail"].get("run") or pages.get(page)
+        if run is not None:
+            runs[row["event_id"]] = run
+            if page:
+                pages[page] = run
+    return runs
+
+
+def _person(rows: Sequence[TimelineRow], runs: Mapping[UUID, int], person: UUID) -> PersonExplained:
     theirs = [row for row in rows if person in row["user_ids"] and row["type"] != "EscalationStarted"]
+    run = max((runs.get(row["event_id"], 1) for row in theirs or rows), default=1)
     if theirs:
+        theirs = [row for row in theirs if runs.get(row["event_id"], 1) == run]
         outcome, reason = _outcome(theirs, person)
         telling = theirs
     else:
         outcome = Outcome.NOT_PAGED
-        reason, telling = _never_named(rows, person)
-    return PersonExplained(user_id=person, outcome=outcome, reason=reason, chain=_chain(rows, telling))
+        reason, telling = _never_named([row for row in rows if runs.get(row["event_id"], run) == run], person)
+    return PersonExplained(user_id=person, outcome=outcome, reason=reason, run=run, chain=_chain(rows, telling))
 
 
 def _outcome(theirs: Sequence[TimelineRow], person: UUID) -> tuple[Outcome, str]:

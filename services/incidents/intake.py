@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import structlog
+from nats.js.errors import NotFoundError
 from opentelemetry.trace import SpanKind
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.pull import Pull, Received
 from libs.chassis.consume.alarm import raise_alarm
-from libs.chassis.consume.apply import Applier, Item
+from libs.chassis.consume.apply import Applier
 from libs.chassis.consume.forever import follow_for_ever
+from libs.chassis.consume.item import Item
 from libs.chassis.consume.parking import Parked, ParkedKind, park
 from libs.chassis.measure import telemetry
 from libs.chassis.store.store import Position, Store
@@ -25,7 +27,8 @@ from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS, OWN_SOURCE
 from services.incidents import dedup
 from services.incidents.application import Signal, take_signals, unreadable_alert
-from services.incidents.projections import SCHEMA, already_seen, integrations_by_key
+from services.incidents.inputs import Inputs, Source, StoredInputs
+from services.incidents.projections import SCHEMA
 
 _log = structlog.get_logger()
 _BATCH = 500
@@ -34,8 +37,8 @@ READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pa
 travels with the urgent ones."""
 
 
-_DEFAULT: Mapping[str, Any] = {"id": DEFAULT_INTEGRATION_ID, "policy_id": None, "team_id": None}
-_OWN: Mapping[str, Any] = {"id": OWN_INTEGRATION_ID, "policy_id": ADMINS_POLICY_ID, "team_id": None}
+_DEFAULT = Source(DEFAULT_INTEGRATION_ID)
+_OWN = Source(OWN_INTEGRATION_ID, ADMINS_POLICY_ID)
 """Of our own alarms: the bus lets nobody else publish from that source, and nobody else has this integration's keys to
 group by, so that no sender can open, or silence, the incident of an alarm."""
 
@@ -50,16 +53,16 @@ class _Read:
     """Of its routing key."""
 
 
-def take_items(work: Work, items: Sequence[Item]) -> None:
-    """One batch of alerts, in one transaction: read them, find their integrations, decide."""
+def take_items(work: Work, items: Sequence[Item], inputs: Inputs | None = None) -> None:
+    """One batch of alerts, in one transaction: read them, find their integrations, decide; by default on the tables."""
+    inputs = inputs or StoredInputs(work)
     read = [_read(item) for item in items]
     hashes = {r.key_hash for r in read if r.key_hash is not None}
-    integrations = integrations_by_key(work, sorted(hashes))
-    signals = [_signal(work, r, integrations) for r in read]
+    sources = inputs.sources(sorted(hashes))
+    signals = [_signal(work, r, sources) for r in read]
     taken = [s for s in signals if s is not None]
-    seen = already_seen(work, [i for s in taken if (i := s.repeat_id) is not None])
     with ExitStack() as spans:
-        take_signals(work, [_traced(s, spans) for s in taken] if telemetry.records(SCHEMA) else taken, seen)
+        take_signals(work, [_traced(s, spans) for s in taken] if telemetry.records(SCHEMA) else taken, inputs)
 
 
 def _traced(signal: Signal, spans: ExitStack) -> Signal:
@@ -79,7 +82,7 @@ def _read(item: Item) -> _Read:
     return _Read(item, source, alert, key_hash=None if key is None else dedup.routing_hash(key, item.raw))
 
 
-def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any]]) -> Signal | None:
+def _signal(work: Work, read: _Read, sources: Mapping[str, Source]) -> Signal | None:
     alert, item = read.alert, read.item
     if alert is None:
         return _refused(work, read, read.reason)
@@ -87,7 +90,7 @@ def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any
     if read.source == OWN_SOURCE:
         integration = _OWN
     elif read.key_hash is not None:
-        found = integrations.get(read.key_hash)
+        found = sources.get(read.key_hash)
         if found is None:
             return _refused(work, read, "routingKey: no integration has this key")
         integration = found
@@ -98,9 +101,9 @@ def _signal(work: Work, read: _Read, integrations: Mapping[str, Mapping[str, Any
         return None
     return Signal(
         alert=alert,
-        integration_id=integration["id"],
-        policy_id=integration["policy_id"],
-        team_id=integration["team_id"],
+        integration_id=integration.id,
+        policy_id=integration.policy_id,
+        team_id=integration.team_id,
         dedup_key=_dedup_key(alert, item),
         traceparent=alert.traceparent or telemetry.new_traceparent(),
     )
@@ -116,7 +119,7 @@ def _dedup_key(alert: Alert, item: Item) -> str:
 
 
 def _refused(work: Work, read: _Read, reason: str) -> Signal:
-    """Input that we cannot act on is kept with its reason and opens one incident per source (rule 8)."""
+    """Input that we cannot act on is kept with its reason and opens one incident per source."""
     _park(work, read.item, read.source, reason)
     return Signal(
         alert=unreadable_alert(read.source, reason),
@@ -158,7 +161,7 @@ def replay(work: Work, parked: Parked) -> None:
         raise StillRefused(read.reason)
     if read.key_hash is None and read.alert.action is not Action.TRIGGER:
         raise StillRefused("without a routingKey an alert may only trigger")
-    if read.key_hash is not None and not integrations_by_key(work, [read.key_hash]):
+    if read.key_hash is not None and not StoredInputs(work).sources([read.key_hash]):
         raise StillRefused("no integration has this key")
     take_items(work, [item])
 
@@ -170,7 +173,10 @@ def _item(message: Received, incarnation: str) -> Item:
 
 @dataclass
 class AlertIntake:
-    """One lane of ALERTS, in the active replica. ALERTS has no chain: the cursor is the stream's own sequence."""
+    """One lane of ALERTS, in the active replica. ALERTS has no chain: the cursor is the stream's own sequence.
+
+    It has no owner either who could be asked for what is missing, and it is never stopped: what we fail on is parked.
+    """
 
     lane: Lane
     store: Store
@@ -178,6 +184,10 @@ class AlertIntake:
     on_park: Callable[[], None] = lambda: None
     on_taken: Callable[[Lane, int], None] = lambda _lane, _stored_at: None
     """Called after a batch has taken effect, with the Unix nanoseconds at which its oldest alert was stored."""
+    upstream: str = field(default=ALERTS, init=False)
+    first: bool = field(default=False, init=False)
+    stopped: str | None = field(default=None, init=False)
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _applier: Applier = field(init=False)
     _pull: Pull | None = None
 
@@ -203,6 +213,14 @@ class AlertIntake:
         """Read for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
         await follow_for_ever(self.bus, self._follow, SCHEMA, f"{ALERTS}.{self.lane}")
 
+    def replay(self, work: Work, parked: Parked) -> None:
+        """Read a parked alert again, e.g. after its integration was made.
+
+        Raises:
+            StillRefused: then it stays parked as it is.
+        """
+        replay(work, parked)
+
     async def _follow(self) -> None:
         cursor = await self._applier.begin()
         info = await self.bus.js.stream_info(ALERTS)
@@ -212,17 +230,28 @@ class AlertIntake:
             # Recreated or shortened: everything that it holds is read again, and derived ids absorb the repeats.
             await self._alarm(incarnation)
             start = 1
+        end, taken = await self._end(), start - 1
         async with Pull(self.bus, ALERTS, READ[self.lane], start) as pull:
             self._pull = pull
             while True:
-                await self._take(await pull.some(_BATCH), incarnation)
+                if taken >= end:
+                    self.caught_up.set()
+                messages = await pull.some(_BATCH)
+                await self._take(messages, incarnation)
+                taken = messages[-1].sequence
+
+    async def _end(self) -> int:
+        """The sequence of the lane's last alert; 0 for none."""
+        ends = [0]
+        for subject in READ[self.lane]:
+            with suppress(NotFoundError):
+                ends.append((await self.bus.js.get_last_msg(ALERTS, subject)).seq or 0)
+        return max(ends)
 
     async def _take(self, messages: Sequence[Received], incarnation: str) -> None:
         items = [_item(m, incarnation) for m in messages]
-        last = Position(0, messages[-1].sequence, 0, incarnation)
-        await self._applier.apply(items, last)
-        if items:
-            self.on_taken(self.lane, items[0].stored_at)
+        await self._applier.apply(items, items[-1].at)
+        self.on_taken(self.lane, items[0].stored_at)
 
     async def _alarm(self, incarnation: str) -> None:
         _log.error("the stream ALERTS was recreated or shortened, reading it from its start", lane=str(self.lane))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.monitor.watched import Watched
+from libs.chassis.parts import Answers, Beginning, Parts, Runtime
 from libs.chassis.process import run
-from libs.chassis.service import Parts, Runtime, Service
+from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERTS, ALERTS_KEPT
+from libs.contracts.subjects import ALERTS_KEPT
 from services.incidents.api import api
 from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
-from services.incidents.intake import AlertIntake, replay
+from services.incidents.intake import AlertIntake
 from services.incidents.measures import measures, unanswered
 from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings
@@ -23,22 +25,14 @@ it, 7 days. As long again is for senders that repeat what they could not deliver
 
 
 def build(runtime: Runtime) -> Parts:
-    async def prepare() -> None:
-        await runtime.rpc.transact(make_first_integrations)
-
     counts = measures()
-    intakes = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
+    alerts = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
     return Parts(
-        requests=api(),
-        consumers=consumers(),
-        leading=[intake.run for intake in intakes],
-        replays={ALERTS: replay},
-        prepare=prepare,
-        pressing=lambda: any(intake.pressing for intake in intakes),
-        forget=(REMEMBERED,),
-        observe=counts.observe,
-        gauges=unanswered,
-        lags=lambda: {(ALERTS, intake.lane): intake.lag for intake in intakes},
+        Answers(api()),
+        reads=(*alerts, *runtime.follow(consumers())),
+        engine=Beginning(runtime.rpc, make_first_integrations),
+        watched=Watched(counts.observe, unanswered),
+        forgets=(REMEMBERED,),
     )
 
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
 from libs.contracts.incidents import (
+    AcknowledgementTimedOut,
     AlertsGrouped,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
     IncidentEscalated,
+    IncidentReopened,
     IncidentResolved,
+    IncidentSnoozed,
     IntegrationCreated,
+    PagingRequested,
+    PriorityRaised,
+    SnoozeEnded,
+    SuppressionEnded,
 )
 from services.incidents.application import INCIDENT, INTEGRATION
 from services.incidents.projections import (
@@ -37,6 +44,13 @@ ORIGINS = Origins(
             IncidentEscalated,
             IncidentResolved,
             IncidentClosed,
+            IncidentReopened,
+            IncidentSnoozed,
+            SnoozeEnded,
+            SuppressionEnded,
+            AcknowledgementTimedOut,
+            PriorityRaised,
+            PagingRequested,
         ): folding(INCIDENT),
         (IntegrationCreated,): folding(INTEGRATION),
     },

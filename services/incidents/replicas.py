@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Change, Row
+from libs.chassis.store.changes import Change, Newest
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.notifier import (
@@ -38,7 +38,7 @@ def replicate(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
         fact = event.data
         final = getattr(fact, "retry_at", None) is None
         notification = str(getattr(fact, "notification_id", ""))
-        told = {"reason": reason} if (reason := getattr(fact, "reason", None)) is not None else {}
+        told = {name: value for name in ("reason", "run") if (value := getattr(fact, name, None)) is not None}
         yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
 
 
@@ -50,26 +50,28 @@ def people_of(fact: EscalationDue | EscalationExhausted) -> tuple[UUID, ...]:
 def _escalation(event: Envelope[Any]) -> Iterable[Change]:
     fact = event.data
     people: tuple[UUID, ...] = ()
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = {"run": fact.run}
     match fact:
         case EscalationStarted():
             planned = {str(p.user_id): [one.level, p.via] for one in fact.planned for p in one.people}
             people = tuple(p.user_id for one in fact.planned for p in one.people)
-            detail = {"planned": planned, "policyVersion": fact.policy_version}
+            detail |= {"planned": planned, "policyVersion": fact.policy_version}
         case EscalationDue() | EscalationExhausted():
             people = people_of(fact)
-            detail = {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
+            detail |= {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
             yield _running_row(fact, people)
-        case EscalationCancelled():
-            yield Row(running, {"incident_id": fact.incident_id, "next_at": None})
     yield timeline_row(event, fact.incident_id, people, **detail)
 
 
-def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...]) -> Row:
+def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...]) -> Newest:
+    """A raised incident changes its lane: what is read later may have happened earlier."""
     values = {
         "incident_id": fact.incident_id,
+        "run": fact.run,
+        "round": fact.round,
         "level": fact.level,
         "next_at": fact.next_due_at,
         "exhausted": isinstance(fact, EscalationExhausted),
+        "assigned_to": next(iter(people), None),
     }
-    return Row(running, values | ({"assigned_to": people[0]} if people else {}))
+    return Newest(running, values, by=("run", "round", "level"))

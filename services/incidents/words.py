@@ -5,12 +5,20 @@ from __future__ import annotations
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.incidents import (
+    AcknowledgementTimedOut,
     AlertsGrouped,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
     IncidentEscalated,
+    IncidentReopened,
     IncidentResolved,
+    IncidentSnoozed,
+    PagingReason,
+    PagingRequested,
+    PriorityRaised,
+    SnoozeEnded,
+    SuppressionEnded,
 )
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -39,7 +47,8 @@ def summary_of(fact: Fact) -> str:
         case IncidentClosed():
             return "closed" + (f": {fact.notes}" if fact.notes else "")
         case EscalationStarted():
-            return f"escalation policy {fact.policy_id} version {fact.policy_version} started"
+            again = f" again (run {fact.run})" if fact.run > 1 else ""
+            return f"escalation policy {fact.policy_id} version {fact.policy_version} started{again}"
         case EscalationDue():
             found = ", ".join(dict.fromkeys(p.via for p in fact.people)) or "nobody"
             return f"level {fact.level} is due: {found}" + (f" ({fact.reason})" if fact.reason else "")
@@ -48,7 +57,7 @@ def summary_of(fact: Fact) -> str:
         case EscalationCancelled():
             return f"escalation stopped: {fact.cause}"
         case NotificationIntended():
-            return f"to be paged by {fact.method} on device {fact.device_id} ({fact.platform})"
+            return f"to be paged by {fact.method.kind.shown} on device {fact.method.id} ({fact.method.kind})"
         case NotificationAccepted():
             return f"{fact.provider} accepted the push (attempt {fact.attempt})"
         case AttemptFailed():
@@ -60,5 +69,34 @@ def summary_of(fact: Fact) -> str:
             return f"not pushed: {fact.reason}"
         case PersonUnreachable():
             return f"cannot be reached: {fact.reason}"
+        case _:
+            return _of_a_run(fact)
+
+
+_AGAIN = {
+    PagingReason.RAISED: "it has become worse",
+    PagingReason.REOPENED: "it was reopened",
+    PagingReason.SNOOZE_ENDED: "its snooze is over",
+    PagingReason.SUPPRESSION_ENDED: "it is no longer suppressed",
+    PagingReason.ACKNOWLEDGEMENT_TIMED_OUT: "whoever acknowledged it has not resolved it in time",
+}
+
+
+def _of_a_run(fact: Fact) -> str:
+    match fact:
+        case PriorityRaised():
+            return f"raised from {fact.previous} to {fact.priority}"
+        case PagingRequested():
+            return f"to be paged again (run {fact.run}): {_AGAIN[fact.reason]}"
+        case IncidentSnoozed():
+            return f"snoozed until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
+        case SnoozeEnded():
+            return "the snooze is over"
+        case SuppressionEnded():
+            return "no longer suppressed"
+        case AcknowledgementTimedOut():
+            return "the acknowledgement has timed out"
+        case IncidentReopened():
+            return "reopened" + (f": {fact.notes}" if fact.notes else "")
         case _:
             return type(fact).__name__

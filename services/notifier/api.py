@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.notifier import AttemptView, NotificationList, NotificationsQuery, NotificationView
+from libs.contracts.notifier import AttemptView, MethodKind, NotificationList, NotificationsQuery, NotificationView
 from services.notifier.projections import ATTEMPTS_OF, NOTIFICATIONS_OF
 
 
@@ -18,13 +20,15 @@ def api() -> Requests:
     @requests.handle("list", NotificationsQuery)
     def list_notifications(work: Work, query: NotificationsQuery, _caller: Caller) -> NotificationList:
         rows = work.fetch(NOTIFICATIONS_OF, incident_id=query.incident_id)
-        attempts: dict[Any, list[AttemptView]] = {row["id"]: [] for row in rows}
+        attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in rows}
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
-        return NotificationList(
-            notifications=tuple(
-                NotificationView.model_validate(row | {"attempts": tuple(attempts[row["id"]])}) for row in rows
-            )
-        )
+        return NotificationList(notifications=tuple(view_of(row, attempts[row["id"]]) for row in rows))
 
     return requests
+
+
+def view_of(row: Mapping[str, Any], attempts: Sequence[AttemptView]) -> NotificationView:
+    """A row of the table as people see it: they know devices, and that these are pushed to."""
+    shown = {"method": MethodKind(row["method_kind"]).shown, "device_id": row["method_id"]}
+    return NotificationView.model_validate({**row, **shown, "attempts": tuple(attempts)})

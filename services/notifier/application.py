@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, func, select
-
-from libs.chassis.store.log import advisory_key
-from libs.chassis.store.work import Cause, Decider, Work
-from libs.contracts.auth import Platform
+from libs.chassis.store.work import Cause, Decided, Decider, Work
 from libs.contracts.envelope import Actor, Envelope
-from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.model import Lane
-from services.notifier import projections as tables
+from libs.contracts.notifier import Method, NotificationState
+from libs.contracts.slots import NO_INCIDENT
 from services.notifier.domain import decisions, notification, person, token
 from services.notifier.domain.ids import notification_id, token_id, unreachable_id
 from services.notifier.domain.notification import (
@@ -28,11 +24,14 @@ from services.notifier.domain.notification import (
     StopNotification,
 )
 from services.notifier.domain.person import ReportUnreachable
+from services.notifier.domain.place import LOWEST, place_of
 from services.notifier.domain.token import RetireToken
-from services.notifier.replicas import device_change, later_stop, stop_change, stop_of
+from services.notifier.inputs import Heard, Inputs, StoredInputs
+from services.notifier.replicas import Answer, Due, device_change, place_change, stop_change, stop_of
 
 ACTOR = Actor.service("notifier")
 NO_DEVICE = "no device"
+_GIVEN_UP = (NotificationState.FAILED, NotificationState.WITHDRAWN)
 
 NOTIFICATION: Decider[notification.State, notification.Command] = Decider(
     notification.initial,
@@ -43,18 +42,18 @@ NOTIFICATION: Decider[notification.State, notification.Command] = Decider(
     # What came of sending it will be recorded soon.
     keep=lambda state: state is not None and state.sending is not None,
 )
-TOKEN: Decider[token.State, RetireToken] = Decider(token.initial, token.evolve, token.decide)
+TOKEN: Decider[token.State, RetireToken] = Decider(
+    token.initial,
+    token.evolve,
+    token.decide,
+    slot=lambda _: NO_INCIDENT,  # it is the device's matter, whatever page found it out
+)
 _PERSON: Decider[person.State, ReportUnreachable] = Decider(person.initial, person.evolve, person.decide)
 # Said in the lane of the event that wanted the person.
 PERSON: Mapping[Lane, Decider[person.State, ReportUnreachable]] = {
     Lane.URGENT: replace(_PERSON, lane=lambda _: Lane.URGENT),
     Lane.ROUTINE: _PERSON,
 }
-
-_TURN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
-
-Due = Envelope[EscalationDue] | Envelope[EscalationExhausted]
-Device = Mapping[str, Any]
 
 
 class Sent(NamedTuple):
@@ -67,57 +66,77 @@ class Sent(NamedTuple):
     """The token that the vendor called dead for sure."""
 
 
+class _Report(NamedTuple):
+    """That somebody cannot be reached, in the lane of the page that wanted them."""
+
+    lane: Lane
+    command: ReportUnreachable
+    cause: Cause
+
+
 def follow_devices(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Keep the replica of push devices."""
     for event in events:
         work.put(*device_change(event))
 
 
-def page_people(work: Work, events: Sequence[Due]) -> None:
-    """An intent for each person and device of each due level; a person without a device is named unreachable."""
-    _take_turns(work, events)
-    people = {event.id: list(dict.fromkeys(p.user_id for p in event.data.people)) for event in events}
-    devices = _devices_of(work, {u for users in people.values() for u in users})
-    stops = _stops_of(work, {event.data.incident_id for event in events})
-    wanted = [(event, user) for event in events for user in people[event.id]]
-    pages = [
-        (notification_id(event.id, user, device["device_id"]), event, user, device)
-        for event, user in wanted
-        for device in devices.get(user, ())
+def page_people(work: Work, events: Sequence[Envelope[Due]], inputs: Inputs | None = None) -> None:
+    """An intent for each person and method of each due level; a person without a method is named unreachable."""
+    inputs = inputs or StoredInputs(work)
+    inputs.take_turns(event.lane for event in events)
+    heard = inputs.heard_of({event.data.incident_id for event in events})
+    wanted = [
+        (event, user)
+        for event in _without_overtaken(events, heard)
+        for user in dict.fromkeys(paged.user_id for paged in event.data.people)
     ]
-    unreachable = [(event, user) for event, user in wanted if user not in devices]
-    work.expect_new(NOTIFICATION, [page for page, *_ in pages])
-    work.load(_PERSON, [unreachable_id(event.id, user) for event, user in unreachable])
-    for page, event, user, device in pages:
-        intend = _intention(page, event, user, device, stops.get(event.data.incident_id), work.now)
-        work.decide(NOTIFICATION, page, intend, Cause.event(event, ACTOR))
-    for event, user in unreachable:
-        _report(work, event, user)
+    methods = inputs.methods_of({user for _, user in wanted})
+    pages = [
+        (_intention(event, user, method, heard.get(event.data.incident_id, Heard()).stop, work.now), event)
+        for event, user in wanted
+        for method in methods.get(user, ())
+    ]
+    work.expect_new(NOTIFICATION, [page.notification_id for page, _ in pages])
+    for page, event in pages:
+        work.decide(NOTIFICATION, page.notification_id, page, Cause.event(event, ACTOR))
+    _report(work, [_no_device(event, user, work.now) for event, user in wanted if user not in methods])
+    for event in events:
+        work.put(*place_change(event))
 
 
-def stop_incidents(work: Work, events: Sequence[Envelope[Any]]) -> None:
+def stop_incidents(work: Work, events: Sequence[Envelope[Answer]], inputs: Inputs | None = None) -> None:
     """Withdraw what is not sent, replace what phones show, and remember the stop for a due that comes later."""
-    _take_turns(work, events)
-    incidents = {event.data.incident_id for event in events}
-    known = _stops_of(work, incidents)
-    concerned: dict[UUID, list[UUID]] = {}
-    for row in work.fetch(tables.TO_STOP, ids=list(incidents)):
-        concerned.setdefault(row["incident_id"], []).append(row["id"])
+    inputs = inputs or StoredInputs(work)
+    inputs.take_turns(lane for event in events for lane in _lanes_of(event))
+    concerned = inputs.stoppable({event.data.incident_id for event in events})
     work.load(NOTIFICATION, [i for ids in concerned.values() for i in ids])
     for event in events:
-        incident = event.data.incident_id
-        stop = stop_of(event)
-        known[incident] = later_stop(known.get(incident), event)
-        work.put(*stop_change(event, known[incident]))
-        for one in concerned.get(incident, ()):
-            work.decide(NOTIFICATION, one, StopNotification(stop, work.now), Cause.event(event, ACTOR))
+        stop = StopNotification(stop_of(event.data), work.now)
+        for one in concerned.get(event.data.incident_id, ()):
+            work.decide(NOTIFICATION, one, stop, Cause.event(event, ACTOR))
+        work.put(*stop_change(event))
 
 
-def record(work: Work, results: Sequence[Sent]) -> None:
-    """Write down what became of attempts, whatever has happened to their notifications meanwhile."""
+def record(work: Work, results: Sequence[Sent], inputs: Inputs | None = None) -> None:
+    """Write down what became of attempts, whatever has happened to their notifications meanwhile.
+
+    A person whose last method at a place has failed with them is named unreachable.
+    """
     work.load(NOTIFICATION, [r.notification_id for r in results])
+    stages: dict[UUID, NotificationState] = {}
+    failed: dict[UUID, Decided] = {}
     for result in results:
-        work.decide(NOTIFICATION, result.notification_id, result.command, result.cause)
+        if work.decide(NOTIFICATION, result.notification_id, result.command, result.cause):
+            last = work.decided[-1]
+            stages[result.notification_id] = last.state.stage
+            if last.state.given_up:
+                failed[result.notification_id] = last
+    if failed:
+        told = (inputs or StoredInputs(work)).beside(failed)
+        now = {one: {i: stages.get(i, stage) for i, stage in beside.items()} for one, beside in told.items()}
+        # Of several that fail together the last one's reason is named.
+        lost = [one for one in reversed(failed) if one in now and all(s in _GIVEN_UP for s in now[one].values())]
+        _report(work, [_no_method_left(failed[one], work.now) for one in lost])
     retire(work, [(r.dead, r.cause) for r in results if r.dead is not None])
 
 
@@ -128,42 +147,36 @@ def retire(work: Work, dead: Sequence[tuple[RetireToken, Cause]]) -> None:
         work.decide(TOKEN, token_id(command.user_id, command.device_id), command, cause)
 
 
-def _take_turns(work: Work, events: Iterable[Envelope[Any]]) -> None:
-    """Let stops and dues of a lane be handled one after the other.
+def _lanes_of(answer: Envelope[Answer]) -> tuple[Lane, ...]:
+    """The lanes in which a page may be decided right now that an answer stops.
 
-    Side by side neither would see what the other is about to commit, and a page could stay on a phone unreplaced.
+    Side by side neither would see what the other is about to commit, and a page could stay on a phone unreplaced. An
+    incident that was raised has moved to the urgent lane and has a further run; pages of its first may be in the other.
     """
-    for lane in sorted({event.lane for event in events}):
-        work.fetch(_TURN, key=advisory_key(f"pager/notifier/turn/{lane}"))
+    raised = answer.lane is Lane.URGENT and answer.data.run > LOWEST.run
+    return tuple(Lane) if raised else (answer.lane,)
 
 
-def _devices_of(work: Work, users: Iterable[UUID]) -> dict[UUID, list[Device]]:
-    """Living devices by person; a token that is registered twice counts once, for its newest device."""
-    devices: dict[UUID, list[Device]] = {}
-    seen: set[tuple[UUID, str]] = set()
-    for row in work.fetch(tables.DEVICES_OF, ids=list(users)):
-        if (row["user_id"], row["push_token"]) not in seen:
-            seen.add((row["user_id"], row["push_token"]))
-            devices.setdefault(row["user_id"], []).append(row)
-    return devices
-
-
-def _stops_of(work: Work, incidents: Iterable[UUID]) -> dict[UUID, Stop]:
-    rows = work.fetch(tables.STOPS_OF, ids=list(incidents))
-    return {row["incident_id"]: Stop(row["reason"], row["at"]) for row in rows}
+def _without_overtaken(events: Sequence[Envelope[Due]], heard: Mapping[UUID, Heard]) -> Iterator[Envelope[Due]]:
+    """A raised incident changes lanes and parked events are tried again: an earlier page may be heard of later."""
+    places = {incident: known.place for incident, known in heard.items()}
+    for event in events:
+        place = place_of(event.data)
+        if place >= places.get(event.data.incident_id, LOWEST):
+            places[event.data.incident_id] = place
+            yield event
 
 
 def _intention(
-    page: UUID, event: Due, user: UUID, device: Device, stop: Stop | None, now: datetime
+    event: Envelope[Due], user: UUID, method: Method, stop: Stop | None, now: datetime
 ) -> IntendNotification:
     due = event.data
+    place = place_of(due)
     return IntendNotification(
-        notification_id=page,
+        notification_id=notification_id(due.incident_id, place, user, method),
         user_id=user,
-        device_id=device["device_id"],
-        platform=Platform(device["platform"]),
-        level=due.level,
-        round=due.round,
+        method=method,
+        place=place,
         lane=event.lane,
         brief=due.brief,
         decided_at=event.time,
@@ -173,7 +186,20 @@ def _intention(
     )
 
 
-def _report(work: Work, event: Due, user: UUID) -> None:
-    due = event.data
-    report = ReportUnreachable(due.incident_id, user, due.level, due.round, NO_DEVICE, work.now)
-    work.decide(PERSON[event.lane], unreachable_id(event.id, user), report, Cause.event(event, ACTOR))
+def _no_device(event: Envelope[Due], user: UUID, now: datetime) -> _Report:
+    command = ReportUnreachable(event.data.incident_id, user, place_of(event.data), NO_DEVICE, now)
+    return _Report(event.lane, command, Cause.event(event, ACTOR))
+
+
+def _no_method_left(last: Decided, now: datetime) -> _Report:
+    intent = last.state.intent
+    reason = f"every method failed: {last.event.data.reason}"
+    command = ReportUnreachable(intent.incident_id, intent.user_id, place_of(intent), reason, now)
+    return _Report(intent.lane, command, Cause.event(last.event, ACTOR))
+
+
+def _report(work: Work, reports: Sequence[_Report]) -> None:
+    entities = [unreachable_id(r.command.incident_id, r.command.place, r.command.user_id) for r in reports]
+    work.expect_new(_PERSON, entities)
+    for entity, report in zip(entities, reports, strict=True):
+        work.decide(PERSON[report.lane], entity, report.command, report.cause)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from libs.chassis.consume.follower import Consumer
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
-from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
 from services.notifier.application import follow_devices, page_people, stop_incidents
+from services.notifier.replicas import ANSWERS, DUES
 
 
 def consumers() -> list[Consumer]:
-    """Devices are read to their end first: a cold start must not call people unreachable (rule 12)."""
+    """Devices are read to their end first: a cold start must not call people unreachable."""
     return [
         Consumer("auth", (DeviceRegistered, DeviceRemoved), follow_devices, first=True),
-        Consumer("incidents", (IncidentAcknowledged, IncidentResolved, IncidentClosed), stop_incidents),
-        Consumer("escalation", (EscalationDue, EscalationExhausted), page_people),
+        Consumer("incidents", ANSWERS, stop_incidents),
+        Consumer("escalation", DUES, page_people),
     ]

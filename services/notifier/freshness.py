@@ -1,4 +1,4 @@
-"""Up to when the acknowledgements are known: a page that is not new is sent only on recent knowledge (rule 11)."""
+"""Up to when the answers are known: a page that is not new is sent only on recent knowledge of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import structlog
 
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.clock import Clock
+from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationKind
+from services.notifier.domain.place import LOWEST
 from services.notifier.outbox import Sendable
 
 _log = structlog.get_logger()
@@ -19,12 +21,15 @@ _log = structlog.get_logger()
 STALE = timedelta(seconds=0.8)
 """How old the knowledge may be on which a page is sent: none rings a second after its acknowledgement."""
 _RENEW = STALE / 2
-_LIMIT = 1.0
+_LIMIT = 0.9
+_USABLE = timedelta(seconds=0.1)
+"""For how long a lane counts as known, however long reading it took: else one that takes long each time would never be
+known, and the pages that wait for it would never go."""
 BLIND = timedelta(seconds=5)
 """How long pages go out without the newest acknowledgements when these cannot be read."""
 
 Known = Mapping[str, datetime]
-"""By lane, the moment before which every committed acknowledgement had taken effect here."""
+"""By lane, the moment before which every committed answer had taken effect here."""
 
 
 @dataclass
@@ -46,13 +51,14 @@ class Freshness:
         return dict(self._known)
 
     def allows(self, row: Sendable, known: Known, now: datetime) -> bool:
-        """Whether a row may be sent; if not, or soon not, its lane is being read from now on."""
+        """Whether a row may be sent; if not, or soon not, the lanes that matter are being read from now on."""
         if row.kind != NotificationKind.PAGE or now - row.paging_since <= STALE:
             return True
-        age = now - known[row.lane] if row.lane in known else None
-        if age is None or age > _RENEW:
-            self._renew(row.lane)
-        return age is not None and age <= STALE
+        ages = {lane: now - known[lane] if lane in known else None for lane in _answered_in(row)}
+        for lane, age in ages.items():
+            if age is None or age > _RENEW:
+                self._renew(lane)
+        return all(age is not None and age <= STALE for age in ages.values())
 
     def stop(self) -> None:
         """Forget everything: another replica leads."""
@@ -80,7 +86,7 @@ class Freshness:
             try:
                 async with asyncio.timeout(_LIMIT):
                     await self.read_incidents(lane)
-                return asked_at
+                return max(asked_at, self.clock.now() - STALE + _USABLE)
             except BusAway as error:
                 reason = str(error)
                 break
@@ -89,3 +95,12 @@ class Freshness:
         # A page too many is better than none.
         _log.warning("paging without the newest acknowledgements", lane=lane, reason=reason)
         return self.clock.now() + BLIND - STALE
+
+
+def _answered_in(row: Sendable) -> tuple[str, ...]:
+    """The lanes in which a page may have been answered: an incident's answers travel in that of its present priority.
+
+    One that began as urgent is always urgent. Any other may have been raised since, or before this run.
+    """
+    whole_life_urgent = row.lane == Lane.URGENT and row.run == LOWEST.run
+    return (row.lane,) if whole_life_urgent else tuple(Lane)

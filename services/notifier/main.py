@@ -3,27 +3,62 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.monitor.watched import Watched
+from libs.chassis.parts import Answers, Engine, Parts, Runtime
 from libs.chassis.process import run
-from libs.chassis.service import Parts, Runtime, Service
+from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError, load_or_exit
+from libs.chassis.store.changes import Row
 from services.notifier.api import api
 from services.notifier.consumers import consumers
 from services.notifier.freshness import Freshness
 from services.notifier.measures import backlog, measure_clients, measures
 from services.notifier.outbox import StoredOutbox
 from services.notifier.projections import project
-from services.notifier.providers import Provider, providers
+from services.notifier.providers import Provider, PushClient, providers
 from services.notifier.sender import Sender
 from services.notifier.settings import Settings
 
 
+@dataclass
+class Sending(Engine):
+    """The vendors' clients run in every replica; the active one sends."""
+
+    settings: Settings
+    vendors: Mapping[str, Provider]
+    sender: Sender
+
+    async def prepare(self) -> None:
+        for client in self._clients():
+            await client.start()
+
+    async def lead(self) -> None:
+        await self.sender.run()
+
+    def committed(self, rows: Sequence[Row] | None) -> None:
+        self.sender.committed(rows)
+
+    def health(self) -> dict[str, Any]:
+        """What health says of push; `breakers` is meaningful in the active replica, which alone sends."""
+        breakers = {name: str(vendor.breaker.state) for name, vendor in self.vendors.items() if vendor.client}
+        return {"push": self.settings.push, "breakers": breakers}
+
+    async def close(self) -> None:
+        for client in self._clients():
+            await client.close()
+
+    def _clients(self) -> Iterator[PushClient]:
+        return (vendor.client for vendor in self.vendors.values() if vendor.client is not None)
+
+
 def build(runtime: Runtime) -> Parts:
-    """What the notifier is made of."""
     settings = runtime.settings
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
     vendors = providers(settings, runtime.clock)
@@ -36,33 +71,12 @@ def build(runtime: Runtime) -> Parts:
         freshness=Freshness(partial(runtime.read_to_end, "incidents"), runtime.clock),
         alarm=partial(raise_alarm, runtime.bus),
     )
-
-    async def start_clients() -> None:
-        for vendor in vendors.values():
-            if vendor.client is not None:
-                await vendor.client.start()
-
-    async def close_clients() -> None:
-        for vendor in vendors.values():
-            if vendor.client is not None:
-                await vendor.client.close()
-
     return Parts(
-        requests=api(),
-        consumers=consumers(),
-        leading=(sender.run,),
-        on_commit=(sender.committed,),
-        prepare=start_clients,
-        closing=close_clients,
-        health_extra=lambda: health_extra(settings, vendors),
-        observe=measures().observe,
-        gauges=partial(backlog, vendors),
+        Answers(api()),
+        reads=runtime.follow(consumers()),
+        engine=Sending(settings, vendors, sender),
+        watched=Watched(measures().observe, partial(backlog, vendors)),
     )
-
-
-def health_extra(settings: Settings, vendors: dict[str, Provider]) -> dict[str, Any]:
-    """What health says of push; `breakers` is meaningful in the active replica, which alone sends."""
-    return {"push": settings.push, "breakers": {name: str(v.breaker.state) for name, v in vendors.items() if v.client}}
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:

@@ -17,10 +17,15 @@ from libs.chassis.measure.meters import meters
 from libs.chassis.measure.metrics import PAGE, GaugeValue
 from libs.chassis.monitor.sampling import seconds_since
 from libs.chassis.store.work import Decided, Work
-from libs.contracts.auth import Platform
-from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationKind, NotificationWithdrawn
+from libs.contracts.notifier import (
+    AttemptFailed,
+    MethodKind,
+    NotificationAccepted,
+    NotificationKind,
+    NotificationWithdrawn,
+)
 from services.notifier.domain.notification import Notification, paging_since
-from services.notifier.projections import OUTBOX, provider_of
+from services.notifier.projections import OUTBOX
 from services.notifier.providers import Provider, PushClient
 from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.message import Page
@@ -43,9 +48,9 @@ class Measures:
             "pager_pushes", "Attempts by what came of them; `accepted` is the vendor's word.", "provider", "verdict"
         )
         # From the start, at 0: of a series that begins with its first failure a rate would not see that failure.
-        for provider in {provider_of(platform) for platform in Platform}:
+        for provider in MethodKind:
             for verdict in (*Verdict, EXPIRED):
-                self._pushes.labels(provider, str(verdict))
+                self._pushes.labels(str(provider), str(verdict))
         self.seconds = metrics.histogram(
             "pager_push_duration_seconds", "From our request to the vendor's answer, or to our giving up.", "provider"
         )
@@ -70,7 +75,7 @@ class Measures:
                 case AttemptFailed() as fact:
                     pushes[fact.provider, fact.verdict] += 1
                 case NotificationWithdrawn(reason="expired"):
-                    pushes[provider_of(state.intent.platform), EXPIRED] += 1
+                    pushes[str(state.intent.method.kind), EXPIRED] += 1
                 case _:
                     pass
         for labels, count in pushes.items():
@@ -78,8 +83,8 @@ class Measures:
 
     def _accepted(self, fact: NotificationAccepted, state: Notification) -> None:
         intent = state.intent
-        since = {"level": intent.decided_at}
-        if intent.level == 1 and intent.round == 1:
+        since = {"level": intent.not_before or intent.decided_at}
+        if intent.level == 1 and intent.round == 1 and intent.not_before is None:
             since["incident"] = paging_since(intent)
         for name, moment in since.items():
             key = (fact.provider, name)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.rebuild.origins import Fold, Origins, Replica, folding
+from libs.chassis.rebuild.origins import Origins, Replica, folding
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -17,7 +16,16 @@ from libs.contracts.notifier import (
 )
 from services.notifier import replicas
 from services.notifier.application import NOTIFICATION, PERSON, TOKEN
-from services.notifier.projections import ATTEMPTS, DEVICES, NOTIFICATIONS, OUTBOX, RETIRED_TOKENS, STOPPED, project
+from services.notifier.projections import (
+    ATTEMPTS,
+    DEVICES,
+    NOTIFICATIONS,
+    OUTBOX,
+    PAGING,
+    RETIRED_TOKENS,
+    STOPPED,
+    project,
+)
 
 ORIGINS = Origins(
     "notifier",
@@ -36,11 +44,7 @@ ORIGINS = Origins(
     projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS),
     replicas=(
         Replica(DEVICES, {"auth": (DeviceRegistered, DeviceRemoved)}, replicas.device_change),
-        Replica(
-            STOPPED,
-            {"incidents": (IncidentAcknowledged, IncidentResolved, IncidentClosed)},
-            replicas.stop_change,
-            Fold(lambda: None, replicas.later_stop),
-        ),
+        Replica(STOPPED, {"incidents": replicas.ANSWERS}, replicas.stop_change),
+        Replica(PAGING, {"escalation": replicas.DUES}, replicas.place_change),
     ),
 )

@@ -24,7 +24,7 @@ RESERVED = 40
 
 
 class Sendable(NamedTuple):
-    """One row that is due, with the device's token as it is now; `push_token` is None when the device is gone."""
+    """One row that is due, with its device's token as it is now; none where the device is gone or of another kind."""
 
     notification_id: UUID
     provider: str
@@ -38,10 +38,11 @@ class Sendable(NamedTuple):
     traceparent: str | None
     incident_id: UUID
     user_id: UUID
-    device_id: str
+    method_id: str
+    run: int
     level: int
     paging_since: datetime
-    """Since when the incident needs people: an acknowledgement since then may still be on its way to us."""
+    """Since when the incident needs people: an answer since then may still be on its way to us."""
     number: int
     title: str
     description: str | None

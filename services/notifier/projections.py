@@ -29,7 +29,7 @@ from sqlalchemy import (
 from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
-from libs.contracts.notifier import AttemptFailed, NotificationAccepted, NotificationState, PushTokenRetired
+from libs.contracts.notifier import AttemptFailed, MethodKind, NotificationAccepted, PushTokenRetired
 from services.notifier.domain.notification import Notification, paging_since
 
 METADATA = MetaData(schema="notifier")
@@ -40,11 +40,11 @@ DEVICES = Table(
     METADATA,
     Column("user_id", Uuid, primary_key=True),
     Column("device_id", Text, primary_key=True),
-    Column("platform", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("push_token", Text, nullable=False),
     Column("registered_at", _MOMENT, nullable=False),
 )
-"""Replica of AUTH."""
+"""Replica of AUTH; `kind` is that of the method which a device is."""
 
 RETIRED_TOKENS = Table(
     "retired_tokens",
@@ -60,10 +60,21 @@ STOPPED = Table(
     "stopped",
     METADATA,
     Column("incident_id", Uuid, primary_key=True),
+    Column("run", Integer, nullable=False),
     Column("at", _MOMENT, nullable=False),
     Column("reason", Text, nullable=False),
 )
-"""Replica of INCIDENTS: since when nobody needs a page that was decided before."""
+"""Replica of INCIDENTS: the last answer, and up to which run it stops paging."""
+
+PAGING = Table(
+    "paging",
+    METADATA,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("level", Integer, nullable=False),
+)
+"""Replica of ESCALATION: the highest place that was heard of, where it is not the lowest one there is."""
 
 NOTIFICATIONS = Table(
     "notifications",
@@ -71,11 +82,12 @@ NOTIFICATIONS = Table(
     Column("id", Uuid, primary_key=True),
     Column("incident_id", Uuid, nullable=False),
     Column("user_id", Uuid, nullable=False),
-    Column("device_id", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("method", Text, nullable=False),
-    Column("level", Integer, nullable=False),
+    Column("method_id", Text, nullable=False),
+    Column("method_kind", Text, nullable=False),
+    Column("run", Integer, nullable=False),
     Column("round", Integer, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),
     Column("paging_since", _MOMENT, nullable=False),
@@ -118,9 +130,9 @@ OUTBOX = Table(
 """What is still to be sent; `attempt` numbers the next one."""
 
 
-def provider_of(platform: Platform) -> str:
+def provider_of(platform: Platform) -> MethodKind:
     """Apple's phones are reached through APNs, everything else through FCM."""
-    return "apns" if platform is Platform.IOS else "fcm"
+    return MethodKind.APNS if platform is Platform.IOS else MethodKind.FCM
 
 
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
@@ -149,11 +161,12 @@ def _notification(state: Notification, *, is_new: bool) -> Change:
         | {
             "incident_id": intent.incident_id,
             "user_id": intent.user_id,
-            "device_id": intent.device_id,
-            "platform": str(intent.platform),
-            "method": intent.method,
-            "level": intent.level,
+            "method_id": intent.method.id,
+            "method_kind": str(intent.method.kind),
+            "run": intent.run,
             "round": intent.round,
+            "level": intent.level,
+            "step": intent.step,
             "created_at": intent.at,
             "paging_since": paging_since(intent),
             "number": intent.brief.number,
@@ -178,7 +191,7 @@ def _outbox(event: Envelope[Any], state: Notification) -> Change:
         OUTBOX,
         key
         | {
-            "provider": provider_of(state.intent.platform),
+            "provider": str(state.intent.method.kind),
             "lane": str(state.intent.lane),
             "kind": str(sending.kind),
             "attempt": state.attempts + 1,
@@ -201,38 +214,22 @@ def _attempt(fact: NotificationAccepted | AttemptFailed) -> dict[str, Any]:
     }
 
 
-def _ids(name: str = "ids") -> Any:
+def ids_parameter(name: str = "ids") -> Any:
+    """A parameter that takes any number of ids."""
     return bindparam(name, type_=ARRAY(Uuid))
 
 
-_ALIVE = or_(RETIRED_TOKENS.c.dead_at.is_(None), RETIRED_TOKENS.c.dead_at <= DEVICES.c.registered_at)
-_SAME_DEVICE = (RETIRED_TOKENS.c.user_id == DEVICES.c.user_id) & (RETIRED_TOKENS.c.device_id == DEVICES.c.device_id)
-
-DEVICES_OF = (
-    select(DEVICES.c.user_id, DEVICES.c.device_id, DEVICES.c.platform, DEVICES.c.push_token)
-    .select_from(DEVICES.outerjoin(RETIRED_TOKENS, _SAME_DEVICE))
-    .where(DEVICES.c.user_id == any_(_ids()), _ALIVE)
-    .order_by(DEVICES.c.user_id, DEVICES.c.registered_at.desc(), DEVICES.c.device_id)
-)
-"""Living devices of the people `ids`, the newest of each first."""
-
-STOPS_OF = select(STOPPED).where(STOPPED.c.incident_id == any_(_ids()))
-
-_STOPPABLE = (NotificationState.INTENDED, NotificationState.ACCEPTED, NotificationState.REPLACED)
-TO_STOP = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.incident_id).where(
-    NOTIFICATIONS.c.incident_id == any_(_ids()), or_(*(NOTIFICATIONS.c.state == str(s) for s in _STOPPABLE))
-)
-"""Notifications of the incidents `ids` that a stop may concern."""
+ALIVE = or_(RETIRED_TOKENS.c.dead_at.is_(None), RETIRED_TOKENS.c.dead_at <= DEVICES.c.registered_at)
+SAME_DEVICE = (RETIRED_TOKENS.c.user_id == DEVICES.c.user_id) & (RETIRED_TOKENS.c.device_id == DEVICES.c.device_id)
 
 NEXT_DUE = (
     select(OUTBOX.c.due_at).where(OUTBOX.c.due_at > bindparam("moment", type_=_MOMENT)).order_by(OUTBOX.c.due_at)
 ).limit(1)
 
-_OF_DEVICE = (DEVICES.c.user_id == NOTIFICATIONS.c.user_id) & (DEVICES.c.device_id == NOTIFICATIONS.c.device_id)
-
-
 _N, _D = NOTIFICATIONS.c, DEVICES.c
-_INTENT = (_N.incident_id, _N.user_id, _N.device_id, _N.level, _N.paging_since)
+# A device whose kind has changed is another one: what its new kind takes is not what was intended.
+_OF_DEVICE = (_D.user_id == _N.user_id) & (_D.device_id == _N.method_id) & (_D.kind == _N.method_kind)
+_INTENT = (_N.incident_id, _N.user_id, _N.method_id, _N.run, _N.level, _N.paging_since)
 _SAID = (_N.number, _N.title, _N.description, _N.priority)
 
 _WANTED = (
@@ -250,19 +247,19 @@ _DUE = (
         OUTBOX.c.due_at <= bindparam("moment", type_=_MOMENT),
         OUTBOX.c.provider == _WANTED.c.provider,
         OUTBOX.c.lane == _WANTED.c.lane,
-        OUTBOX.c.notification_id != all_(_ids("busy")),
+        OUTBOX.c.notification_id != all_(ids_parameter("busy")),
     )
     .order_by(OUTBOX.c.due_at)
     .limit(_WANTED.c.room)
     .lateral("due")
 )
 SENDABLE = (
-    select(_DUE, *_INTENT, *_SAID, _D.push_token, _D.registered_at, func.coalesce(_ALIVE, False).label("alive"))
+    select(_DUE, *_INTENT, *_SAID, _D.push_token, _D.registered_at, func.coalesce(ALIVE, False).label("alive"))
     .select_from(
         _WANTED.join(_DUE, true())
         .join(NOTIFICATIONS, _N.id == _DUE.c.notification_id)
         .outerjoin(DEVICES, _OF_DEVICE)
-        .outerjoin(RETIRED_TOKENS, _SAME_DEVICE)
+        .outerjoin(RETIRED_TOKENS, SAME_DEVICE)
     )
     .order_by(_DUE.c.lane.desc(), _DUE.c.due_at)
 )
@@ -279,6 +276,6 @@ NOTIFICATIONS_OF = (
 
 ATTEMPTS_OF = (
     select(ATTEMPTS)
-    .where(ATTEMPTS.c.notification_id == any_(_ids()))
+    .where(ATTEMPTS.c.notification_id == any_(ids_parameter()))
     .order_by(ATTEMPTS.c.notification_id, ATTEMPTS.c.attempt)
 )

@@ -1,18 +1,30 @@
-"""What the notifier keeps of its upstreams: devices, and since when an incident needs nobody. Pure, for rebuilds."""
+"""What the notifier keeps of its upstreams: devices, answers, and how far paging has got. Pure, for rebuilds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Newest, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
 from libs.contracts.envelope import Envelope
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved
+from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved, IncidentSnoozed
 from services.notifier.domain.notification import Stop
-from services.notifier.projections import DEVICES, STOPPED
+from services.notifier.domain.place import LOWEST, place_of
+from services.notifier.projections import DEVICES, PAGING, STOPPED, provider_of
 
-_REASONS = {IncidentAcknowledged: "acknowledged", IncidentResolved: "resolved", IncidentClosed: "closed"}
+Answer = IncidentAcknowledged | IncidentResolved | IncidentClosed | IncidentSnoozed
+Due = EscalationDue | EscalationExhausted
+
+_REASONS: dict[type[Answer], str] = {
+    IncidentAcknowledged: "acknowledged",
+    IncidentResolved: "resolved",
+    IncidentClosed: "closed",
+    IncidentSnoozed: "snoozed",
+}
+ANSWERS = tuple(_REASONS)
+DUES = (EscalationDue, EscalationExhausted)
 
 
 def device_change(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
@@ -24,7 +36,7 @@ def device_change(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
                 {
                     "user_id": device.user_id,
                     "device_id": device.device_id,
-                    "platform": str(device.platform),
+                    "kind": str(provider_of(device.platform)),
                     "push_token": device.push_token,
                     "registered_at": device.registered_at,
                 },
@@ -33,17 +45,21 @@ def device_change(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
             yield Gone(DEVICES, {"user_id": device.user_id, "device_id": device.device_id})
 
 
-def stop_of(event: Envelope[Any]) -> Stop:
-    """What an acknowledgement, a resolution or a closing says."""
-    return Stop(_REASONS[type(event.data)], event.time)
+def stop_of(answer: Answer) -> Stop:
+    """What an answer says."""
+    return Stop(_REASONS[type(answer)], answer.run)
 
 
-def later_stop(known: Stop | None, event: Envelope[Any]) -> Stop:
-    """The stop that holds after one more event: a parked one that is tried again may be older than what is known."""
-    stop = stop_of(event)
-    return stop if known is None or known.at <= stop.at else known
+def stop_change(event: Envelope[Answer], _state: Any = None) -> Iterable[Change]:
+    """The row of an incident's last answer: a parked one that is tried again may be older than what is known."""
+    stop = stop_of(event.data)
+    row = {"incident_id": event.data.incident_id, "run": stop.run, "at": event.time, "reason": stop.reason}
+    # The reason decides between two answers of one commit, so that no order of reading does.
+    yield Newest(STOPPED, row, by=("run", "at", "reason"))
 
 
-def stop_change(event: Envelope[Any], state: Stop) -> Iterable[Change]:
-    """The row of an incident's last stop."""
-    yield Row(STOPPED, {"incident_id": event.data.incident_id, "at": state.at, "reason": state.reason})
+def place_change(event: Envelope[Due], _state: Any = None) -> Iterable[Change]:
+    """The row of the highest place; none for the lowest, since nothing is below it: most incidents stop there."""
+    place = place_of(event.data)
+    if place > LOWEST:
+        yield Newest(PAGING, {"incident_id": event.data.incident_id, **place._asdict()}, by=("run", "round", "level"))

@@ -75,4 +75,4 @@ def refused_token(row: Sendable, outcome: Outcome, sent_at: datetime) -> RetireT
     if row.registered_at is None:
         return None
     dead_at = outcome.retired_at or sent_at
-    return RetireToken(row.user_id, row.device_id, row.registered_at, dead_at, outcome.reason)
+    return RetireToken(row.user_id, row.method_id, row.registered_at, dead_at, outcome.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.work import Cause, Decider, Work
@@ -57,11 +57,11 @@ def extend_plans(work: Work, timers: Sequence[Timer]) -> None:
     """Plan what the horizon has come to include, so that at least 89 days are always planned."""
     work.load(SCHEDULE, [t.entity for t in timers])
     for timer in timers:
-        work.decide(SCHEDULE, timer.entity, domain.PlanShifts(work.now), Cause.new(ONCALL))
+        work.decide(SCHEDULE, timer.entity, domain.PlanShifts(work.now), work.begin(ONCALL))
 
 
 def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) -> ScheduleView:
-    schedule_id = uuid4()
+    schedule_id = work.new_id()
     command = domain.CreateSchedule(
         schedule_id=schedule_id,
         name=body.name,
@@ -72,7 +72,7 @@ def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) 
         created_by=str(caller.user_id),
         now=work.now,
     )
-    work.decide(SCHEDULE, schedule_id, command, caller.cause())
+    work.decide(SCHEDULE, schedule_id, command, caller.cause(work))
     _check_people(work, named_people(body))
     return _view(work, schedule_id, created_at=work.now, updated_at=work.now)
 
@@ -89,7 +89,7 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) 
         is_active=body.is_active,
         layers=body.layers,
     )
-    changed = work.decide(SCHEDULE, body.id, command, caller.cause())
+    changed = work.decide(SCHEDULE, body.id, command, caller.cause(work))
     _check_people(work, named_people(body))
     updated_at = work.now if changed else before["updated_at"]
     return _view(work, body.id, created_at=before["created_at"], updated_at=updated_at)
@@ -98,13 +98,13 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) 
 def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Override:
     """Raises NotFound: there is no such schedule."""
     override = Override(
-        id=uuid4(),
+        id=work.new_id(),
         user_id=body.user_id,
         start_time=body.start_time,
         end_time=body.end_time,
         replaces=body.replaces,
     )
-    work.decide(SCHEDULE, body.schedule_id, domain.AddOverride(override, work.now), caller.cause())
+    work.decide(SCHEDULE, body.schedule_id, domain.AddOverride(override, work.now), caller.cause(work))
     _check_people(work, named_people(body))
     return override
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.consume.arrival import Arrival
+from libs.chassis.parts import Answers, Parts, Runtime
 from libs.chassis.process import run
-from libs.chassis.service import Parts, Runtime, Service
+from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from services.oncall.api import api
 from services.oncall.application import extend_plans
@@ -15,7 +16,11 @@ from services.oncall.settings import Settings
 
 
 def build(runtime: Runtime) -> Parts:
-    return Parts(requests=api(Arrival(runtime.rpc, runtime.bus)), consumers=consumers(), fire=extend_plans)
+    return Parts(
+        Answers(api(Arrival(runtime.rpc, runtime.bus))),
+        reads=runtime.follow(consumers()),
+        fire=extend_plans,
+    )
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:

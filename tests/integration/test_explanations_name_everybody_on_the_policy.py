@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
-from cli.commands.explain import from_logs
+from cli.replay.explanation import from_logs
 from libs.contracts.incidents import IncidentExplained, Outcome
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import rebuilt
 from tests.world import World
@@ -30,8 +30,8 @@ async def logged(world: World, key: str) -> IncidentExplained:
 
 async def test_everybody_on_the_policy_has_one_outcome_with_its_chain_back_to_the_alert(world: World) -> None:
     ana, bo = await world.two_responders()
-    chief = await world.person("chief")
-    await world.policy((5, "on-call"), (5, "bo"), (5, "chief"))
+    chief, cat = await world.person("chief"), await world.person("cat")
+    await world.policy((5, "on-call"), (5, "bo+cat"), (5, "chief"))  # Cat can be reached, so level 3 keeps its time
     await world.fire_alert("db down", priority="critical")
     await ana.expect_push("db down")
     incident = await world.incident("db down")
@@ -50,7 +50,8 @@ async def test_everybody_on_the_policy_has_one_outcome_with_its_chain_back_to_th
     assert told[bo.user_id][0] is Outcome.UNREACHABLE
     assert told[chief.user_id][0] is Outcome.NOT_PAGED
     assert "never fired: escalation stopped: acknowledged" in told[chief.user_id][1]
-    assert list(told) == [ana.user_id, bo.user_id, chief.user_id], "in the order of the levels"
+    assert told[cat.user_id][0] is Outcome.PAGED
+    assert list(told) == [ana.user_id, bo.user_id, cat.user_id, chief.user_id], "in the order of the levels"
 
     chains = {person.user_id: [link.type for link in person.chain] for person in found.people}
     assert chains[ana.user_id][:5] == [
@@ -61,7 +62,7 @@ async def test_everybody_on_the_policy_has_one_outcome_with_its_chain_back_to_th
         "NotificationAccepted",
     ]
     assert chains[bo.user_id][:3] == ["IncidentCreated", "EscalationStarted", "EscalationDue"]
-    assert chains[bo.user_id][-1] == "AttemptFailed"
+    assert chains[bo.user_id][-2:] == ["AttemptFailed", "PersonUnreachable"]
     assert chains[chief.user_id] == [
         "IncidentCreated",
         "EscalationStarted",

@@ -109,7 +109,12 @@ async def test_everybodys_metrics_name_their_service_and_replica_and_only_one_re
         assert seen.value("pager_active", instance="incidents-1") == 1
         assert seen.value("pager_active", instance="incidents-2") == 0
         assert seen.all("pager_consumer_lag", instance="incidents-2") == [], "who does not consume knows no lag"
-        assert len(seen.all("pager_consumer_lag", instance="incidents-1")) == 6, "ALERTS and two upstreams, two lanes"
+        lanes = {(s.labels["upstream"], s.labels["lane"]) for s in seen.all("pager_consumer_lag", service="incidents")}
+        upstreams = ("alerts", "escalation", "notifier")
+        assert lanes == {(upstream, lane) for upstream in upstreams for lane in ("urgent", "routine")}
+        stopped = seen.all("pager_consumer_stopped", instance="incidents-2")
+        assert {(s.labels["upstream"], s.labels["lane"]) for s in stopped} == lanes
+        assert {f"{upstream}.{lane}" for upstream, lane in lanes} == set((await world.health("incidents"))["lag"])
     finally:
         await second.stop()
 
@@ -158,9 +163,9 @@ async def _take_the_lead(usurper: psycopg.AsyncConnection[Any], service: str) ->
 async def test_a_service_whose_consumer_has_stopped_is_not_ready_and_says_which_and_why(watched: World) -> None:
     await watched.two_responders()
     assert await _ready(watched, "escalation") == (200, [])
-    for follower in watched.services["escalation"].followers:
-        if follower.consumer.upstream == "incidents":
-            _break(follower)
+    for reader in watched.services["escalation"].readers:
+        if isinstance(reader, Follower) and reader.upstream == "incidents":
+            _break(reader)
     for number in range(6):
         await watched.fire_alert(f"event {number}", priority="critical")
     _status, (reason,) = await watched.eventually(
@@ -223,7 +228,7 @@ async def test_a_fault_in_counting_stops_no_page_and_repeats_none(world: World) 
 
     ana, _ = await world.two_responders()
     for name in ("incidents", "escalation", "notifier"):
-        world.services[name].parts.observe = fail
+        world.services[name].parts.watched.observe = fail
     await world.fire_alert("db down", priority="critical")
     await ana.expect_push("db down")
     await ana.expect_no_push()

@@ -8,7 +8,8 @@ from libs.chassis.rebuild.folding import Folding, LogHole
 from libs.chassis.rebuild.history import History, connect
 from libs.chassis.rebuild.rebuild import Rebuild, Running
 from libs.chassis.rebuild.shadow import Unrepeatable
-from libs.contracts.envelope import FACTS, UnknownEvent
+from libs.contracts.codec import UnknownEvent
+from libs.contracts.envelope import FACTS
 from libs.contracts.subjects import SERVICES
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import (
     a_busy_evening,

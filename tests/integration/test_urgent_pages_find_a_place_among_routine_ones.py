@@ -28,9 +28,9 @@ async def _fill(servers: Servers, database: str, count: int, provider: str, lane
                 (one, provider, lane, due, NOW + timedelta(hours=1), uuid4(), uuid4()),
             )
             await connection.execute(
-                "INSERT INTO notifier.notifications (id, incident_id, user_id, device_id, platform, method, level,"
-                " round, state, created_at, paging_since, number, title, priority)"
-                " VALUES (%s, %s, %s, 'phone', 'ios', 'push', 1, 1, 'intended', %s, %s, %s, 'disk full', 'high')",
+                "INSERT INTO notifier.notifications (id, incident_id, user_id, method_id, method_kind, run, round,"
+                " level, step, state, created_at, paging_since, number, title, priority)"
+                " VALUES (%s, %s, %s, 'phone', 'apns', 1, 1, 1, 1, 'intended', %s, %s, %s, 'disk full', 'high')",
                 (one, uuid4(), uuid4(), NOW, NOW, number),
             )
     return ids

@@ -17,7 +17,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.store.log import LoggedEvent, Run
 from libs.chassis.store.store import Store, is_away
 from libs.contracts.cloudevents import event_headers
-from libs.contracts.envelope import id_of
+from libs.contracts.codec import id_of
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of, message_id, stream_of
 

@@ -1,4 +1,4 @@
-"""Pager pages its admins about itself: its alarms are alerts, on a subject that only our services may use (rule 8)."""
+"""Pager pages its admins about itself: its alarms are alerts, on a subject that only our services may use."""
 
 from __future__ import annotations
 

@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import NamedTuple
 
 import structlog
 
+from libs.chassis.consume.item import Item, Unreadable, stands_alone
 from libs.chassis.consume.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.store import START, Contended, Move, Overtaken, Position, Store, is_away
 from libs.chassis.store.work import Work
-from libs.contracts.envelope import read_head
 from libs.contracts.model import Lane
 
 _log = structlog.get_logger()
-_TRIES = 3
+_PAUSES = (0.0, 0.05, 0.2)
+"""Seconds before each try of one input alone."""
 _PERSIST_SKIPPED = 50
 """Batches of nothing for us after which the cursor is stored all the same."""
-
-
-class Item(NamedTuple):
-    """One input as it came; `at` is where the cursor stands when it has taken effect."""
-
-    at: Position
-    type: str
-    raw: bytes
-    headers: Mapping[str, str] = {}
-    subject: str = ""
-    stored_at: int = 0
-    """When the stream stored it (Unix nanoseconds), where that matters."""
-
-    @property
-    def name(self) -> str:
-        """`IncidentCreated` of `pager.incidents.IncidentCreated.v1`."""
-        return self.type.split(".")[2]
-
-    @property
-    def entity(self) -> str:
-        """What later inputs belong to together; inputs that are not events of ours stand alone."""
-        return str(read_head(self.raw).entity) if self.type else f"{self.at.incarnation}/{self.at.position}"
-
 
 Take = Callable[[Work, Sequence[Item]], None]
 
@@ -96,7 +73,10 @@ class Applier:
                 await self._skip(new)
 
     def _any_waits(self, items: Sequence[Item]) -> bool:
-        return bool(self._waiting) and any(item.entity in self._waiting for item in items)
+        return bool(self._waiting) and any(self._waits(item) for item in items)
+
+    def _waits(self, item: Item) -> bool:
+        return not stands_alone(item.type) and item.entity in self._waiting
 
     async def _skip(self, new: Position) -> None:
         """Nothing here for us: remember it with the next effect rather than paying a commit for it."""
@@ -116,27 +96,37 @@ class Applier:
         return True
 
     async def _apply_one(self, item: Item) -> None:
-        if item.entity in self._waiting:
+        if self._waits(item):
             try:
                 await self._park(item, ParkedKind.WAITING, "an earlier event of this entity is parked")
                 return
             except NothingBefore:
                 self._waiting -= {item.entity}
-        reason = ""
-        for attempt in range(_TRIES):
-            try:
-                await self._commit((item,), item.at)
-                return
-            except Exception as error:
-                if _passes(error):
-                    raise
-                reason = f"{type(error).__name__}: {error}"
-                await asyncio.sleep(0.05 * 4**attempt)
+        reason = await self._try(item)
+        if reason is None:
+            return
         self._failures += 1
         if self.stop_after is not None and self._failures >= self.stop_after:
             raise Stopped(f"{self._failures} different events in a row failed; the last: {reason}")
         _log.error("parked", service=self.service, upstream=self.upstream, position=item.at.position, reason=reason)
         await self._park(item, ParkedKind.FAILURE, reason)
+
+    async def _try(self, item: Item) -> str | None:
+        """Take it into effect alone; why that fails, if it fails every time."""
+        reason = ""
+        for pause in _PAUSES:
+            if pause:
+                await asyncio.sleep(pause)
+            try:
+                await self._commit((item,), item.at)
+                return None
+            except Unreadable as error:
+                return f"{type(error).__name__}: {error}"
+            except Exception as error:
+                if _passes(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+        return reason
 
     async def _park(self, item: Item, kind: ParkedKind, reason: str) -> None:
         # What is no event of ours has no type: its subject says what it is, and a replay needs it.

@@ -1,4 +1,4 @@
-"""Waiting, outside any transaction, for what an upstream has only just written (design, rule 12)."""
+"""Waiting, outside any transaction, for what an upstream has only just written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a stream for ever: whatever goes wrong in the surroundings, begin again from the cursor in PostgreSQL."""
+"""Reading a stream for ever: whatever goes wrong in the surroundings, begin again from what has taken effect."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ _STABLE = 5.0
 """Seconds after which a reading that broke counts as a new misfortune, not as the old one going on."""
 
 
+class BeginAgain(Exception):
+    """What is here cannot be gone on with: it has to be read anew."""
+
+
 async def follow_for_ever(bus: Bus, follow: Callable[[], Awaitable[None]], service: str, what: str) -> None:
     """Call `follow` again and again, soon and then less often, while bus, database or a rival make it fail.
 
@@ -32,7 +36,7 @@ async def follow_for_ever(bus: Bus, follow: Callable[[], Awaitable[None]], servi
         try:
             await follow()
         except Exception as error:
-            expected = BusAway | NatsError | APIError | TimeoutError | Overtaken | Contended
+            expected = BusAway | BeginAgain | NatsError | APIError | TimeoutError | Overtaken | Contended
             if not (isinstance(error, expected) or is_away(error)):
                 raise
             _log.warning("reading again", service=service, what=what, reason=f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Which replica consumes: an advisory lock, held by a session that cannot outlive a frozen process (design, rule 5)."""
+"""Which replica consumes: an advisory lock, held by a session that cannot outlive a frozen process."""
 
 from __future__ import annotations
 

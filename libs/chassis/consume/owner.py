@@ -1,4 +1,4 @@
-"""Asking the owner of a log: what a stream no longer holds, and where the log ends (design, rule 5)."""
+"""Asking the owner of a log: what a stream no longer holds, where the log ends, and all there is at one moment."""
 
 from __future__ import annotations
 
@@ -6,17 +6,33 @@ from dataclasses import dataclass
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.contracts.model import Contract, Lane
-from libs.contracts.requests import EventsPage, EventsQuery, PositionView, Reply
+from libs.contracts.requests import (
+    ErrorKind,
+    EventsPage,
+    EventsQuery,
+    PositionView,
+    Refusal,
+    Reply,
+    Snapshot,
+    SnapshotQuery,
+)
 from libs.contracts.subjects import rpc_subject
+
+_SNAPSHOT_WAIT = 5.0
+"""Seconds for one page. The first one waits for the reading of all of them."""
 
 
 class NoRequest(Contract):
     """The body of a request that asks nothing more."""
 
 
+class Refused(BusAway):
+    """The owner is there and does not give what it is asked for."""
+
+
 @dataclass(frozen=True)
 class Owner:
-    """`pager.rpc.<service>.events` and `.position` of one upstream."""
+    """`pager.rpc.<service>.events`, `.position` and `.snapshot.<name>` of one upstream."""
 
     bus: Bus
     service: str
@@ -34,9 +50,31 @@ class Owner:
         """Where each lane of the log ends; raises BusAway when the owner does not answer."""
         return PositionView.model_validate((await self._ask("position", NoRequest(), timeout)).data)
 
+    async def snapshot(self, name: str) -> Snapshot:
+        """All pages of a snapshot as one: whole, or not at all.
+
+        Raises:
+            Refused: it cannot be had from this owner as it is.
+            BusAway: the owner does not answer, or has gone in between; begin again.
+        """
+        begun = await self._page(f"snapshot.{name}", SnapshotQuery())
+        rows = list(begun.data)
+        for page in range(1, begun.pages):
+            rows += (await self._page(begun.more, SnapshotQuery(id=begun.id, page=page))).data
+        return begun.model_copy(update={"data": tuple(rows)})
+
+    async def _page(self, operation: str, query: SnapshotQuery) -> Snapshot:
+        return Snapshot.model_validate((await self._ask(operation, query, _SNAPSHOT_WAIT)).data)
+
     async def _ask(self, operation: str, body: Contract, timeout: float) -> Reply:
         raw = await self.bus.request(rpc_subject(self.service, operation), body.to_json(), timeout=timeout)
         reply = Reply.model_validate_json(raw)
         if not reply.ok:
-            raise BusAway(f"{self.service} refused {operation}: {reply.error.message if reply.error else ''}")
+            raise _away(f"{self.service} refused {operation}", reply.error)
         return reply
+
+
+def _away(what: str, error: Refusal | None) -> BusAway:
+    """A page that is not kept any more is asked for again from the first one, like one of an owner that went away."""
+    passing = error is not None and error.kind in (ErrorKind.UNAVAILABLE, ErrorKind.NOT_FOUND)
+    return (BusAway if passing else Refused)(f"{what}: {error.message if error else ''}")

@@ -1,4 +1,4 @@
-"""Inputs that are set aside with their reason, so that one of them never stops the stream (design, rule 8)."""
+"""Inputs that are set aside with their reason, so that one of them never stops the stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
+from libs.chassis.consume.item import stands_alone
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
@@ -88,8 +89,8 @@ def park_behind(work: Work, schema: str, parked: Parked) -> None:
 
 
 def waits_behind(work: Work, schema: str, parked: Parked) -> bool:
-    """Whether an earlier input of its entity is parked."""
-    if parked.kind is ParkedKind.INPUT:
+    """Whether an earlier input of its entity is parked, and it cannot do without that."""
+    if parked.kind is ParkedKind.INPUT or stands_alone(parked.type):
         return False
     rows = work.fetch(_of_entity(schema), upstream=parked.upstream, entity=parked.entity)
     return any(row["position"] < parked.position for row in rows)

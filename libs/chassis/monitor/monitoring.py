@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from libs.chassis.bus.connection import Bus
+from libs.chassis.consume.reader import place_of
 from libs.chassis.measure.meters import meters
 from libs.chassis.measure.metrics import GaugeValue
 from libs.chassis.monitor.port import Monitor, Readiness
 from libs.chassis.monitor.sampling import database_samples, process_samples
-from libs.chassis.store.connections import MONITOR
+from libs.chassis.monitor.watched import Replica
 from libs.chassis.store.store import Store, is_away
+from libs.chassis.store.work import Decided
 from libs.contracts.requests import MetricsView, Reply
 from libs.contracts.subjects import rpc_subject
-
-if TYPE_CHECKING:
-    from libs.chassis.bus.connection import Bus
-    from libs.chassis.service import Service
-    from libs.chassis.store.work import Decided
 
 _log = structlog.get_logger()
 
@@ -58,20 +55,20 @@ class BusWatch:
 class Monitoring:
     """Asks the database over a connection of its own: it must not wait for what it watches."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._meters = meters(service.name)
-        self._bus = BusWatch(service.bus)
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._meters = meters(replica.name)
+        self._bus = BusWatch(replica.bus)
         self._store: Store | None = None
         self._asking: asyncio.Task[None] | None = None
         self._found: Sequence[GaugeValue] = ()
         self._found_at = self._asked_at = float("-inf")
-        self.monitor = Monitor(service.settings, self.ready, self.metrics)
+        self.monitor = Monitor(replica.settings, self.ready, self.metrics)
 
     async def start(self) -> None:
         """Listen on the monitor port, if there is one, and on the bus; raises SettingsError for a taken port."""
         # Not in a queue group: every replica answers.
-        await self._service.bus.client.subscribe(rpc_subject(self._service.name, "metrics"), cb=self._answer)
+        await self._replica.bus.client.subscribe(rpc_subject(self._replica.name, "metrics"), cb=self._answer)
         await self.monitor.start()
 
     async def stop(self) -> None:
@@ -92,7 +89,7 @@ class Monitoring:
         ready = self._readiness().status == "ok"
         self._meters.read(
             (
-                *process_samples(self._service),
+                *process_samples(self._replica),
                 GaugeValue("pager_ready", "Whether the monitor port's /ready says so.", ready),
                 GaugeValue("pager_database_up", "Whether PostgreSQL has answered within 5 s.", self._is_database_up()),
                 *(self._found if self._is_database_up() else ()),
@@ -103,23 +100,23 @@ class Monitoring:
     def observe(self, decided: Sequence[Decided]) -> None:
         """Let the service count what was committed. Counting must never undo or repeat it."""
         try:
-            self._service.parts.observe(decided)
+            self._replica.watched.observe(decided)
         except Exception:  # noqa: BLE001 - a fault in counting is no fault of the page
-            _log.exception("not counted", service=self._service.name)
+            _log.exception("not counted", service=self._replica.name)
 
     def _readiness(self) -> Readiness:
         reasons = [
-            f"consumption of {f.consumer.upstream}.{f.lane} has stopped: {f.stopped}"
-            for f in self._service.followers
-            if f.stopped is not None
+            f"consumption of {place_of(reader)} has stopped: {reader.stopped}"
+            for reader in self._replica.readers
+            if reader.stopped is not None
         ]
         reasons += self._bus.reasons()
         if not self._is_database_up():
             reasons.append("database: away")
         return Readiness(
             status="unavailable" if reasons else "ok",
-            service=self._service.name,
-            instance=self._service.settings.instance,
+            service=self._replica.name,
+            instance=self._replica.settings.instance,
             reasons=tuple(reasons),
         )
 
@@ -135,19 +132,19 @@ class Monitoring:
         await asyncio.wait((self._asking,), timeout=wait)
 
     async def _ask_database(self) -> None:
-        service = self._service
+        replica = self._replica
         try:
             if self._store is None:
-                self._store = service.store("monitor", MONITOR)
-            self._found = await self._store.read(lambda work: database_samples(service, work))
+                self._store = replica.open_store()
+            self._found = await self._store.read(lambda work: database_samples(replica, work))
             self._found_at = asyncio.get_running_loop().time()
         except Exception as error:  # noqa: BLE001 - whatever it is, readiness and metrics say it
             self._found_at = float("-inf")
             say = _log.warning if is_away(error) else _log.exception
-            say("database not read", service=service.name, reason=str(error))
+            say("database not read", service=replica.name, reason=str(error))
 
     async def _answer(self, message: Msg) -> None:
-        instance = self._service.settings.instance
+        instance = self._replica.settings.instance
         text = (await self.metrics(instance=instance)).decode()
         with contextlib.suppress(NatsError):
             await message.respond(Reply(ok=True, data=MetricsView(instance=instance, text=text)).to_json())

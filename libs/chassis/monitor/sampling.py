@@ -5,58 +5,55 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.sql import Select
 
 from libs.chassis.consume.parking import ParkedKind, count_parked
+from libs.chassis.consume.reader import Reader
 from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.monitor.watched import Replica
 from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
-
-if TYPE_CHECKING:
-    from libs.chassis.service import Service
-    from libs.chassis.store.work import Work
 
 _MANY = 10_000
 """Rows that are counted; more are shown as this many."""
 
 
-def process_samples(service: Service) -> Iterator[GaugeValue]:
-    """What is known without asking anybody. Where a service stands is the active replica's knowledge alone."""
-    active = service.leader.active
+def process_samples(replica: Replica) -> Iterator[GaugeValue]:
+    """What is known without asking anybody."""
+    active = replica.leader.active
     yield GaugeValue("pager_active", "Whether this replica consumes, publishes and fires timers.", active)
-    yield GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", service.bus.connected)
-    for role, store in (("work", service.runtime.work), ("rpc", service.runtime.rpc)):
+    yield GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", replica.bus.connected)
+    for role, store in replica.stores.items():
         pool, labels = store.connections(), {"role": role}
         used = pool.get("pool_size", 0) - pool.get("pool_available", 0)
         yield GaugeValue("pager_database_pool_max", "Connections that may be open.", pool["pool_max"], labels)
         yield GaugeValue("pager_database_pool_used", "Connections in use at this moment.", used, labels)
-    for follower in service.followers:
-        labels = {"upstream": follower.consumer.upstream, "lane": str(follower.lane)}
-        stopped = follower.stopped is not None
-        yield GaugeValue("pager_consumer_stopped", "Whether consumption has stopped for a fault.", stopped, labels)
-        if active:
-            yield _lag(follower.consumer.upstream, follower.lane, follower.lag)
+    for reader in replica.readers:
+        yield from _reader(reader, active)
+
+
+def _reader(reader: Reader, active: bool) -> Iterator[GaugeValue]:
+    """Where a service stands is the active replica's knowledge alone."""
+    labels = {"upstream": reader.upstream.lower(), "lane": str(reader.lane)}
+    stopped = reader.stopped is not None
+    yield GaugeValue("pager_consumer_stopped", "Whether consumption has stopped for a fault.", stopped, labels)
     if active:
-        for (upstream, lane), lag in service.parts.lags().items():
-            yield _lag(upstream.lower(), lane, lag)
+        text = "Messages of the stream that have not taken effect here."
+        yield GaugeValue("pager_consumer_lag", text, reader.lag, labels)
 
 
-def _lag(upstream: str, lane: Lane, lag: int) -> GaugeValue:
-    text = "Messages of the stream that have not taken effect here."
-    return GaugeValue("pager_consumer_lag", text, lag, {"upstream": upstream, "lane": str(lane)})
-
-
-def database_samples(service: Service, work: Work) -> list[GaugeValue]:
+def database_samples(replica: Replica, work: Work) -> list[GaugeValue]:
     """What stands in the tables; runs in a transaction that only reads."""
-    samples = list(_parked(service.name, work))
-    if service.leader.active:
-        samples += _relay(service.name, work, dict(service.relay.published))
-    if service.timers is not None:
-        samples += _timers(service.name, work)
-    return samples + list(service.parts.gauges(work))
+    samples = list(_parked(replica.name, work))
+    if replica.leader.active:
+        samples += _relay(replica.name, work, dict(replica.relay.published))
+    if replica.has_timers:
+        samples += _timers(replica.name, work)
+    return samples + list(replica.watched.gauges(work))
 
 
 def _parked(schema: str, work: Work) -> Iterator[GaugeValue]:

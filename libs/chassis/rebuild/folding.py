@@ -10,7 +10,8 @@ from uuid import UUID
 from libs.chassis.rebuild.history import History, LogRow
 from libs.chassis.rebuild.origins import STATELESS, Fold
 from libs.chassis.store.work import Decided
-from libs.contracts.envelope import Envelope, UnknownEvent, parse_event
+from libs.contracts.codec import UnknownEvent
+from libs.contracts.envelope import Envelope
 
 ROOM: Final = 10_000
 """States that are kept; whoever was heard of longest ago is folded again from its events."""
@@ -36,13 +37,13 @@ class Folding:
     _states: dict[UUID, Any] = field(default_factory=dict)
 
     def decided(self, rows: Sequence[LogRow]) -> Iterator[Decided]:
-        """Raises `LogHole`, `UnknownEvent`, or what `parse_event` raises."""
+        """Raises `LogHole`, `UnknownEvent`, or what the codec raises."""
         for row in rows:
             if row.hole:
                 raise LogHole(f"{self.history.service} lacks the event before position {row.position}")
             if row.type not in self.folds and row.type not in self._passed:
                 self._pass(row)
-        events = [parse_event(row.type, row.raw) for row in rows if row.type in self.folds]
+        events = [self.history.codec.decode(row.type, row.raw) for row in rows if row.type in self.folds]
         self._load(events, rows[0].position if rows else 0)
         for event in events:
             fold = self.folds[event.type]
@@ -77,6 +78,6 @@ class Folding:
         for row in self.history.before(list(missing), first):
             fold = self.folds.get(row.type)
             if fold is not None:
-                event = parse_event(row.type, row.raw)
+                event = self.history.codec.decode(row.type, row.raw)
                 state = self._states.get(event.entity, self)
                 self._states[event.entity] = fold.evolve(fold.initial() if state is self else state, event)

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from libs.contracts.codec import CODEC, Codec
 from libs.contracts.model import Lane
 
 PAGE_ROWS: Final = 4000
@@ -78,6 +79,7 @@ class History:
     connection: psycopg.Connection[Any]
     service: str
     lanes: tuple[Lane, ...] = tuple(Lane)
+    codec: Codec = CODEC
 
     def __post_init__(self) -> None:
         self._table = sql.Identifier(self.service, "stored_events")

@@ -12,7 +12,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet as JwkSet
 
 from libs.chassis.clock import Clock
-from libs.chassis.store.work import Cause
+from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
@@ -39,9 +39,9 @@ class Caller:
     def actor(self) -> Actor:
         return Actor.user(self.user_id)
 
-    def cause(self) -> Cause:
+    def cause(self, work: Work) -> Cause:
         """The beginning of a chain of events that this person causes."""
-        return Cause.new(self.actor, self.traceparent)
+        return work.begin(self.actor, self.traceparent)
 
     def require(self, role: Role) -> None:
         """Raises Forbidden unless the person has this role (admins have every one)."""

@@ -8,8 +8,6 @@ from typing import Any
 import structlog
 from psycopg import Cursor
 
-from libs.chassis.consume.apply import Item
-from libs.chassis.consume.follower import Follower
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.parking import (
     Parked,
@@ -21,9 +19,10 @@ from libs.chassis.consume.parking import (
     unpark,
     waits_behind,
 )
+from libs.chassis.consume.reader import Reader, StoredReader, place_of
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.log import EventLog
-from libs.chassis.store.store import Position, Store
+from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.model import Contract, Lane
 from libs.contracts.requests import (
@@ -48,7 +47,7 @@ Replay = Callable[[Work, Parked], None]
 
 
 class Health(Contract):
-    """`lag`: positions behind, by upstream and lane; `stopped`: why consumption stopped, if it did."""
+    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption stopped, if it did."""
 
     service: str
     instance: str
@@ -65,7 +64,7 @@ class ParkedPage(Contract):
 
 
 def add_log_operations(requests: Requests, store: Store) -> None:
-    """`events` and `position`: guarded by the bus (rule 13), needed by consumers that hold no access token."""
+    """`events` and `position`: the bus says who may ask; consumers hold no access token."""
     lanes = lanes_of(requests.service)
 
     @requests.handle("events", EventsQuery, public=True)
@@ -100,8 +99,9 @@ def add_log_operations(requests: Requests, store: Store) -> None:
         return PositionView(epoch=epoch, lanes=await store.log_read(read))
 
 
-def add_parked_operations(requests: Requests, store: Store, replays: Mapping[str, Replay]) -> None:
+def add_parked_operations(requests: Requests, store: Store, readers: Sequence[StoredReader]) -> None:
     """`parked` and `replay`, for operators (`pager parked list|replay`)."""
+    replays = {reader.upstream: reader.replay for reader in readers}
 
     @requests.handle("parked", ParkedQuery, public=True)
     def parked(work: Work, query: ParkedQuery, _caller: None) -> ParkedPage:
@@ -143,28 +143,23 @@ async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay],
         return 0
 
 
-def replay_of(follower: Follower) -> Replay:
-    """Handle a parked event through its consumer."""
-    return lambda work, parked: follower.take(work, [Item(Position(0, parked.position), parked.type, parked.raw)])
-
-
 def add_health_operation(
     requests: Requests,
     store: Store,
     instance: str,
-    state: Callable[[], tuple[bool, Sequence[Follower]]],
+    is_active: Callable[[], bool],
+    readers: Sequence[Reader],
     extra: Callable[[], dict[str, Any]],
 ) -> None:
     @requests.handle("health", NoRequest, public=True)
     async def health(_query: NoRequest, _caller: None) -> Health:
-        active, followers = state()
-        stopped = tuple(f"{f.consumer.upstream}.{f.lane}: {f.stopped}" for f in followers if f.stopped)
+        stopped = tuple(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped)
         return Health(
             service=requests.service,
             instance=instance,
-            active=active,
+            active=is_active(),
             ready=not stopped,
-            lag={f"{f.consumer.upstream}.{f.lane}": f.lag for f in followers},
+            lag={place_of(reader): reader.lag for reader in readers},
             stopped=stopped,
             parked=await store.read(lambda work: count_parked(work, requests.service)),
             extra=extra(),

@@ -43,6 +43,26 @@ class Patch(NamedTuple):
         return _key_of(self.table)(self.values)
 
 
+class Newest(NamedTuple):
+    """The row with this primary key becomes `values`, unless what it holds is later by the columns `by`.
+
+    For what may be heard of in another order than it happened: in whatever order these are written, the same stays.
+    `values` are whole rows, and no other change is written to the same table.
+    """
+
+    table: Table
+    values: Mapping[str, Any]
+    by: tuple[str, ...]
+
+    @property
+    def key(self) -> Any:
+        return _key_of(self.table)(self.values)
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        return tuple(self.values[column] for column in self.by)
+
+
 class Gone(NamedTuple):
     """The row with this primary key is removed, if there is one."""
 
@@ -54,7 +74,7 @@ class Gone(NamedTuple):
         return _key_of(self.table)(self.values)
 
 
-Change = Row | Patch | Gone
+Change = Row | Patch | Newest | Gone
 
 
 @lru_cache(maxsize=512)
@@ -86,7 +106,7 @@ def _binary(table: Table) -> frozenset[str]:
 
 
 @lru_cache(maxsize=512)
-def _write(kind: type, table: Table, columns: tuple[str, ...]) -> bytes:
+def _write(kind: type, table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> bytes:
     """One statement for any number of rows, which travel as one JSON document.
 
     A statement a row costs the client more than all the rest of a decision (docs/adr/0005).
@@ -103,8 +123,11 @@ def _write(kind: type, table: Table, columns: tuple[str, ...]) -> bytes:
     quoted = ", ".join(map(_QUOTE, columns))
     changed = ", ".join(f"{c} = excluded.{c}" for c in map(_QUOTE, columns) if c not in keys)
     action = f"UPDATE SET {changed}" if changed else "NOTHING"
+    if by:
+        old, new = (", ".join(f"{side}.{_QUOTE(c)}" for c in by) for side in ("t", "excluded"))
+        action += f" WHERE ({new}) >= ({old})"
     return (
-        f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM {rows}"  # noqa: S608 - names of our own tables
+        f"INSERT INTO {name} AS t ({quoted}) SELECT {quoted} FROM {rows}"  # noqa: S608 - names of our own tables
         f" ON CONFLICT ({', '.join(keys)}) DO {action}"
     ).encode()
 
@@ -117,14 +140,15 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
         before = last.setdefault(place, change)
         if before is not change:
             last[place] = _after(before, change)
-    groups: dict[tuple[type, Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[type, Table, tuple[str, ...], tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for change in last.values():
-        shape = (type(change), change.table, tuple(change.values))
+        by = change.by if isinstance(change, Newest) else ()
+        shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
-    for (kind, table, columns), rows in groups.items():
+    for (kind, table, columns, by), rows in groups.items():
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
-        open_cursor().execute(_write(kind, table, columns), (to_json(written).decode(),), prepare=True)
+        open_cursor().execute(_write(kind, table, columns, by), (to_json(written).decode(),), prepare=True)
 
 
 def _after(before: Change, change: Change) -> Change:
@@ -133,6 +157,8 @@ def _after(before: Change, change: Change) -> Change:
         case ((Row() | Patch()), (Row() | Patch())):
             kind = Row if Row in (type(before), type(change)) else Patch
             return kind(change.table, {**before.values, **change.values})
+        case Newest(), Newest():
+            return change if change.rank >= before.rank else before
         case Gone(), Patch():
             return before
         case _:

@@ -14,6 +14,7 @@ class Known(NamedTuple):
 
     state: Any
     version: int
+    slot: int | None = None
 
 
 class Memory:

@@ -21,6 +21,7 @@ from libs.chassis.store.changes import Change, Row, apply_changes
 from libs.chassis.store.log import Datastore, EventLog, NewEvent, Run, runs_of
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.work import Decided, Projector, Work
+from libs.contracts.codec import CODEC, Codec
 from libs.contracts.model import Lane
 
 T = TypeVar("T")
@@ -96,8 +97,10 @@ class Store:
         instance: str,
         role: str,
         connections: int = 4,
+        codec: Codec = CODEC,
     ) -> None:
         self.schema = schema
+        self.codec = codec
         self._clock = clock
         self._projector = projector
         self._datastore = Datastore(
@@ -150,6 +153,23 @@ class Store:
     async def read(self, handler: Callable[[Work], T]) -> T:
         """Run a handler that only reads."""
         return (await self.transact(handler)).result
+
+    async def consistent(self, handler: Callable[[Work], T]) -> T:
+        """Run a handler that only reads, all of it as of one moment: its tables and the log's ends fit together.
+
+        Raises:
+            InternalError: it has written something.
+            OperationalError: PostgreSQL is away.
+        """
+
+        def run() -> T:
+            log = self._opened()
+            with log.datastore.transaction() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                rows = cursor.connection.cursor(row_factory=dict_row, binary=True)
+                return handler(Work(self._clock.now(), log, rows, self._projector, None, self.codec))
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     async def log_read(self, read: Callable[[EventLog, Cursor[Any]], T]) -> T:
         """Read the log itself, outside a decision."""
@@ -208,7 +228,7 @@ class Store:
         with log.datastore.transaction(commit=True) as cursor:
             connection = cursor.connection
             rows = connection.cursor(row_factory=dict_row, binary=True)
-            work = Work(self._clock.now(), log, rows, self._projector, memory)
+            work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec)
             result = handler(work)
             events, changes = work.new_events()
             runs = self._write(log, connection, move, events, changes)

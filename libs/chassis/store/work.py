@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 from psycopg import Cursor
@@ -14,11 +14,13 @@ from sqlalchemy.sql import Executable
 from uuid_utils.compat import uuid4
 
 from libs.chassis.store.changes import Change, adapt, compiled
-from libs.chassis.store.log import EventLog, NewEvent
+from libs.chassis.store.log import NewEvent
 from libs.chassis.store.memory import Known, Memory
-from libs.contracts.envelope import Actor, Envelope, Fact, parse_event
+from libs.contracts.codec import CODEC, Codec
+from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
 from libs.contracts.requests import Rejected
+from libs.contracts.slots import NO_INCIDENT
 
 S = TypeVar("S")
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -47,21 +49,24 @@ class Decider(Generic[S, C_contra]):
     team: Callable[[S], UUID | None] = _no_team
     keep: Callable[[S], bool] = _never
     """Whether a state is kept in memory after its commit, because this process will soon decide on it again."""
+    slot: Callable[[S], int] | None = None
+    """The slot of a new entity, from its state after its first event; None: that of its cause. It keeps it for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why something is decided: the first cause of the chain, the direct one, who, and the trace it belongs to."""
+    """Why something is decided: who, the first cause of the chain, the direct one, its trace, and its slot."""
 
     actor: Actor
     correlation_id: UUID
     causation_id: UUID | None = None
     traceparent: str | None = None
+    slot: int = NO_INCIDENT
 
     @classmethod
     def event(cls, event: Envelope[Any], actor: Actor) -> Cause:
         """A reaction of ours to an event."""
-        return cls(actor, event.correlation_id, event.id, event.traceparent)
+        return cls(actor, event.correlation_id, event.id, event.traceparent, event.slot)
 
     @classmethod
     def new(cls, actor: Actor, traceparent: str | None = None) -> Cause:
@@ -73,12 +78,14 @@ class Cause:
 class _Entity:
     state: Any
     version: int
+    slot: int | None = None
+    """Of its first event; None before that."""
     assumed: bool = False
     """Not read here, and nothing that the append would check has been decided on it yet."""
     keep: bool = False
 
     def known(self) -> Known | None:
-        return Known(self.state, self.version) if self.keep else None
+        return Known(self.state, self.version, self.slot) if self.keep else None
 
 
 class Decided(NamedTuple):
@@ -92,6 +99,22 @@ Projector = Callable[[Envelope[Any], Any], Iterable[Change]]
 """`project(event, state after it)`: the rows and timers that an event writes. Pure, so that a rebuild can repeat it."""
 
 
+class Streams(Protocol):
+    """Where the events of entities are read: the log, or a desk's memory (`desk.py`)."""
+
+    def load_many(self, curs: Any, ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
+        """(type, raw) of every event of each entity, oldest first."""
+        ...
+
+    def lock_appends(self, curs: Any) -> None:
+        """Let nobody else append before this transaction ends."""
+        ...
+
+    def last_position(self, curs: Any, lane: Lane) -> int:
+        """The newest position of a lane; 0 for none."""
+        ...
+
+
 @dataclass(slots=True)
 class Work:
     """What a handler sees of its transaction. Handlers are synchronous and run in a worker thread.
@@ -102,10 +125,12 @@ class Work:
     """
 
     now: datetime
-    log: EventLog
+    log: Streams
     cursor: Cursor[dict[str, Any]]
     projector: Projector
     memory: Memory | None = None
+    codec: Codec = CODEC
+    new_id: Callable[[], UUID] = uuid4  # the standard library's lets go of the interpreter's lock (ADR 26)
     changes: list[Change] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
     _entities: dict[UUID, _Entity] = field(default_factory=dict)
@@ -136,10 +161,12 @@ class Work:
 
     def _read(self, decider: Decider[Any, Any], ids: Sequence[UUID]) -> None:
         for entity, stream in self.log.load_many(self.cursor, ids).items():
-            state = decider.initial()
+            state, slot = decider.initial(), None
             for type_name, raw in stream:
-                state = decider.evolve(state, parse_event(type_name, raw).data)
-            self._entities[entity] = _Entity(state, len(stream))
+                event = self.codec.decode(type_name, raw)
+                state = decider.evolve(state, event.data)
+                slot = event.slot if slot is None else slot
+            self._entities[entity] = _Entity(state, len(stream), slot)
 
     def state(self, decider: Decider[S, Any], entity: UUID) -> S:
         self.load(decider, (entity,))
@@ -148,6 +175,15 @@ class Work:
     def version(self, entity: UUID) -> int:
         """Events of an entity that was loaded here, with those decided here; 0: it does not exist."""
         return self._entities[entity].version
+
+    def slot(self, entity: UUID) -> int:
+        """Of an entity that was loaded or decided on here."""
+        known = self._entities[entity].slot
+        return NO_INCIDENT if known is None else known
+
+    def begin(self, actor: Actor, traceparent: str | None = None) -> Cause:
+        """The beginning of a chain of events."""
+        return Cause(actor, self.new_id(), None, traceparent)
 
     def decide(
         self, decider: Decider[S, C_contra], entity: UUID, command: C_contra, cause: Cause
@@ -163,13 +199,16 @@ class Work:
         for fact in facts:
             known.state = decider.evolve(known.state, fact)
             known.version += 1
+            if known.slot is None:
+                known.slot = cause.slot if decider.slot is None else decider.slot(known.state)
             event: Envelope[Any] = Envelope(
-                id=uuid4(),  # the standard library's lets go of the interpreter's lock (ADR 26)
+                id=self.new_id(),
                 type=fact.type,
                 time=self.now,
                 entity=entity,
                 version=known.version,
                 lane=decider.lane(known.state),
+                slot=known.slot,
                 actor=cause.actor,
                 team_id=decider.team(known.state),
                 correlation_id=cause.correlation_id,
@@ -223,7 +262,7 @@ class Work:
                 originator_id=d.event.entity,
                 originator_version=d.event.version,
                 topic=d.event.type,
-                state=d.event.to_json(),
+                state=self.codec.encode(d.event),
                 lane=d.event.lane,
                 recorded_at=d.event.time,
             )

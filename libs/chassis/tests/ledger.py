@@ -11,10 +11,15 @@ from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
+from nats.aio.msg import Msg
 from psycopg import AsyncConnection
 
 from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
+from libs.chassis.bus.relay import Relay
 from libs.chassis.bus.wire import Wire
+from libs.chassis.requests.callers import Verifier
+from libs.chassis.requests.operations import add_log_operations
+from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.changes import Change
 from libs.chassis.store.log import EventLog
@@ -22,6 +27,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.timers import Timer, timer_set
+from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import AlertsGrouped
 from libs.contracts.model import Lane
@@ -48,6 +54,10 @@ def project(event: Envelope[Any], state: int) -> Iterable[Change]:
 def add(work: Work, entity: UUID, count: int = 1, lane: Lane = Lane.URGENT) -> None:
     fact = AlertsGrouped(incident_id=entity, count=count, last_at=work.now)
     work.decide(counting(lane), entity, fact, CAUSE)
+
+
+async def _no_keys() -> KeySet:
+    return KeySet(keys=())
 
 
 @dataclass
@@ -109,6 +119,33 @@ class Ledger:
         await bus.start()
         self._stack.push_async_callback(client.close)
         return bus
+
+    async def relay(self) -> asyncio.Task[None]:
+        """What is committed is published."""
+        relay = Relay(SCHEMA, self.store, await self.bus(), self.clock)
+        self.store.listen(lambda written: relay.hand(written.runs))
+        return self.run(relay.run)
+
+    async def answer(self, requests: Requests | None = None) -> Bus:
+        """A replica that answers `events`, `position` and these; closing the client of its connection kills it."""
+        requests = requests or Requests(SCHEMA)
+        add_log_operations(requests, self.make_store("rpc", role="rpc"))
+        server = RequestServer(requests, self.store, Verifier(_no_keys, self.clock))
+        bus = await self.bus()
+
+        async def answer(message: Msg) -> None:
+            operation = message.subject.split(".", 3)[3]
+            await message.respond((await server.answer(operation, message.data, {})).to_json())
+
+        for operation in requests.operations:
+            await bus.client.subscribe(f"pager.rpc.{SCHEMA}.{operation}", cb=answer)
+        await bus.client.flush()
+        return bus
+
+    async def begin_epoch(self, epoch: int, after: int) -> None:
+        """A restore has lost what came later: the log goes on from there in a new epoch."""
+        await self.query("DELETE FROM incidents.stored_events WHERE notification_id > %s", after)
+        await self.query("INSERT INTO incidents.epochs (epoch, after_position) VALUES (%s, %s)", epoch, after)
 
     def run(self, task: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Runs beside the test and is stopped at its end."""

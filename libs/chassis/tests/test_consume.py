@@ -1,4 +1,4 @@
-"""Every event of an upstream takes effect once and in order, whatever its stream has lost (design, rules 5 and 6)."""
+"""Every event of an upstream takes effect once and in order, whatever its stream has lost."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from libs.chassis.bus.pull import Pull
-from libs.chassis.bus.relay import Relay
 from libs.chassis.consume.follower import Consumer, Follower
-from libs.chassis.requests.callers import Verifier
-from libs.chassis.requests.operations import add_log_operations
-from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.chassis.tests.ledger import SCHEMA, Ledger, until
-from libs.contracts.auth import KeySet
+from libs.chassis.tests.ledger import Ledger, until
 from libs.contracts.envelope import Envelope
 from libs.contracts.incidents import AlertsGrouped
 from libs.contracts.model import Lane
@@ -79,7 +73,7 @@ class Pair:
         self.ledger._stack.callback(store.close)
         consumer = Consumer("incidents", (AlertsGrouped,), handle, patient=pressing is not None)
         bus = await self.ledger.bus("escalation")
-        follower = Follower("escalation", consumer, Lane.URGENT, store, bus, pressing=pressing or (lambda: False))
+        follower = Follower("escalation", consumer, Lane.URGENT, store, bus, is_pressed=pressing or (lambda: False))
         self.followers.append(follower)
         return self.ledger.run(follower.run)
 
@@ -96,37 +90,13 @@ async def _stopped(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _no_keys() -> KeySet:
-    return KeySet(keys=())
-
-
-async def _answer_for_the_log(ledger: Ledger) -> None:
-    """`pager.rpc.incidents.events` and `.position`."""
-    requests = Requests(SCHEMA)
-    add_log_operations(requests, ledger.make_store("rpc", role="rpc"))
-    server = RequestServer(requests, ledger.store, Verifier(_no_keys, ledger.clock))
-    bus = await ledger.bus()
-
-    async def answer(message: Msg) -> None:
-        await message.respond((await server.answer(message.subject.split(".")[3], message.data, {})).to_json())
-
-    for operation in requests.operations:
-        await bus.client.subscribe(f"pager.rpc.incidents.{operation}", cb=answer)
-
-
 @pytest.fixture
 async def pair(ledger: Ledger) -> Pair:
     await ledger.query("CREATE TABLE escalation.effects (id bigserial PRIMARY KEY, n int)")
     await ledger.query("GRANT ALL ON escalation.effects, escalation.effects_id_seq TO pager_escalation")
-    await _answer_for_the_log(ledger)
+    await ledger.answer()
     js = (await ledger.bus("operator")).client.jetstream()
-    return Pair(ledger, js, await _relay(ledger))
-
-
-async def _relay(ledger: Ledger) -> asyncio.Task[None]:
-    relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
-    ledger.store.listen(lambda written: relay.hand(written.runs))
-    return ledger.run(relay.run)
+    return Pair(ledger, js, await ledger.relay())
 
 
 async def test_a_restart_goes_on_behind_what_has_taken_effect(pair: Pair) -> None:
@@ -182,10 +152,9 @@ async def test_a_new_epoch_is_followed_from_where_it_began(pair: Pair) -> None:
     await _stopped(running)
     # A restore lost the last event and began a new epoch; the effect of what was lost stays.
     positions = [position for position, _ in await pair.ledger.events()]
-    await pair.ledger.query("DELETE FROM incidents.stored_events WHERE notification_id > %s", positions[2])
-    await pair.ledger.query("INSERT INTO incidents.epochs (epoch, after_position) VALUES (2, %s)", positions[2])
+    await pair.ledger.begin_epoch(2, positions[2])
     await _stopped(pair.relaying)
-    pair.relaying = await _relay(pair.ledger)
+    pair.relaying = await pair.ledger.relay()
     await pair.add(2)
     await pair.follow()
     await pair.expect_all_once()
@@ -247,7 +216,7 @@ async def test_a_patient_consumer_lets_pressing_work_go_first(pair: Pair) -> Non
     follower = pair.followers[0]
 
     async def waiting() -> int:
-        return follower._pull.behind if follower._pull is not None else 0
+        return follower.lag
 
     await until(waiting, lambda count: count == 3, "three events that wait")
     assert await pair.effects() == [1]
@@ -274,7 +243,7 @@ async def test_a_patient_consumer_whose_connection_breaks_in_a_storm_begins_agai
     def breaks_behind_it(work: Work, events: Sequence[Any]) -> None:
         nonlocal broken
         _take(work, events)
-        pull = pair.followers[0]._pull
+        pull = pair.followers[0]._feed._pull
         if not broken and pull is not None:
             broken = True
             asyncio.run_coroutine_threadsafe(break_now(pull), loop).result()

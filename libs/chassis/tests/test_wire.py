@@ -10,7 +10,7 @@ from nats.errors import MaxPayloadError
 from nats.protocol.command import hpub_cmd, pub_cmd
 
 from libs.chassis.bus.wire import Outgoing, _command, read_headers
-from libs.chassis.consume.follower import _PLACE
+from libs.chassis.consume.feed import _PLACE
 from libs.contracts.cloudevents import event_headers
 
 BLOCKS = [

@@ -18,6 +18,7 @@ import libs.contracts.escalation
 import libs.contracts.incidents
 import libs.contracts.notifier
 import libs.contracts.oncall  # noqa: F401 - importing declares the event types
+from libs.contracts.codec import CODEC
 from libs.contracts.envelope import FACTS, Actor, Envelope, Fact
 from libs.contracts.model import Lane
 
@@ -63,6 +64,7 @@ def sample(fact: type[Fact]) -> Envelope[Any]:
         entity=_ID,
         version=1,
         lane=Lane.URGENT,
+        slot=2,
         actor=Actor.user(_ID),
         team_id=_ID,
         correlation_id=_ID,
@@ -80,7 +82,7 @@ def main() -> None:
     for type_name, fact in FACTS.items():
         path = golden_file(type_name)
         if not path.exists():
-            text = json.dumps(json.loads(sample(fact).to_json()), indent=2, ensure_ascii=False)
+            text = json.dumps(json.loads(CODEC.encode(sample(fact))), indent=2, ensure_ascii=False)
             path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -56,6 +56,7 @@ def _create_read_models() -> None:
         "escalations",
         sa.Column("id", sa.Uuid, primary_key=True),
         sa.Column("incident_id", sa.Uuid, nullable=False),
+        sa.Column("run", sa.Integer, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("policy_id", sa.Uuid),
         sa.Column("policy_version", sa.Integer),

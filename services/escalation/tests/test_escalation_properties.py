@@ -99,7 +99,7 @@ def run(plan: Plan, everybody: list[Directory], steps: list[str]) -> list[Fact]:
     return facts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(plans, st.lists(directories(), min_size=1, max_size=4), inputs)
 def test_any_order_and_repetition_starts_at_most_once_and_pages_nobody_after_the_end(
     plan: Plan, everybody: list[Directory], steps: list[str]
@@ -115,7 +115,7 @@ def test_any_order_and_repetition_starts_at_most_once_and_pages_nobody_after_the
     assert len(pages) == len(set(pages))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(plans, directories().filter(lambda d: bool(d.active)), st.integers(0, 40))
 def test_an_incident_that_nobody_takes_is_never_silent_while_somebody_exists(
     plan: Plan, directory: Directory, times: int
@@ -127,7 +127,7 @@ def test_an_incident_that_nobody_takes_is_never_silent_while_somebody_exists(
     assert all(len({p.user_id for p in page.people}) == len(page.people) for page in pages)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(plans, directories(), inputs)
 def test_repeating_an_input_at_once_decides_nothing_more(plan: Plan, directory: Directory, steps: list[str]) -> None:
     for step in ("create", "take", "stale timer"):

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.desk import Desk
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Actor, Envelope, Fact
@@ -15,7 +16,9 @@ from libs.contracts.oncall import Shift, ShiftsPlanned
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.domain.escalations import escalation_id
 from services.escalation.domain.policies import default_policy
+from services.escalation.origins import ORIGINS
 from services.escalation.projections import Span, escalations, policies, project, replan
+from services.escalation.tests.desk import EscalationDesk, acknowledged, created, not_reached, requested, said
 from services.escalation.tests.world import ANN, BO, CY, INCIDENT, NOW, SCHEDULE, minutes, start, take
 
 DECIDER = ESCALATION[Lane.URGENT]
@@ -68,6 +71,36 @@ def test_every_row_is_whole_so_that_the_last_of_several_says_everything() -> Non
         assert set(changes(given)[0].values) == {c.name for c in escalations.columns}
     policy = Given(POLICY, Given(POLICY, []).when(default_policy(NOW)).facts)
     assert set(changes(policy)[0].values) == {c.name for c in policies.columns}
+
+
+def test_a_start_on_top_of_an_earlier_run_writes_the_new_one_in_its_place() -> None:
+    first = Given(DECIDER, Given(DECIDER, []).when(start()).facts)
+    again = Given(DECIDER, [*first.facts, *first.when(start(2, now=NOW + minutes(5))).facts])
+    row, timer = changes(again)
+    assert (row.values["run"], row.values["state"], row.values["round"], row.values["level"]) == (2, "waiting", 1, 1)
+    assert timer.values["due_at"] == NOW + minutes(20)
+    assert list(project(envelope(again.facts[-2]), Given(DECIDER, again.facts[:-1]).state())) == []
+
+
+def test_an_answer_before_its_start_is_the_row_of_its_run() -> None:
+    row, _ = changes(Given(DECIDER, Given(DECIDER, []).when(take(number=2)).facts))
+    assert (row.values["run"], row.values["state"], row.values["policy_id"]) == (2, "cancelled", None)
+
+
+def test_the_log_alone_gives_the_same_rows_and_timers_again() -> None:
+    desk = EscalationDesk()
+    for happened in (created(assigned_to=BO), not_reached(BO), requested(2), not_reached(ANN, 2), not_reached(CY, 2)):
+        desk.told(said(happened))
+    for at in (15, 30, 31, 60):
+        desk.due(NOW + minutes(at))
+    desk.told(said(acknowledged(1)), said(requested(4)))
+    again = Desk(project)
+    states: dict[UUID, Any] = {}
+    for event in desk.log:
+        fold = ORIGINS.fold_of(type(event.data))
+        states[event.entity] = fold.evolve(states.get(event.entity, fold.initial()), event)
+        again.take(lambda work, e=event: work.put(*project(e, states[e.entity])), NOW)  # type: ignore[misc]
+    assert again.tables == {table: rows for table, rows in desk.desk.tables.items() if rows}
 
 
 def hours(n: float) -> timedelta:

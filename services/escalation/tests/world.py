@@ -9,13 +9,16 @@ from uuid import UUID, uuid5
 from libs.chassis.testing.given import Given
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor, Fact
-from libs.contracts.escalation import EscalationDue, IncidentBrief, Level, Target, TargetType
+from libs.contracts.escalation import EscalationDue, Level, Target, TargetType
+from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane, Priority, Role
 from services.escalation.application import ESCALATION
 from services.escalation.domain.escalations import (
     CancelEscalation,
     Exhausted,
     FireTimer,
+    ReportUnreachable,
+    Run,
     StartEscalation,
     State,
     Waiting,
@@ -52,18 +55,20 @@ NOTHING = Given(DECIDER, [])
 TEAM_LEVEL = ON_CALL_LEVEL.model_copy(update={"targets": (Target(type=TargetType.TEAM, id=INCIDENT),)})
 
 
-def start(**changes: Any) -> StartEscalation:
-    values: dict[str, Any] = {
+def start(number: int = 1, **changes: Any) -> StartEscalation:
+    """Run `number`; changes of the command or of its run."""
+    of_run: dict[str, Any] = {
         "brief": BRIEF,
         "policy_id": POLICY,
         "policy_version": 1,
-        "plan": PLAN,
-        "directory": EVERYBODY,
-        "now": NOW,
+        "first_timeout_minutes": None,
+        "assigned": None,
     }
+    of_run |= {name: changes.pop(name) for name in of_run.keys() & changes.keys()}
+    values: dict[str, Any] = {"plan": PLAN, "directory": EVERYBODY, "now": NOW}
     values |= changes
-    values.setdefault("planned", planned(values["plan"].levels, values["directory"], values.get("assigned")))
-    return StartEscalation(**values)
+    values.setdefault("planned", planned(values["plan"].levels, values["directory"], of_run["assigned"]))
+    return StartEscalation(Run(number, **of_run), **values)
 
 
 def fire(due_at: datetime, **changes: Any) -> FireTimer:
@@ -71,8 +76,18 @@ def fire(due_at: datetime, **changes: Any) -> FireTimer:
     return FireTimer(due_at, **(values | changes))
 
 
-def take(cause: str = "acknowledged") -> CancelEscalation:
-    return CancelEscalation(INCIDENT, Actor.user(ANN), NOW, cause)
+def take(cause: str = "acknowledged", number: int = 1) -> CancelEscalation:
+    """An answer to run `number` and all before it."""
+    return CancelEscalation(INCIDENT, number, Actor.user(ANN), NOW, cause)
+
+
+def unreachable(user: UUID, given: Given[State], **changes: Any) -> ReportUnreachable:
+    """The notifier's report of somebody on the level that was paged last; changes of that."""
+    state = given.state()
+    assert isinstance(state, Waiting | Exhausted)
+    values: dict[str, Any] = {"run": state.run.number, "level": state.level, "round": state.round}
+    values |= {"plan": PLAN, "directory": EVERYBODY, "now": NOW}
+    return ReportUnreachable(user_id=user, **(values | changes))
 
 
 def minutes(amount: float) -> timedelta:

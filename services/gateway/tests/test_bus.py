@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable
 
 import aiohttp
+import pytest
 
 from libs.chassis.testing.clock import MovableClock
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import Stubs, World, connected, free_port, nats_server
+
+pytestmark = pytest.mark.servers
 
 
 async def _until(condition: Callable[[], bool]) -> None:

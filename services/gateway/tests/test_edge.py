@@ -21,6 +21,8 @@ from services.gateway.settings import Settings
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import USER, World, json_of, world
 
+pytestmark = pytest.mark.servers
+
 ORIGIN = "https://pager.example"
 
 

@@ -17,6 +17,8 @@ from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 from services.gateway.tests.stubs import Answer, World, connected, free_port, nats_server, world
 
+pytestmark = pytest.mark.servers
+
 _TOKEN = "a-token-for-prometheus"
 
 

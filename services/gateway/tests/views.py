@@ -120,6 +120,7 @@ NOTIFICATIONS = json_of(
                 user_id=USER,
                 method="push",
                 device_id="phone",
+                run=1,
                 level=1,
                 round=1,
                 state=notifier.NotificationState.ACCEPTED,

@@ -59,9 +59,11 @@ def _create_incidents() -> None:
     op.create_table(
         "running_escalations",
         sa.Column("incident_id", sa.Uuid, primary_key=True),
-        sa.Column("level", sa.Integer),
+        sa.Column("run", sa.Integer, nullable=False),
+        sa.Column("round", sa.Integer, nullable=False),
+        sa.Column("level", sa.Integer, nullable=False),
         sa.Column("next_at", _MOMENT),
-        sa.Column("exhausted", sa.Boolean),
+        sa.Column("exhausted", sa.Boolean, nullable=False),
         sa.Column("assigned_to", sa.Uuid),
         schema=SCHEMA,
     )
@@ -82,7 +84,8 @@ def _create_alerts() -> None:
         sa.Column("seen_at", _MOMENT, nullable=False),
         schema=SCHEMA,
     )
-    op.create_index("seen_alerts_seen_at_idx", "seen_alerts", ["seen_at"], schema=SCHEMA, postgresql_using="brin")
+    # Not BRIN: where old rows go and new ones take their places, every range of it soon covers all times.
+    op.create_index("seen_alerts_age_idx", "seen_alerts", ["seen_at"], schema=SCHEMA)
 
 
 def _create_integrations() -> None:

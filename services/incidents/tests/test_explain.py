@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from libs.contracts.incidents import Outcome
 from services.incidents import dedup
 from services.incidents.explain import explain
-from services.incidents.projections import causal_order
+from services.incidents.views import causal_order
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ANA = uuid4()
@@ -59,6 +59,27 @@ def test_a_send_that_failed_for_good_means_unreachable_and_one_to_be_repeated_do
     again, final = row("AttemptFailed", due, ANA, final=False), row("AttemptFailed", due, ANA, final=True)
     assert explain([due, again]).people[0].outcome is Outcome.NOT_PAGED
     assert explain([due, again, final]).people[0].outcome is Outcome.UNREACHABLE
+
+
+def test_of_several_runs_the_newest_that_concerned_somebody_is_explained() -> None:
+    bo = uuid4()
+    created = row("IncidentCreated")
+    first = row("EscalationStarted", created, ANA, bo, after=1, run=1, planned={str(bo): [2, "user:bo"]})
+    due = row("EscalationDue", first, ANA, after=1, run=1, level=1, via={str(ANA): "schedule:x"})
+    page = row("NotificationIntended", due, ANA, after=2, run=1, notification="n1")
+    taken = row("NotificationAccepted", page, ANA, after=2, notification="n1")
+    again = row("PagingRequested", created, after=3)
+    second = row("EscalationStarted", again, ANA, bo, after=4, run=2, planned={str(bo): [2, "user:bo"]})
+    due_again = row("EscalationDue", second, ANA, after=4, run=2, level=1, via={str(ANA): "schedule:x"})
+    late = row("NotificationIntended", due_again, ANA, after=5, run=2, notification="n2")
+    gone = row("NotificationWithdrawn", late, ANA, after=6, notification="n2", reason="acknowledged")
+    rows = [created, first, due, page, taken, again, second, due_again, late, gone]
+    people = {p.user_id: p for p in explain(rows).people}
+    assert (people[ANA].outcome, people[ANA].run) == (Outcome.SUPPRESSED, 2)
+    assert (people[bo].outcome, people[bo].run) == (Outcome.NOT_PAGED, 2)
+    assert [link.type for link in people[ANA].chain].count("EscalationStarted") == 1
+    (before,) = explain(rows[:5], ANA).people
+    assert (before.outcome, before.run) == (Outcome.PAGED, 1)
 
 
 def test_somebody_whom_no_level_named_was_not_paged() -> None:

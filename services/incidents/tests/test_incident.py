@@ -16,26 +16,36 @@ from libs.contracts.incidents import (
     IncidentCreated,
     IncidentEscalated,
     IncidentResolved,
+    IncidentSnoozed,
     IntegrationCreated,
     IntegrationKind,
+    PagingReason,
+    PagingRequested,
+    PriorityRaised,
     Status,
+    SuppressionEnded,
 )
 from libs.contracts.model import Lane, Priority
-from services.incidents import domain
+from libs.contracts.requests import Invalid
 from services.incidents.application import INCIDENT, INTEGRATION
-from services.incidents.domain import (
+from services.incidents.domain.decisions import AlreadyOver, NoSuchIncident, NotResolvedYet
+from services.incidents.domain.incident import (
     Acknowledge,
-    AlreadyOver,
     Close,
-    CreateIntegration,
+    Command,
+    EndSnooze,
     Escalate,
     GroupAlerts,
     Incident,
-    NoSuchIncident,
-    NotResolvedYet,
+    LiftSuppression,
     OpenIncident,
+    Raise,
+    Reopen,
     Resolve,
+    Snooze,
+    TimeOutAcknowledgement,
 )
+from services.incidents.domain.integration import CreateIntegration
 
 AT = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)
@@ -95,14 +105,14 @@ def test_only_what_is_resolved_can_be_closed_and_only_once() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [GroupAlerts(1, AT), Acknowledge(ANA, AT), Resolve(ANA, AT), Close(ANA, AT), Escalate(1, 1, (), AT)],
+    [GroupAlerts(1, AT), Acknowledge(ANA, AT), Resolve(ANA, AT), Close(ANA, AT), Escalate(1, 1, 1, (), AT)],
 )
-def test_nothing_happens_to_an_incident_that_does_not_exist(command: domain.Command) -> None:
+def test_nothing_happens_to_an_incident_that_does_not_exist(command: Command) -> None:
     given().when(command).then_rejected(NoSuchIncident)
 
 
-def escalated(level: int, round_: int = 1, *, exhausted: bool = False) -> Escalate:
-    return Escalate(level, round_, (UUID(BO.id),), LATER, exhausted)
+def escalated(level: int, round_: int = 1, *, run: int = 1, exhausted: bool = False) -> Escalate:
+    return Escalate(run, level, round_, (UUID(BO.id),), LATER, exhausted)
 
 
 @pytest.mark.parametrize("command", [escalated(2), escalated(1, 2), escalated(1, exhausted=True)])
@@ -123,8 +133,111 @@ def test_a_level_that_fires_after_the_resolve_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("priority", "lane"), [(Priority.CRITICAL, Lane.URGENT), (Priority.HIGH, Lane.URGENT), (Priority.LOW, Lane.ROUTINE)]
 )
-def test_the_lane_is_fixed_by_the_priority_at_creation(priority: Priority, lane: Lane) -> None:
+def test_the_lane_is_that_of_the_priority(priority: Priority, lane: Lane) -> None:
     assert given(CREATED.model_copy(update={"priority": priority})).state().lane is lane
+
+
+# --- Runs of paging ---------------------------------------------------------------------------------------------------
+
+LOW = CREATED.model_copy(update={"priority": Priority.LOW})
+QUIET = CREATED.model_copy(update={"suppressed": True})
+UNTIL = LATER + timedelta(hours=1)
+
+
+def requests(facts: list[Fact]) -> list[tuple[int, PagingReason]]:
+    return [(f.run, f.reason) for f in facts if isinstance(f, PagingRequested)]
+
+
+def test_worse_raises_it_into_the_urgent_lane_and_pages_anew_as_for_the_new_priority() -> None:
+    decision = given(LOW).when(Raise(Priority.CRITICAL, ANA, LATER))
+    raised, request = decision.facts
+    assert isinstance(raised, PriorityRaised)
+    assert isinstance(request, PagingRequested)
+    assert (request.run, request.since, request.brief.priority) == (2, LATER, Priority.CRITICAL)
+    after = decision.then([raised, request])
+    assert (after.state().lane, after.state().priority) == (Lane.URGENT, Priority.CRITICAL)
+    after.when(Raise(Priority.CRITICAL, ANA, LATER)).then_nothing()
+
+
+@pytest.mark.parametrize("priority", [Priority.CRITICAL, Priority.LOW])
+def test_it_is_never_lowered_by_an_alert(priority: Priority) -> None:
+    given(CREATED).when(Raise(priority, ANA, LATER)).then_nothing()
+    given(CREATED, RESOLVED).when(Raise(priority, ANA, LATER)).then_nothing()
+
+
+def test_an_acknowledged_incident_that_is_raised_needs_somebody_again_and_the_same_person_may_take_it() -> None:
+    after = given(LOW, ACKNOWLEDGED).when(Raise(Priority.HIGH, BO, LATER)).then_types(PriorityRaised, PagingRequested)
+    assert after.state().status is Status.ESCALATED
+    [taken] = after.when(Acknowledge(ANA, UNTIL)).facts
+    assert isinstance(taken, IncidentAcknowledged)
+    assert taken.run == 2
+
+
+def test_an_answer_says_which_runs_it_stops() -> None:
+    for command in (Acknowledge(ANA, LATER), Resolve(ANA, LATER), Snooze(ANA, LATER, UNTIL)):
+        [answer] = given(QUIET).when(command).facts
+        assert answer.run == 0  # type: ignore[attr-defined]
+
+
+def test_a_suppressed_incident_pages_nobody_until_its_first_request_which_is_run_1() -> None:
+    given(QUIET).when(Raise(Priority.CRITICAL, ANA, LATER)).then_nothing()
+    low = QUIET.model_copy(update={"priority": Priority.LOW})
+    given(low).when(Raise(Priority.CRITICAL, ANA, LATER)).then_types(PriorityRaised)
+    facts = given(QUIET).when(LiftSuppression(LATER)).facts
+    assert requests(facts) == [(1, PagingReason.SUPPRESSION_ENDED)]
+    given(QUIET, *facts).when(LiftSuppression(LATER)).then_nothing()
+
+
+def test_whoever_acknowledged_a_suppressed_incident_is_not_paged_when_it_no_longer_is() -> None:
+    taken = ACKNOWLEDGED.model_copy(update={"run": 0})
+    given(QUIET, taken).when(LiftSuppression(LATER)).then_types(SuppressionEnded)
+
+
+def test_a_snooze_ends_once_and_only_the_one_that_was_meant() -> None:
+    snoozed = given(CREATED).when(Snooze(ANA, AT, LATER)).then_types(IncidentSnoozed)
+    snoozed.when(Snooze(ANA, AT, LATER)).then_nothing()
+    snoozed.when(EndSnooze(UNTIL, UNTIL)).then_nothing()
+    ended = snoozed.when(EndSnooze(LATER, LATER))
+    assert requests(ended.facts) == [(2, PagingReason.SNOOZE_ENDED)]
+    ended.then(ended.facts).when(EndSnooze(LATER, LATER)).then_nothing()
+
+
+def test_a_snooze_that_ends_in_the_past_is_refused_and_so_is_one_of_what_is_over() -> None:
+    assert given(CREATED).when(Snooze(ANA, LATER, AT)).then_rejected(Invalid).field == "minutes"
+    given(CREATED, RESOLVED).when(Snooze(ANA, AT, LATER)).then_rejected(AlreadyOver)
+
+
+def test_an_acknowledgement_times_out_only_for_its_own_run() -> None:
+    taken = given(CREATED, ACKNOWLEDGED)
+    late = taken.when(TimeOutAcknowledgement(1, LATER))
+    assert requests(late.facts) == [(2, PagingReason.ACKNOWLEDGEMENT_TIMED_OUT)]
+    late.then(late.facts).when(TimeOutAcknowledgement(1, LATER)).then_nothing()
+    taken.when(TimeOutAcknowledgement(2, LATER)).then_nothing()
+    given(CREATED).when(TimeOutAcknowledgement(1, LATER)).then_nothing()
+
+
+def test_whoever_has_taken_it_is_the_first_to_be_asked_again() -> None:
+    [_, request] = given(CREATED, ACKNOWLEDGED).when(TimeOutAcknowledgement(1, LATER)).facts
+    assert isinstance(request, PagingRequested)
+    assert request.assigned_to == UUID(ANA.id)
+
+
+def test_what_is_over_can_be_reopened_once() -> None:
+    again = given(CREATED, RESOLVED, CLOSED).when(Reopen(ANA, UNTIL))
+    assert requests(again.facts) == [(2, PagingReason.REOPENED)]
+    after = again.then(again.facts)
+    assert after.state().status is Status.CREATED
+    after.when(Reopen(ANA, UNTIL)).then_nothing()
+    after.when(Resolve(ANA, UNTIL)).then_types(IncidentResolved)
+
+
+def test_levels_of_an_earlier_run_or_a_lower_place_are_no_news() -> None:
+    later = given(LOW).when(Raise(Priority.HIGH, ANA, LATER)).then_types(PriorityRaised, PagingRequested)
+    later.when(escalated(2)).then_nothing()
+    after = later.when(escalated(2, run=2)).then_types(IncidentEscalated)
+    after.when(escalated(2, run=2)).then_nothing()
+    after.when(escalated(1, run=2)).then_nothing()
+    after.when(escalated(1, 2, run=2)).then_types(IncidentEscalated)
 
 
 def test_an_integration_is_created_once() -> None:

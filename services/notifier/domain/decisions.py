@@ -16,6 +16,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
 )
 from services.notifier.domain.notification import (
+    EXPIRED,
     Command,
     ExpireNotification,
     IntendNotification,
@@ -26,7 +27,7 @@ from services.notifier.domain.notification import (
     State,
     Stop,
     StopNotification,
-    paging_since,
+    replacement,
 )
 
 SHORTEST_LIFE = timedelta(minutes=1)
@@ -36,7 +37,6 @@ LONGEST_LIFE = timedelta(hours=24)
 """technical.md, "Push Notifications": offline alerts are kept for 24 hours."""
 LONGEST_PAUSE = 60.0
 """Seconds."""
-EXPIRED = "expired"
 
 
 def decide(command: Command, state: State) -> Sequence[Fact]:
@@ -74,8 +74,7 @@ def retry_pause(failures: int, retry_after: float | None, chance: float) -> floa
 
 
 def _covers(stop: Stop, state: Notification) -> bool:
-    """Whether a stop is about this page: paging that began later has started again and goes on."""
-    return paging_since(state.intent) <= stop.at
+    return stop.covers(state.intent.run)
 
 
 def _ends(stop: Stop, state: Notification) -> bool:
@@ -83,25 +82,29 @@ def _ends(stop: Stop, state: Notification) -> bool:
 
 
 def _intend(command: IntendNotification) -> list[Fact]:
-    wanted = command.next_due_at or command.now + USUAL_LIFE
+    later = command.not_before if command.not_before is not None and command.not_before > command.now else None
+    begins = later or command.now
+    wanted = command.next_due_at or begins + USUAL_LIFE
     intended = NotificationIntended(
         notification_id=command.notification_id,
         incident_id=command.brief.incident_id,
         user_id=command.user_id,
-        device_id=command.device_id,
-        platform=command.platform,
-        level=command.level,
-        round=command.round,
+        method=command.method,
+        run=command.place.run,
+        round=command.place.round,
+        level=command.place.level,
+        step=command.step,
         lane=command.lane,
         decided_at=command.decided_at,
         at=command.now,
-        expires_at=min(max(wanted, command.now + SHORTEST_LIFE), command.now + LONGEST_LIFE),
+        not_before=later,
+        expires_at=min(max(wanted, begins + SHORTEST_LIFE), begins + LONGEST_LIFE),
         brief=command.brief,
     )
     stop = command.stop
-    if stop is None or paging_since(command) > stop.at:
+    if stop is None or not stop.covers(intended.run):
         return [intended]
-    # The acknowledgement was seen first: the intent is kept, so that it can be explained, and never sent.
+    # The answer was seen first: the intent is kept, so that it can be explained, and never sent.
     withdrawn = NotificationWithdrawn(
         notification_id=command.notification_id,
         incident_id=command.brief.incident_id,
@@ -152,7 +155,7 @@ def _accepted_after_withdrawal(command: RecordAccepted, state: Notification) -> 
     """It was under way when it was withdrawn: the phone shows it, so what it shows is replaced."""
     facts: list[Fact] = [_accepted(command, state)]
     if state.withdrawn_for is not None and state.withdrawn_for != EXPIRED:
-        facts.append(_replaced(state, Stop(state.withdrawn_for, command.now).kind, command.now))
+        facts.append(_replaced(state, replacement(state.withdrawn_for), command.now))
     return facts
 
 

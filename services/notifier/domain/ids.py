@@ -1,22 +1,30 @@
-"""Ids that follow from their cause, so that deciding the same thing again never makes a second one (rule 11)."""
+"""Ids that follow from what they stand for, so that deciding the same thing again never makes a second one."""
 
+from __future__ import annotations
+
+import json
 from uuid import UUID, uuid5
 
 from libs.contracts.defaults import PAGER
-
-# The parts before the last have a fixed length, so that no two causes ever spell the same name.
-
-
-def notification_id(due_event: UUID, user_id: UUID, device_id: str) -> UUID:
-    """One due event, one person, one device: one notification."""
-    return uuid5(PAGER, f"notification/{due_event}/{user_id}/{device_id}")
+from libs.contracts.notifier import Method
+from services.notifier.domain.place import Place
 
 
-def unreachable_id(due_event: UUID, user_id: UUID) -> UUID:
-    """One due event that could not reach one person."""
-    return uuid5(PAGER, f"unreachable/{due_event}/{user_id}")
+def notification_id(incident_id: UUID, place: Place, user_id: UUID, method: Method, step: int = 1) -> UUID:
+    """One step of one person's rule at one place of an incident's paging, over one method: one notification."""
+    return _id("notification", str(incident_id), *place, str(user_id), method.kind, method.id, step)
+
+
+def unreachable_id(incident_id: UUID, place: Place, user_id: UUID) -> UUID:
+    """One person whom one place of an incident's paging could not reach."""
+    return _id("unreachable", str(incident_id), *place, str(user_id))
 
 
 def token_id(user_id: UUID, device_id: str) -> UUID:
     """The push token of a person's device, whatever its present value."""
-    return uuid5(PAGER, f"token/{user_id}/{device_id}")
+    return _id("token", str(user_id), device_id)
+
+
+def _id(*parts: str | int) -> UUID:
+    # As JSON no two lists are spelt alike, whatever strangers name their devices, and any text can be spelt.
+    return uuid5(PAGER, json.dumps(parts))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs.contracts.auth import Platform
 from libs.contracts.envelope import Fact
-from libs.contracts.escalation import IncidentBrief
+from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
+    Method,
     NotificationAccepted,
     NotificationIntended,
     NotificationKind,
@@ -19,8 +19,11 @@ from libs.contracts.notifier import (
     NotificationState,
     NotificationWithdrawn,
 )
+from services.notifier.domain.place import Place
 
 REPLACEMENT_LIFE = timedelta(hours=1)
+EXPIRED = "expired"
+"""Why a page is withdrawn that could not be sent in time; all other reasons are answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,12 @@ class Notification:
     def is_sending(self, kind: NotificationKind) -> bool:
         return self.sending is not None and self.sending.kind is kind
 
+    @property
+    def given_up(self) -> bool:
+        """No vendor has taken the page and none will be asked again, and not because of an answer."""
+        expired = self.stage is NotificationState.WITHDRAWN and self.withdrawn_for == EXPIRED
+        return expired or self.stage is NotificationState.FAILED
+
 
 State = Notification | None
 """None: it was never intended."""
@@ -55,46 +64,57 @@ State = Notification | None
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Nobody needs to be paged for the incident since `at`; `reason` is `acknowledged`, `resolved` or `closed`."""
+    """An answer: the incident's runs up to `run` page nobody any more.
+
+    `reason` is `acknowledged`, `snoozed`, `resolved` or `closed`.
+    """
 
     reason: str
-    at: datetime
+    run: int
+
+    def covers(self, run: int) -> bool:
+        """Whether it is about the pages of a run: a later one has begun again and goes on."""
+        return run <= self.run
 
     @property
     def kind(self) -> NotificationKind:
         """What replaces a page on the phone."""
-        return NotificationKind.ACKNOWLEDGED if self.reason == "acknowledged" else NotificationKind.RESOLVED
+        return replacement(self.reason)
+
+
+def replacement(reason: str) -> NotificationKind:
+    """What a phone shows instead of a page that was answered: it is over, or somebody sees to it."""
+    taken = reason in ("acknowledged", "snoozed")
+    return NotificationKind.ACKNOWLEDGED if taken else NotificationKind.RESOLVED
 
 
 @dataclass(frozen=True, slots=True)
 class IntendNotification:
-    """Tell this person on this device; `stop` is the incident's last one, if any, `next_due_at` the level's end."""
+    """Tell this person over this method; `stop` is the incident's last one, if any, `next_due_at` the level's end."""
 
     notification_id: UUID
     user_id: UUID
-    device_id: str
-    platform: Platform
-    level: int
-    round: int
+    method: Method
+    place: Place
     lane: Lane
     brief: IncidentBrief
     decided_at: datetime
     next_due_at: datetime | None
     stop: Stop | None
     now: datetime
+    step: int = 1
+    not_before: datetime | None = None
+    """When it is to be sent; None: at once."""
 
 
-def paging_since(page: NotificationIntended | IntendNotification) -> datetime:
-    """Since when the incident needs people: an acknowledgement since then stops the page.
-
-    Not when the level was decided: escalation may decide it before it hears of an acknowledgement.
-    """
+def paging_since(page: NotificationIntended) -> datetime:
+    """Since when the incident needs people: an answer since then may still be on its way to us."""
     return page.brief.paging_since or page.decided_at
 
 
 @dataclass(frozen=True, slots=True)
 class StopNotification:
-    """The incident was acknowledged, resolved or closed."""
+    """The incident was answered."""
 
     stop: Stop
     now: datetime
@@ -146,7 +166,7 @@ def initial() -> State:
 def evolve(state: State, fact: Fact) -> State:
     match state, fact:
         case None, NotificationIntended():
-            page = Sending(NotificationKind.PAGE, fact.at, fact.expires_at)
+            page = Sending(NotificationKind.PAGE, fact.not_before or fact.at, fact.expires_at)
             return Notification(fact, NotificationState.INTENDED, sending=page)
         case None, _:
             return None

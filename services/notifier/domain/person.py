@@ -1,4 +1,4 @@
-"""A person whom a level wanted and nothing could reach: said once for each due event."""
+"""A person whom a level wanted and nothing could reach: said once for each place of an incident's paging."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from uuid import UUID
 
 from libs.contracts.envelope import Fact
 from libs.contracts.notifier import PersonUnreachable
+from services.notifier.domain.place import Place
 
 
 @dataclass(frozen=True, slots=True)
 class ReportUnreachable:
     incident_id: UUID
     user_id: UUID
-    level: int
-    round: int
+    place: Place
     reason: str
     now: datetime
 
@@ -40,8 +40,9 @@ def decide(command: ReportUnreachable, reported: State) -> Sequence[Fact]:
         PersonUnreachable(
             incident_id=command.incident_id,
             user_id=command.user_id,
-            level=command.level,
-            round=command.round,
+            run=command.place.run,
+            round=command.place.round,
+            level=command.place.level,
             reason=command.reason,
             at=command.now,
         )

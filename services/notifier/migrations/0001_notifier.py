@@ -13,7 +13,7 @@ depends_on = None
 
 SCHEMA = "notifier"
 _MOMENT = sa.DateTime(timezone=True)
-_TABLES = ("devices", "retired_tokens", "stopped", "notifications", "attempts", "outbox")
+_TABLES = ("devices", "retired_tokens", "stopped", "paging", "notifications", "attempts", "outbox")
 
 
 def upgrade() -> None:
@@ -35,7 +35,7 @@ def _create_replicas() -> None:
         "devices",
         sa.Column("user_id", sa.Uuid, primary_key=True),
         sa.Column("device_id", sa.Text, primary_key=True),
-        sa.Column("platform", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
         sa.Column("push_token", sa.Text, nullable=False),
         sa.Column("registered_at", _MOMENT, nullable=False),
         schema=SCHEMA,
@@ -51,8 +51,17 @@ def _create_replicas() -> None:
     op.create_table(
         "stopped",
         sa.Column("incident_id", sa.Uuid, primary_key=True),
+        sa.Column("run", sa.Integer, nullable=False),
         sa.Column("at", _MOMENT, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_table(
+        "paging",
+        sa.Column("incident_id", sa.Uuid, primary_key=True),
+        sa.Column("run", sa.Integer, nullable=False),
+        sa.Column("round", sa.Integer, nullable=False),
+        sa.Column("level", sa.Integer, nullable=False),
         schema=SCHEMA,
     )
 
@@ -63,11 +72,12 @@ def _create_notifications() -> None:
         sa.Column("id", sa.Uuid, primary_key=True),
         sa.Column("incident_id", sa.Uuid, nullable=False),
         sa.Column("user_id", sa.Uuid, nullable=False),
-        sa.Column("device_id", sa.Text, nullable=False),
-        sa.Column("platform", sa.Text, nullable=False),
-        sa.Column("method", sa.Text, nullable=False),
-        sa.Column("level", sa.Integer, nullable=False),
+        sa.Column("method_id", sa.Text, nullable=False),
+        sa.Column("method_kind", sa.Text, nullable=False),
+        sa.Column("run", sa.Integer, nullable=False),
         sa.Column("round", sa.Integer, nullable=False),
+        sa.Column("level", sa.Integer, nullable=False),
+        sa.Column("step", sa.Integer, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("paging_since", _MOMENT, nullable=False),

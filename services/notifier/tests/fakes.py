@@ -19,7 +19,6 @@ from services.notifier.domain.notification import Command, IntendNotification, N
 from services.notifier.domain.token import RetireToken
 from services.notifier.freshness import Freshness
 from services.notifier.outbox import RESERVED, Sendable, Taken
-from services.notifier.projections import provider_of
 from services.notifier.providers import Provider
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome, Verdict
@@ -96,7 +95,7 @@ class FakeOutbox:
         assert sending is not None
         return Sendable(
             notification_id=intent.notification_id,
-            provider=provider_of(intent.platform),
+            provider=str(intent.method.kind),
             lane=intent.lane,
             kind=sending.kind,
             attempt=state.attempts + 1,
@@ -107,7 +106,8 @@ class FakeOutbox:
             traceparent=None,
             incident_id=intent.incident_id,
             user_id=BO,
-            device_id=str(intent.notification_id),
+            method_id=str(intent.notification_id),
+            run=intent.run,
             level=1,
             paging_since=paging_since(intent),
             number=7,
@@ -147,7 +147,8 @@ class Bench:
     fcm: FakeVendor | None = field(default_factory=FakeVendor)
     clock: MovableClock = field(default_factory=MovableClock)
     alarms: list[str] = field(default_factory=list)
-    caught_up: int = 0
+    caught_up: list[str] = field(default_factory=list)
+    """The lanes of INCIDENTS that were read to their end."""
     on_catch_up: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
@@ -187,8 +188,8 @@ class Bench:
         self.sender.wake()
         return one
 
-    async def _read_incidents(self, _lane: str) -> None:
-        self.caught_up += 1
+    async def _read_incidents(self, lane: str) -> None:
+        self.caught_up.append(lane)
         self.on_catch_up()
 
     async def _alarm(self, summary: str, _key: str, _description: str) -> None:

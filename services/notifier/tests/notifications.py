@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from libs.contracts.auth import Platform
-from libs.contracts.escalation import IncidentBrief
+from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane, Priority
-from libs.contracts.notifier import NotificationKind
+from libs.contracts.notifier import Method, MethodKind, NotificationKind
 from services.notifier.domain.ids import notification_id
 from services.notifier.domain.notification import IntendNotification, RecordAccepted, RecordFailure, Stop
 from services.notifier.domain.notification import StopNotification as StopIt
+from services.notifier.domain.place import LOWEST, Place
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 INCIDENT = UUID(int=1)
@@ -20,13 +20,12 @@ BO = UUID(int=2)
 BRIEF = IncidentBrief(
     incident_id=INCIDENT, number=7, title="db down", description="no answer", priority=Priority.CRITICAL
 )
+PHONE = Method(id="phone", kind=MethodKind.FCM)
 INTEND = IntendNotification(
-    notification_id=notification_id(UUID(int=3), BO, "phone"),
+    notification_id=notification_id(INCIDENT, LOWEST, BO, PHONE),
     user_id=BO,
-    device_id="phone",
-    platform=Platform.ANDROID,
-    level=1,
-    round=1,
+    method=PHONE,
+    place=LOWEST,
     lane=Lane.URGENT,
     brief=BRIEF,
     decided_at=NINE,
@@ -40,13 +39,14 @@ def after(seconds: float) -> datetime:
     return NINE + timedelta(seconds=seconds)
 
 
-def intend(lane: Lane = Lane.URGENT, platform: Platform = Platform.ANDROID) -> IntendNotification:
+def intend(lane: Lane = Lane.URGENT, kind: MethodKind = MethodKind.FCM, run: int = 1) -> IntendNotification:
     """Another notification of its own."""
-    return replace(INTEND, notification_id=uuid4(), lane=lane, platform=platform)
+    method = Method(id="phone", kind=kind)
+    return replace(INTEND, notification_id=uuid4(), lane=lane, method=method, place=Place(run, 1, 1))
 
 
-def stop(reason: str = "acknowledged", at: float = 10) -> StopIt:
-    return StopIt(Stop(reason, after(at)), after(at))
+def stop(reason: str = "acknowledged", at: float = 10, run: int = 1) -> StopIt:
+    return StopIt(Stop(reason, run), after(at))
 
 
 def accepted(attempt: int = 1, kind: str = "page", at: float = 1) -> RecordAccepted:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -23,9 +22,13 @@ from libs.contracts.notifier import (
 )
 from services.notifier.application import NOTIFICATION
 from services.notifier.domain.decisions import retry_pause
-from services.notifier.domain.ids import notification_id
 from services.notifier.domain.notification import ExpireNotification, Notification, Stop
-from services.notifier.tests.notifications import BO, INTEND, NINE, accepted, after, failed, stop
+from services.notifier.domain.place import Place
+from services.notifier.tests.notifications import INTEND, NINE, accepted, after, failed, stop
+
+AGAIN = replace(INTEND, place=Place(2, 1, 1))
+"""The first page of the second run."""
+REASONS = ["acknowledged", "snoozed", "resolved", "closed"]
 
 
 def history(*commands: Any) -> Given[Any]:
@@ -80,7 +83,13 @@ def test_an_unsent_page_is_withdrawn_when_somebody_acknowledges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "kind"), [("acknowledged", "acknowledged"), ("resolved", "resolved"), ("closed", "resolved")]
+    ("reason", "kind"),
+    [
+        ("acknowledged", "acknowledged"),
+        ("snoozed", "acknowledged"),
+        ("resolved", "resolved"),
+        ("closed", "resolved"),
+    ],
 )
 def test_a_shown_page_is_replaced_silently(reason: str, kind: str) -> None:
     (fact,) = history(INTEND, accepted()).when(stop(reason)).facts
@@ -94,13 +103,26 @@ def test_a_shown_page_is_replaced_silently(reason: str, kind: str) -> None:
 def test_a_resolution_replaces_an_acknowledgement_and_nothing_replaces_a_resolution() -> None:
     shown = history(INTEND, accepted(), stop(), accepted(2, "acknowledged", 11))
     shown.when(stop("acknowledged", 20)).then_nothing()
+    shown.when(stop("snoozed", 20)).then_nothing()
     resolved = shown.when(stop("resolved", 20)).then_types(NotificationReplaced)
     resolved.when(stop("closed", 30)).then_nothing()
 
 
-def test_a_stop_from_before_the_level_was_decided_does_not_touch_it() -> None:
-    history(INTEND).when(stop(at=-1)).then_nothing()
-    history(INTEND, accepted()).when(stop(at=-1)).then_nothing()
+def test_an_answer_of_an_earlier_run_does_not_stop_a_later_runs_page() -> None:
+    history(AGAIN).when(stop(run=1)).then_nothing()
+    history(AGAIN, accepted()).when(stop(run=1)).then_nothing()
+    history().when(replace(AGAIN, stop=Stop("acknowledged", 1))).then_types(NotificationIntended)
+
+
+@pytest.mark.parametrize("at", [-60, 0, 60])
+def test_an_answer_stops_every_run_up_to_its_own_whenever_it_was_given(at: float) -> None:
+    history(INTEND).when(stop(run=2, at=at)).then_types(NotificationWithdrawn)
+    history(AGAIN).when(stop(run=2, at=at)).then_types(NotificationWithdrawn)
+    history(AGAIN, accepted()).when(stop(run=3, at=at)).then_types(NotificationReplaced)
+
+
+def test_an_answer_to_an_incident_that_never_paged_stops_no_page() -> None:
+    history(INTEND).when(stop(run=0)).then_nothing()
 
 
 def test_a_page_that_is_accepted_after_its_withdrawal_is_replaced() -> None:
@@ -176,7 +198,7 @@ def test_the_vendors_wish_is_a_floor() -> None:
     assert retry_pause(7, 1.0, 1.0) == 60
 
 
-@pytest.mark.parametrize("reason", ["acknowledged", "resolved", "closed"])
+@pytest.mark.parametrize("reason", REASONS)
 def test_a_stop_and_an_earlier_due_commute(reason: str) -> None:
     command = stop(reason)
     due_first = history(INTEND, command).facts
@@ -188,18 +210,28 @@ def test_a_stop_and_an_earlier_due_commute(reason: str) -> None:
     assert (one.stage, one.sending, one.withdrawn_for) == (other.stage, other.sending, other.withdrawn_for)
 
 
-def test_a_level_decided_before_escalation_heard_of_the_acknowledgement_does_not_ring() -> None:
-    brief = INTEND.brief.model_copy(update={"paging_since": after(-60)})
-    overdue = replace(INTEND, brief=brief, stop=Stop("acknowledged", after(-1)))
-    history().when(overdue).then_types(NotificationIntended, NotificationWithdrawn)
+def test_a_page_that_is_to_wait_is_due_then_and_lives_from_then_on() -> None:
+    later = NINE + timedelta(minutes=10)
+    waits = replace(INTEND, not_before=later, next_due_at=None, step=2)
+    (fact,) = history().when(waits).facts
+    assert isinstance(fact, NotificationIntended)
+    assert (fact.not_before, fact.step, fact.expires_at) == (later, 2, later + timedelta(hours=1))
+    sending = final(waits).sending
+    assert sending is not None
+    assert sending.due_at == later
+    (short,) = history().when(replace(waits, next_due_at=NINE + timedelta(minutes=5))).facts
+    assert isinstance(short, NotificationIntended)
+    assert short.expires_at == later + timedelta(minutes=1)
 
 
-def test_a_due_that_was_decided_after_the_stop_is_sent() -> None:
-    history().when(replace(INTEND, stop=Stop("acknowledged", after(-1)))).then_types(NotificationIntended)
+def test_a_time_that_has_passed_means_at_once() -> None:
+    (fact,) = history().when(replace(INTEND, not_before=after(-5))).facts
+    assert isinstance(fact, NotificationIntended)
+    assert (fact.not_before, fact.expires_at) == (None, INTEND.next_due_at)
 
 
 COMMANDS = st.one_of(
-    st.builds(stop, st.sampled_from(["acknowledged", "resolved", "closed"]), st.integers(-5, 400)),
+    st.builds(stop, st.sampled_from(REASONS), st.integers(-5, 400), st.integers(0, 2)),
     st.builds(accepted, st.integers(1, 6), st.sampled_from(list(NotificationKind)), st.integers(0, 400)),
     st.builds(
         failed,
@@ -235,17 +267,3 @@ def test_whatever_happens_a_page_is_intended_and_accepted_once(commands: list[An
     assert sum(isinstance(f, NotificationIntended) for f in facts) == 1
     attempts = [f.attempt for f in facts if isinstance(f, NotificationAccepted | AttemptFailed)]
     assert attempts == sorted(set(attempts))
-
-
-@given(st.uuids(), st.uuids(), st.text(), st.uuids(), st.uuids(), st.text())
-def test_ids_are_the_same_for_the_same_cause_only(
-    due: UUID, user: UUID, device: str, other_due: UUID, other_user: UUID, other_device: str
-) -> None:
-    one, other = (due, user, device), (other_due, other_user, other_device)
-    try:
-        device.encode(), other_device.encode()
-    except UnicodeEncodeError:
-        return
-    assert (notification_id(*one) == notification_id(*other)) == (one == other)
-    assert notification_id(due, user, device) == notification_id(due, user, device)
-    assert notification_id(due, BO, "a") != notification_id(due, BO, "b")

@@ -13,7 +13,9 @@ from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
 from libs.contracts.notifier import PushTokenRetired
+from services.notifier import inputs
 from services.notifier import projections as tables
+from services.notifier.api import view_of
 from services.notifier.application import ACTOR, NOTIFICATION
 from services.notifier.settings import Settings
 from services.notifier.tests.notifications import BO, INTEND, NINE, accepted, failed, stop
@@ -82,13 +84,18 @@ def test_a_retired_token_is_a_row_of_its_own() -> None:
     assert row.values == {"user_id": BO, "device_id": "phone", "dead_at": NINE, "reason": "Unregistered"}
 
 
+def test_people_see_that_a_device_is_pushed_to() -> None:
+    view = view_of(write(INTEND)["notifications"].values, ())
+    assert (view.method, view.device_id, view.run, view.level, view.round) == ("push", "phone", 1, 1, 1)
+
+
 def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
     assert [tables.provider_of(p) for p in (Platform.IOS, Platform.ANDROID, Platform.WEB)] == ["apns", "fcm", "fcm"]
 
 
 def test_every_query_compiles() -> None:
     for query in (
-        tables.DEVICES_OF, tables.STOPS_OF, tables.TO_STOP, tables.NEXT_DUE, tables.SENDABLE,
+        inputs.DEVICES_OF, inputs.HEARD_OF, inputs.STOPPABLE, inputs.BESIDE, tables.NEXT_DUE, tables.SENDABLE,
         tables.NOTIFICATIONS_OF, tables.ATTEMPTS_OF,
     ):  # fmt: skip
         assert compiled(query)[0].startswith("SELECT")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
-from libs.chassis.bus.connection import BusAway
-from libs.contracts.auth import Platform
 from libs.contracts.model import Lane
-from libs.contracts.notifier import AttemptFailed, NotificationReplaced, NotificationState, NotificationWithdrawn
+from libs.contracts.notifier import (
+    AttemptFailed,
+    MethodKind,
+    NotificationReplaced,
+    NotificationState,
+)
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.sender import IN_FLIGHT
@@ -29,6 +33,12 @@ def answers(*outcomes: Outcome) -> FakeVendor:
     return FakeVendor(answer)
 
 
+def last(bench: Bench) -> UUID | None:
+    """What went to FCM last."""
+    assert bench.fcm is not None
+    return bench.fcm.pages[-1].notification_id if bench.fcm.pages else None
+
+
 async def hang(_page: Page) -> Outcome:
     await asyncio.Event().wait()
     raise AssertionError
@@ -36,7 +46,7 @@ async def hang(_page: Page) -> Outcome:
 
 async def test_a_page_goes_to_the_vendor_of_its_platform_and_is_recorded() -> None:
     async with Bench() as bench:
-        phone, tablet = bench.page(intend()), bench.page(intend(platform=Platform.IOS))
+        phone, tablet = bench.page(intend()), bench.page(intend(kind=MethodKind.APNS))
         await bench.settled()
         assert bench.fcm is not None
         assert bench.apns is not None
@@ -97,78 +107,10 @@ async def test_a_page_that_is_acknowledged_on_its_way_is_replaced_silently() -> 
         assert isinstance(bench.outbox.facts[one][-2], NotificationReplaced)
 
 
-async def test_a_page_that_was_decided_a_while_ago_reads_incidents_to_the_end_first() -> None:
-    bench = Bench()
-    old = replace(intend(), decided_at=NINE - timedelta(seconds=3))
-    bench.on_catch_up = lambda: bench.outbox.decide(old.notification_id, stop(at=0))
-    async with bench:
-        bench.page(old)
-        await bench.settled()
-        assert bench.fcm is not None
-        assert (bench.caught_up, bench.fcm.pages) == (1, [])
-        assert isinstance(bench.outbox.facts[old.notification_id][-1], NotificationWithdrawn)
-
-
-async def test_a_bus_that_is_away_does_not_hold_a_page_back() -> None:
-    def away() -> None:
-        raise BusAway("disconnected")
-
-    bench = Bench(on_catch_up=away)
-    async with bench:
-        bench.page(replace(intend(), decided_at=NINE - timedelta(seconds=3)))
-        bench.page(intend())
-        await bench.settled()
-        assert bench.fcm is not None
-        assert len(bench.fcm.pages) == 2
-
-
-async def test_however_many_pages_wait_acknowledgements_are_read_once() -> None:
-    async with Bench() as bench:
-        for _ in range(5 * IN_FLIGHT):
-            bench.page(replace(intend(), decided_at=NINE - timedelta(seconds=3)))
-        await bench.settled()
-        assert bench.caught_up == 1
-        assert bench.fcm is not None
-        assert len(bench.fcm.pages) == 5 * IN_FLIGHT
-
-
-async def test_pages_that_wait_for_acknowledgements_hold_no_place() -> None:
-    reading = asyncio.Event()
-
-    async def slow(_lane: str) -> None:
-        await reading.wait()
-
-    bench = Bench()
-    bench.sender.freshness.read_incidents = slow
-    async with bench:
-        for _ in range(IN_FLIGHT // 2):
-            bench.page(replace(intend(), decided_at=NINE - timedelta(seconds=3)))
-        new = bench.page(intend())
-        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages))
-        assert bench.fcm is not None
-        assert [p.notification_id for p in bench.fcm.pages] == [new]
-        reading.set()
-        await bench.settled()
-
-
-async def test_knowledge_of_acknowledgements_ages() -> None:
-    async with Bench() as bench:
-        old = replace(intend(), decided_at=NINE - timedelta(seconds=3))
-        bench.page(old)
-        await bench.settled()
-        bench.clock.advance(seconds=5)
-        later = replace(intend(), decided_at=NINE - timedelta(seconds=3))
-        bench.on_catch_up = lambda: bench.outbox.decide(later.notification_id, stop(at=4))
-        bench.page(later)
-        await bench.settled()
-        assert bench.fcm is not None
-        assert [p.notification_id for p in bench.fcm.pages] == [old.notification_id]
-
-
 async def test_a_vendor_that_hangs_delays_nobody_elses_pages() -> None:
     async with Bench(apns=FakeVendor(hang)) as bench:
         for _ in range(2 * IN_FLIGHT):
-            bench.page(intend(platform=Platform.IOS))
+            bench.page(intend(kind=MethodKind.APNS))
         phone = bench.page(intend())
         await bench.until(lambda: bool(bench.fcm and bench.fcm.pages), seconds=2)
         assert bench.apns is not None
@@ -242,7 +184,7 @@ async def test_an_open_circuit_spares_the_vendor_and_tells_the_operators() -> No
 async def test_a_token_that_the_vendor_calls_dead_is_retired_at_once() -> None:
     gone = Outcome(Verdict.RETIRE, "Unregistered", 410, retired_at=REGISTERED + timedelta(hours=1))
     async with Bench(apns=answers(gone)) as bench:
-        one = bench.page(intend(platform=Platform.IOS))
+        one = bench.page(intend(kind=MethodKind.APNS))
         await bench.settled()
         assert [r.device_id for r in bench.outbox.retired] == [str(one)]
 
@@ -250,7 +192,7 @@ async def test_a_token_that_the_vendor_calls_dead_is_retired_at_once() -> None:
 async def test_a_token_that_was_registered_after_the_vendors_moment_is_kept() -> None:
     gone = Outcome(Verdict.RETIRE, "Unregistered", 410, retired_at=REGISTERED - timedelta(hours=1))
     async with Bench(apns=answers(gone)) as bench:
-        bench.page(intend(platform=Platform.IOS))
+        bench.page(intend(kind=MethodKind.APNS))
         await bench.settled()
         assert bench.outbox.retired == []
 
@@ -259,13 +201,27 @@ async def test_a_token_that_was_registered_after_the_vendors_moment_is_kept() ->
 async def test_a_mass_of_bad_tokens_is_our_misconfiguration(devices: int, retired: int) -> None:
     async with Bench(apns=answers(Outcome(Verdict.RETIRE, "BadDeviceToken", 400))) as bench:
         for _ in range(devices):
-            bench.page(intend(platform=Platform.IOS))
+            bench.page(intend(kind=MethodKind.APNS))
         await bench.settled()
         assert bench.outbox.retired == []
         bench.clock.advance(minutes=1)
         bench.page(intend())
         await bench.until(lambda: len(bench.outbox.retired) == retired)
         assert len(bench.alarms) == (1 if retired == 0 else 0)
+
+
+async def test_a_page_is_not_sent_before_its_time() -> None:
+    async with Bench() as bench:
+        assert bench.fcm is not None
+        later = bench.page(replace(intend(), not_before=NINE + timedelta(minutes=3)))
+        for minutes in (0, 2.9):
+            bench.clock.advance(minutes=minutes)
+            bench.page(intend())
+            await bench.until(lambda: bench.fcm is not None and len(bench.fcm.pages) == len(bench.outbox.facts) - 1)
+        assert later not in {p.notification_id for p in bench.fcm.pages}
+        bench.clock.advance(minutes=0.1)
+        await bench.settled()
+        assert last(bench) == later
 
 
 async def test_results_are_recorded_together() -> None:

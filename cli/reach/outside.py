@@ -9,7 +9,7 @@ from psycopg import sql
 from cli.console.failure import USAGE, Failure
 from cli.embedded.credentials import OWNER, STATEFUL_SERVICES, SUPERUSER
 from cli.embedded.database import DATABASE, database_setup, role_name
-from cli.stack.environment import with_user
+from cli.reach.urls import with_user
 
 
 @dataclass(frozen=True)

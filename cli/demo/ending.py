@@ -1,0 +1,50 @@
+"""What the demo shows after its story: the incident's timeline, and who was paged and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.console.output import console, table
+from cli.demo.story import Told
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is shown after the story."""
+
+    timeline: list[dict[str, Any]]
+    explanation: list[dict[str, Any]]
+    told: Told
+    names: dict[str, str]
+
+
+def show(ended: Ended) -> None:
+    """Timeline and explanation, as tables."""
+    out = console()
+    first = datetime.fromisoformat(ended.timeline[0]["at"]) if ended.timeline else None
+    rows = [
+        (
+            f"{(datetime.fromisoformat(entry['at']) - first).total_seconds():+.3f} s" if first else "",
+            entry["type"].split(".")[2] if entry["type"].count(".") == 3 else entry["type"],
+            ended.names.get(entry["actor"]["id"], entry["actor"]["id"]),
+            _named(entry["summary"], ended.names),
+        )
+        for entry in ended.timeline
+    ]
+    out.print(table("Timeline", ("when", "what", "by", "summary"), rows))
+    people = [
+        (
+            ended.names.get(person["userId"], person["userId"]),
+            person["outcome"],
+            _named(person["reason"], ended.names),
+            "\n".join(_named(link["summary"], ended.names) for link in person["chain"]),
+        )
+        for person in ended.explanation
+    ]
+    out.print(table("Who was paged, and why", ("person", "outcome", "reason", "because"), people))
+
+
+def _named(text: str, names: dict[str, str]) -> str:
+    for user_id, name in names.items():
+        text = text.replace(user_id, name)
+    return text

@@ -1,0 +1,225 @@
+"""An upstream's events of one lane, in order, from any position: what its stream has lost is read from its owner.
+
+A feed remembers nothing and needs no database: an `Applier` keeps the place of what takes effect in PostgreSQL, a
+`Fold` begins from a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import structlog
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, NotFoundError
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.bus.pull import Pull, Received
+from libs.chassis.consume.item import Item
+from libs.chassis.consume.owner import Owner
+from libs.chassis.store.store import START, Position
+from libs.contracts.model import Lane
+from libs.contracts.subjects import Header, lane_filter, stream_of
+
+_log = structlog.get_logger()
+BATCH = 500
+"""Messages that are taken together."""
+_PLACE = re.compile(
+    rb"[^\r]+\r\nNats-Msg-Id: [^/\r]+/(\d+)/(\d+)\r\nPager-Position: \d+\r\nPager-Previous: (\d+)\r\n"
+    rb"ce-specversion: [^\r]+\r\nce-id: [^\r]+\r\nce-source: [^\r]+\r\nce-type: ([^\r]+)\r\n"
+)
+"""Of some two hundred bytes of headers an event's reader needs these four; in the order of `event_headers`."""
+
+Pace = Callable[[Pull], Awaitable[list[Received]]]
+"""How much is taken at once, and when: the next messages, at least one."""
+
+
+async def at_once(pull: Pull) -> list[Received]:
+    """What is there, as soon as something is."""
+    return await pull.some(BATCH)
+
+
+class Batch(NamedTuple):
+    """Events that follow one another, and the place behind the last of them.
+
+    Without events, `at` is of a new epoch: the owner's log goes on from there, and what came later in the old one was
+    lost with it.
+    """
+
+    items: Sequence[Item]
+    at: Position
+
+
+@dataclass
+class Feed:
+    """`async with aclosing(feed.after(place)) as batches: async for batch in batches: …`
+
+    Whoever asks for the next batch has taken the one before. One iteration at a time; it may be broken off and begun
+    again from any place.
+    """
+
+    bus: Bus
+    upstream: str
+    lane: Lane
+    pace: Pace = at_once
+    must_know_end: bool = False
+    """Whether a reader at position 0 waits until its owner has said where the lane ends: it would know nobody yet."""
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once all that was in the owner's log when it began has been taken."""
+    _at: Position = START
+    """Behind what was handed out last."""
+    _target: int = 0
+    _pull: Pull | None = None
+    _incarnation: str = ""
+
+    def __post_init__(self) -> None:
+        self._owner = Owner(self.bus, self.upstream)
+        self._stream = stream_of(self.upstream)
+        self._subject = lane_filter(self.upstream, self.lane)
+
+    async def after(self, place: Position) -> AsyncGenerator[Batch, None]:
+        """Everything that follows `place`, for ever. `Position(epoch, position)` of a log's end will do for a place.
+
+        Raises:
+            BusAway: the bus, or the owner where the stream has a gap, is away; begin again from what was taken.
+            nats.errors.Error, nats.js.errors.APIError, TimeoutError: the same.
+        """
+        self._at = place
+        start, certain = await self._start()
+        async with Pull(self.bus, self._stream, (self._subject,), start) as pull:
+            self._pull = pull
+            if not certain:
+                while (batch := await self._from_owner()) is not None:
+                    yield batch
+            await self._find_target()
+            messages: Sequence[Received] = ()
+            while True:
+                if not messages:
+                    if self._at.position >= self._target:
+                        self.caught_up.set()
+                    messages = await self.pace(pull)
+                items, messages = self._in_order(messages)
+                if items:
+                    yield Batch(items, items[-1].at)
+                if messages:
+                    yield await self._bridge(messages[0])
+
+    def behind(self, at: Position) -> int:
+        """Messages of the lane that were not handed out yet; before the stream is read, positions after `at`."""
+        return self._pull.behind if self._pull is not None else max(0, self._target - at.position)
+
+    async def end(self) -> tuple[int, int]:
+        """(epoch, position) of the log's end, because what is committed may not be in the stream yet.
+
+        Where its owner is away, of the stream's.
+
+        Raises:
+            BusAway: neither can be read.
+        """
+        try:
+            view = await self._owner.position(timeout=0.5)
+            return view.epoch, view.lanes.get(self.lane, 0)
+        except BusAway:
+            _log.debug("its owner is away, its stream must do", upstream=self.upstream)
+        try:
+            last = await self.bus.js.get_last_msg(self._stream, self._subject)
+        except NotFoundError:
+            return 0, 0
+        except (NatsError, APIError, TimeoutError) as error:
+            raise BusAway(str(error)) from error
+        return _position(last.headers)
+
+    async def _start(self) -> tuple[int, bool]:
+        """The stream sequence to begin with, and whether the stream surely holds all that follows the place."""
+        info = await self.bus.js.stream_info(self._stream)
+        self._incarnation = str(info.created)
+        at, last = self._at, info.state.last_seq
+        if at.incarnation == self._incarnation and 0 < at.sequence <= last:
+            try:
+                message = await self.bus.js.get_msg(self._stream, at.sequence)
+            except NotFoundError:
+                return last + 1, False
+            if _position(message.headers) == (at.epoch, at.position):
+                return at.sequence + 1, True
+        return (1 if at.position == 0 else last + 1), False
+
+    async def _find_target(self) -> None:
+        """Where the lane ends now."""
+        while True:
+            try:
+                self._target = (await self._owner.position()).lanes.get(self.lane, 0)
+                return
+            except BusAway:
+                if self._at.position > 0 or not self.must_know_end:
+                    self._target = 0
+                    return
+                await asyncio.sleep(0.2)
+
+    def _in_order(self, messages: Sequence[Received]) -> tuple[list[Item], Sequence[Received]]:
+        """(what follows, the rest from the first message on that shows a gap or a later epoch)."""
+        items: list[Item] = []
+        rest, incarnation = messages[:0], self._incarnation
+        known_epoch, known, *_ = self._at
+        for number, message in enumerate(messages):
+            epoch, position, previous, type_name = _place(message)
+            if not known_epoch:
+                known_epoch = epoch
+            if epoch < known_epoch or (epoch == known_epoch and position <= known):
+                continue
+            if epoch > known_epoch or previous > known:
+                rest = messages[number:]
+                break
+            known = position
+            items.append(Item(Position(epoch, position, message.sequence, incarnation), type_name, message.data))
+        self._at = items[-1].at if items else self._at._replace(epoch=known_epoch)
+        return items, rest
+
+    async def _bridge(self, message: Received) -> Batch:
+        """One step from where we are to a message that does not follow: some of the gap, or the new epoch."""
+        batch = await self._from_owner()
+        if batch is None:
+            epoch, position, *_ = _place(message)
+            raise BusAway(f"{self.upstream} has no event after {self._at.position}, before {epoch}/{position}")
+        return batch
+
+    async def _from_owner(self) -> Batch | None:
+        """The next stretch of the owner's log, or its new epoch; None at its end."""
+        epoch = max(self._at.epoch, 1)
+        page = await self._owner.events(epoch, self.lane, self._at.position)
+        if page.epoch != epoch:
+            return self._change_epoch(page.epoch, page.epoch_after)
+        places = [Position(page.epoch, e.position, 0, self._incarnation) for e in page.events]
+        items = [Item(at, e.type, e.raw.encode()) for at, e in zip(places, page.events, strict=True)]
+        if not items:
+            return None
+        self._at = places[-1]
+        return Batch(items, self._at)
+
+    def _change_epoch(self, epoch: int, after: int) -> Batch:
+        """Go on from where the owner's new epoch began; what had come later in the old one has come all the same."""
+        if epoch < self._at.epoch:
+            raise BusAway(f"{self.upstream} is back in epoch {epoch}: it was restored, or is not the active one")
+        if self._at.epoch > 0:
+            _log.warning("new epoch", upstream=self.upstream, lane=str(self.lane), epoch=epoch)
+        position = min(self._at.position, after) if self._at.epoch > 0 else 0
+        self._at = Position(epoch, position, 0, self._incarnation)
+        return Batch((), self._at)
+
+
+def _place(message: Received) -> tuple[int, int, int, str]:
+    """(epoch, position, previous position, type) of an event of ours."""
+    found = _PLACE.match(message.block or b"")
+    if found is None:  # whoever wrote it wrote its headers in another order
+        headers = message.headers
+        return *_position(headers), int(headers[Header.PREVIOUS]), headers["ce-type"]
+    epoch, position, previous, type_name = found.groups()
+    return int(epoch), int(position), int(previous), type_name.decode()
+
+
+def _position(headers: Any) -> tuple[int, int]:
+    """(epoch, position) from `Nats-Msg-Id: <service>/<epoch>/<position>`."""
+    _, epoch, position = (headers or {}).get(Header.MESSAGE_ID, "/0/0").split("/")
+    return int(epoch), int(position)

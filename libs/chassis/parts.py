@@ -1,0 +1,115 @@
+"""What a service is made of: what it answers, what it reads, what it does by itself, what is watched and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from libs.chassis.bus.connection import Bus
+from libs.chassis.clock import Clock
+from libs.chassis.consume.follower import Consumer, Follower
+from libs.chassis.consume.reader import StoredReader
+from libs.chassis.monitor.watched import Watched
+from libs.chassis.requests.server import Requests
+from libs.chassis.settings import ServiceSettings
+from libs.chassis.store.changes import Row
+from libs.chassis.store.pruning import Retention
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Work
+from libs.chassis.timers import Fire
+from libs.contracts.auth import KeySet
+from libs.contracts.subjects import lanes_of
+
+FetchKeys = Callable[[], Awaitable[KeySet]]
+
+
+@dataclass
+class Runtime:
+    """What a service's own parts are built on. `work` serves the active replica, `rpc` the request handlers."""
+
+    name: str
+    settings: ServiceSettings
+    clock: Clock
+    bus: Bus
+    work: Store
+    rpc: Store
+    readers: list[StoredReader] = field(default_factory=list)
+    """All that the service reads; known once its parts are built."""
+    parked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set it when something was parked for a failure: the admins are paged about it."""
+
+    def follow(self, consumers: Iterable[Consumer]) -> list[Follower]:
+        """The readers of these upstreams, one a lane."""
+        return [
+            Follower(self.name, consumer, lane, self.work, self.bus, self.parked.set, self.is_pressed)
+            for consumer in consumers
+            for lane in lanes_of(consumer.upstream)
+        ]
+
+    def is_pressed(self) -> bool:
+        """Whether work on the paging path waits that patient consumers let go first."""
+        return any(reader.pressing for reader in self.readers)
+
+    async def read_to_end(self, upstream: str, lane: str) -> None:
+        """Return when all that a lane of the upstream holds now has taken effect here; raises BusAway."""
+        of_lane = [r for r in self.readers if isinstance(r, Follower) and (r.upstream, r.lane) == (upstream, lane)]
+        await asyncio.gather(*(follower.read_to_end() for follower in of_lane))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What it answers, in every replica."""
+
+    requests: Requests
+    keys: FetchKeys | None = None
+    """Where the public keys of its callers' tokens come from; by default auth is asked."""
+
+
+class Engine:
+    """What a service does by itself, beside answering, reading and firing timers. It overrides what it has."""
+
+    async def prepare(self) -> None:
+        """Once in every replica, before anything is served: e.g. what a first start makes."""
+
+    async def lead(self) -> None:
+        """In the active replica, from when its first replicas are read until it is cancelled."""
+
+    def committed(self, rows: Sequence[Row] | None) -> None:
+        """After each commit, with the rows that it set (None: not known, it was another replica's)."""
+
+    def health(self) -> dict[str, Any]:
+        """What else the service's health says."""
+        return {}
+
+    async def close(self) -> None:
+        """Once in every replica, after the last answer."""
+
+
+@dataclass
+class Beginning(Engine):
+    """Nothing but what a first start makes, in a transaction that may run again."""
+
+    store: Store
+    make: Callable[[Work], object]
+
+    async def prepare(self) -> None:
+        await self.store.transact(self.make)
+
+
+@dataclass
+class Parts:
+    """What `main.build(runtime)` returns."""
+
+    answers: Answers
+    reads: Sequence[StoredReader] = ()
+    fire: Fire | None = None
+    """What it decides when its timers are due."""
+    engine: Engine = field(default_factory=Engine)
+    watched: Watched = field(default_factory=Watched)
+    forgets: Sequence[Retention] = ()
+    """Which rows of this service matter only for a while."""
+
+
+Build = Callable[[Runtime], Parts]

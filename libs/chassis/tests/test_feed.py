@@ -1,0 +1,172 @@
+"""A feed hands out all that follows a place, in order and once, whatever the stream holds of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+from nats.js.client import JetStreamContext
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.consume.feed import Batch, Feed
+from libs.chassis.consume.forever import follow_for_ever
+from libs.chassis.store.store import START, Position
+from libs.chassis.tests.ledger import SCHEMA, Ledger, until
+from libs.contracts.model import Lane
+from tests.servers import recreate
+
+_STREAM = "INCIDENTS"
+
+
+@dataclass
+class Source:
+    """The log of incidents, its stream, and a reader's connection."""
+
+    ledger: Ledger
+    js: JetStreamContext
+    bus: Bus
+    relaying: asyncio.Task[None]
+
+    def feed(self, lane: Lane = Lane.URGENT) -> Feed:
+        return Feed(self.bus, SCHEMA, lane)
+
+    async def add(self, many: int = 1) -> list[int]:
+        """Events in both lanes; returns the positions of the urgent ones once all are published."""
+        for number in range(many):
+            await self.ledger.add(lane=list(Lane)[number % 2])
+
+        async def published() -> int:
+            return (await self.js.stream_info(_STREAM)).state.last_seq
+
+        behind = len(await self.ledger.events())
+        await until(published, lambda last: last >= behind, "everything in the stream")
+        return await self.ledger.lane()
+
+    async def restore(self, after: int) -> None:
+        """What came after that position is lost, and epoch 2 begins."""
+        self.relaying.cancel()
+        await asyncio.gather(self.relaying, return_exceptions=True)
+        await self.ledger.begin_epoch(2, after)
+        self.relaying = await self.ledger.relay()
+
+
+@pytest.fixture
+async def source(ledger: Ledger) -> Source:
+    await ledger.answer()
+    js = (await ledger.bus("operator")).client.jetstream()
+    return Source(ledger, js, await ledger.bus("gateway"), await ledger.relay())
+
+
+async def _read(feed: Feed, place: Position, last: int, within: float = 10) -> list[Batch]:
+    """Batches up to the one that ends at this position."""
+    found: list[Batch] = []
+    async with asyncio.timeout(within), aclosing(feed.after(place)) as batches:
+        async for batch in batches:
+            found.append(batch)
+            if batch.at.position >= last:
+                break
+    return found
+
+
+def _positions(batches: list[Batch]) -> list[int]:
+    return [item.at.position for batch in batches for item in batch.items]
+
+
+async def test_from_any_position_comes_all_that_follows_it_and_nothing_else(source: Source) -> None:
+    positions = await source.add(12)
+    feed = source.feed()
+    for number, position in enumerate([0, *positions[:-1]]):
+        batches = await _read(feed, Position(1, position) if position else START, positions[-1])
+        assert _positions(batches) == positions[number:]
+        assert all(batch.at == batch.items[-1].at for batch in batches)
+
+
+async def test_a_place_in_the_stream_is_gone_on_from_without_asking_the_owner_for_events(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, last = source.feed(), Batch((), START)
+
+    async def read() -> None:
+        nonlocal last
+        async with aclosing(feed.after(START)) as batches:
+            async for batch in batches:
+                last = batch
+
+    reading = source.ledger.run(read)
+    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    seen = await source.add(4)
+
+    async def place() -> Position:
+        return last.at
+
+    known = await until(place, lambda at: at.position == seen[-1], "the last of them")
+    reading.cancel()
+    assert known.sequence > 0, "it came from the stream"
+
+    async def no_owner(*_: object) -> None:
+        raise AssertionError("the owner was asked for events")
+
+    monkeypatch.setattr("libs.chassis.consume.owner.Owner.events", no_owner)
+    newest = await source.add(4)
+    assert _positions(await _read(source.feed(), known, newest[-1])) == newest[len(seen) :]
+
+
+async def test_holes_a_purge_and_a_new_stream_are_filled_from_the_owner(source: Source) -> None:
+    positions = await source.add(12)
+    for sequence in (1, 3, 4, 9):
+        await source.js.delete_msg(_STREAM, sequence)
+    assert _positions(await _read(source.feed(), START, positions[-1])) == positions
+    await source.js.purge_stream(_STREAM)
+    assert _positions(await _read(source.feed(), Position(1, positions[1]), positions[-1])) == positions[2:]
+    await recreate(source.js, _STREAM)
+    assert _positions(await _read(source.feed(), Position(1, positions[1]), positions[-1])) == positions[2:]
+
+
+async def test_whoever_begins_again_from_what_it_has_taken_misses_nothing_of_a_recreated_stream(
+    source: Source,
+) -> None:
+    await source.add(4)
+    feed, found, at = source.feed(), list[int](), START
+
+    async def read() -> None:
+        nonlocal at
+        async with aclosing(feed.after(at)) as batches:
+            async for batch in batches:
+                found.extend(item.at.position for item in batch.items)
+                at = batch.at
+
+    source.ledger.run(lambda: follow_for_ever(source.bus, read, "gateway", "incidents.urgent"))
+    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await recreate(source.js, _STREAM)
+    await source.ledger.add()
+    newest = await source.add(6)
+
+    async def seen() -> list[int]:
+        return found
+
+    assert await until(seen, lambda positions: len(positions) >= len(newest), "everything") == newest
+
+
+async def test_a_new_epoch_is_told_by_a_batch_without_events_and_followed_from_where_it_began(source: Source) -> None:
+    positions = await source.add(8)
+    await source.restore(positions[2])
+    feed = source.feed()
+    newest = (await source.add(2))[-1]
+    batches = await _read(feed, Position(1, positions[3]), newest)
+    assert batches[0] == Batch((), batches[0].at)
+    assert (batches[0].at.epoch, batches[0].at.position) == (2, positions[2])
+    assert _positions(batches) == [newest]
+    assert await feed.end() == (2, newest)
+
+
+async def test_a_gap_whose_owner_is_away_stops_it_there(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    positions = await source.add(4)
+
+    async def away(*_: object) -> None:
+        raise BusAway("nobody answers")
+
+    monkeypatch.setattr("libs.chassis.consume.owner.Owner.events", away)
+    with pytest.raises(BusAway, match="nobody answers"):
+        await _read(source.feed(), Position(1, positions[0]), positions[-1])

@@ -1,0 +1,21 @@
+"""Slots: which of 256 shares of the work an event belongs to, for ever, so that consumption can be divided later."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+from zlib import crc32
+
+SLOTS: Final = 256
+NO_INCIDENT: Final = 0
+"""The slot of what belongs to no incident: people, schedules, policies, integrations."""
+
+
+def slot_of(thread: UUID) -> int:
+    """`crc32(thread) % 256`, over the thread's 16 bytes.
+
+    A thread is what the alerts of one problem share: the id of (integration, dedup key), else the incident's own id.
+    All generations of a key have one slot, and an incident's escalation and notifications have its slot, so that
+    whoever takes a share of the slots sees everything of an incident in order.
+    """
+    return crc32(thread.bytes) % SLOTS

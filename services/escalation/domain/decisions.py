@@ -1,0 +1,179 @@
+"""What an escalation does about each input, by its state.
+
+INCIDENTS has two lanes, and an incident that is raised changes from one to the other: starts and answers of its runs
+arrive in any order. They commute, because each names its run and only the highest one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from libs.contracts.envelope import Fact
+from libs.contracts.escalation import (
+    EscalationCancelled,
+    EscalationExhausted,
+    EscalationStarted,
+    ResponderUnreachable,
+)
+from services.escalation.domain.escalations import (
+    CancelEscalation,
+    Cancelled,
+    Command,
+    Exhausted,
+    FireTimer,
+    NotStarted,
+    ReportUnreachable,
+    Started,
+    StartEscalation,
+    State,
+    Waiting,
+    newest,
+)
+from services.escalation.domain.pages import every, fall_back, later, noted, page_levels
+
+EXHAUSTED_AGAIN = timedelta(minutes=30)
+"""How often an exhausted escalation pages until somebody acknowledges."""
+
+
+def decide(command: Command, state: State) -> Sequence[Fact]:
+    """A table for each kind of input, one arm per row; inputs that race commute, repeats decide nothing."""
+    match command:
+        case StartEscalation():
+            return _start(command, state)
+        case FireTimer():
+            return _fire(command, state)
+        case ReportUnreachable():
+            return _report(command, state)
+        case CancelEscalation():
+            return _answer(command, state)
+
+
+def _start(command: StartEscalation, state: State) -> Sequence[Fact]:
+    match state:
+        # this run or a later one was started or answered | IncidentCreated (run 1), PagingRequested (run n)
+        case Started() | Waiting() | Exhausted() | Cancelled() if newest(state) >= command.run.number:
+            return []
+        # not started, or an earlier run in whatever state | IncidentCreated, PagingRequested; a level reaches somebody
+        case _ if due := page_levels(command.run, command, every(command), round_=1):
+            return [_started(command), noted(due, command.policy_note)]
+        # the same | the same; nobody reachable on any level: never silence
+        case _:
+            return [_started(command), noted(fall_back(command.run, command, 1, round_=1), command.policy_note)]
+
+
+def _fire(command: FireTimer, state: State) -> Sequence[Fact]:
+    match state:
+        # waiting, exhausted | a timer that is served: of an earlier level, round or run
+        case Waiting(due_at=due_at) | Exhausted(due_at=due_at) if _is_served(command, due_at):
+            return []
+        # waiting(level) | its timer, a later level reaches somebody
+        case Waiting() if due := page_levels(state.run, command, later(state, command), state.round):
+            return [due]
+        # waiting(last level) | its timer, repeats left
+        case Waiting() if state.round <= command.plan.repeat:
+            again = state.round + 1
+            due = page_levels(state.run, command, every(command), again)
+            return [due or fall_back(state.run, command, 1, again)]
+        # waiting(last level) | its timer, no repeats left
+        case Waiting():
+            return [_exhausted(state, command)]
+        # exhausted | its timer
+        case Exhausted():
+            last, again = len(command.plan.levels), state.round + 1
+            due = page_levels(state.run, command, (last,), again) or fall_back(state.run, command, last, again)
+            return [due.model_copy(update={"next_due_at": command.now + EXHAUSTED_AGAIN})]
+    return []
+
+
+def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
+    """Only levels after the present one are paged early, so that each is passed at most once a round.
+
+    Where nobody can be reached at all, the last level's time-out still stands between two rounds.
+    """
+    match state:
+        # waiting, exhausted | PersonUnreachable of another run, round or level, of somebody not on it, or known already
+        case Waiting() | Exhausted() if not _is_news(command, state):
+            return []
+        # waiting(level) | PersonUnreachable, nobody of the level is left and a later level reaches somebody
+        case Waiting() if _nobody_left(command, state) and (
+            due := page_levels(state.run, command, later(state, command), state.round)
+        ):
+            return [noted(due, f"nobody of level {state.level} could be reached")]
+        # waiting, exhausted | PersonUnreachable, others are left or no later level reaches anybody: time-out stands
+        case Waiting() | Exhausted():
+            return [_unreachable(command, state)]
+    return []
+
+
+def _answer(command: CancelEscalation, state: State) -> Sequence[Fact]:
+    match state:
+        # waiting, exhausted | an answer of an earlier run
+        case Started() | Waiting() | Exhausted() if command.run < state.run.number:
+            return []
+        # waiting, exhausted | an answer of this run or a later one
+        case Started() | Waiting() | Exhausted():
+            return [_cancelled(command)]
+        # not started, cancelled | an answer of a later run than was started or answered, before its start
+        case NotStarted() | Cancelled() if command.run > newest(state):
+            return [_cancelled(command)]
+    return []
+
+
+def _is_served(command: FireTimer, due_at: datetime | None) -> bool:
+    """A timer of an earlier page. A later one is ours, put off because its handler had failed; unless ours is still to
+    come: then it belonged to a page that had more time."""
+    return due_at is None or command.due_at < due_at or command.now < due_at
+
+
+def _is_news(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
+    page = (state.run.number, state.round, state.level)
+    return (
+        (command.run, command.round, command.level) == page
+        and command.user_id not in state.unreachable
+        and any(p.user_id == command.user_id for p in state.people)
+    )
+
+
+def _nobody_left(command: ReportUnreachable, state: Waiting) -> bool:
+    return all(p.user_id == command.user_id or p.user_id in state.unreachable for p in state.people)
+
+
+def _started(command: StartEscalation) -> EscalationStarted:
+    return EscalationStarted(
+        incident_id=command.run.brief.incident_id,
+        run=command.run.number,
+        policy_id=command.run.policy_id,
+        policy_version=command.run.policy_version,
+        brief=command.run.brief,
+        first_timeout_minutes=command.run.first_timeout_minutes,
+        planned=command.planned,
+    )
+
+
+def _exhausted(state: Waiting, command: FireTimer) -> EscalationExhausted:
+    return EscalationExhausted(
+        incident_id=state.run.brief.incident_id,
+        run=state.run.number,
+        level=len(command.plan.levels),
+        round=state.round + 1,
+        people=command.directory.last_resort(),
+        next_due_at=command.now + EXHAUSTED_AGAIN,
+        brief=state.run.brief,
+    )
+
+
+def _unreachable(command: ReportUnreachable, state: Waiting | Exhausted) -> ResponderUnreachable:
+    return ResponderUnreachable(
+        incident_id=state.run.brief.incident_id,
+        run=command.run,
+        level=command.level,
+        round=command.round,
+        user_id=command.user_id,
+    )
+
+
+def _cancelled(command: CancelEscalation) -> EscalationCancelled:
+    return EscalationCancelled(
+        incident_id=command.incident_id, run=command.run, by=command.by, at=command.at, cause=command.cause
+    )

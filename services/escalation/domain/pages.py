@@ -1,0 +1,90 @@
+"""What a page says and whom it reaches: the first level that reaches anybody, or else the fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from libs.contracts.escalation import EscalationDue, Paged
+from services.escalation.domain.escalations import FireTimer, ReportUnreachable, Run, StartEscalation, Waiting
+from services.escalation.domain.people import NOBODY_AT_ALL, reach
+
+_REASON_LENGTH = 500
+
+Occasion = StartEscalation | FireTimer | ReportUnreachable
+"""What a level may be paged for; each brings the policy, the directory and the moment."""
+
+
+def every(occasion: Occasion) -> range:
+    """All levels of the policy."""
+    return range(1, len(occasion.plan.levels) + 1)
+
+
+def later(state: Waiting, occasion: Occasion) -> range:
+    """The levels after the one that was paged last."""
+    return range(state.level + 1, len(occasion.plan.levels) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The first level that reaches anybody (0: none does), and what was seen on the way."""
+
+    level: int
+    people: tuple[Paged, ...]
+    notes: tuple[str, ...]
+    versions: dict[str, int]
+
+
+def _search(run: Run, occasion: Occasion, levels: Iterable[int]) -> _Found:
+    """An empty level is passed at once: it never burns its time-out."""
+    notes: list[str] = []
+    versions: dict[str, int] = {}
+    for level in levels:
+        reached = reach(occasion.plan.levels[level - 1], occasion.directory, run.assigned if level == 1 else None)
+        notes.extend(reached.notes)
+        versions.update(reached.schedule_versions)
+        if reached.people:
+            return _Found(level, reached.people, tuple(notes), versions)
+        notes.append(f"level {level} reaches nobody and is passed")
+    return _Found(0, (), tuple(notes), versions)
+
+
+def page_levels(run: Run, occasion: Occasion, levels: Iterable[int], round_: int) -> EscalationDue | None:
+    """The page of the first of these levels that reaches anybody; None: none does."""
+    found = _search(run, occasion, levels)
+    return _due(run, occasion, round_, found) if found.level else None
+
+
+def fall_back(run: Run, occasion: Occasion, level: int, round_: int) -> EscalationDue:
+    """The page for whoever there is, because no level reaches anybody: never silence."""
+    people = occasion.directory.fallback(again=round_ > 1)
+    note = "no level reaches anybody: the fallback is paged" if people else NOBODY_AT_ALL
+    seen = _search(run, occasion, every(occasion))
+    return _due(run, occasion, round_, _Found(level, people, (note, *seen.notes), seen.versions))
+
+
+def noted(due: EscalationDue, note: str | None) -> EscalationDue:
+    """The page with another reason before its own."""
+    if note is None:
+        return due
+    return due.model_copy(update={"reason": _reason(n for n in (note, due.reason) if n)})
+
+
+def _due(run: Run, occasion: Occasion, round_: int, found: _Found) -> EscalationDue:
+    minutes = occasion.plan.minutes(found.level, run.brief.priority, run.first_timeout_minutes)
+    return EscalationDue(
+        incident_id=run.brief.incident_id,
+        run=run.number,
+        level=found.level,
+        round=round_,
+        people=found.people,
+        next_due_at=occasion.now + timedelta(minutes=minutes),
+        reason=_reason(found.notes),
+        schedule_versions=found.versions,
+        brief=run.brief,
+    )
+
+
+def _reason(notes: Iterable[str]) -> str | None:
+    return "; ".join(notes)[:_REASON_LENGTH] or None

@@ -1,0 +1,65 @@
+"""What an event of INCIDENTS asks escalation for: a run of paging, or the end of all runs up to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.contracts.envelope import Fact
+from libs.contracts.incidents import (
+    IncidentAcknowledged,
+    IncidentBrief,
+    IncidentClosed,
+    IncidentCreated,
+    IncidentResolved,
+    IncidentSnoozed,
+    PagingRequested,
+)
+from services.escalation.domain.escalations import CancelEscalation
+
+_DESCRIPTION = 500
+"""Characters of an incident's description that a page carries along."""
+
+_CAUSES: dict[type[Fact], str] = {
+    IncidentAcknowledged: "acknowledged",
+    IncidentResolved: "resolved",
+    IncidentClosed: "closed",
+    IncidentSnoozed: "snoozed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run of paging that somebody needs; `policy_id`: the policy asked for, None: ours to choose."""
+
+    run: int
+    brief: IncidentBrief
+    policy_id: UUID | None
+    assigned: UUID | None
+    first_timeout_minutes: float | None
+
+
+def request_of(fact: Fact) -> Request | CancelEscalation | None:
+    """None: it asks for nothing here, as the creation of a suppressed incident does."""
+    match fact:
+        case IncidentCreated(suppressed=False):
+            return Request(1, _brief(fact), fact.policy_id, fact.assigned_to, fact.escalation_timeout_minutes)
+        case PagingRequested():
+            # What an answer stops is told by this moment: an earlier run's would let an old answer stop this one.
+            brief = fact.brief.model_copy(update={"paging_since": fact.since})
+            return Request(fact.run, brief, fact.policy_id, fact.assigned_to, fact.first_timeout_minutes)
+        case IncidentAcknowledged() | IncidentResolved() | IncidentClosed() | IncidentSnoozed():
+            return CancelEscalation(fact.incident_id, fact.run, fact.by, fact.at, _CAUSES[type(fact)])
+    return None
+
+
+def _brief(incident: IncidentCreated) -> IncidentBrief:
+    return IncidentBrief(
+        incident_id=incident.incident_id,
+        number=incident.number,
+        title=incident.title,
+        description=incident.description[:_DESCRIPTION] if incident.description else None,
+        priority=incident.priority,
+        team_id=incident.team_id,
+        paging_since=incident.created_at,
+    )

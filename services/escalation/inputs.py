@@ -1,0 +1,130 @@
+"""What decisions are given beside events and states: whom could be paged, and what set a timer.
+
+It comes from the tables of a transaction, or from plain objects where there is no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from libs.chassis.store.work import Cause, Work
+from libs.contracts.envelope import Actor
+from libs.contracts.escalation import TargetType
+from libs.contracts.model import Role
+from services.escalation.domain.people import Directory, OnCall
+from services.escalation.domain.policies import Plan
+from services.escalation.projections import CAUSES, EVERYONE, ON_CALL, PEOPLE, Span
+
+ME = Actor.service("escalation")
+
+
+class Inputs(Protocol):
+    """Asked once for a whole batch. Two makers: `StoredInputs` asks the tables, `MemoryInputs` holds plain objects."""
+
+    def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
+        """Everybody whom these plans, the fallbacks and `users` could page at this moment."""
+        ...
+
+    def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
+        """The events that set their timers: correlation and trace of an incident run through all its levels."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredInputs:
+    """Read models and replicas, as committed before this transaction."""
+
+    work: Work
+
+    def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
+        """In two queries; a third when there is neither a lead nor an admin."""
+        wanted = _wanted(plans, users)
+        rows = self.work.fetch(PEOPLE, ids=list(wanted.users), roles=[str(r) for r in wanted.roles])
+        by_role = _by_role(wanted.roles, ((row["id"], row["roles"]) for row in rows))
+        on_call = self.work.fetch(ON_CALL, ids=list(wanted.schedules), moment=now) if wanted.schedules else ()
+        return Directory(
+            on_call={row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"]) for row in on_call},
+            by_role=by_role,
+            active={row["id"] for row in rows},
+            everyone=tuple(row["id"] for row in self.work.fetch(EVERYONE)) if _nobody_falls_back(by_role) else (),
+        )
+
+    def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
+        return {row["id"]: _cause(row) for row in self.work.fetch(CAUSES, ids=list(escalations))}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule's plan: the version of its rules (None: no plan has arrived), and its shifts in any order."""
+
+    version: int | None = None
+    shifts: Sequence[Span] = ()
+
+
+@dataclass(frozen=True)
+class MemoryInputs:
+    """The same without a database. `escalations`: rows of that table by id, as `Desk.tables` holds them."""
+
+    people: Mapping[UUID, Collection[Role]] = field(default_factory=dict)
+    """Active people and their roles."""
+    schedules: Mapping[UUID, Schedule] = field(default_factory=dict)
+    escalations: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict)
+
+    def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
+        wanted = _wanted(plans, users)
+        found = {u: r for u, r in sorted(self.people.items()) if u in wanted.users or wanted.roles & set(r)}
+        by_role = _by_role(wanted.roles, found.items())
+        known = {i: self.schedules[i] for i in wanted.schedules if i in self.schedules}
+        return Directory(
+            on_call={i: self._on_call(schedule, now) for i, schedule in known.items()},
+            by_role=by_role,
+            active=set(found),
+            everyone=tuple(sorted(self.people)) if _nobody_falls_back(by_role) else (),
+        )
+
+    def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
+        return {i: _cause(self.escalations[i]) for i in escalations if i in self.escalations}
+
+    def _on_call(self, schedule: Schedule, now: datetime) -> OnCall:
+        """The nearest shift of an active person on each side of the moment, as the query `ON_CALL` finds them."""
+        shifts = sorted((s for s in schedule.shifts if s.user_id in self.people), key=lambda s: s.start)
+        current = [s.user_id for s in shifts if s.start <= now < s.end]
+        coming = [s.user_id for s in shifts if s.start > now]
+        return OnCall(current[-1] if current else None, coming[0] if coming else None, schedule.version)
+
+
+class _Wanted(NamedTuple):
+    """What some plans, the fallbacks and some people need to be known of."""
+
+    schedules: set[UUID]
+    users: set[UUID]
+    roles: set[Role]
+
+
+def _wanted(plans: Iterable[Plan], users: Iterable[UUID]) -> _Wanted:
+    targets = {target for plan in plans for level in plan.levels for target in level.targets}
+    return _Wanted(
+        {t.id for t in targets if t.type is TargetType.SCHEDULE and t.id is not None},
+        {*users, *(t.id for t in targets if t.type is TargetType.USER and t.id is not None)},
+        {Role.LEAD, Role.ADMIN, *(t.role for t in targets if t.role is not None)},
+    )
+
+
+def _by_role(roles: Iterable[Role], people: Iterable[tuple[UUID, Collection[str]]]) -> dict[Role, tuple[UUID, ...]]:
+    by_role: dict[Role, list[UUID]] = {role: [] for role in roles}
+    for user, theirs in people:
+        for role in by_role.keys() & set(theirs):
+            by_role[role].append(user)
+    return {role: tuple(users) for role, users in by_role.items()}
+
+
+def _nobody_falls_back(by_role: Mapping[Role, tuple[UUID, ...]]) -> bool:
+    return not by_role[Role.LEAD] and not by_role[Role.ADMIN]
+
+
+def _cause(row: Mapping[str, Any]) -> Cause:
+    return Cause(ME, row["correlation_id"], row["event_id"], row["traceparent"])

@@ -1,0 +1,54 @@
+"""What decisions are given where there is no database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from libs.contracts.escalation import Target, TargetType
+from libs.contracts.model import Role
+from services.escalation.domain.people import OnCall
+from services.escalation.inputs import MemoryInputs, Schedule
+from services.escalation.projections import Span
+from services.escalation.tests.world import ANN, BO, CY, DEE, LEADS_LEVEL, NOW, ON_CALL_LEVEL, PLAN, SCHEDULE, minutes
+
+ROLES = {ANN: {Role.USER}, BO: {Role.USER}, CY: {Role.LEAD, Role.ADMIN}}
+
+
+def span(begin: float, end: float, user: UUID) -> Span:
+    return Span(NOW + minutes(begin), NOW + minutes(end), user)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "expected"),
+    [
+        ((span(10, 20, BO), span(-10, 10, ANN)), OnCall(ANN, BO, 2)),
+        ((span(-10, 0, ANN), span(0, 10, BO)), OnCall(BO, None, 2)),
+        ((span(-10, 10, DEE), span(20, 30, BO), span(10, 20, ANN)), OnCall(None, ANN, 2)),
+        ((), OnCall(None, None, 2)),
+    ],
+)
+def test_the_nearest_shifts_of_active_people_count(shifts: tuple[Span, ...], expected: OnCall) -> None:
+    found = MemoryInputs(ROLES, {SCHEDULE: Schedule(2, shifts)}).directory([PLAN], [], NOW)
+    assert found.on_call == {SCHEDULE: expected}
+
+
+def test_a_schedule_that_is_not_known_is_left_out() -> None:
+    assert MemoryInputs(ROLES).directory([PLAN], [], NOW).on_call == {}
+
+
+def test_only_who_is_asked_for_and_the_fallbacks_are_found() -> None:
+    plan = replace(PLAN, levels=(LEADS_LEVEL.model_copy(update={"targets": (Target(type=TargetType.USER, id=BO),)}),))
+    found = MemoryInputs(ROLES).directory([plan], [DEE], NOW)
+    assert set(found.active) == {BO, CY}
+    assert found.by_role == {Role.LEAD: (CY,), Role.ADMIN: (CY,)}
+    assert found.everyone == ()
+
+
+def test_everyone_is_only_asked_for_where_there_is_neither_lead_nor_admin() -> None:
+    people = {BO: {Role.USER}, ANN: {Role.USER}}
+    found = MemoryInputs(people).directory([replace(PLAN, levels=(ON_CALL_LEVEL,))], [], NOW)
+    assert found.everyone == tuple(sorted(people))
+    assert found.active == set()

@@ -1,0 +1,194 @@
+"""What follows for an incident from each command, by its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.envelope import Fact
+from libs.contracts.incidents import (
+    AcknowledgementTimedOut,
+    AlertsGrouped,
+    IncidentAcknowledged,
+    IncidentBrief,
+    IncidentClosed,
+    IncidentCreated,
+    IncidentEscalated,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentSnoozed,
+    PagingReason,
+    PagingRequested,
+    PriorityRaised,
+    SnoozeEnded,
+    Status,
+    SuppressionEnded,
+)
+from libs.contracts.model import Priority
+from libs.contracts.requests import Invalid, NotFound, Rejected
+from services.incidents.domain.incident import (
+    Acknowledge,
+    Close,
+    Command,
+    EndSnooze,
+    Escalate,
+    GroupAlerts,
+    Incident,
+    LiftSuppression,
+    OpenIncident,
+    Raise,
+    Reopen,
+    Resolve,
+    Snooze,
+    TimeOutAcknowledgement,
+)
+
+
+class NoSuchIncident(NotFound):
+    """There is no such incident."""
+
+
+class AlreadyOver(Rejected):
+    """The incident is already resolved; a new alert with its key opens a new one."""
+
+
+class NotResolvedYet(Rejected):
+    """Only a resolved incident can be closed: resolve it first."""
+
+
+def decide(command: Command, state: Incident) -> Sequence[Fact]:
+    """The table: one arm per row; repeating a command decides nothing.
+
+    What ends a snooze, a suppression, an acknowledgement or a resolution, or makes it worse, is decided together with
+    the request to page again: there is no moment in which it needs people and nobody is asked to page them.
+
+    Raises:
+        NoSuchIncident, AlreadyOver, NotResolvedYet, Invalid.
+    """
+    created = state.created
+    if created is None:
+        if isinstance(command, OpenIncident):
+            return [command.fact]
+        raise NoSuchIncident
+    match command:
+        case OpenIncident():
+            return []
+        case GroupAlerts(count, last_at) if state.is_open:
+            return [AlertsGrouped(incident_id=created.incident_id, count=count, last_at=last_at)]
+        case Escalate() if state.is_open and _is_news(command, state):
+            return [_escalated(command, created)]
+        case Acknowledge() if not state.is_open:
+            raise AlreadyOver
+        case Acknowledge(by=by) if not any(a.user_id == by.id and a.run == state.run for a in state.acknowledgements):
+            return [_acknowledged(command, state, created)]
+        case Resolve(by, at, notes) if state.is_open:
+            return [IncidentResolved(incident_id=created.incident_id, run=state.run, by=by, at=at, notes=notes)]
+        case Close() if state.is_open:
+            raise NotResolvedYet
+        case Close(by, at, notes) if state.status is Status.RESOLVED:
+            return [IncidentClosed(incident_id=created.incident_id, run=state.run, by=by, at=at, notes=notes)]
+        case Snooze():
+            return _snoozed(command, state, created)
+        case Raise() | EndSnooze() | LiftSuppression() | TimeOutAcknowledgement() | Reopen():
+            return _restart(command, state, created)
+        case _:
+            return []
+
+
+def _restart(
+    command: Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen,
+    state: Incident,
+    created: IncidentCreated,
+) -> list[Fact]:
+    """Why it needs people again, and the request that follows from it."""
+    incident_id = created.incident_id
+    match command:
+        case Raise(priority, by, at) if state.is_open and priority.is_worse_than(state.priority):
+            raised = PriorityRaised(incident_id=incident_id, previous=state.priority, priority=priority, by=by, at=at)
+            # Whatever suppresses it still does; worse than expected ends a snooze.
+            wanted = [] if state.suppressed else [_request(state, created, PagingReason.RAISED, at, priority)]
+            return [raised, *wanted]
+        case EndSnooze(until, at) if state.is_open and state.snoozed_until == until:
+            ended = SnoozeEnded(incident_id=incident_id, at=at)
+            wanted = (
+                [] if state.suppressed else [_request(state, created, PagingReason.SNOOZE_ENDED, at, state.priority)]
+            )
+            return [ended, *wanted]
+        case LiftSuppression(at) if state.is_open and state.suppressed:
+            lifted = SuppressionEnded(incident_id=incident_id, at=at)
+            if state.status is Status.ACKNOWLEDGED or state.snoozed_until is not None:
+                return [lifted]
+            return [lifted, _request(state, created, PagingReason.SUPPRESSION_ENDED, at, state.priority)]
+        case TimeOutAcknowledgement(run, at) if _is_held(state, run):
+            late = AcknowledgementTimedOut(incident_id=incident_id, at=at)
+            return [late, _request(state, created, PagingReason.ACKNOWLEDGEMENT_TIMED_OUT, at, state.priority)]
+        case Reopen(by, at, notes) if not state.is_open:
+            reopened = IncidentReopened(incident_id=incident_id, by=by, at=at, notes=notes)
+            return [reopened, _request(state, created, PagingReason.REOPENED, at, state.priority)]
+        case _:
+            return []
+
+
+def _is_held(state: Incident, run: int) -> bool:
+    """Whether the acknowledgement of that run is what keeps it quiet."""
+    return state.status is Status.ACKNOWLEDGED and state.run == run and state.snoozed_until is None
+
+
+def _is_news(command: Escalate, state: Incident) -> bool:
+    """Not of an earlier run than the present one, and not lower than what is known already."""
+    return command.run >= state.run and (command.run, command.round, command.level) > state.paged
+
+
+def _request(
+    state: Incident, created: IncidentCreated, reason: PagingReason, at: datetime, priority: Priority
+) -> PagingRequested:
+    return PagingRequested(
+        incident_id=created.incident_id,
+        run=state.run + 1,
+        since=at,
+        reason=reason,
+        brief=IncidentBrief.of(created, priority, at),
+        policy_id=created.policy_id,
+        assigned_to=_first_to_page(state, created),
+        first_timeout_minutes=created.escalation_timeout_minutes,
+    )
+
+
+def _first_to_page(state: Incident, created: IncidentCreated) -> UUID | None:
+    """Beside the policy's first level: whoever has taken it, else whom it was opened for.
+
+    Not whom an escalation reached last: that was the last resort of the run before.
+    """
+    return state.assigned_to if state.status is Status.ACKNOWLEDGED else created.assigned_to
+
+
+def _snoozed(command: Snooze, state: Incident, created: IncidentCreated) -> list[Fact]:
+    if not state.is_open:
+        raise AlreadyOver
+    if command.until <= command.at:
+        raise Invalid("a snooze ends in the future", field="minutes")
+    if state.snoozed_until == command.until:
+        return []
+    snoozed = IncidentSnoozed(
+        incident_id=created.incident_id, run=state.run, by=command.by, at=command.at, until=command.until
+    )
+    return [snoozed]
+
+
+def _acknowledged(command: Acknowledge, state: Incident, created: IncidentCreated) -> IncidentAcknowledged:
+    return IncidentAcknowledged(
+        incident_id=created.incident_id, run=state.run, by=command.by, at=command.at, notes=command.notes
+    )
+
+
+def _escalated(command: Escalate, created: IncidentCreated) -> IncidentEscalated:
+    return IncidentEscalated(
+        incident_id=created.incident_id,
+        run=command.run,
+        level=command.level,
+        round=command.round,
+        user_ids=command.user_ids,
+        next_at=command.next_at,
+        exhausted=command.exhausted,
+    )

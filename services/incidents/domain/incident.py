@@ -1,0 +1,238 @@
+"""An incident: what is known of it after each event, and what may be asked of it.
+
+Paging comes in runs. The creation is run 1 (run 0 for a suppressed one: nobody has been paged), and every request to
+page again is the next; an answer stops all runs up to the present one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.envelope import Actor, Fact
+from libs.contracts.incidents import (
+    Acknowledgement,
+    AlertsGrouped,
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentCreated,
+    IncidentEscalated,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentSnoozed,
+    PagingRequested,
+    PriorityRaised,
+    SnoozeEnded,
+    Status,
+    SuppressionEnded,
+)
+from libs.contracts.model import Lane, Priority
+
+OPEN = (Status.CREATED, Status.ESCALATED, Status.ACKNOWLEDGED)
+
+Place = tuple[int, int, int]
+"""(run, round, level) of an escalation; it only grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """`created` is None before the first event: there is no such incident."""
+
+    created: IncidentCreated | None = None
+    status: Status = Status.CREATED
+    priority: Priority = Priority.LOW
+    lane: Lane = Lane.ROUTINE
+    """Of its worst priority so far: what is on its way to people must not be overtaken by their answers."""
+    assigned_to: UUID | None = None
+    alert_count: int = 1
+    updated_at: datetime | None = None
+    acknowledgements: tuple[Acknowledgement, ...] = ()
+    resolved: IncidentResolved | None = None
+    closed: IncidentClosed | None = None
+    run: int = 0
+    suppressed: bool = False
+    snoozed_until: datetime | None = None
+    paged: Place = (0, 0, 0)
+    """The last place of its escalation that is known here."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.created is not None and self.status in OPEN
+
+
+def initial() -> Incident:
+    return Incident()
+
+
+def evolve(state: Incident, fact: Fact) -> Incident:
+    match fact:
+        case IncidentCreated():
+            return replace(
+                state,
+                created=fact,
+                priority=fact.priority,
+                lane=fact.priority.lane,
+                assigned_to=fact.assigned_to,
+                updated_at=fact.created_at,
+                run=0 if fact.suppressed else 1,
+                suppressed=fact.suppressed,
+            )
+        case AlertsGrouped():
+            return replace(state, alert_count=state.alert_count + fact.count, updated_at=fact.last_at)
+        case IncidentEscalated():
+            return _escalated(state, fact)
+        case IncidentAcknowledged():
+            return _acknowledged(state, fact)
+        case IncidentResolved():
+            return replace(state, status=Status.RESOLVED, resolved=fact, updated_at=fact.at, snoozed_until=None)
+        case IncidentClosed():
+            return replace(state, status=Status.CLOSED, closed=fact, updated_at=fact.at)
+        case _:
+            return _paging(state, fact)
+
+
+def _paging(state: Incident, fact: Fact) -> Incident:
+    """What ends, interrupts or begins a run."""
+    match fact:
+        case PagingRequested():
+            again = Status.ESCALATED if state.status is Status.ACKNOWLEDGED else state.status
+            return replace(state, run=fact.run, status=again, suppressed=False, snoozed_until=None)
+        case PriorityRaised():
+            lane = Lane.URGENT if Lane.URGENT in (state.lane, fact.priority.lane) else Lane.ROUTINE
+            return replace(state, priority=fact.priority, lane=lane, updated_at=fact.at)
+        case IncidentSnoozed():
+            return replace(state, snoozed_until=fact.until, updated_at=fact.at)
+        case SnoozeEnded():
+            return replace(state, snoozed_until=None)
+        case SuppressionEnded():
+            return replace(state, suppressed=False)
+        case IncidentReopened():
+            return replace(state, status=Status.CREATED, resolved=None, closed=None, updated_at=fact.at)
+        case _:
+            return state
+
+
+def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:
+    taken = Acknowledgement(user_id=fact.by.id, at=fact.at, notes=fact.notes, run=fact.run)
+    return replace(
+        state,
+        status=Status.ACKNOWLEDGED,
+        assigned_to=_person(fact.by) or state.assigned_to,
+        acknowledgements=(*state.acknowledgements, taken),
+        updated_at=fact.at,
+        snoozed_until=None,
+    )
+
+
+def _escalated(state: Incident, fact: IncidentEscalated) -> Incident:
+    state = replace(state, paged=(fact.run, fact.round, fact.level))
+    if state.status is Status.ACKNOWLEDGED:
+        return state  # it fired before the acknowledgement was seen: whoever has taken it keeps it
+    return replace(state, status=Status.ESCALATED, assigned_to=next(iter(fact.user_ids), state.assigned_to))
+
+
+def _person(actor: Actor) -> UUID | None:
+    return UUID(actor.id) if actor.kind == "user" else None
+
+
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """An alert, or a person, opens it; `fact` says all there is to say."""
+
+    fact: IncidentCreated
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAlerts:
+    """`count` repeats came in, the last at `last_at`."""
+
+    count: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    by: Actor
+    at: datetime
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    by: Actor
+    at: datetime
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    by: Actor
+    at: datetime
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """A level beyond the first has fired, or the first one again: nobody has answered so far."""
+
+    run: int
+    level: int
+    round: int
+    user_ids: tuple[UUID, ...]
+    next_at: datetime | None
+    exhausted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """It has become as bad as `priority`; it is never lowered by this."""
+
+    priority: Priority
+    by: Actor
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    by: Actor
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndSnooze:
+    """The time of the snooze that ended at `until` has come."""
+
+    until: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LiftSuppression:
+    """Whatever suppressed it is over."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOutAcknowledgement:
+    """Whoever acknowledged run `run` has had the time they were given."""
+
+    run: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    by: Actor
+    at: datetime
+    notes: str | None = None
+
+
+Answer = Acknowledge | Resolve | Close | Snooze
+Restart = Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen
+Command = OpenIncident | GroupAlerts | Escalate | Answer | Restart

@@ -1,0 +1,92 @@
+"""What the decisions of incidents need to know beside the events of the incidents themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from libs.chassis.store.desk import Desk
+from libs.chassis.store.work import Work
+from services.incidents import projections as tables
+
+
+class Thread(NamedTuple):
+    """The newest incident of a dedup key."""
+
+    incident_id: UUID
+    generation: int
+    is_open: bool
+
+
+class Source(NamedTuple):
+    """The integration that an alert came through."""
+
+    id: UUID
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+
+
+class Inputs(Protocol):
+    """Two makers: `StoredInputs` asks the tables, `MemoryInputs` holds plain objects."""
+
+    def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
+        """The newest incident of each dedup key that has one, by the key's id."""
+        ...
+
+    def seen(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Which of these alerts have been taken before."""
+        ...
+
+    def sources(self, key_hashes: Sequence[str]) -> Mapping[str, Source]:
+        """Integrations by the hash of the routing key that was sent."""
+        ...
+
+    def numbers(self, count: int) -> Sequence[int]:
+        """Numbers that no incident has had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInputs:
+    """From the tables, as this transaction sees them."""
+
+    work: Work
+
+    def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
+        rows = self.work.fetch(tables.KEYS, ids=list(keys)) if keys else ()
+        return {row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"]) for row in rows}
+
+    def seen(self, ids: Sequence[UUID]) -> set[UUID]:
+        return {row["id"] for row in self.work.fetch(tables.SEEN, ids=list(ids))} if ids else set()
+
+    def sources(self, key_hashes: Sequence[str]) -> Mapping[str, Source]:
+        rows = self.work.fetch(tables.BY_KEY, hashes=list(key_hashes)) if key_hashes else ()
+        return {row["key_hash"]: Source(row["id"], row["policy_id"], row["team_id"]) for row in rows}
+
+    def numbers(self, count: int) -> Sequence[int]:
+        return [row["number"] for row in self.work.fetch(tables.NUMBERS, count=count)] if count else []
+
+
+@dataclass
+class MemoryInputs:
+    """From what was decided on a desk, and from integrations that are given by hand (by the hash of their key)."""
+
+    desk: Desk
+    integrations: Mapping[str, Source] = field(default_factory=dict)
+    _last_number: int = 0
+
+    def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
+        rows = (row for row in self.desk.rows(tables.dedup_keys) if row["id"] in keys)
+        return {row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"]) for row in rows}
+
+    def seen(self, ids: Sequence[UUID]) -> set[UUID]:
+        return {row["id"] for row in self.desk.rows(tables.seen_alerts)} & set(ids)
+
+    def sources(self, key_hashes: Sequence[str]) -> Mapping[str, Source]:
+        return {key: self.integrations[key] for key in key_hashes if key in self.integrations}
+
+    def numbers(self, count: int) -> Sequence[int]:
+        first, self._last_number = self._last_number + 1, self._last_number + count
+        return range(first, first + count)

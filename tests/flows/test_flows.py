@@ -1,0 +1,224 @@
+"""From an alert to the phones that ring, decided without a server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from libs.contracts.envelope import Actor
+from libs.contracts.escalation import EscalationDue, EscalationExhausted, EscalationStarted
+from libs.contracts.incidents import PagingRequested, Status
+from libs.contracts.model import Lane, Role
+from libs.contracts.slots import NO_INCIDENT, slot_of
+from services.incidents import dedup
+from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
+from services.notifier.projections import NOTIFICATIONS
+from tests.flows.flow import Flow, Page
+
+
+@pytest.fixture
+def flow() -> Flow:
+    """Ana is level 1, Bo is level 2, five minutes each; Cy is the admin."""
+    made = Flow()
+    for name in ("ana", "bo"):
+        made.person(name)
+    made.person("cy", Role.ADMIN)
+    made.policy((5, "ana"), (5, "bo"))
+    return made
+
+
+def taken_by(flow: Flow, name: str) -> Acknowledge:
+    return Acknowledge(Actor.user(flow.people[name]), flow.now)
+
+
+def resolved_by(flow: Flow, name: str) -> Resolve:
+    return Resolve(Actor.user(flow.people[name]), flow.now)
+
+
+def test_an_alert_pages_the_first_level_and_time_the_next_one(flow: Flow) -> None:
+    flow.fire()
+    flow.settle()
+    assert flow.names(flow.intended()) == ["ana"]
+    flow.advance(5)
+    assert flow.names(flow.intended()) == ["ana", "bo"]
+
+
+def test_whoever_acknowledges_stops_the_next_level(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.advance(60)
+    assert flow.names(flow.intended()) == ["ana"]
+    assert flow.incident(incident).status is Status.ACKNOWLEDGED
+
+
+def test_a_page_that_was_not_sent_yet_is_withdrawn_and_one_that_was_is_replaced(flow: Flow) -> None:
+    flow.person("dee", phones=2)
+    flow.policy((5, "dee"))
+    sent, unsent = flow.fire("a"), flow.fire("b", dedupKey="other")
+    flow.settle()
+    assert len(flow.intended(sent)) == 2
+    flow.send()
+    assert set(flow.states().values()) == {"accepted"}
+    late = flow.fire("c", dedupKey="third")
+    flow.settle()
+    for incident in (sent, unsent, late):
+        flow.ask(incident, resolved_by(flow, "dee"))
+    flow.settle()
+    states = [row["state"] for row in flow.desks["notifier"].rows(NOTIFICATIONS)]
+    assert sorted(states) == ["replaced"] * 4 + ["withdrawn"] * 2
+
+
+def test_nobody_answers_and_the_admins_are_paged_in_the_end(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.advance(10)
+    assert any(isinstance(e.data, EscalationExhausted) for e in flow.history)
+    assert flow.names(flow.intended()) == ["ana", "bo", "cy"]
+    flow.advance(61)
+    assert flow.names(flow.intended()) == ["ana", "bo", "cy", "bo", "bo"]
+    assert flow.incident(incident).status is Status.ESCALATED
+
+
+def test_the_same_key_is_one_incident_and_one_page(flow: Flow) -> None:
+    first, second = flow.fire(dedupKey="db"), flow.fire(dedupKey="db")
+    flow.settle()
+    assert first == second
+    assert (len(flow.intended()), flow.incident(first).alert_count) == (1, 2)
+
+
+def test_worse_raises_the_incident_and_pages_anew(flow: Flow) -> None:
+    incident = flow.fire(priority="low", dedupKey="db")
+    flow.settle()
+    flow.fire(priority="critical", dedupKey="db")
+    flow.settle()
+    ana = flow.people["ana"]
+    assert flow.intended() == [Page(1, 1, 1, ana), Page(2, 1, 1, ana)]
+    assert flow.incident(incident).lane is Lane.URGENT
+
+
+def test_the_answer_of_a_raised_incident_stops_it_however_late_its_creation_is_read(flow: Flow) -> None:
+    """Created low, raised, acknowledged; its creation stands behind thousands of others in the routine lane."""
+    incident = flow.fire(priority="low", dedupKey="db")
+    flow.fire(priority="critical", dedupKey="db")
+    flow.ask(incident, taken_by(flow, "ana"))
+    while urgent := [pipe for pipe in flow.waiting() if pipe[2] is Lane.URGENT]:
+        flow.deliver(urgent[0])
+    assert {page.run for page in flow.intended()} == {2}
+    assert set(flow.states().values()) == {"withdrawn"}
+    flow.advance(120)
+    assert [e.data.run for e in flow.history if isinstance(e.data, EscalationStarted)] == [2]
+    assert not [e for e in flow.history if isinstance(e.data, EscalationDue) and e.data.level > 1]
+
+
+def test_a_level_of_an_earlier_run_that_is_heard_of_late_makes_no_page(flow: Flow) -> None:
+    flow.fire(priority="low", dedupKey="db")
+    flow.deliver(("incidents", "escalation", Lane.ROUTINE))
+    flow.fire(priority="critical", dedupKey="db")
+    while urgent := [pipe for pipe in flow.waiting() if pipe[2] is Lane.URGENT]:
+        flow.deliver(urgent[0])
+    assert ("escalation", "notifier", Lane.ROUTINE) in flow.waiting()
+    flow.settle()
+    assert flow.intended() == [Page(2, 1, 1, flow.people["ana"])]
+
+
+def test_an_acknowledgement_between_two_runs_stops_the_first_and_not_the_second(flow: Flow) -> None:
+    incident = flow.fire(priority="low", dedupKey="db")
+    flow.settle()
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.fire(priority="critical", dedupKey="db")
+    for pipe in sorted(flow.waiting(), key=lambda p: p[2] is Lane.ROUTINE):  # the request overtakes the answer
+        flow.deliver(pipe)
+    flow.settle()
+    flow.advance(5)
+    assert flow.names([page for page in flow.intended() if page.run == 2]) == ["ana", "bo"]
+
+
+def test_a_snooze_keeps_quiet_until_its_end_and_then_pages_again(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    until = flow.now + timedelta(hours=1)
+    flow.ask(incident, Snooze(Actor.user(flow.people["ana"]), flow.now, until))
+    flow.advance(60)
+    assert flow.names(flow.intended()) == ["ana"]
+    flow.ask(incident, EndSnooze(until, flow.now))
+    flow.settle()
+    assert flow.intended()[-1] == Page(2, 1, 1, flow.people["ana"])
+
+
+def test_whoever_took_it_and_forgot_it_is_asked_again(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    flow.ask(incident, taken_by(flow, "bo"))
+    flow.settle()
+    flow.ask(incident, TimeOutAcknowledgement(1, flow.now))
+    flow.settle()
+    again = [page for page in flow.intended() if page.run == 2]
+    assert sorted(flow.names(again)) == ["ana", "bo"]
+
+
+def test_what_is_reopened_pages_again(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    flow.ask(incident, resolved_by(flow, "ana"))
+    flow.ask(incident, Reopen(Actor.user(flow.people["ana"]), flow.now))
+    flow.settle()
+    assert [page.run for page in flow.intended()] == [1, 2]
+
+
+def test_a_run_that_is_asked_for_twice_or_late_pages_once(flow: Flow) -> None:
+    incident = flow.fire(priority="low", dedupKey="db")
+    flow.settle()
+    flow.fire(priority="critical", dedupKey="db")
+    pipe = ("incidents", "escalation", Lane.URGENT)
+    [request] = [e for e in flow.pipes[pipe] if isinstance(e.data, PagingRequested)]
+    flow.pipes[pipe].append(request)
+    flow.settle()
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.settle()
+    flow.pipes[pipe].append(request)
+    flow.advance(60)
+    assert [page.run for page in flow.intended()] == [1, 2]
+
+
+def test_a_request_pages_without_its_incident_ever_having_been_seen(flow: Flow) -> None:
+    flow.fire(priority="low", dedupKey="db")
+    flow.fire(priority="critical", dedupKey="db")
+    flow.pipes[("incidents", "escalation", Lane.ROUTINE)].clear()  # it is parked, and stays so
+    flow.advance(5)
+    assert flow.names(flow.intended()) == ["ana", "bo"]
+
+
+def test_a_level_whose_phones_are_all_dead_is_passed_when_the_vendor_says_so(flow: Flow) -> None:
+    flow.fire()
+    flow.settle()
+    flow.send(accepted=False)
+    flow.settle()
+    assert flow.unreachable() == [flow.people["ana"]]
+    assert flow.names(flow.intended()) == ["ana", "bo"]
+
+
+def test_a_person_without_a_phone_costs_no_time(flow: Flow) -> None:
+    flow.person("eve", phones=0)
+    flow.policy((5, "eve"), (5, "bo"))
+    flow.fire()
+    flow.settle()
+    assert flow.names(flow.intended()) == ["bo"]
+
+
+def test_everything_of_a_problem_has_one_slot_and_nothing_else_has_it_by_chance(flow: Flow) -> None:
+    incident = flow.fire(dedupKey="db")
+    flow.settle()
+    flow.send(accepted=False)
+    flow.settle()
+    flow.advance(5)
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.settle()
+    integration = flow.incident(incident).created.integration_id  # type: ignore[union-attr]
+    assert isinstance(integration, UUID)
+    slot = slot_of(dedup.dedup_id(integration, "db"))
+    of_it = [e for e in flow.history if getattr(e.data, "incident_id", None) == incident]
+    assert len(of_it) > 8
+    assert {e.slot for e in of_it} == {slot}
+    assert {e.slot for e in flow.history if e not in of_it} == {NO_INCIDENT}

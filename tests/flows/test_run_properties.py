@@ -1,0 +1,208 @@
+"""Whatever happens to incidents and however it is heard of: no page twice, none after its answer, no silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from libs.contracts.envelope import Actor
+from libs.contracts.escalation import EscalationStarted
+from libs.contracts.incidents import (
+    AcknowledgementTimedOut,
+    IncidentReopened,
+    PagingRequested,
+    PriorityRaised,
+    SnoozeEnded,
+    Status,
+)
+from libs.contracts.model import Role
+from libs.contracts.notifier import NotificationIntended
+from libs.contracts.requests import Rejected
+from services.escalation.domain import escalations
+from services.escalation.projections import escalations as ESCALATIONS  # noqa: N812 - the domain has this name, too
+from services.incidents.domain.incident import (
+    Acknowledge,
+    Close,
+    Command,
+    EndSnooze,
+    LiftSuppression,
+    Reopen,
+    Resolve,
+    Snooze,
+    TimeOutAcknowledgement,
+)
+from services.notifier.projections import NOTIFICATIONS
+from tests.flows.flow import Flow
+
+KEYS = ("db", "web")
+AGAIN = (PriorityRaised, SnoozeEnded, IncidentReopened, AcknowledgementTimedOut)
+
+
+class Paging(RuleBasedStateMachine):
+    """Alerts, people and timers act on two problems while their events travel as they like."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.flow = Flow()
+        self.flow.person("ana")
+        self.flow.person("bo")
+        self.flow.person("cy", Role.ADMIN)
+        self.flow.policy((5, "ana"), (5, "bo"), repeat=1)
+        self.incidents: dict[UUID, None] = {}
+
+    # --- What happens ------------------------------------------------------------------------------------------------
+
+    @rule(key=st.sampled_from(KEYS), priority=st.sampled_from(["low", "medium", "high", "critical"]))
+    def alert(self, key: str, priority: str) -> None:
+        self.incidents[self.flow.fire(key, priority, dedupKey=key)] = None
+
+    def _ask(self, data: st.DataObject, command: Command) -> None:
+        incident = data.draw(st.sampled_from(list(self.incidents)))
+        try:
+            self.flow.ask(incident, command)
+        except Rejected:
+            return
+
+    def _somebody(self, data: st.DataObject) -> Actor:
+        return Actor.user(self.flow.people[data.draw(st.sampled_from(["ana", "bo"]))])
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        self._ask(data, Acknowledge(self._somebody(data), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data(), kind=st.sampled_from([Resolve, Close, Reopen]))
+    def end_or_reopen(self, data: st.DataObject, kind: type[Resolve | Close | Reopen]) -> None:
+        self._ask(data, kind(self._somebody(data), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data())
+    def snooze(self, data: st.DataObject) -> None:
+        self._ask(data, Snooze(self._somebody(data), self.flow.now, self.flow.now + timedelta(hours=1)))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data())
+    def a_time_is_over(self, data: st.DataObject) -> None:
+        incident = data.draw(st.sampled_from(list(self.incidents)))
+        state = self.flow.incident(incident)
+        commands: list[Command] = [LiftSuppression(self.flow.now), TimeOutAcknowledgement(state.run, self.flow.now)]
+        if state.snoozed_until is not None:
+            commands.append(EndSnooze(state.snoozed_until, self.flow.now))
+        self.flow.ask(incident, data.draw(st.sampled_from(commands)))
+
+    # --- How it is heard of ------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.flow.waiting())
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def deliver(self, data: st.DataObject, count: int) -> None:
+        for _ in range(count):
+            if waiting := self.flow.waiting():
+                self.flow.deliver(data.draw(st.sampled_from(waiting)))
+
+    @precondition(lambda self: self.flow.waiting())
+    @rule(data=st.data())
+    def deliver_twice(self, data: st.DataObject) -> None:
+        """A parked event is tried again after later ones; a commit whose reply was lost is tried again at once."""
+        pipe = data.draw(st.sampled_from(self.flow.waiting()))
+        event = self.flow.pipes[pipe][0]
+        self.flow.deliver(pipe)
+        self.flow.pipes[pipe].insert(data.draw(st.integers(0, len(self.flow.pipes[pipe]))), event)
+
+    @rule(minutes=st.sampled_from([1, 5, 31]))
+    def time_passes(self, minutes: int) -> None:
+        """Timers fire, and not everything that was said has been heard."""
+        self.flow.now += timedelta(minutes=minutes)
+        self.flow.fire_timers()
+
+    @rule(accepted=st.booleans())
+    def vendors_answer(self, accepted: bool) -> None:
+        self.flow.send(accepted=accepted)
+
+    @rule()
+    def everything_is_heard_of(self) -> None:
+        self.flow.settle()
+        for incident in self.incidents:
+            self._is_not_silent(incident)
+            self._rings_for_nothing(incident)
+
+    # --- What is never so --------------------------------------------------------------------------------------------
+
+    @invariant()
+    def no_page_is_made_twice(self) -> None:
+        pages = Counter(
+            (e.data.incident_id, e.data.run, e.data.round, e.data.level, e.data.user_id)
+            for e in self.flow.history
+            if isinstance(e.data, NotificationIntended)
+        )
+        assert all(count == 1 for count in pages.values()), pages
+
+    @invariant()
+    def no_page_waits_whose_answer_was_heard(self) -> None:
+        answers = self.flow.notifier_inputs.answers
+        for row in self._waiting_pages():
+            answered = answers.get(row["incident_id"])
+            assert answered is None or answered.run < row["run"], row
+
+    @invariant()
+    def what_was_overtaken_makes_no_page(self) -> None:
+        places: dict[UUID, list[tuple[int, int, int]]] = {}
+        for event in self.flow.history:
+            if isinstance(fact := event.data, NotificationIntended):
+                places.setdefault(fact.incident_id, []).append((fact.run, fact.round, fact.level))
+        assert all(made == sorted(made) for made in places.values()), places
+
+    @invariant()
+    def whatever_needs_people_again_asks_for_them_at_once(self) -> None:
+        ours = [e for e in self.flow.history if e.service == "incidents"]
+        for event, following in pairwise([*ours, None]):
+            if event is not None and isinstance(
+                event.data, PriorityRaised | SnoozeEnded | IncidentReopened | AcknowledgementTimedOut
+            ):
+                assert following is not None
+                assert isinstance(following.data, PagingRequested)
+                assert following.entity == event.entity
+
+    @invariant()
+    def runs_start_once_and_in_order(self) -> None:
+        started: dict[UUID, list[int]] = {}
+        for event in self.flow.history:
+            if isinstance(event.data, EscalationStarted):
+                started.setdefault(event.data.incident_id, []).append(event.data.run)
+        assert all(runs == sorted(set(runs)) for runs in started.values()), started
+
+    def _waiting_pages(self) -> list[dict[str, Any]]:
+        return [row for row in self.flow.desks["notifier"].rows(NOTIFICATIONS) if row["state"] == "intended"]
+
+    def _rings_for_nothing(self, incident: UUID) -> None:
+        """When all is heard of, nothing waits to be sent for what somebody has taken or what is over."""
+        state = self.flow.incident(incident)
+        if state.status in (Status.ACKNOWLEDGED, Status.RESOLVED, Status.CLOSED) or state.snoozed_until is not None:
+            assert not [row for row in self._waiting_pages() if row["incident_id"] == incident]
+
+    def _is_not_silent(self, incident: UUID) -> None:
+        """What is open and unanswered has been paged in its present run, and has a time at which it goes on."""
+        state = self.flow.incident(incident)
+        if state.status not in (Status.CREATED, Status.ESCALATED) or state.snoozed_until is not None:
+            return
+        named = [
+            e
+            for e in self.flow.history
+            if getattr(e.data, "incident_id", None) == incident and getattr(e.data, "run", 0) == state.run
+        ]
+        assert any(e.name in ("NotificationIntended", "PersonUnreachable") for e in named), state
+        row = self.flow.desks["escalation"].tables[ESCALATIONS][escalations.escalation_id(incident)]
+        assert (row["run"], row["next_due_at"] is not None) == (state.run, True), row
+
+
+TestPaging = Paging.TestCase
+TestPaging.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)

@@ -42,7 +42,7 @@ def _settled(waiting: list[tuple[datetime, int, Stored]], until: datetime) -> It
     yield from (stored for _, _, stored in ready)
 
 
-_COLUMNS = sql.SQL("originator_id, originator_version, topic, state, notification_id, lane, recorded_at")
+_COLUMNS = sql.SQL("originator_id, originator_version, topic, state, notification_id, lane, recorded_at, slot")
 
 
 def fill(url: str, events: int) -> dict[str, int]:
@@ -70,10 +70,9 @@ def _copy(connection: psycopg.Connection[Any], service: str, rows: list[Stored],
         sql.Identifier(service), _COLUMNS
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(["uuid", "int8", "text", "bytea", "int8", "text", "timestamptz"])
+        copy.set_types(["uuid", "int8", "text", "bytea", "int8", "text", "timestamptz", "int2"])
         for position, (_, event) in enumerate(rows, written[service] + 1):
-            copy.write_row(
-                (event.entity, event.version, event.type, CODEC.encode(event), position, str(event.lane), event.time)
-            )
+            place = (position, str(event.lane), event.time, event.slot)
+            copy.write_row((event.entity, event.version, event.type, CODEC.encode(event), *place))
     written[service] += len(rows)
     rows.clear()

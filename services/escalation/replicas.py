@@ -30,7 +30,7 @@ def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> Non
         work.put(*replicate(event))
 
 
-def replicate(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
+def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of AUTH or ONCALL alone writes here; pure, for rebuilds. Shifts need a clock as well."""
     match event.data:
         case UserRegistered() as user:

@@ -19,7 +19,8 @@ from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.parking import Parked, ParkedKind, park
 from libs.chassis.measure import telemetry
-from libs.chassis.store.store import Position, Store
+from libs.chassis.store.cursors import Position
+from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID

@@ -30,7 +30,7 @@ FROM_NOTIFIER = (
 )
 
 
-def replicate(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
+def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of ESCALATION or NOTIFIER writes here."""
     if isinstance(event.data, FROM_ESCALATION):
         yield from _escalation(event)

@@ -27,7 +27,7 @@ ANSWERS = tuple(_REASONS)
 DUES = (EscalationDue, EscalationExhausted)
 
 
-def device_change(event: Envelope[Any], _state: Any = None) -> Iterable[Change]:
+def device_change(event: Envelope[Any]) -> Iterable[Change]:
     """The row of a push device."""
     match event.data:
         case DeviceRegistered() as device:
@@ -50,7 +50,7 @@ def stop_of(answer: Answer) -> Stop:
     return Stop(_REASONS[type(answer)], answer.run)
 
 
-def stop_change(event: Envelope[Answer], _state: Any = None) -> Iterable[Change]:
+def stop_change(event: Envelope[Answer]) -> Iterable[Change]:
     """The row of an incident's last answer: a parked one that is tried again may be older than what is known."""
     stop = stop_of(event.data)
     row = {"incident_id": event.data.incident_id, "run": stop.run, "at": event.time, "reason": stop.reason}
@@ -58,7 +58,7 @@ def stop_change(event: Envelope[Answer], _state: Any = None) -> Iterable[Change]
     yield Newest(STOPPED, row, by=("run", "at", "reason"))
 
 
-def place_change(event: Envelope[Due], _state: Any = None) -> Iterable[Change]:
+def place_change(event: Envelope[Due]) -> Iterable[Change]:
     """The row of the highest place; none for the lowest, since nothing is below it: most incidents stop there."""
     place = place_of(event.data)
     if place > LOWEST:

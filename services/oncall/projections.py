@@ -117,7 +117,7 @@ def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
             yield from _plan_rows(event.data, state)
 
 
-def replicate(event: Envelope[UserRegistered], _state: Any = None) -> Iterable[Change]:
+def replicate(event: Envelope[UserRegistered]) -> Iterable[Change]:
     """The row that an event of AUTH writes here; pure, for rebuilds."""
     person = event.data
     name = f"{person.first_name} {person.last_name}".strip()

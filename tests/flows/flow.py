@@ -12,8 +12,8 @@ from uuid import UUID, uuid5
 
 from libs.chassis.consume.follower import Consumer
 from libs.chassis.consume.item import Item
+from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
-from libs.chassis.store.store import Position
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Cause, Work
 from libs.chassis.timers import Timer

@@ -20,8 +20,9 @@ from tests.filling import fill, in_common, rows_of
 from tests.servers import Servers
 
 _SHAPE = (
-    "SELECT table_name, column_name, ordinal_position, udt_name, is_nullable, column_default"
-    " FROM information_schema.columns WHERE table_schema = :schema ORDER BY 1, 2",
+    # The order of columns, not their numbers: one that was dropped and added again has a number of its own.
+    "SELECT table_name, column_name, rank() OVER (PARTITION BY table_name ORDER BY ordinal_position), udt_name,"
+    " is_nullable, column_default FROM information_schema.columns WHERE table_schema = :schema ORDER BY 1, 2",
     "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = :schema ORDER BY 1, 2",
     "SELECT relname, relkind, reloptions, relacl::text FROM pg_class WHERE relnamespace = to_regnamespace(:schema)"
     " AND relkind IN ('r', 'S') ORDER BY 1",

@@ -16,9 +16,10 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import select
 
 from libs.chassis.consume.item import Item
+from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.log import EventLog
-from libs.chassis.store.store import Position, Store
+from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.alerts import Action

@@ -12,7 +12,8 @@ import structlog
 from libs.chassis.consume.item import Item, Unreadable, stands_alone
 from libs.chassis.consume.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
 from libs.chassis.measure.meters import meters
-from libs.chassis.store.store import START, Contended, Move, Overtaken, Position, Store, is_away
+from libs.chassis.store.cursors import START, Move, Overtaken, Position
+from libs.chassis.store.store import Contended, Store, is_away
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
 

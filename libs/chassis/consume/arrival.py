@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.consume.owner import Owner
-from libs.chassis.store.store import Position, Store
+from libs.chassis.store.cursors import Position
+from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
 from libs.contracts.requests import ErrorKind, Rejected

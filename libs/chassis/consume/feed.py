@@ -20,7 +20,7 @@ from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.pull import Pull, Received
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner
-from libs.chassis.store.store import START, Position
+from libs.chassis.store.cursors import START, Position
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, stream_of
 

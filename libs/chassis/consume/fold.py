@@ -17,7 +17,7 @@ from libs.chassis.consume.forever import BeginAgain, follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner, Refused
 from libs.chassis.stopping import stoppable
-from libs.chassis.store.store import START, Position
+from libs.chassis.store.cursors import START, Position
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane

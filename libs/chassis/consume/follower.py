@@ -18,7 +18,8 @@ from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.parking import Parked
 from libs.chassis.measure import telemetry
-from libs.chassis.store.store import Position, Store
+from libs.chassis.store.cursors import Position
+from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane

@@ -10,7 +10,8 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from libs.chassis.bus.connection import Bus, BusAway
-from libs.chassis.store.store import Contended, Overtaken, is_away
+from libs.chassis.store.cursors import Overtaken
+from libs.chassis.store.store import Contended, is_away
 
 _log = structlog.get_logger()
 _SOON = 0.02

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from libs.chassis.store.store import Position
+from libs.chassis.store.cursors import Position
 from libs.contracts.codec import CODEC, Codec, UnknownEvent
 from libs.contracts.envelope import FACTS, Envelope
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from libs.chassis.consume.parking import Parked
-from libs.chassis.store.store import Position
+from libs.chassis.store.cursors import Position
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
 

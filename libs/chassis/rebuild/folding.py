@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.rebuild.history import History, LogRow
-from libs.chassis.rebuild.origins import STATELESS, Fold
+from libs.chassis.rebuild.origins import STATELESS, Evolution
 from libs.chassis.store.work import Decided
 from libs.contracts.codec import UnknownEvent
 from libs.contracts.envelope import Envelope
@@ -29,7 +29,7 @@ class Folding:
     """
 
     history: History
-    folds: Mapping[str, Fold]
+    folds: Mapping[str, Evolution]
     """By the type of event."""
     own: bool = False
     room: int = ROOM

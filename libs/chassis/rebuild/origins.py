@@ -17,7 +17,7 @@ from libs.chassis.store.work import Decider, Projector
 from libs.contracts.envelope import Envelope, Fact
 
 
-class Fold(NamedTuple):
+class Evolution(NamedTuple):
     """How the events of one kind of entity become its state. Pure."""
 
     initial: Callable[[], Any]
@@ -28,31 +28,30 @@ def _nothing(_state: Any, _event: Envelope[Any]) -> None:
     return None
 
 
-STATELESS = Fold(lambda: None, _nothing)
+STATELESS = Evolution(lambda: None, _nothing)
 """Events that say all there is to say."""
 
 
-def folding(decider: Decider[Any, Any]) -> Fold:
+def folding(decider: Decider[Any, Any]) -> Evolution:
     """The fold of a decider."""
     evolve = decider.evolve
-    return Fold(decider.initial, lambda state, event: evolve(state, event.data))
+    return Evolution(decider.initial, lambda state, event: evolve(state, event.data))
 
 
-Replicate = Callable[[Envelope[Any], Any], Iterable[Change]]
-"""`replicate(event of an upstream, state of its fold)`: the rows that it writes here. Pure, as `project` is."""
+Replicate = Callable[[Envelope[Any]], Iterable[Change]]
+"""`replicate(event of an upstream)`: the rows that it writes here. Pure, as `project` is, and in whatever order."""
 
 
 @dataclass(frozen=True)
 class Replica:
     """A table that follows from an upstream's events alone.
 
-    `own`: events of the service's own log write to it as well, through `project`. `fold` is over an upstream entity.
+    `own`: events of the service's own log write to it as well, through `project`.
     """
 
     table: Table
     upstreams: Mapping[str, tuple[type[Fact], ...]]
     replicate: Replicate
-    fold: Fold = STATELESS
     own: bool = False
 
 
@@ -66,7 +65,7 @@ class Origins:
 
     schema: str
     project: Projector
-    streams: Mapping[tuple[type[Fact], ...], Fold]
+    streams: Mapping[tuple[type[Fact], ...], Evolution]
     projections: tuple[Table, ...]
     replicas: tuple[Replica, ...] = ()
     refused: Mapping[Table, str] = field(default_factory=dict)
@@ -89,7 +88,7 @@ class Origins:
         }
         return {table.name: reason for table, reason in {**shared, **self.rows, **self.refused}.items()}
 
-    def fold_of(self, fact: type[Fact]) -> Fold:
+    def fold_of(self, fact: type[Fact]) -> Evolution:
         """Raises `KeyError` for a fact that no stream of this log holds."""
         for facts, fold in self.streams.items():
             if fact in facts:

@@ -12,7 +12,7 @@ from sqlalchemy import Table
 
 from libs.chassis.rebuild.folding import Folding
 from libs.chassis.rebuild.history import History, LogRow
-from libs.chassis.rebuild.origins import Fold, Replica
+from libs.chassis.rebuild.origins import STATELESS, Replica
 from libs.chassis.store.changes import Change, apply_changes
 from libs.chassis.store.work import Decided
 
@@ -52,20 +52,18 @@ class Reading:
 
 def upstream_reading(history: History, upstream: str, replicas: Sequence[Replica]) -> Reading:
     """What these replicas take from one lane of an upstream."""
-    folds: dict[str, Fold] = {}
     by_type: dict[str, list[Replica]] = {}
     for replica in replicas:
         for fact in replica.upstreams[upstream]:
-            folds[fact.type] = replica.fold
             by_type.setdefault(fact.type, []).append(replica)
 
     def project(decided: Decided) -> Iterator[Change]:
         for replica in by_type[decided.event.type]:
-            for change in replica.replicate(decided.event, decided.state):
+            for change in replica.replicate(decided.event):
                 if change.table is replica.table:
                     yield change
 
-    return Reading(history, Folding(history, folds), project)
+    return Reading(history, Folding(history, dict.fromkeys(by_type, STATELESS)), project)
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-WORK: Final = 6
-"""The active replica's: one for each of its followers (at most five), and one that the relay never has to wait for."""
+WORK: Final = 7
+"""The active replica's: one for each of its readers (at most six), and one that the relay never has to wait for."""
 RPC: Final = 4
 """Of every replica, for requests: four commits at once are what two cores can use (limits: 8.9k a second on eight)."""
 LOCK: Final = 1

@@ -77,6 +77,7 @@ class NewEvent(StoredEvent):
 
     lane: Lane
     recorded_at: datetime
+    slot: int
 
 
 class LoggedEvent(NamedTuple):
@@ -128,8 +129,9 @@ class EventLog(PostgresProcessRecorder):
         ]
         self.append_lock = advisory_key(f"pager/append/{datastore.schema}")
         self._append: Composed = SQL(
-            "INSERT INTO {}.stored_events (originator_id, originator_version, topic, state, lane, recorded_at)"
-            " SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::timestamptz[])"
+            "INSERT INTO {}.stored_events (originator_id, originator_version, topic, state, lane, recorded_at, slot)"
+            " SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::timestamptz[],"
+            " %b::smallint[])"
             # A query in here sees the log as it was before: what each lane ended with, looked up once a statement.
             " RETURNING notification_id, CASE lane {} END"
         ).format(schema, SQL(" ").join(ends))
@@ -173,6 +175,7 @@ class EventLog(PostgresProcessRecorder):
             [e.state for e in events],
             [str(e.lane) for e in events],
             [e.recorded_at for e in events],
+            [e.slot for e in events],
         )
         curs.execute(self._append, columns, prepare=True)
 

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row, tuple_row
 from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.changes import Change, Row, apply_changes
+from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, move_cursor, read_cursor
 from libs.chassis.store.log import Datastore, EventLog, NewEvent, Run, runs_of
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.work import Decided, Projector, Work
@@ -29,39 +30,12 @@ _ATTEMPTS = 10
 _log = structlog.get_logger()
 
 
-class Overtaken(Exception):
-    """Another replica has moved this cursor: what was decided here is rolled back; read the cursor again."""
-
-
 class Contended(Exception):
     """An entity was changed by others on every attempt."""
 
 
 class AlreadyTaken(Exception):
     """A unique value is taken; the argument names the constraint."""
-
-
-class Position(NamedTuple):
-    """A place in one lane of an upstream: `position` in its log, `sequence` in its stream, as a hint."""
-
-    epoch: int
-    position: int
-    sequence: int = 0
-    incarnation: str = ""
-    """The stream's creation time, which says whether `sequence` still means anything."""
-
-
-START = Position(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A cursor's step, made only if it still stands at `old` (compare-and-set: the fence of rule 5)."""
-
-    upstream: str
-    lane: Lane
-    old: Position
-    new: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +225,7 @@ class Store:
             if events:
                 log.lock_appends(connection.cursor())
             if move is not None:
-                self._move(moved, move)
+                move_cursor(moved, self.schema, move)
             if events:
                 log.append(appended, events)
             apply_changes(connection.cursor, changes)
@@ -259,48 +233,16 @@ class Store:
             raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
         return runs_of(events, appended.fetchall()) if events else []
 
-    def _move(self, cursor: Cursor[Any], move: Move) -> None:
-        cursor.execute(
-            f"UPDATE {self.schema}.cursors SET epoch = %s, position = %s, sequence = %s, incarnation = %s"  # noqa: S608
-            " WHERE upstream = %s AND lane = %s AND epoch = %s AND position = %s AND incarnation = %s",
-            (
-                move.new.epoch,
-                move.new.position,
-                move.new.sequence,
-                move.new.incarnation,
-                move.upstream,
-                str(move.lane),
-                move.old.epoch,
-                move.old.position,
-                move.old.incarnation,
-            ),
-            prepare=True,
-        )
-
     def _cursor_moved(self, log: EventLog, move: Move) -> bool:
         with log.datastore.get_connection() as connection:
-            return self._position(connection.cursor(), move.upstream, move.lane) != move.old
-
-    def _position(self, cursor: Cursor[Any], upstream: str, lane: Lane) -> Position:
-        row = cursor.execute(
-            f"SELECT epoch, position, sequence, incarnation FROM {self.schema}.cursors"  # noqa: S608
-            " WHERE upstream = %s AND lane = %s",
-            (upstream, str(lane)),
-        ).fetchone()
-        if row is None:
-            return START
-        return Position(row["epoch"], row["position"], row["sequence"], row["incarnation"])
+            return read_cursor(connection.cursor(), self.schema, move.upstream, move.lane) != move.old
 
     async def position(self, upstream: str, lane: Lane) -> Position:
         """Where the cursor of a lane stands; a new one begins at epoch 0, position 0."""
 
-        def read(log: EventLog, cursor: Cursor[Any]) -> Position:
-            cursor.execute(
-                f"INSERT INTO {self.schema}.cursors (upstream, lane, epoch, position, sequence, incarnation)"  # noqa: S608
-                " VALUES (%s, %s, 0, 0, 0, '') ON CONFLICT DO NOTHING",
-                (upstream, str(lane)),
-            )
-            return self._position(cursor, upstream, lane)
+        def read(_log: EventLog, cursor: Cursor[Any]) -> Position:
+            begin_cursor(cursor, self.schema, upstream, lane)
+            return read_cursor(cursor, self.schema, upstream, lane)
 
         return await self.log_read(read)
 

@@ -265,6 +265,7 @@ class Work:
                 state=self.codec.encode(d.event),
                 lane=d.event.lane,
                 recorded_at=d.event.time,
+                slot=d.event.slot,
             )
             for d in self.decided
         ]

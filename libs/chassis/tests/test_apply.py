@@ -13,7 +13,7 @@ import pytest
 from libs.chassis.consume.apply import Applier, Stopped
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.parking import Parked, list_parked, load_parked, parked_ids, unpark, waits_behind
-from libs.chassis.store.store import Move, Overtaken, Position
+from libs.chassis.store.cursors import Move, Overtaken, Position
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.tests.ledger import SCHEMA, Ledger

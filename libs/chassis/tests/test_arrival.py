@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.consume.arrival import Arrival, Unreachable
-from libs.chassis.store.store import START, Move, Position
+from libs.chassis.store.cursors import START, Move, Position
 from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import Ledger
 from libs.contracts.model import Lane

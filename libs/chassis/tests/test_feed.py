@@ -12,7 +12,7 @@ from nats.js.client import JetStreamContext
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.consume.feed import Batch, Feed
 from libs.chassis.consume.forever import follow_for_ever
-from libs.chassis.store.store import START, Position
+from libs.chassis.store.cursors import START, Position
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
 from libs.contracts.model import Lane
 from tests.servers import recreate

@@ -25,7 +25,7 @@ from libs.chassis.consume.reader import Reader, place_of
 from libs.chassis.requests import snapshots
 from libs.chassis.requests.server import Requests
 from libs.chassis.requests.snapshots import add_snapshot
-from libs.chassis.store.store import START
+from libs.chassis.store.cursors import START
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock

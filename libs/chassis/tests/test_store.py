@@ -16,8 +16,9 @@ from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
 
 from libs.chassis.store.changes import Row
+from libs.chassis.store.cursors import Move, Overtaken, Position
 from libs.chassis.store.log import Datastore, EventLog, advisory_key
-from libs.chassis.store.store import AlreadyTaken, Contended, Move, Overtaken, Position
+from libs.chassis.store.store import AlreadyTaken, Contended
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until

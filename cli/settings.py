@@ -1,4 +1,4 @@
-"""What the command line reads from the environment and `.env` (front doors, Environment)."""
+"""What the command line reads from the environment and `.env` (README, Settings)."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`pager parked list|replay`: inputs that were set aside (design, rule 8)."""
+"""`pager parked list|replay`: inputs that were set aside (promise 8)."""
 
 from typing import Annotated
 

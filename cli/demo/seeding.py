@@ -20,7 +20,7 @@ _ROTATION_START: Final = "2026-01-05T00:00:00"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a phone; the push token of 64 hex digits makes it an iPhone (front doors)."""
+    """Somebody with a phone; the push token of 64 hex digits makes it an iPhone."""
 
     first_name: str
     last_name: str

@@ -9,7 +9,7 @@ from typing import Final, Self
 from libs.chassis.store.roles import AUDITOR_ROLE
 
 STATEFUL_SERVICES: Final = ("auth", "oncall", "incidents", "escalation", "notifier")
-"""Services that own a PostgreSQL schema and an event stream (design.md section 2)."""
+"""Services that own a PostgreSQL schema and an event stream (docs/architecture.md)."""
 
 NATS_USERS: Final = (*STATEFUL_SERVICES, "gateway", "operator", "auditor", "sender", "anonymous")
 """`anonymous` has a password because the server demands one; nobody needs to know it."""

@@ -146,7 +146,7 @@ class Home:
             ) from None
 
     def write_run(self, run: Mapping[str, object]) -> None:
-        """Publish what is running (`run.json`, front-doors.md) in one step; readers never see half of it."""
+        """Publish what is running (`run.json`) in one step; readers never see half of it."""
         write_private(self.run_file, json.dumps(run, indent=2) + "\n", *self.owner)
 
     def read_run(self) -> dict[str, object] | None:

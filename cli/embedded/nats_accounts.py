@@ -1,6 +1,7 @@
 """Who may say and hear what on NATS: a table of permissions, and the server configuration rendered from it.
 
-design.md rule 13; limits.md 10 and prototype.md 7 (why anonymous senders have an account of their own).
+Promise 13 (docs/promises.md). Anonymous senders have an account of their own because a reply subject is a write: in
+ours, a PubAck that is sent to `pager.events.incidents.X` is stored in INCIDENTS (seen with nats-server 2.15.1).
 """
 
 import json
@@ -23,9 +24,8 @@ MAX_ANONYMOUS_CONNECTIONS: Final = 500
 MAX_ANONYMOUS_SUBSCRIPTIONS: Final = 5000
 # Consumers keep their state in memory; streams are on disk.
 MAX_MEMORY_STORE: Final = 64 * 1024 * 1024
-# Six streams of up to 10 GiB (design.md section 2) are reserved when they are declared. The server's default,
-# 75 % of what is free on the disk, would refuse to declare them on a small disk although they stay nearly
-# empty.
+# Six streams of up to 10 GiB are reserved when they are declared. The server's default, 75 % of what is free on the
+# disk, would refuse to declare them on a small disk although they stay nearly empty.
 MAX_FILE_STORE: Final = 100 * 1024**3
 
 
@@ -57,7 +57,7 @@ class Permissions:
 
 
 def inbox_prefix(user: str) -> str:
-    """The prefix under which a user gets answers; its own, else everybody could read everybody's (prototype.md 7)."""
+    """The prefix under which a user gets answers; its own, else everybody could read everybody's."""
     return f"_INBOX_{user}" if user != ANONYMOUS else "_INBOX"
 
 
@@ -133,7 +133,7 @@ def accounts(passwords: Mapping[str, str], anonymous: bool) -> dict[str, object]
     senders = {
         "users": [user(name) for name in ((SENDER, ANONYMOUS) if anonymous else (SENDER,))],
         # Through an import the reply subject of a sender becomes one that the server made up: nobody can have
-        # a PubAck written into a stream or sent to a service (prototype.md 7).
+        # a PubAck written into a stream or sent to a service.
         "imports": [{"service": {"account": "PAGER", "subject": ALERTS}}],
         "limits": {
             "max_connections": MAX_ANONYMOUS_CONNECTIONS,
@@ -168,7 +168,7 @@ def server_config(
         "logtime_utc": True,
         "jetstream": {
             "store_dir": folder,
-            # A PubAck must mean "on disk" (rule 7); event streams opt out with `persist_mode: async`.
+            # A PubAck must mean "on disk" (promise 7); event streams opt out with `persist_mode: async`.
             "sync_interval": "always",
             "max_memory_store": MAX_MEMORY_STORE,
             "max_file_store": MAX_FILE_STORE,

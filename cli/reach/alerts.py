@@ -18,7 +18,7 @@ _SOURCE = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class AlertToSend:
-    """The fields of an alert (front doors, NATS) and the form in which it is published."""
+    """The fields of an alert (`libs/contracts/alerts.py`) and the form in which it is published."""
 
     summary: str
     source: str = "cli"

@@ -13,7 +13,7 @@ TIMEOUT = 15.0
 
 
 class Refused(Failure):
-    """The API answered with an error; `status` is its HTTP status, `code` one of the front doors' error codes."""
+    """The API answered with an error; `status` is its HTTP status, `code` the one in its envelope."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

@@ -1,4 +1,4 @@
-"""Inputs that services have set aside (design, rule 8), asked for over the bus."""
+"""Inputs that services have set aside (promise 8), asked for over the bus."""
 
 from typing import Any, Final
 

@@ -46,7 +46,7 @@ class Drift:
 
 
 def config_of(spec: StreamSpec, replicas: int = 1) -> StreamConfig:
-    """How the server is told (design, section 2). `persist_mode: async` exists for one replica only (limits.md 10)."""
+    """How the server is told. `persist_mode: async` exists for one replica only."""
     lazy = not spec.synced and replicas == 1
     return StreamConfig(
         name=spec.name,

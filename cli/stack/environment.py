@@ -71,5 +71,5 @@ def of_service(
 
 
 def process_name(service: str, replica: int) -> str:
-    """Its name in `run.json` (front doors): `incidents`, then `incidents-2`."""
+    """Its name in `run.json`: `incidents`, then `incidents-2`."""
     return service if replica == 1 else f"{service}-{replica}"

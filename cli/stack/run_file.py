@@ -1,4 +1,4 @@
-"""`run.json`: what runs, where, and under which process ids (front doors, Environment)."""
+"""`run.json`: what runs, where, and under which process ids."""
 
 import os
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from cli.settings import DEFAULT_ADMIN, value_of
 
 FILE_NAME: Final = "secrets.json"
 MASTER_KEY_BYTES: Final = 32
-"""AES-256 (design, section 5)."""
+"""AES-256."""
 
 
 @dataclass(frozen=True)

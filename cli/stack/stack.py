@@ -212,7 +212,7 @@ class Stack:
                     public_url=self.url,
                 )
                 if service == "gateway" and self.simulator is not None:
-                    variables["PAGER_PUSH"] = "simulated"  # what health says (design, section 5)
+                    variables["PAGER_PUSH"] = "simulated"  # what health says
                 if service == "notifier" and self.simulator is not None:
                     simulated = self.simulator.variables()
                     variables |= environment.of_simulated_push(self.settings.environment, simulated)

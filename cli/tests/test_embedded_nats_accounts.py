@@ -1,4 +1,4 @@
-"""The table of NATS permissions: nobody may say or hear more than the design allows."""
+"""The table of NATS permissions: nobody may say or hear more than is promised (promise 13)."""
 
 import json
 

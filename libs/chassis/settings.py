@@ -1,4 +1,4 @@
-"""Settings from the environment: prefix `PAGER_`, `.env` is read, `_FILE` variants for secrets (front doors)."""
+"""Settings from the environment: prefix `PAGER_`, `.env` is read, `_FILE` variants for secrets (README, Settings)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timers: due times that events have set, fired in the active replica (design, rule 10)."""
+"""Timers: due times that events have set, fired in the active replica (promise 10)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from libs.chassis.store.work import Work
 _log = structlog.get_logger()
 _BATCH = 200
 _NET = 1.0
-_NEVER = datetime.max.replace(tzinfo=UTC)
 """Seconds between looks at the table that nobody woke us for."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _AGAIN = timedelta(seconds=30)
 """When to try a timer again whose handler fails on it."""
 
@@ -64,7 +64,8 @@ class Timers:
     def __post_init__(self) -> None:
         table = self._table = chassis_tables(self.service).timers
         self._next = select(table.c.due_at).order_by(table.c.due_at).limit(1)
-        # The moment is a bound parameter: a volatile function would scan the whole table (limits.md, 5).
+        # The moment is a bound parameter: a volatile function would scan the whole table (measured with a million
+        # timers: 800 ms a look instead of 0.3 ms).
         due = select(table.c.entity, table.c.name, table.c.due_at).where(table.c.due_at <= bindparam("moment"))
         self._any_due = due.limit(1)
         self._due = due.order_by(table.c.due_at).limit(_BATCH).with_for_update(skip_locked=True)

@@ -1,4 +1,4 @@
-"""Alerts as senders publish them on NATS: plain JSON or a CloudEvent (front doors, NATS)."""
+"""Alerts as senders publish them on NATS: plain JSON or a CloudEvent."""
 
 from __future__ import annotations
 

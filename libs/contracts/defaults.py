@@ -1,4 +1,4 @@
-"""What the first start makes, under ids that every service knows (front doors, last paragraph)."""
+"""What the first start makes, under ids that every service knows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_POLICY_ID = uuid5(PAGER, "policy/Default")
 DEFAULT_POLICY_NAME = "Default"
 ADMINS_POLICY_ID = uuid5(PAGER, "policy/Admins")
 ADMINS_POLICY_NAME = "Admins"
-"""Whom Pager's alarms about itself page (rule 8)."""
+"""Whom Pager's alarms about itself page (promise 8)."""
 DEFAULT_INTEGRATION_ID = uuid5(PAGER, "integration/Default")
 DEFAULT_INTEGRATION_NAME = "Default"
 OWN_INTEGRATION_ID = uuid5(PAGER, "integration/Pager")

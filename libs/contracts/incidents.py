@@ -16,7 +16,7 @@ _BRIEF = 500
 
 
 class Status(StrEnum):
-    """Created or escalated → acknowledged → resolved → closed (design, section 4)."""
+    """Created or escalated → acknowledged → resolved → closed."""
 
     CREATED = "created"
     ESCALATED = "escalated"
@@ -94,7 +94,7 @@ class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
     created_by: Actor
     created_at: Moment
     occurred_at: Moment | None = None
-    """The sender's clock: shown, never used for timers (rule 15)."""
+    """The sender's clock: shown, never used for timers (promise 15)."""
     escalation_timeout_minutes: float | None = None
     """Overrides the time-out of level 1."""
     metadata: dict[str, Any] = {}
@@ -294,7 +294,7 @@ class Acknowledgement(Contract):
 
 
 class IncidentView(Contract):
-    """The specification's incident, with the additions of the front doors."""
+    """The specification's incident, and what was added to it."""
 
     id: UUID
     number: int

@@ -114,7 +114,7 @@ class Priority(StrEnum):
 
     @property
     def lane(self) -> Lane:
-        """Critical and high travel in the urgent lane (design, rule 3)."""
+        """Critical and high travel in the urgent lane (promise 3)."""
         return Lane.URGENT if self in (Priority.CRITICAL, Priority.HIGH) else Lane.ROUTINE
 
     def is_worse_than(self, other: Priority) -> bool:

@@ -19,7 +19,7 @@ class NotificationKind(StrEnum):
 
 
 class NotificationState(StrEnum):
-    """`accepted` means accepted by the vendor and is never called delivered (rule 11)."""
+    """`accepted` means accepted by the vendor and is never called delivered (promise 11)."""
 
     INTENDED = "intended"
     ACCEPTED = "accepted"

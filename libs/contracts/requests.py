@@ -1,4 +1,4 @@
-"""Requests over NATS: what the gateway asks of a service, and how it is answered (design, rule 12)."""
+"""Requests over NATS: what the gateway asks of a service, and how it is answered (promise 12)."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class MetricsView(Contract):
 
 
 class ParkedView(Contract):
-    """An input that was set aside, with its reason (design, rule 8)."""
+    """An input that was set aside, with its reason (promise 8)."""
 
     id: int
     upstream: str

@@ -1,4 +1,4 @@
-"""Subjects, streams and headers: the names on the bus (design, sections 2 and 3)."""
+"""Subjects, streams and headers: the names on the bus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALERTS_KEPT = timedelta(days=7)
 OWN_SOURCE = "pager"
 """The source of Pager's own alarms."""
 OWN_ALERT_SUBJECTS = (f"pager.alerts.{OWN_SOURCE}", f"pager.alerts.{OWN_SOURCE}.>")
-"""Nobody but our services may publish on these: an alert from there is believed to be ours (rule 8)."""
+"""Nobody but our services may publish on these: an alert from there is believed to be ours (promise 8)."""
 ALERT_LIMIT = 512 * 1024
 """Bytes of one alert; of longer ones the texts are shortened with a mark (docs/adr/0015)."""
 
@@ -29,7 +29,7 @@ UPSTREAMS: dict[str, tuple[str, ...]] = {
     "notifier": ("auth", "incidents", "escalation"),
     "gateway": ("auth", "incidents"),
 }
-"""Whose events each one consumes; it may ask these for `events` and `position` (rule 13)."""
+"""Whose events each one consumes; it may ask these for `events` and `position` (promise 13)."""
 
 LANED = ("incidents", "escalation", "notifier")
 """Services with events in both lanes; the events of the others are all routine."""

@@ -1,4 +1,4 @@
-"""What auth takes from others: nothing (design, section 2)."""
+"""What auth takes from others: nothing."""
 
 from __future__ import annotations
 

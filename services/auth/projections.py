@@ -29,7 +29,7 @@ metadata = MetaData(schema="auth")
 """Projections of the log: a rebuild may empty and refill them."""
 
 kept = MetaData(schema="auth")
-"""Secrets and their hashes, which are in no event (design, rule 2): a rebuild must leave them alone."""
+"""Secrets and their hashes, which are in no event (promise 2): a rebuild must leave them alone."""
 
 # No foreign keys between the two: a rebuild empties the one side only.
 users = Table(

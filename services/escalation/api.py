@@ -1,4 +1,4 @@
-"""The requests that escalation answers: policies (front doors, `/escalation/policies`)."""
+"""The requests that escalation answers: policies."""
 
 from __future__ import annotations
 

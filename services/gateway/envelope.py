@@ -1,4 +1,4 @@
-"""The envelope of every answer, and the one place where a refusal becomes a status and a code (front doors, HTTP)."""
+"""The envelope of every answer, and the one place where a refusal becomes a status and a code."""
 
 from __future__ import annotations
 

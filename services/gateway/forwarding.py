@@ -21,7 +21,7 @@ from services.gateway.envelope import Problem
 _log = structlog.get_logger()
 
 COMMAND_TIMEOUT = 5.0
-"""Seconds; a sign-in hashes for up to a second on a busy core (limits, bcrypt)."""
+"""Seconds; a sign-in hashes for up to a second on a busy core (bcrypt with 12 rounds: 0.24 s of a free one)."""
 QUERY_TIMEOUT = 2.0
 _HEADERS_ROOM = 16 * 1024
 """Bytes of a NATS message kept for our headers: its limit counts them too."""

@@ -27,7 +27,7 @@ _FRESH = 1.0
 
 
 class Parts(Contract):
-    """`push` is `simulated` where vendor credentials are missing (design, section 5)."""
+    """`push` is `simulated` where vendor credentials are missing."""
 
     database: str
     bus: str

@@ -123,7 +123,7 @@ class Gateway:
             | {
                 "servers": [url],
                 "name": f"pager-gateway-{self.settings.instance}",
-                # Answers come to an inbox of our own (design, rule 13).
+                # Answers come to an inbox of our own (promise 13).
                 "inbox_prefix": f"_INBOX_{urlsplit(url).username or 'gateway'}",
                 "disconnected_cb": interrupted,
                 "reconnected_cb": back,

@@ -25,7 +25,7 @@ from services.gateway.front import front_of
 
 V1 = "/api/v1"
 BODY_LIMIT = 1024 * 1024
-"""Bytes of a body for people's API (front doors, HTTP)."""
+"""Bytes of a body for people's API."""
 DRAIN_LIMIT = 8 * BODY_LIMIT
 """Bytes that are read, and thrown away, before a 413: closing on a sender makes most clients lose the answer."""
 _KEY_LIMIT = 255

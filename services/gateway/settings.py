@@ -1,4 +1,4 @@
-"""The gateway's settings: where it listens, its bus, and whom browsers may load it from (front doors, Environment)."""
+"""The gateway's settings: where it listens, its bus, and whom browsers may load it from (README, Settings)."""
 
 from __future__ import annotations
 

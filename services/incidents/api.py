@@ -103,7 +103,7 @@ def _incidents(requests: Requests) -> None:
 
     @requests.handle("explanation", FindExplanation, public=True)
     def explanation(work: Work, body: FindExplanation, _caller: None) -> IncidentExplained:
-        """For operators (`pager explain`), guarded by the bus (rule 13)."""
+        """For operators (`pager explain`), guarded by the bus (promise 13)."""
         view = find_incident(work, body.key)
         people = explain(timeline_of(work, view.id), body.user_id).people
         return IncidentExplained(incident_id=view.id, number=view.number, title=view.title, people=people)

@@ -285,7 +285,7 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:
 
 
 def make_first_integrations(work: Work) -> None:
-    """The first start makes "Default" (front doors) and "Pager", for our own alarms; later starts find them."""
+    """The first start makes "Default" and "Pager", for our own alarms; later starts find them."""
     for integration_id, name, policy in (
         (DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME, None),
         (OWN_INTEGRATION_ID, OWN_INTEGRATION_NAME, ADMINS_POLICY_ID),

@@ -1,4 +1,4 @@
-"""Which alerts belong together: ids that are derived, so that a repeat finds what the first one made (rule 7)."""
+"""Which alerts belong together: ids that are derived, so that a repeat finds what the first one made (promise 7)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _derived(kind: str, *parts: str | int) -> UUID:
-    # JSON, because plain concatenation folded fresh alerts into old incidents in the prototype ("c1"+"1" = "c"+"11").
+    # JSON, because plain concatenation ("c1"+"1" = "c"+"11") would fold fresh alerts into old incidents (promise 7).
     return uuid5(PAGER, _json([kind, *parts]))
 
 
@@ -69,12 +69,12 @@ def _digest(*parts: str | int) -> str:
 
 
 def key_hash(routing_key: str) -> str:
-    """Keys are hashed at rest (rule 13). They are 32 random characters, so a plain hash is enough."""
+    """Keys are hashed at rest (promise 13). They are 32 random characters, so a plain hash is enough."""
     return hashlib.sha256(routing_key.encode()).hexdigest()
 
 
 def without_keys(raw: bytes) -> bytes:
-    """An alert with the hash of its routing key in the key's place: its bytes may be parked and shown (rule 13)."""
+    """An alert with the hash of its routing key in the key's place: its bytes may be parked and shown (promise 13)."""
     return _KEY.sub(_hashed, raw) if b'"routing' in raw else raw
 
 

@@ -1,4 +1,4 @@
-"""The sender: takes what is due, sends it to the vendors side by side, and records what came of it (rule 11)."""
+"""The sender: takes what is due, sends it to the vendors side by side, and records what came of it (promise 11)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from services.notifier.suspects import CERTAIN, Suspects
 _log = structlog.get_logger()
 
 IN_FLIGHT = 100
-"""Pages under way to one provider at a time: `limits.md` 7."""
+"""Pages under way to one provider at a time: as many as one connection to APNs takes well (`apns_connection.py`)."""
 _RECORDED_AT_ONCE = 500
 _UNRECORDED = 1000
 """Results that may wait for PostgreSQL before sending pauses."""

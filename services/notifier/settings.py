@@ -1,4 +1,4 @@
-"""The notifier's settings: the push providers' credentials and addresses (front doors, Environment)."""
+"""The notifier's settings: the push providers' credentials and addresses (README, Settings)."""
 
 from __future__ import annotations
 

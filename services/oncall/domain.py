@@ -30,7 +30,7 @@ from services.oncall.calendar import whole_shifts
 from services.oncall.rotation import check_layer, zone
 
 HORIZON = timedelta(days=90)
-"""How far ahead shifts are planned, at least (design, section 4)."""
+"""How far ahead shifts are planned, at least."""
 MOST_SHIFTS = 3500
 """In one plan: an event must stay below the bus's limit of 1 MiB."""
 LONGEST_OVERRIDE = timedelta(days=366)

@@ -47,7 +47,7 @@ class Strike:
 
     scenario: str
     kind: str
-    """Which limit of the issue it is held against; empty: none."""
+    """Which limit it is held against (`test_crashes.py`); empty: none."""
     begin: float
     end: float
     first_alert: int

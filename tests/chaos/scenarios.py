@@ -33,7 +33,7 @@ NATS_KILLED = "NATS killed and restarted"
 
 @dataclass(frozen=True)
 class Scenario:
-    """`kind` names the issue's limit that it is held against, if any."""
+    """`kind` names the limit that it is held against, if any (`test_crashes.py`)."""
 
     name: str
     blow: Blow
@@ -182,7 +182,7 @@ async def kill_three(field: Field, seed: int) -> None:
 
 
 def full_programme(replicas: int, seed: int) -> list[Scenario]:
-    """Every scenario of the issue; a bus or database is struck again only when it has had time to settle."""
+    """Every scenario; a bus or database is struck again only when it has had time to settle."""
 
     def kind(service: str, on_the_way: str, aside: str) -> str:
         return "" if replicas == 1 else on_the_way if service in PATH else aside

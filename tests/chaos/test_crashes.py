@@ -34,7 +34,7 @@ _LIMITS: dict[str, tuple[Callable[[Row], float], float]] = {
     ASIDE_STOPPED: (lambda row: row.takeover, 3.0),
     NATS_KILLED: (lambda row: row.paging_again, 2.0),
 }
-"""What the issue limits, in seconds: without any page, until a new active replica, until a page of a new alert.
+"""At most so many seconds without any page, until a new active replica, until a page of a new alert.
 
 Held against the best of a scenario's repeats: the machine's noise is not ours.
 """

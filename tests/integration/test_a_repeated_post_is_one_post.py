@@ -1,4 +1,4 @@
-"""Whoever heard no answer may send again: the same Idempotency-Key is one command and one answer (front doors)."""
+"""Whoever heard no answer may send again: the same Idempotency-Key is one command and one answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alarms of our own page the admins first, can be neither forged nor silenced, and never feed themselves (rule 8)."""
+"""Alarms of our own page the admins first, can be neither forged nor silenced, never feed themselves (promise 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody can read is kept with its reason and pages once per source; what follows it pages as ever (rule 8)."""
+"""What nobody can read is kept with its reason and pages once per source; what follows it pages as ever (promise 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Duplicates open one incident and page once; different alerts are never taken for duplicates (design, rule 7)."""
+"""Duplicates open one incident and page once; different alerts are never taken for duplicates (promise 7)."""
 
 from __future__ import annotations
 

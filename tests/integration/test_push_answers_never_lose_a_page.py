@@ -1,4 +1,4 @@
-"""Whatever a push service answers, the page is tried again, sent another way, or said to be undeliverable (rule 11)."""
+"""Whatever a push service answers, the page is tried again, sent otherwise or said to be undeliverable (promise 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody on call is never silence, and a page goes on until somebody acknowledges it (design, rule 9)."""
+"""Nobody on call is never silence, and a page goes on until somebody acknowledges it (promise 9)."""
 
 from __future__ import annotations
 

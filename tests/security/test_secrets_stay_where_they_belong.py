@@ -1,4 +1,4 @@
-"""No password, token or key gets into an event, a parked entry or a log line (design, rules 2 and 13)."""
+"""No password, token or key gets into an event, a parked entry or a log line (promises 2 and 13)."""
 
 from __future__ import annotations
 

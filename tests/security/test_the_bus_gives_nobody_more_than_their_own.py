@@ -1,4 +1,4 @@
-"""Senders can publish alerts and see nothing else; a service writes its own events only (design, rule 13)."""
+"""Senders can publish alerts and see nothing else; a service writes its own events only (promise 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The relay: publishes the log to its stream, in order within each lane, urgent first (design, rule 4)."""
+"""The relay: publishes the log to its stream, in order within each lane, urgent first (promise 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers kept for 24 h under an Idempotency-Key, in the command's own transaction (front doors, Idempotency-Key)."""
+"""Answers kept for 24 h under an Idempotency-Key, in the command's own transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests over NATS: every one gets an answer, whatever happens (design, rule 12)."""
+"""Requests over NATS: every one gets an answer, whatever happens (promise 12)."""
 
 from __future__ import annotations
 

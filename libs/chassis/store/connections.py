@@ -7,7 +7,10 @@ from typing import Final
 WORK: Final = 7
 """The active replica's: one for each of its readers (at most six), and one that the relay never has to wait for."""
 RPC: Final = 4
-"""Of every replica, for requests: four commits at once are what two cores can use (limits: 8.9k a second on eight)."""
+"""Of every replica, for requests: four commits at once are what two cores can use.
+
+Measured on two cores: 3,000 commits of a row a second on one session, 8,900 on eight, 8,400 on 32.
+"""
 LOCK: Final = 1
 """Of every replica: the session that holds, or waits for, the lock of the active one."""
 MONITOR: Final = 1

@@ -29,7 +29,7 @@ START = Position(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A cursor's step, made only if it still stands at `old` (compare-and-set: the fence of rule 5)."""
+    """A cursor's step, made only if it still stands at `old` (compare-and-set: the fence of promise 5)."""
 
     upstream: str
     lane: Lane

@@ -38,7 +38,7 @@ class MigrationStatus:
 
 
 def upgrade(service: str, url: str, revision: str = "head") -> None:
-    """Bring a schema up to a revision. `url` is the owner's, not the service's (design, rule 13).
+    """Bring a schema up to a revision. `url` is the owner's, not the service's (promise 13).
 
     Raises:
         MigrationRefused: there is no such revision, or it lies below where the schema stands.

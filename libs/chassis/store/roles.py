@@ -1,4 +1,4 @@
-"""Who may read every log and nothing else: the database role of auditors (design, rule 13)."""
+"""Who may read every log and nothing else: the database role of auditors (promise 13)."""
 
 from __future__ import annotations
 

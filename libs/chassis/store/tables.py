@@ -113,7 +113,7 @@ def chassis_tables(schema: str) -> ChassisTables:
 def grant_tables(connection: Any, schema: str) -> None:
     """Every table of the schema for its service role: all but the log may be changed. Ends a migration that made any.
 
-    The log is append-only for the role `pager_<schema>`: INSERT and SELECT (design, rule 13).
+    The log is append-only for the role `pager_<schema>`: INSERT and SELECT (promise 13).
     """
     role = f"pager_{schema}"
     for statement in (

@@ -1,4 +1,4 @@
-"""A command waits for what an upstream has just written, at most a second, and holds nothing meanwhile (rule 12)."""
+"""A command waits for what an upstream has just written, at most a second, and holds nothing meanwhile (promise 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One replica leads, and another one takes over however the first one ends (design, rule 5)."""
+"""One replica leads, and another one takes over however the first one ends (promise 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream is a copy of the log that repairs itself, whatever happens to it (design, rule 4)."""
+"""The stream is a copy of the log that repairs itself, whatever happens to it (promise 4)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_events_too_old_for_the_stream_are_not_published_into_a_new_one(le
         return await _published(js)
 
     found = await until(look, bool, "the newest event")
-    assert [position for position, _, _ in found] == [newest], "older ones are read from the log (rule 5)"
+    assert [position for position, _, _ in found] == [newest], "older ones are read from the log (promise 5)"
 
 
 async def test_a_relay_that_somebody_overtook_is_refused_and_publishes_nothing(ledger: Ledger) -> None:

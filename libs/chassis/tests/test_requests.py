@@ -1,4 +1,4 @@
-"""Every request gets an answer, whatever happens to it (design, rule 12)."""
+"""Every request gets an answer, whatever happens to it (promise 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bad setting stops a service at once with one line that names it and never shows it (front doors, Environment)."""
+"""A bad setting stops a service at once with one line that names it and never shows it."""
 
 from __future__ import annotations
 

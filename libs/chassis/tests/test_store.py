@@ -1,4 +1,4 @@
-"""Events, cursor and read model are one commit: all of it, or nothing (design, rules 1 and 5)."""
+"""Events, cursor and read model are one commit: all of it, or nothing (promises 1 and 5)."""
 
 from __future__ import annotations
 

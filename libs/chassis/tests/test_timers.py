@@ -1,4 +1,4 @@
-"""Timers fire in batches when their time comes; one that fails or lost a race harms no other (design, rule 10)."""
+"""Timers fire in batches when their time comes; one that fails or lost a race harms no other (promise 10)."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def device_entity(user_id: UUID, device_id: str) -> UUID:
 
 
 def guess_platform(push_token: str) -> Platform:
-    """64 hex digits are an APNs token, anything else is taken for FCM's (front doors, `POST /auth/login`)."""
+    """64 hex digits are an APNs token, anything else is taken for FCM's."""
     return Platform.IOS if _APNS_TOKEN.fullmatch(push_token) else Platform.ANDROID
 
 

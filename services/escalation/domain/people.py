@@ -1,4 +1,4 @@
-"""Whom a level pages: targets become people when the level fires (front doors, `POST /escalation/policies`)."""
+"""Whom a level pages: targets become people when the level fires."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Directory:
     everyone: tuple[UUID, ...] = ()
 
     def fallback(self, again: bool) -> tuple[Paged, ...]:
-        """Whom to page when no level reaches anybody (rule 9): the leads; `again`, the admins as well.
+        """Whom to page when no level reaches anybody (promise 9): the leads; `again`, the admins as well.
 
         Whatever is empty falls through, so nobody is paged only when nobody exists.
         """

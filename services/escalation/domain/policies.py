@@ -100,7 +100,7 @@ Command = CreatePolicy | ChangePolicy
 
 
 def default_policy(now: datetime) -> CreatePolicy:
-    """What the first start makes: on-call → leads → admins, 15 minutes each, 3 repeats (front doors)."""
+    """What the first start makes: on-call → leads → admins, 15 minutes each, 3 repeats."""
     targets = (
         Target(type=TargetType.SCHEDULE, id=DEFAULT_SCHEDULE_ID),
         Target(type=TargetType.ROLE, role=Role.LEAD),
@@ -112,7 +112,7 @@ def default_policy(now: datetime) -> CreatePolicy:
 
 
 def admins_policy(now: datetime) -> CreatePolicy:
-    """What Pager's alarms about itself run: the admins first (rule 8), and whoever is on call if no admin answers."""
+    """What Pager's alarms about itself run: the admins first (promise 8), whoever is on call if no admin answers."""
     targets = (
         Target(type=TargetType.ROLE, role=Role.ADMIN),
         Target(type=TargetType.SCHEDULE, id=DEFAULT_SCHEDULE_ID),

@@ -34,7 +34,7 @@ SHORTEST_LIFE = timedelta(minutes=1)
 """A page is tried at least this long, also where the level's time-out is shorter or has passed while we were down."""
 USUAL_LIFE = timedelta(hours=1)
 LONGEST_LIFE = timedelta(hours=24)
-"""technical.md, "Push Notifications": offline alerts are kept for 24 hours."""
+"""Technical specification, Push Notifications: offline alerts are kept for 24 hours."""
 LONGEST_PAUSE = 60.0
 """Seconds."""
 

@@ -35,7 +35,8 @@ def evolve(state: State, fact: Fact) -> State:
 
 
 def decide(command: RetireToken, state: State) -> Sequence[Fact]:
-    # APNs answers 410 late by design: a token registered since then is another, living one (interfaces.md 2.1).
+    # APNs answers 410 late on purpose (Apple's developer forums, 745902): a token registered since then is another,
+    # living one.
     if command.registered_at >= command.dead_at:
         return []
     if state is not None and command.registered_at < state:

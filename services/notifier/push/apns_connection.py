@@ -1,6 +1,6 @@
 """One HTTP/2 connection to APNs: aioapns' protocol with the exchange of requests and answers made safe.
 
-Replaced of aioapns 4.0 (read in its source; `interfaces.md` 2.3): answers are matched by stream, not by `apns-id`;
+Replaced of aioapns 4.0 (read in its source): answers are matched by stream, not by `apns-id`;
 a reset stream, an answer without body and a lost connection all end their request; streams above a GOAWAY's last id
 are told apart from the others; received data is acknowledged; sent data waits for the flow-control window; nothing is
 kept about a finished stream; silence is answered with PING instead of closing an idle connection after 10 s.
@@ -31,7 +31,7 @@ from hpack import HeaderTuple
 from services.notifier.push.apns_answers import ApnsAnswer, goaway_reason
 from services.notifier.push.h2_client import new_client
 
-# From 300 in flight aioapns lost slots for good; 100 gave its best rate (`limits.md` 7).
+# From 300 in flight aioapns lost slots for good; 100 gave its best rate (measured against an APNs on loopback).
 MAX_IN_FLIGHT = 100
 # Apple advises years-long connections; this only bounds what h2 remembers about closed streams.
 MAX_SENDS = 50_000

@@ -1,4 +1,4 @@
-"""A circuit breaker per push provider: a dead vendor costs its pages no time (technical.md "Circuit Breaker")."""
+"""A circuit breaker per push provider: a dead vendor costs its pages no time (specification, Circuit Breaker)."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum

@@ -201,10 +201,12 @@ class Service:
             reader.caught_up.clear()
         first = [reader for reader in self.readers if reader.first]
         async with asyncio.TaskGroup() as group:
-            for task in (self.relay.run, self._alarms().run, self._pruning().run, *(r.run for r in first)):
+            for task in (self.relay.run, self._alarms().run, self._pruning().run):
                 group.create_task(stoppable(task))
+            reading = [(reader, group.create_task(stoppable(reader.run))) for reader in first]
             # A cold start must not page the wrong people: what is decided by is read before what it is decided on.
-            await asyncio.gather(*(reader.caught_up.wait() for reader in first))
+            # One that has stopped for a fault says so; who is known by then is paged, for that is better than nobody.
+            await asyncio.gather(*(_caught_up_or_stopped(reader, task) for reader, task in reading))
             for reader in self.readers:
                 if not reader.first:
                     group.create_task(stoppable(reader.run))
@@ -229,3 +231,11 @@ class Service:
     async def _auth_keys(self) -> KeySet:
         raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())
         return KeySet.model_validate(Reply.model_validate_json(raw).data)
+
+
+async def _caught_up_or_stopped(reader: StoredReader, running: asyncio.Task[None]) -> None:
+    caught_up = asyncio.create_task(reader.caught_up.wait())
+    try:
+        await asyncio.wait((caught_up, running), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        caught_up.cancel()

@@ -59,6 +59,12 @@ def lane_filter(service: str, lane: Lane) -> str:
     return f"pager.events.{service}.{lane}.>"
 
 
+def fact_filter(type_name: str, lane: Lane) -> str:
+    """Every event of this type in any version."""
+    _, service, name, _ = type_name.split(".")
+    return f"pager.events.{service}.{lane}.{name}.*"
+
+
 def rpc_subject(service: str, operation: str) -> str:
     return f"pager.rpc.{service}.{operation}"
 
@@ -76,6 +82,7 @@ class Header:
     PREVIOUS = "Pager-Previous"
     TOKEN = "Pager-Token"  # noqa: S105 - the name of a header
     IDEMPOTENCY_KEY = "Pager-Idempotency-Key"
+    DEADLINE = "Pager-Deadline"
     TRACEPARENT = "traceparent"
 
 

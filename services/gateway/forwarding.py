@@ -13,6 +13,7 @@ from nats.errors import NoRespondersError
 from pydantic import ValidationError
 
 from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.requests.deadlines import deadline_header
 from libs.contracts.model import Contract
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import Header, rpc_subject
@@ -22,10 +23,15 @@ _log = structlog.get_logger()
 
 COMMAND_TIMEOUT = 5.0
 """Seconds; a sign-in hashes for up to a second on a busy core (bcrypt with 12 rounds: 0.24 s of a free one)."""
+_DONE_WITHIN = COMMAND_TIMEOUT - 0.5
+"""What is not committed by then never will be: so much is left for the answer's way."""
 QUERY_TIMEOUT = 2.0
 _HEADERS_ROOM = 16 * 1024
 """Bytes of a NATS message kept for our headers: its limit counts them too."""
 _RETRY = {"Retry-After": "1"}
+_UNKNOWN = (
+    "if this was to change something, look whether it did before you repeat it, or repeat it with its Idempotency-Key"
+)
 
 C = TypeVar("C", bound=Contract)
 
@@ -59,13 +65,20 @@ class Forwarder:
         except BusAway as error:
             if isinstance(error.__cause__, NoRespondersError):
                 raise Problem("UNAVAILABLE", f"{service} is away", headers=_RETRY) from error
-            raise Problem("UNAVAILABLE", f"{service} did not answer in time", headers=_RETRY) from error
+            raise Problem("UNAVAILABLE", f"{service} did not answer in time: {_UNKNOWN}", headers=_RETRY) from error
         except ValidationError as error:
             _log.error("unreadable answer", service=service, operation=operation)
             raise Problem("INTERNAL", "internal error") from error
 
-    async def command(self, service: str, operation: str, body: Contract, headers: Mapping[str, str]) -> Reply:
-        """A request that changes something: once sent it is seen through, also when the caller hangs up."""
+    async def command(
+        self, service: str, operation: str, body: Contract, headers: Mapping[str, str], *, repeatable: bool
+    ) -> Reply:
+        """A request that changes something: once sent it is seen through, also when the caller hangs up.
+
+        One that is not `repeatable` is not carried out any more when its caller has been told that it failed.
+        """
+        if not repeatable:
+            headers = {**headers, Header.DEADLINE: deadline_header(_DONE_WITHIN)}
         task = asyncio.create_task(self.ask(service, operation, body, headers, COMMAND_TIMEOUT))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -95,9 +108,12 @@ class Ask:
         """
         return _data(await self.forwarder.query(service, operation, body, self.headers), spelling or {})
 
-    async def command(self, service: str, operation: str, body: Contract) -> Any:
-        """The data of the answer; raises Problem for a refusal."""
-        return _data(await self.forwarder.command(service, operation, body, self.headers))
+    async def command(self, service: str, operation: str, body: Contract, *, repeatable: bool = False) -> Any:
+        """The data of the answer; raises Problem for a refusal.
+
+        `repeatable`: doing it twice, or late, is as good as once: an acknowledgement is never dropped for its age.
+        """
+        return _data(await self.forwarder.command(service, operation, body, self.headers, repeatable=repeatable))
 
 
 def request_headers(traceparent: str, token: str | None, idempotency_key: str | None) -> dict[str, str]:

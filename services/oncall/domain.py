@@ -27,6 +27,7 @@ from libs.contracts.envelope import Fact
 from libs.contracts.oncall import Layer, Override, OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall.calendar import whole_shifts
+from services.oncall.plans import replanned
 from services.oncall.rotation import check_layer, zone
 
 HORIZON = timedelta(days=90)
@@ -225,7 +226,11 @@ def _plan(state: Schedule, now: datetime) -> list[Fact]:
     layer, and with the first plan, which has nothing to contradict.
     """
     if not state.is_active:
-        return [] if state.planned_to is None else [_replanned(state, now, max(now + HORIZON, state.planned_to), ())]
+        return (
+            []
+            if state.planned_to is None
+            else replanned(state.id, state.rules_version, now, max(now + HORIZON, state.planned_to), ())
+        )
     to = now + HORIZON if state.planned_to is None else max(now + HORIZON, state.planned_to)
     fresh = whole_shifts(state.layers, state.overrides, state.timezone, now, to)
     if len(fresh) > MOST_SHIFTS:
@@ -238,7 +243,7 @@ def _plan(state: Schedule, now: datetime) -> list[Fact]:
         start = running.start_time if running is not None and same else now
         fresh = (fresh[0].model_copy(update={"start_time": start}), *fresh[1:])
     begins = min(now, fresh[0].start_time) if fresh else now
-    return [_replanned(state, begins, to, fresh)]
+    return replanned(state.id, state.rules_version, begins, to, fresh)
 
 
 def _extend(state: Schedule, now: datetime) -> list[Fact]:
@@ -250,18 +255,7 @@ def _extend(state: Schedule, now: datetime) -> list[Fact]:
     fresh = whole_shifts(state.layers, state.overrides, state.timezone, begins, to)
     # Plans end where a shift ends; only new rules of a time zone could make one reach back.
     cut = tuple(s.model_copy(update={"start_time": max(s.start_time, begins)}) for s in fresh)
-    return [_replanned(state, begins, to, cut)]
-
-
-def _replanned(state: Schedule, begins: datetime, to: datetime, shifts: tuple[Shift, ...]) -> ShiftsPlanned:
-    return ShiftsPlanned(
-        schedule_id=state.id,
-        schedule_version=state.rules_version,
-        from_time=begins,
-        # The last shift is planned whole, so that its end can be shown and the next plan begins with it.
-        to_time=max(to, shifts[-1].end_time) if shifts else to,
-        shifts=shifts,
-    )
+    return replanned(state.id, state.rules_version, begins, to, cut)
 
 
 def _ruled(state: Schedule, changed: ScheduleChanged | None = None) -> Schedule:

@@ -10,11 +10,10 @@ from itertools import count
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
 
-from libs.chassis.bus.wire import Outgoing, Wire
+from libs.chassis.bus.wire import Outgoing, Wire, read_status
 
 _log = structlog.get_logger()
 
@@ -58,7 +57,7 @@ class Bus:
     async def start(self) -> None:
         self.js = self.client.jetstream(timeout=2)
         self._inbox = self.client.new_inbox()
-        await self.client.subscribe(f"{self._inbox}.*.*", cb=self._on_ack)
+        await self.client.subscribe_direct(f"{self._inbox}.*.*", self._on_ack)
 
     @property
     def connected(self) -> bool:
@@ -114,22 +113,17 @@ class Bus:
         finally:
             self._batches.pop(number, None)
 
-    async def _on_ack(self, message: Msg) -> None:
-        batch = self._batches.get(message.subject.rsplit(".", 2)[1])
+    def _on_ack(self, subject: bytes, _reply: bytes, block: bytes | None, data: bytes) -> None:
+        batch = self._batches.get(subject.rsplit(b".", 2)[-2:][0].decode("ascii", "replace"))
         if batch is None:
             return
-        if message.headers and message.headers.get("Status") == "503":
-            _finish(batch, BusAway("no stream listens on that subject"))
-            return
         # A PubAck is {"stream":…,"seq":…}; only a failure carries "error", so most acks are not parsed.
-        if b'"error"' in message.data:
-            error = json.loads(message.data)["error"]
-            kind = WrongSequence if error.get("err_code") in (10071, 10164) else BusAway
-            _finish(batch, kind(error.get("description", "refused")))
-            return
-        batch.missing -= 1
-        if batch.missing == 0:
-            _finish(batch, None)
+        if b'"seq"' in data and b'"error"' not in data:
+            batch.missing -= 1
+            if batch.missing == 0:
+                _finish(batch, None)
+        elif (refusal := _refusal(block, data)) is not None:
+            _finish(batch, refusal)
 
     async def request(
         self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout: float = 1.0
@@ -143,6 +137,19 @@ class Bus:
             return (await self.client.request(subject, body, timeout=timeout, headers=dict(headers or {}))).data
         except (NatsError, TimeoutError) as error:
             raise BusAway(f"no answer on {subject}: {type(error).__name__}") from error
+
+
+def _refusal(block: bytes | None, data: bytes) -> Exception | None:
+    """Why something was not stored; None if this is no word of the server's."""
+    if not data:
+        said = read_status(block)
+        return BusAway("no stream listens on that subject") if said is not None and said[0] == "503" else None
+    try:
+        error = json.loads(data)["error"]
+        code, text = error.get("err_code"), str(error.get("description", "refused"))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return WrongSequence(text) if code in (10071, 10164) else BusAway(text)
 
 
 def _finish(batch: _Batch, error: Exception | None) -> None:

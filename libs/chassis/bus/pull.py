@@ -18,10 +18,14 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from libs.chassis.bus.connection import Bus, BusAway
-from libs.chassis.bus.wire import read_headers
+from libs.chassis.bus.wire import read_headers, read_status
 
 _AHEAD = 1000
-"""Messages asked for ahead; a new request goes out when half of them have come."""
+"""Messages that may be here or on their way; more are asked for when there is room for half of them."""
+_AHEAD_BYTES = 32 * 1024**2
+"""The same in bytes, as the server reckons them: 1,200 alerts of 1 MB had made a process of 1 GiB."""
+_BATCH_BYTES = 8 * 1024**2
+"""What is handed out at once; a larger message comes alone."""
 _EXPIRES = 30.0
 _HEARTBEAT = 5.0
 
@@ -36,19 +40,24 @@ class Received(NamedTuple):
     sequence: int
     stored_at: int
     """Unix nanoseconds."""
+    size: int = 0
+    """Its bytes as the server reckons them."""
 
     @property
     def headers(self) -> Mapping[str, str]:
         return read_headers(self.block)
 
 
-def place_of(reply: str) -> tuple[int, int, int, int]:
+def place_of(reply: bytes) -> tuple[int, int, int, int]:
     """(stream sequence, delivery number, stored at in Unix ns, messages pending behind it), from a reply subject.
 
     `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<delivery>.<time>.<pending>`; with a domain (ADR-15 of NATS)
     two tokens stand before the stream and one more at the end. The client's own parser costs four times as much.
+
+    Raises:
+        ValueError, IndexError: it is none.
     """
-    tokens = reply.split(".")
+    tokens = reply.split(b".")
     first = 5 if len(tokens) == 9 else 7
     return int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 2]), int(tokens[first + 3])
 
@@ -57,7 +66,8 @@ def place_of(reply: str) -> tuple[int, int, int, int]:
 class Pull:
     """`async with Pull(bus, "INCIDENTS", ("pager.events.incidents.urgent.>",), start=7) as pull: await pull.some()`.
 
-    The consumer lives in the server's memory and dies with it, or 30 s after us: where we stand is in PostgreSQL.
+    The consumer lives in the server's memory and dies with it, or 30 s after us: where we stand is in PostgreSQL. One
+    request is under way at a time, so that its end is known: the server does not say which one a message answers.
     """
 
     bus: Bus
@@ -68,7 +78,15 @@ class Pull:
     _queue: deque[Received] = field(default_factory=deque)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _broken: str | None = None
+    _waiting: int = 0
+    """Bytes in the queue."""
     _asked: int = 0
+    """Messages that the server may still send; 0 when no request is under way."""
+    _asked_bytes: int = 0
+    _asked_at: int = 0
+    """The delivery after which the request under way was made."""
+    _alone: bool = False
+    """The next message is larger than all we would ask for: it must come by itself."""
     _delivered: int = 0
     _pending: int = 0
     _name: str = field(default_factory=lambda: f"pull-{uuid4().hex}")
@@ -137,50 +155,87 @@ class Pull:
                 raise BusAway(f"{self.stream}: no heartbeat") from error
 
     async def some(self, limit: int = 500) -> list[Received]:
-        """What is there, in order, at most `limit`; waits for the first message.
+        """What is there, in order, at most `limit` and 8 MiB, at least one; waits for the first message.
 
         Raises:
             BusAway: as `arrived`.
         """
         await self.arrived()
-        count = min(limit, len(self._queue))
-        messages = [self._queue.popleft() for _ in range(count)]
+        if len(self._queue) <= limit and self._waiting <= _BATCH_BYTES:
+            messages, self._waiting = list(self._queue), 0
+            self._queue.clear()
+        else:
+            messages = self._part(limit)
         await self._ask_ahead()
         return messages
 
+    def _part(self, limit: int) -> list[Received]:
+        queue, messages, room = self._queue, [self._queue.popleft()], _BATCH_BYTES
+        room -= messages[0].size
+        while queue and len(messages) < limit and queue[0].size <= room:
+            room -= queue[0].size
+            messages.append(queue.popleft())
+        self._waiting -= _BATCH_BYTES - room
+        return messages
+
     async def _ask_ahead(self) -> None:
-        if self._asked > _AHEAD // 2:
+        count, size = _AHEAD - len(self._queue), _AHEAD_BYTES - self._waiting
+        if self._asked > 0 or count < _AHEAD // 2 or size < _AHEAD_BYTES // 2:
             return
         nanoseconds = 1_000_000_000
         request = {
-            "batch": _AHEAD,
+            "batch": count,
+            "max_bytes": size,
             "expires": int(_EXPIRES * nanoseconds),
             "idle_heartbeat": int(_HEARTBEAT * nanoseconds),
         }
-        self._asked += _AHEAD
+        if self._alone:
+            request |= {"batch": 1, "max_bytes": 0}  # 0: of any size
+        self._asked, self._asked_bytes, self._asked_at = request["batch"], request["max_bytes"], self._delivered
+        self._alone = False
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self._name}"
         try:
             await self.bus.client.publish(subject, json.dumps(request).encode(), reply=self._inbox)
         except NatsError as error:
             raise BusAway(str(error)) from error
 
-    def _on_message(self, subject: str, reply: str, block: bytes | None, data: bytes) -> None:
-        # Only what carries no data can be a word of the server's to us.
-        headers = read_headers(block) if not data else {}
-        status = headers.get("Status")
-        if status is None:
-            self._asked -= 1
-            self._delivered += 1
-            # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
+    def _on_message(self, subject: bytes, reply: bytes, block: bytes | None, data: bytes) -> None:
+        if not reply:
+            self._on_word(block, data)
+            return
+        # Whatever its headers call themselves: what has a place in the stream is a message of the stream.
+        try:
             sequence, delivery, stored_at, self._pending = place_of(reply)
-            if delivery != self._delivered:
-                self._break("a delivery was missed")
-                return
-            self._queue.append(Received(subject, block, data, sequence, stored_at))
-        elif status in ("404", "408"):
-            self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages") or _AHEAD))
-        elif status != "100":
-            self._break(f"status {status}: {headers.get('Description', '')}")
+        except (ValueError, IndexError):
+            return  # not from our consumer; if it took the place of something, the next delivery's number shows that
+        self._delivered += 1
+        # The consumer numbers its deliveries: a hole means that the server dropped something on the way to us.
+        if delivery != self._delivered:
+            self._break("a delivery was missed")
+            return
+        size = len(subject) + len(reply) + len(block or b"") + len(data)
+        self._queue.append(Received(subject.decode("utf-8", "replace"), block, data, sequence, stored_at, size))
+        self._waiting += size
+        self._asked_bytes -= size
+        # A request that is used up to its last byte ends as well, and of that the server says nothing.
+        self._asked = self._asked - 1 if self._asked_bytes > 0 else 0
+        self._news.set()
+
+    def _on_word(self, block: bytes | None, data: bytes) -> None:
+        """What the server says of a request: a status line (ADR-13 of NATS) without data and without a place."""
+        said = read_status(block)
+        if said is None or data:
+            return
+        match said:
+            case "404" | "408", _:
+                self._asked = 0
+            case "409", "Message Size Exceeds MaxBytes":
+                self._alone = self._delivered == self._asked_at
+                self._asked = 0
+            case ("100", _) | ("409", "Batch Completed"):
+                pass  # a heartbeat; and the end of a request is counted by its messages
+            case status, description:
+                self._break(f"status {status}: {description}")
         self._news.set()
 
     def _break(self, reason: str) -> None:

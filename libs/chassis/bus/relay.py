@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 from nats.errors import Error as NatsError
@@ -23,11 +24,32 @@ from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of
 
 _log = structlog.get_logger()
 _BATCH = 500
+_BATCH_BYTES = 8 * 1024**2
+"""What is read or published at once: 500 events of the largest size would be 240 MB. An event more than this much."""
 _HANDED = 2000
 """Events of a lane that may wait here to be published; what comes beyond them is read from the log."""
+_HANDED_BYTES = 32 * 1024**2
 _RETENTION = timedelta(days=30)
 _NET = 1.0
 """Seconds between looks at the log that nobody woke us for."""
+
+
+class _Waiting(NamedTuple):
+    """Events that were committed here, and their bytes."""
+
+    events: Sequence[LoggedEvent]
+    size: int
+
+    def fits(self, count: int, size: int) -> bool:
+        return len(self.events) <= count and self.size <= size
+
+    def split(self, count: int, size: int) -> tuple[_Waiting, _Waiting]:
+        """(so many from the front, until they are this much; the rest)."""
+        taken = number = 0
+        while number < min(count, len(self.events)) and taken < size:
+            taken += len(self.events[number].raw)
+            number += 1
+        return _Waiting(self.events[:number], taken), _Waiting(self.events[number:], self.size - taken)
 
 
 @dataclass
@@ -41,7 +63,7 @@ class Relay:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: set[Lane] = field(default_factory=set)
     """Lanes of the log that may hold something that nobody has handed over."""
-    _handed: dict[Lane, dict[int, Sequence[LoggedEvent]]] = field(default_factory=dict)
+    _handed: dict[Lane, dict[int, _Waiting]] = field(default_factory=dict)
     """Runs of events that were committed here, by the position that each follows."""
     _positions: dict[Lane, int] = field(default_factory=dict)
     _sequence: int = 0
@@ -56,9 +78,10 @@ class Relay:
     def hand(self, runs: Iterable[Run]) -> None:
         """These have just been committed: what follows upon the stream's end need not be read back from the log."""
         for lane, previous, events in runs:
-            handed = self._handed[lane]
-            if sum(map(len, handed.values())) < _HANDED:
-                handed[previous] = events
+            handed, size = self._handed[lane], sum(len(e.raw) for e in events)
+            room = _HANDED_BYTES - sum(run.size for run in handed.values())
+            if size <= room and sum(len(run.events) for run in handed.values()) < _HANDED:
+                handed[previous] = _Waiting(events, size)
             else:
                 self._unread.add(lane)
             self._wake.set()
@@ -145,12 +168,15 @@ class Relay:
     def _from_hand(self, lane: Lane) -> list[LoggedEvent]:
         handed, after = self._handed[lane], self._positions[lane]
         rows: list[LoggedEvent] = []
-        while len(rows) < _BATCH and (run := handed.pop(after, None)):
-            some, rest = run[: _BATCH - len(rows)], run[_BATCH - len(rows) :]
-            rows += some
-            after = some[-1].position
-            if rest:
-                handed[after] = rest
+        size = 0
+        while len(rows) < _BATCH and size < _BATCH_BYTES and (run := handed.pop(after, None)):
+            if not run.fits(_BATCH - len(rows), _BATCH_BYTES - size):
+                run, rest = run.split(_BATCH - len(rows), _BATCH_BYTES - size)
+                if rest.events:
+                    handed[run.events[-1].position] = rest
+            rows += run.events
+            size += run.size
+            after = run.events[-1].position
         return rows
 
     async def _from_log(self, lane: Lane) -> list[LoggedEvent]:
@@ -159,11 +185,11 @@ class Relay:
         if lane not in self._unread and not handed:
             return []
         self._unread.discard(lane)  # before it is read: what is committed meanwhile is handed over or adds it again
-        rows = await self.store.log_read(lambda log, cursor: log.read_lane(cursor, lane, after, _BATCH))
+        rows = await self.store.log_read(lambda log, cursor: log.read_lane(cursor, lane, after, _BATCH, _BATCH_BYTES))
         last = rows[-1].position if rows else after
         self._handed[lane] = {previous: run for previous, run in handed.items() if previous >= last}
-        if len(rows) == _BATCH:
-            self._unread.add(lane)
+        if len(rows) == _BATCH or sum(len(row.raw) for row in rows) >= _BATCH_BYTES:
+            self._unread.add(lane)  # there may be more
         return rows
 
     def _forget(self) -> None:

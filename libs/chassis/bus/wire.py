@@ -6,19 +6,31 @@ is checked and encoded by itself: together a third of a service's processor time
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
+import structlog
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import ConnectionClosedError, MaxPayloadError
+from nats.errors import ConnectionClosedError, MaxPayloadError, ProtocolError
 
+from libs.chassis.bus.parser import LineParser
+
+_log = structlog.get_logger()
 _PREFIX = "NATS/1.0"
 _NO_HEADERS: Mapping[str, str] = {}
+_STATUS = re.compile(rb"NATS/1\.0[ \t]+(\d{3})(?:[ \t]+([^\r\n]*))?(?:\r|\n|$)")
+_SERVERS_OWN = ("Status", "Description")
 
-Direct = Callable[[str, str, bytes | None, bytes], None]
-"""`direct(subject, reply, header block, data)`, called where the message is read; it must not block or raise."""
+Direct = Callable[[bytes, bytes, bytes | None, bytes], None]
+"""`direct(subject, reply, header block, data)`, called where the message is read; it must not block.
+
+All four as they came: whoever may publish may put any bytes into them.
+"""
 
 
 class Outgoing(NamedTuple):
@@ -33,7 +45,10 @@ class Wire(Client):
 
     def __init__(self) -> None:
         super().__init__()
+        self._ps = LineParser(self)
         self._direct: dict[int, Direct] = {}
+        self.failures = 0
+        """Messages that whoever they were for could not take."""
 
     @classmethod
     async def to(cls, **options: Any) -> Self:
@@ -65,13 +80,45 @@ class Wire(Client):
             await self._flush_pending()
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
-        direct = self._direct.get(sid)
-        if direct is None:
-            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
-            return
-        self.stats["in_msgs"] += 1
-        self.stats["in_bytes"] += len(data)
-        direct(subject.decode(), reply.decode(), headers, data)
+        """One message, whoever it is from: what goes wrong with it is its own affair, and the next one is read.
+
+        An error that left from here would end the connection's reading for all others (promise 8).
+        """
+        try:
+            direct = self._direct.get(sid)
+            if direct is None:
+                await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
+                return
+            self.stats["in_msgs"] += 1
+            self.stats["in_bytes"] += len(data)
+            direct(subject, reply, headers, data)
+        except Exception:  # noqa: BLE001 - of a stranger's message
+            self.failures += 1
+            if self.failures & (self.failures - 1) == 0:  # the first, the second, the fourth …: a flood fills no disk
+                _log.exception("a message could not be taken", subject=subject[:200], failures=self.failures)
+
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        """For what nats-py delivers; its own reading fails on blocks that anybody may send.
+
+        It knows the server's word by these two names, so a sender's headers of these names are left out.
+        """
+        found = {name: value for name, value in read_headers(headers).items() if name not in _SERVERS_OWN}
+        if (said := read_status(headers)) is not None:
+            found |= {name: value for name, value in zip(_SERVERS_OWN, said, strict=True) if value}
+        return found or None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        names = subject.decode("utf-8", "replace"), reply.decode("utf-8", "replace")
+        return Msg(_client=self, subject=names[0], reply=names[1], data=data, headers=headers, _sid=sid)
+
+    async def _read_loop(self) -> None:
+        """nats-py's ends at an error that it does not know, and stays connected and deaf until pings are missed."""
+        await super()._read_loop()
+        task = asyncio.current_task()
+        if self.is_connected and not (task is not None and task.cancelling()):
+            await self._process_op_err(ProtocolError())
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         super()._remove_sub(sid, max_msgs)
@@ -91,25 +138,31 @@ def _command(message: Outgoing, reply: str, limit: int) -> bytes:
 
 
 def read_headers(block: bytes | None) -> Mapping[str, str]:
-    """The headers of a block `NATS/1.0[ status[ description]]`, with `Status` and `Description` as nats-py names them.
+    """The headers of a block, whoever wrote them; never the server's status, which is not among them (`read_status`).
 
     As nats-py reads them: names and values without surrounding space, malformed UTF-8 replaced, names with a space
     inside left out.
     """
     if not block:
         return _NO_HEADERS
-    first, *lines = block.decode("utf-8", "replace").split("\r\n")
+    _, *lines = block.decode("utf-8", "replace").split("\r\n")
     headers: dict[str, str] = {}
-    if len(first) > len(_PREFIX):
-        status, _, description = first[len(_PREFIX) :].strip().partition(" ")
-        headers["Status"] = status
-        if description:
-            headers["Description"] = description
     for line in lines:
         name, colon, value = line.partition(":")
         if colon and " " not in (name := name.strip()):
             headers[name] = value.strip()
     return headers
+
+
+def read_status(block: bytes | None) -> tuple[str, str] | None:
+    """(status, description) of a block that begins with `NATS/1.0 <status>[ <description>]` (ADR-4 of NATS), or None.
+
+    The server speaks to us by that line, and by it alone: a header named Status is somebody else's.
+    """
+    found = _STATUS.match(block or b"")
+    if found is None:
+        return None
+    return found[1].decode(), (found[2] or b"").decode("utf-8", "replace").strip()
 
 
 class Broker(NatsBroker):

@@ -22,7 +22,7 @@ from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, lane_filter, stream_of
+from libs.contracts.subjects import Header, fact_filter, lane_filter, stream_of
 
 _log = structlog.get_logger()
 BATCH = 500
@@ -67,6 +67,9 @@ class Feed:
     pace: Pace = at_once
     must_know_end: bool = False
     """Whether a reader at position 0 waits until its owner has said where the lane ends: it would know nobody yet."""
+    only: tuple[str, ...] = ()
+    """Types of events that the stream shall send alone; none: all. What the stream lost is then only seen when the feed
+    begins, and read from its owner: a chain cannot be checked of which most links stay away."""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once all that was in the owner's log when it began has been taken."""
     _at: Position = START
@@ -89,12 +92,13 @@ class Feed:
         """
         self._at = place
         start, certain = await self._start()
-        async with Pull(self.bus, self._stream, (self._subject,), start) as pull:
+        async with Pull(self.bus, self._stream, self._subjects(), start) as pull:
             self._pull = pull
             if not certain:
                 while (batch := await self._from_owner()) is not None:
                     yield batch
-            await self._find_target()
+            if not self.only:
+                await self._find_target()
             messages: Sequence[Received] = ()
             while True:
                 if not messages:
@@ -111,8 +115,10 @@ class Feed:
         """Messages of the lane that were not handed out yet; before the stream is read, positions after `at`."""
         return self._pull.behind if self._pull is not None else max(0, self._target - at.position)
 
-    async def end(self) -> tuple[int, int]:
+    async def end(self) -> tuple[int | None, int]:
         """(epoch, position) of the log's end, because what is committed may not be in the stream yet.
+
+        None: the position is the same in every epoch.
 
         Where its owner is away, of the stream's.
 
@@ -121,7 +127,9 @@ class Feed:
         """
         try:
             view = await self._owner.position(timeout=0.5)
-            return view.epoch, view.lanes.get(self.lane, 0)
+            position = view.lanes.get(self.lane, 0)
+            # Nobody hears of a new epoch before its first event: until then the end is one that all epochs share.
+            return (view.epoch if position > view.epoch_after else None), position
         except BusAway:
             _log.debug("its owner is away, its stream must do", upstream=self.upstream)
         try:
@@ -131,6 +139,9 @@ class Feed:
         except (NatsError, APIError, TimeoutError) as error:
             raise BusAway(str(error)) from error
         return _position(last.headers)
+
+    def _subjects(self) -> tuple[str, ...]:
+        return tuple(fact_filter(name, self.lane) for name in self.only) or (self._subject,)
 
     async def _start(self) -> tuple[int, bool]:
         """The stream sequence to begin with, and whether the stream surely holds all that follows the place."""
@@ -169,7 +180,7 @@ class Feed:
                 known_epoch = epoch
             if epoch < known_epoch or (epoch == known_epoch and position <= known):
                 continue
-            if epoch > known_epoch or previous > known:
+            if epoch > known_epoch or (previous > known and not self.only):
                 rest = messages[number:]
                 break
             known = position

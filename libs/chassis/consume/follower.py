@@ -40,6 +40,8 @@ class Consumer:
 
     `first`: a replica that must be read to its end before the events that use it, so that a cold start never pages the
     wrong people. `patient`: it keeps books that no page waits for, and lets the service's pressing work go first.
+    `sparse`: these facts are few among many others, and to be woken by each of those would cost more than they are
+    worth; of what the stream loses while it is read, it learns at the next start only.
     """
 
     upstream: str
@@ -47,6 +49,11 @@ class Consumer:
     handle: Handler
     first: bool = False
     patient: bool = False
+    sparse: bool = False
+
+    def __post_init__(self) -> None:
+        if self.first and self.sparse:
+            raise ValueError("a reader that must reach its owner's end needs every event on the way")
 
 
 @dataclass
@@ -67,7 +74,8 @@ class Follower:
     def __post_init__(self) -> None:
         consumer, pace = self.consumer, self._patiently if self.consumer.patient else at_once
         self._wanted = _Wanted(consumer.facts)
-        self._feed = Feed(self.bus, consumer.upstream, self.lane, pace, must_know_end=consumer.first)
+        only = tuple(fact.type for fact in consumer.facts) if consumer.sparse else ()
+        self._feed = Feed(self.bus, consumer.upstream, self.lane, pace, must_know_end=consumer.first, only=only)
         self._applier = Applier(self.service, consumer.upstream, self.lane, self.store, self.take, self.on_park)
 
     @property
@@ -111,10 +119,14 @@ class Follower:
         Raises:
             BusAway: neither's end can be read.
         """
-        end = await self._feed.end()
-        while end[1] > 0 and (self.at.epoch, self.at.position) < end:
+        epoch, position = await self._feed.end()
+        while position > 0 and not self._has_reached(epoch, position):
             self._progress.clear()
             await self._progress.wait()
+
+    def _has_reached(self, epoch: int | None, position: int) -> bool:
+        at = self.at
+        return at.position >= position if epoch is None else (at.epoch, at.position) >= (epoch, position)
 
     def replay(self, work: Work, parked: Parked) -> None:
         self.take(work, [Item(Position(0, parked.position), parked.type, parked.raw)])

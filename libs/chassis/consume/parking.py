@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from libs.chassis.consume.item import stands_alone
+from libs.chassis.store.changes import Added
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
@@ -42,18 +43,21 @@ class Parked:
 
 def park(work: Work, schema: str, parked: Parked) -> None:
     """Set an input aside in the transaction that moves the cursor over it."""
-    work.fetch(
-        insert(chassis_tables(schema).parked).values(
-            kind=str(parked.kind),
-            upstream=parked.upstream,
-            lane=str(parked.lane),
-            position=parked.position,
-            entity=_storable(parked.entity),
-            type=_storable(parked.type),
-            reason=_storable(parked.reason)[:2000],
-            raw=parked.raw,
-            headers={_storable(k): _storable(v) for k, v in parked.headers.items()},
-            parked_at=work.now,
+    work.put(
+        Added(
+            chassis_tables(schema).parked,
+            {
+                "kind": str(parked.kind),
+                "upstream": parked.upstream,
+                "lane": str(parked.lane),
+                "position": parked.position,
+                "entity": _storable(parked.entity),
+                "type": _storable(parked.type),
+                "reason": _storable(parked.reason)[:2000],
+                "raw": parked.raw,
+                "headers": {_storable(k): _storable(v) for k, v in parked.headers.items()},
+                "parked_at": work.now,
+            },
         )
     )
 

@@ -77,7 +77,7 @@ def add_log_operations(requests: Requests, store: Store) -> None:
                 return EventsPage(epoch=epoch, epoch_after=epoch_after, last=last)
             page: list[StoredEventView] = []
             size, previous = 0, query.after
-            for event in log.read_lane(cursor, query.lane, query.after, min(query.limit, 1000)):
+            for event in log.read_lane(cursor, query.lane, query.after, min(query.limit, 1000), _PAGE_BYTES):
                 size += len(event.raw)
                 if page and size > _PAGE_BYTES:
                     break
@@ -91,12 +91,12 @@ def add_log_operations(requests: Requests, store: Store) -> None:
 
     @requests.handle("position", NoRequest, public=True)
     async def position(_query: NoRequest, _caller: None) -> PositionView:
-        epoch, _ = await store.epoch()
+        epoch, epoch_after = await store.epoch()
 
         def read(log: EventLog, cursor: Cursor[Any]) -> dict[Lane, int]:
             return {lane: log.last_position(cursor, lane) for lane in lanes}
 
-        return PositionView(epoch=epoch, lanes=await store.log_read(read))
+        return PositionView(epoch=epoch, epoch_after=epoch_after, lanes=await store.log_read(read))
 
 
 def add_parked_operations(requests: Requests, store: Store, readers: Sequence[StoredReader]) -> None:

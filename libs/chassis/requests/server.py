@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any, TypeVar
 
 import structlog
@@ -16,8 +17,9 @@ from libs.chassis.bus.connection import BusAway
 from libs.chassis.measure import telemetry
 from libs.chassis.measure.meters import meters
 from libs.chassis.requests.callers import Caller, Verifier
+from libs.chassis.requests.deadlines import Deadlines, TooLate
 from libs.chassis.requests.idempotency import KeyedRequest
-from libs.chassis.store.store import AlreadyTaken, Contended, Store, is_away
+from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Work
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
@@ -78,6 +80,7 @@ class RequestServer:
     requests: Requests
     store: Store
     verifier: Verifier
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def attach(self, broker: NatsBroker) -> None:
         for operation in self.requests.operations:
@@ -106,6 +109,8 @@ class RequestServer:
             refusal = error.refusal()
         except ValidationError as error:
             refusal = invalid(error)
+        except PastDeadline:
+            refusal = TooLate().refusal()
         except AlreadyTaken as error:
             refusal = Refusal(kind=ErrorKind.CONFLICT, message=f"already taken ({error})")
         except (Contended, BusAway) as error:
@@ -119,6 +124,7 @@ class RequestServer:
         return Reply(ok=False, error=refusal)
 
     async def _run(self, operation: _Operation, raw: bytes, headers: Mapping[str, str]) -> Reply:
+        began, left = perf_counter(), self.deadlines.left(headers.get(Header.DEADLINE))
         caller = None if operation.public else await self.verifier.verify(headers.get(Header.TOKEN))
         body = operation.body.model_validate_json(raw or b"{}")
         title = f"{self.requests.service} {operation.name}"
@@ -135,7 +141,8 @@ class RequestServer:
             if isinstance(prepared, Reply):
                 return prepared
             committed = await self.store.transact(
-                lambda work: _once(work, keyed, lambda work: operation.handle(work, body, caller, *prepared))
+                lambda work: _once(work, keyed, lambda work: operation.handle(work, body, caller, *prepared)),
+                until=None if left is None else began + left,
             )
             return committed.result.model_copy(update={"position": committed.position or committed.result.position})
 

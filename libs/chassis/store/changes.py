@@ -74,7 +74,18 @@ class Gone(NamedTuple):
         return _key_of(self.table)(self.values)
 
 
-Change = Row | Patch | Newest | Gone
+class Added(NamedTuple):
+    """A further row, whose primary key the table gives."""
+
+    table: Table
+    values: Mapping[str, Any]
+
+    @property
+    def key(self) -> Any:
+        return object()
+
+
+Change = Row | Patch | Newest | Gone | Added
 
 
 @lru_cache(maxsize=512)
@@ -121,6 +132,8 @@ def _write(kind: type, table: Table, columns: tuple[str, ...], by: tuple[str, ..
         taken = ", ".join(f"{c} = r.{c}" for c in map(_QUOTE, columns) if c not in keys)
         return f"UPDATE {name} t SET {taken} FROM {rows} r WHERE {same}".encode()  # noqa: S608 - names of our own tables
     quoted = ", ".join(map(_QUOTE, columns))
+    if kind is Added:
+        return f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM {rows}".encode()  # noqa: S608 - names of our own tables
     changed = ", ".join(f"{c} = excluded.{c}" for c in map(_QUOTE, columns) if c not in keys)
     action = f"UPDATE SET {changed}" if changed else "NOTHING"
     if by:

@@ -28,6 +28,10 @@ APPEND_LOCK_TIMEOUT = 2.0
 """Seconds after which the holder of the append lock is taken for frozen and its session is ended (promise 5)."""
 
 
+IDLE_IN_TRANSACTION = 2.0
+"""Seconds after which the server ends a session that computes, or is frozen, inside a transaction."""
+
+
 def advisory_key(name: str) -> int:
     """A signed 64-bit key from a name: advisory locks are per database, so names carry the schema."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
@@ -48,7 +52,7 @@ class Datastore(PostgresDatastore):
             pool_size=1,
             max_overflow=connections - 1,
             connect_timeout=5.0,
-            idle_in_transaction_session_timeout=2.0,
+            idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION,
             pre_ping=check,
             originator_id_type="uuid",
         )
@@ -141,8 +145,10 @@ class EventLog(PostgresProcessRecorder):
             " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
         ).format(schema)
         self._lane: Composed = SQL(
-            "SELECT notification_id, topic, originator_id, recorded_at, state FROM {}.stored_events"
-            " WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
+            "SELECT notification_id, topic, originator_id, recorded_at, state FROM ("
+            "SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id ROWS UNBOUNDED PRECEDING) AS size"
+            " FROM {}.stored_events WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
+            ") AS next WHERE size - octet_length(state) < %s ORDER BY notification_id"
         ).format(schema)
         self._last: Composed = last.format(schema, SQL("%s"))
         self._before: Composed = self._last + SQL(" AND recorded_at < %s")
@@ -188,10 +194,10 @@ class EventLog(PostgresProcessRecorder):
             streams[entity].append((topic, bytes(state)))
         return streams
 
-    def read_lane(self, curs: Cursor[Any], lane: Lane, after: int, limit: int) -> list[LoggedEvent]:
-        """The next events of a lane, in order."""
+    def read_lane(self, curs: Cursor[Any], lane: Lane, after: int, limit: int, size: int = 2**62) -> list[LoggedEvent]:
+        """The next events of a lane, in order: at most `limit`, and none behind `size` bytes of them."""
         rows = curs.connection.cursor(row_factory=tuple_row, binary=True).execute(
-            self._lane, (str(lane), after, limit), prepare=True
+            self._lane, (str(lane), after, limit, size), prepare=True
         )
         return [LoggedEvent(*row) for row in rows]
 
@@ -208,7 +214,8 @@ class EventLog(PostgresProcessRecorder):
         """End the session that holds the append lock: a process frozen inside its commit keeps it for ever.
 
         Only one that has asked for nothing for a while: many wait together, and the first to get the lock after the
-        frozen one must not be ended by the others.
+        frozen one must not be ended by the others. Nor one that waits for another lock: it is not frozen, and its own
+        time-out will end the wait.
         """
         with self.datastore.transaction(commit=True) as curs:
             curs.execute(
@@ -216,6 +223,7 @@ class EventLog(PostgresProcessRecorder):
                 " WHERE locktype = 'advisory' AND granted"
                 " AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = %s AND pid <> pg_backend_pid()"
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                " AND wait_event_type IS DISTINCT FROM 'Lock'"
                 " AND greatest(query_start, state_change) < clock_timestamp() - %s * interval '1 second'",
                 (self.append_lock, APPEND_LOCK_TIMEOUT / 2),
             )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
 import structlog
-from eventsourcing.persistence import IntegrityError, OperationalError
+from eventsourcing.persistence import DataError, IntegrityError, InternalError, OperationalError
 from psycopg import Connection, Cursor
 from psycopg import errors as pg
 from psycopg.rows import dict_row, tuple_row
@@ -19,7 +20,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.changes import Change, Row, apply_changes
 from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, move_cursor, read_cursor
-from libs.chassis.store.log import Datastore, EventLog, NewEvent, Run, runs_of
+from libs.chassis.store.log import IDLE_IN_TRANSACTION, Datastore, EventLog, NewEvent, Run, runs_of
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.work import Decided, Projector, Work
 from libs.contracts.codec import CODEC, Codec
@@ -27,11 +28,21 @@ from libs.contracts.model import Lane
 
 T = TypeVar("T")
 _ATTEMPTS = 10
+_IN_TIME = b"SELECT 1 / (clock_timestamp() < now() + %s * interval '1 second')::int"
+"""Fails when more than so many seconds have passed since the transaction began."""
 _log = structlog.get_logger()
 
 
 class Contended(Exception):
     """An entity was changed by others on every attempt."""
+
+
+class TooSlow(Exception):
+    """A decision computed for so long that the server ended its transaction: it would do so every time."""
+
+
+class PastDeadline(Exception):
+    """Its time was over before it could be committed: nothing was."""
 
 
 class AlreadyTaken(Exception):
@@ -104,17 +115,23 @@ class Store:
         """The pool's own figures: `pool_max`, `pool_size`, `pool_available`, …"""
         return self._datastore.pool.get_stats()
 
-    async def transact(self, handler: Callable[[Work], T], move: Move | None = None) -> Committed[T]:
+    async def transact(
+        self, handler: Callable[[Work], T], move: Move | None = None, until: float | None = None
+    ) -> Committed[T]:
         """Run `handler` and commit what it decided, with the cursor's move, or nothing at all.
+
+        `until`: a moment of `perf_counter` after which nothing is committed any more.
 
         Raises:
             Overtaken: the cursor no longer stands where `move` says.
             Contended: a version conflict on every attempt.
             AlreadyTaken: a unique value other than an event's version.
+            PastDeadline: it is later than `until`.
+            TooSlow: the handler computed for more than `IDLE_IN_TRANSACTION` without a question to the database.
             OperationalError: PostgreSQL is away; whether the commit happened is then unknown.
         """
         loop, began = asyncio.get_running_loop(), perf_counter()
-        committed, written = await loop.run_in_executor(self._threads, self._transact, handler, move)
+        committed, written = await loop.run_in_executor(self._threads, self._transact, handler, move, until)
         if committed.events:
             self._meters.appended(self._role, began)
             for observer in self._observers:
@@ -168,11 +185,13 @@ class Store:
             self._log = EventLog(self._datastore)
         return self._log
 
-    def _transact(self, handler: Callable[[Work], T], move: Move | None) -> tuple[Committed[T], Written | None]:
+    def _transact(
+        self, handler: Callable[[Work], T], move: Move | None, until: float | None = None
+    ) -> tuple[Committed[T], Written | None]:
         log = self._opened()
         for attempt in range(_ATTEMPTS):
             try:
-                return self._attempt(log, handler, move, self._memory if attempt == 0 else None)
+                return self._attempt(log, handler, move, self._memory if attempt == 0 else None, until)
             except IntegrityError as error:
                 self.forget()
                 cause = error.__cause__
@@ -185,6 +204,10 @@ class Store:
                     raise AlreadyTaken(cause.diag.constraint_name) from error
                 if move is not None and self._cursor_moved(log, move):
                     raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}") from error
+            except DataError as error:
+                if until is not None and isinstance(error.__cause__, pg.DivisionByZero):
+                    raise PastDeadline from error
+                raise
             except OperationalError as error:
                 self.forget()
                 if isinstance(error.__cause__, pg.DeadlockDetected):
@@ -196,16 +219,22 @@ class Store:
         raise Contended(f"{_ATTEMPTS} version conflicts in a row")
 
     def _attempt(
-        self, log: EventLog, handler: Callable[[Work], T], move: Move | None, memory: Memory | None
+        self,
+        log: EventLog,
+        handler: Callable[[Work], T],
+        move: Move | None,
+        memory: Memory | None,
+        until: float | None,
     ) -> tuple[Committed[T], Written | None]:
         # Any failure inside leaves through `transaction`, which rolls everything back, the cursor included.
         with log.datastore.transaction(commit=True) as cursor:
-            connection = cursor.connection
+            connection, left = cursor.connection, None if until is None else until - perf_counter()
             rows = connection.cursor(row_factory=dict_row, binary=True)
             work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec)
-            result = handler(work)
-            events, changes = work.new_events()
-            runs = self._write(log, connection, move, events, changes)
+            with _in_time(work):
+                result = handler(work)
+                events, changes = work.new_events()
+                runs = self._write(log, connection, move, events, changes, left)
         self._memory.learn(work.outcomes())
         position = max(run.events[-1].position for run in runs) if runs else None
         return Committed(result, position, len(events), work.decided), _written(runs, changes)
@@ -217,8 +246,12 @@ class Store:
         move: Move | None,
         events: Sequence[NewEvent],
         changes: Sequence[Change],
+        left: float | None,
     ) -> list[Run]:
-        """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it."""
+        """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it.
+
+        Whether there was time is asked last, of the server's own clock, which runs on while we are frozen.
+        """
         moved = connection.cursor()
         appended = connection.cursor(row_factory=tuple_row)
         with connection.pipeline():
@@ -229,6 +262,8 @@ class Store:
             if events:
                 log.append(appended, events)
             apply_changes(connection.cursor, changes)
+            if left is not None:
+                connection.cursor().execute(_IN_TIME, (left,))
         if move is not None and moved.rowcount != 1:
             raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
         return runs_of(events, appended.fetchall()) if events else []
@@ -266,8 +301,31 @@ def _written(runs: Sequence[Run], changes: Sequence[Change]) -> Written | None:
     return Written(runs, [c for c in changes if isinstance(c, Row)])
 
 
+@contextmanager
+def _in_time(work: Work) -> Iterator[None]:
+    """Tell a session that the server ended for our slowness from a database that is away: trying again cures only one.
+
+    Inside a pipeline the client does not learn why it was disconnected, so the time says it.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        computed = perf_counter() - work.asked_at
+        if isinstance(error, pg.IdleInTransactionSessionTimeout) or (
+            isinstance(error, psycopg.OperationalError) and error.sqlstate is None and computed >= IDLE_IN_TRANSACTION
+        ):
+            raise TooSlow(f"the decision computed for {computed:.1f} s inside its transaction") from error
+        raise
+
+
 def is_away(error: BaseException) -> bool:
-    """Whether a failure is the database's absence rather than a fault of the input."""
+    """Whether a failure is the database's absence rather than a fault of the input.
+
+    A server that takes no writes (25006: a standby, or one that was told so) is as good as none.
+    """
     if isinstance(error, BaseExceptionGroup):
         return all(is_away(one) for one in error.exceptions)
+    cause = error.__cause__ if isinstance(error, InternalError) else error
+    if isinstance(cause, pg.ReadOnlySqlTransaction):
+        return True
     return isinstance(error, OperationalError | psycopg.OperationalError | psycopg.InterfaceError)

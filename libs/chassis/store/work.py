@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -68,11 +69,6 @@ class Cause:
         """A reaction of ours to an event."""
         return cls(actor, event.correlation_id, event.id, event.traceparent, event.slot)
 
-    @classmethod
-    def new(cls, actor: Actor, traceparent: str | None = None) -> Cause:
-        """The beginning of a chain."""
-        return cls(actor, uuid4(), None, traceparent)
-
 
 @dataclass(slots=True)
 class _Entity:
@@ -134,6 +130,8 @@ class Work:
     changes: list[Change] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
     _entities: dict[UUID, _Entity] = field(default_factory=dict)
+    asked_at: float = field(default_factory=perf_counter)
+    """When the database last answered: it ends sessions that compute for too long inside a transaction."""
 
     def load(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
         """Fold the events of many entities in one query; a decision on one that is not loaded loads it alone."""
@@ -167,9 +165,13 @@ class Work:
                 state = decider.evolve(state, event.data)
                 slot = event.slot if slot is None else slot
             self._entities[entity] = _Entity(state, len(stream), slot)
+        self.asked_at = perf_counter()
 
     def state(self, decider: Decider[S, Any], entity: UUID) -> S:
+        """The state as it was read, or decided here; never one that is only assumed."""
         self.load(decider, (entity,))
+        if self._entities[entity].assumed:
+            self._read(decider, (entity,))
         return cast("S", self._entities[entity].state)
 
     def version(self, entity: UUID) -> int:
@@ -246,7 +248,9 @@ class Work:
         """Rows of a query, as committed before this transaction's own decisions."""
         sql, own = compiled(statement)
         self.cursor.execute(sql, own | {k: adapt(v) for k, v in parameters.items()})
-        return self.cursor.fetchall() if self.cursor.description else []
+        rows = self.cursor.fetchall() if self.cursor.description else []
+        self.asked_at = perf_counter()
+        return rows
 
     def lock_appends(self) -> None:
         """Take the append lock now: before locking rows that other appends write.

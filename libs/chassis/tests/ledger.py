@@ -34,7 +34,7 @@ from libs.contracts.model import Lane
 from tests.servers import Servers
 
 SCHEMA = "incidents"
-CAUSE = Cause.new(Actor.service("test"), "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+CAUSE = Cause(Actor.service("test"), uuid4(), None, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 T = TypeVar("T")
 
 

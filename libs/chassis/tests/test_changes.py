@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from libs.chassis.store.changes import Change, Gone, Patch, Row
+from libs.chassis.store.changes import Added, Change, Gone, Patch, Row
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.tests.ledger import SCHEMA, Ledger
 
@@ -79,3 +79,14 @@ async def _whole_reads(ledger: Ledger) -> int:
         "SELECT seq_scan FROM pg_stat_user_tables WHERE schemaname = 'incidents' AND relname = 'answers'"
     )
     return int(found[0][0])
+
+
+async def test_a_further_row_takes_its_key_from_the_table_and_no_other_rows_place(ledger: Ledger) -> None:
+    parked = chassis_tables(SCHEMA).parked
+    like = {"kind": "input", "upstream": "ALERTS", "lane": "routine", "position": 1, "entity": "e", "type": "t"}
+    row = like | {"reason": "r", "raw": b"\x00\xff", "headers": {"a": "b"}, "parked_at": NOON}
+    for _commit in range(2):
+        await ledger.store.transact(lambda work: work.put(Added(parked, row), Added(parked, row)))
+    found = await ledger.query("SELECT id, raw, headers FROM incidents.parked ORDER BY id")
+    assert [(raw, headers) for _id, raw, headers in found] == [(b"\x00\xff", {"a": "b"})] * 4
+    assert len({number for number, _raw, _headers in found}) == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
+from uuid import UUID, uuid4
 
 import pytest
 from nats.js.client import JetStreamContext
@@ -13,7 +14,10 @@ from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.consume.feed import Batch, Feed
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.store.cursors import START, Position
-from libs.chassis.tests.ledger import SCHEMA, Ledger, until
+from libs.chassis.store.work import Decider
+from libs.chassis.tests.ledger import CAUSE, SCHEMA, Ledger, until
+from libs.contracts.envelope import Actor
+from libs.contracts.incidents import IncidentClosed
 from libs.contracts.model import Lane
 from tests.servers import recreate
 
@@ -159,6 +163,51 @@ async def test_a_new_epoch_is_told_by_a_batch_without_events_and_followed_from_w
     assert (batches[0].at.epoch, batches[0].at.position) == (2, positions[2])
     assert _positions(batches) == [newest]
     assert await feed.end() == (2, newest)
+
+
+async def test_a_feed_of_one_type_gets_it_alone_from_the_stream_and_what_the_stream_lost_from_its_owner(
+    source: Source,
+) -> None:
+    async def add_closed(entity: UUID) -> int:
+        fact = IncidentClosed(incident_id=entity, by=Actor.service("test"), at=source.ledger.clock.now())
+        decider = Decider[int, IncidentClosed](
+            int, lambda state, _: state, lambda it, _: [it], lane=lambda _: Lane.URGENT
+        )
+        committed = await source.ledger.store.transact(lambda work: work.decide(decider, entity, fact, CAUSE))
+        assert committed.position is not None
+        return committed.position
+
+    feed, batches = Feed(source.bus, SCHEMA, Lane.URGENT, only=(IncidentClosed.type,)), list[Batch]()
+
+    async def read() -> None:
+        async with aclosing(feed.after(START)) as found:
+            async for batch in found:
+                batches.append(batch)
+
+    async def seen() -> list[int]:
+        return _positions(batches)
+
+    reading = source.ledger.run(read)
+    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await source.add(6)
+    first = await add_closed(uuid4())
+    await source.add(6)
+    second = await add_closed(uuid4())
+    assert await until(seen, lambda found: second in found, "the second") == [first, second]
+    place = batches[-1].at
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+
+    await source.add(4)
+    third = await add_closed(uuid4())
+    await source.add(2)
+    assert _positions(await _read(feed, place, third)) == [third], (
+        "its place in the stream is good: nobody else is asked"
+    )
+    await recreate(source.js, _STREAM)
+    assert third in _positions(await _read(feed, place, third)), (
+        "of another stream nothing is believed: the owner is asked"
+    )
 
 
 async def test_a_gap_whose_owner_is_away_stops_it_there(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

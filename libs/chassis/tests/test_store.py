@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
+from time import perf_counter
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -15,13 +17,14 @@ from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
 
+from libs.chassis.store import store as store_module
 from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import Move, Overtaken, Position
 from libs.chassis.store.log import Datastore, EventLog, advisory_key
-from libs.chassis.store.store import AlreadyTaken, Contended
+from libs.chassis.store.store import AlreadyTaken, Contended, TooSlow, is_away
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
-from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
+from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add, until
 from libs.contracts.model import Lane
 
 _OLD, _NEW = Position(1, 10, 3, "stream"), Position(1, 20, 5, "stream")
@@ -257,3 +260,77 @@ async def test_sessions_are_opened_when_they_are_needed_and_closed_when_they_are
     await until(sessions, lambda found: found == 1, "all but one closed")
     await store.read(lambda _work: None)
     assert await sessions() == 1
+
+
+# --- Decisions that compute for too long ------------------------------------------------------------------------------
+
+
+def _computing(ledger: Ledger, entity: UUID) -> Callable[[Work], None]:
+    """A handler that decides, and whose session the server ends before it has written."""
+
+    def handler(work: Work) -> None:
+        add(work, entity)
+        pid = work.cursor.execute("SELECT pg_backend_pid() AS pid").fetchall()[0]["pid"]
+        work.cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '20ms'")
+        work.asked_at = perf_counter()
+        deadline = time.monotonic() + 10
+        with psycopg.connect(ledger.url("superuser"), autocommit=True) as other:
+            while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+    return handler
+
+
+async def test_a_decision_that_computes_for_too_long_is_told_from_a_database_that_is_away(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "IDLE_IN_TRANSACTION", 0.02)
+    entity = uuid4()
+    with pytest.raises(TooSlow) as slow:
+        await ledger.store.transact(_computing(ledger, entity))
+    assert not is_away(slow.value)
+    assert await ledger.store.read(lambda work: work.state(COUNT, entity)) == 0
+
+
+async def test_a_server_that_takes_no_writes_counts_as_away(ledger: Ledger) -> None:
+    def write(work: Work) -> None:
+        work.cursor.execute("SET TRANSACTION READ ONLY")
+        add(work, uuid4())
+
+    with pytest.raises(Exception, match="read-only") as refused:
+        await ledger.store.transact(write)
+    assert is_away(refused.value)
+
+
+async def test_a_state_that_is_only_assumed_is_never_shown(ledger: Ledger) -> None:
+    entity = uuid4()
+    await ledger.store.transact(lambda work: add(work, entity, 3))
+
+    def look(work: Work) -> int:
+        work.expect_new(COUNT, [entity])
+        return work.state(COUNT, entity)
+
+    assert (await ledger.store.transact(look)).result == 3
+
+
+async def test_a_session_that_holds_the_append_lock_and_waits_for_another_is_not_taken_for_frozen(
+    ledger: Ledger,
+) -> None:
+    """Whoever waits for a row waits as long as its own time-out says; who holds that row is at fault."""
+    await ledger.store.transact(lambda work: add(work, uuid4()))
+    row = await ledger.connection(autocommit=False)
+    await row.execute("SELECT name FROM incidents.timers FOR UPDATE")
+    waiting = await ledger.connection(autocommit=False)
+    key = advisory_key(f"pager/append/{SCHEMA}")
+    await waiting.execute("SELECT pg_advisory_xact_lock(%s)", (key,))
+    asking = asyncio.create_task(waiting.execute("SELECT name FROM incidents.timers FOR UPDATE"))
+
+    async def has_waited() -> bool:
+        old = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query_start < now() - interval '1.1 s'"
+        return bool(await ledger.query(old))
+
+    await until(has_waited, bool, "a wait of a second")
+    await ledger.store.log_read(lambda log, _cursor: log.end_lock_holder())
+    await row.rollback()
+    assert await (await asking).fetchall() == [("count",)]

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.errors import MaxPayloadError
 from nats.protocol.command import hpub_cmd, pub_cmd
 
-from libs.chassis.bus.wire import Outgoing, _command, read_headers
+from libs.chassis.bus.wire import Outgoing, Wire, _command, read_headers, read_status
 from libs.chassis.consume.feed import _PLACE
 from libs.contracts.cloudevents import event_headers
 
@@ -19,16 +19,34 @@ BLOCKS = [
     b"NATS/1.0\r\nno colon here\r\nbad name: left out\r\nempty:\r\n\r\n",
     "NATS/1.0\r\nce-subject: Zürich\r\n\r\n".encode(),
     b"NATS/1.0\r\nbroken: \xff\xfe\r\n\r\n",
-    b"NATS/1.0 503\r\n\r\n",
-    b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 4\r\n\r\n",
-    b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 12\r\n\r\n",
 ]
+WORDS = {
+    b"NATS/1.0 503\r\n\r\n": ("503", ""),
+    b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 4\r\n\r\n": ("100", "Idle Heartbeat"),
+    b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 12\r\n\r\n": ("408", "Request Timeout"),
+}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 async def test_headers_are_read_as_the_client_reads_them(block: bytes) -> None:
     expected = await Client()._process_headers(block)
     assert dict(read_headers(block)) == (expected or {})
+    assert await Wire()._process_headers(block) == expected
+    assert read_status(block) is None
+
+
+@pytest.mark.parametrize("block", WORDS)
+async def test_the_servers_word_is_read_as_the_client_reads_it(block: bytes) -> None:
+    assert read_status(block) == WORDS[block]
+    assert await Wire()._process_headers(block) == await Client()._process_headers(block)
+    assert "Status" not in read_headers(block)
+
+
+async def test_a_header_named_status_is_not_the_servers_word() -> None:
+    block = b"NATS/1.0\r\nStatus: 503\r\nDescription: No Responders\r\nA: 1\r\n\r\n"
+    assert read_status(block) is None
+    assert await Wire()._process_headers(block) == {"A": "1"}, "nats-py believes these names"
+    assert dict(read_headers(block)) == {"Status": "503", "Description": "No Responders", "A": "1"}
 
 
 def test_no_headers_are_an_empty_mapping() -> None:

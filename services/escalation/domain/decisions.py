@@ -30,7 +30,7 @@ from services.escalation.domain.escalations import (
     Waiting,
     newest,
 )
-from services.escalation.domain.pages import every, fall_back, later, noted, page_levels
+from services.escalation.domain.pages import MOST_PAGED, every, fall_back, later, noted, page_levels
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
 """How often an exhausted escalation pages until somebody acknowledges."""
@@ -157,7 +157,7 @@ def _exhausted(state: Waiting, command: FireTimer) -> EscalationExhausted:
         run=state.run.number,
         level=len(command.plan.levels),
         round=state.round + 1,
-        people=command.directory.last_resort(),
+        people=command.directory.last_resort()[:MOST_PAGED],
         next_due_at=command.now + EXHAUSTED_AGAIN,
         brief=state.run.brief,
     )

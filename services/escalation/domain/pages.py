@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +11,9 @@ from services.escalation.domain.escalations import FireTimer, ReportUnreachable,
 from services.escalation.domain.people import NOBODY_AT_ALL, reach
 
 _REASON_LENGTH = 500
+MOST_PAGED = 2000
+"""People whom one page names: an event that grows with an installation would one day be too large to be stored, and the
+page would be parked."""
 
 Occasion = StartEscalation | FireTimer | ReportUnreachable
 """What a level may be paged for; each brings the policy, the directory and the moment."""
@@ -78,12 +81,16 @@ def _due(run: Run, occasion: Occasion, round_: int, found: _Found) -> Escalation
         run=run.number,
         level=found.level,
         round=round_,
-        people=found.people,
+        people=found.people[:MOST_PAGED],
         next_due_at=occasion.now + timedelta(minutes=minutes),
-        reason=_reason(found.notes),
+        reason=_reason((*_too_many(found.people), *found.notes)),
         schedule_versions=found.versions,
         brief=run.brief,
     )
+
+
+def _too_many(people: Sequence[Paged]) -> tuple[str, ...]:
+    return (f"the first {MOST_PAGED} of {len(people)} people are paged",) if len(people) > MOST_PAGED else ()
 
 
 def _reason(notes: Iterable[str]) -> str | None:

@@ -19,6 +19,8 @@ from libs.contracts.escalation import Level, PolicyChanged, PolicyCreated, Targe
 from libs.contracts.model import Priority, Role
 from libs.contracts.requests import Invalid, NotFound
 
+MIN_MINUTES = 0.05
+"""Three seconds: twenty levels of nearly no time rang one phone a thousand times in forty seconds."""
 MAX_MINUTES = 10_080.0
 """A week: the longest time-out of a level."""
 
@@ -43,9 +45,9 @@ class Plan:
     def minutes(self, level: int, priority: Priority, first: float | None) -> float:
         """The time-out of a level (1, 2, …); `first`, set on an incident, overrides that of level 1."""
         if level == 1 and first is not None and 0 < first <= MAX_MINUTES:
-            return first
+            return max(first, MIN_MINUTES)
         chosen = self.levels[level - 1]
-        return chosen.timeout_minutes_by_priority.get(priority, chosen.timeout_minutes)
+        return max(chosen.timeout_minutes_by_priority.get(priority, chosen.timeout_minutes), MIN_MINUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +202,17 @@ def _check(plan: Plan, is_default: bool) -> None:
         # Whatever fits no other policy ends here: a filter would make it silence.
         raise Invalid("the Default policy takes every priority", field="priorityFilter")
     for i, level in enumerate(plan.levels):
+        _check_minutes(level.timeout_minutes, f"levels.{i}.timeoutMinutes")
         for priority, minutes in level.timeout_minutes_by_priority.items():
-            if not 0 < minutes <= MAX_MINUTES:
-                raise Invalid(
-                    f"a time-out is more than 0 and at most {MAX_MINUTES:.0f} minutes",
-                    field=f"levels.{i}.timeoutMinutesByPriority.{priority}",
-                )
+            _check_minutes(minutes, f"levels.{i}.timeoutMinutesByPriority.{priority}")
         for j, target in enumerate(level.targets):
             _check_target(target, f"levels.{i}.targets.{j}")
+
+
+def _check_minutes(minutes: float, path: str) -> None:
+    # Written so that what is no number is refused, too: it compares with nothing.
+    if not MIN_MINUTES <= minutes <= MAX_MINUTES:
+        raise Invalid(f"a time-out has at least {MIN_MINUTES} (3 s) and at most {MAX_MINUTES:.0f} minutes", field=path)
 
 
 def _check_target(target: Target, path: str) -> None:

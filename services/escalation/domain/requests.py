@@ -17,9 +17,6 @@ from libs.contracts.incidents import (
 )
 from services.escalation.domain.escalations import CancelEscalation
 
-_DESCRIPTION = 500
-"""Characters of an incident's description that a page carries along."""
-
 _CAUSES: dict[type[Fact], str] = {
     IncidentAcknowledged: "acknowledged",
     IncidentResolved: "resolved",
@@ -43,7 +40,7 @@ def request_of(fact: Fact) -> Request | CancelEscalation | None:
     """None: it asks for nothing here, as the creation of a suppressed incident does."""
     match fact:
         case IncidentCreated(suppressed=False):
-            return Request(1, _brief(fact), fact.policy_id, fact.assigned_to, fact.escalation_timeout_minutes)
+            return Request(1, IncidentBrief.of(fact), fact.policy_id, fact.assigned_to, fact.escalation_timeout_minutes)
         case PagingRequested():
             # What an answer stops is told by this moment: an earlier run's would let an old answer stop this one.
             brief = fact.brief.model_copy(update={"paging_since": fact.since})
@@ -51,15 +48,3 @@ def request_of(fact: Fact) -> Request | CancelEscalation | None:
         case IncidentAcknowledged() | IncidentResolved() | IncidentClosed() | IncidentSnoozed():
             return CancelEscalation(fact.incident_id, fact.run, fact.by, fact.at, _CAUSES[type(fact)])
     return None
-
-
-def _brief(incident: IncidentCreated) -> IncidentBrief:
-    return IncidentBrief(
-        incident_id=incident.incident_id,
-        number=incident.number,
-        title=incident.title,
-        description=incident.description[:_DESCRIPTION] if incident.description else None,
-        priority=incident.priority,
-        team_id=incident.team_id,
-        paging_since=incident.created_at,
-    )

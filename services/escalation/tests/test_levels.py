@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
+from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.escalation import (
     EscalationDue,
     EscalationStarted,
+    Level,
     Paged,
+    Target,
+    TargetType,
 )
-from libs.contracts.model import Priority
+from libs.contracts.model import Priority, Role
 from services.escalation.domain.escalations import escalation_id
+from services.escalation.domain.pages import MOST_PAGED
 from services.escalation.domain.people import OnCall
 from services.escalation.tests.world import (
     ANN,
@@ -96,3 +102,13 @@ def test_a_level_may_have_a_time_out_of_its_own_for_a_priority() -> None:
 def test_an_escalation_never_shares_the_id_of_its_incident() -> None:
     assert escalation_id(INCIDENT) != INCIDENT
     assert escalation_id(INCIDENT) == escalation_id(INCIDENT)
+
+
+def test_a_level_of_many_thousands_pages_as_many_as_an_event_can_name() -> None:
+    crowd = tuple(UUID(int=i) for i in range(11_000))
+    level = Level(timeout_minutes=5, targets=(Target(type=TargetType.ROLE, role=Role.USER),))
+    directory = replace(EVERYBODY, by_role={**EVERYBODY.by_role, Role.USER: crowd}, active=set(crowd))
+    due = only_due(NOTHING.when(start(plan=replace(PLAN, levels=(level,)), directory=directory)).facts)
+    assert [p.user_id for p in due.people] == list(crowd[:MOST_PAGED])
+    assert due.reason == f"the first {MOST_PAGED} of 11000 people are paged"
+    assert len(due.to_json()) < EVENT_LIMIT

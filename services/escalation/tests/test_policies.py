@@ -76,6 +76,19 @@ def test_a_target_that_cannot_be_is_named(target: dict[str, Any], field: str) ->
     assert NOTHING.when(command).then_rejected(Invalid).field == field
 
 
+@pytest.mark.parametrize("odd", [1e-9, 0.049, 20_000.0])
+def test_a_level_has_at_least_three_seconds(odd: float) -> None:
+    level = ON_CALL_LEVEL.model_copy(update={"timeout_minutes": odd})
+    command = replace(CREATE, plan=replace(PLAN, levels=(ON_CALL_LEVEL, level)))
+    assert NOTHING.when(command).then_rejected(Invalid).field == "levels.1.timeoutMinutes"
+
+
+def test_a_policy_from_before_that_rule_has_them_all_the_same() -> None:
+    quick = ON_CALL_LEVEL.model_copy(update={"timeout_minutes": 1e-9})
+    plan = replace(PLAN, levels=(quick,))
+    assert (plan.minutes(1, Priority.LOW, None), plan.minutes(1, Priority.LOW, 1e-9)) == (0.05, 0.05)
+
+
 @pytest.mark.parametrize("odd", [0.0, -1.0, 20_000.0, float("nan")])
 def test_a_time_out_that_cannot_be_is_named(odd: float) -> None:
     level = ON_CALL_LEVEL.model_copy(update={"timeout_minutes_by_priority": {Priority.HIGH: odd}})

@@ -73,5 +73,5 @@ async def refresh(
     dependencies=[SIGNED_IN],
 )
 async def logout(body: Logout, ask: Asking) -> Response:
-    await ask.command("auth", "logout", body)
+    await ask.command("auth", "logout", body, repeatable=True)
     return success({})

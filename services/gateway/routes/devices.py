@@ -24,7 +24,7 @@ router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRo
     responses=documented(one("device", DeviceView, "Device"), 201, conflict="the caller has too many devices"),
 )
 async def register_device(body: RegisterDevice, ask: Asking) -> Response:
-    return item("device", await ask.command("auth", "register_device", body), 201)
+    return item("device", await ask.command("auth", "register_device", body, repeatable=True), 201)
 
 
 @router.get(
@@ -45,5 +45,5 @@ async def list_devices(ask: Asking) -> Response:
     responses=documented(answer("DeviceRemoved", Nothing)),
 )
 async def remove_device(device_id: Annotated[str, Path(alias="deviceId", max_length=255)], ask: Asking) -> Response:
-    await ask.command("auth", "remove_device", RemoveDevice(device_id=device_id))
+    await ask.command("auth", "remove_device", RemoveDevice(device_id=device_id), repeatable=True)
     return success({})

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid5
 
 import pytest
@@ -14,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.chassis.testing.given import Given
+from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
 from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
 from libs.contracts.requests import Invalid, NotFound
+from services.oncall import plans
 from services.oncall.application import SCHEDULE
 from services.oncall.calendar import shifts
 from services.oncall.domain import (
@@ -267,11 +270,21 @@ def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]
     return (*heads, *fact.shifts, *tails)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@pytest.mark.parametrize("piece", [3, 1000])
+@settings(max_examples=40, deadline=None, database=None)
 @given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=6, max_size=6))
-def test_the_past_stays_and_the_future_follows_the_rules(steps: list[Any], minutes: list[int]) -> None:
+def test_the_past_stays_and_the_future_follows_the_rules_in_pieces_of_any_size(
+    piece: int, steps: list[Any], minutes: list[int]
+) -> None:
+    with patch.object(plans, "SHIFTS_A_PLAN", piece):
+        _the_past_stays(steps, minutes)
+
+
+def _the_past_stays(steps: list[Any], minutes: list[int]) -> None:
     given_, now = created(), NOW
-    consumer: tuple[Shift, ...] = plan_of(given_.facts).shifts
+    consumer: tuple[Shift, ...] = ()
+    for fact in given_.facts:
+        consumer = following(consumer, fact) if isinstance(fact, ShiftsPlanned) else consumer
     for step, passed in zip(steps, minutes, strict=False):
         before, now = schedule(given_), now + timedelta(minutes=passed)
         facts = SCHEDULE.decide(command(step, now), before)
@@ -288,6 +301,15 @@ def test_the_past_stays_and_the_future_follows_the_rules(steps: list[Any], minut
             assert after.planned_to >= now + HORIZON
             rules = (after.layers, after.overrides, after.timezone)
             assert since(after.planned, now) == shifts(*rules, now, after.planned_to)
+
+
+def test_the_longest_plan_is_told_in_events_that_the_bus_carries() -> None:
+    hourly = layer("hourly", "2026-03-02T09:00")
+    facts = created(layers=(hourly,)).facts
+    told_plans = [fact for fact in facts if isinstance(fact, ShiftsPlanned)]
+    assert [len(fact.shifts) for fact in told_plans] == [1000, 1000, sum(len(f.shifts) for f in told_plans) - 2000]
+    assert all(a.to_time == b.from_time for a, b in pairwise(told_plans))
+    assert all(len(fact.to_json()) < EVENT_LIMIT / 2 for fact in told_plans)
 
 
 def until(plan: tuple[Shift, ...], now: datetime) -> list[tuple[Any, ...]]:

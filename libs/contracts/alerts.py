@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
-from typing import Any
+from hashlib import sha256
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
 
-from libs.contracts.cloudevents import NotACloudEvent, is_cloud_event, read_cloud_event
+from libs.contracts.cloudevents import CloudEvent, NotACloudEvent, is_cloud_event, read_cloud_event
+from libs.contracts.leniency import (
+    KEY_LIMIT,
+    as_written,
+    is_plain,
+    moment,
+    quoted,
+    read_fields,
+    read_json,
+    storable,
+    strictly,
+)
 from libs.contracts.model import Contract, Priority, SentMoment
 from libs.contracts.subjects import ALERT_LIMIT, Header
 
 TITLE_LIMIT = 255
 _TEXT_LIMIT = 64 * 1024
 """Bytes of a description, and of the metadata: a stored event must fit into a message of 1 MiB."""
-_DEPTH_LIMIT = 32
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Action(StrEnum):
@@ -49,20 +60,27 @@ _PRIORITIES = {
 """PagerDuty's severities and Opsgenie's priorities beside ours, in any case."""
 
 
+def _written(time: Any) -> Any:
+    """A number is no time, whatever pydantic would take it for."""
+    if time is None or (found := moment(time)) is not None:
+        return time if time is None else found
+    raise ValueError("must be a time with an offset")
+
+
 class _Body(BaseModel):
-    """What a sender writes; unknown fields are ignored, known ones must have their type."""
+    """What a sender writes; unknown fields are ignored. What does not fit is read field by field (`leniency.py`)."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
     summary: str = Field(min_length=1)
     priority: str | None = None
     severity: str | None = None
-    dedup_key: str | None = Field(default=None, min_length=1, max_length=1024)
+    dedup_key: str | None = Field(default=None, pattern=r"\S", max_length=KEY_LIMIT)
     description: str | None = None
-    routing_key: str | None = None
+    routing_key: str | None = Field(default=None, pattern=r"\S")
     action: Action = Action.TRIGGER
     metadata: dict[str, Any] | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Annotated[SentMoment, BeforeValidator(_written)] | None = None
 
     @field_validator("summary")
     @classmethod
@@ -73,7 +91,10 @@ class _Body(BaseModel):
 
 
 class Alert(Contract):
-    """One alert as read. `event_source` and `event_id` are a CloudEvent's identity: the same two are a repeat."""
+    """One alert as read. `event_source` and `event_id` name it: the same two with the same body are a repeat.
+
+    They are those of a CloudEvent, or the source of its subject and its `Nats-Msg-Id`.
+    """
 
     source: str
     action: Action
@@ -86,12 +107,16 @@ class Alert(Contract):
     occurred_at: SentMoment | None
     event_source: str | None = None
     event_id: str | None = None
+    body_digest: str = ""
+    """Of what was sent, in either mode of CloudEvents, where it has an id."""
     traceparent: str | None = None
+    unread: frozenset[str] = frozenset()
+    """Fields that are there and could not be read, and `summary` where there is none."""
 
 
 def source_of(subject: str) -> str:
     """`db` of `pager.alerts.db` and of `pager.alerts.db.critical`."""
-    tokens = subject.split(".")[2:]
+    tokens = storable(subject).split(".")[2:]  # a subject may hold what no table can
     return ".".join(tokens[:-1] if is_urgent(subject) else tokens)
 
 
@@ -104,36 +129,78 @@ def is_urgent(subject: str) -> bool:
 def read_alert(subject: str, headers: Mapping[str, str], body: bytes) -> Alert:
     """Understand an alert.
 
-    A priority that we do not know counts as high, a machine's default: an alert is not refused for its wording.
-    Long texts are shortened with a mark, so that the page still says what burns.
+    A page matters more than its form (docs/adr/0034): what cannot be read of an alert is left out, and a line at the
+    end of its description says so. A priority that we do not know counts as that of the subject, else as high, a
+    machine's default. Long texts are shortened with a mark, so that the page still says what burns.
 
     Raises:
-        UnreadableAlert: not JSON, not UTF-8, not an object, a field of a wrong type, no summary, a broken CloudEvent.
+        UnreadableAlert: no JSON object.
     """
-    attributes: dict[str, str] = {}
-    try:
-        if is_cloud_event(headers):
-            attributes, data = read_cloud_event(headers, body)
-        else:
-            data = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise UnreadableAlert(f"the body is not valid UTF-8 at byte {error.start}") from error
-    except NotACloudEvent as error:
-        raise UnreadableAlert(str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise UnreadableAlert(f"the body is not JSON: {error}") from error
+    found = _json(body)
+    data, faults, event = found.data, found.faults, _NO_EVENT
+    if headers and is_cloud_event(headers):
+        try:
+            event = read_cloud_event(headers, data)
+        except NotACloudEvent as error:
+            raise UnreadableAlert(str(error)) from error
+        data, faults = event.data, (*faults, *_told(event.unread))
     if not isinstance(data, dict):
-        raise UnreadableAlert(f"expected a JSON object with a summary, got {type(data).__name__}")
+        raise UnreadableAlert(f"expected a JSON object with a summary, got {_NAMES.get(type(data), 'a number')}")
+    sent = _Sent(subject, headers, event, len(body))
+    if found.strict:
+        with suppress(ValidationError):
+            return _alert(_Body.model_validate(data), sent, data, faults)
+    return _mended(data, sent, faults)
+
+
+class _Sent(NamedTuple):
+    """What an alert came with, beside its fields."""
+
+    subject: str
+    headers: Mapping[str, str]
+    event: CloudEvent
+    size: int
+
+
+class _Json(NamedTuple):
+    """A body as read: at once, or leniently and with what was passed over."""
+
+    data: Any
+    strict: bool = True
+    faults: tuple[str, ...] = ()
+
+
+_NO_EVENT = CloudEvent({}, None, None, {})
+_NAMES = {str: "text", list: "a list", bool: "true or false", type(None): "null"}
+
+
+def _json(body: bytes) -> _Json:
+    with suppress(ValueError, RecursionError):
+        data = strictly(body.decode("utf-8"))
+        return _Json(data if is_plain(body) else storable(data))
     try:
-        read = _Body.model_validate(data if _is_plain(body) else storable(data))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UnreadableAlert(f"{field}: {first['msg']}") from error
-    return _alert(read, attributes, source_of(subject), _traceparent(headers, attributes), len(body))
+        data, faults = read_json(body)
+    except ValueError as error:
+        raise UnreadableAlert(str(error)) from error
+    return _Json(storable(data), False, faults)
 
 
-def _alert(read: _Body, attributes: Mapping[str, str], source: str, traceparent: str | None, size: int) -> Alert:
+def _told(unread: Mapping[str, str]) -> Iterable[str]:
+    return (f"{name} ({fault})" for name, fault in unread.items())
+
+
+def _mended(data: Mapping[str, Any], sent: _Sent, faults: Sequence[str]) -> Alert:
+    """An alert of the fields that can be read."""
+    fields, written = read_fields(data), as_written(data)
+    read = dict(fields.read)
+    if "summary" in fields.unread:
+        read["summary"] = f"Alert without a summary from {source_of(sent.subject) or 'an unnamed source'}"
+        read.setdefault("description", f"What was sent: {quoted(written)}")
+    told = (*faults, *_told(fields.unread))
+    return _alert(_Body.model_construct(**read), sent, written, told, frozenset(fields.unread))
+
+
+def _alert(read: _Body, sent: _Sent, data: Any, faults: Sequence[str], unread: frozenset[str] = frozenset()) -> Alert:
     title = " ".join(read.summary.split())
     description = read.description
     if len(title) > TITLE_LIMIT:
@@ -141,23 +208,52 @@ def _alert(read: _Body, attributes: Mapping[str, str], source: str, traceparent:
         title = title[: TITLE_LIMIT - 1] + "…"
     metadata = read.metadata or {}
     # What came within a sixth of the limit stays within it: escapes, spaces and long numbers take less than that.
-    if size > ALERT_LIMIT or (size > _TEXT_LIMIT // 6 and len(json.dumps(metadata)) > _TEXT_LIMIT):
-        metadata = {"shortened": f"Pager left out the metadata of an alert of {size} bytes"}
-    named = (read.priority or read.severity or "").strip().lower()
+    if sent.size > ALERT_LIMIT or (sent.size > _TEXT_LIMIT // 6 and len(json.dumps(metadata)) > _TEXT_LIMIT):
+        metadata = {"shortened": f"Pager left out the metadata of an alert of {sent.size} bytes"}
+    source = source_of(sent.subject)
+    event_source, event_id = _identity(sent, source)
     return Alert(
         source=source,
         action=read.action,
         title=title,
-        description=shortened(description, size),
-        priority=_PRIORITIES.get(named, Priority.HIGH),
+        description=_with_faults(shortened(description, sent.size), faults),
+        priority=_priority(read, sent.subject),
         dedup_key=read.dedup_key,
         routing_key=read.routing_key,
         metadata=metadata,
-        occurred_at=read.occurred_at or _moment(attributes.get("time")),
-        event_source=attributes.get("source") if attributes.get("id") else None,
-        event_id=attributes.get("id"),
-        traceparent=traceparent,
+        occurred_at=read.occurred_at or sent.event.time,
+        event_source=event_source,
+        event_id=event_id,
+        body_digest=sha256(to_json(data)).hexdigest() if event_id else "",
+        traceparent=_traceparent(sent.headers, sent.event.attributes),
+        unread=unread,
     )
+
+
+def _identity(sent: _Sent, source: str) -> tuple[str, str] | tuple[None, None]:
+    """(source, id) of a CloudEvent, else of the message; each must be a text that is not empty."""
+    event_id, event_source = sent.event.attributes.get("id"), sent.event.attributes.get("source")
+    if event_id and event_source:
+        return event_source, event_id
+    message_id = sent.headers.get(Header.MESSAGE_ID)
+    return (source, message_id) if message_id and message_id.strip() else (None, None)
+
+
+def _priority(read: _Body, subject: str) -> Priority:
+    named = (read.priority or read.severity or "").strip().lower()
+    return _PRIORITIES.get(named) or subject_priority(subject)
+
+
+def subject_priority(subject: str) -> Priority:
+    """What the subject says where the body does not; a machine's default is high."""
+    return Priority(subject.rpartition(".")[2]) if is_urgent(subject) else Priority.HIGH
+
+
+def _with_faults(description: str | None, faults: Sequence[str]) -> str | None:
+    if not faults:
+        return description
+    line = f"[Pager could not read: {', '.join(faults)}]"
+    return f"{description}\n\n{line}" if description else line
 
 
 def shortened(text: str | None, size: int) -> str | None:
@@ -166,42 +262,6 @@ def shortened(text: str | None, size: int) -> str | None:
     if text is None or len(raw) <= _TEXT_LIMIT:
         return text
     return raw[:_TEXT_LIMIT].decode("utf-8", "ignore") + f"… [shortened by Pager: the alert had {size} bytes]"
-
-
-def _is_plain(body: bytes) -> bool:
-    """Nothing in it needs `storable`: JSON spells NUL and lone surrogates as escapes, and every depth has a bracket."""
-    return b"\\u" not in body and body.count(b"{") + body.count(b"[") <= _DEPTH_LIMIT
-
-
-def storable(value: Any, depth: int = 0) -> Any:
-    """JSON that PostgreSQL can hold: no NUL, no lone surrogate, not nested without end."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    if depth >= _DEPTH_LIMIT and isinstance(value, dict | list):
-        return "[nested too deeply]"
-    if isinstance(value, dict):
-        return {storable(k): storable(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, list):
-        return [storable(v, depth + 1) for v in value]
-    return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON (RFC 8259, section 6)")
-
-
-def _moment(text: str | None) -> Any:
-    """A sender's `ce-time` is only shown: one that cannot be read is left out rather than refused."""
-    if text is None:
-        return None
-    try:
-        return _Time(at=text).at
-    except ValidationError:
-        return None
-
-
-class _Time(BaseModel):
-    at: AwareDatetime
 
 
 def _traceparent(headers: Mapping[str, str], attributes: Mapping[str, str]) -> str | None:

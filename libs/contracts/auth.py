@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
@@ -87,7 +87,9 @@ class Logout(StrictContract):
 class RegisterUser(StrictContract):
     """`POST /users` (admin)."""
 
-    email: str = Field(min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$")
+    email: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
+        min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$"
+    )
     password: str = Field(max_length=1024, repr=False)
     first_name: str = Field(min_length=1, max_length=100)
     last_name: str = Field(min_length=1, max_length=100)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from libs.contracts.leniency import moment
 from libs.contracts.subjects import Header, message_id
 
 SOURCE = "/pager/"
 _LINES = 9
-_ATTRIBUTE = re.compile(r"^[a-z0-9]{1,20}$")
+_STRUCTURED = "application/cloudevents"
+_NAMING = ("id", "source")
 
 
 class NotACloudEvent(ValueError):
-    """The message claims to be a CloudEvent and is not one; the text says what was expected."""
+    """The message claims to be a CloudEvent and is none that could be read; the text says what was expected."""
 
 
 def event_headers(
@@ -52,71 +53,71 @@ def encode_value(value: str) -> str:
     return quote(value, safe="!#$&'()*+,-./0123456789:;<=>?@[\\]^_`{|}~")
 
 
-def decode_value(raw: str) -> str:
-    """The reverse; a double-quoted value is unquoted first.
-
-    Raises:
-        NotACloudEvent: the bytes are not UTF-8.
-    """
+def decode_value(raw: str) -> str | None:
+    """The reverse; a double-quoted value is unquoted first. None: the bytes are not UTF-8."""
     if len(raw) >= 2 and raw[0] == raw[-1] == '"':
         raw = re.sub(r"\\(.)", r"\1", raw[1:-1])
     try:
         return unquote_to_bytes(raw).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise NotACloudEvent("an attribute is not valid UTF-8 after percent-decoding") from error
+    except UnicodeDecodeError:
+        return None
 
 
 def is_cloud_event(headers: Mapping[str, str]) -> bool:
     """Structured mode by its content type, binary mode by any `ce-` attribute (names in any case)."""
     return any(
-        name.lower().startswith("ce-")
-        or (name.lower() == "content-type" and value.lower().startswith("application/cloudevents"))
+        name.lower().startswith("ce-") or (name.lower() == "content-type" and value.lower().startswith(_STRUCTURED))
         for name, value in headers.items()
     )
 
 
-def read_cloud_event(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], Any]:
-    """Attributes (lower case, without `ce-`) and the decoded JSON data, of either mode.
+class CloudEvent(NamedTuple):
+    """What a CloudEvent says about itself and carries."""
+
+    attributes: Mapping[str, str]
+    """Those that can be read: texts that are not empty, by their names in lower case, without `ce-`."""
+    data: Any
+    time: datetime | None
+    unread: Mapping[str, str]
+    """What is not as it should be and was passed over: a name of ours, and what is wrong."""
+
+
+def read_cloud_event(headers: Mapping[str, str], body: Any) -> CloudEvent:
+    """The event of a message whose body was read as JSON, in either mode.
+
+    An attribute that is no text, or empty, is left out: `"id": null` is nobody's identity. What claims to be of another
+    version, and a structured event that is the alert itself, are read all the same (docs/adr/0034).
 
     Raises:
-        NotACloudEvent: wrong specversion, bad attribute, batch mode or data that are not JSON.
+        NotACloudEvent: batch mode, or a structured event that is no object.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     content_type = lower.get("content-type", "").lower()
-    if content_type.startswith("application/cloudevents-batch"):
-        raise NotACloudEvent("batch mode is not supported on NATS: publish one event a message")
-    if content_type.startswith("application/cloudevents"):
-        return _read_structured(body)
+    if content_type.startswith(_STRUCTURED):
+        if isinstance(body, dict):
+            return _structured(body)
+        if content_type.startswith("application/cloudevents-batch"):
+            raise NotACloudEvent("batch mode is not supported on NATS: publish one event a message")
+        raise NotACloudEvent("expected a JSON object: a structured CloudEvent is one")
     attributes = {name[3:]: decode_value(value) for name, value in lower.items() if name.startswith("ce-")}
-    _check(attributes)
-    return attributes, _json(body)
+    return _event(attributes, body, {})
 
 
-def _read_structured(body: bytes) -> tuple[dict[str, str], Any]:
-    event = _json(body)
-    if not isinstance(event, dict):
-        raise NotACloudEvent("a structured CloudEvent is a JSON object")
-    if "data_base64" in event:
-        raise NotACloudEvent("data_base64 is not supported: send the alert as JSON in data")
-    data = event.pop("data", None)
-    attributes = {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in event.items()}
-    _check(attributes)
-    return attributes, data
+def _structured(event: Mapping[str, Any]) -> CloudEvent:
+    data = event.get("data")
+    if isinstance(data, dict):
+        return _event(event, data, {})
+    return _event(event, event, {} if data is None else {"data": "not an object"})
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise NotACloudEvent(f"the body is not valid UTF-8 at byte {error.start}") from error
-    except (ValueError, RecursionError) as error:
-        raise NotACloudEvent(f"the body is not JSON: {error}") from error
-
-
-def _check(attributes: Mapping[str, str]) -> None:
-    # A missing one is let pass: a page matters more than its form.
-    if not attributes.get("specversion", "1.0").startswith("1."):
-        raise NotACloudEvent("ce-specversion must be 1.0")
-    for name in attributes:
-        if not _ATTRIBUTE.match(name):
-            raise NotACloudEvent(f"attribute name {name[:40]!r} must be 1 to 20 characters of a-z and 0-9")
+def _event(attributes: Mapping[str, Any], data: Any, unread: dict[str, str]) -> CloudEvent:
+    version = attributes.get("specversion")
+    if version is not None and not (isinstance(version, str) and version.startswith("1.")):
+        unread["specversion"] = "not 1.0"
+    texts = {name: value for name, value in attributes.items() if isinstance(value, str) and value.strip()}
+    unread |= {name: "not text" for name in _NAMING if attributes.get(name) is not None and name not in texts}
+    time = attributes.get("time")
+    at = None if time is None else moment(time)
+    if time is not None and at is None:
+        unread["time"] = "not a time with an offset"
+    return CloudEvent(texts, data, at, unread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -245,21 +246,29 @@ METADATA_LIMIT = 64 * 1024
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(metadata, allow_nan=False)  # 1e400 is read as infinity, and would be stored as null
     if len(to_json(metadata)) > METADATA_LIMIT:
         raise ValueError(f"must be at most {METADATA_LIMIT} bytes as JSON")
     return metadata
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
 class CreateIncident(StrictContract):
     """`POST /incidents`."""
 
-    title: str = Field(min_length=1, max_length=255)
+    # Odd values that an alert on NATS is read without (docs/adr/0034) are refused here, and the field named.
+    title: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
     description: str | None = Field(default=None, max_length=16_384)
     priority: Priority = Priority.MEDIUM
     assigned_to: UUID | None = None
-    dedup_key: str | None = Field(default=None, min_length=1, max_length=255)
+    dedup_key: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)] | None = None
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = {}
-    escalation_timeout_minutes: float | None = Field(default=None, gt=0, le=10_080)
+    escalation_timeout_minutes: float | None = Field(default=None, ge=0.05, le=10_080)
     policy_id: UUID | None = None
     team_id: UUID | None = None
 

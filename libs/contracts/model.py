@@ -42,7 +42,10 @@ class StrictContract(Contract):
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a moment of the years 1 to 9999 in UTC") from error
 
 
 Moment = AwareDatetime

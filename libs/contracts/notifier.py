@@ -80,6 +80,8 @@ class NotificationAccepted(Fact, type="pager.notifier.NotificationAccepted.v1"):
     """What was sent: the page, or the silent replacement of it."""
     provider: str
     vendor_id: str | None = None
+    credentials: str | None = None
+    """A fingerprint of those with which it was sent: a token that another one's refuse may be good."""
     at: Moment
 
 
@@ -128,6 +130,8 @@ class PersonUnreachable(Fact, type="pager.notifier.PersonUnreachable.v1"):
     round: int
     reason: str
     at: Moment
+    brief: IncidentBrief | None = None
+    """What they were to be told: whoever registers a device while nobody has answered is told it there."""
 
 
 class PushTokenRetired(Fact, type="pager.notifier.PushTokenRetired.v1"):

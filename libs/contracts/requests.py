@@ -115,9 +115,10 @@ class EventsPage(Contract):
 
 
 class PositionView(Contract):
-    """`pager.rpc.<service>.position`: the newest position of each lane."""
+    """`pager.rpc.<service>.position`: the newest position of each lane, and where the current epoch began."""
 
     epoch: int
+    epoch_after: int = 0
     lanes: dict[Lane, int]
 
 

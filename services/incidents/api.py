@@ -11,7 +11,6 @@ from uuid import UUID
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.alerts import storable
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import (
     ChangeStatus,
@@ -27,6 +26,7 @@ from libs.contracts.incidents import (
     ListIncidents,
     Timeline,
 )
+from libs.contracts.leniency import storable
 from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.incidents import application

@@ -21,7 +21,6 @@ from libs.contracts.defaults import (
 from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
-from libs.contracts.model import Priority
 from libs.contracts.slots import slot_of
 from services.incidents import dedup
 from services.incidents.domain import decisions, incident, integration
@@ -77,9 +76,10 @@ class Signal:
     @property
     def repeat_id(self) -> UUID | None:
         """What makes it a repeat of itself rather than another alert of the same kind."""
-        if self.alert.event_id is None or self.alert.event_source is None:
+        alert = self.alert
+        if alert.event_id is None or alert.event_source is None:
             return None
-        return dedup.event_identity(self.integration_id, self.alert.event_source, self.alert.event_id)
+        return dedup.event_identity(self.integration_id, alert.event_source, alert.event_id, alert.body_digest)
 
 
 @dataclass(slots=True)
@@ -209,23 +209,11 @@ def _created(
     )
 
 
-def unreadable_alert(source: str, reason: str) -> Alert:
-    """What pages people about alerts that nobody could read."""
-    return Alert(
-        source=source,
-        action=Action.TRIGGER,
-        title=f"Unreadable alert from {source or 'an unnamed source'}"[:255],
-        description=f"{reason}\n\nWhat was sent is kept: pager parked list",
-        priority=Priority.HIGH,
-        dedup_key=None,
-        routing_key=None,
-        metadata={},
-        occurred_at=None,
-    )
-
-
 def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inputs) -> UUID:
-    """A person opens an incident; with a dedup key that is open already, it is grouped into that one."""
+    """A person opens an incident; with a dedup key that is open already, it is grouped into that one.
+
+    What is worse than the open one raises it.
+    """
     dedup_key = dedup.named_key(body.dedup_key) if body.dedup_key else None
     fact = IncidentCreated(
         incident_id=work.new_id(),
@@ -251,6 +239,8 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     thread = inputs.threads([key]).get(key)
     if thread is not None and thread.is_open:
         work.decide(INCIDENT, thread.incident_id, incident.GroupAlerts(1, work.now), cause)
+        # Worse than it was: its people are paged as for the new priority, as by an alert.
+        work.decide(INCIDENT, thread.incident_id, incident.Raise(body.priority, cause.actor, work.now), cause)
         return thread.incident_id
     generation = thread.generation + 1 if thread else 1
     incident_id = dedup.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)

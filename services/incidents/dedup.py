@@ -13,7 +13,7 @@ from libs.contracts.defaults import PAGER
 _OURS = "pager:"
 _ALONE = "pager:alone:"
 _HASHED = "sha256:"
-_KEY = re.compile(rb'("routing(?:Key|_key)"\s*:\s*)"((?:[^"\\]|\\.)*)(?:"|\Z)')
+_KEY = re.compile(rb'("routing(?:Key|_key)"\s*:\s*)"((?:[^"\\]|\\.)*)(?:"|\\?\Z)', re.DOTALL)
 """Also in a body that is not JSON: what we cannot read is what we keep."""
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -23,6 +23,7 @@ def _derived(kind: str, *parts: str | int) -> UUID:
     return uuid5(PAGER, _json([kind, *parts]))
 
 
+@lru_cache(maxsize=4096)  # asked for several times in a batch: by keys, rows and slots
 def dedup_id(integration_id: UUID, dedup_key: str) -> UUID:
     return _derived("dedup", str(integration_id), dedup_key)
 
@@ -33,9 +34,12 @@ def incident_id(integration_id: UUID, dedup_key: str, generation: int) -> UUID:
     return _derived("incident", str(integration_id), dedup_key, generation)
 
 
-def event_identity(integration_id: UUID, source: str, event_id: str) -> UUID:
-    """A CloudEvent: `source` and `id` together are unique (CloudEvents 1.0, section 3.1)."""
-    return _derived("event", str(integration_id), source, event_id)
+def event_identity(integration_id: UUID, source: str, event_id: str, body_digest: str) -> UUID:
+    """What makes an alert a repeat: `source` and `id`, which together are unique (CloudEvents 1.0, section 3.1).
+
+    And its body, because they are not: a sender that starts again counts from 1 again.
+    """
+    return _derived("event", str(integration_id), source, event_id, body_digest)
 
 
 def sequence_key(incarnation: str, sequence: int, stored_at: str) -> str:
@@ -53,14 +57,14 @@ def named_key(dedup_key: str) -> str:
     return f"named:{dedup_key}" if stands_alone(dedup_key) else dedup_key
 
 
-def event_key(source: str, event_id: str) -> str:
-    """The dedup key of a CloudEvent that names none."""
-    return _OURS + _digest("event", source, event_id)
+def event_key(source: str, event_id: str, body_digest: str) -> str:
+    """The dedup key of an alert that has an id and names none."""
+    return _OURS + _digest("event", source, event_id, body_digest)
 
 
-def unreadable_key(source: str) -> str:
-    """One incident for all that cannot be read from one source."""
-    return _OURS + _digest("unreadable", source)
+def bytes_key(source: str, raw: bytes) -> str:
+    """What cannot be told apart by anything that it says: the same bytes from one source are one incident."""
+    return _OURS + _digest("bytes", source, hashlib.sha256(raw).hexdigest())
 
 
 def _digest(*parts: str | int) -> str:
@@ -95,3 +99,9 @@ def routing_hash(routing_key: str, raw: bytes) -> str:
     if routing_key.startswith(_HASHED) and any(found[2] == routing_key.encode() for found in _KEY.finditer(raw)):
         return routing_key.removeprefix(_HASHED)
     return key_hash(routing_key)
+
+
+def key_hash_in(raw: bytes) -> str | None:
+    """The hash of the first routing key in what cannot be read otherwise; None: there is none."""
+    found = _KEY.search(raw)
+    return None if found is None else routing_hash(found[2].decode("utf-8", "replace"), raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
@@ -22,14 +22,14 @@ from libs.chassis.measure import telemetry
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.alerts import Action, Alert, UnreadableAlert, is_urgent, read_alert, source_of
-from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID
+from libs.contracts.alerts import is_urgent
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERT_LIMIT, ALERTS, OWN_SOURCE
+from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
-from services.incidents.application import Signal, take_signals, unreadable_alert
-from services.incidents.inputs import Inputs, Source, StoredInputs
+from services.incidents.application import Signal, take_signals
+from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.projections import SCHEMA
+from services.incidents.reading import meaning_of, read_item
 
 _log = structlog.get_logger()
 _BATCH = 500
@@ -38,32 +38,21 @@ READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pa
 travels with the urgent ones."""
 
 
-_DEFAULT = Source(DEFAULT_INTEGRATION_ID)
-_OWN = Source(OWN_INTEGRATION_ID, ADMINS_POLICY_ID)
-"""Of our own alarms: the bus lets nobody else publish from that source, and nobody else has this integration's keys to
-group by, so that no sender can open, or silence, the incident of an alarm."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    item: Item
-    source: str
-    alert: Alert | None
-    reason: str = ""
-    key_hash: str | None = None
-    """Of its routing key."""
-
-
 def take_items(work: Work, items: Sequence[Item], inputs: Inputs | None = None) -> None:
     """One batch of alerts, in one transaction: read them, find their integrations, decide; by default on the tables."""
     inputs = inputs or StoredInputs(work)
-    read = [_read(item) for item in items]
+    read = [read_item(item) for item in items]
     hashes = {r.key_hash for r in read if r.key_hash is not None}
     sources = inputs.sources(sorted(hashes))
-    signals = [_signal(work, r, sources) for r in read]
-    taken = [s for s in signals if s is not None]
+    signals: list[Signal] = []
+    for one in read:
+        signal, reason = meaning_of(one, sources)
+        if reason is not None:
+            _park(work, one.item, one.source, reason)
+        if signal is not None:
+            signals.append(signal)
     with ExitStack() as spans:
-        take_signals(work, [_traced(s, spans) for s in taken] if telemetry.records(SCHEMA) else taken, inputs)
+        take_signals(work, [_traced(s, spans) for s in signals] if telemetry.records(SCHEMA) else signals, inputs)
 
 
 def _traced(signal: Signal, spans: ExitStack) -> Signal:
@@ -73,74 +62,14 @@ def _traced(signal: Signal, spans: ExitStack) -> Signal:
     return replace(signal, traceparent=spans.enter_context(span))
 
 
-def _read(item: Item) -> _Read:
-    source = source_of(item.subject)
-    try:
-        alert = read_alert(item.subject, item.headers, item.raw)
-    except UnreadableAlert as error:
-        return _Read(item, source, None, str(error))
-    key = alert.routing_key
-    return _Read(item, source, alert, key_hash=None if key is None else dedup.routing_hash(key, item.raw))
-
-
-def _signal(work: Work, read: _Read, sources: Mapping[str, Source]) -> Signal | None:
-    alert, item = read.alert, read.item
-    if alert is None:
-        return _refused(work, read, read.reason)
-    integration = _DEFAULT
-    if read.source == OWN_SOURCE:
-        integration = _OWN
-    elif read.key_hash is not None:
-        found = sources.get(read.key_hash)
-        if found is None:
-            return _refused(work, read, "routingKey: no integration has this key")
-        integration = found
-    elif alert.action is not Action.TRIGGER:
-        # Without a key anybody could silence anything: refused and counted, and no page for it.
-        reason = f"action {alert.action}: without a routingKey an alert may only trigger"
-        _park(work, item, read.source, reason)
-        return None
-    return Signal(
-        alert=alert,
-        integration_id=integration.id,
-        policy_id=integration.policy_id,
-        team_id=integration.team_id,
-        dedup_key=_dedup_key(alert, item),
-        traceparent=alert.traceparent or telemetry.new_traceparent(),
-    )
-
-
-def _dedup_key(alert: Alert, item: Item) -> str:
-    if alert.dedup_key is not None:
-        return dedup.named_key(alert.dedup_key)
-    if alert.event_id is not None and alert.event_source is not None:
-        return dedup.event_key(alert.event_source, alert.event_id)
-    # The moment as well: a stream that lost its tail gives the same sequence to another alert.
-    return dedup.sequence_key(item.at.incarnation, item.at.position, str(item.stored_at))
-
-
-def _refused(work: Work, read: _Read, reason: str) -> Signal:
-    """Input that we cannot act on is kept with its reason and opens one incident per source."""
-    _park(work, read.item, read.source, reason)
-    return Signal(
-        alert=unreadable_alert(read.source, reason),
-        integration_id=DEFAULT_INTEGRATION_ID,
-        policy_id=None,
-        team_id=None,
-        dedup_key=dedup.unreadable_key(read.source),
-        traceparent=telemetry.new_traceparent(),
-    )
-
-
 def _park(work: Work, item: Item, source: str, reason: str) -> None:
     raw = item.raw
     if len(raw) > ALERT_LIMIT:
         raw = raw[:ALERT_LIMIT] + f"… [shortened by Pager: {len(raw)} bytes]".encode()
     lane = Lane.URGENT if is_urgent(item.subject) else Lane.ROUTINE
-    kept = {"subject": item.subject, **item.headers}
-    park(
-        work, SCHEMA, Parked(ParkedKind.INPUT, ALERTS, lane, item.at.position, source, item.subject, reason, raw, kept)
-    )
+    # Its subject says who may have sent it (OWN_SOURCE) and stands in `type`, where no header of a sender's can reach.
+    kind, at = ParkedKind.INPUT, item.at.position
+    park(work, SCHEMA, Parked(kind, ALERTS, lane, at, source, item.subject, reason, raw, item.headers))
 
 
 class StillRefused(Exception):
@@ -153,17 +82,13 @@ def replay(work: Work, parked: Parked) -> None:
     Raises:
         StillRefused: then it stays parked as it is.
     """
-    headers = dict(parked.headers)
-    subject = headers.pop("subject", parked.type)
     at = Position(0, parked.position, 0, f"replayed {parked.upstream}")
-    item = Item(at, "", parked.raw, headers, subject)
-    read = _read(item)
-    if read.alert is None:
-        raise StillRefused(read.reason)
-    if read.key_hash is None and read.alert.action is not Action.TRIGGER:
-        raise StillRefused("without a routingKey an alert may only trigger")
-    if read.key_hash is not None and not StoredInputs(work).sources([read.key_hash]):
-        raise StillRefused("no integration has this key")
+    item = Item(at, "", parked.raw, parked.headers, parked.type)
+    read = read_item(item)
+    sources = {} if read.key_hash is None else StoredInputs(work).sources([read.key_hash])
+    reason = meaning_of(read, sources).reason
+    if reason is not None:
+        raise StillRefused(reason)
     take_items(work, [item])
 
 

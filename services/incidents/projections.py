@@ -77,7 +77,7 @@ dedup_keys = Table(
     Column("generation", Integer, nullable=False),
     Column("is_open", Boolean, nullable=False),
 )
-# Identities of CloudEvents that were taken; forgotten when no repeat of theirs can come any more (main.py).
+# Identities of alerts with an id that were taken; forgotten when no repeat of theirs can come any more (main.py).
 seen_alerts = Table(
     "seen_alerts",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -78,6 +79,43 @@ async def test_a_cloud_event_published_again_is_not_counted_even_after_its_incid
     await world.publish(body, headers=event)
     await world.settle()
     assert ((await world.incident())["id"], (await world.incident())["alertCount"]) == (incident["id"], 2)
+
+
+async def test_a_retry_under_its_message_id_is_one_alert_and_another_body_under_it_is_another(world: World) -> None:
+    """The stream itself forgets an id after 100 ms; a retry comes later than that."""
+    ana, _ = await world.two_responders()
+    named = {"Nats-Msg-Id": "shop/1"}
+    for summary, paged in (("db down", True), ("db down", False), ("disk full", True), ("db down", False)):
+        body = json.dumps({"summary": summary, "priority": "high"}).encode()
+        send = functools.partial(world.publish, body, "shop", headers=named)
+        await world.eventually(send, lambda ack: not ack.duplicate, "the stream forgets an id after 100 ms")
+        if paged:
+            await ana.expect_push(summary)
+        else:
+            await ana.expect_no_push()
+    found = await _by_title(world)
+    assert {title: [i["alertCount"] for i in incidents] for title, incidents in found.items()} == {
+        "db down": [1],
+        "disk full": [1],
+    }
+
+
+async def test_events_whose_id_is_no_text_are_each_their_own(world: World) -> None:
+    for number, identity in enumerate((None, None, False, False, 7, 7)):
+        event = {"specversion": "1.0", "id": identity, "source": "/s", "type": "t", "data": {"summary": f"no {number}"}}
+        await world.publish(json.dumps(event).encode(), headers={"content-type": "application/cloudevents+json"})
+    assert {title: len(incidents) for title, incidents in (await _by_title(world)).items()} == {
+        f"no {number}": 1 for number in range(6)
+    }
+
+
+async def test_counters_that_start_again_name_new_alerts(world: World) -> None:
+    for summary in ("disk full", "db down"):
+        await world.publish(json.dumps({"summary": summary}).encode(), headers=_CLOUD_EVENT | {"ce-id": "1"})
+    assert {title: len(incidents) for title, incidents in (await _by_title(world)).items()} == {
+        "disk full": 1,
+        "db down": 1,
+    }
 
 
 async def test_an_alert_after_the_resolve_is_a_new_generation_and_pages_again(world: World) -> None:

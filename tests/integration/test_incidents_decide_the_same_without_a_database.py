@@ -20,6 +20,7 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.alerts import Action
@@ -78,6 +79,7 @@ class History:
     """What kinds of facts."""
 
     def __post_init__(self) -> None:
+        self.began = CLOCK.now()
         self.chance = random.Random(self.seed)
         self.keys = [f"key {self.seed}.{n}" for n in range(3)]
         self.routing_keys: list[str] = []
@@ -118,7 +120,7 @@ class History:
         await self._both(lambda work, inputs: take_items(work, items, inputs))
 
     def _alert(self) -> Item:
-        """One that can be read and acted on: what is parked needs a table (libs/chassis/consume/parking.py)."""
+        """One that can be read and acted on, or is refused."""
         source = self.chance.choice(("db", "web", OWN_SOURCE))
         key = None if source == OWN_SOURCE else self.chance.choice((None, *self.routing_keys))
         may_answer = key is not None or source == OWN_SOURCE
@@ -132,8 +134,22 @@ class History:
             "occurredAt": (CLOCK.now() - timedelta(minutes=self.chance.randrange(9))).isoformat(),
         }
         subject = f"pager.alerts.{source}" + self.chance.choice(("", ".critical"))
-        raw = dedup.without_keys(json.dumps(body).encode())
+        raw = dedup.without_keys(self._odd(json.dumps(body)).encode())
         return Item(self._place(), "", raw, self._headers(), subject, stored_at=self.chance.getrandbits(60))
+
+    def _odd(self, body: str) -> str:
+        """Now and then: nothing but garbage, an odd field, no summary, a key that nobody knows."""
+        garbage = f"garbage {self.chance.randrange(3)}"
+        key = self.chance.choice((*self.routing_keys, "of nobody"))
+        odd = (
+            garbage,
+            f'{garbage} "routingKey": "{key}"',
+            f'{{"summary": "{garbage}", "routingKey": "of nobody"}}',
+            f'{{"summary": "{garbage}", "routingKey": "of nobody", "action": "resolve"}}',
+            f'{{"summary": "{garbage}", "dedupKey": 7, "metadata": {{"load": [1e400, NaN, "\\u0000"]}}}}',
+            '{"priority": "critical"}',
+        )
+        return self.chance.choice(odd) if self.chance.random() < 0.2 else body
 
     def _headers(self) -> dict[str, str]:
         """Of a CloudEvent, perhaps of one that came before, or of none."""
@@ -164,6 +180,12 @@ class History:
             mine = select(table).where(table.c.id.in_([row["id"] for row in on_desk]))
             rows = await self.store.read(lambda work, mine=mine: work.fetch(mine))  # type: ignore[misc]
             assert by_id(rows) == by_id(on_desk), table.name
+        parked = chassis_tables("incidents").parked
+        mine = select(parked).where(parked.c.parked_at >= self.began).order_by(parked.c.id)
+        rows = await self.store.read(lambda work: work.fetch(mine))
+        assert rows, "some were set aside"
+        on_tables = [{k: v for k, v in row.items() if k not in ("id", "alarmed_at")} for row in rows]
+        assert on_tables == self.desk.rows(parked)
 
 
 async def test_random_histories_end_in_the_same_facts_and_rows_on_tables_and_on_a_desk(

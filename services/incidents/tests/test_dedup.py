@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from services.incidents import dedup
 
 
@@ -10,7 +12,7 @@ def test_an_alert_without_a_key_stands_alone() -> None:
 
 
 def test_keys_that_others_can_have_do_not_stand_alone() -> None:
-    for key in (dedup.event_key("/shop", "42"), dedup.unreadable_key("shop"), "checkout"):
+    for key in (dedup.event_key("/shop", "42", "d"), dedup.bytes_key("shop", b"{"), "checkout"):
         assert not dedup.stands_alone(key)
 
 
@@ -18,3 +20,17 @@ def test_a_sender_cannot_name_a_key_that_stands_alone() -> None:
     spoofed = dedup.sequence_key("2026-11-25", 7, "1")
     assert not dedup.stands_alone(dedup.named_key(spoofed))
     assert dedup.named_key("checkout") == "checkout"
+
+
+def test_the_same_id_with_another_body_is_another_alert() -> None:
+    integration = UUID(int=1)
+    one, two = (dedup.event_identity(integration, "/shop", "1", digest) for digest in ("a", "b"))
+    assert one != two
+    assert dedup.event_key("/shop", "1", "a") != dedup.event_key("/shop", "1", "b")
+
+
+def test_a_key_is_found_in_what_cannot_be_read() -> None:
+    key = "k" * 32
+    for raw in (b'{"routingKey": "%b", "summary": ' % key.encode(), b'\xff "routing_key":"%b"' % key.encode()):
+        assert dedup.key_hash_in(dedup.without_keys(raw)) == dedup.key_hash(key)
+    assert dedup.key_hash_in(b"db down") is None

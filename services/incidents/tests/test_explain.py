@@ -90,5 +90,5 @@ def test_somebody_whom_no_level_named_was_not_paged() -> None:
 def test_keys_that_look_alike_when_joined_stay_apart() -> None:
     integration = uuid4()
     assert dedup.incident_id(integration, "c1", 1234) != dedup.incident_id(integration, "c11", 234)
-    assert dedup.event_identity(integration, "a", "bc") != dedup.event_identity(integration, "ab", "c")
+    assert dedup.event_identity(integration, "a", "bc", "d") != dedup.event_identity(integration, "ab", "c", "d")
     assert dedup.sequence_key("x", 1, "2") != dedup.sequence_key("x", 12, "")

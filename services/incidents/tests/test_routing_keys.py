@@ -36,6 +36,8 @@ def test_the_hash_of_the_key_takes_its_place_and_finds_the_integration(raw: byte
     [
         b'{"routingKey": "%b", "priority": }' % _KEY.encode(),
         b'{"routingKey": "%b' % _KEY.encode(),
+        b'{"routingKey": "%b\\' % _KEY.encode(),
+        b'{"summary": "x", "routingKey": "\\\n%b"}' % _KEY.encode(),
         b'\xff{"routingKey": "%b"}' % _KEY.encode(),
         b'{"data": {"routingKey": "%b"}}' % _KEY.encode(),
     ],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nats.js.errors import NotFoundError
 from sqlalchemy import text
 
+from libs.chassis.consume.follower import Follower
 from libs.chassis.service import Service
 from libs.chassis.store.log import EventLog
 from libs.contracts.subjects import ALERTS, lanes_of
 from services.incidents.intake import READ
+from services.notifier.main import Sending
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -34,9 +37,18 @@ async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
         todo += [f"{name} is not active"] if not service.leader.active else []
         for reader in service.readers:
             end = ends.get(f"{reader.upstream}.{reader.lane}", 0)
+            if isinstance(reader, Follower) and reader.consumer.sparse:
+                end = await _last_wanted(world.services[reader.upstream], reader)
             todo += [f"{name} reads {reader.upstream}"] if reader.at.position < end else []
         todo += await _due(world, name, service)
     return ends, todo + await _unread_alerts(world)
+
+
+async def _last_wanted(upstream: Service, reader: Follower) -> int:
+    """The position of the last event that it gets of its lane; the others never reach it."""
+    names = {fact.type for fact in reader.consumer.facts}
+    events = await upstream.runtime.work.log_read(lambda log, cursor: log.read_lane(cursor, reader.lane, 0, 10_000))
+    return max((event.position for event in events if event.type in names), default=0)
 
 
 async def _unread_alerts(world: World) -> list[str]:
@@ -57,11 +69,21 @@ async def _last_alert(world: World, subject: str) -> int:
 
 
 async def _due(world: World, name: str, service: Service) -> list[str]:
-    tables = ["timers", "outbox"] if name == "notifier" else ["timers"]
-    found = []
-    for table in tables:
-        statement = text(f"SELECT 1 FROM {name}.{table} WHERE due_at <= :moment LIMIT 1")  # noqa: S608
-        moment = world.clock.now()
-        if await service.runtime.work.read(lambda work, s=statement, m=moment: work.fetch(s, moment=m)):  # type: ignore[misc]
-            found.append(f"{name}.{table} is due")
-    return found
+    now = world.clock.now()
+    timers = text(f"SELECT 1 FROM {name}.timers WHERE due_at <= :moment LIMIT 1")  # noqa: S608
+    found = ["timers"] if await service.runtime.work.read(lambda work: work.fetch(timers, moment=now)) else []
+    if name == "notifier" and await _to_send(service, now):
+        found.append("outbox")
+    return [f"{name}.{table} is due" for table in found]
+
+
+async def _to_send(notifier: Service, now: datetime) -> bool:
+    """Whether a page is due that does not wait for its vendor's next probe, or for its own next try."""
+    due = text("SELECT notification_id, provider FROM notifier.outbox WHERE due_at <= :moment")
+    engine = notifier.parts.engine
+    assert isinstance(engine, Sending)
+    rows = await notifier.runtime.work.read(lambda work: work.fetch(due, moment=now))
+    probes = {name: provider.breaker.retry_at for name, provider in engine.sender.providers.items()}
+    away = {name for name, at in probes.items() if at is not None and at > now}
+    resting = {one for one, (_, until) in engine.sender.places.resting.items() if until > now}
+    return any(row["provider"] not in away and row["notification_id"] not in resting for row in rows)

@@ -17,9 +17,9 @@ from libs.contracts.auth import DeviceView, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import NotFound, Rejected
 from services.auth.domain import devices, sessions, users
-from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity
+from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
 from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
-from services.auth.domain.users import RegisterUser
+from services.auth.domain.users import RegisterUser, one_address
 from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
@@ -65,8 +65,8 @@ class Renewed:
 
 
 def credentials_of(work: Work, email: str) -> Credentials | None:
-    """Who signs in with this address, in whatever case it is written."""
-    rows = work.fetch(USER_BY_EMAIL, email=email)
+    """Who signs in with this address, however it is spelt."""
+    rows = work.fetch(USER_BY_EMAIL, email=one_address(email))
     return Credentials(user_view(rows[0]), rows[0]["password_hash"]) if rows else None
 
 
@@ -90,7 +90,7 @@ def register_user(work: Work, command: RegisterUser, password_hash: str, cause: 
 def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
     """Register somebody under an id of their own; raises AddressTaken."""
     # Two admins may register one address at once: the second waits here and sees the first one's row.
-    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{command.email.lower()}"))
+    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{one_address(command.email).lower()}"))
     if credentials_of(work, command.email) is not None:
         raise AddressTaken(field="email")
     register_user(work, command, password_hash, cause)
@@ -180,7 +180,7 @@ def _on_device(rows: Iterable[dict[str, Any]], device_id: str | None) -> list[UU
 def register_device(work: Work, command: RegisterDevice, cause: Cause) -> DeviceView:
     """A device to page, in place of whichever had its push token: a phone changed hands, or its app was reinstalled."""
     entity = device_entity(command.user_id, command.device_id)
-    hashed = token_hash(command.push_token)
+    hashed = token_hash(one_spelling(command.platform, command.push_token))
     # Two accounts may register one token at once: the second waits here and sees the first one's row.
     work.fetch(_LOCK, key=advisory_key(f"pager/auth/push-token/{hashed.hex()}"))
     others = [row for row in work.fetch(DEVICES_OF_TOKEN, token_hash=hashed) if row["id"] != entity]

@@ -14,6 +14,7 @@ from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
 from services.auth import application
 from services.auth.domain import users
+from services.auth.domain.users import one_address
 from services.auth.passwords import Passwords, check_password
 from services.auth.projections import ADMINS
 
@@ -22,7 +23,7 @@ _log = structlog.get_logger()
 
 def admin_id(email: str) -> UUID:
     """The first admin's id, known from the address alone; the same however its letters are written."""
-    return uuid5(PAGER, f"user/{email.lower()}")
+    return uuid5(PAGER, f"user/{one_address(email).lower()}")
 
 
 @dataclass(frozen=True, slots=True)

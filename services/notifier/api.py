@@ -10,7 +10,7 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.notifier import AttemptView, MethodKind, NotificationList, NotificationsQuery, NotificationView
-from services.notifier.projections import ATTEMPTS_OF, NOTIFICATIONS_OF
+from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF
 
 
 def api() -> Requests:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.chassis.store.work import Cause, Decided, Decider, Work
+from libs.contracts.auth import DeviceRegistered
 from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane
 from libs.contracts.notifier import Method, NotificationState
 from libs.contracts.slots import NO_INCIDENT
 from services.notifier.domain import decisions, notification, person, token
+from services.notifier.domain.decisions import LONGEST_LIFE
 from services.notifier.domain.ids import notification_id, token_id, unreachable_id
 from services.notifier.domain.notification import (
     ExpireNotification,
@@ -26,7 +30,8 @@ from services.notifier.domain.notification import (
 from services.notifier.domain.person import ReportUnreachable
 from services.notifier.domain.place import LOWEST, place_of
 from services.notifier.domain.token import RetireToken
-from services.notifier.inputs import Heard, Inputs, StoredInputs
+from services.notifier.inputs import Heard, Inputs, OpenPage, StoredInputs
+from services.notifier.projections import provider_of
 from services.notifier.replicas import Answer, Due, device_change, place_change, stop_change, stop_of
 
 ACTOR = Actor.service("notifier")
@@ -62,8 +67,6 @@ class Sent(NamedTuple):
     notification_id: UUID
     command: RecordAccepted | RecordFailure | ExpireNotification
     cause: Cause
-    dead: RetireToken | None = None
-    """The token that the vendor called dead for sure."""
 
 
 class _Report(NamedTuple):
@@ -74,10 +77,55 @@ class _Report(NamedTuple):
     cause: Cause
 
 
-def follow_devices(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep the replica of push devices."""
+def follow_devices(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
+    """Keep the replica of push devices; whoever registers one while a page of theirs is open is paged there too."""
     for event in events:
         work.put(*device_change(event))
+    last = {(e.data.user_id, e.data.device_id): e for e in events}
+    added = [e for e in last.values() if isinstance(e.data, DeviceRegistered)]
+    if not added:
+        return
+    inputs = inputs or StoredInputs(work)
+    inputs.take_turns(Lane)
+    waiting = inputs.open_pages({event.data.user_id for event in added})
+    work.load(NOTIFICATION, [page.like for pages in waiting.values() for page in pages if page.like is not None])
+    for event in added:
+        for page in waiting.get(event.data.user_id, ()):
+            _page_on(work, event, page)
+
+
+def _page_on(work: Work, event: Envelope[DeviceRegistered], page: OpenPage) -> None:
+    device = event.data
+    like = work.state(NOTIFICATION, page.like) if page.like is not None else None
+    brief = like.intent.brief if like is not None else page.brief
+    if brief is None or (like is None and _is_old(brief, work.now)):
+        return
+    method = Method(id=device.device_id, kind=provider_of(device.platform))
+    # Where the same device has failed before, it is the next step of this person's rule, under an id of its own.
+    for step in count(1):
+        one = notification_id(brief.incident_id, page.place, device.user_id, method, step)
+        known = work.state(NOTIFICATION, one)
+        if known is None or not known.given_up:
+            break
+    command = IntendNotification(
+        notification_id=one,
+        user_id=device.user_id,
+        method=method,
+        place=page.place,
+        lane=page.lane,
+        brief=brief,
+        decided_at=like.intent.decided_at if like is not None else work.now,
+        next_due_at=like.intent.expires_at if like is not None else None,
+        stop=None,
+        now=work.now,
+        step=step,
+    )
+    work.decide(NOTIFICATION, one, command, Cause.event(event, ACTOR))
+
+
+def _is_old(brief: IncidentBrief, now: datetime) -> bool:
+    """What nobody could be told this long ago is no page any more: whoever starts the app months later sees a list."""
+    return brief.paging_since is not None and now - brief.paging_since > LONGEST_LIFE
 
 
 def page_people(work: Work, events: Sequence[Envelope[Due]], inputs: Inputs | None = None) -> None:
@@ -137,7 +185,6 @@ def record(work: Work, results: Sequence[Sent], inputs: Inputs | None = None) ->
         # Of several that fail together the last one's reason is named.
         lost = [one for one in reversed(failed) if one in now and all(s in _GIVEN_UP for s in now[one].values())]
         _report(work, [_no_method_left(failed[one], work.now) for one in lost])
-    retire(work, [(r.dead, r.cause) for r in results if r.dead is not None])
 
 
 def retire(work: Work, dead: Sequence[tuple[RetireToken, Cause]]) -> None:
@@ -187,14 +234,14 @@ def _intention(
 
 
 def _no_device(event: Envelope[Due], user: UUID, now: datetime) -> _Report:
-    command = ReportUnreachable(event.data.incident_id, user, place_of(event.data), NO_DEVICE, now)
+    command = ReportUnreachable(event.data.incident_id, user, place_of(event.data), NO_DEVICE, now, event.data.brief)
     return _Report(event.lane, command, Cause.event(event, ACTOR))
 
 
 def _no_method_left(last: Decided, now: datetime) -> _Report:
     intent = last.state.intent
     reason = f"every method failed: {last.event.data.reason}"
-    command = ReportUnreachable(intent.incident_id, intent.user_id, place_of(intent), reason, now)
+    command = ReportUnreachable(intent.incident_id, intent.user_id, place_of(intent), reason, now, intent.brief)
     return _Report(intent.lane, command, Cause.event(last.event, ACTOR))
 
 

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Uuid, any_, bindparam, column, func, or_, select
-
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Work
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved
 from libs.contracts.envelope import Envelope
+from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -21,23 +20,26 @@ from libs.contracts.notifier import (
     MethodKind,
     NotificationAccepted,
     NotificationIntended,
+    NotificationKind,
     NotificationReplaced,
     NotificationState,
     NotificationWithdrawn,
+    PersonUnreachable,
     PushTokenRetired,
 )
 from services.notifier.domain.notification import Notification, Stop, evolve
 from services.notifier.domain.place import LOWEST, Place, place_of
-from services.notifier.projections import (
-    ALIVE,
-    DEVICES,
-    NOTIFICATIONS,
-    PAGING,
-    RETIRED_TOKENS,
-    SAME_DEVICE,
-    STOPPED,
-    ids_parameter,
-    provider_of,
+from services.notifier.projections import provider_of
+from services.notifier.queries import (
+    BESIDE,
+    DEVICES_OF,
+    HEARD_OF,
+    STOPPABLE,
+    STOPPABLE_STATES,
+    TAKEN_STATES,
+    TURN,
+    UNSENT,
+    UNTOLD,
 )
 from services.notifier.replicas import ANSWERS, DUES, stop_of
 
@@ -47,6 +49,20 @@ class Heard(NamedTuple):
 
     stop: Stop | None = None
     place: Place = LOWEST
+
+
+class OpenPage(NamedTuple):
+    """At the present place of an incident's paging, somebody who may not know of it yet.
+
+    `like` is a notification of theirs that is still to be sent; without one they were unreachable, and `brief` is what
+    they were to be told.
+    """
+
+    user_id: UUID
+    place: Place
+    lane: Lane
+    like: UUID | None = None
+    brief: IncidentBrief | None = None
 
 
 class Inputs(Protocol):
@@ -75,53 +91,9 @@ class Inputs(Protocol):
         """
         ...
 
-
-_TURN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
-
-DEVICES_OF = (
-    select(DEVICES.c.user_id, DEVICES.c.device_id, DEVICES.c.kind, DEVICES.c.push_token)
-    .select_from(DEVICES.outerjoin(RETIRED_TOKENS, SAME_DEVICE))
-    .where(DEVICES.c.user_id == any_(ids_parameter()), ALIVE)
-    .order_by(DEVICES.c.user_id, DEVICES.c.registered_at.desc(), DEVICES.c.device_id)
-)
-"""Living devices of the people `ids`, the newest of each first."""
-
-_ASKED = func.unnest(ids_parameter()).table_valued(column("id", Uuid)).render_derived("asked")
-HEARD_OF = (
-    select(
-        _ASKED.c.id.label("incident_id"),
-        STOPPED.c.reason,
-        STOPPED.c.run.label("answered_run"),
-        PAGING.c.run,
-        PAGING.c.round,
-        PAGING.c.level,
-    )
-    .select_from(
-        _ASKED.outerjoin(STOPPED, STOPPED.c.incident_id == _ASKED.c.id).outerjoin(
-            PAGING, PAGING.c.incident_id == _ASKED.c.id
-        )
-    )
-    .where(or_(STOPPED.c.incident_id.is_not(None), PAGING.c.incident_id.is_not(None)))
-)
-"""The last answer and the highest place of each of the incidents `ids` that has either."""
-
-_STOPPABLE = frozenset({NotificationState.INTENDED, NotificationState.ACCEPTED, NotificationState.REPLACED})
-STOPPABLE = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.incident_id).where(
-    NOTIFICATIONS.c.incident_id == any_(ids_parameter()),
-    or_(*(NOTIFICATIONS.c.state == str(state) for state in sorted(_STOPPABLE))),
-)
-
-_ONE = NOTIFICATIONS.alias("one")
-_SAME_PLACE = ("incident_id", "user_id", "run", "round", "level")
-BESIDE = (
-    select(_ONE.c.id.label("one"), NOTIFICATIONS.c.id, NOTIFICATIONS.c.state)
-    .select_from(_ONE)
-    .where(
-        _ONE.c.id == any_(ids_parameter()),
-        *(_ONE.c[name] == NOTIFICATIONS.c[name] for name in _SAME_PLACE),
-        ~select(STOPPED).where(STOPPED.c.incident_id == _ONE.c.incident_id, STOPPED.c.run >= _ONE.c.run).exists(),
-    )
-)
+    def open_pages(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[OpenPage]]:
+        """By person, what no vendor has taken for them at the present places of incidents that nobody has answered."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +104,7 @@ class StoredInputs:
 
     def take_turns(self, lanes: Iterable[Lane]) -> None:
         for lane in sorted(set(lanes)):  # in one order, so that nobody waits for somebody who waits for them
-            self.work.fetch(_TURN, key=advisory_key(f"pager/notifier/turn/{lane}"))
+            self.work.fetch(TURN, key=advisory_key(f"pager/notifier/turn/{lane}"))
 
     def methods_of(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[Method]]:
         return _methods(
@@ -161,6 +133,21 @@ class StoredInputs:
             found.setdefault(row["one"], {})[row["id"]] = NotificationState(row["state"])
         return found
 
+    def open_pages(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[OpenPage]]:
+        found: dict[UUID, list[OpenPage]] = {}
+        for row in self.work.fetch(UNSENT, ids=list(people)):
+            page = OpenPage(row["user_id"], _place(row), Lane(row["lane"]), like=row["id"])
+            found.setdefault(page.user_id, []).append(page)
+        for row in self.work.fetch(UNTOLD, ids=list(people)):
+            brief = IncidentBrief.model_validate(row["brief"])
+            page = OpenPage(row["user_id"], _place(row), Lane(row["lane"]), brief=brief)
+            found.setdefault(page.user_id, []).append(page)
+        return found
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return Place(row["run"], row["round"], row["level"])
+
 
 class _Answered(NamedTuple):
     """Ordered as the tables order answers."""
@@ -181,6 +168,8 @@ class MemoryInputs:
     places: dict[UUID, Place] = field(default_factory=dict)
     notifications: dict[UUID, dict[UUID, Notification]] = field(default_factory=dict)
     """By incident."""
+    unreachable: dict[tuple[UUID, UUID], OpenPage] = field(default_factory=dict)
+    """By person and incident."""
     _incident: dict[UUID, UUID] = field(default_factory=dict)
     """Of a notification."""
 
@@ -194,6 +183,12 @@ class MemoryInputs:
                 self.devices.get(fact.user_id, {}).pop(fact.device_id, None)
             case PushTokenRetired():
                 self.retired[fact.user_id, fact.device_id] = fact.at
+            case PersonUnreachable():
+                place = Place(fact.run, fact.round, fact.level)
+                page = OpenPage(fact.user_id, place, event.lane, brief=fact.brief)
+                known = self.unreachable.get((fact.user_id, fact.incident_id))
+                if known is None or known.place <= place:
+                    self.unreachable[fact.user_id, fact.incident_id] = page
             case _ if isinstance(fact, ANSWERS):
                 stop = stop_of(fact)
                 answered = _Answered(stop.run, event.time, stop.reason)
@@ -217,6 +212,7 @@ class MemoryInputs:
 
     def methods_of(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[Method]]:
         living = [d for one in people for d in self.devices.get(one, {}).values() if self._lives(d)]
+        living.sort(key=lambda d: d.device_id)
         living.sort(key=lambda d: d.registered_at, reverse=True)
         return _methods((d.user_id, Method(id=d.device_id, kind=provider_of(d.platform)), d.push_token) for d in living)
 
@@ -233,7 +229,9 @@ class MemoryInputs:
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
         return {
-            incident: [i for i, state in self.notifications.get(incident, {}).items() if state.stage in _STOPPABLE]
+            incident: [
+                i for i, state in self.notifications.get(incident, {}).items() if state.stage in STOPPABLE_STATES
+            ]
             for incident in incidents
         }
 
@@ -249,13 +247,35 @@ class MemoryInputs:
                 found[one] = {i: state.stage for i, state in same.items()}
         return found
 
+    def open_pages(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[OpenPage]]:
+        found: dict[UUID, list[OpenPage]] = {}
+        for incident, known in self.notifications.items():
+            for one, state in known.items():
+                intent = state.intent
+                page = OpenPage(intent.user_id, place_of(intent), intent.lane, like=one)
+                if state.is_sending(NotificationKind.PAGE) and self._is_open(incident, page):
+                    found.setdefault(page.user_id, []).append(page)
+        for (user, incident), page in self.unreachable.items():
+            if page.brief is not None and self._is_open(incident, page):
+                found.setdefault(user, []).append(page)
+        return {user: pages for user, pages in found.items() if user in people}
+
+    def _is_open(self, incident: UUID, page: OpenPage) -> bool:
+        stop, known = self._stop(incident), self.notifications.get(incident, {}).values()
+        if (stop is not None and stop.covers(page.place.run)) or page.place < self.places.get(incident, LOWEST):
+            return False
+        same = (s for s in known if (s.intent.user_id, place_of(s.intent)) == (page.user_id, page.place))
+        return not any(state.stage in TAKEN_STATES for state in same)
+
 
 def _methods(devices: Iterable[tuple[UUID, Method, str]]) -> dict[UUID, list[Method]]:
     """By person, newest first; a token that is registered twice counts once, for its newest device."""
     found: dict[UUID, list[Method]] = {}
     seen: set[tuple[UUID, str]] = set()
     for user, method, token in devices:
-        if (user, token) not in seen:
-            seen.add((user, token))
+        # Apple's tokens are hexadecimal: however their letters are written, it is one.
+        same = token.lower() if method.kind is MethodKind.APNS else token
+        if (user, same) not in seen:
+            seen.add((user, same))
             found.setdefault(user, []).append(method)
     return found

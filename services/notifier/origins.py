@@ -24,6 +24,7 @@ from services.notifier.projections import (
     PAGING,
     RETIRED_TOKENS,
     STOPPED,
+    UNREACHABLE,
     project,
 )
 
@@ -41,7 +42,7 @@ ORIGINS = Origins(
         (PersonUnreachable,): folding(PERSON[Lane.ROUTINE]),
         (PushTokenRetired,): folding(TOKEN),
     },
-    projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS),
+    projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS, UNREACHABLE),
     replicas=(
         Replica(DEVICES, {"auth": (DeviceRegistered, DeviceRemoved)}, replicas.device_change),
         Replica(STOPPED, {"incidents": replicas.ANSWERS}, replicas.stop_change),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -13,9 +13,10 @@ import structlog
 from libs.chassis.store.store import Contended, Store, is_away
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.model import Lane
-from services.notifier import projections as tables
+from services.notifier import queries
 from services.notifier.application import ACTOR, Sent, record, retire
-from services.notifier.suspects import Suspect
+from services.notifier.domain.decisions import LONGEST_PAUSE
+from services.notifier.suspects import Device, Suspect, is_evident
 
 _log = structlog.get_logger()
 
@@ -52,9 +53,27 @@ class Sendable(NamedTuple):
     alive: bool
 
     @property
+    def device(self) -> Device:
+        return self.user_id, self.method_id
+
+    @property
     def cause(self) -> Cause:
         """The chain that its results continue."""
         return Cause(ACTOR, self.correlation_id, self.causation_id, self.traceparent)
+
+
+EAGER = timedelta(seconds=LONGEST_PAUSE)
+"""How early a repeat goes whose vendor is back."""
+
+
+class Room(NamedTuple):
+    """What to take of one provider."""
+
+    places: int
+    is_back: bool = False
+    """Its vendor was away and takes pages again: what is to be repeated later may go now."""
+    is_away: bool = False
+    """Then most of what is due cannot go; but all whose deadline has passed is taken as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +86,16 @@ class Taken:
 class Outbox(Protocol):
     """What the sender needs of the store. Every method may raise what `passes` knows: then try again later."""
 
-    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, int]) -> Taken:
-        """Due rows that are not `busy`, urgent ones first, at most `room` of each provider."""
+    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, Room]) -> Taken:
+        """Due rows that are not `busy`, urgent ones first, of each provider as many as it has places."""
         ...
 
     async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
         """Write results down; returns the notifications for which that is impossible."""
         ...
 
-    async def retire(self, suspects: Sequence[Suspect]) -> None:
-        """Retire these tokens."""
+    async def retire(self, suspects: Sequence[Suspect]) -> Collection[Suspect]:
+        """Retire those of these tokens that are to blame, and return them."""
         ...
 
 
@@ -91,12 +110,12 @@ class StoredOutbox:
 
     store: Store
 
-    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, int]) -> Taken:
+    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, Room]) -> Taken:
         held = list(busy)
 
         def read(work: Work) -> Taken:
             rows = _sendable(work, now, held, room)
-            due = work.fetch(tables.NEXT_DUE, moment=now)
+            due = work.fetch(queries.NEXT_DUE, moment=now)
             return Taken(rows, due[0]["due_at"] if due else None)
 
         return await self.store.read(read)
@@ -121,24 +140,36 @@ class StoredOutbox:
             return False
         return True
 
-    async def retire(self, suspects: Sequence[Suspect]) -> None:
-        await self.store.transact(lambda work: retire(work, suspects))
+    async def retire(self, suspects: Sequence[Suspect]) -> Collection[Suspect]:
+        def decide(work: Work) -> list[Suspect]:
+            evident = [suspect for suspect in suspects if is_evident(work, suspect)]
+            retire(work, [(suspect.dead, suspect.cause) for suspect in evident])
+            return evident
+
+        return (await self.store.transact(decide)).result
 
 
-def _sendable(work: Work, now: datetime, busy: list[UUID], room: Mapping[str, int]) -> list[Sendable]:
-    places = {(name, str(lane)): free - _kept(lane) for name, free in room.items() for lane in Lane}
-    wanted = [(name, lane, free) for (name, lane), free in places.items() if free > 0]
+def _sendable(work: Work, now: datetime, busy: list[UUID], room: Mapping[str, Room]) -> list[Sendable]:
+    wanted = [
+        (name, str(lane), wish.places - _kept(lane), now + EAGER if wish.is_back else now, over)
+        for name, wish in room.items()
+        for lane in Lane
+        if wish.places > _kept(lane)
+        for over in ((False, True) if wish.is_away else (False,))
+    ]
     if not wanted:
         return []
-    providers, lanes, rooms = (list(column) for column in zip(*wanted, strict=True))
-    found = work.fetch(tables.SENDABLE, providers=providers, lanes=lanes, rooms=rooms, moment=now, busy=busy)
-    left = dict(room)
-    rows: list[Sendable] = []
+    names = ("providers", "lanes", "rooms", "untils", "overs")
+    columns = {name: list(column) for name, column in zip(names, zip(*wanted, strict=True), strict=True)}
+    found = work.fetch(queries.SENDABLE, **columns, moment=now, busy=busy)
+    left = {name: wish.places for name, wish in room.items()}
+    rows: dict[UUID, Sendable] = {}
     for row in found:  # urgent ones first: what they take is not there for the others
-        if left[row["provider"]] > _kept(row["lane"]):
+        known = row["notification_id"] in rows
+        if not known and (row["deadline"] <= now or left[row["provider"]] > _kept(row["lane"])):
             left[row["provider"]] -= 1
-            rows.append(Sendable(**row))
-    return rows
+            rows[row["notification_id"]] = Sendable(**row)
+    return list(rows.values())
 
 
 def _kept(lane: str) -> int:

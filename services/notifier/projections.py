@@ -1,4 +1,4 @@
-"""The notifier's tables, what each of its events writes into them, and the queries on them."""
+"""The notifier's tables, and what each of its events writes into them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Column,
     DateTime,
@@ -16,20 +15,21 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    all_,
-    any_,
-    bindparam,
-    column,
-    func,
-    or_,
-    select,
-    true,
+    literal_column,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.store.changes import Change, Gone, Patch, Row
+from libs.chassis.store.changes import Change, Gone, Newest, Patch, Row
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
-from libs.contracts.notifier import AttemptFailed, MethodKind, NotificationAccepted, PushTokenRetired
+from libs.contracts.incidents import IncidentBrief
+from libs.contracts.notifier import (
+    AttemptFailed,
+    MethodKind,
+    NotificationAccepted,
+    PersonUnreachable,
+    PushTokenRetired,
+)
 from services.notifier.domain.notification import Notification, paging_since
 
 METADATA = MetaData(schema="notifier")
@@ -109,7 +109,31 @@ ATTEMPTS = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
     Column("vendor_id", Text),
+    Column("credentials", Text),
 )
+
+ACCEPTED = "accepted"
+# Who was reached lately: it is looked at only when a vendor refuses a token (`suspects.py`).
+Index(
+    "attempts_accepted_idx",
+    ATTEMPTS.c.provider,
+    ATTEMPTS.c.credentials,
+    ATTEMPTS.c.at,
+    postgresql_where=ATTEMPTS.c.outcome == literal_column("'accepted'"),
+)
+
+UNREACHABLE = Table(
+    "unreachable",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("incident_id", Uuid, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("brief", JSONB, nullable=False),
+)
+"""The last place at which a person could not be reached, and what they were to be told."""
 
 OUTBOX = Table(
     "outbox",
@@ -141,11 +165,13 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     if isinstance(fact, PushTokenRetired):
         key = {"user_id": fact.user_id, "device_id": fact.device_id}
         return (Row(RETIRED_TOKENS, key | {"dead_at": fact.at, "reason": fact.reason}),)
+    if isinstance(fact, PersonUnreachable):
+        return _unreachable(event, fact)
     if not isinstance(state, Notification):
         return ()
     changes: list[Change] = [_notification(state, is_new=event.version == 1), _outbox(event, state)]
     if isinstance(fact, NotificationAccepted):
-        changes.append(Row(ATTEMPTS, _attempt(fact) | {"outcome": "accepted", "vendor_id": fact.vendor_id}))
+        changes.append(Row(ATTEMPTS, _attempt(fact) | _accepted(fact)))
     elif isinstance(fact, AttemptFailed):
         changes.append(Row(ATTEMPTS, _attempt(fact) | {"outcome": fact.verdict, "reason": fact.reason}))
     return changes
@@ -214,68 +240,20 @@ def _attempt(fact: NotificationAccepted | AttemptFailed) -> dict[str, Any]:
     }
 
 
-def ids_parameter(name: str = "ids") -> Any:
-    """A parameter that takes any number of ids."""
-    return bindparam(name, type_=ARRAY(Uuid))
+def _accepted(fact: NotificationAccepted) -> dict[str, Any]:
+    return {"outcome": ACCEPTED, "vendor_id": fact.vendor_id, "credentials": fact.credentials}
 
 
-ALIVE = or_(RETIRED_TOKENS.c.dead_at.is_(None), RETIRED_TOKENS.c.dead_at <= DEVICES.c.registered_at)
-SAME_DEVICE = (RETIRED_TOKENS.c.user_id == DEVICES.c.user_id) & (RETIRED_TOKENS.c.device_id == DEVICES.c.device_id)
+def _unreachable(event: Envelope[Any], fact: PersonUnreachable) -> Iterable[Change]:
+    if fact.brief is None:
+        return ()
+    row = {"user_id": fact.user_id, "incident_id": fact.incident_id, "lane": str(event.lane)}
+    place = {"run": fact.run, "round": fact.round, "level": fact.level}
+    # An earlier place may be given up after a later one had nobody to tell.
+    return (Newest(UNREACHABLE, row | place | {"brief": _told(fact.brief)}, by=("run", "round", "level")),)
 
-NEXT_DUE = (
-    select(OUTBOX.c.due_at).where(OUTBOX.c.due_at > bindparam("moment", type_=_MOMENT)).order_by(OUTBOX.c.due_at)
-).limit(1)
 
-_N, _D = NOTIFICATIONS.c, DEVICES.c
-# A device whose kind has changed is another one: what its new kind takes is not what was intended.
-_OF_DEVICE = (_D.user_id == _N.user_id) & (_D.device_id == _N.method_id) & (_D.kind == _N.method_kind)
-_INTENT = (_N.incident_id, _N.user_id, _N.method_id, _N.run, _N.level, _N.paging_since)
-_SAID = (_N.number, _N.title, _N.description, _N.priority)
-
-_WANTED = (
-    func.unnest(
-        bindparam("providers", type_=ARRAY(Text)),
-        bindparam("lanes", type_=ARRAY(Text)),
-        bindparam("rooms", type_=ARRAY(Integer)),
-    )
-    .table_valued(column("provider", Text), column("lane", Text), column("room", Integer))
-    .render_derived("wanted")
-)
-_DUE = (
-    select(OUTBOX)
-    .where(
-        OUTBOX.c.due_at <= bindparam("moment", type_=_MOMENT),
-        OUTBOX.c.provider == _WANTED.c.provider,
-        OUTBOX.c.lane == _WANTED.c.lane,
-        OUTBOX.c.notification_id != all_(ids_parameter("busy")),
-    )
-    .order_by(OUTBOX.c.due_at)
-    .limit(_WANTED.c.room)
-    .lateral("due")
-)
-SENDABLE = (
-    select(_DUE, *_INTENT, *_SAID, _D.push_token, _D.registered_at, func.coalesce(ALIVE, False).label("alive"))
-    .select_from(
-        _WANTED.join(_DUE, true())
-        .join(NOTIFICATIONS, _N.id == _DUE.c.notification_id)
-        .outerjoin(DEVICES, _OF_DEVICE)
-        .outerjoin(RETIRED_TOKENS, SAME_DEVICE)
-    )
-    .order_by(_DUE.c.lane.desc(), _DUE.c.due_at)
-)
-"""What is due and not `busy`, urgent first, with the device's token as it is now.
-
-Of each provider of `providers` and its lane of `lanes` at most as many as it has in `rooms`.
-"""
-
-NOTIFICATIONS_OF = (
-    select(NOTIFICATIONS)
-    .where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid))
-    .order_by(NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)
-)
-
-ATTEMPTS_OF = (
-    select(ATTEMPTS)
-    .where(ATTEMPTS.c.notification_id == any_(ids_parameter()))
-    .order_by(ATTEMPTS.c.notification_id, ATTEMPTS.c.attempt)
-)
+def _told(brief: IncidentBrief) -> dict[str, Any]:
+    # Neither holds PostgreSQL's JSON that character.
+    texts = {"title": _storable(brief.title), "description": _storable(brief.description)}
+    return brief.model_copy(update=texts).model_dump(mode="json", by_alias=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -16,9 +19,9 @@ from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome
 from services.notifier.settings import Settings
 
-OPEN_FOR = timedelta(seconds=10)
+OPEN_FOR = timedelta(seconds=2)
 """The specification's breaker stays open for a minute; a critical page must not wait that long for a vendor that
-is back, and two probes every ten seconds burden nobody."""
+is back, and two probes every two seconds burden nobody."""
 
 
 class PushClient(Protocol):
@@ -39,6 +42,8 @@ class Provider:
 
     name: str
     client: PushClient | None
+    credentials: str = ""
+    """Their fingerprint: with others, or for another topic or project, other tokens are good."""
     breaker: Breaker = field(default_factory=lambda: Breaker(open_for=OPEN_FOR))
 
 
@@ -48,10 +53,17 @@ def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:
     Raises:
         SettingsError: a key, file or URL that can never work; one line without the secret.
     """
+    apns = _apns(settings, clock) if settings.has_apns else None
+    fcm = _fcm(settings, clock) if settings.has_fcm else None
     return {
-        "apns": Provider("apns", _apns(settings, clock) if settings.has_apns else None),
-        "fcm": Provider("fcm", _fcm(settings, clock) if settings.has_fcm else None),
+        "apns": Provider("apns", apns, fingerprint(apns.credentials) if apns else ""),
+        "fcm": Provider("fcm", fcm, fingerprint(fcm.credentials) if fcm else ""),
     }
+
+
+def fingerprint(credentials: Sequence[str]) -> str:
+    """Of what makes a token ours; a few characters of it, to be kept beside each accepted page."""
+    return sha256(json.dumps(list(credentials)).encode()).hexdigest()[:12]
 
 
 def _apns(settings: Settings, clock: Clock) -> ApnsClient:

@@ -43,13 +43,13 @@ def as_result(
     chance: float,
     *,
     final: bool = False,
-    dead: RetireToken | None = None,
+    credentials: str | None = None,
 ) -> Sent:
     """`final`: not to be tried again whatever the verdict; `chance`: a random number of [0, 1) for the back-off."""
     kind = NotificationKind(row.kind)
     command: RecordAccepted | RecordFailure
     if outcome.verdict is Verdict.ACCEPTED:
-        command = RecordAccepted(row.attempt, kind, row.provider, outcome.vendor_id, now)
+        command = RecordAccepted(row.attempt, kind, row.provider, outcome.vendor_id, now, credentials)
     else:
         command = RecordFailure(
             attempt=row.attempt,
@@ -62,7 +62,7 @@ def as_result(
             chance=chance,
             now=now,
         )
-    return Sent(row.notification_id, command, row.cause, dead)
+    return Sent(row.notification_id, command, row.cause)
 
 
 def expired(row: Sendable, now: datetime) -> Sent:
@@ -71,8 +71,11 @@ def expired(row: Sendable, now: datetime) -> Sent:
 
 
 def refused_token(row: Sendable, outcome: Outcome, sent_at: datetime) -> RetireToken | None:
-    """The token that a RETIRE is about; a vendor that names no moment means the one at which we asked."""
+    """The token that a RETIRE is about: dead since the moment that its vendor names, at latest when we asked.
+
+    A moment in the future would kill the token that the phone registers next.
+    """
     if row.registered_at is None:
         return None
-    dead_at = outcome.retired_at or sent_at
+    dead_at = min(outcome.retired_at or sent_at, sent_at)
     return RetireToken(row.user_id, row.method_id, row.registered_at, dead_at, outcome.reason)

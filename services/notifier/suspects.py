@@ -1,46 +1,118 @@
-"""Tokens that a vendor refuses for a reason which may as well be our own misconfiguration."""
+"""Tokens that a vendor refuses: the token is to blame only where another one was accepted with the same credentials."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
-from libs.chassis.store.work import Cause
+from sqlalchemy import DateTime, Text, Uuid, bindparam, literal_column, or_, select
+
+from libs.chassis.store.work import Cause, Work
 from services.notifier.domain.token import RetireToken
+from services.notifier.projections import ACCEPTED, ATTEMPTS, NOTIFICATIONS
 
-CERTAIN = frozenset({"Unregistered", "ExpiredToken", "UNREGISTERED"})
-"""The vendor speaks of one token. In all other words (BadDeviceToken, SENDER_ID_MISMATCH …) it would also refuse every
-token of ours if the environment, topic or project were wrong."""
+Device = tuple[UUID, str]
+_ASKED_AT_ONCE = 100
+
+TRUSTED = timedelta(hours=24)
+"""For how long an accepted page shows that our credentials, topic and project are right."""
 MASS = 20
+"""More devices than these that are refused within a minute are a change of the vendor's or ours, whatever was taken
+before: then only what was taken since counts."""
 WINDOW = timedelta(minutes=1)
+"""How long evidence may take; after that the operators are told and the next page tries the token again."""
 
-Suspect = tuple[RetireToken, Cause]
+
+class Suspect(NamedTuple):
+    """A refusal, and when it came."""
+
+    dead: RetireToken
+    cause: Cause
+    provider: str
+    credentials: str
+    at: datetime
+    since: datetime
+    """Since when another device must have been reached."""
+
+    @property
+    def device(self) -> Device:
+        return self.dead.user_id, self.dead.device_id
+
+
+_A, _N = ATTEMPTS.c, NOTIFICATIONS.c
+REACHED = (
+    select(_A.at)
+    .join(NOTIFICATIONS, _N.id == _A.notification_id)
+    .where(
+        _A.outcome == literal_column(f"'{ACCEPTED}'"),  # as the index has it
+        _A.provider == bindparam("provider", type_=Text),
+        _A.credentials == bindparam("credentials", type_=Text),
+        _A.at >= bindparam("since", type_=DateTime(timezone=True)),
+        or_(
+            _N.user_id != bindparam("user_id", type_=Uuid),
+            _N.method_id != bindparam("device_id", type_=Text),
+        ),
+    )
+    .limit(1)
+)
+"""Whether another device was reached with the same credentials."""
+
+
+def is_evident(work: Work, suspect: Suspect) -> bool:
+    """Whether the tables show that it is the token: any replica finds what any other one has reached."""
+    user_id, device_id = suspect.device
+    found = work.fetch(
+        REACHED,
+        provider=suspect.provider,
+        credentials=suspect.credentials,
+        since=suspect.since,
+        user_id=user_id,
+        device_id=device_id,
+    )
+    return bool(found)
 
 
 @dataclass
 class Suspects:
-    """Waits a minute before it believes that a token is dead; more than `MASS` in that time, and it believes none.
+    """Those for whom evidence is sought. A restart forgets them, and the next page to such a token asks again."""
 
-    In memory only: a restart forgets the suspects, and the next page to such a token makes it one again.
-    """
+    _waiting: dict[Device, Suspect] = field(default_factory=dict)
+    _unseen: set[Device] = field(default_factory=set)
+    _told: set[tuple[str, str]] = field(default_factory=set)
+    """Of which provider and credentials the operators know."""
 
-    _waiting: dict[tuple[str, str], tuple[datetime, Suspect]] = field(default_factory=dict)
-    _mass_until: datetime | None = None
+    def note(self, dead: RetireToken, cause: Cause, provider: str, credentials: str, now: datetime) -> None:
+        """The vendor has refused a token."""
+        suspect = Suspect(dead, cause, provider, credentials, now, now - TRUSTED)
+        if suspect.device not in self._waiting:
+            self._waiting[suspect.device] = suspect
+            self._unseen.add(suspect.device)
 
-    def note(self, suspect: Suspect, now: datetime) -> bool:
-        """Remember a refusal. True when it begins a mass of them: tell the operator."""
-        if self._mass_until is not None and now < self._mass_until:
-            self._mass_until = now + WINDOW
-            return False
-        dead = suspect[0]
-        self._waiting.setdefault((str(dead.user_id), dead.device_id), (now, suspect))
-        if len(self._waiting) <= MASS:
-            return False
-        self._waiting.clear()
-        self._mass_until = now + WINDOW
-        return True
+    def to_ask(self, now: datetime, reached: bool) -> Sequence[Suspect]:
+        """For whom to look now: at once, whenever a device was `reached`, and when their time is over."""
+        wanted = [s for s in self._waiting.values() if reached or s.device in self._unseen or now - s.at >= WINDOW]
+        counted = Counter(suspect.provider for suspect in self._waiting.values())
+        first = {s.provider: s.at for s in reversed(self._waiting.values())}
+        return [
+            s._replace(since=first[s.provider]) if counted[s.provider] > MASS else s for s in wanted[:_ASKED_AT_ONCE]
+        ]
 
-    def settled(self, now: datetime) -> list[Suspect]:
-        """Those whose minute has passed without a mass; they are to be retired now."""
-        ripe = [key for key, (noted_at, _) in self._waiting.items() if now - noted_at >= WINDOW]
-        return [self._waiting.pop(key)[1] for key in ripe]
+    def asked(self, suspects: Sequence[Suspect], evident: Collection[Suspect], now: datetime) -> list[Suspect]:
+        """What came of it. Returns those of which to tell the operators: nothing shows that we are not to blame."""
+        told: list[Suspect] = []
+        for suspect in suspects:
+            key = (suspect.provider, suspect.credentials)
+            self._unseen.discard(suspect.device)
+            if suspect in evident:
+                self._told.discard(key)
+                del self._waiting[suspect.device]
+            elif now - suspect.at >= WINDOW:
+                del self._waiting[suspect.device]
+                if key not in self._told:
+                    self._told.add(key)
+                    told.append(suspect)
+        return told

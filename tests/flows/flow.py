@@ -238,19 +238,23 @@ class Flow:
             for row in self.desks["notifier"].rows(OUTBOX)
             if row["due_at"] <= self.now
         ]
-        self.take("notifier", lambda work: notifier.record(work, results, self.notifier_inputs))
+        self.take("notifier", lambda work: notifier.record(work, [sent for sent, _ in results], self.notifier_inputs))
+        dead = [(token, sent.cause) for sent, token in results if token is not None]
+        self.take("notifier", lambda work: notifier.retire(work, dead))
 
-    def _sent(self, row: dict[str, Any], page: dict[str, Any], *, accepted: bool) -> notifier.Sent:
+    def _sent(
+        self, row: dict[str, Any], page: dict[str, Any], *, accepted: bool
+    ) -> tuple[notifier.Sent, RetireToken | None]:
         number, kind = row["attempt"], NotificationKind(row["kind"])
         cause = Cause(notifier.ACTOR, row["correlation_id"], row["causation_id"], row["traceparent"])
         if accepted:
             taken = RecordAccepted(number, kind, "fcm", None, self.now)
-            return notifier.Sent(row["notification_id"], taken, cause)
+            return notifier.Sent(row["notification_id"], taken, cause), None
         reason = "UNREGISTERED"
         failed = RecordFailure(number, kind, "fcm", "retire", reason, False, None, 0.0, self.now)
         later = self.now + timedelta(seconds=1)
         dead = RetireToken(page["user_id"], page["method_id"], START, later, reason)
-        return notifier.Sent(row["notification_id"], failed, cause, dead)
+        return notifier.Sent(row["notification_id"], failed, cause), dead
 
     # --- Looking -----------------------------------------------------------------------------------------------------
 

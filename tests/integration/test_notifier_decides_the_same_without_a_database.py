@@ -14,16 +14,16 @@ from sqlalchemy import select
 
 from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
-from libs.chassis.store.work import Work
+from libs.chassis.store.work import Cause, Work
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.auth import DeviceRemoved, Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationIntended, NotificationKind
-from services.notifier.application import Sent, follow_devices, page_people, record, stop_incidents
+from services.notifier.application import ACTOR, Sent, follow_devices, page_people, record, retire, stop_incidents
 from services.notifier.domain.notification import ExpireNotification
 from services.notifier.domain.token import RetireToken
-from services.notifier.projections import NOTIFICATIONS, PAGING, STOPPED, project
+from services.notifier.projections import NOTIFICATIONS, PAGING, STOPPED, UNREACHABLE, project
 from services.notifier.tests.flows import Flow, accepted, answer, device, due, exhausted, expired, failed, happened
 from services.notifier.tests.notifications import NINE
 from tests.servers import Servers
@@ -58,7 +58,7 @@ def told(events: Iterable[Envelope[Any]]) -> list[Envelope[Any]]:
 
 
 def by_key(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: str(row.get("id", row["incident_id"])))
+    return sorted(rows, key=lambda row: str((row.get("id"), row["incident_id"], row.get("user_id"))))
 
 
 @dataclass
@@ -81,7 +81,7 @@ class History:
         for _step in range(10):
             await self.step(self.devices)
         for _step in range(STEPS):
-            await self.step(self.devices, self.pages, self.pages, self.answers, self.results, self.results)
+            await self.step(self.devices, self.pages, self.pages, self.answers, self.results, self.results, self.tokens)
 
     async def step(self, *whats: Callable[[], Awaitable[None]]) -> None:
         await self.chance.choice(whats)()
@@ -96,8 +96,7 @@ class History:
         event = event.model_copy(update={"data": event.data.model_copy(update=now)})
         if self.chance.random() < 0.2:
             event = happened(DeviceRemoved(user_id=user, device_id=name, reason="lost"))
-        await self.store.transact(lambda work: follow_devices(work, [event]))
-        self.flow.learn(event)
+        await self._both(follow_devices, [event], self.flow.register)
 
     async def pages(self) -> None:
         """Levels fall due, also earlier ones and those that were due before."""
@@ -133,19 +132,22 @@ class History:
         state = self.flow.inputs.notifications[page.incident_id][page.notification_id]
         attempt, kind = state.attempts + 1, state.sending.kind if state.sending else NotificationKind.PAGE
         reason = f"reason {self.chance.randrange(100)}"
-        match self.chance.randrange(5):
+        match self.chance.randrange(4):
             case 0:
                 return accepted(page, attempt, kind)
             case 1:
                 return expired(page)._replace(command=ExpireNotification(CLOCK.now()))
             case 2:
                 return failed(page, reason, attempt, again=True, kind=kind)
-            case 3:
-                return failed(page, reason, attempt, kind=kind)
             case _:
-                dead_at = CLOCK.now() - timedelta(seconds=self.chance.randrange(60))
-                retired = RetireToken(page.user_id, page.method.id, dead_at - timedelta(seconds=1), dead_at, reason)
-                return failed(page, reason, attempt, kind=kind)._replace(dead=retired)
+                return failed(page, reason, attempt, kind=kind)
+
+    async def tokens(self) -> None:
+        """A token turns out to be dead, perhaps one that was registered anew meanwhile."""
+        dead_at = CLOCK.now() - timedelta(seconds=self.chance.randrange(60))
+        user, name = self.chance.choice(self.people), f"device {self.chance.randrange(3)}"
+        dead = RetireToken(user, name, dead_at - timedelta(seconds=1), dead_at, "dead")
+        await self._both(retire, [(dead, Cause(ACTOR, self._an_id()))], self.flow.retire)
 
     async def _both(
         self, handler: Callable[[Work, Any], None], given: Sequence[Any], on_desk: Callable[..., object]
@@ -156,7 +158,7 @@ class History:
         assert told(d.event for d in committed.decided) == told(self.flow.events[before:])
 
     async def compare_tables(self) -> None:
-        for table in (STOPPED, PAGING, NOTIFICATIONS):
+        for table in (STOPPED, PAGING, NOTIFICATIONS, UNREACHABLE):
             mine = select(table).where(table.c.incident_id.in_(self.incidents))
             rows = await self.store.read(lambda work, mine=mine: work.fetch(mine))  # type: ignore[misc]
             assert by_key(rows) == by_key(self.flow.desk.rows(table)), table.name

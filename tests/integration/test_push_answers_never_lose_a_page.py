@@ -58,36 +58,80 @@ async def test_a_page_is_repeated_under_its_own_id_until_the_vendor_takes_it(
     assert (await world.explained(incident["id"]))[str(ana.user_id)]["outcome"] == "paged"
 
 
+async def _page(world: World, phone: Phone, title: str) -> None:
+    """Somebody needs the owner of this phone alone."""
+    targets = [{"type": "user", "id": str(phone.user_id)}]
+    body = {"name": f"Only for {title}", "levels": [{"timeoutMinutes": 30, "targets": targets}]}
+    policy = await world.admin.call("POST", "/escalation/policies", body)
+    assert policy.status == 201, policy.body
+    await world.settle()
+    wish = {"title": title, "priority": "critical", "policyId": policy.data["policy"]["id"]}
+    assert (await world.admin.call("POST", "/incidents", wish)).status == 201
+
+
 @pytest.mark.parametrize(("platform", "answer"), [("ios", "Unregistered"), ("android", "UNREGISTERED")])
-async def test_a_token_that_the_vendor_calls_dead_is_retired_and_its_owner_said_to_be_unreachable(
+async def test_a_token_that_is_dead_is_retired_until_its_phone_registers_it_again(
     world: World, platform: str, answer: str
 ) -> None:
     ana, provider = await _responder(world, platform)
+    bo = await world.person("bo", platform)
+    await _page(world, bo, "another matter")
+    await bo.expect_push("another matter")
     # The vendor knows of the death since now: a token that was registered before is meant.
     world.clock.advance(seconds=60)
     await world.simulate(provider, answer, ana, timestamp=int(world.clock.now().timestamp() * 1000))
     await world.fire_alert("db down", priority="critical")
     await ana.expect_push("db down")
     await ana.expect_no_push()
-    incident = await world.incident()
+    incident = await world.incident("db down")
     explained = (await world.explained(incident["id"]))[str(ana.user_id)]
     assert explained["outcome"] == "unreachable"
     assert answer in explained["reason"]
-    assert [e.data.reason for e in await world.log("notifier", "PushTokenRetired")] == [answer]
+
+    async def retired() -> list[str]:
+        return [e.data.reason for e in await world.log("notifier", "PushTokenRetired")]
+
+    await world.eventually(retired, lambda found: found == [answer], "the token is retired")
     # The next page does not even try; the person is named at once.
     await world.fire_alert("disk full", priority="critical")
     await ana.expect_no_push()
     newest = await world.incident("disk full")
     explained = (await world.explained(newest["id"]))[str(ana.user_id)]
     assert (explained["outcome"], explained["reason"]) == ("unreachable", "cannot be reached: no device")
-    # A new token of the same phone is paged again.
+    # The same token, registered again, is good again, and gets what nobody has answered meanwhile.
     world.simulators.book.clear()
     world.clock.advance(seconds=60)
-    ana.token = ana.token[:-4] + "beef"
     await ana.sign_in()
     await world.settle()
+    told = {json.dumps((await ana.expect_push())["payload"]) for _ in range(2)}
+    assert all(any(title in push for push in told) for title in ("db down", "disk full"))
     await world.fire_alert("and again", priority="critical")
     await ana.expect_push("and again")
+
+
+@pytest.mark.parametrize(("platform", "answer"), [("ios", "DeviceTokenNotForTopic"), ("android", "UNREGISTERED")])
+async def test_a_vendor_that_refuses_every_phone_retires_none_and_the_operators_are_told(
+    world: World, platform: str, answer: str
+) -> None:
+    ana, provider = await _responder(world, platform)
+    world.clock.advance(seconds=60)
+    await world.simulate(provider, answer)
+    await world.fire_alert("db down", priority="critical")
+    await ana.expect_push("db down")
+    await world.settle()
+    await world.advance(minutes=2)
+
+    async def titles() -> set[str]:
+        return {incident["title"] for incident in await world.incidents()}
+
+    alarm = f"{provider} refuses devices and has taken no page of others: check its configuration"
+    await world.eventually(titles, lambda found: alarm in found, "the operators' alarm")
+    assert await world.log("notifier", "PushTokenRetired") == []
+    # As soon as the configuration is mended, the next page arrives.
+    world.simulators.book.clear()
+    await world.fire_alert("disk full", priority="critical")
+    while "disk full" not in json.dumps((await ana.expect_push())["payload"]):
+        pass  # what the operators are told comes to the same phone
 
 
 async def test_refused_credentials_are_visible_page_the_operator_and_the_page_goes_out_once_they_are_right(

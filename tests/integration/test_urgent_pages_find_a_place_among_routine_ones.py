@@ -11,7 +11,7 @@ import pytest
 
 from libs.chassis.store.store import Store
 from libs.chassis.testing.clock import MovableClock
-from services.notifier.outbox import RESERVED, Sendable, StoredOutbox
+from services.notifier.outbox import RESERVED, Room, Sendable, StoredOutbox
 from tests.servers import Servers
 
 NOW = MovableClock().now()
@@ -63,14 +63,14 @@ async def test_routine_pages_leave_places_for_urgent_ones(
         )
         try:
             outbox = StoredOutbox(store)
-            taken = await outbox.take(NOW, (), {"apns": 100, "fcm": 100})
+            taken = await outbox.take(NOW, (), {"apns": Room(100), "fcm": Room(100)})
             assert _taken(list(taken.rows)) == expected
             assert [r.notification_id for r in taken.rows if r.lane == "urgent"] == first[:100], "the oldest first"
             assert taken.next_due == NOW + timedelta(seconds=1)
             assert {row.push_token for row in taken.rows} == {None}
-            again = await outbox.take(NOW, [r.notification_id for r in taken.rows], {"apns": 100, "fcm": 0})
+            again = await outbox.take(NOW, [r.notification_id for r in taken.rows], {"apns": Room(100), "fcm": Room(0)})
             assert not {r.notification_id for r in again.rows} & {r.notification_id for r in taken.rows}
-            assert not (await outbox.take(NOW, (), {"apns": 0, "fcm": 0})).rows
-            assert not (await outbox.take(NOW, (), {"apns": -3})).rows
+            assert not (await outbox.take(NOW, (), {"apns": Room(0), "fcm": Room(0)})).rows
+            assert not (await outbox.take(NOW, (), {"apns": Room(-3)})).rows
         finally:
             store.close()

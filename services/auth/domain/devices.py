@@ -13,6 +13,7 @@ from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
 from services.auth.domain.text import check_text
 
+_HEX = re.compile(r"[0-9a-fA-F]+")
 _APNS_TOKEN = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -64,6 +65,12 @@ def guess_platform(push_token: str) -> Platform:
     return Platform.IOS if _APNS_TOKEN.fullmatch(push_token) else Platform.ANDROID
 
 
+def one_spelling(platform: Platform, push_token: str) -> str:
+    """Apple's tokens are hexadecimal: in capitals or not, they are one token. Google's are told apart by case."""
+    is_hex = platform is Platform.IOS and _HEX.fullmatch(push_token) is not None
+    return push_token.lower() if is_hex else push_token
+
+
 def initial() -> State:
     return Absent()
 
@@ -88,11 +95,7 @@ def evolve(state: State, fact: Fact) -> State:
 def decide(command: Command, state: State) -> Sequence[Fact]:
     """Raises Invalid with the field at fault."""
     match command, state:
-        case RegisterDevice(name=name, platform=platform, push_token=token), Held() if (name, platform, token) == (
-            state.name,
-            state.platform,
-            state.push_token,
-        ):
+        case RegisterDevice(), Held() if _is_held(command, state):
             return []
         case RegisterDevice(), _:
             check_text(command.device_id, "deviceId")
@@ -104,7 +107,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
                     device_id=command.device_id,
                     name=command.name,
                     platform=command.platform,
-                    push_token=command.push_token,
+                    push_token=one_spelling(command.platform, command.push_token),
                     registered_at=command.now,
                 )
             ]
@@ -112,3 +115,10 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [DeviceRemoved(user_id=user_id, device_id=device_id, reason=reason)]
         case _:
             return []
+
+
+def _is_held(command: RegisterDevice, state: Held) -> bool:
+    """The same command again. Said later it is news: a token that its vendor refused meanwhile is good again."""
+    token = one_spelling(command.platform, command.push_token)
+    same = (command.name, command.platform, token) == (state.name, state.platform, state.push_token)
+    return same and command.now <= state.registered_at

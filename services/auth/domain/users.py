@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -30,7 +31,7 @@ State = Unregistered | Registered
 
 @dataclass(frozen=True, slots=True)
 class RegisterUser:
-    """`email` is stored as typed and compared without case; `timezone` is a name of the IANA database."""
+    """`email` is stored in one spelling and compared without case; `timezone` is a name of the IANA database."""
 
     user_id: UUID
     email: str
@@ -40,6 +41,11 @@ class RegisterUser:
     phone: str | None = None
     timezone: str = "UTC"
     team_ids: tuple[UUID, ...] = ()
+
+
+def one_address(typed: str) -> str:
+    """An address as we keep it: spaces around it, and how letters are composed (NFC or NFD), tell nobody apart."""
+    return normalize("NFC", typed.strip())
 
 
 def initial() -> State:
@@ -62,7 +68,7 @@ def decide(command: RegisterUser, state: State) -> Sequence[Fact]:
             return [
                 UserRegistered(
                     user_id=command.user_id,
-                    email=command.email,
+                    email=one_address(command.email),
                     first_name=command.first_name,
                     last_name=command.last_name,
                     phone=command.phone,
@@ -76,7 +82,7 @@ def decide(command: RegisterUser, state: State) -> Sequence[Fact]:
 
 
 def _check(command: RegisterUser) -> None:
-    check_text(command.email, "email")
+    check_text(one_address(command.email), "email")
     check_text(command.first_name, "firstName")
     check_text(command.last_name, "lastName")
     check_text(command.phone or "", "phone")

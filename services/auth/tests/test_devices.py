@@ -31,9 +31,26 @@ def test_a_device_is_registered() -> None:
     Given(DEVICES, []).when(REGISTER).then([REGISTERED])
 
 
-def test_registering_the_same_again_decides_nothing_also_later() -> None:
-    later = replace(REGISTER, now=NOW.replace(hour=10))
-    Given(DEVICES, [REGISTERED]).when(later).then_nothing()
+def test_repeating_a_registration_decides_nothing() -> None:
+    Given(DEVICES, [REGISTERED]).when(REGISTER).then_nothing()
+
+
+def test_registering_the_same_later_is_news_since_its_vendor_may_have_refused_the_token_meanwhile() -> None:
+    later = NOW.replace(hour=10)
+    again = REGISTERED.model_copy(update={"registered_at": later})
+    Given(DEVICES, [REGISTERED]).when(replace(REGISTER, now=later)).then([again]).when(REGISTER).then_nothing()
+
+
+def test_an_iphones_token_is_kept_in_one_spelling_and_googles_as_it_is() -> None:
+    apple = replace(REGISTER, platform=Platform.IOS, push_token="AbCd" * 16)
+    (fact,) = Given(DEVICES, []).when(apple).facts
+    assert isinstance(fact, DeviceRegistered)
+    assert fact.push_token == "abcd" * 16
+    Given(DEVICES, [fact]).when(replace(apple, push_token="ABCD" * 16)).then_nothing()
+    for platform, token in ((Platform.ANDROID, "ABCD"), (Platform.WEB, "ABCD"), (Platform.IOS, "Not:Hex")):
+        (fact,) = Given(DEVICES, []).when(replace(REGISTER, platform=platform, push_token=token)).facts
+        assert isinstance(fact, DeviceRegistered)
+        assert fact.push_token == token
 
 
 @pytest.mark.parametrize("changes", [{"name": "Bo's new phone"}, {"push_token": "token-2"}, {"platform": Platform.WEB}])

@@ -43,6 +43,14 @@ def test_a_person_is_registered_with_the_address_as_typed() -> None:
     Given(USERS, []).when(register()).then([registered()])
 
 
+@pytest.mark.parametrize("typed", ["Zo\u00eb@x.org ", " Zoe\u0308@x.org", "\u00a0Zoe\u0308@x.org\t"])
+def test_spaces_and_how_letters_are_composed_tell_no_addresses_apart(typed: str) -> None:
+    (fact,) = Given(USERS, []).when(register(email=typed)).facts
+    assert isinstance(fact, UserRegistered)
+    assert fact.email == "Zo\u00eb@x.org"
+    assert admin_id(typed) == admin_id("zo\u00eb@x.org")
+
+
 def test_registering_again_decides_nothing() -> None:
     Given(USERS, [registered()]).when(register()).then_nothing()
 

@@ -67,10 +67,10 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 def retry_pause(failures: int, retry_after: float | None, chance: float) -> float:
     """Seconds before the next attempt after `failures` failed ones: 1, 2, 4 … 60, with full jitter.
 
-    A vendor's own wish is a floor, spread over a second so that not all come back at once.
+    A vendor's own wish is a floor, of a minute at most, spread over a second so that not all come back at once.
     """
     jittered = chance * min(LONGEST_PAUSE, 2.0 ** min(failures - 1, 10))
-    return jittered if retry_after is None else max(jittered, retry_after + chance)
+    return jittered if retry_after is None else max(jittered, min(retry_after, LONGEST_PAUSE) + chance)
 
 
 def _covers(stop: Stop, state: Notification) -> bool:
@@ -147,6 +147,7 @@ def _accepted(command: RecordAccepted, state: Notification) -> NotificationAccep
         kind=command.kind,
         provider=command.provider,
         vendor_id=command.vendor_id,
+        credentials=command.credentials,
         at=command.now,
     )
 

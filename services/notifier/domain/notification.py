@@ -129,6 +129,7 @@ class RecordAccepted:
     provider: str
     vendor_id: str | None
     now: datetime
+    credentials: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

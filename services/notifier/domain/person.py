@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
+from libs.contracts.incidents import IncidentBrief
 from libs.contracts.notifier import PersonUnreachable
 from services.notifier.domain.place import Place
 
@@ -19,6 +20,7 @@ class ReportUnreachable:
     place: Place
     reason: str
     now: datetime
+    brief: IncidentBrief | None = None
 
 
 State = bool
@@ -45,5 +47,6 @@ def decide(command: ReportUnreachable, reported: State) -> Sequence[Fact]:
             level=command.place.level,
             reason=command.reason,
             at=command.now,
+            brief=command.brief,
         )
     ]

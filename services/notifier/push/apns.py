@@ -67,6 +67,8 @@ class ApnsClient:
         self._ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         self._ssl.set_alpn_protocols(["h2"])
         self._pool: ApnsPool | None = None
+        self.credentials = ("apns", key_id, team_id, topic, self._authority)
+        """What makes a token ours or a stranger's."""
 
     async def start(self) -> None:
         """Begin to connect. Never fails: an unreachable vendor shows in the outcomes."""
@@ -94,7 +96,7 @@ class ApnsClient:
         except TimeoutError:
             return Outcome(Verdict.TRANSIENT, "timeout")
         except ConnectFailed as error:
-            return Outcome(Verdict.TRANSIENT, str(error))
+            return Outcome(Verdict.TRANSIENT, str(error), everybodys=True)
         except Exception as error:  # one page's surprise must not stop the others
             log.exception("apns.send_failed", notification_id=str(page.notification_id))
             return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")

@@ -51,9 +51,12 @@ BY_STATUS: dict[int, Verdict] = {
     401: Verdict.CREDENTIALS,
     403: Verdict.CREDENTIALS,
     408: Verdict.TRANSIENT,
-    410: Verdict.RETIRE,
+    413: Verdict.OURS,  # whoever says so, the minimal page is smaller
     429: Verdict.THROTTLE,
 }
+
+FIRST_YEAR = datetime(2009, 1, 1, tzinfo=UTC)
+"""APNs is no older (Apple, June 2009): an earlier moment is seconds taken for milliseconds, or nonsense."""
 
 # After these Apple wants a new connection.
 NEW_CONNECTION = frozenset({"IdleTimeout", "InternalServerError", "ServiceUnavailable", "Shutdown"})
@@ -74,7 +77,7 @@ def read_apns(answer: ApnsAnswer, now: datetime) -> Outcome:
     if answer.status == 200:
         return Outcome(Verdict.ACCEPTED, "accepted", 200, answer.apns_id)
     reason, timestamp = _body(answer.body)
-    verdict = BY_REASON.get(reason) or _by_status(answer.status)
+    verdict = BY_REASON.get(reason) or _by_status(answer.status, reason)
     return Outcome(
         verdict=verdict,
         reason=reason or f"HTTP {answer.status}",
@@ -90,17 +93,20 @@ def goaway_reason(data: bytes | None) -> str:
     return _body(data or b"")[0] or "GOAWAY"
 
 
-def _by_status(status: int) -> Verdict:
+def _by_status(status: int, reason: str) -> Verdict:
     if status in BY_STATUS:
         return BY_STATUS[status]
-    return Verdict.OURS if 400 <= status < 500 else Verdict.TRANSIENT
+    # Without a reason it is not Apple's word but that of a proxy in between: it may be another one the next time.
+    if not reason or not 400 <= status < 500:
+        return Verdict.TRANSIENT
+    return Verdict.RETIRE if status == 410 else Verdict.OURS
 
 
 def _body(raw: bytes) -> tuple[str, datetime | None]:
     """Reason ("" if there is none) and 410 timestamp (milliseconds on the wire) of an error body."""
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", None
     if not isinstance(body, dict):
         return "", None
@@ -110,5 +116,7 @@ def _body(raw: bytes) -> tuple[str, datetime | None]:
         try:
             at = datetime.fromtimestamp(milliseconds / 1000, UTC)
         except (OverflowError, ValueError, OSError):
+            at = None
+        if at is not None and at < FIRST_YEAR:
             at = None
     return (reason[:200] if isinstance(reason, str) else ""), at

@@ -1,5 +1,7 @@
 """A circuit breaker per push provider: a dead vendor costs its pages no time (specification, Circuit Breaker)."""
 
+from collections import deque
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -12,7 +14,7 @@ SUCCESSES = frozenset({Verdict.ACCEPTED, Verdict.RETIRE})
 
 
 class BreakerState(StrEnum):
-    """Closed lets everything pass, open nothing, half-open a few probes."""
+    """Closed lets everything pass, open nothing but a page to a phone that has not failed, half-open a few probes."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -20,30 +22,45 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Opens after `failures` failed sends in a row, probes after `open_for`, closes after `successes` good probes.
+    """Opens when nothing succeeds and `failures` sends to `devices` devices fail within `window`; a success closes it.
 
-    Pure: no clock and no task of its own; every call names its time (aware UTC). It never holds a page back: when
-    `allows` says no, the caller takes the next device or method at once and records why.
+    Phones that hang or are answered 500 alone are no outage: so failures of one device are never enough, unless they
+    are everybody's (refused credentials, no connection), and while it is open a page to a device that has not failed
+    still goes, one in `pace`. It probes after `open_for`, and with every success it closes.
+
+    Pure: no clock and no task of its own; every call names its time (aware UTC). What it does not allow waits, and
+    nothing is recorded of it.
     """
 
     def __init__(
         self,
         *,
         failures: int = 5,
-        successes: int = 2,
+        devices: int = 3,
+        window: timedelta = timedelta(seconds=30),
         open_for: timedelta = timedelta(seconds=60),
         probe_window: timedelta = timedelta(seconds=5),
+        probes: int = 2,
+        pace: timedelta = timedelta(seconds=1),
     ) -> None:
         self.state = BreakerState.CLOSED
         self.opened_at: datetime | None = None
-        self._failures_allowed = failures
-        self._successes_needed = successes
+        self._failures_needed = failures
+        self._devices_needed = devices
+        self._window = window
         self._open_for = open_for
         self._probe_window = probe_window
-        self._failures = 0
-        self._successes = 0
+        self._most_probes = probes
+        self._pace = pace
+        self._failures: deque[tuple[datetime, Hashable]] = deque()
+        self._failing: set[Hashable] = set()
         self._probes = 0
         self._probing_since: datetime | None = None
+        self._fresh_at: datetime | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is BreakerState.CLOSED
 
     @property
     def retry_at(self) -> datetime | None:
@@ -52,53 +69,73 @@ class Breaker:
             return None
         return self.opened_at + self._open_for
 
-    def allows(self, now: datetime) -> bool:
-        """Whether a send may go now. While half-open each True is a probe whose outcome the caller must record."""
-        if self.state is BreakerState.CLOSED:
-            return True
-        if self.state is BreakerState.OPEN:
-            retry_at = self.retry_at
-            if retry_at is not None and now < retry_at:
-                return False
-            self.state = BreakerState.HALF_OPEN
-            self._successes = 0
-            self._probing_since = None
-        # A probe whose sender died is never recorded: after the window others may try.
-        if self._probing_since is None or now - self._probing_since >= self._probe_window:
-            self._probing_since = now
-            self._probes = 0
-        if self._probes >= self._successes_needed:
-            return False
-        self._probes += 1
-        return True
+    def fails(self, device: Hashable) -> bool:
+        """Whether a send to this device has failed since the last success."""
+        return device in self._failing
 
-    def record(self, outcome: Outcome, now: datetime) -> bool:
+    def allows(self, now: datetime, device: Hashable) -> bool:
+        """Whether a send may go now. Unless it is closed each True is a probe whose outcome the caller must record."""
+        return self.is_closed or self._may_probe(now) or self._is_fresh(now, device)
+
+    def record(self, outcome: Outcome, now: datetime, device: Hashable) -> bool:
         """Count one outcome. True exactly when it opened the breaker: then tell the operator."""
-        if self.state is BreakerState.OPEN:
-            # Sends that began before the breaker opened tell nothing new.
-            return False
-        if outcome.verdict in FAILURES:
-            self._failures += 1
-            if self.state is BreakerState.HALF_OPEN or self._failures >= self._failures_allowed:
-                self._open(now)
-                return True
-        elif outcome.verdict in SUCCESSES:
-            self._failures = 0
-            if self.state is BreakerState.HALF_OPEN:
-                self._succeed()
+        # Without a status nobody was asked: a token that cannot be one is refused here.
+        if outcome.verdict is Verdict.ACCEPTED or (outcome.verdict in SUCCESSES and outcome.status is not None):
+            self._close()
+        elif outcome.verdict in FAILURES:
+            return self._fail(outcome, now, device)
         elif self.state is BreakerState.HALF_OPEN:
             # It taught nothing: hand the probe back.
             self._probes = max(0, self._probes - 1)
         return False
 
+    def _may_probe(self, now: datetime) -> bool:
+        retry_at = self.retry_at
+        if retry_at is not None:
+            if now < retry_at:
+                return False
+            self.state = BreakerState.HALF_OPEN
+            self._probing_since = None
+        # A probe whose sender died is never recorded: after the window others may try.
+        if self._probing_since is None or now - self._probing_since >= self._probe_window:
+            self._probing_since = now
+            self._probes = 0
+        if self._probes >= self._most_probes:
+            return False
+        self._probes += 1
+        return True
+
+    def _is_fresh(self, now: datetime, device: Hashable) -> bool:
+        if device in self._failing or (self._fresh_at is not None and now - self._fresh_at < self._pace):
+            return False
+        self._fresh_at = now
+        return True
+
+    def _fail(self, outcome: Outcome, now: datetime, device: Hashable) -> bool:
+        self._failing.add(device)
+        if self.state is BreakerState.HALF_OPEN:
+            self._open(now)
+            return False
+        if self.state is BreakerState.OPEN:
+            # Sends that began before the breaker opened tell nothing new.
+            return False
+        everybodys = outcome.everybodys or outcome.verdict is Verdict.CREDENTIALS
+        self._failures.append((now, object() if everybodys else device))
+        while now - self._failures[0][0] > self._window:
+            self._failures.popleft()
+        enough = len(self._failures) >= self._failures_needed
+        if not enough or len({who for _, who in self._failures}) < self._devices_needed:
+            return False
+        self._open(now)
+        return True
+
     def _open(self, now: datetime) -> None:
         self.state = BreakerState.OPEN
         self.opened_at = now
-        self._failures = 0
+        self._failures.clear()
 
-    def _succeed(self) -> None:
-        self._successes += 1
-        self._probes = max(0, self._probes - 1)
-        if self._successes >= self._successes_needed:
-            self.state = BreakerState.CLOSED
-            self.opened_at = None
+    def _close(self) -> None:
+        self.state = BreakerState.CLOSED
+        self.opened_at = self._fresh_at = None
+        self._failures.clear()
+        self._failing.clear()

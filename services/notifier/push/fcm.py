@@ -10,7 +10,13 @@ import aiohttp
 import structlog
 
 from services.notifier.push.fcm_answers import UNAUTHENTICATED, FcmAnswer, read_fcm
-from services.notifier.push.google_token import GoogleToken, TokenRefused, TokenUnavailable, read_service_account
+from services.notifier.push.google_token import (
+    GoogleToken,
+    TokenRefused,
+    TokenUnavailable,
+    read_service_account,
+    read_some,
+)
 from services.notifier.push.message import Page, encode, fcm_message
 from services.notifier.push.outcome import Outcome, Verdict
 
@@ -25,7 +31,6 @@ CONNECTIONS = 64
 KEEPALIVE = 240.0
 # Well inside the token's margin of 5 minutes, so that no page has to wait for a token.
 TOUCH_EVERY = 30.0
-MAX_ANSWER = 65_536
 
 
 class FcmClient:
@@ -56,6 +61,11 @@ class FcmClient:
         self._session: aiohttp.ClientSession | None = None
         self._token: GoogleToken | None = None
         self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """What makes a token ours or a stranger's."""
+        return ("fcm", self._endpoint, self._account.email)
 
     async def start(self) -> None:
         """Begin to fetch the token. Never fails: an unreachable vendor shows in the outcomes."""
@@ -95,9 +105,10 @@ class FcmClient:
         except TokenRefused as error:
             return Outcome(Verdict.CREDENTIALS, f"OAuth: {error}")
         except TokenUnavailable as error:
-            return Outcome(Verdict.TRANSIENT, f"OAuth: {error}")
+            return Outcome(Verdict.TRANSIENT, f"OAuth: {error}", everybodys=True)
         except aiohttp.ClientError as error:
-            return Outcome(Verdict.TRANSIENT, _connection_reason(error))
+            unreached = isinstance(error, aiohttp.ClientConnectorError)
+            return Outcome(Verdict.TRANSIENT, _connection_reason(error), everybodys=unreached)
         except Exception as error:  # one page's surprise must not stop the others
             log.exception("fcm.send_failed", notification_id=str(page.notification_id))
             return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")
@@ -124,8 +135,7 @@ class FcmClient:
     async def _post(self, session: aiohttp.ClientSession, bearer: str, body: bytes) -> FcmAnswer:
         headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
         async with session.post(self._endpoint, data=body, headers=headers, allow_redirects=False) as response:
-            raw = await response.content.read(MAX_ANSWER) if response.status != 200 else await response.read()
-            return FcmAnswer(response.status, response.headers.get("Retry-After"), raw)
+            return FcmAnswer(response.status, response.headers.get("Retry-After"), await read_some(response))
 
     async def _keep_token(self) -> None:
         while self._token is not None:

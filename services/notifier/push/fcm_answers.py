@@ -32,6 +32,7 @@ BY_STATUS: dict[int, Verdict] = {
     401: Verdict.CREDENTIALS,
     403: Verdict.CREDENTIALS,
     408: Verdict.TRANSIENT,
+    413: Verdict.OURS,
     429: Verdict.THROTTLE,
 }
 
@@ -60,7 +61,7 @@ def read_fcm(answer: FcmAnswer, now: datetime) -> Outcome:
         return Outcome(Verdict.TRANSIENT, "unreadable answer", 200)
     error = _mapping(body.get("error"))
     reason = _reason(error)
-    verdict = BY_REASON.get(reason) or _by_status(answer.status)
+    verdict = BY_REASON.get(reason) or _by_status(answer.status, reason)
     if reason == "INVALID_ARGUMENT" and _is_about_token(error):
         reason, verdict = INVALID_TOKEN, Verdict.RETIRE
     retry_after = retry_after_seconds(answer.retry_after, now)
@@ -69,10 +70,11 @@ def read_fcm(answer: FcmAnswer, now: datetime) -> Outcome:
     return Outcome(verdict, reason or f"HTTP {answer.status}", answer.status, None, retry_after)
 
 
-def _by_status(status: int) -> Verdict:
+def _by_status(status: int, reason: str) -> Verdict:
     if status in BY_STATUS:
         return BY_STATUS[status]
-    return Verdict.OURS if 400 <= status < 500 else Verdict.TRANSIENT
+    # Without a reason it is not FCM's word but that of a proxy in between: it may be another one the next time.
+    return Verdict.OURS if reason and 400 <= status < 500 else Verdict.TRANSIENT
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -103,5 +105,5 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _object(raw: bytes) -> Mapping[str, Any]:
     try:
         return _mapping(json.loads(raw))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}

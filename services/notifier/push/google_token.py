@@ -25,6 +25,9 @@ MARGIN = timedelta(minutes=5)
 """A token is replaced this long before it expires, in the background while the old one still serves."""
 RETRY_PAUSE = timedelta(seconds=5)
 FETCH_TIMEOUT = 10.0
+SHORTEST_LIFE, LONGEST_LIFE = 60.0, 3600.0
+"""Seconds for which an access token is believed to live, whatever is said of it: Google says 3599."""
+MAX_ANSWER = 65_536
 
 
 class TokenRefused(Exception):
@@ -124,7 +127,7 @@ class GoogleToken:
             async with self._session.post(
                 self._account.token_url, data=form, timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
             ) as response:
-                status, raw = response.status, await response.read()
+                status, raw = response.status, await read_some(response)
         except TimeoutError:
             raise TokenUnavailable("timeout") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -145,17 +148,25 @@ class GoogleToken:
         return _sign(self._account.signer, claims).decode()
 
 
+async def read_some(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer, as far as it is of any use: whoever answers may send without end."""
+    raw = b""
+    while len(raw) < MAX_ANSWER and (part := await response.content.read(MAX_ANSWER - len(raw))):
+        raw += part
+    return raw
+
+
 def _read_token(status: int, raw: bytes) -> tuple[str, float]:
     """Token and life in seconds (RFC 6749 sections 5.1 and 5.2)."""
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         body = {}
     token, seconds = body.get("access_token"), body.get("expires_in", 3600)
     if status == 200 and isinstance(token, str) and token and isinstance(seconds, int | float):
-        return token, float(seconds)
+        return token, float(min(LONGEST_LIFE, max(SHORTEST_LIFE, seconds)))  # in this order NaN is the shortest
     word = body.get("error")
     reason = word[:100] if isinstance(word, str) else f"HTTP {status}"
     if 400 <= status < 500 and status not in (408, 429):

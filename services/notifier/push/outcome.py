@@ -1,9 +1,12 @@
 """What one push attempt came to, in words that are the same for every vendor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+
+LONGEST_PAUSE = 60.0
+"""Seconds: what a vendor wishes beyond that would cost a page its life."""
 
 
 class Verdict(StrEnum):
@@ -32,6 +35,7 @@ class Outcome:
     `vendor_id`: APNs' `apns-id` or FCM's message name.
     `retry_after`: seconds, from `Retry-After` or the vendor's documented default.
     `retired_at`: with a 410 of APNs, since when the token is invalid (UTC): retire it only if it was registered before.
+    `everybodys`: it would have befallen any device, e.g. there was no connection.
     """
 
     verdict: Verdict
@@ -40,22 +44,23 @@ class Outcome:
     vendor_id: str | None = None
     retry_after: float | None = None
     retired_at: datetime | None = None
+    everybodys: bool = field(default=False, compare=False)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     """Seconds asked for by a `Retry-After` header, in either of its two forms (RFC 9110 section 10.2.3).
 
-    A date in the past is 0.0; an absent or unreadable value is None.
+    A date in the past is 0.0, more than a minute is a minute; an absent or unreadable value is None.
     """
     if value is None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), LONGEST_PAUSE)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())
+    return min(max(0.0, (at - now).total_seconds()), LONGEST_PAUSE)

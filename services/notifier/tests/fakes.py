@@ -13,12 +13,13 @@ from eventsourcing.persistence import OperationalError
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Lane
+from libs.contracts.notifier import NotificationAccepted
 from services.notifier.application import NOTIFICATION, Sent
 from services.notifier.domain import token
 from services.notifier.domain.notification import Command, IntendNotification, Notification, paging_since
 from services.notifier.domain.token import RetireToken
 from services.notifier.freshness import Freshness
-from services.notifier.outbox import RESERVED, Sendable, Taken
+from services.notifier.outbox import EAGER, RESERVED, Room, Sendable, Taken
 from services.notifier.providers import Provider
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome, Verdict
@@ -37,6 +38,8 @@ class FakeOutbox:
     facts: dict[UUID, list[Fact]] = field(default_factory=dict)
     retired: list[RetireToken] = field(default_factory=list)
     tokens: dict[UUID, str | None] = field(default_factory=dict)
+    devices: dict[UUID, str] = field(default_factory=dict)
+    """Which device a notification is for; by default each has one of its own."""
     away: int = 0
     records: list[int] = field(default_factory=list)
     on_commit: Callable[[], None] = lambda: None
@@ -55,16 +58,18 @@ class FakeOutbox:
         self.decide(command.notification_id, command)
         return command.notification_id
 
-    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, int]) -> Taken:
+    async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, Room]) -> Taken:
         await asyncio.sleep(0)
         free = [row for row in self._rows() if row.notification_id not in busy]
-        due = [row for row in free if row.due_at <= now]
+        due = [row for row in free if row.due_at <= now or (row.attempt > 1 and self._is_early(row, room, now))]
         rows: list[Sendable] = []
-        for provider, places in room.items():
+        for provider, (places, _, is_away) in room.items():
+            if is_away:
+                rows += [r for r in due if r.provider == provider and r.deadline <= now]
             urgent = [r for r in due if r.provider == provider and r.lane == Lane.URGENT][: max(places, 0)]
             left = max(places - RESERVED - len(urgent), 0)
             rows += urgent + [r for r in due if r.provider == provider and r.lane == Lane.ROUTINE][:left]
-        return Taken(rows, min((r.due_at for r in free if r.due_at > now), default=None))
+        return Taken(list(dict.fromkeys(rows)), min((r.due_at for r in free if r.due_at > now), default=None))
 
     async def record(self, results: Sequence[Sent]) -> Collection[UUID]:
         if self.away:
@@ -73,18 +78,26 @@ class FakeOutbox:
         self.records.append(len(results))
         for result in results:
             self.decide(result.notification_id, result.command)
-            if result.dead is not None:
-                self._retire(result.dead)
         self.on_commit()
         return ()
 
-    async def retire(self, suspects: Sequence[Suspect]) -> None:
-        for dead, _ in suspects:
-            self._retire(dead)
+    async def retire(self, suspects: Sequence[Suspect]) -> Collection[Suspect]:
+        evident = [suspect for suspect in suspects if self._is_evident(suspect)]
+        self.retired += [s.dead for s in evident if token.decide(s.dead, None)]
+        return evident
 
-    def _retire(self, command: RetireToken) -> None:
-        if token.decide(command, None):
-            self.retired.append(command)
+    def _is_evident(self, suspect: Suspect) -> bool:
+        accepted = [f for facts in self.facts.values() for f in facts if isinstance(f, NotificationAccepted)]
+        return any(
+            (f.provider, f.credentials) == (suspect.provider, suspect.credentials)
+            and f.at >= suspect.since
+            and (BO, self.devices.get(f.notification_id, str(f.notification_id))) != suspect.device
+            for f in accepted
+        )
+
+    @staticmethod
+    def _is_early(row: Sendable, room: Mapping[str, Room], now: datetime) -> bool:
+        return room[row.provider].is_back and row.due_at <= now + EAGER
 
     def _rows(self) -> list[Sendable]:
         states = [state for one in self.facts if (state := self.state(one)) is not None]
@@ -106,7 +119,7 @@ class FakeOutbox:
             traceparent=None,
             incident_id=intent.incident_id,
             user_id=BO,
-            method_id=str(intent.notification_id),
+            method_id=self.devices.get(intent.notification_id, str(intent.notification_id)),
             run=intent.run,
             level=1,
             paging_since=paging_since(intent),
@@ -147,15 +160,17 @@ class Bench:
     fcm: FakeVendor | None = field(default_factory=FakeVendor)
     clock: MovableClock = field(default_factory=MovableClock)
     alarms: list[str] = field(default_factory=list)
+    credentials: str = "ours"
     caught_up: list[str] = field(default_factory=list)
     """The lanes of INCIDENTS that were read to their end."""
     on_catch_up: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
+        vendors = (("apns", self.apns), ("fcm", self.fcm))
         self.sender = Sender(
             outbox=self.outbox,
             clock=self.clock,
-            providers={"apns": Provider("apns", self.apns), "fcm": Provider("fcm", self.fcm)},
+            providers={name: Provider(name, client, self.credentials) for name, client in vendors},
             public_url="https://pager.example/",
             freshness=Freshness(self._read_incidents, self.clock),
             alarm=self._alarm,
@@ -178,6 +193,12 @@ class Bench:
             while not holds():
                 assert not self._task.done(), self._task
                 await asyncio.sleep(0.001)
+
+    async def turn(self) -> None:
+        """Whatever can happen at this moment of the clock happens."""
+        self.sender.wake()
+        for _ in range(100):
+            await asyncio.sleep(0)
 
     async def settled(self) -> None:
         """Until nothing is owed that is due now."""

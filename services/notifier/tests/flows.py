@@ -13,11 +13,18 @@ from libs.chassis.store.work import Cause
 from libs.contracts.auth import DeviceRegistered, Platform
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted, Paged
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved, IncidentSnoozed
+from libs.contracts.incidents import (
+    IncidentAcknowledged,
+    IncidentBrief,
+    IncidentClosed,
+    IncidentResolved,
+    IncidentSnoozed,
+)
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationIntended, NotificationKind, PersonUnreachable
-from services.notifier.application import ACTOR, Sent, page_people, record, stop_incidents
+from services.notifier.application import ACTOR, Sent, follow_devices, page_people, record, retire, stop_incidents
 from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
+from services.notifier.domain.token import RetireToken
 from services.notifier.inputs import MemoryInputs
 from services.notifier.projections import project
 from services.notifier.tests.notifications import BO, BRIEF, INCIDENT, NINE
@@ -33,7 +40,9 @@ def happened(fact: Fact, lane: Lane = Lane.URGENT, at: datetime = NINE) -> Envel
     )  # fmt: skip
 
 
-def device(name: str = "phone", platform: Platform = Platform.ANDROID, user: UUID = BO) -> Envelope[Any]:
+def device(
+    name: str = "phone", platform: Platform = Platform.ANDROID, user: UUID = BO, at: datetime = NINE
+) -> Envelope[Any]:
     return happened(
         DeviceRegistered(
             user_id=user,
@@ -41,7 +50,7 @@ def device(name: str = "phone", platform: Platform = Platform.ANDROID, user: UUI
             name=name,
             platform=platform,
             push_token=f"token of {name}",
-            registered_at=NINE,
+            registered_at=at,
         )
     )
 
@@ -53,12 +62,13 @@ def due(
     *,
     lane: Lane = Lane.URGENT,
     people: Iterable[UUID] = (BO,),
+    brief: IncidentBrief = BRIEF,
 ) -> Envelope[Any]:
     paged = tuple(Paged(user_id=user, via="admins") for user in people)
     next_due_at = NINE + timedelta(minutes=5)
     return happened(
         EscalationDue(
-            incident_id=INCIDENT, run=run, round=round, level=level, people=paged, next_due_at=next_due_at, brief=BRIEF
+            incident_id=INCIDENT, run=run, round=round, level=level, people=paged, next_due_at=next_due_at, brief=brief
         ),
         lane,
     )
@@ -102,6 +112,9 @@ class Flow:
             self.inputs.apply(event)
         return self
 
+    def register(self, *events: Envelope[Any]) -> list[Fact]:
+        return self._take(events, lambda work: follow_devices(work, events, self.inputs))
+
     def page(self, *events: Envelope[Any]) -> list[Fact]:
         return self._take(events, lambda work: page_people(work, events, self.inputs))
 
@@ -110,6 +123,9 @@ class Flow:
 
     def record(self, *results: Sent) -> list[Fact]:
         return self._take((), lambda work: record(work, results, self.inputs))
+
+    def retire(self, *dead: tuple[RetireToken, Cause]) -> list[Fact]:
+        return self._take((), lambda work: retire(work, dead))
 
     def _take(self, events: Sequence[Envelope[Any]], handler: Callable[[Any], None]) -> list[Fact]:
         decided = self.desk.take(handler, self.now)
@@ -141,4 +157,4 @@ def expired(page: NotificationIntended) -> Sent:
 
 
 def _sent(page: NotificationIntended, command: RecordAccepted | RecordFailure | ExpireNotification) -> Sent:
-    return Sent(page.notification_id, command, Cause.new(ACTOR))
+    return Sent(page.notification_id, command, Cause(ACTOR, uuid4()))

@@ -23,6 +23,8 @@ class FcmServer:
         self.sockets: set[Any] = set()
         self.answer: Callable[[str], Awaitable[web.StreamResponse]] = self.accept
         self.token_answer: Callable[[], Awaitable[web.StreamResponse]] = self.grant
+        self.request: Any = None
+        """The newest."""
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -53,11 +55,13 @@ class FcmServer:
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         self.sockets.add(request.transport)
+        self.request = request
         self.messages.append(await request.json())
         self.bearers.append(request.headers["Authorization"])
         return await self.answer(request.headers["Authorization"])
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
+        self.request = request
         form = await request.post()
         self.assertions.append(str(form["assertion"]))
         return await self.token_answer()

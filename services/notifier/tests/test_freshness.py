@@ -11,7 +11,7 @@ from libs.chassis.bus.connection import BusAway
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationWithdrawn
 from services.notifier.freshness import STALE
-from services.notifier.sender import IN_FLIGHT
+from services.notifier.places import IN_FLIGHT
 from services.notifier.tests.fakes import Bench
 from services.notifier.tests.notifications import after, intend, stop
 

@@ -158,7 +158,7 @@ def test_a_failure_that_cannot_be_mended_is_the_last() -> None:
 
 
 def test_no_retry_is_planned_past_the_deadline() -> None:
-    (fact,) = history(INTEND).when(failed(retry_after=300)).facts
+    (fact,) = history(INTEND).when(failed(retry_after=30, at=290)).facts
     assert isinstance(fact, AttemptFailed)
     assert fact.retry_at is None
 
@@ -196,6 +196,13 @@ def test_the_pause_doubles_up_to_a_minute_with_full_jitter(failures: int, longes
 def test_the_vendors_wish_is_a_floor() -> None:
     assert retry_pause(1, 30.0, 0.25) == 30.25
     assert retry_pause(7, 1.0, 1.0) == 60
+
+
+def test_a_vendor_that_wishes_for_ever_is_asked_again_in_a_minute() -> None:
+    assert retry_pause(1, 1.764e12, 0.5) == 60.5
+    (fact,) = history(INTEND).when(failed(retry_after=float("inf"))).facts
+    assert isinstance(fact, AttemptFailed)
+    assert fact.retry_at == after(61.5)
 
 
 @pytest.mark.parametrize("reason", REASONS)

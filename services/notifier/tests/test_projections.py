@@ -13,8 +13,8 @@ from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
 from libs.contracts.notifier import PushTokenRetired
-from services.notifier import inputs
 from services.notifier import projections as tables
+from services.notifier import queries, suspects
 from services.notifier.api import view_of
 from services.notifier.application import ACTOR, NOTIFICATION
 from services.notifier.settings import Settings
@@ -95,8 +95,8 @@ def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
 
 def test_every_query_compiles() -> None:
     for query in (
-        inputs.DEVICES_OF, inputs.HEARD_OF, inputs.STOPPABLE, inputs.BESIDE, tables.NEXT_DUE, tables.SENDABLE,
-        tables.NOTIFICATIONS_OF, tables.ATTEMPTS_OF,
+        queries.DEVICES_OF, queries.HEARD_OF, queries.STOPPABLE, queries.BESIDE, queries.NEXT_DUE, queries.SENDABLE,
+        queries.NOTIFICATIONS_OF, queries.ATTEMPTS_OF, queries.UNSENT, queries.UNTOLD, suspects.REACHED,
     ):  # fmt: skip
         assert compiled(query)[0].startswith("SELECT")
 

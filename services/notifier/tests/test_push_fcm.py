@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -197,10 +199,56 @@ async def test_a_connection_lost_under_a_page_sends_it_again(server: FcmServer, 
 
 
 async def test_retry_after_is_told_to_the_caller_and_not_slept(server: FcmServer, account: str) -> None:
-    server.answer = first(1, lambda: error(503, "UNAVAILABLE", **{"Retry-After": "Mon, 19 Oct 2026 09:02:00 GMT"}))
+    server.answer = first(1, lambda: error(503, "UNAVAILABLE", **{"Retry-After": "Mon, 19 Oct 2026 09:00:20 GMT"}))
     async with client_of(server, account) as client:
         outcome = await client.send("t", a_page())
-    assert (outcome.verdict, outcome.reason, outcome.retry_after) == (Verdict.TRANSIENT, "UNAVAILABLE", 120.0)
+    assert (outcome.verdict, outcome.reason, outcome.retry_after) == (Verdict.TRANSIENT, "UNAVAILABLE", 20.0)
+
+
+@pytest.mark.parametrize("door", ["answer", "token_answer"])
+async def test_an_answer_without_end_is_not_read_to_its_end(server: FcmServer, account: str, door: str) -> None:
+    sent = 0
+
+    async def flood(*_: str) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(server.request)
+        with contextlib.suppress(ConnectionError):
+            while sent < 50_000_000:
+                await response.write(b" " * 65_536)
+                sent += 65_536
+        return response
+
+    setattr(server, door, flood)
+    async with client_of(server, account) as client:
+        assert (await client.send("t", a_page())).verdict is Verdict.TRANSIENT
+    assert sent < 20_000_000
+
+
+async def test_an_answer_in_pieces_is_read_whole(server: FcmServer, account: str) -> None:
+    async def slowly(_bearer: str) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(server.request)
+        for piece in (b'{"name": ', b'"projects/p/messages/1"}'):
+            await response.write(piece)
+            await asyncio.sleep(0.01)
+        return response
+
+    server.answer = slowly
+    async with client_of(server, account) as client:
+        assert (await client.send("t", a_page())).vendor_id == "projects/p/messages/1"
+
+
+@pytest.mark.parametrize("seconds", [1e300, -5, 0, float("nan"), 10**400])
+async def test_a_life_that_cannot_be_is_not_believed(server: FcmServer, account: str, seconds: float) -> None:
+    async def grant() -> web.StreamResponse:
+        return web.Response(text='{"access_token": "t", "expires_in": ' + json.dumps(seconds) + "}")
+
+    server.token_answer = grant
+    async with client_of(server, account) as client:
+        for _ in range(3):
+            assert (await client.send("t", a_page())).verdict is Verdict.ACCEPTED
+    assert len(server.assertions) <= 3
 
 
 async def test_a_redirect_is_not_followed_with_our_token(server: FcmServer, account: str) -> None:

@@ -46,6 +46,7 @@ APNS_ROWS = [
     (503, "Shutdown", Verdict.TRANSIENT),
     (400, "SomethingNew", Verdict.OURS),
     (403, "SomethingNew", Verdict.CREDENTIALS),
+    (404, "SomethingNew", Verdict.OURS),
     (410, "SomethingNew", Verdict.RETIRE),
     (429, "SomethingNew", Verdict.THROTTLE),
     (500, "SomethingNew", Verdict.TRANSIENT),
@@ -64,13 +65,22 @@ def test_an_accepted_apns_push_carries_its_id() -> None:
     assert (outcome.verdict, outcome.vendor_id) == (Verdict.ACCEPTED, "an-id")
 
 
+@pytest.mark.parametrize("status", [400, 404, 410, 418, 502])
+@pytest.mark.parametrize("body", [b"", b"<html>gone</html>", b'{"error": "gone"}', b"[" * 60_000])
+def test_a_proxys_refusal_is_not_the_vendors_word_on_a_token(status: int, body: bytes) -> None:
+    assert read_apns(ApnsAnswer(status, None, None, body), NOW).verdict is Verdict.TRANSIENT
+    assert read_fcm(FcmAnswer(status, None, body), NOW).verdict is Verdict.TRANSIENT
+
+
 def test_a_410_tells_since_when_the_token_is_dead() -> None:
     body = json.dumps({"reason": "Unregistered", "timestamp": 1_760_000_000_123}).encode()
     outcome = read_apns(ApnsAnswer(410, None, None, body), NOW)
     assert outcome.retired_at == datetime.fromtimestamp(1_760_000_000.123, UTC)
 
 
-@pytest.mark.parametrize("timestamp", ["soon", None, True, 1e300, []])
+@pytest.mark.parametrize(
+    "timestamp", ["soon", None, True, 1e300, [], -1, 0, 1_760_000_000, float("nan"), float("-inf"), 10**400]
+)
 def test_an_unreadable_410_timestamp_is_none(timestamp: Any) -> None:
     body = json.dumps({"reason": "Unregistered", "timestamp": timestamp}).encode()
     assert read_apns(ApnsAnswer(410, None, None, body), NOW).retired_at is None
@@ -130,8 +140,8 @@ FCM_ROWS = [
     (502, b"<html>bad gateway", Verdict.TRANSIENT, "HTTP 502", None),
     (413, b"[]", Verdict.OURS, "HTTP 413", None),
     (302, b"\xff", Verdict.TRANSIENT, "HTTP 302", None),
-    (400, b'{"error": "text"}', Verdict.OURS, "HTTP 400", None),
-    (400, b'{"error": {"details": [1, {"fieldViolations": 3}]}}', Verdict.OURS, "HTTP 400", None),
+    (400, b'{"error": "text"}', Verdict.TRANSIENT, "HTTP 400", None),
+    (400, b'{"error": {"details": [1, {"fieldViolations": 3}]}}', Verdict.TRANSIENT, "HTTP 400", None),
     (200, b"<html>welcome to the hotel", Verdict.TRANSIENT, "unreadable answer", None),
 ]
 
@@ -161,7 +171,17 @@ def test_fcm_retry_after_wins_over_the_default() -> None:
         (None, None),
         ("30", 30.0),
         (" 5 ", 5.0),
-        ("Mon, 19 Oct 2026 09:01:30 GMT", 90.0),
+        ("Mon, 19 Oct 2026 09:00:30 GMT", 30.0),
+        ("Mon, 19 Oct 2026 09:01:30 GMT", 60.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 60.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 60.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Mon, 19 Oct 99999999999 09:00:00 GMT", None),
+        ("Mon, 19 Oct 2026 09:00:00 +99999999999999999999", None),
+        ("1764000000000", 60.0),
+        ("9" * 5000, 60.0),
+        ("NaN", None),
+        ("-1764000000000", None),
         ("Mon, 19 Oct 2026 08:00:00 GMT", 0.0),
         ("soon", None),
         ("-3", None),

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
-
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -16,10 +14,10 @@ from libs.contracts.notifier import (
     NotificationReplaced,
     NotificationState,
 )
+from services.notifier.places import IN_FLIGHT
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome, Verdict
-from services.notifier.sender import IN_FLIGHT
-from services.notifier.tests.fakes import ACCEPTED, REGISTERED, Bench, FakeVendor
+from services.notifier.tests.fakes import ACCEPTED, Bench, FakeVendor
 from services.notifier.tests.notifications import INTEND, NINE, intend, stop
 
 
@@ -165,49 +163,6 @@ async def test_a_client_that_raises_loses_no_page() -> None:
         fact = bench.outbox.facts[one][-1]
         assert isinstance(fact, AttemptFailed)
         assert fact.retry_at is not None
-
-
-async def test_an_open_circuit_spares_the_vendor_and_tells_the_operators() -> None:
-    async with Bench(fcm=answers(Outcome(Verdict.TRANSIENT, "timeout"))) as bench:
-        for _ in range(5):
-            bench.page(intend())
-        await bench.until(lambda: bench.alarms == ["fcm does not take pages"])
-        one = bench.page(intend())
-        await bench.until(lambda: len(bench.outbox.facts[one]) == 2)
-        fact = bench.outbox.facts[one][-1]
-        assert isinstance(fact, AttemptFailed)
-        assert fact.reason == "fcm circuit open"
-        assert bench.fcm is not None
-        assert len(bench.fcm.pages) == 5
-
-
-async def test_a_token_that_the_vendor_calls_dead_is_retired_at_once() -> None:
-    gone = Outcome(Verdict.RETIRE, "Unregistered", 410, retired_at=REGISTERED + timedelta(hours=1))
-    async with Bench(apns=answers(gone)) as bench:
-        one = bench.page(intend(kind=MethodKind.APNS))
-        await bench.settled()
-        assert [r.device_id for r in bench.outbox.retired] == [str(one)]
-
-
-async def test_a_token_that_was_registered_after_the_vendors_moment_is_kept() -> None:
-    gone = Outcome(Verdict.RETIRE, "Unregistered", 410, retired_at=REGISTERED - timedelta(hours=1))
-    async with Bench(apns=answers(gone)) as bench:
-        bench.page(intend(kind=MethodKind.APNS))
-        await bench.settled()
-        assert bench.outbox.retired == []
-
-
-@pytest.mark.parametrize(("devices", "retired"), [(20, 20), (21, 0)])
-async def test_a_mass_of_bad_tokens_is_our_misconfiguration(devices: int, retired: int) -> None:
-    async with Bench(apns=answers(Outcome(Verdict.RETIRE, "BadDeviceToken", 400))) as bench:
-        for _ in range(devices):
-            bench.page(intend(kind=MethodKind.APNS))
-        await bench.settled()
-        assert bench.outbox.retired == []
-        bench.clock.advance(minutes=1)
-        bench.page(intend())
-        await bench.until(lambda: len(bench.outbox.retired) == retired)
-        assert len(bench.alarms) == (1 if retired == 0 else 0)
 
 
 async def test_a_page_is_not_sent_before_its_time() -> None:

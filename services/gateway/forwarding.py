@@ -29,9 +29,7 @@ QUERY_TIMEOUT = 2.0
 _HEADERS_ROOM = 16 * 1024
 """Bytes of a NATS message kept for our headers: its limit counts them too."""
 _RETRY = {"Retry-After": "1"}
-_UNKNOWN = (
-    "if this was to change something, look whether it did before you repeat it, or repeat it with its Idempotency-Key"
-)
+_UNKNOWN = "it may have been done all the same; look before you repeat it, or send it with an Idempotency-Key"
 
 C = TypeVar("C", bound=Contract)
 
@@ -65,7 +63,8 @@ class Forwarder:
         except BusAway as error:
             if isinstance(error.__cause__, NoRespondersError):
                 raise Problem("UNAVAILABLE", f"{service} is away", headers=_RETRY) from error
-            raise Problem("UNAVAILABLE", f"{service} did not answer in time: {_UNKNOWN}", headers=_RETRY) from error
+            doubt = f": {_UNKNOWN}" if Header.DEADLINE in headers else ""
+            raise Problem("UNAVAILABLE", f"{service} did not answer in time{doubt}", headers=_RETRY) from error
         except ValidationError as error:
             _log.error("unreadable answer", service=service, operation=operation)
             raise Problem("INTERNAL", "internal error") from error

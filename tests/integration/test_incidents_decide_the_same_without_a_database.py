@@ -139,15 +139,15 @@ class History:
 
     def _odd(self, body: str) -> str:
         """Now and then: nothing but garbage, an odd field, no summary, a key that nobody knows."""
-        garbage = f"garbage {self.chance.randrange(3)}"
+        garbage = f"garbage {self.seed}.{self.chance.randrange(3)}"  # of no other history in the same tables
         key = self.chance.choice((*self.routing_keys, "of nobody"))
         odd = (
             garbage,
             f'{garbage} "routingKey": "{key}"',
             f'{{"summary": "{garbage}", "routingKey": "of nobody"}}',
             f'{{"summary": "{garbage}", "routingKey": "of nobody", "action": "resolve"}}',
-            f'{{"summary": "{garbage}", "dedupKey": 7, "metadata": {{"load": [1e400, NaN, "\\u0000"]}}}}',
-            '{"priority": "critical"}',
+            f'{{"summary": "{garbage}", "dedupKey": [7], "metadata": {{"load": [1e400, NaN, "\\u0000"]}}}}',
+            f'{{"priority": "critical", "of": {self.seed}}}',
         )
         return self.chance.choice(odd) if self.chance.random() < 0.2 else body
 

@@ -94,10 +94,24 @@ async def test_every_event_of_every_log_comes_once_as_it_is_stored_and_no_effect
 
 async def test_an_incident_brings_all_that_belongs_to_it_and_nothing_else(world: World) -> None:
     ana, _, incident = await a_page_that_escalates(world)
+    # Another phone of Apple's takes a page: so it is the token that is to blame for the refusal.
+    cy = await world.person("cy", "ios")
+    levels = [{"timeoutMinutes": 30, "targets": [{"type": "user", "id": str(cy.user_id)}]}]
+    policy = await world.admin.call("POST", "/escalation/policies", {"name": "Only cy", "levels": levels})
+    await world.settle()
+    wish = {"title": "another matter", "priority": "critical", "policyId": policy.data["policy"]["id"]}
+    assert (await world.admin.call("POST", "/incidents", wish)).status == 201
+    await cy.expect_push("another matter")
+    await world.settle()
     await world.simulate("apns", "Unregistered", ana, times=1)
     await world.fire_alert("disk full", source="disk", priority="critical")
     other = str((await world.incident("disk full"))["id"])
     await world.settle()
+
+    async def refused() -> int:
+        return len(await world.log("notifier", "PushTokenRetired"))
+
+    await world.eventually(refused, bool, "the token is retired")
     found = events(replayed(world, Asked(incident=incident)))
     kinds = [e["type"].split(".")[2] for e in found]
     for kind in (

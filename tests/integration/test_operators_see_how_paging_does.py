@@ -90,7 +90,7 @@ async def test_a_page_is_counted_and_timed_once_from_its_incident_to_the_vendors
         assert added(now, _LATENCY, provider=provider, since="level") == 1
     assert added(now, _LATENCY, provider="apns", since="incident") == 1
     assert added(now, _LATENCY, provider="fcm", since="incident") == 0, "its page was meant to come later"
-    assert added(now, "pager_incident_response_seconds_sum", priority="critical") == 330
+    assert added(now, "pager_incident_response_seconds_sum", priority="critical") == pytest.approx(330)
     assert added(now, "pager_alert_wait_seconds_count") == 1
     patched = {"method": "PATCH", "endpoint": "/api/v1/escalation/policies/{id}", "status": "200"}
     assert added(now, "http_requests_total", **patched) == 1

@@ -86,6 +86,7 @@ class Rebuild:
                     drop_shadows(cursor, schema)
                     connection.commit()
             except BaseException:
+                writer.stop()
                 _clean(connection, schema)
                 raise
         return Rebuilt(compared, self._events, cleaned, swapped=swap)

@@ -98,6 +98,12 @@ class Writer:
         if under_way is not None:
             under_way.result()
 
+    def stop(self) -> None:
+        """Wait for what is under way, whatever becomes of it: nobody else may use the connection before."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.exception()
+
     def _write(self, changes: Sequence[Change], commit: bool) -> None:
         apply_changes(self.connection.cursor, changes)
         if commit:

@@ -74,10 +74,10 @@ def find_incident(incidents: History, key: str) -> str:
         wanted = read_key(key)
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
-    if wanted.ids is None:
-        return _numbered(incidents, wanted.number or 0)
-    low, high = wanted.ids
-    found = incidents.entities_between(low, high, CREATED, 6)
+    numbered = _numbered(incidents, wanted.number) if wanted.number is not None else None
+    if numbered is not None:
+        return numbered
+    found = incidents.entities_between(*wanted.ids, CREATED, 6) if wanted.ids is not None else ()
     if not found:
         raise Failure(f"there is no incident {key}")
     if len(found) > 1:
@@ -85,7 +85,7 @@ def find_incident(incidents: History, key: str) -> str:
     return str(found[0])
 
 
-def _numbered(incidents: History, number: int) -> str:
+def _numbered(incidents: History, number: int) -> str | None:
     condition = Condition(
         "e.topic = %(created)s AND position(%(number)s::bytea IN e.state) > 0",
         {"created": CREATED, "number": f'"number":{number},'.encode()},
@@ -96,4 +96,4 @@ def _numbered(incidents: History, number: int) -> str:
             event = json.loads(row.raw)
             if event["data"].get("number") == number:
                 return str(event["entity"])
-    raise Failure(f"there is no incident #{number}")
+    return None

@@ -6,24 +6,31 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 LEAST_DIGITS: Final = 4
-_LARGEST: Final = 2**63 - 1
+_MOST_DIGITS: Final = len(str(2**63 - 1))
+"""Any number of fewer digits fits into PostgreSQL's bigint."""
 
 
 class IncidentKey(NamedTuple):
-    """Either a number, or the lowest and the highest id that it may be."""
+    """A number, or the lowest and the highest id that it may be; both for `96752274`: an id may begin like this.
+
+    Then the number is meant where an incident has it.
+    """
 
     number: int | None = None
     ids: tuple[UUID, UUID] | None = None
 
 
 def read_key(text: str) -> IncidentKey:
-    """Raises ValueError with what was expected. Digits alone are a number."""
-    plain = text.strip().removeprefix("#").lower()
-    if plain.isascii() and plain.isdigit() and int(plain) <= _LARGEST:
-        return IncidentKey(number=int(plain))
+    """Raises ValueError with what was expected."""
+    key = text.strip().lower()
+    plain = key.removeprefix("#")
+    number = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < _MOST_DIGITS else None
     digits = plain.replace("-", "")
-    if not LEAST_DIGITS <= len(digits) <= 32 or any(d not in "0123456789abcdef" for d in digits):
+    ids = None
+    if plain == key and LEAST_DIGITS <= len(digits) <= 32 and all(d in "0123456789abcdef" for d in digits):
+        ids = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    if number is None and ids is None:
         raise ValueError(
             f"{text!r} is no incident: give its number, its id, or {LEAST_DIGITS} or more digits of the id"
         )
-    return IncidentKey(ids=(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))
+    return IncidentKey(number, ids)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from sqlalchemy import BigInteger, Uuid, bindparam, select
 
 from libs.chassis.store.work import Work
@@ -32,10 +30,9 @@ def find_incident(work: Work, key: str) -> IncidentView:
         wanted: IncidentKey = read_key(key)
     except ValueError as error:
         raise Invalid(str(error), field="key") from None
-    if wanted.number is not None:
-        rows = work.fetch(_BY_NUMBER, number=wanted.number)
-    else:
-        low, high = wanted.ids or (UUID(int=0), UUID(int=0))
+    rows = work.fetch(_BY_NUMBER, number=wanted.number) if wanted.number is not None else ()
+    if not rows and wanted.ids is not None:
+        low, high = wanted.ids
         rows = work.fetch(_BETWEEN, low=low, high=high)
     if not rows:
         raise NotFound(f"there is no incident {key}")

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from cli.replay.explanation import from_logs
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.incidents import IncidentExplained, Outcome
+from services.incidents.dedup import incident_id
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import rebuilt
 from tests.world import World
 
@@ -95,6 +97,16 @@ async def test_the_service_and_the_logs_say_the_same_today_and_after_everything_
     assert await from_service(world, incident["id"]) == first
     assert await logged(world, incident["id"]) == first
     assert outcomes(first)[bo.user_id][0] is Outcome.NOT_PAGED
+
+
+async def test_an_id_that_begins_with_digits_alone_is_found_by_them(world: World) -> None:
+    key = next(k for k in map(str, range(10_000)) if str(incident_id(DEFAULT_INTEGRATION_ID, k, 1))[:8].isdigit())
+    await world.fire_alert("db down", dedupKey=key)
+    await world.settle()
+    incident: dict[str, Any] = await world.incident()
+    assert incident["id"][:8].isdigit()
+    assert str((await from_service(world, incident["id"][:8])).incident_id) == incident["id"]
+    assert await logged(world, incident["id"][:8]) == await from_service(world, incident["id"])
 
 
 async def test_who_is_asked_for_must_be_one_incident(world: World) -> None:

@@ -134,7 +134,7 @@ async def test_an_incident_brings_all_that_belongs_to_it_and_nothing_else(world:
         incidents = histories[SERVICES.index("incidents")]
         number = (await world.incident("db down"))["number"]
         assert {find_incident(incidents, key) for key in (f"#{number}", incident[:8], incident.upper())} == {incident}
-        with pytest.raises(Failure, match="there is no incident #9999"):
+        with pytest.raises(Failure, match="there is no incident 9999"):
             find_incident(incidents, "9999")
 
 

@@ -1,9 +1,11 @@
 """The `pager` command: its commands put together, and one line and an exit code for whatever goes wrong."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
@@ -22,13 +24,30 @@ from cli.commands.seed import seed
 from cli.commands.tail import tail
 from cli.commands.up import up
 from cli.console.failure import STOPPED, TROUBLE, USAGE, Failure
+from cli.console.output import for_any_terminal
 from cli.embedded.errors import StartError
+from libs.chassis.printable import printable
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"pager {version('pager')}\n")
+        raise typer.Exit
 
 
 @app.callback()
-def pager() -> None:
+def pager(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
     """Pages the right person about an incident until somebody acknowledges."""
 
 
@@ -40,6 +59,7 @@ for group in (alerts, parked, migrations, prepare, deploy_config):
 
 def main() -> None:
     """Entry point: every failure is one line on stderr, and exit code 1 or 2."""
+    for_any_terminal()
     sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
 
 
@@ -48,7 +68,7 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     try:
         result = command()
         return result if isinstance(result, int) else 0
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return _say("stopped", STOPPED)
     except typer.TyperException as error:
         tell = getattr(error, "format_message", error.__str__)
@@ -68,7 +88,10 @@ def exit_code_of(command: Callable[[], Any]) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    sys.stderr.write(f"pager: {' '.join(message.split())}\n")
+    """A line for people, or for programs where the command was asked to answer as JSON."""
+    line = printable(" ".join(message.split()))
+    told = json.dumps({"error": {"message": line, "exitCode": code}}) if "--json" in sys.argv else f"pager: {line}"
+    sys.stderr.write(f"{told}\n")
     return code
 
 

@@ -95,4 +95,4 @@ def _publish(settings: Settings, alert: "AlertToSend", *, as_json: bool) -> None
         print_json({"subject": subject, "ack": ack})
     else:
         line = f"accepted: on disk as message {ack['seq']} of {ack['stream']} (published on {subject})"
-        console().print(line, markup=False)
+        console().print(line)

@@ -103,7 +103,7 @@ def _tell(installation: "Installation", written: list[Path], then: str, *, as_js
         return
     out = console()
     for path in written:
-        out.print(f"  wrote {path}", markup=False)
+        out.print(f"  wrote {path}")
     first = " (made just now)" if installation.secrets.first else ""
-    out.print(f"Admin: {installation.secrets.admin_email}; the password is in admin-password{first}.", markup=False)
-    out.print(f"Next: {then}", markup=False)
+    out.print(f"Admin: {installation.secrets.admin_email}; the password is in admin-password{first}.")
+    out.print(f"Next: {then}")

@@ -39,5 +39,5 @@ def _show(findings: list["Finding"]) -> None:
     for column in ("", "what", "found"):
         shown.add_column(column, overflow="fold")
     for finding in findings:
-        shown.add_row(Text(finding.verdict, colours[finding.verdict]), Text(finding.what), Text(finding.detail))
+        shown.add_row(Text(finding.verdict, colours[finding.verdict]), finding.what, finding.detail)
     console().print(shown)

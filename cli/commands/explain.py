@@ -1,6 +1,6 @@
 """`pager explain INCIDENT`: why each person was paged or not, from the running service or from the logs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
@@ -39,7 +39,7 @@ def explain(
     if as_json:
         print_json(found.model_dump(mode="json", by_alias=True))
     else:
-        _show(found, _names(settings, [person.user_id for person in found.people]))
+        _show(found, _names(settings, found))
 
 
 def _person(user: str | None) -> UUID | None:
@@ -79,30 +79,36 @@ def _asked(url: str, incident: str, person: UUID | None) -> "IncidentExplained":
     return asyncio.run(ask())
 
 
-def _names(settings: Settings, people: Sequence[UUID]) -> Mapping[UUID, str]:
-    """Names from auth's log, where it can be read: an operator may know them, an explanation does not need them."""
+def _names(settings: Settings, found: "IncidentExplained") -> Mapping[UUID, str]:
+    """Of everybody who stands in it, from auth's log, where it can be read."""
     import psycopg
 
     from cli.replay.logs import as_auditor
-    from cli.replay.names import names_of
+    from cli.replay.names import ids_in, names_of
 
+    texts = [text for person in found.people for text in (person.reason, *(link.summary for link in person.chain))]
+    ids = {person.user_id for person in found.people} | ids_in(texts)
     try:
-        return as_auditor(settings, lambda url: names_of(url, people))
+        return as_auditor(settings, lambda url: names_of(url, ids))
     except (Failure, psycopg.Error):
         return {}
 
 
 def _show(found: "IncidentExplained", names: Mapping[UUID, str]) -> None:
+    from cli.replay.names import with_names
+
     out = console()
-    out.print(f"#{found.number} {found.title}  ({found.incident_id})", style="bold", markup=False)
+    out.print(f"#{found.number} {found.title}  ({found.incident_id})", style="bold")
     for person in found.people:
         name = names.get(person.user_id)
         who = f"{name} ({person.user_id})" if name else str(person.user_id)
         outcome = person.outcome.replace("_", " ")
         out.print()
-        out.print(f"{who}: {outcome}", style=_STYLE.get(str(person.outcome), ""), markup=False)
-        out.print(f"  {person.reason}", markup=False)
-        rows = [(f"{link.at:%Y-%m-%d %H:%M:%S}", link.type, link.summary) for link in person.chain]
+        out.print(f"{who}: {outcome}", style=_STYLE.get(str(person.outcome), ""))
+        out.print(f"  {with_names(person.reason, names.get)}")
+        rows = [
+            (f"{link.at:%Y-%m-%d %H:%M:%S}", link.type, with_names(link.summary, names.get)) for link in person.chain
+        ]
         out.print(table(None, ("UTC", "event", "what"), rows))
     if not found.people:
         out.print("no level of an escalation has named anybody yet")

@@ -69,7 +69,7 @@ async def _migrated(
     from cli.reach.doors import database_door
     from libs.chassis.store.migrate import MigrationRefused
 
-    async with database_door(settings, "owner") as url:
+    async with database_door(settings, "owner", make=direction == "up") as url:
         try:
             return [await asyncio.to_thread(_one, direction, service, url, revision) for service in services]
         except MigrationRefused as refused:

@@ -1,6 +1,6 @@
 """`pager parked list|replay`: inputs that were set aside (promise 8)."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,6 +9,8 @@ from cli.console.failure import Failure
 from cli.console.output import console, print_json, table
 from cli.reach.running import operator_url
 from cli.settings import Settings
+
+_SHOWN: Final = 400
 
 parked = typer.Typer(name="parked", no_args_is_help=True, help="Inputs that were set aside with a reason.")
 
@@ -29,12 +31,18 @@ def list_parked(service: Service = None, as_json: Json = False) -> None:
     if not found:
         console().print("nothing is parked")
         return
-    columns = ("id", "parked at", "kind", "from", "type", "reason")
-    rows = [
-        (e["id"], e["parkedAt"], e["kind"], f"{e['upstream']}.{e['lane']}/{e['position']}", e["type"], e["reason"])
-        for e in found
-    ]
-    console().print(table(None, columns, rows))
+    out = console()
+    for entry in found:
+        place = f"{entry['upstream']}.{entry['lane']}/{entry['position']}"
+        out.print(f"{entry['id']}  {entry['kind']}, parked at {entry['parkedAt']}", style="bold")
+        out.print(f"  from    {place}, {entry['type']}")
+        out.print(f"  reason  {entry['reason']}")
+        out.print(f"  sent    {_brief(entry['raw'])}", style="dim")
+
+
+def _brief(sent: str) -> str:
+    """Its beginning: `--json` has all of it."""
+    return sent if len(sent) <= _SHOWN else f"{sent[:_SHOWN]}… ({len(sent):,} characters, all with --json)"
 
 
 @parked.command("replay")

@@ -117,15 +117,15 @@ def _document(origins: "Origins", done: "Rebuilt") -> dict[str, Any]:
 def _show(origins: "Origins", done: "Rebuilt") -> None:
     out = console()
     if done.cleaned:
-        out.print(f"removed what an interrupted rebuild had left: {', '.join(done.cleaned)}", markup=False)
+        out.print(f"removed what an interrupted rebuild had left: {', '.join(done.cleaned)}")
     rows = [(name, c.rows, c.missing, c.extra, c.changed) for name, c in done.compared.items()]
     title = f"{origins.schema}: {done.events} events; how the tables in force differed from the log"
     out.print(table(title, ("table", "rows", "missing", "extra", "changed"), rows))
     for name, found in done.compared.items():
         for example in found.examples:
             columns = f": {', '.join(example.columns)}" if example.columns else ""
-            out.print(f"  {name} {example.key} {example.kind}{columns}", markup=False)
+            out.print(f"  {name} {example.key} {example.kind}{columns}")
         more = found.differences - len(found.examples)
         if more > 0:
-            out.print(f"  {name}: and {more} more", markup=False)
+            out.print(f"  {name}: and {more} more")
     out.print("the new tables are in force" if done.swapped else "compared only: nothing was changed")

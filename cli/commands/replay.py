@@ -1,6 +1,7 @@
 """`pager replay`: what happened, in order, or with `--at` what was so at a moment; data go to standard output alone."""
 
 import json
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,17 +12,11 @@ import typer
 from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json, table
+from cli.replay.forms import FormName
 from cli.settings import Settings
 
 if TYPE_CHECKING:
     from cli.replay.asked import Asked
-
-
-class FormName(StrEnum):
-    """How lines are written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 class SourceName(StrEnum):
@@ -40,7 +35,8 @@ class Options:
     incident: str | None
     type_glob: str | None
     follow: bool
-    form: FormName
+    form: FormName | None
+    """None: in words on a terminal, else JSON lines."""
     source: SourceName
     resume: str | None
 
@@ -54,7 +50,7 @@ def replay(
     schedule: Annotated[str | None, typer.Option(help="With --at: the id of a schedule.")] = None,
     policy: Annotated[str | None, typer.Option(help="With --at: the id of a policy.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens from now on.")] = False,
-    form: Annotated[FormName, typer.Option("--format", help="A line an event, as JSON or CSV.")] = FormName.JSONL,
+    form: Annotated[FormName | None, typer.Option("--format", help="Text on a terminal, else JSON lines.")] = None,
     source: Annotated[SourceName, typer.Option(help="The logs, or the bus compared with them.")] = SourceName.LOG,
     resume: Annotated[str | None, typer.Option(metavar="TOKEN", help="Go on where an interruption said.")] = None,
     as_json: Json = False,
@@ -71,6 +67,7 @@ def replay(
         return 0
     if schedule is not None or policy is not None:
         raise Failure("--schedule and --policy belong to --at", USAGE)
+    form = FormName.JSONL if as_json and form is None else form
     return _print_events(settings, Options(since, until, incident, type_glob, follow, form, source, resume))
 
 
@@ -93,8 +90,8 @@ def _print_events(settings: Settings, options: Options) -> int:
     asked = Asked.resumed(token) if token is not None else _asked(options, datetime.now(UTC))
     if asked.since is not None and asked.until is not None and asked.since >= asked.until:
         raise Failure("--from must be before --to", USAGE)
-    csv = options.form is FormName.CSV
-    return asyncio.run(Printout(settings, asked, token, csv=csv, bus=bus, follow=options.follow).run())
+    form = options.form or (FormName.TEXT if sys.stdout.isatty() else FormName.JSONL)
+    return asyncio.run(Printout(settings, asked, token, form=form, bus=bus, follow=options.follow).run())
 
 
 def _asked(options: Options, now: datetime) -> "Asked":

@@ -1,24 +1,20 @@
 """`pager tail`: events as they are published."""
 
 import json
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.commands.options import Json, Service
+from cli.console.event_line import line_of
 from cli.console.failure import USAGE, Failure
-from cli.console.output import PRIORITY_STYLE, console, json_line
+from cli.console.output import console, json_line
 from cli.reach.running import operator_url
 from cli.settings import Settings
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from rich.console import Console
-    from rich.text import Text
-
-_COLOURS: Final = {"auth": "blue", "oncall": "magenta", "incidents": "red", "escalation": "yellow", "notifier": "green"}
-_TELLING: Final = ("title", "name", "level", "round", "reason", "state", "provider", "kind", "priority", "summary")
 
 
 def tail(
@@ -46,9 +42,26 @@ def subject_of(service: str | None, type_name: str | None) -> str:
         parts = type_name.split(".")
         name = parts[2] if len(parts) > 2 else ""
         service = service or parts[1]
-    if name is not None and not name.isalnum():
-        raise Failure(f"--type: {type_name!r} is no event type, such as IncidentCreated", USAGE)
+    if name is not None:
+        _known(name, service)
     return f"pager.events.{service or '*'}.*.{name or '*'}.*"
+
+
+def _known(name: str, service: str | None) -> None:
+    """Raises `Failure`: there is no such event (of that service), and nothing would ever be shown."""
+    import importlib
+    from difflib import get_close_matches
+
+    from libs.contracts.envelope import FACTS
+    from libs.contracts.subjects import SERVICES
+
+    for each in SERVICES:
+        importlib.import_module(f"libs.contracts.{each}")  # declares its events
+    names = {kind.split(".")[2] for kind in FACTS if service is None or kind.split(".")[1] == service}
+    if name not in names:
+        near = get_close_matches(name, names, 1) or ["IncidentCreated" if service is None else min(names)]
+        of_it = f" of {service}" if service is not None else ""
+        raise Failure(f"--type: {name!r} is no event{of_it}, such as {near[0]}; docs/events.md has all", USAGE)
 
 
 def event_of(message: "Msg") -> dict[str, Any]:
@@ -58,25 +71,6 @@ def event_of(message: "Msg") -> dict[str, Any]:
     return {"subject": message.subject, "position": int(headers.get("Pager-Position", 0))} | envelope
 
 
-def line_of(event: dict[str, Any]) -> "Text":
-    """Time (UTC), event, entity and what tells most of its data."""
-    from rich.text import Text
-
-    _, service, name, _ = str(event["type"]).split(".")
-    at = datetime.fromisoformat(event["time"])
-    data = event["data"]
-    brief = data.get("brief") or {}
-    told = {key: value for key in _TELLING if (value := data.get(key, brief.get(key))) not in (None, "", [])}
-    line = Text(f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}  ")
-    line.append(f"{service:<11}", _COLOURS.get(service, ""))
-    line.append(f"{name:<24}", "bold")
-    line.append(f"{str(event['entity'])[:8]}  ", "dim")
-    for key, value in told.items():
-        style = PRIORITY_STYLE.get(str(value), "") if key == "priority" else ""
-        line.append(f"{key}=", "dim").append(f"{value} ", style)
-    return line
-
-
 async def _follow(url: str, subject: str, out: "Console", as_json: bool) -> None:
     from cli.reach import bus
 
@@ -84,7 +78,7 @@ async def _follow(url: str, subject: str, out: "Console", as_json: bool) -> None
         subscription = await client.subscribe(subject)
         await client.flush()
         if not as_json:
-            out.print(f"listening on {subject}; Ctrl-C ends", style="dim", markup=False)
+            out.print(f"listening on {subject}; Ctrl-C ends", style="dim")
         async for message in subscription.messages:
             event = event_of(message)
             if as_json:

@@ -3,10 +3,13 @@
 Rich is imported when something is shown: every command imports this module, and `pager up` must stay small.
 """
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from libs.chassis.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,32 +19,52 @@ PRIORITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "lo
 
 
 def console() -> "Console":
-    """The terminal; without one, plain text that is not broken at 80 columns."""
+    """The terminal; without one, plain text that is not broken at 80 columns.
+
+    Nothing in a text is taken for markup, an emoji's name or a command to the terminal.
+    """
     from rich.console import Console
 
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=200, no_color=True)
+    class Shown(Console):
+        def render_str(self, text: str, *args: Any, **kwargs: Any) -> Any:
+            return super().render_str(printable(text), *args, **kwargs)
+
+    out = Shown(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else Shown(highlight=False, markup=False, emoji=False, width=200, no_color=True)
+
+
+def for_any_terminal() -> None:
+    """What the terminal's encoding lacks is shown as a question mark, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def print_json(document: Any) -> None:
     """One document, indented for people who look at it."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(document, indent=2) + "\n")
 
 
 def json_line(document: Any) -> None:
     """One document a line, at once, for whoever reads along."""
-    sys.stdout.write(json.dumps(document, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(document) + "\n")
     sys.stdout.flush()
 
 
+def _json(document: Any, indent: int | None = None) -> str:
+    # Where the encoding lacks characters they are escaped, and not lost.
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    return printable_json(json.dumps(document, indent=indent, default=str, ensure_ascii=not is_unicode))
+
+
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> "Table":
-    """A table of plain values: nothing in them is taken for markup."""
-    from rich.markup import escape
+    """A table of plain values, for `console()`; a list is a cell of several lines."""
+    from rich.console import Group
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(escape(str(value)) for value in row))
+        made.add_row(*(Group(*map(str, cell)) if isinstance(cell, list) else str(cell) for cell in row))
     return made

@@ -4,6 +4,8 @@ import json
 import sys
 from typing import Any, Protocol
 
+from libs.chassis.printable import printable
+
 
 class Report(Protocol):
     """Takes note of one thing that happened: `kind` for programs, `text` for people."""
@@ -14,7 +16,8 @@ class Report(Protocol):
 def text_report(kind: str, text: str, **details: Any) -> None:
     """A line for people; troubles go to stderr."""
     stream = sys.stderr if kind in ("died", "warning") else sys.stdout
-    stream.write(f"{text}\n")
+    # Line by line: some of what is told has several.
+    stream.write("".join(f"{printable(line)}\n" for line in text.split("\n")))
     stream.flush()
 
 

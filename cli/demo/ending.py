@@ -37,7 +37,7 @@ def show(ended: Ended) -> None:
             ended.names.get(person["userId"], person["userId"]),
             person["outcome"],
             _named(person["reason"], ended.names),
-            "\n".join(_named(link["summary"], ended.names) for link in person["chain"]),
+            [_named(link["summary"], ended.names) for link in person["chain"]],
         )
         for person in ended.explanation
     ]

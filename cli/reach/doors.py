@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cli.console.failure import Failure
+from cli.console.failure import USAGE, Failure
 from cli.embedded.credentials import OWNER
 from cli.embedded.database import database_url, role_name
 from cli.embedded.postgres import EmbeddedPostgres
@@ -13,8 +13,14 @@ from cli.settings import Settings
 
 
 @asynccontextmanager
-async def database_door(settings: Settings, user: str) -> AsyncIterator[str]:
-    """The URL of `owner` or `auditor`. Raises `Failure` or `StartError`."""
+async def database_door(settings: Settings, user: str, *, make: bool = False) -> AsyncIterator[str]:
+    """The URL of `owner` or `auditor`. Raises `Failure` or `StartError`.
+
+    A home without a database is most likely a mistyped one: with `make` it gets one, else it stays as it is.
+    """
+    home = settings.home
+    if settings.database_url is None and not make and not home.postgres.exists():
+        raise Failure(f"nothing here: {home.path} holds no database of Pager's; name its PAGER_HOME", USAGE)
     passwords = settings.home.credentials().postgres
     role = role_name(user)
     if settings.database_url is not None:

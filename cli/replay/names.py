@@ -1,19 +1,52 @@
-"""Names of people, from auth's log."""
+"""Names of people, from auth's log: ids in what is shown to an operator become names."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 from uuid import UUID
 
 from cli.replay.logs import open_logs
+from libs.chassis.rebuild.history import History
+
+_ID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+
+NameOf = Callable[[UUID], str | None]
 
 
-def names_of(url: str, people: Sequence[UUID]) -> dict[UUID, str]:
-    """First and last name by id, of those whom the log knows. Raises `Failure`."""
+class Names:
+    """Looked up when first asked for, and remembered."""
+
+    def __init__(self, auth: History) -> None:
+        self._auth = auth
+        self._known: dict[UUID, str | None] = {}
+
+    def __call__(self, person: UUID) -> str | None:
+        """First and last name; None: auth's log knows no such person."""
+        if person not in self._known:
+            self._known[person] = self._read(person)
+        return self._known[person]
+
+    def _read(self, person: UUID) -> str | None:
+        for row in self._auth.entity(person)[:1]:
+            data = json.loads(row.raw)["data"]
+            return f"{data.get('firstName', '')} {data.get('lastName', '')}".strip() or None
+        return None
+
+
+def ids_in(texts: Iterable[str]) -> set[UUID]:
+    """Every id that stands in these texts."""
+    return {UUID(found) for text in texts for found in _ID.findall(text)}
+
+
+def with_names(text: str, name_of: NameOf) -> str:
+    """The text with the name of everybody who is known in the place of their id."""
+    return _ID.sub(lambda found: name_of(UUID(found[0])) or found[0], text)
+
+
+def names_of(url: str, ids: Iterable[UUID]) -> Mapping[UUID, str]:
+    """Names of those ids that are people's. Raises `Failure`."""
     (auth,) = open_logs(url, ("auth",))
-    found: dict[UUID, str] = {}
     with auth.connection:
-        for person in people:
-            for row in auth.entity(person)[:1]:
-                data = json.loads(row.raw)["data"]
-                found[person] = f"{data.get('firstName', '')} {data.get('lastName', '')}".strip()
-    return found
+        names = Names(auth)
+        return {person: name for person in ids if (name := names(person)) is not None}

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event as Flag
 
 import psycopg
@@ -14,24 +15,28 @@ from cli.console.progress import Progress, progress_on_stderr
 from cli.reach.doors import database_door
 from cli.replay import lines
 from cli.replay.asked import Asked
+from cli.replay.forms import FormName
 from cli.replay.incident import Belonging, belonging, earliest, find_incident
 from cli.replay.logs import LogSource, open_logs, refused
 from cli.replay.merge import Hole, Merge
+from cli.replay.names import Names
+from cli.replay.people import lines_for_people
 from cli.replay.run import Replay, log_sources, merge_of, tell_unknown
 from cli.replay.token import Token
 from cli.settings import Settings
+from libs.chassis.printable import printable_json
 from libs.chassis.rebuild.history import History, ends
 from libs.contracts.subjects import SERVICES
 
 
 @dataclass
 class Printout:
-    """`csv` else JSON lines; `bus` compares the bus with the logs; `follow` goes on until a signal."""
+    """`form` of the lines; `bus` compares the bus with the logs; `follow` goes on until a signal."""
 
     settings: Settings
     asked: Asked
     token: Token | None = None
-    csv: bool = False
+    form: FormName = FormName.JSONL
     bus: bool = False
     follow: bool = False
     _stop: Flag = field(default_factory=Flag)
@@ -56,8 +61,8 @@ class Printout:
         histories = open_logs(url)
         try:
             belongs = _belonging(histories, self.asked)
-            form = lines.csv_lines if self.csv else lines.jsonl
-            if self.csv and self.token is None:
+            form = self._form(histories)
+            if self.form is FormName.CSV and self.token is None:
                 sys.stdout.buffer.write(lines.header())
             run = Replay(self.asked, form(SERVICES), sys.stdout.buffer, self._stop, belongs)
             if self.bus:
@@ -68,6 +73,18 @@ class Printout:
         finally:
             for history in histories:
                 history.connection.close()
+
+    def _form(self, histories: Sequence[History]) -> Callable[[Sequence[str]], lines.Lines]:
+        if self.form is FormName.TEXT:
+            auth = next(h for h in histories if h.service == "auth")
+            return partial(lines_for_people, name_of=Names(auth))
+        made = lines.csv_lines if self.form is FormName.CSV else lines.jsonl
+        # Whoever asks for data and looks at them: what a sender wrote still only shows.
+        return (lambda services: _shown(made(services))) if sys.stdout.isatty() else made
+
+
+def _shown(made: lines.Lines) -> lines.Lines:
+    return lambda entries: printable_json(made(entries).decode()).encode()
 
 
 def _belonging(histories: Sequence[History], asked: Asked) -> Belonging | None:

@@ -15,7 +15,8 @@ from nats.aio.msg import Msg
 
 from cli import main as entry
 from cli.commands.alert import metadata_of
-from cli.commands.tail import event_of, line_of, subject_of
+from cli.commands.tail import event_of, subject_of
+from cli.console.event_line import line_of
 from cli.console.failure import Failure
 from cli.embedded import Home
 from cli.reach.alerts import AlertToSend
@@ -66,6 +67,8 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
         (["migrate", "up", "--to", "0001"], 2, "--to belongs to one service"),
         (["seed", "--minutes", "0"], 2, "--minutes"),
         (["tail", "--service", "kitchen"], 2, "'kitchen' is none of"),
+        (["tail", "--type", "IncidentCreate"], 2, "'IncidentCreate' is no event, such as IncidentCreated"),
+        (["tail", "--service", "auth", "--type", "IncidentCreated"], 2, "is no event of auth"),
         (["parked", "replay", "12"], 2, "is no parked id"),
         (["replay", "--from", "yesterday"], 2, "--from: 'yesterday' is no moment"),
         (["replay", "--to", "2026-03-01T09:00:00"], 2, "lacks its zone"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,8 @@ from cli.replay.asked import Asked
 from cli.replay.incident import belonging, earliest, find_incident
 from cli.replay.logs import open_logs
 from cli.replay.merge import Hole
+from cli.replay.names import Names
+from cli.replay.people import lines_for_people
 from cli.replay.run import Replay, log_sources, merge_of
 from cli.replay.states import incident_at, policy_at, schedule_at
 from libs.chassis.rebuild.history import History, ends
@@ -136,6 +139,24 @@ async def test_an_incident_brings_all_that_belongs_to_it_and_nothing_else(world:
         assert {find_incident(incidents, key) for key in (f"#{number}", incident[:8], incident.upper())} == {incident}
         with pytest.raises(Failure, match="there is no incident 9999"):
             find_incident(incidents, "9999")
+
+
+async def test_on_a_terminal_it_is_told_in_words_with_names_and_obeys_nobody(world: World) -> None:
+    ana, _ = await world.two_responders()
+    await world.fire_alert("db \x1b[2J [red]:fire:", priority="critical")
+    await ana.expect_push("db")
+    assert (await ana.acknowledge((await world.incident())["id"])).status == 200
+    await world.settle()
+    with logs(world) as histories:
+        names = Names(histories[SERVICES.index("auth")])
+        name = names(ana.user_id)
+        assert name is not None
+        told = replayed(world, form=partial(lines_for_people, name_of=names)).decode().splitlines()
+    incident = [line.split("  ", 1)[1] for line in told if " incidents " in line]
+    assert "\x1b" not in "".join(told)
+    assert incident[-2].endswith(r"critical incident #1 from db: db \x1b[2J [red]:fire:")
+    assert incident[-1].endswith(f"acknowledged  ({name})")
+    assert any("NotificationAccepted" in line and line.endswith(f"({name})") for line in told)
 
 
 async def test_types_and_times_are_filtered_and_csv_has_its_columns(world: World) -> None:

@@ -8,6 +8,17 @@ from typing import Any
 
 import structlog
 
+from libs.chassis.printable import printable
+
+
+def _only_shown(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What strangers wrote moves no cursor of whoever reads along; a traceback keeps its lines."""
+    return {
+        key: "\n".join(map(printable, value.split("\n"))) if key == "exception" else printable(value)
+        for key, value in event.items()
+        if isinstance(value, str)
+    } | {key: value for key, value in event.items() if not isinstance(value, str)}
+
 
 def configure(service: str, instance: str, level: str = "info", fmt: str = "json") -> None:
     """Set up structlog and the standard library's logging for a process."""
@@ -17,7 +28,10 @@ def configure(service: str, instance: str, level: str = "info", fmt: str = "json
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if fmt == "json" else structlog.dev.ConsoleRenderer()
+    as_json = fmt == "json"  # which escapes what a terminal would obey
+    renderers: list[Any] = (
+        [structlog.processors.JSONRenderer()] if as_json else [_only_shown, structlog.dev.ConsoleRenderer()]
+    )
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -29,7 +43,7 @@ def configure(service: str, instance: str, level: str = "info", fmt: str = "json
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     root = logging.getLogger()

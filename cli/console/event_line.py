@@ -1,0 +1,39 @@
+"""An event as a line for people: `pager tail` and `pager replay` on a terminal."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.console.output import PRIORITY_STYLE
+from libs.chassis.printable import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_COLOURS: Final = {"auth": "blue", "oncall": "magenta", "incidents": "red", "escalation": "yellow", "notifier": "green"}
+_TELLING: Final = ("title", "name", "level", "round", "reason", "state", "provider", "kind", "priority", "summary")
+
+
+def head_of(event: dict[str, Any], when: str = "%H:%M:%S") -> "Text":
+    """Time (UTC), service, event and the beginning of its entity's id. `event`: an envelope."""
+    from rich.text import Text
+
+    parts = str(event["type"]).split(".")
+    service, name = (parts[1], parts[2]) if len(parts) == 4 else ("", str(event["type"]))
+    at = datetime.fromisoformat(event["time"])
+    line = Text(f"{at:{when}}.{at.microsecond // 1000:03d}  ")
+    line.append(f"{printable(service):<11}", _COLOURS.get(service, ""))
+    line.append(f"{printable(name):<24} ", "bold")
+    return line.append(f"{printable(str(event['entity'])[:8])}  ", "dim")
+
+
+def line_of(event: dict[str, Any], when: str = "%H:%M:%S") -> "Text":
+    """The head, and what tells most of its data."""
+    line = head_of(event, when)
+    data = event["data"]
+    brief = data.get("brief") or {}
+    for key in _TELLING:
+        value = data.get(key, brief.get(key))
+        if value not in (None, "", []):
+            style = PRIORITY_STYLE.get(str(value), "") if key == "priority" else ""
+            line.append(f"{key}=", "dim").append(f"{printable(str(value))} ", style)
+    return line

@@ -1,0 +1,125 @@
+"""What is shown is only shown: markup, emoji names, control characters and odd terminals change nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import main as entry
+from cli.console.event_line import line_of
+from cli.console.failure import Failure
+from cli.console.output import console, for_any_terminal, json_line, table
+from cli.console.report import text_report
+from cli.replay.names import ids_in, with_names
+
+ROOT = Path(__file__).resolve().parents[2]
+EVIL = "[red]:fire:[/] \x1b[2J\u202egpj"
+SHOWN = r"[red]:fire:[/] \x1b[2J\u202egpj"
+ANA = "b2dfabdc-406d-46ad-88e7-fbe7b7adbcee"
+
+
+def event(**data: object) -> dict[str, object]:
+    return {
+        "type": "pager.incidents.IncidentCreated.v1",
+        "time": "2026-03-01T09:00:00.123Z",
+        "entity": ANA,
+        "data": data,
+    }
+
+
+def test_tables_lines_titles_and_events_only_show(capsys: pytest.CaptureFixture[str]) -> None:
+    out = console()
+    out.print(table(EVIL, ("what",), [(EVIL,), ([EVIL, "second line"],)]))
+    out.print(EVIL, style="bold")
+    out.print(line_of(event(title=EVIL)))
+    text_report("died", EVIL)
+    shown = capsys.readouterr()
+    assert shown.out.count(SHOWN) == 5
+    assert "\x1b" not in shown.out
+    assert shown.err == SHOWN + "\n"
+
+
+def test_json_is_data_and_only_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    json_line({"title": EVIL, "é": "\x9b"})
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == {"title": EVIL, "é": "\x9b"}
+    assert not set("\x1b\u202e\x9b") & set(shown)
+    assert "é" in shown
+
+
+def test_a_terminal_that_is_not_utf_8_gets_replacements_and_json_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1", write_through=True))
+    for_any_terminal()
+    console().print("Größe 日本 ✓")
+    json_line({"title": "日本"})
+    line, document = raw.getvalue().decode("latin-1").splitlines()
+    assert line == "Größe ?? ?"
+    assert json.loads(document) == {"title": "日本"}
+
+
+def test_people_are_named_in_texts() -> None:
+    names = {next(iter(ids_in([ANA]))): "Ana Alvarez"}
+    other = ANA.replace("b2", "c3")
+    assert with_names(f"level 2 (user:{ANA}), {other}", names.get) == f"level 2 (user:Ana Alvarez), {other}"
+
+
+def test_errors_are_json_where_json_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise Failure(f"no {EVIL}", 2)
+
+    monkeypatch.setattr(sys, "argv", ["pager", "doctor", "--json"])
+    assert entry.exit_code_of(fail) == 2
+    assert json.loads(capsys.readouterr().err) == {"error": {"message": f"no {SHOWN}", "exitCode": 2}}
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.exit_code_of(interrupted) == 130
+    assert capsys.readouterr().err == "pager: stopped\n"
+
+
+def test_ctrl_c_while_the_command_is_imported_is_quiet() -> None:
+    code = (
+        "import os, signal, sys; import cli.entry as entry;"
+        "sys.meta_path.insert(0, type('', (), {'find_spec':"
+        " lambda self, name, *_: os.kill(os.getpid(), signal.SIGINT) if name == 'cli.main' else None})());"
+        "entry.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("replay",), ("replay", "--at", "1h", "--policy", ANA), ("rebuild", "auth", "--check"), ("migrate", "status")],
+)
+def test_a_mistyped_home_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PAGER_HOME", str(tmp_path / "mistyped"))
+    for name in ("PAGER_DATABASE_URL", "PAGER_NATS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert entry.exit_code_of(lambda: entry.app(list(arguments), standalone_mode=False)) == 2
+    assert "nothing here: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_version_and_short_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.exit_code_of(lambda: entry.app(["--version"], standalone_mode=False)) == 0
+    assert capsys.readouterr().out.startswith("pager 0.")
+    assert entry.exit_code_of(lambda: entry.app(["explain", "-h"], standalone_mode=False)) == 0
+    assert "Why each person was paged" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Table
 from uuid_utils.compat import uuid4
 
-from libs.chassis.store.changes import Change, Gone, Newest, Patch
+from libs.chassis.store.changes import Change, Gone, Newest, Patch, Tally
 from libs.chassis.store.log import NewEvent
 from libs.chassis.store.work import Projector, Work
 from libs.contracts.codec import CODEC, Codec
@@ -84,6 +84,8 @@ class Desk:
         old = rows.get(change.key)
         if isinstance(change, Gone):
             rows.pop(change.key, None)
+        elif isinstance(change, Tally):
+            rows[change.key] = dict(change.values) if old is None else change.onto(old)
         elif not (
             (isinstance(change, Patch) and old is None)
             or (isinstance(change, Newest) and old is not None and change.rank < change._replace(values=old).rank)

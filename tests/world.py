@@ -248,8 +248,14 @@ class World:
         return [e for e in events if not names or e.name in names]
 
     async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
-        answer = await self.admin.call("GET", f"/incidents/{incident_id}/timeline")
-        return list(answer.data["entries"])
+        """All of it, page by page."""
+        entries: list[dict[str, Any]] = []
+        page: dict[str, Any] = {"nextCursor": ""}
+        while (cursor := page["nextCursor"]) is not None:
+            query = f"?cursor={cursor}" if cursor else ""
+            page = (await self.admin.call("GET", f"/incidents/{incident_id}/timeline{query}")).data
+            entries += page["entries"]
+        return entries
 
     async def explained(self, incident_id: str) -> dict[str, dict[str, Any]]:
         """What became of each person whom an incident concerned, by their ids."""

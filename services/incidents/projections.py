@@ -255,8 +255,14 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
 # --- Queries ---------------------------------------------------------------------------------------------------------
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
-KEYS = select(dedup_keys).where(dedup_keys.c.id == any_(_ids))
-"""The newest incident of each of the dedup keys `ids`."""
+KEYS = (
+    select(dedup_keys, func.coalesce(repeats.c.count, 0).label("repeats"))
+    .outerjoin(repeats, repeats.c.incident_id == dedup_keys.c.incident_id)
+    .where(dedup_keys.c.id == any_(_ids))
+)
+"""The newest incident of each of the dedup keys `ids`, and how often its alert came again."""
+REPEATS = select(repeats.c.incident_id, repeats.c.count).where(repeats.c.incident_id == any_(_ids))
+"""How often the alerts of the incidents `ids` came again."""
 SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
 """Which of the alerts `ids` have been taken."""
 BY_KEY = (

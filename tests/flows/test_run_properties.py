@@ -29,12 +29,13 @@ from services.escalation.domain import escalations
 from services.escalation.projections import escalations as ESCALATIONS  # noqa: N812 - the domain has this name, too
 from services.incidents.domain.incident import (
     Acknowledge,
+    Answer,
     Close,
-    Command,
     EndSnooze,
     LiftSuppression,
     Reopen,
     Resolve,
+    Restart,
     Snooze,
     TimeOutAcknowledgement,
 )
@@ -63,7 +64,7 @@ class Paging(RuleBasedStateMachine):
     def alert(self, key: str, priority: str) -> None:
         self.incidents[self.flow.fire(key, priority, dedupKey=key)] = None
 
-    def _ask(self, data: st.DataObject, command: Command) -> None:
+    def _ask(self, data: st.DataObject, command: Answer | Restart) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         try:
             self.flow.ask(incident, command)
@@ -93,7 +94,7 @@ class Paging(RuleBasedStateMachine):
     def a_time_is_over(self, data: st.DataObject) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         state = self.flow.incident(incident)
-        commands: list[Command] = [LiftSuppression(self.flow.now), TimeOutAcknowledgement(state.run, self.flow.now)]
+        commands: list[Restart] = [LiftSuppression(self.flow.now), TimeOutAcknowledgement(state.run, self.flow.now)]
         if state.snoozed_until is not None:
             commands.append(EndSnooze(state.snoozed_until, self.flow.now))
         self.flow.ask(incident, data.draw(st.sampled_from(commands)))

@@ -207,9 +207,13 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
             last[place] = _after(before, change)
     groups: dict[tuple[type, Table, tuple[str, ...], tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for change in last.values():
-        by = (
-            change.by if isinstance(change, Newest) else (change.era, *change.sums) if isinstance(change, Tally) else ()
-        )
+        match change:
+            case Newest(by=by):
+                pass
+            case Tally(sums=sums, era=era):
+                by = (era, *sums)
+            case _:
+                by = ()
         shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
     for (kind, table, columns, by), rows in groups.items():

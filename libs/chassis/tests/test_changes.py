@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,21 +124,24 @@ async def test_tallies_add_up_and_keep_the_greatest_place(
     changes = [tally(*one) for one in tallies]
     desk = Desk(lambda _event, _state: ())
     for batch in [changes] if together else [[change] for change in changes]:
-        await ledger.store.transact(lambda work, batch=batch: work.put(*batch))
-        desk.take(lambda work, batch=batch: work.put(*batch), NOON)
+        await ledger.store.transact(putting(batch))
+        desk.take(putting(batch), NOON)
     assert await ledger.query("SELECT epoch, sequence, incarnation FROM incidents.cursors") == [left]
     assert [(r["epoch"], r["sequence"], r["incarnation"]) for r in desk.rows(POSITIONS)] == [left]
+
+
+def putting(changes: Sequence[Change]) -> Callable[[Work], None]:
+    return lambda work: work.put(*changes)
 
 
 async def test_two_transactions_that_count_the_same_rows_do_not_wait_for_one_another(ledger: Ledger) -> None:
     """In the order of the keys: else each could hold what the other one wants."""
     names = [f"{n:03}" for n in range(200)]
 
+    values = dict(tally(1, 1, "a").values)
+
     def count(order: list[str]) -> Callable[[Work], None]:
-        tallies = [
-            Tally(POSITIONS, tally(1, 1, "a").values | {"upstream": n}, ("epoch",), "incarnation") for n in order
-        ]
-        return lambda work: work.put(*tallies)
+        return putting([Tally(POSITIONS, values | {"upstream": n}, ("epoch",), "incarnation") for n in order])
 
     other = ledger.make_store("b")
     for _round in range(10):

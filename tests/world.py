@@ -250,12 +250,13 @@ class World:
     async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
         """All of it, page by page."""
         entries: list[dict[str, Any]] = []
-        page: dict[str, Any] = {"nextCursor": ""}
-        while (cursor := page["nextCursor"]) is not None:
-            query = f"?cursor={cursor}" if cursor else ""
+        query = ""
+        while True:
             page = (await self.admin.call("GET", f"/incidents/{incident_id}/timeline{query}")).data
             entries += page["entries"]
-        return entries
+            if page.get("nextCursor") is None:
+                return entries
+            query = f"?cursor={page['nextCursor']}"
 
     async def explained(self, incident_id: str) -> dict[str, dict[str, Any]]:
         """What became of each person whom an incident concerned, by their ids."""

@@ -51,13 +51,19 @@ _ONE_BESIDE = (
     .outerjoin(running, running.c.incident_id == _wanted.c.id)
     .outerjoin(repeats, repeats.c.incident_id == _wanted.c.id)
 )
-_PLACE = tuple_(timeline.c.at, timeline.c.event_id)
+_NUMBER = func.coalesce(timeline.c.detail["version"].as_integer(), 0)
+_PLACE = (timeline.c.at, _NUMBER, timeline.c.event_id)
+"""Of a row in its timeline. What has one moment stands by the versions of its entities: a creation comes first."""
 _OF_IT = select(timeline).where(timeline.c.incident_id == bindparam("id"))
-_OLDEST = _OF_IT.order_by(timeline.c.at, timeline.c.event_id).limit(bindparam("limit", type_=Integer))
-_AFTER = _OLDEST.where(
-    tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("event_id", type_=Uuid)) < _PLACE
+_OLDEST = _OF_IT.order_by(*_PLACE).limit(bindparam("limit", type_=Integer))
+_at, _number, _event_id = (
+    bindparam("at", type_=DateTime(timezone=True)),
+    bindparam("number", type_=Integer),
+    bindparam("event_id", type_=Uuid),
 )
-_NEWEST = _OF_IT.order_by(timeline.c.at.desc(), timeline.c.event_id.desc()).limit(bindparam("limit", type_=Integer))
+# The first condition says no more than the second, and is what the index knows.
+_AFTER = _OLDEST.where(timeline.c.at >= _at, tuple_(*_PLACE) > tuple_(_at, _number, _event_id))
+_NEWEST = _OF_IT.order_by(*(column.desc() for column in _PLACE)).limit(bindparam("limit", type_=Integer))
 _STARTS = _NEWEST.where(timeline.c.type == EscalationStarted.__name__)
 _INTEGRATION = select(integrations).where(integrations.c.id == bindparam("id"))
 _INTEGRATIONS = select(integrations).order_by(integrations.c.created_at, integrations.c.id)
@@ -144,8 +150,8 @@ def timeline_page(work: Work, query: TimelineQuery) -> Page:
     if query.cursor is None:
         rows = work.fetch(_OLDEST, id=query.id, limit=query.limit + 1)
     else:
-        at, event_id = _read_cursor(query.cursor)
-        rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, at=at, event_id=event_id)
+        at, number, event_id = _read_cursor(query.cursor)
+        rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, at=at, number=number, event_id=event_id)
     shown = _fitting(rows[: query.limit])
     following = _cursor(rows[shown - 1]) if shown < len(rows) else None
     return Page(causal_order(rows[:shown]), following)
@@ -162,16 +168,18 @@ def _fitting(rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _cursor(row: Mapping[str, Any]) -> str:
-    return urlsafe_b64encode(f"{row['at'].isoformat()}/{row['event_id']}".encode()).decode().rstrip("=")
+    place = f"{row['at'].isoformat()}/{_version(row)}/{row['event_id']}"
+    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+def _read_cursor(cursor: str) -> tuple[datetime, int, UUID]:
     try:
-        at, _, event_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition("/")
+        place = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        at, number, event_id = place.split("/")
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError("a moment has a zone")
-        return moment.astimezone(UTC), UUID(event_id)
+        if moment.tzinfo is None or not 0 <= int(number) < 2**31:
+            raise ValueError("no place of a row")
+        return moment.astimezone(UTC), int(number), UUID(event_id)
     except (ValueError, OverflowError):
         raise Invalid("must be the nextCursor of another page", field="cursor") from None
 
@@ -219,7 +227,7 @@ def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
     return row["at"], _version(row), str(row["event_id"])
 
 
-def _version(row: dict[str, Any]) -> int:
+def _version(row: Mapping[str, Any]) -> int:
     return int(row["detail"].get("version", 0))
 
 

@@ -106,7 +106,7 @@ def test_a_month_of_one_repeat_a_second_costs_the_last_one_what_it_cost_the_firs
 
 def told_by(events: Iterable[Envelope[Any]]) -> list[int]:
     """The numbers of alerts that events tell of which are only about them."""
-    return [e.data.alert_count for e in events if isinstance(e.data, AlertsGrouped)]
+    return [e.data.alert_count or 0 for e in events if isinstance(e.data, AlertsGrouped)]
 
 
 def test_repeats_of_a_batch_are_one_row_whatever_they_say(flow: Flow) -> None:

@@ -12,6 +12,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from libs.chassis.store.work import Decider
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
@@ -22,11 +23,13 @@ from libs.contracts.incidents import (
     SnoozeEnded,
     Status,
 )
-from libs.contracts.model import Role
+from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationIntended
 from libs.contracts.requests import Rejected
+from services.escalation.application import ESCALATION
 from services.escalation.domain import escalations
 from services.escalation.projections import escalations as ESCALATIONS  # noqa: N812 - the domain has this name, too
+from services.incidents.application import INCIDENT
 from services.incidents.domain.incident import (
     Acknowledge,
     Answer,
@@ -178,6 +181,18 @@ class Paging(RuleBasedStateMachine):
             if isinstance(event.data, EscalationStarted):
                 started.setdefault(event.data.incident_id, []).append(event.data.run)
         assert all(runs == sorted(set(runs)) for runs in started.values()), started
+
+    @invariant()
+    def a_state_that_is_kept_is_the_state_that_was_folded(self) -> None:
+        for incident in self.incidents:
+            self._kept(INCIDENT, "incidents", incident)
+            self._kept(ESCALATION[Lane.ROUTINE], "escalation", escalations.escalation_id(incident))
+
+    def _kept(self, decider: Decider[Any, Any], service: str, entity: UUID) -> None:
+        states: list[Any] = []
+        self.flow.desks[service].take(lambda work: states.append(work.state(decider, entity)), self.flow.now)
+        assert decider.shape is not None
+        assert decider.shape.read(decider.shape.write(states[0])) == states[0]
 
     def _waiting_pages(self) -> list[dict[str, Any]]:
         return [row for row in self.flow.desks["notifier"].rows(NOTIFICATIONS) if row["state"] == "intended"]

@@ -73,6 +73,23 @@ async def test_both_lanes_and_people_add_to_one_exact_count_that_a_rebuild_keeps
     assert answered.data.alert_count == 321
 
 
+async def test_one_alert_that_comes_in_both_lanes_at_once_is_one(world: World) -> None:
+    """Its id says so; whoever is second looks again."""
+    await world.fire_alert("db down", dedupKey="db", priority="critical")
+    await world.settle()
+
+    async def send(number: int, source: str) -> None:
+        event = {"specversion": "1.0", "id": str(number), "source": "/db", "type": "t"}
+        data = {"summary": "db down", "dedupKey": "db", "priority": "critical"}
+        body = json.dumps(event | {"data": data}).encode()
+        await world.publish(body, source, {"content-type": "application/cloudevents+json"})
+
+    await asyncio.gather(*(send(n, source) for n in range(100) for source in ("db", "db.critical")))
+    await world.settle()
+    assert (await world.incident())["alertCount"] == 101
+    assert await world.parked() == []
+
+
 async def test_a_repeat_that_has_no_event_shows_at_once(world: World) -> None:
     """In its count and in when it was updated; its version is that of its events."""
     for _ in range(3):

@@ -248,8 +248,15 @@ class World:
         return [e for e in events if not names or e.name in names]
 
     async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
-        answer = await self.admin.call("GET", f"/incidents/{incident_id}/timeline")
-        return list(answer.data["entries"])
+        """All of it, page by page."""
+        entries: list[dict[str, Any]] = []
+        query = ""
+        while True:
+            page = (await self.admin.call("GET", f"/incidents/{incident_id}/timeline{query}")).data
+            entries += page["entries"]
+            if page.get("nextCursor") is None:
+                return entries
+            query = f"?cursor={page['nextCursor']}"
 
     async def explained(self, incident_id: str) -> dict[str, dict[str, Any]]:
         """What became of each person whom an incident concerned, by their ids."""

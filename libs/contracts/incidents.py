@@ -133,7 +133,14 @@ class PagingRequested(Fact, type="pager.incidents.PagingRequested.v1"):
     first_timeout_minutes: float | None = None
 
 
-class PriorityRaised(Fact, type="pager.incidents.PriorityRaised.v1"):
+class CountedFact(Fact):
+    """Something has become of an incident; it says how many alerts there were by then."""
+
+    alert_count: int | None = None
+    """Exactly; None where an older release wrote it."""
+
+
+class PriorityRaised(CountedFact, type="pager.incidents.PriorityRaised.v1"):
     """It has become worse; from here on it travels in the lane of `priority`. A request to page follows."""
 
     incident_id: UUID
@@ -144,14 +151,24 @@ class PriorityRaised(Fact, type="pager.incidents.PriorityRaised.v1"):
 
 
 class AlertsGrouped(Fact, type="pager.incidents.AlertsGrouped.v1"):
-    """Repeats that were folded into the open incident."""
+    """Its alert came again, at least so often: most repeats have no event of their own (docs/adr/0035).
+
+    There is one when 1, 2, 5, 10, 20, 50 … of them have come, and when what they say has changed, for that at most
+    once a minute.
+    """
 
     incident_id: UUID
     count: int
+    """How many more than the events before it have told of, at least."""
     last_at: Moment
+    alert_count: int | None = None
+    """All its alerts so far, at least; None: an older release has counted, and each repeat is in an event."""
+    title: str | None = None
+    """What the newest alert says, where that is not what was told before."""
+    description: str | None = None
 
 
-class IncidentAcknowledged(Fact, type="pager.incidents.IncidentAcknowledged.v1"):
+class IncidentAcknowledged(CountedFact, type="pager.incidents.IncidentAcknowledged.v1"):
     """An answer: it stops every run of paging up to `run`."""
 
     self_contained = True
@@ -163,7 +180,7 @@ class IncidentAcknowledged(Fact, type="pager.incidents.IncidentAcknowledged.v1")
     notes: str | None = None
 
 
-class IncidentEscalated(Fact, type="pager.incidents.IncidentEscalated.v1"):
+class IncidentEscalated(CountedFact, type="pager.incidents.IncidentEscalated.v1"):
     """Nobody answered: a level beyond the first fired, or the first one again; the status becomes `escalated`."""
 
     incident_id: UUID
@@ -175,7 +192,7 @@ class IncidentEscalated(Fact, type="pager.incidents.IncidentEscalated.v1"):
     exhausted: bool = False
 
 
-class IncidentResolved(Fact, type="pager.incidents.IncidentResolved.v1"):
+class IncidentResolved(CountedFact, type="pager.incidents.IncidentResolved.v1"):
     """An answer: it stops every run of paging up to `run`."""
 
     self_contained = True
@@ -187,7 +204,7 @@ class IncidentResolved(Fact, type="pager.incidents.IncidentResolved.v1"):
     notes: str | None = None
 
 
-class IncidentClosed(Fact, type="pager.incidents.IncidentClosed.v1"):
+class IncidentClosed(CountedFact, type="pager.incidents.IncidentClosed.v1"):
     """An answer: it stops every run of paging up to `run`."""
 
     self_contained = True
@@ -199,7 +216,7 @@ class IncidentClosed(Fact, type="pager.incidents.IncidentClosed.v1"):
     notes: str | None = None
 
 
-class IncidentSnoozed(Fact, type="pager.incidents.IncidentSnoozed.v1"):
+class IncidentSnoozed(CountedFact, type="pager.incidents.IncidentSnoozed.v1"):
     """An answer for a while: it stops every run of paging up to `run`, and at `until` paging starts again."""
 
     self_contained = True
@@ -211,28 +228,28 @@ class IncidentSnoozed(Fact, type="pager.incidents.IncidentSnoozed.v1"):
     until: Moment
 
 
-class SnoozeEnded(Fact, type="pager.incidents.SnoozeEnded.v1"):
+class SnoozeEnded(CountedFact, type="pager.incidents.SnoozeEnded.v1"):
     """Its time is over; a request to page follows."""
 
     incident_id: UUID
     at: Moment
 
 
-class SuppressionEnded(Fact, type="pager.incidents.SuppressionEnded.v1"):
+class SuppressionEnded(CountedFact, type="pager.incidents.SuppressionEnded.v1"):
     """What kept it from paging is over and it is still open; a request to page follows."""
 
     incident_id: UUID
     at: Moment
 
 
-class AcknowledgementTimedOut(Fact, type="pager.incidents.AcknowledgementTimedOut.v1"):
+class AcknowledgementTimedOut(CountedFact, type="pager.incidents.AcknowledgementTimedOut.v1"):
     """Whoever acknowledged it has not resolved it in time; a request to page follows."""
 
     incident_id: UUID
     at: Moment
 
 
-class IncidentReopened(Fact, type="pager.incidents.IncidentReopened.v1"):
+class IncidentReopened(CountedFact, type="pager.incidents.IncidentReopened.v1"):
     """A person took a resolution back; a request to page follows."""
 
     incident_id: UUID
@@ -317,6 +334,7 @@ class IncidentView(Contract):
     created_by: str
     created_at: Moment
     updated_at: Moment
+    """The last event or the last alert, whichever is later; a repeat that has no event leaves `version` as it is."""
     acknowledged_at: Moment | None = None
     acknowledged_by: str | None = None
     acknowledgement_notes: str | None = None
@@ -330,6 +348,7 @@ class IncidentView(Contract):
     integration_id: UUID | None = None
     dedup_key: str | None = None
     alert_count: int
+    """Exactly, also where no event says so."""
     run: int = 1
     """How often paging has started for it; 0: it has not."""
     metadata: dict[str, Any]
@@ -353,10 +372,21 @@ class TimelineEntry(Contract):
     causation_id: UUID | None = None
 
 
+class TimelineQuery(StrictContract):
+    """`GET /incidents/{id}/timeline`."""
+
+    id: UUID
+    cursor: str | None = Field(default=None, max_length=200)
+    """`nextCursor` of the page before; None: from the beginning."""
+    limit: int = Field(default=100, ge=1, le=500)
+
+
 class Timeline(Contract):
-    """Oldest first."""
+    """A page, oldest first; within it a cause stands before its effect."""
 
     entries: tuple[TimelineEntry, ...]
+    next_cursor: str | None = None
+    """Where the next page begins; None: this was the last one. A page may be shorter than it was asked to be."""
 
 
 class ChainLink(Contract):
@@ -374,7 +404,11 @@ class Outcome(StrEnum):
 
 
 class PersonExplained(Contract):
-    """What became of one person for one incident, with the chain of events that led to it."""
+    """What became of one person for one incident, with the chain of events that led to it.
+
+    Of a chain that is very long the middle is left out, and of very many people all but the first have none here: it is
+    there when one of them is asked for.
+    """
 
     user_id: UUID
     outcome: Outcome

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
+from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer, timer_set
 from libs.contracts.defaults import DEFAULT_POLICY_ID
@@ -32,8 +33,13 @@ def _team(state: escalations.State) -> UUID | None:
             return state.run.brief.team_id if state.run else None
 
 
+_SHAPE: Shape[escalations.State] = Shape(escalations.evolve, *get_args(escalations.State))
+
+
 def _escalation(lane: Lane) -> Decider[escalations.State, escalations.Command]:
-    return Decider(escalations.initial, escalations.evolve, decisions.decide, lane=lambda _: lane, team=_team)
+    return Decider(
+        escalations.initial, escalations.evolve, decisions.decide, lane=lambda _: lane, team=_team, shape=_SHAPE
+    )
 
 
 ESCALATION = {lane: _escalation(lane) for lane in Lane}

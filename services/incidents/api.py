@@ -25,6 +25,7 @@ from libs.contracts.incidents import (
     IntegrationView,
     ListIncidents,
     Timeline,
+    TimelineQuery,
 )
 from libs.contracts.leniency import storable
 from libs.contracts.model import Contract, Role
@@ -44,6 +45,7 @@ from services.incidents.views import (
     list_integrations,
     list_views,
     timeline_of,
+    timeline_page,
 )
 
 _KEY_CHARACTERS = string.ascii_letters + string.digits
@@ -87,12 +89,12 @@ def _incidents(requests: Requests) -> None:
         capped = total > _TOTAL_LIMIT
         return IncidentList(incidents=tuple(views), total=min(total, _TOTAL_LIMIT), total_is_estimate=capped)
 
-    @requests.handle("timeline", ById)
-    def timeline(work: Work, body: ById, _caller: Caller) -> Timeline:
-        rows = timeline_of(work, body.id)
-        if not rows:
+    @requests.handle("timeline", TimelineQuery)
+    def timeline(work: Work, body: TimelineQuery, _caller: Caller) -> Timeline:
+        page = timeline_page(work, body)
+        if not page.rows and body.cursor is None:
             raise decisions.NoSuchIncident
-        return Timeline(entries=entries(rows))
+        return Timeline(entries=entries(page.rows), next_cursor=page.following)
 
     @requests.handle("explain", ExplainQuery)
     def explain_(work: Work, body: ExplainQuery, _caller: Caller) -> Explanation:
@@ -110,11 +112,12 @@ def _incidents(requests: Requests) -> None:
 
 
 def _statuses(requests: Requests) -> None:
-    def change(operation: str, command: Callable[[Actor, datetime, str | None], incident.Command]) -> None:
+    def change(operation: str, command: Callable[[Actor, datetime, str | None], incident.Answer]) -> None:
         @requests.handle(operation, ChangeStatus)
         def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
             notes = None if body.notes is None else str(storable(body.notes))
-            work.decide(INCIDENT, body.id, command(caller.actor, work.now, notes), caller.cause(work))
+            wanted = command(caller.actor, work.now, notes)
+            application.change(work, body.id, wanted, caller.cause(work), StoredInputs(work))
             return _decided(work, body.id)
 
     change("acknowledge", incident.Acknowledge)

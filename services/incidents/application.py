@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Row
+from libs.chassis.store.changes import Added, Row
+from libs.chassis.store.cursors import Position
+from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.alerts import Action, Alert
 from libs.contracts.defaults import (
@@ -24,8 +26,8 @@ from libs.contracts.incidents import CreateIncident, IncidentCreated, Integratio
 from libs.contracts.slots import slot_of
 from services.incidents import dedup
 from services.incidents.domain import decisions, incident, integration
-from services.incidents.inputs import Inputs
-from services.incidents.projections import SCHEMA, integration_keys, seen_alerts
+from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.projections import SCHEMA, integration_keys, repeated, seen_alerts
 from services.incidents.replicas import people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
@@ -46,6 +48,7 @@ INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
     decisions.decide,
     lane=lambda state: state.lane,
     team=lambda state: state.created.team_id if state.created else None,
+    shape=Shape(incident.evolve, incident.Incident),
     slot=_slot,
 )
 INTEGRATION: Decider[integration.Integration, integration.CreateIntegration] = Decider(
@@ -63,6 +66,8 @@ class Signal:
     team_id: UUID | None
     dedup_key: str
     traceparent: str
+    place: Position | None = None
+    """Where it stands in ALERTS; None where that says nothing any more: it was parked, and is read again."""
 
     @property
     def actor(self) -> Actor:
@@ -89,8 +94,13 @@ class _Thread:
     incident_id: UUID
     generation: int
     is_open: bool
+    read: int = 1
+    """Its alerts before this batch, as the rows said when they were read."""
+    counted: int = 1
+    """With those of this batch that have been added to the rows."""
     repeats: int = 0
-    last_at: datetime | None = None
+    newest: Signal | None = None
+    """The last of its repeats that are not counted yet."""
     cause: Cause | None = None
 
 
@@ -99,19 +109,24 @@ def take_signals(work: Work, signals: Sequence[Signal], inputs: Inputs) -> None:
     seen = inputs.seen([i for s in signals if (i := s.repeat_id) is not None])
     keys = [s.thread for s in signals]
     threads = {
-        key: _Thread(known.incident_id, known.generation, known.is_open)
+        key: _Thread(known.incident_id, known.generation, known.is_open, 1 + known.repeats, 1 + known.repeats)
         for key, known in inputs.threads(list(_shared(signals))).items()
     }
     numbers = _number_source(inputs, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
     _preload(work, zip(keys, signals, strict=True), threads)
+    for thread in threads.values():
+        # The rows were read a moment before the events: a resolve may have been committed in between.
+        thread.is_open = thread.is_open and work.state(INCIDENT, thread.incident_id).is_open
+    pin = _pinning(work, inputs, threads)
     for key, signal in zip(keys, signals, strict=True):
         repeat = signal.repeat_id
         if repeat is not None:
             if repeat in seen:
                 continue
             seen.add(repeat)
-            work.put(Row(seen_alerts, {"id": repeat, "seen_at": work.now}))
-        _take(work, signal, key, threads, numbers)
+            # Not over one that is there: the other lane has taken it meanwhile, and this batch is tried again.
+            work.put(Added(seen_alerts, {"id": repeat, "seen_at": work.now}))
+        _take(work, signal, key, threads, numbers, pin)
     for thread in threads.values():
         _flush(work, thread)
 
@@ -144,7 +159,29 @@ def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:
     return following
 
 
-def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], numbers: Callable[[], int]) -> None:
+def _pinning(work: Work, inputs: Inputs, threads: Mapping[UUID, _Thread]) -> Callable[[], None]:
+    """What makes the counts of all threads exact until the end of this transaction, once it is called."""
+    known = {t.incident_id: t for t in threads.values() if t.is_open}
+
+    def pin() -> None:
+        if known:
+            work.lock_appends()
+            counts = inputs.repeats(list(known))
+            for incident_id, thread in known.items():
+                thread.counted += 1 + counts.get(incident_id, 0) - thread.read
+            known.clear()
+
+    return pin
+
+
+def _take(
+    work: Work,
+    signal: Signal,
+    key: UUID,
+    threads: dict[UUID, _Thread],
+    numbers: Callable[[], int],
+    pin: Callable[[], None],
+) -> None:
     thread = threads.get(key)
     actor = signal.actor
     cause = work.begin(actor, signal.traceparent)
@@ -152,8 +189,8 @@ def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], n
         case Action.TRIGGER if thread is not None and thread.is_open:
             # Repeats of a batch fold into one event when the batch ends, or when a resolve comes between.
             thread.repeats += 1
-            thread.last_at, thread.cause = work.now, cause
-            _raise(work, thread, signal, cause)
+            thread.newest, thread.cause = signal, cause
+            _raise(work, thread, signal, cause, pin)
         case Action.TRIGGER:
             generation = thread.generation + 1 if thread else 1
             incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
@@ -161,29 +198,71 @@ def _take(work: Work, signal: Signal, key: UUID, threads: dict[UUID, _Thread], n
             fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
             work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
         case Action.ACKNOWLEDGE if thread is not None and thread.is_open:
-            _flush(work, thread)
-            work.decide(INCIDENT, thread.incident_id, incident.Acknowledge(actor, work.now), cause)
+            _answer(work, thread, incident.Acknowledge(actor, work.now), cause, pin)
         case Action.RESOLVE if thread is not None and thread.is_open:
-            _flush(work, thread)
-            work.decide(INCIDENT, thread.incident_id, incident.Resolve(actor, work.now), cause)
+            _answer(work, thread, incident.Resolve(actor, work.now), cause, pin)
             thread.is_open = False
         case _:
             pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
 
 
-def _raise(work: Work, thread: _Thread, signal: Signal, cause: Cause) -> None:
+def _answer(
+    work: Work,
+    thread: _Thread,
+    command: incident.Acknowledge | incident.Resolve | incident.Raise,
+    cause: Cause,
+    pin: Callable[[], None],
+) -> None:
+    """What becomes of it says how many alerts there were by then."""
+    pin()
+    _flush(work, thread)
+    work.decide(INCIDENT, thread.incident_id, incident.Counted(command, thread.counted), cause)
+
+
+def _raise(work: Work, thread: _Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
     """The same problem again, and worse: its people are paged as for the new priority."""
     if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).priority):
-        _flush(work, thread)
-        command = incident.Raise(signal.alert.priority, cause.actor, work.now)
-        work.decide(INCIDENT, thread.incident_id, command, cause)
+        _answer(work, thread, incident.Raise(signal.alert.priority, cause.actor, work.now), cause, pin)
 
 
 def _flush(work: Work, thread: _Thread) -> None:
-    if thread.repeats and thread.last_at is not None and thread.cause is not None:
-        command = incident.GroupAlerts(thread.repeats, thread.last_at)
-        work.decide(INCIDENT, thread.incident_id, command, thread.cause)
+    if thread.repeats and thread.newest is not None and thread.cause is not None:
+        alert, place = thread.newest.alert, thread.newest.place
+        command = incident.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description)
+        thread.counted = _count(work, thread.incident_id, command, thread.cause, place)
         thread.repeats = 0
+
+
+def _count(
+    work: Work, incident_id: UUID, command: incident.GroupAlerts, cause: Cause, place: Position | None = None
+) -> int:
+    """Add repeats to the rows that count them, and tell of them where that is due; its alerts with them."""
+    alerts = decisions.alerts_after(command, work.state(INCIDENT, incident_id))
+    work.decide(INCIDENT, incident_id, command, cause)
+    # What is counted without an event is a repeat only while nobody ends the incident.
+    work.hold(incident_id)
+    at = (None, None) if place is None else (place.incarnation, place.position)
+    work.put(repeated(incident_id, alerts - command.counted, command.last_at, *at))
+    return alerts
+
+
+def change(
+    work: Work, incident_id: UUID, command: incident.Answer | incident.Restart, cause: Cause, inputs: Inputs
+) -> None:
+    """Something becomes of an incident; the event says how many alerts there were by then.
+
+    Raises:
+        NoSuchIncident, AlreadyOver, NotResolvedYet, Invalid.
+    """
+    alerts = _alerts(work, [incident_id], inputs)[incident_id]
+    work.decide(INCIDENT, incident_id, incident.Counted(command, alerts), cause)
+
+
+def _alerts(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, int]:
+    """How many each has had, exactly until this transaction ends: whoever counts one needs the lock, too."""
+    work.lock_appends()
+    counts = inputs.repeats(incidents)
+    return {i: 1 + counts.get(i, 0) for i in incidents}
 
 
 def _created(
@@ -236,11 +315,14 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
         work.decide(INCIDENT, fact.incident_id, incident.OpenIncident(fact), cause)
         return fact.incident_id
     key = dedup.dedup_id(DEFAULT_INTEGRATION_ID, dedup_key)
+    work.lock_appends()
     thread = inputs.threads([key]).get(key)
     if thread is not None and thread.is_open:
-        work.decide(INCIDENT, thread.incident_id, incident.GroupAlerts(1, work.now), cause)
+        again = incident.GroupAlerts(1 + thread.repeats, 1, work.now, body.title, body.description)
+        alerts = _count(work, thread.incident_id, again, cause)
         # Worse than it was: its people are paged as for the new priority, as by an alert.
-        work.decide(INCIDENT, thread.incident_id, incident.Raise(body.priority, cause.actor, work.now), cause)
+        worse = incident.Raise(body.priority, cause.actor, work.now)
+        work.decide(INCIDENT, thread.incident_id, incident.Counted(worse, alerts), cause)
         return thread.incident_id
     generation = thread.generation + 1 if thread else 1
     incident_id = dedup.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
@@ -249,9 +331,11 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     return incident_id
 
 
-def follow_escalation(work: Work, events: Sequence[Envelope[Any]]) -> None:
+def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
     """Where the escalation stands is a replica; that nobody answered the first level is an event of the incident."""
-    work.load(INCIDENT, [e.data.incident_id for e in events if _is_further(e.data)])
+    further = list(dict.fromkeys(e.data.incident_id for e in events if _is_further(e.data)))
+    work.load(INCIDENT, further)
+    alerts = _alerts(work, further, inputs or StoredInputs(work)) if further else {}
     for event in events:
         fact = event.data
         work.put(*replicate(event))
@@ -259,7 +343,8 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]]) -> None:
         if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
             command = incident.Escalate(fact.run, fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
-            work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
+            counted = incident.Counted(command, alerts[fact.incident_id])
+            work.decide(INCIDENT, fact.incident_id, counted, Cause.event(event, SERVICE))
 
 
 def _is_further(fact: Fact) -> bool:

@@ -6,13 +6,19 @@ events is the same for ever, whoever makes it (the service from its table, `page
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
+
+from pydantic_core import to_json
 
 from libs.contracts.incidents import ChainLink, Explanation, Outcome, PersonExplained, TimelineEntry
 
 TimelineRow = dict[str, Any]
+_CHAINS_BYTES = 256 * 1024
+"""Of an answer, which holds a person or two thousand."""
+_TOLD_FIRST, _TOLD_LAST = 10, 40
+"""Of what became of one person: an exhausted policy pages for ever."""
 _FIRED = ("EscalationDue", "EscalationExhausted")
 
 
@@ -24,7 +30,15 @@ def explain(rows: Sequence[TimelineRow], user_id: UUID | None = None) -> Explana
     people = dict.fromkeys(u for row in rows for u in row["user_ids"])
     chosen: Iterable[UUID] = people if user_id is None else [user_id]
     runs = _runs(rows)
-    return Explanation(people=tuple(_person(rows, runs, person) for person in chosen))
+    return Explanation(people=tuple(_fitting(_person(rows, runs, person) for person in chosen)))
+
+
+def _fitting(people: Iterable[PersonExplained]) -> Iterator[PersonExplained]:
+    """The chains of so many of them as fit into one answer; the others are told without."""
+    size = 0
+    for person in people:
+        size += len(to_json(person.chain))
+        yield person if size <= _CHAINS_BYTES else person.model_copy(update={"chain": ()})
 
 
 def _runs(rows: Iterable[TimelineRow]) -> dict[UUID, int]:
@@ -51,6 +65,8 @@ def _person(rows: Sequence[TimelineRow], runs: Mapping[UUID, int], person: UUID)
     else:
         outcome = Outcome.NOT_PAGED
         reason, telling = _never_named([row for row in rows if runs.get(row["event_id"], run) == run], person)
+    if len(telling) > _TOLD_FIRST + _TOLD_LAST:
+        telling = [*telling[:_TOLD_FIRST], *telling[-_TOLD_LAST:]]
     return PersonExplained(user_id=person, outcome=outcome, reason=reason, run=run, chain=_chain(rows, telling))
 
 

@@ -18,6 +18,8 @@ class Thread(NamedTuple):
     incident_id: UUID
     generation: int
     is_open: bool
+    repeats: int = 0
+    """How often its alert came again, as far as that is committed."""
 
 
 class Source(NamedTuple):
@@ -33,6 +35,10 @@ class Inputs(Protocol):
 
     def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
         """The newest incident of each dedup key that has one, by the key's id."""
+        ...
+
+    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, int]:
+        """How often the alert of each came again, where it did."""
         ...
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
@@ -56,7 +62,13 @@ class StoredInputs:
 
     def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
         rows = self.work.fetch(tables.KEYS, ids=list(keys)) if keys else ()
-        return {row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"]) for row in rows}
+        return {
+            row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"], row["repeats"]) for row in rows
+        }
+
+    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, int]:
+        rows = self.work.fetch(tables.REPEATS, ids=list(incidents)) if incidents else ()
+        return {row["incident_id"]: row["count"] for row in rows}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.work.fetch(tables.SEEN, ids=list(ids))} if ids else set()
@@ -78,8 +90,16 @@ class MemoryInputs:
     _last_number: int = 0
 
     def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
-        rows = (row for row in self.desk.rows(tables.dedup_keys) if row["id"] in keys)
-        return {row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"]) for row in rows}
+        rows = [row for row in self.desk.rows(tables.dedup_keys) if row["id"] in keys]
+        counts = self.repeats([row["incident_id"] for row in rows])
+        return {
+            row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"], counts.get(row["incident_id"], 0))
+            for row in rows
+        }
+
+    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, int]:
+        rows = self.desk.tables.get(tables.repeats, {})
+        return {incident: rows[incident]["count"] for incident in incidents if incident in rows}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.desk.rows(tables.seen_alerts)} & set(ids)

@@ -27,6 +27,7 @@ from services.incidents.projections import (
     integration_keys,
     integrations,
     project,
+    repeats,
     running,
     seen_alerts,
     timeline,
@@ -60,6 +61,7 @@ ORIGINS = Origins(
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
     ),
     rows={
+        repeats: "how often alerts came again: most repeats are in no event",
         integration_keys: "hashes of keys, which are in no event",
         seen_alerts: "which alerts have been taken, by ids that senders gave them and no event holds",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.store.changes import Change, Newest, Row
+from libs.chassis.store.changes import Change, Newest, Row, Tally
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.incidents import (
     IncidentCreated,
@@ -76,6 +77,17 @@ dedup_keys = Table(
     Column("incident_id", Uuid, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("is_open", Boolean, nullable=False),
+)
+# How often each incident's alert came again, exactly: most repeats have no event. Both lanes of ALERTS add to it. The
+# place is that of its newest repeat in the stream (its creation's is no row's); `POST /incidents` has none.
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Column("last_incarnation", Text),
+    Column("last_sequence", BigInteger),
 )
 # Identities of alerts with an id that were taken; forgotten when no repeat of theirs can come any more (main.py).
 seen_alerts = Table(
@@ -208,6 +220,20 @@ def view_of(state: Incident, version: int) -> IncidentView:
     )
 
 
+def repeated(
+    incident_id: UUID, count: int, last_at: datetime, incarnation: str | None = None, sequence: int | None = None
+) -> Tally:
+    """Its alert came `count` times more; the place of the newest in ALERTS, if it came from there."""
+    values = {
+        "incident_id": incident_id,
+        "count": count,
+        "last_at": last_at,
+        "last_incarnation": incarnation,
+        "last_sequence": sequence,
+    }
+    return Tally(repeats, values, sums=("count",), era="last_incarnation")
+
+
 def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UUID], **detail: Any) -> Row:
     """One event, of ours or of an upstream, in the timeline of an incident."""
     return Row(
@@ -229,8 +255,14 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
 # --- Queries ---------------------------------------------------------------------------------------------------------
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
-KEYS = select(dedup_keys).where(dedup_keys.c.id == any_(_ids))
-"""The newest incident of each of the dedup keys `ids`."""
+KEYS = (
+    select(dedup_keys, func.coalesce(repeats.c.count, 0).label("repeats"))
+    .outerjoin(repeats, repeats.c.incident_id == dedup_keys.c.incident_id)
+    .where(dedup_keys.c.id == any_(_ids))
+)
+"""The newest incident of each of the dedup keys `ids`, and how often its alert came again."""
+REPEATS = select(repeats.c.incident_id, repeats.c.count).where(repeats.c.incident_id == any_(_ids))
+"""How often the alerts of the incidents `ids` came again."""
 SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
 """Which of the alerts `ids` have been taken."""
 BY_KEY = (

@@ -92,6 +92,7 @@ def _signal(read: Read, alert: Alert, integration: Source, dedup_key: str) -> Si
         team_id=integration.team_id,
         dedup_key=dedup_key,
         traceparent=alert.traceparent or telemetry.new_traceparent(),
+        place=read.item.at if read.item.stored_at else None,
     )
 
 

@@ -2,27 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import DateTime, Integer, Select, Uuid, bindparam, func, select, tuple_
 
+from libs.chassis.store.changes import Tally
 from libs.chassis.store.work import Work
-from libs.contracts.incidents import EscalationView, IncidentView, IntegrationView, ListIncidents, Status
+from libs.contracts.escalation import EscalationStarted
+from libs.contracts.incidents import (
+    Acknowledgement,
+    EscalationView,
+    IncidentView,
+    IntegrationView,
+    ListIncidents,
+    Status,
+    TimelineQuery,
+)
+from libs.contracts.requests import Invalid
 from services.incidents.domain.incident import Incident
-from services.incidents.projections import incidents, integrations, running, timeline, view_of
+from services.incidents.projections import incidents, integrations, repeats, running, timeline, view_of
 
 _BRIEF = 1000
+_FEW = 3
+_PAGE_BYTES = 512 * 1024
+"""Of a page of a timeline: an answer must stay below the bus's limit of 1 MiB."""
+_ENTRY_BYTES = 500
+"""Of an entry beside its words, at most."""
+_BEGINNING, _LATELY, _LAST_RUNS = 1_000, 10_000, 50
+"""Rows that an explanation reads."""
 
-_COMPLETE = select(incidents.c.view, running).outerjoin(running, running.c.incident_id == incidents.c.id)
-_VIEW = _COMPLETE.where(incidents.c.id == bindparam("id"))
-_RUNNING = select(running).where(running.c.incident_id == bindparam("id"))
-_TIMELINE = (
-    select(timeline).where(timeline.c.incident_id == bindparam("id")).order_by(timeline.c.at, timeline.c.event_id)
+_BESIDE = (running, repeats.c.count.label("repeats"), repeats.c.last_at.label("repeated_at"))
+"""What completes a view: rows that change without an event of the incident."""
+_COMPLETE = (
+    select(incidents.c.view, *_BESIDE)
+    .outerjoin(running, running.c.incident_id == incidents.c.id)
+    .outerjoin(repeats, repeats.c.incident_id == incidents.c.id)
 )
+_VIEW = _COMPLETE.where(incidents.c.id == bindparam("id"))
+_wanted = select(bindparam("id", type_=Uuid).label("id")).subquery()
+_ONE_BESIDE = (
+    select(*_BESIDE)
+    .select_from(_wanted)
+    .outerjoin(running, running.c.incident_id == _wanted.c.id)
+    .outerjoin(repeats, repeats.c.incident_id == _wanted.c.id)
+)
+_NUMBER = func.coalesce(timeline.c.detail["version"].as_integer(), 0)
+_PLACE = (timeline.c.at, _NUMBER, timeline.c.event_id)
+"""Of a row in its timeline. What has one moment stands by the versions of its entities: a creation comes first."""
+_OF_IT = select(timeline).where(timeline.c.incident_id == bindparam("id"))
+_OLDEST = _OF_IT.order_by(*_PLACE).limit(bindparam("limit", type_=Integer))
+_at, _number, _event_id = (
+    bindparam("at", type_=DateTime(timezone=True)),
+    bindparam("number", type_=Integer),
+    bindparam("event_id", type_=Uuid),
+)
+# The first condition says no more than the second, and is what the index knows.
+_AFTER = _OLDEST.where(timeline.c.at >= _at, tuple_(*_PLACE) > tuple_(_at, _number, _event_id))
+_NEWEST = _OF_IT.order_by(*(column.desc() for column in _PLACE)).limit(bindparam("limit", type_=Integer))
+_STARTS = _NEWEST.where(timeline.c.type == EscalationStarted.__name__)
 _INTEGRATION = select(integrations).where(integrations.c.id == bindparam("id"))
 _INTEGRATIONS = select(integrations).order_by(integrations.c.created_at, integrations.c.id)
 
@@ -35,12 +77,18 @@ def incident_view(work: Work, incident_id: UUID) -> IncidentView | None:
 def decided_view(work: Work, state: Incident, version: int) -> IncidentView:
     """An incident as this transaction leaves it."""
     view = view_of(state, version)
-    rows = work.fetch(_RUNNING, id=view.id)
-    return complete(view, rows[0]) if rows else view
+    row = work.fetch(_ONE_BESIDE, id=view.id)[0]
+    for tally in (c for c in work.changes if isinstance(c, Tally) and c.key == view.id):
+        row |= {"repeats": (row["repeats"] or 0) + tally.values["count"], "repeated_at": tally.values["last_at"]}
+    return complete(view, row)
 
 
 def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
-    """The view with its running escalation; nothing is due any more once somebody has answered."""
+    """The view with all its alerts and its running escalation: nothing is due once somebody has answered."""
+    if row["repeats"] is not None:
+        # Where an older release has counted, the log may have more.
+        alerts, last = max(view.alert_count, 1 + row["repeats"]), max(view.updated_at, row["repeated_at"])
+        view = view.model_copy(update={"alert_count": alerts, "updated_at": last})
     if row["level"] is None:
         return view
     # Of an earlier run nothing is due, and what this one does is not known yet.
@@ -72,17 +120,81 @@ def list_views(work: Work, query: ListIncidents) -> tuple[list[IncidentView], in
 
 def in_brief(view: IncidentView) -> IncidentView:
     """For lists: a page of 100 must fit into one answer, so long texts stay with the incident itself."""
-    shorter: dict[str, Any] = {}
+    shorter: dict[str, Any] = {"acknowledgements": tuple(map(_acknowledgement_in_brief, view.acknowledgements[-_FEW:]))}
+    if view.acknowledgement_notes is not None:
+        shorter["acknowledgement_notes"] = view.acknowledgement_notes[:_BRIEF]
     if view.description is not None and len(view.description) > _BRIEF:
         shorter["description"] = view.description[: _BRIEF - 1] + "…"
     if len(to_json(view.metadata)) > _BRIEF:
         shorter["metadata"] = {"shortened": "see the incident itself"}
-    return view.model_copy(update=shorter) if shorter else view
+    return view.model_copy(update=shorter)
+
+
+def _acknowledgement_in_brief(one: Acknowledgement) -> Acknowledgement:
+    return one.model_copy(update={"notes": one.notes[:_BRIEF] if one.notes else one.notes})
+
+
+class Page(NamedTuple):
+    """Rows of a timeline in causal order, and the cursor of what follows them; None: nothing does."""
+
+    rows: list[dict[str, Any]]
+    following: str | None
+
+
+def timeline_page(work: Work, query: TimelineQuery) -> Page:
+    """Oldest first; a page ends early where it would not fit into an answer.
+
+    Raises:
+        Invalid: the cursor is none of ours.
+    """
+    if query.cursor is None:
+        rows = work.fetch(_OLDEST, id=query.id, limit=query.limit + 1)
+    else:
+        at, number, event_id = _read_cursor(query.cursor)
+        rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, at=at, number=number, event_id=event_id)
+    shown = _fitting(rows[: query.limit])
+    following = _cursor(rows[shown - 1]) if shown < len(rows) else None
+    return Page(causal_order(rows[:shown]), following)
+
+
+def _fitting(rows: Sequence[dict[str, Any]]) -> int:
+    """How many of these fit into a page: at least one."""
+    size = 0
+    for number, row in enumerate(rows):
+        size += len(to_json(row["summary"])) + _ENTRY_BYTES
+        if size > _PAGE_BYTES and number:
+            return number
+    return len(rows)
+
+
+def _cursor(row: Mapping[str, Any]) -> str:
+    place = f"{row['at'].isoformat()}/{_version(row)}/{row['event_id']}"
+    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, int, UUID]:
+    try:
+        place = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        at, number, event_id = place.split("/")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not 0 <= int(number) < 2**31:
+            raise ValueError("no place of a row")
+        return moment.astimezone(UTC), int(number), UUID(event_id)
+    except (ValueError, OverflowError):
+        raise Invalid("must be the nextCursor of another page", field="cursor") from None
 
 
 def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:
-    """Oldest first; at one moment a cause stands before its effect."""
-    return causal_order(work.fetch(_TIMELINE, id=incident_id))
+    """For explanations, in causal order: how it began, what happened lately, and how its last runs started.
+
+    That is all of it, unless it is very long.
+    """
+    rows = [
+        *work.fetch(_OLDEST, id=incident_id, limit=_BEGINNING),
+        *work.fetch(_NEWEST, id=incident_id, limit=_LATELY),
+        *work.fetch(_STARTS, id=incident_id, limit=_LAST_RUNS),
+    ]
+    return causal_order(list({row["event_id"]: row for row in rows}.values()))
 
 
 def causal_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,7 +227,7 @@ def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
     return row["at"], _version(row), str(row["event_id"])
 
 
-def _version(row: dict[str, Any]) -> int:
+def _version(row: Mapping[str, Any]) -> int:
     return int(row["detail"].get("version", 0))
 
 

@@ -36,7 +36,7 @@ def summary_of(fact: Fact) -> str:
         case IncidentCreated():
             return f"{fact.priority} incident #{fact.number} from {fact.source}: {fact.title}"
         case AlertsGrouped():
-            return f"{fact.count} more alert{'s' if fact.count != 1 else ''} of the same kind"
+            return _grouped(fact)
         case IncidentAcknowledged():
             return "acknowledged" + (f": {fact.notes}" if fact.notes else "")
         case IncidentEscalated():
@@ -71,6 +71,12 @@ def summary_of(fact: Fact) -> str:
             return f"cannot be reached: {fact.reason}"
         case _:
             return _of_a_run(fact)
+
+
+def _grouped(fact: AlertsGrouped) -> str:
+    if fact.alert_count is None:
+        return f"{fact.count} more alert{'s' if fact.count != 1 else ''} of the same kind"
+    return f"at least {fact.alert_count} alerts of the same kind" + (f"; now: {fact.title}" if fact.title else "")
 
 
 _AGAIN = {

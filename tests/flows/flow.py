@@ -32,10 +32,11 @@ from services.escalation.projections import escalations
 from services.escalation.projections import project as project_escalation
 from services.incidents import application as incidents
 from services.incidents.consumers import consumers as incidents_consumers
-from services.incidents.domain.incident import Command, Incident
+from services.incidents.domain.incident import Answer, Incident, Restart
 from services.incidents.inputs import MemoryInputs as IncidentsInputs
 from services.incidents.intake import take_items
 from services.incidents.projections import project as project_incidents
+from services.incidents.projections import repeats
 from services.notifier import application as notifier
 from services.notifier.consumers import consumers as notifier_consumers
 from services.notifier.domain.notification import RecordAccepted, RecordFailure
@@ -92,7 +93,7 @@ class Flow:
             ("incidents", "escalation"): lambda w, e: escalation.follow_incidents(w, e, self.escalation_inputs),
             ("incidents", "notifier"): lambda w, e: notifier.stop_incidents(w, e, self.notifier_inputs),
             ("escalation", "notifier"): lambda w, e: notifier.page_people(w, e, self.notifier_inputs),
-            ("escalation", "incidents"): patient["escalation"],
+            ("escalation", "incidents"): lambda w, e: incidents.follow_escalation(w, e, self.incidents_inputs),
             ("notifier", "incidents"): patient["notifier"],
             ("notifier", "escalation"): lambda w, e: escalation.follow_notifier(w, e, self.escalation_inputs),
         }
@@ -192,16 +193,25 @@ class Flow:
         at = Position(0, self._alerts, 0, "flow")
         item = Item(at, "", json.dumps(body).encode(), {}, f"pager.alerts.db.{priority}", self._alerts)
         self.take("incidents", lambda work: take_items(work, [item], self.incidents_inputs))
+        for row in self.desks["incidents"].rows(repeats):
+            if row["last_sequence"] == self._alerts:
+                return UUID(str(row["incident_id"]))
         newest = next(e for e in reversed(self.history) if e.service == "incidents")
         incident: UUID = newest.entity
         return incident
 
-    def ask(self, incident: UUID, command: Command) -> list[Envelope[Any]]:
+    def ask(self, incident: UUID, command: Answer | Restart) -> list[Envelope[Any]]:
         """A command on an incident, as a person or a timer gives it."""
         return self.take(
             "incidents",
-            lambda work: work.decide(incidents.INCIDENT, incident, command, work.begin(incidents.SERVICE)),
+            lambda work: incidents.change(
+                work, incident, command, work.begin(incidents.SERVICE), self.incidents_inputs
+            ),
         )
+
+    def alerts(self, incident: UUID) -> int:
+        """How many it has had, exactly."""
+        return 1 + self.incidents_inputs.repeats([incident]).get(incident, 0)
 
     def incident(self, incident: UUID) -> Incident:
         work_state: list[Incident] = []

@@ -12,6 +12,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from libs.chassis.store.work import Decider
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
@@ -22,19 +23,22 @@ from libs.contracts.incidents import (
     SnoozeEnded,
     Status,
 )
-from libs.contracts.model import Role
+from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationIntended
 from libs.contracts.requests import Rejected
+from services.escalation.application import ESCALATION
 from services.escalation.domain import escalations
 from services.escalation.projections import escalations as ESCALATIONS  # noqa: N812 - the domain has this name, too
+from services.incidents.application import INCIDENT
 from services.incidents.domain.incident import (
     Acknowledge,
+    Answer,
     Close,
-    Command,
     EndSnooze,
     LiftSuppression,
     Reopen,
     Resolve,
+    Restart,
     Snooze,
     TimeOutAcknowledgement,
 )
@@ -63,7 +67,7 @@ class Paging(RuleBasedStateMachine):
     def alert(self, key: str, priority: str) -> None:
         self.incidents[self.flow.fire(key, priority, dedupKey=key)] = None
 
-    def _ask(self, data: st.DataObject, command: Command) -> None:
+    def _ask(self, data: st.DataObject, command: Answer | Restart) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         try:
             self.flow.ask(incident, command)
@@ -93,7 +97,7 @@ class Paging(RuleBasedStateMachine):
     def a_time_is_over(self, data: st.DataObject) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         state = self.flow.incident(incident)
-        commands: list[Command] = [LiftSuppression(self.flow.now), TimeOutAcknowledgement(state.run, self.flow.now)]
+        commands: list[Restart] = [LiftSuppression(self.flow.now), TimeOutAcknowledgement(state.run, self.flow.now)]
         if state.snoozed_until is not None:
             commands.append(EndSnooze(state.snoozed_until, self.flow.now))
         self.flow.ask(incident, data.draw(st.sampled_from(commands)))
@@ -177,6 +181,18 @@ class Paging(RuleBasedStateMachine):
             if isinstance(event.data, EscalationStarted):
                 started.setdefault(event.data.incident_id, []).append(event.data.run)
         assert all(runs == sorted(set(runs)) for runs in started.values()), started
+
+    @invariant()
+    def a_state_that_is_kept_is_the_state_that_was_folded(self) -> None:
+        for incident in self.incidents:
+            self._kept(INCIDENT, "incidents", incident)
+            self._kept(ESCALATION[Lane.ROUTINE], "escalation", escalations.escalation_id(incident))
+
+    def _kept(self, decider: Decider[Any, Any], service: str, entity: UUID) -> None:
+        states: list[Any] = []
+        self.flow.desks[service].take(lambda work: states.append(work.state(decider, entity)), self.flow.now)
+        assert decider.shape is not None
+        assert decider.shape.read(decider.shape.write(states[0])) == states[0]
 
     def _waiting_pages(self) -> list[dict[str, Any]]:
         return [row for row in self.flow.desks["notifier"].rows(NOTIFICATIONS) if row["state"] == "intended"]

@@ -119,9 +119,9 @@ async def test_a_batch_of_new_incidents_asks_three_times_however_many_they_are(
         asked.append("rows")
         return fetch(self, *query, **parameters)
 
-    def loaded(self: EventLog, cursor: Any, entities: Any) -> Any:
+    def loaded(self: EventLog, cursor: Any, entities: Any, shape: str | None = None) -> Any:
         asked.append("events")
-        return load_many(self, cursor, entities)
+        return load_many(self, cursor, entities, shape)
 
     monkeypatch.setattr(Work, "fetch", fetched)
     monkeypatch.setattr(EventLog, "load_many", loaded)

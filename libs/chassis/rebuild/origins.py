@@ -84,6 +84,7 @@ class Origins:
         shared = {
             chassis.cursors: "how far upstreams have been read; only reading moves it",
             chassis.parked: "inputs that were set aside, as they came",
+            chassis.snapshots: "states of long entities at one of their events; later ones are folded on top",
             chassis.answers: "answers to requests, for a day, to be given again",
         }
         return {table.name: reason for table, reason in {**shared, **self.rows, **self.refused}.items()}

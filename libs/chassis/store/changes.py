@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -63,6 +63,37 @@ class Newest(NamedTuple):
         return tuple(self.values[column] for column in self.by)
 
 
+class Tally(NamedTuple):
+    """What has come to be counted: the columns `sums` of the row with this primary key grow by their values.
+
+    The others become the greater of what the row holds and of what comes, or what comes where the column `era` says
+    that it has changed: what lies in another era cannot be compared. None leaves a column as it is. Transactions that
+    add to one row at the same time may do so in any order. `values` are whole rows, and no other change but `Gone` is
+    written to the same table.
+    """
+
+    table: Table
+    values: Mapping[str, Any]
+    sums: tuple[str, ...]
+    era: str
+
+    @property
+    def key(self) -> Any:
+        return _key_of(self.table)(self.values)
+
+    def onto(self, old: Mapping[str, Any]) -> dict[str, Any]:
+        """A row after this, as PostgreSQL makes it."""
+        before, era = old[self.era], self.values[self.era]
+        changed = before is not None and era is not None and before != era
+        row = {c: value if changed else _greater(old[c], value) for c, value in self.values.items()}
+        row |= {c: old[c] + self.values[c] for c in self.sums}
+        return row | {self.era: before if era is None else era}
+
+
+def _greater(old: Any, new: Any) -> Any:
+    return new if old is None or (new is not None and new > old) else old
+
+
 class Gone(NamedTuple):
     """The row with this primary key is removed, if there is one."""
 
@@ -85,7 +116,7 @@ class Added(NamedTuple):
         return object()
 
 
-Change = Row | Patch | Newest | Gone | Added
+Change = Row | Patch | Newest | Tally | Gone | Added
 
 
 @lru_cache(maxsize=512)
@@ -134,6 +165,12 @@ def _write(kind: type, table: Table, columns: tuple[str, ...], by: tuple[str, ..
     quoted = ", ".join(map(_QUOTE, columns))
     if kind is Added:
         return f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM {rows}".encode()  # noqa: S608 - names of our own tables
+    if kind is Tally:
+        # In the order of the keys: two transactions that count the same rows must not wait for one another.
+        return (
+            f"INSERT INTO {name} AS t ({quoted}) SELECT {quoted} FROM {rows} ORDER BY {', '.join(keys)}"  # noqa: S608 - names of our own tables
+            f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {_counted(columns, keys, by)}"
+        ).encode()
     changed = ", ".join(f"{c} = excluded.{c}" for c in map(_QUOTE, columns) if c not in keys)
     action = f"UPDATE SET {changed}" if changed else "NOTHING"
     if by:
@@ -143,6 +180,21 @@ def _write(kind: type, table: Table, columns: tuple[str, ...], by: tuple[str, ..
         f"INSERT INTO {name} AS t ({quoted}) SELECT {quoted} FROM {rows}"  # noqa: S608 - names of our own tables
         f" ON CONFLICT ({', '.join(keys)}) DO {action}"
     ).encode()
+
+
+def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> str:
+    """The assignments of `Tally.onto`; `by`: its era, then its sums."""
+    era, *sums = map(_QUOTE, by)
+
+    def value(column: str) -> str:
+        old, new = f"t.{column}", f"excluded.{column}"
+        if column in sums:
+            return f"{old} + {new}"
+        if column == era:
+            return f"coalesce({new}, {old})"
+        return f"CASE WHEN t.{era} <> excluded.{era} THEN {new} ELSE greatest({old}, {new}) END"
+
+    return ", ".join(f"{c} = {value(c)}" for c in map(_QUOTE, columns) if c not in keys)
 
 
 def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
@@ -155,7 +207,13 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
             last[place] = _after(before, change)
     groups: dict[tuple[type, Table, tuple[str, ...], tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for change in last.values():
-        by = change.by if isinstance(change, Newest) else ()
+        match change:
+            case Newest(by=by):
+                pass
+            case Tally(sums=sums, era=era):
+                by = (era, *sums)
+            case _:
+                by = ()
         shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
     for (kind, table, columns, by), rows in groups.items():
@@ -172,6 +230,8 @@ def _after(before: Change, change: Change) -> Change:
             return kind(change.table, {**before.values, **change.values})
         case Newest(), Newest():
             return change if change.rank >= before.rank else before
+        case Tally(), Tally():
+            return change._replace(values=change.onto(before.values))
         case Gone(), Patch():
             return before
         case _:

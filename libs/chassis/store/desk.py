@@ -11,10 +11,11 @@ from uuid import UUID
 from sqlalchemy import Table
 from uuid_utils.compat import uuid4
 
-from libs.chassis.store.changes import Change, Gone, Newest, Patch
-from libs.chassis.store.log import NewEvent
+from libs.chassis.store.changes import Change, Gone, Newest, Patch, Tally
+from libs.chassis.store.log import NewEvent, Stream
+from libs.chassis.store.snapshots import Snapshot
 from libs.chassis.store.work import Projector, Work
-from libs.contracts.codec import CODEC, Codec
+from libs.contracts.codec import CODEC, Codec, id_of
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
 
@@ -26,6 +27,9 @@ class MemoryLog:
     """The events of entities as they would be stored."""
 
     _streams: dict[UUID, list[tuple[str, bytes]]] = field(default_factory=dict)
+    _snapshots: dict[UUID, Snapshot] = field(default_factory=dict)
+    events_read: int = 0
+    """By decisions, so far."""
 
     def append(self, event: NewEvent) -> None:
         """Raises ValueError for a version that does not follow."""
@@ -34,8 +38,19 @@ class MemoryLog:
             raise ValueError(f"version {event.originator_version} after {len(stream)} events of {event.originator_id}")
         stream.append((event.topic, event.state))
 
-    def load_many(self, _curs: Any, ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
-        return {entity: list(self._streams.get(entity, ())) for entity in ids}
+    def keep(self, snapshot: Snapshot) -> None:
+        self._snapshots[snapshot.entity] = snapshot
+
+    def load_many(self, _curs: Any, ids: Sequence[UUID], shape: str | None = None) -> Mapping[UUID, Stream]:
+        streams = {entity: self._stream(entity, shape) for entity in ids}
+        self.events_read += sum(len(stream.events) for stream in streams.values())
+        return streams
+
+    def _stream(self, entity: UUID, shape: str | None) -> Stream:
+        events, kept = self._streams.get(entity, []), self._snapshots.get(entity)
+        if kept is None or kept.shape != shape or id_of(events[kept.version - 1][1]) != str(kept.event_id):
+            return Stream(list(events))
+        return Stream(events[kept.version :], kept)
 
     def lock_appends(self, _curs: Any) -> None:
         """Nobody else is here."""
@@ -71,6 +86,8 @@ class Desk:
         events, changes = work.new_events()
         for event in events:
             self.log.append(event)
+        for snapshot in work.snapshots():
+            self.log.keep(snapshot)
         for change in changes:
             self._apply(change)
         return [self.codec.decode(event.topic, event.state) for event in events]
@@ -84,6 +101,8 @@ class Desk:
         old = rows.get(change.key)
         if isinstance(change, Gone):
             rows.pop(change.key, None)
+        elif isinstance(change, Tally):
+            rows[change.key] = dict(change.values) if old is None else change.onto(old)
         elif not (
             (isinstance(change, Patch) and old is None)
             or (isinstance(change, Newest) and old is not None and change.rank < change._replace(values=old).rank)

@@ -20,6 +20,8 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg.types.array import ListBinaryDumper
 
 from libs.chassis.store.connections import IDLE_SECONDS
+from libs.chassis.store.snapshots import Snapshot
+from libs.contracts.codec import ID_AT
 from libs.contracts.model import Lane
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
@@ -95,6 +97,14 @@ class LoggedEvent(NamedTuple):
     raw: bytes
 
 
+class Stream(NamedTuple):
+    """What an entity is folded from: its events, oldest first, from the beginning or after a snapshot."""
+
+    events: list[tuple[str, bytes]]
+    """(type, raw)"""
+    snapshot: Snapshot | None = None
+
+
 class Run(NamedTuple):
     """Events of one lane that were appended together, in their order."""
 
@@ -144,6 +154,23 @@ class EventLog(PostgresProcessRecorder):
             "SELECT originator_id, topic, state FROM {}.stored_events"
             " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
         ).format(schema)
+        # A snapshot counts only where the log has the very event that it was made at: a log may have lost its end.
+        self._load_after: Composed = SQL(
+            "WITH known AS MATERIALIZED (SELECT i.id, s.* FROM unnest(%b::uuid[]) AS i (id) LEFT JOIN LATERAL ("
+            "SELECT s.* FROM {0}.snapshots s JOIN {0}.stored_events e ON e.originator_id = s.entity"
+            " AND e.originator_version = s.version AND substring(e.state FROM %b FOR 36) = s.event_id::text::bytea"
+            " WHERE s.entity = i.id AND s.shape = %b) s ON true)"
+            " SELECT entity, version, NULL, event_id, slot, shape, convert_to(state, 'UTF8') FROM known"
+            " WHERE version IS NOT NULL"
+            " UNION ALL"
+            " SELECT e.originator_id, e.originator_version, e.topic, NULL, NULL, NULL, e.state FROM known k"
+            " CROSS JOIN LATERAL (SELECT * FROM {0}.stored_events e WHERE e.originator_id = k.id"
+            " AND e.originator_version > coalesce(k.version, 0)) e ORDER BY 1, 2"
+        ).format(schema)
+        self._held: Composed = SQL(
+            "SELECT count(*) FROM unnest(%b::uuid[], %b::bigint[]) AS h (id, version) JOIN {}.stored_events e"
+            " ON e.originator_id = h.id AND e.originator_version = h.version + 1"
+        ).format(schema)
         self._lane: Composed = SQL(
             "SELECT notification_id, topic, originator_id, recorded_at, state FROM ("
             "SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id ROWS UNBOUNDED PRECEDING) AS size"
@@ -186,13 +213,30 @@ class EventLog(PostgresProcessRecorder):
         )
         curs.execute(self._append, columns, prepare=True)
 
-    def load_many(self, curs: Cursor[Any], ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
-        """(type, raw) of every event of each entity, oldest first, in one query."""
-        streams: dict[UUID, list[tuple[str, bytes]]] = {i: [] for i in ids}
-        rows = curs.connection.cursor(row_factory=tuple_row, binary=True).execute(self._load, (list(streams),))
-        for entity, topic, state in rows:
-            streams[entity].append((topic, bytes(state)))
+    def load_many(self, curs: Cursor[Any], ids: Sequence[UUID], shape: str | None = None) -> Mapping[UUID, Stream]:
+        """What each entity is folded from, in one query; where a snapshot has this shape, only what came after it."""
+        streams = {i: Stream([]) for i in ids}
+        rows = curs.connection.cursor(row_factory=tuple_row, binary=True)
+        if shape is None:
+            for entity, topic, state in rows.execute(self._load, (list(streams),)):
+                streams[entity].events.append((topic, bytes(state)))
+            return streams
+        for entity, version, topic, event_id, slot, known, state in rows.execute(
+            self._load_after, (list(streams), ID_AT + 1, shape)
+        ):
+            if topic is None:
+                snapshot = Snapshot(entity, version, event_id, slot, known, bytes(state).decode())
+                streams[entity] = Stream([], snapshot)
+            else:
+                streams[entity].events.append((topic, bytes(state)))
         return streams
+
+    def count_changed(self, curs: Cursor[Any], versions: Mapping[UUID, int]) -> None:
+        """`curs` then yields how many of these entities have events after the version that is given for each.
+
+        It says so for the rest of a transaction that holds the append lock.
+        """
+        curs.execute(self._held, (list(versions), list(versions.values())), prepare=True)
 
     def read_lane(self, curs: Cursor[Any], lane: Lane, after: int, limit: int, size: int = 2**62) -> list[LoggedEvent]:
         """The next events of a lane, in order: at most `limit`, and none behind `size` bytes of them."""

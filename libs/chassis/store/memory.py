@@ -15,6 +15,8 @@ class Known(NamedTuple):
     state: Any
     version: int
     slot: int | None = None
+    snapped: int = 0
+    """The version of its snapshot; 0 for none."""
 
 
 class Memory:

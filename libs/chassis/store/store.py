@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -22,6 +23,7 @@ from libs.chassis.store.changes import Change, Row, apply_changes
 from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, move_cursor, read_cursor
 from libs.chassis.store.log import IDLE_IN_TRANSACTION, Datastore, EventLog, NewEvent, Run, runs_of
 from libs.chassis.store.memory import Memory
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Decided, Projector, Work
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.model import Lane
@@ -43,6 +45,10 @@ class TooSlow(Exception):
 
 class PastDeadline(Exception):
     """Its time was over before it could be committed: nothing was."""
+
+
+class _Changed(Exception):
+    """An entity that a handler holds was appended to by somebody else before the commit."""
 
 
 class AlreadyTaken(Exception):
@@ -189,18 +195,24 @@ class Store:
         self, handler: Callable[[Work], T], move: Move | None, until: float | None = None
     ) -> tuple[Committed[T], Written | None]:
         log = self._opened()
+        taken: set[str | None] = set()
         for attempt in range(_ATTEMPTS):
             try:
                 return self._attempt(log, handler, move, self._memory if attempt == 0 else None, until)
+            except _Changed:
+                self.forget()
+                self._meters.conflicted()
             except IntegrityError as error:
                 self.forget()
                 cause = error.__cause__
                 if not isinstance(cause, pg.UniqueViolation):
                     raise
                 self._meters.conflicted()
-                if cause.diag.table_name == "answers":
-                    continue  # the same request ran beside this one: the next attempt finds its answer
                 if cause.diag.table_name != "stored_events":
+                    # Taken since we looked, perhaps by the same request: the next attempt finds it.
+                    if cause.diag.constraint_name not in taken:
+                        taken.add(cause.diag.constraint_name)
+                        continue
                     raise AlreadyTaken(cause.diag.constraint_name) from error
                 if move is not None and self._cursor_moved(log, move):
                     raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}") from error
@@ -234,7 +246,9 @@ class Store:
             with _in_time(work):
                 result = handler(work)
                 events, changes = work.new_events()
-                runs = self._write(log, connection, move, events, changes, left)
+                table = chassis_tables(self.schema).snapshots
+                changes += [Row(table, snapshot._asdict()) for snapshot in work.snapshots()]
+                runs = self._write(log, connection, move, events, changes, work.held, left)
         self._memory.learn(work.outcomes())
         position = max(run.events[-1].position for run in runs) if runs else None
         return Committed(result, position, len(events), work.decided), _written(runs, changes)
@@ -246,6 +260,7 @@ class Store:
         move: Move | None,
         events: Sequence[NewEvent],
         changes: Sequence[Change],
+        held: Mapping[UUID, int],
         left: float | None,
     ) -> list[Run]:
         """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it.
@@ -254,11 +269,14 @@ class Store:
         """
         moved = connection.cursor()
         appended = connection.cursor(row_factory=tuple_row)
+        changed = connection.cursor(row_factory=tuple_row)
         with connection.pipeline():
-            if events:
+            if events or held:
                 log.lock_appends(connection.cursor())
             if move is not None:
                 move_cursor(moved, self.schema, move)
+            if held:
+                log.count_changed(changed, held)
             if events:
                 log.append(appended, events)
             apply_changes(connection.cursor, changes)
@@ -266,6 +284,8 @@ class Store:
                 connection.cursor().execute(_IN_TIME, (left,))
         if move is not None and moved.rowcount != 1:
             raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
+        if held and changed.fetchone() != (0,):
+            raise _Changed
         return runs_of(events, appended.fetchall()) if events else []
 
     def _cursor_moved(self, log: EventLog, move: Move) -> bool:

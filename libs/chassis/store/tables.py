@@ -91,6 +91,18 @@ class ChassisTables:
             Column("alarmed_at", DateTime(timezone=True)),
             Index("parked_entity_idx", "upstream", "entity"),
         )
+        # States of long entities, so that a decision need not fold all of their events. `event_id` is the event at
+        # `version`, `shape` names the code that folded it: where either is another one now, the log is read instead.
+        self.snapshots = Table(
+            "snapshots",
+            metadata,
+            Column("entity", Uuid, primary_key=True),
+            Column("version", BigInteger, nullable=False),
+            Column("event_id", Uuid, nullable=False),
+            Column("slot", SmallInteger, nullable=False),
+            Column("shape", Text, nullable=False),
+            Column("state", Text, nullable=False),
+        )
         # Answers kept for 24 h under (actor, operation, Idempotency-Key), in the command's transaction.
         self.answers = Table(
             "answers",

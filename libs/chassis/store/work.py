@@ -15,8 +15,9 @@ from sqlalchemy.sql import Executable
 from uuid_utils.compat import uuid4
 
 from libs.chassis.store.changes import Change, adapt, compiled
-from libs.chassis.store.log import NewEvent
+from libs.chassis.store.log import NewEvent, Stream
 from libs.chassis.store.memory import Known, Memory
+from libs.chassis.store.snapshots import EVERY, Shape, Snapshot, UnreadableSnapshot
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
@@ -50,6 +51,8 @@ class Decider(Generic[S, C_contra]):
     team: Callable[[S], UUID | None] = _no_team
     keep: Callable[[S], bool] = _never
     """Whether a state is kept in memory after its commit, because this process will soon decide on it again."""
+    shape: Shape[S] | None = None
+    """How a state is kept as a snapshot, for entities that may become long."""
     slot: Callable[[S], int] | None = None
     """The slot of a new entity, from its state after its first event; None: that of its cause. It keeps it for ever."""
 
@@ -76,12 +79,24 @@ class _Entity:
     version: int
     slot: int | None = None
     """Of its first event; None before that."""
+    snapped: int = 0
+    """The version of its snapshot; 0 for none."""
     assumed: bool = False
     """Not read here, and nothing that the append would check has been decided on it yet."""
     keep: bool = False
+    last: UUID | None = None
+    """The event that brought it to `version`, where that was read or decided here."""
+    shape: Shape[Any] | None = None
 
     def known(self) -> Known | None:
-        return Known(self.state, self.version, self.slot) if self.keep else None
+        return Known(self.state, self.version, self.slot, self.snapped) if self.keep else None
+
+    def snapshot(self, entity: UUID) -> Snapshot | None:
+        """What is to be kept of it now, if anything."""
+        if self.shape is None or self.last is None or self.version - self.snapped < EVERY:
+            return None
+        slot = NO_INCIDENT if self.slot is None else self.slot
+        return Snapshot(entity, self.version, self.last, slot, self.shape.name, self.shape.write(self.state))
 
 
 class Decided(NamedTuple):
@@ -98,8 +113,8 @@ Projector = Callable[[Envelope[Any], Any], Iterable[Change]]
 class Streams(Protocol):
     """Where the events of entities are read: the log, or a desk's memory (`desk.py`)."""
 
-    def load_many(self, curs: Any, ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
-        """(type, raw) of every event of each entity, oldest first."""
+    def load_many(self, curs: Any, ids: Sequence[UUID], shape: str | None = None) -> Mapping[UUID, Stream]:
+        """What each entity is folded from; where a snapshot has this shape, only what came after it."""
         ...
 
     def lock_appends(self, curs: Any) -> None:
@@ -130,6 +145,7 @@ class Work:
     changes: list[Change] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
     _entities: dict[UUID, _Entity] = field(default_factory=dict)
+    _held: set[UUID] = field(default_factory=set)
     asked_at: float = field(default_factory=perf_counter)
     """When the database last answered: it ends sessions that compute for too long inside a transaction."""
 
@@ -154,18 +170,32 @@ class Work:
         known = self.memory.get(entity) if self.memory is not None else None
         if known is None:
             return False
-        self._entities[entity] = _Entity(*known, assumed=True)
+        self._entities[entity] = _Entity(known.state, known.version, known.slot, known.snapped, assumed=True)
         return True
 
     def _read(self, decider: Decider[Any, Any], ids: Sequence[UUID]) -> None:
-        for entity, stream in self.log.load_many(self.cursor, ids).items():
-            state, slot = decider.initial(), None
-            for type_name, raw in stream:
-                event = self.codec.decode(type_name, raw)
-                state = decider.evolve(state, event.data)
-                slot = event.slot if slot is None else slot
-            self._entities[entity] = _Entity(state, len(stream), slot)
+        shape = None if decider.shape is None else decider.shape.name
+        unreadable: list[UUID] = []
+        for entity, stream in self.log.load_many(self.cursor, ids, shape).items():
+            try:
+                self._entities[entity] = self._folded(decider, stream)
+            except UnreadableSnapshot:
+                unreadable.append(entity)
+        for entity, stream in (self.log.load_many(self.cursor, unreadable) if unreadable else {}).items():
+            self._entities[entity] = self._folded(decider, stream)
         self.asked_at = perf_counter()
+
+    def _folded(self, decider: Decider[Any, Any], stream: Stream) -> _Entity:
+        made = _Entity(decider.initial(), 0, shape=decider.shape)
+        if stream.snapshot is not None and decider.shape is not None:
+            made.state, made.slot = decider.shape.read(stream.snapshot.state), stream.snapshot.slot
+            made.version = made.snapped = stream.snapshot.version
+        for type_name, raw in stream.events:
+            event = self.codec.decode(type_name, raw)
+            made.state, made.last = decider.evolve(made.state, event.data), event.id
+            made.slot = event.slot if made.slot is None else made.slot
+        made.version += len(stream.events)
+        return made
 
     def state(self, decider: Decider[S, Any], entity: UUID) -> S:
         """The state as it was read, or decided here; never one that is only assumed."""
@@ -182,6 +212,20 @@ class Work:
         """Of an entity that was loaded or decided on here."""
         known = self._entities[entity].slot
         return NO_INCIDENT if known is None else known
+
+    def hold(self, entity: UUID) -> None:
+        """Commit only if nobody appends to this entity, which was loaded here, before this transaction ends.
+
+        For rows that are right only as long as it is as it was read, where no event says so: whoever takes the append
+        lock before reading it then finds those rows, or is found here. It is checked under that lock.
+        """
+        self._held.add(entity)
+
+    @property
+    def held(self) -> dict[UUID, int]:
+        """The version of each entity that is held; where events are appended, they are checked by themselves."""
+        changed = {d.event.entity for d in self.decided}
+        return {entity: self._entities[entity].version for entity in self._held - changed}
 
     def begin(self, actor: Actor, traceparent: str | None = None) -> Cause:
         """The beginning of a chain of events."""
@@ -220,7 +264,8 @@ class Work:
             )
             self.decided.append(Decided(event, known.state))
             events.append(event)
-        known.keep = decider.keep(known.state)
+            known.last = event.id
+        known.keep, known.shape = decider.keep(known.state), decider.shape
         return events
 
     def _facts(self, decider: Decider[Any, C_contra], entity: UUID, command: C_contra) -> Sequence[Fact]:
@@ -235,6 +280,13 @@ class Work:
                     return facts
             self._read(decider, (entity,))
         return decider.decide(command, self._entities[entity].state)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Of the entities that have become long, or were long when they were read; `outcomes` come after it."""
+        made = [s for i, e in self._entities.items() if not e.assumed and (s := e.snapshot(i)) is not None]
+        for snapshot in made:
+            self._entities[snapshot.entity].snapped = snapshot.version
+        return made
 
     def outcomes(self) -> dict[UUID, Known | None]:
         """What to remember of the entities that were decided on, once it is committed."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from libs.chassis.store.changes import Added, Change, Gone, Patch, Row
+from libs.chassis.store.changes import Added, Change, Gone, Patch, Row, Tally
+from libs.chassis.store.desk import Desk
 from libs.chassis.store.tables import chassis_tables
+from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import SCHEMA, Ledger
 
 ANSWERS = chassis_tables(SCHEMA).answers
@@ -90,3 +94,59 @@ async def test_a_further_row_takes_its_key_from_the_table_and_no_other_rows_plac
     found = await ledger.query("SELECT id, raw, headers FROM incidents.parked ORDER BY id")
     assert [(raw, headers) for _id, raw, headers in found] == [(b"\x00\xff", {"a": "b"})] * 4
     assert len({number for number, _raw, _headers in found}) == 4
+
+
+POSITIONS = chassis_tables(SCHEMA).cursors
+PLACE = {"upstream": "ALERTS", "lane": "routine"}
+
+
+def tally(count: int, sequence: int | None, incarnation: str | None) -> Tally:
+    """Counts in `epoch`; the greatest of `sequence` within an `incarnation`."""
+    values = PLACE | {"epoch": count, "position": 0, "sequence": sequence, "incarnation": incarnation}
+    return Tally(POSITIONS, values, sums=("epoch",), era="incarnation")
+
+
+@pytest.mark.parametrize(
+    ("tallies", "left"),
+    [
+        ([(1, 5, "a"), (2, 9, "a"), (3, 7, "a")], (6, 9, "a")),
+        ([(1, 9, "b"), (1, 2, "a")], (2, 2, "a")),
+        ([(1, 9, "a"), (4, None, None)], (5, 9, "a")),
+        ([(1, None, None), (4, 3, "a"), (1, 1, "a")], (6, 3, "a")),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_tallies_add_up_and_keep_the_greatest_place(
+    ledger: Ledger, tallies: list[tuple[int, int | None, str | None]], left: Any, together: bool
+) -> None:
+    await ledger.query("DELETE FROM incidents.cursors")
+    await ledger.query("ALTER TABLE incidents.cursors ALTER sequence DROP NOT NULL, ALTER incarnation DROP NOT NULL")
+    changes = [tally(*one) for one in tallies]
+    desk = Desk(lambda _event, _state: ())
+    for batch in [changes] if together else [[change] for change in changes]:
+        await ledger.store.transact(putting(batch))
+        desk.take(putting(batch), NOON)
+    assert await ledger.query("SELECT epoch, sequence, incarnation FROM incidents.cursors") == [left]
+    assert [(r["epoch"], r["sequence"], r["incarnation"]) for r in desk.rows(POSITIONS)] == [left]
+
+
+def putting(changes: Sequence[Change]) -> Callable[[Work], None]:
+    return lambda work: work.put(*changes)
+
+
+async def test_two_transactions_that_count_the_same_rows_do_not_wait_for_one_another(ledger: Ledger) -> None:
+    """In the order of the keys: else each could hold what the other one wants."""
+    names = [f"{n:03}" for n in range(200)]
+
+    values = dict(tally(1, 1, "a").values)
+
+    def count(order: list[str]) -> Callable[[Work], None]:
+        return putting([Tally(POSITIONS, values | {"upstream": n}, ("epoch",), "incarnation") for n in order])
+
+    other = ledger.make_store("b")
+    for _round in range(10):
+        await asyncio.gather(ledger.store.transact(count(names)), other.transact(count(names[::-1])))
+    found = await ledger.query("SELECT min(epoch), max(epoch) FROM incidents.cursors WHERE upstream < 'A'")
+    assert found == [(20, 20)]
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert await ledger.query(deadlocks) == [(0,)]

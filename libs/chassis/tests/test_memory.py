@@ -26,9 +26,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     ids: list[UUID] = []
     load_many = EventLog.load_many
 
-    def loaded(self: EventLog, cursor: Any, entities: Any) -> Any:
+    def loaded(self: EventLog, cursor: Any, entities: Any, shape: str | None = None) -> Any:
         ids.extend(entities)
-        return load_many(self, cursor, entities)
+        return load_many(self, cursor, entities, shape)
 
     monkeypatch.setattr(EventLog, "load_many", loaded)
     return ids

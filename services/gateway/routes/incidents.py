@@ -18,6 +18,7 @@ from libs.contracts.incidents import (
     ListIncidents,
     Status,
     Timeline,
+    TimelineQuery,
 )
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
@@ -131,8 +132,15 @@ async def close_incident(incident_id: IncidentId, ask: Asking, body: NotesBody =
     summary="What happened, oldest first",
     responses=documented(answer("Timeline", Timeline)),
 )
-async def get_timeline(incident_id: IncidentId, ask: Asking) -> Response:
-    return success(await ask.query("incidents", "timeline", ById(id=incident_id)))
+async def get_timeline(
+    incident_id: IncidentId,
+    ask: Asking,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:
+    """Page by page: `cursor` is the `nextCursor` of the page before, which the last page does not have."""
+    wanted = TimelineQuery(id=incident_id, cursor=cursor, limit=limit)
+    return success(await ask.query("incidents", "timeline", wanted))
 
 
 @router.get(

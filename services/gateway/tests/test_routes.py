@@ -113,7 +113,15 @@ CASES = [
     changed("acknowledgeIncident", "acknowledge", {"notes": "looking"}),
     changed("resolveIncident", "resolve", None),
     changed("closeIncident", "close", {}),
-    Case("getTimeline", "GET", f"{INCIDENT}/timeline", "incidents.timeline", {"id": ID}, v.TIMELINE, v.TIMELINE),
+    Case(
+        "getTimeline",
+        "GET",
+        f"{INCIDENT}/timeline?cursor=abc&limit=7",
+        "incidents.timeline",
+        {"id": ID, "cursor": "abc", "limit": 7},
+        v.TIMELINE,
+        v.TIMELINE,
+    ),
     Case(
         "explainIncident",
         "GET",

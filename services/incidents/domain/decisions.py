@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
     AlertsGrouped,
+    CountedFact,
     IncidentAcknowledged,
     IncidentBrief,
     IncidentClosed,
@@ -31,6 +32,7 @@ from services.incidents.domain.incident import (
     Acknowledge,
     Close,
     Command,
+    Counted,
     EndSnooze,
     Escalate,
     GroupAlerts,
@@ -43,6 +45,10 @@ from services.incidents.domain.incident import (
     Snooze,
     TimeOutAcknowledgement,
 )
+
+NEWS_EVERY = timedelta(minutes=1)
+"""How often it may be told that an incident's alerts say something else, beside the steps of their number: a sender
+whose text holds a measured value changes it with every alert."""
 
 
 class NoSuchIncident(NotFound):
@@ -74,8 +80,10 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
     match command:
         case OpenIncident():
             return []
-        case GroupAlerts(count, last_at) if state.is_open:
-            return [AlertsGrouped(incident_id=created.incident_id, count=count, last_at=last_at)]
+        case Counted(wanted, alerts):
+            return [_counted(fact, max(alerts, state.alert_count)) for fact in decide(wanted, state)]
+        case GroupAlerts() if state.is_open:
+            return _grouped(command, state, created)
         case Escalate() if state.is_open and _is_news(command, state):
             return [_escalated(command, created)]
         case Acknowledge() if not state.is_open:
@@ -94,6 +102,41 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return _restart(command, state, created)
         case _:
             return []
+
+
+def alerts_after(command: GroupAlerts, state: Incident) -> int:
+    """How many there are with these: as the rows say, or the log where an older release has counted in it alone."""
+    return max(command.counted, state.alert_count) + command.more
+
+
+def _grouped(command: GroupAlerts, state: Incident, created: IncidentCreated) -> list[Fact]:
+    """Most repeats are only counted: what they cost must not grow with their number."""
+    alerts = alerts_after(command, state)
+    is_news = (command.title, command.description) != (state.title, state.description)
+    is_time = state.told_at is None or command.last_at - state.told_at >= NEWS_EVERY
+    # What only the log has counted is added to the rows together with an event: two who did so at once would meet.
+    is_behind = command.counted < state.alert_count
+    if not (is_behind or _step(alerts - 1) > state.alert_count - 1 or (is_news and is_time)):
+        return []
+    grouped = AlertsGrouped(
+        incident_id=created.incident_id,
+        count=alerts - state.alert_count,
+        last_at=command.last_at,
+        alert_count=alerts,
+        title=command.title if is_news else None,
+        description=command.description if is_news else None,
+    )
+    return [grouped]
+
+
+def _step(repeats: int) -> int:
+    """The last of 1, 2, 5, 10, 20, 50 … up to a number; 0 before the first."""
+    power = int(10 ** (len(str(repeats)) - 1))
+    return max((step for step in (power, 2 * power, 5 * power) if step <= repeats), default=0)
+
+
+def _counted(fact: Fact, alerts: int) -> Fact:
+    return fact.model_copy(update={"alert_count": alerts}) if isinstance(fact, CountedFact) else fact
 
 
 def _restart(

@@ -14,6 +14,7 @@ from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import (
     Acknowledgement,
     AlertsGrouped,
+    CountedFact,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
@@ -31,6 +32,9 @@ from libs.contracts.model import Lane, Priority
 
 OPEN = (Status.CREATED, Status.ESCALATED, Status.ACKNOWLEDGED)
 
+KEPT_ACKNOWLEDGEMENTS = 20
+"""The newest, so that neither a state nor a view grows with age; the timeline has them all."""
+
 Place = tuple[int, int, int]
 """(run, round, level) of an escalation; it only grows."""
 
@@ -46,6 +50,11 @@ class Incident:
     """Of its worst priority so far: what is on its way to people must not be overtaken by their answers."""
     assigned_to: UUID | None = None
     alert_count: int = 1
+    """At least: what events have told of."""
+    title: str = ""
+    """With `description`: what its newest alert says, as far as events have told of it; `told_at`: since when."""
+    description: str | None = None
+    told_at: datetime | None = None
     updated_at: datetime | None = None
     acknowledgements: tuple[Acknowledgement, ...] = ()
     resolved: IncidentResolved | None = None
@@ -66,6 +75,8 @@ def initial() -> Incident:
 
 
 def evolve(state: Incident, fact: Fact) -> Incident:
+    if isinstance(fact, CountedFact) and fact.alert_count is not None and fact.alert_count > state.alert_count:
+        state = replace(state, alert_count=fact.alert_count)
     match fact:
         case IncidentCreated():
             return replace(
@@ -74,12 +85,15 @@ def evolve(state: Incident, fact: Fact) -> Incident:
                 priority=fact.priority,
                 lane=fact.priority.lane,
                 assigned_to=fact.assigned_to,
+                title=fact.title,
+                description=fact.description,
+                told_at=fact.created_at,
                 updated_at=fact.created_at,
                 run=0 if fact.suppressed else 1,
                 suppressed=fact.suppressed,
             )
         case AlertsGrouped():
-            return replace(state, alert_count=state.alert_count + fact.count, updated_at=fact.last_at)
+            return _grouped(state, fact)
         case IncidentEscalated():
             return _escalated(state, fact)
         case IncidentAcknowledged():
@@ -90,6 +104,13 @@ def evolve(state: Incident, fact: Fact) -> Incident:
             return replace(state, status=Status.CLOSED, closed=fact, updated_at=fact.at)
         case _:
             return _paging(state, fact)
+
+
+def _grouped(state: Incident, fact: AlertsGrouped) -> Incident:
+    if fact.title is not None:
+        state = replace(state, title=fact.title, description=fact.description)
+    count = state.alert_count + fact.count if fact.alert_count is None else max(state.alert_count, fact.alert_count)
+    return replace(state, alert_count=count, told_at=fact.last_at, updated_at=fact.last_at)
 
 
 def _paging(state: Incident, fact: Fact) -> Incident:
@@ -119,7 +140,7 @@ def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:
         state,
         status=Status.ACKNOWLEDGED,
         assigned_to=_person(fact.by) or state.assigned_to,
-        acknowledgements=(*state.acknowledgements, taken),
+        acknowledgements=(*state.acknowledgements, taken)[-KEPT_ACKNOWLEDGEMENTS:],
         updated_at=fact.at,
         snoozed_until=None,
     )
@@ -148,10 +169,16 @@ class OpenIncident:
 
 @dataclass(frozen=True, slots=True)
 class GroupAlerts:
-    """`count` repeats came in, the last at `last_at`."""
+    """Its alert came `more` times again, the last at `last_at`, saying `title` and `description`.
 
-    count: int
+    `counted`: its alerts before these, as the rows say that count them.
+    """
+
+    counted: int
+    more: int
     last_at: datetime
+    title: str
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +260,14 @@ class Reopen:
     notes: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`command`, where `alerts` have come in so far, exactly."""
+
+    command: Escalate | Answer | Restart
+    alerts: int
+
+
 Answer = Acknowledge | Resolve | Close | Snooze
 Restart = Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen
-Command = OpenIncident | GroupAlerts | Escalate | Answer | Restart
+Command = OpenIncident | GroupAlerts | Escalate | Answer | Restart | Counted

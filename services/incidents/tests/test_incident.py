@@ -15,6 +15,7 @@ from libs.contracts.incidents import (
     IncidentClosed,
     IncidentCreated,
     IncidentEscalated,
+    IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
     IntegrationCreated,
@@ -33,6 +34,7 @@ from services.incidents.domain.incident import (
     Acknowledge,
     Close,
     Command,
+    Counted,
     EndSnooze,
     Escalate,
     GroupAlerts,
@@ -75,10 +77,78 @@ def test_an_alert_opens_an_incident_once() -> None:
 
 
 def test_repeats_are_counted_while_it_is_open_and_never_after() -> None:
-    grouped = AlertsGrouped(incident_id=ID, count=3, last_at=LATER)
-    after = given(CREATED).when(GroupAlerts(3, LATER)).then([grouped])
+    grouped = AlertsGrouped(incident_id=ID, count=3, last_at=LATER, alert_count=4)
+    after = given(CREATED).when(again(1, 3)).then([grouped])
     assert after.state().alert_count == 4
-    given(CREATED, RESOLVED).when(GroupAlerts(3, LATER)).then_nothing()
+    given(CREATED, RESOLVED).when(again(1, 3)).then_nothing()
+
+
+def test_repeats_have_events_at_1_2_5_10_20_and_so_on_however_many_come_at_once() -> None:
+    told = {first: steps(first) for first in (1, 3, 7, 1000)}
+    assert told[1] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+    assert told[3] == [3, 6, 12, 21, 51, 102, 201, 501, 1002, 2001, 5001]
+    assert told[7] == [7, 14, 21, 56, 105, 203, 504, 1001, 2002, 5005]
+    assert told[1000] == [1000, 2000, 5000]
+
+
+def steps(at_once: int) -> list[int]:
+    """How many repeats each event tells of, when so many come at once, up to 6,000 of them."""
+    state, found = INCIDENT.evolve(INCIDENT.initial(), CREATED), list[int]()
+    for repeats in range(0, 6000, at_once):
+        for fact in INCIDENT.decide(again(1 + repeats, at_once), state):
+            state = INCIDENT.evolve(state, fact)
+            found.append(fact.alert_count - 1)  # type: ignore[attr-defined]
+    return found
+
+
+def test_what_an_alert_says_anew_is_told_once_a_minute() -> None:
+    """A text with a measured value in it is another one with every alert."""
+    state, told = INCIDENT.evolve(INCIDENT.initial(), CREATED), list[tuple[int, str | None]]()
+    for second in range(1, 3601):
+        command = GroupAlerts(second, 1, AT + timedelta(seconds=second), f"disk at {second} %")
+        for fact in INCIDENT.decide(command, state):
+            assert isinstance(fact, AlertsGrouped)
+            state = INCIDENT.evolve(state, fact)
+            told.append((second, fact.title))
+    assert all(title == f"disk at {second} %" for second, title in told)
+    assert [second for second, _ in told][:8] == [1, 2, 5, 10, 20, 50, 100, 160]
+    assert len(told) < 60 + 12
+
+
+def test_what_is_said_again_unchanged_is_not_told_again() -> None:
+    news = AlertsGrouped(incident_id=ID, count=1, last_at=LATER, alert_count=8, title="db slow", description="again")
+    hour = timedelta(hours=1)
+    state = given(CREATED, news)
+    state.when(GroupAlerts(8, 1, LATER + hour, "db slow", "again")).then_nothing()
+    back = AlertsGrouped(incident_id=ID, count=1, last_at=LATER + hour, alert_count=9, title="db down")
+    state.when(GroupAlerts(8, 1, LATER + hour, "db down")).then([back])
+
+
+def test_what_becomes_of_it_says_how_many_alerts_there_were() -> None:
+    taken = ACKNOWLEDGED.model_copy(update={"alert_count": 1234})
+    after = given(CREATED).when(Counted(Acknowledge(ANA, LATER), 1234)).then([taken])
+    assert after.state().alert_count == 1234
+    after.when(again(1234, 1)).then_nothing()
+    given(CREATED, RESOLVED).when(Counted(Reopen(ANA, LATER), 5)).then_types(IncidentReopened, PagingRequested)
+    given().when(Counted(Acknowledge(ANA, LATER), 5)).then_rejected(NoSuchIncident)
+
+
+def test_what_an_older_release_counted_in_the_log_alone_is_added_with_an_event() -> None:
+    """So that two who add it at once meet at one version, and the second sees that it is done."""
+    older = AlertsGrouped(incident_id=ID, count=7, last_at=AT)
+    whole = AlertsGrouped(incident_id=ID, count=1, last_at=LATER, alert_count=9)
+    given(CREATED, older).when(again(1, 1)).then([whole])
+    given(CREATED, older).when(again(8, 1)).then_nothing()
+
+
+def test_a_state_does_not_grow_with_the_people_who_answered() -> None:
+    answers = [ACKNOWLEDGED.model_copy(update={"by": Actor.user(uuid4())}) for _ in range(100)]
+    assert [a.user_id for a in given(CREATED, *answers).state().acknowledgements] == [a.by.id for a in answers[-20:]]
+
+
+def again(counted: int, more: int) -> GroupAlerts:
+    """It comes again, saying the same."""
+    return GroupAlerts(counted, more, LATER, CREATED.title)
 
 
 def test_an_acknowledgement_is_decided_once_for_each_person() -> None:
@@ -105,7 +175,7 @@ def test_only_what_is_resolved_can_be_closed_and_only_once() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [GroupAlerts(1, AT), Acknowledge(ANA, AT), Resolve(ANA, AT), Close(ANA, AT), Escalate(1, 1, 1, (), AT)],
+    [again(1, 1), Acknowledge(ANA, AT), Resolve(ANA, AT), Close(ANA, AT), Escalate(1, 1, 1, (), AT)],
 )
 def test_nothing_happens_to_an_incident_that_does_not_exist(command: Command) -> None:
     given().when(command).then_rejected(NoSuchIncident)

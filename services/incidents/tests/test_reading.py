@@ -52,7 +52,7 @@ class Intake:
     ) -> list[Any]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         at = Position(0, next(self.positions), 0, "stream")
-        item = Item(at, "", dedup.without_keys(raw), headers or {}, subject)
+        item = Item(at, "", dedup.without_keys(raw), headers or {}, subject, at.position)
         return self.decide(lambda work: take_items(work, [item], self.inputs))
 
     def decide(self, handler: Callable[[Work], object]) -> list[Any]:

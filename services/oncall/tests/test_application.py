@@ -12,7 +12,7 @@ import pytest
 
 from libs.chassis.consume.arrival import Arrival
 from libs.chassis.requests.callers import Caller
-from libs.chassis.store.log import EventLog
+from libs.chassis.store.log import EventLog, Stream
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
@@ -30,8 +30,8 @@ LEAD = Caller(ANA, frozenset({Role.LEAD}), uuid4(), "phone", utc("2030-01-01 00:
 
 
 class EmptyLog:
-    def load_many(self, _cursor: Any, ids: Sequence[UUID]) -> Mapping[UUID, list[tuple[str, bytes]]]:
-        return {i: [] for i in ids}
+    def load_many(self, _cursor: Any, ids: Sequence[UUID], _shape: str | None = None) -> Mapping[UUID, Stream]:
+        return {i: Stream([]) for i in ids}
 
 
 @dataclass

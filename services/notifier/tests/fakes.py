@@ -130,6 +130,7 @@ class FakeOutbox:
             title="db down",
             description=None,
             priority="critical",
+            further=intent.further,
             push_token=self.tokens.get(intent.notification_id, "token"),
             registered_at=REGISTERED,
             alive=True,

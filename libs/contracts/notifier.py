@@ -67,6 +67,8 @@ class NotificationIntended(Fact, type="pager.notifier.NotificationIntended.v1"):
     at: Moment
     not_before: Moment | None = None
     """When it is to be sent; None: at once."""
+    further: int = 0
+    """Pages of its incident to this person for which it speaks as well: they were withdrawn as `bundled`."""
     expires_at: Moment
     brief: IncidentBrief
 
@@ -111,7 +113,10 @@ class NotificationReplaced(Fact, type="pager.notifier.NotificationReplaced.v1"):
 
 
 class NotificationWithdrawn(Fact, type="pager.notifier.NotificationWithdrawn.v1"):
-    """Never sent (or not again): `reason` is `acknowledged`, `resolved`, `closed` or `expired`."""
+    """Never sent (or not again): `reason` is an answer (`acknowledged`, `snoozed`, `resolved`, `closed`), `expired`, or
+
+    `bundled`: a newer page about the same incident speaks for it.
+    """
 
     notification_id: UUID
     incident_id: UUID

@@ -30,6 +30,9 @@ class Refusal(Contract):
     field: str | None = None
     retry_after: float | None = None
     """Seconds."""
+    clock: str | None = None
+    """It seemed to come too late, and nothing was done: whoever still waits repeats it at once with this
+    (`libs/chassis/requests/deadlines.py`)."""
 
 
 class Rejected(Exception):

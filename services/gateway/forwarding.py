@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -23,8 +24,10 @@ _log = structlog.get_logger()
 
 COMMAND_TIMEOUT = 5.0
 """Seconds; a sign-in hashes for up to a second on a busy core (bcrypt with 12 rounds: 0.24 s of a free one)."""
-_DONE_WITHIN = COMMAND_TIMEOUT - 0.5
-"""What is not committed by then never will be: so much is left for the answer's way."""
+_WAY_BACK = 0.5
+"""Seconds: what is not committed when so much is left never will be."""
+_TRIES = 10
+"""Of a command to say that its caller still waits: each replica of a service asks for itself."""
 QUERY_TIMEOUT = 2.0
 _HEADERS_ROOM = 16 * 1024
 """Bytes of a NATS message kept for our headers: its limit counts them too."""
@@ -76,12 +79,27 @@ class Forwarder:
 
         One that is not `repeatable` is not carried out any more when its caller has been told that it failed.
         """
-        if not repeatable:
-            headers = {**headers, Header.DEADLINE: deadline_header(_DONE_WITHIN)}
-        task = asyncio.create_task(self.ask(service, operation, body, headers, COMMAND_TIMEOUT))
+        asked = (
+            self.ask(service, operation, body, headers, COMMAND_TIMEOUT)
+            if repeatable
+            else self._in_time(service, operation, body, headers)
+        )
+        task = asyncio.create_task(asked)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
+
+    async def _in_time(self, service: str, operation: str, body: Contract, headers: Mapping[str, str]) -> Reply:
+        """A command with its deadline, said again to whoever cannot tell whether we still wait."""
+        until, clock = monotonic() + COMMAND_TIMEOUT, None
+        for _ in range(_TRIES):
+            left = until - monotonic()
+            deadline = deadline_header(left - _WAY_BACK, clock)
+            reply = await self.ask(service, operation, body, {**headers, Header.DEADLINE: deadline}, left)
+            clock = reply.error.clock if reply.error is not None else None
+            if clock is None or until - monotonic() <= _WAY_BACK:
+                break
+        return reply
 
     async def query(self, service: str, operation: str, body: Contract, headers: Mapping[str, str]) -> Reply:
         return await self.ask(service, operation, body, headers, QUERY_TIMEOUT)

@@ -79,6 +79,8 @@ def _outcome(theirs: Sequence[TimelineRow], person: UUID) -> tuple[Outcome, str]
         match row["type"]:
             case "NotificationWithdrawn" if row["detail"].get("reason") == "expired":
                 return Outcome.UNREACHABLE, f"{row['summary']}: no vendor took it before its time was over"
+            case "NotificationWithdrawn" if row["detail"].get("reason") == "bundled":
+                pass  # what speaks for it says what became of both
             case "NotificationWithdrawn":
                 return Outcome.SUPPRESSED, row["summary"]
             case "PersonUnreachable":

@@ -57,7 +57,8 @@ def summary_of(fact: Fact) -> str:
         case EscalationCancelled():
             return f"escalation stopped: {fact.cause}"
         case NotificationIntended():
-            return f"to be paged by {fact.method.kind.shown} on device {fact.method.id} ({fact.method.kind})"
+            method = f"{fact.method.kind.shown} on device {fact.method.id} ({fact.method.kind})"
+            return f"to be paged by {method}{_bundle(fact)}"
         case NotificationAccepted():
             return f"{fact.provider} accepted the push (attempt {fact.attempt})"
         case AttemptFailed():
@@ -65,6 +66,8 @@ def summary_of(fact: Fact) -> str:
             return f"{fact.provider} did not take the push (attempt {fact.attempt}): {fact.reason}{again}"
         case NotificationReplaced():
             return f"the page on the phone is replaced: {fact.kind}"
+        case NotificationWithdrawn(reason="bundled"):
+            return "not pushed by itself: a newer page speaks for it"
         case NotificationWithdrawn():
             return f"not pushed: {fact.reason}"
         case PersonUnreachable():
@@ -77,6 +80,11 @@ def _grouped(fact: AlertsGrouped) -> str:
     if fact.alert_count is None:
         return f"{fact.count} more alert{'s' if fact.count != 1 else ''} of the same kind"
     return f"at least {fact.alert_count} alerts of the same kind" + (f"; now: {fact.title}" if fact.title else "")
+
+
+def _bundle(fact: NotificationIntended) -> str:
+    later = f" at {fact.not_before:%H:%M:%S} UTC: others rang just now" if fact.not_before else ""
+    return later + (f", for {fact.further} more page{'s' if fact.further != 1 else ''}" if fact.further else "")
 
 
 _AGAIN = {

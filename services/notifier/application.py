@@ -16,10 +16,12 @@ from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane
 from libs.contracts.notifier import Method, NotificationState
 from libs.contracts.slots import NO_INCIDENT
-from services.notifier.domain import decisions, notification, person, token
+from services.notifier.domain import bundling, decisions, notification, person, token
+from services.notifier.domain.bundling import Bundle, Told, bundle
 from services.notifier.domain.decisions import LONGEST_LIFE
 from services.notifier.domain.ids import notification_id, token_id, unreachable_id
 from services.notifier.domain.notification import (
+    BundleNotification,
     ExpireNotification,
     IntendNotification,
     RecordAccepted,
@@ -119,6 +121,7 @@ def _page_on(work: Work, event: Envelope[DeviceRegistered], page: OpenPage) -> N
         stop=None,
         now=work.now,
         step=step,
+        further=like.intent.further if like is not None else 0,
     )
     work.decide(NOTIFICATION, one, command, Cause.event(event, ACTOR))
 
@@ -128,8 +131,13 @@ def _is_old(brief: IncidentBrief, now: datetime) -> bool:
     return brief.paging_since is not None and now - brief.paging_since > LONGEST_LIFE
 
 
-def page_people(work: Work, events: Sequence[Envelope[Due]], inputs: Inputs | None = None) -> None:
-    """An intent for each person and method of each due level; a person without a method is named unreachable."""
+def page_people(
+    work: Work, events: Sequence[Envelope[Due]], inputs: Inputs | None = None, most: int = bundling.MOST
+) -> None:
+    """An intent for each person and method of each due level; a person without a method is named unreachable.
+
+    Of whom more than `most` pages of one incident would begin within a minute, the newest waits for those before it.
+    """
     inputs = inputs or StoredInputs(work)
     inputs.take_turns(event.lane for event in events)
     heard = inputs.heard_of({event.data.incident_id for event in events})
@@ -139,17 +147,46 @@ def page_people(work: Work, events: Sequence[Envelope[Due]], inputs: Inputs | No
         for user in dict.fromkeys(paged.user_id for paged in event.data.people)
     ]
     methods = inputs.methods_of({user for _, user in wanted})
-    pages = [
-        (_intention(event, user, method, heard.get(event.data.incident_id, Heard()).stop, work.now), event)
-        for event, user in wanted
-        for method in methods.get(user, ())
-    ]
-    work.expect_new(NOTIFICATION, [page.notification_id for page, _ in pages])
-    for page, event in pages:
-        work.decide(NOTIFICATION, page.notification_id, page, Cause.event(event, ACTOR))
+    stops = {incident: known.stop for incident, known in heard.items()}
+    pages = list(_pages(work, [(e, user) for e, user in wanted if user in methods], methods, stops, inputs, most))
+    replaced = [one for _, _, bundled in pages for one in bundled.replaced]
+    work.expect_new(NOTIFICATION, [page.notification_id for page, _, _ in pages])
+    work.load(NOTIFICATION, replaced)
+    for page, event, bundled in pages:
+        cause = Cause.event(event, ACTOR)
+        for one in bundled.replaced:
+            work.decide(NOTIFICATION, one, BundleNotification(work.now), cause)
+        work.decide(NOTIFICATION, page.notification_id, page, cause)
     _report(work, [_no_device(event, user, work.now) for event, user in wanted if user not in methods])
     for event in events:
         work.put(*place_change(event))
+
+
+def _pages(
+    work: Work,
+    wanted: Sequence[tuple[Envelope[Due], UUID]],
+    methods: Mapping[UUID, Sequence[Method]],
+    stops: Mapping[UUID, Stop | None],
+    inputs: Inputs,
+    most: int,
+) -> Iterator[tuple[IntendNotification, Envelope[Due], Bundle]]:
+    """Each of one person and method, with what it replaces; a bundle takes all that was told before, also just now."""
+    paged_before = {event.data.incident_id for event, _ in wanted if place_of(event.data) > LOWEST}
+    known = inputs.told(paged_before, work.now - bundling.REMEMBERED) if paged_before else {}
+    told = {key: list(ones) for key, ones in known.items()}
+    for event, user in wanted:
+        due, place = event.data, place_of(event.data)
+        stop = stops.get(due.incident_id)
+        is_answered = stop is not None and stop.covers(due.run)
+        before = told.setdefault((due.incident_id, user), [])
+        bundled = Bundle() if is_answered else bundle(before, place, work.now, most)
+        for method in methods[user]:
+            page = _intention(event, user, method, stop, work.now, bundled)
+            yield page, event, bundled
+            if not is_answered:
+                begins_at = bundled.not_before or work.now
+                before.append(Told(page.notification_id, place, begins_at, bundled.further))
+        before[:] = [one for one in before if one.notification_id not in bundled.replaced]
 
 
 def stop_incidents(work: Work, events: Sequence[Envelope[Answer]], inputs: Inputs | None = None) -> None:
@@ -215,7 +252,7 @@ def _without_overtaken(events: Sequence[Envelope[Due]], heard: Mapping[UUID, Hea
 
 
 def _intention(
-    event: Envelope[Due], user: UUID, method: Method, stop: Stop | None, now: datetime
+    event: Envelope[Due], user: UUID, method: Method, stop: Stop | None, now: datetime, bundled: Bundle
 ) -> IntendNotification:
     due = event.data
     place = place_of(due)
@@ -230,6 +267,8 @@ def _intention(
         next_due_at=due.next_due_at,
         stop=stop,
         now=now,
+        not_before=bundled.not_before,
+        further=bundled.further,
     )
 
 

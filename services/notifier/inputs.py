@@ -27,6 +27,7 @@ from libs.contracts.notifier import (
     PersonUnreachable,
     PushTokenRetired,
 )
+from services.notifier.domain.bundling import Told, told_of
 from services.notifier.domain.notification import Notification, Stop, evolve
 from services.notifier.domain.place import LOWEST, Place, place_of
 from services.notifier.projections import provider_of
@@ -37,6 +38,7 @@ from services.notifier.queries import (
     STOPPABLE,
     STOPPABLE_STATES,
     TAKEN_STATES,
+    TOLD,
     TURN,
     UNSENT,
     UNTOLD,
@@ -80,6 +82,10 @@ class Inputs(Protocol):
         """What was heard of these incidents; of whom nothing was, or the lowest place alone, need not be in it."""
         ...
 
+    def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
+        """By incident and person, what was intended after `since` and neither withdrawn nor given up."""
+        ...
+
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
         """By incident, the notifications that an answer may concern."""
         ...
@@ -120,6 +126,13 @@ class StoredInputs:
             )
             for row in self.work.fetch(HEARD_OF, ids=list(incidents))
         }
+
+    def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
+        found: dict[tuple[UUID, UUID], list[Told]] = {}
+        for row in self.work.fetch(TOLD, ids=list(incidents), since=since):
+            one = Told(row["id"], _place(row), row["begins_at"], row["further"])
+            found.setdefault((row["incident_id"], row["user_id"]), []).append(one)
+        return found
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
         found: dict[UUID, list[UUID]] = {}
@@ -226,6 +239,13 @@ class MemoryInputs:
     def _stop(self, incident: UUID) -> Stop | None:
         answer = self.answers.get(incident)
         return None if answer is None else Stop(answer.reason, answer.run)
+
+    def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
+        found: dict[tuple[UUID, UUID], list[Told]] = {}
+        for state in (s for incident in incidents for s in self.notifications.get(incident, {}).values()):
+            if state.intent.at > since and state.stage in STOPPABLE_STATES:
+                found.setdefault((state.intent.incident_id, state.intent.user_id), []).append(told_of(state.intent))
+        return found
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
         return {

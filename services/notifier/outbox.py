@@ -48,6 +48,7 @@ class Sendable(NamedTuple):
     title: str
     description: str | None
     priority: str
+    further: int
     push_token: str | None
     registered_at: datetime | None
     alive: bool

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
+from libs.contracts.model import Lane
 from services.notifier.outbox import RESERVED, Sendable
 from services.notifier.push.outcome import Verdict
 from services.notifier.suspects import Device
@@ -29,8 +31,19 @@ class _Pace:
     limit: int = FIRST
     under_way: int = 0
     taken_at: datetime | None = None
-    waits: dict[UUID, None] = field(default_factory=dict)
-    """What is due and finds no place, in order: not to be looked at before one is free."""
+    waits: dict[str, dict[UUID, None]] = field(default_factory=lambda: {lane: {} for lane in Lane})
+    """By lane, urgent first, what is due and finds no place: not to be looked at before one is free."""
+
+    @property
+    def is_crowded(self) -> bool:
+        return any(self.waits.values())
+
+    def let(self, most: int) -> None:
+        """So many of those that wait may be looked at again."""
+        for waiting in self.waits.values():
+            for one in list(islice(waiting, most)):
+                del waiting[one]
+                most -= 1
 
 
 @dataclass
@@ -52,7 +65,10 @@ class Places:
         """What is not to be taken now."""
         for one in [one for one, (_, until) in self.resting.items() if until <= now]:
             del self.resting[one]
-        waits = (one for pace in self._crowds.values() for one in pace.waits)
+        # Nobody's end would wake what waits behind nothing: what was let go before it may have been withdrawn.
+        for device in [device for device, pace in self._crowds.items() if not pace.under_way]:
+            self.crowded = self._let(device, IN_FLIGHT) or self.crowded
+        waits = (one for pace in self._crowds.values() for waiting in pace.waits.values() for one in waiting)
         return [*self.busy, *self.resting, *waits]
 
     @property
@@ -73,7 +89,7 @@ class Places:
             pace.limit, pace.taken_at = min(pace.limit, FIRST), None
         if pace.under_way < pace.limit:
             return True
-        pace.waits[row.notification_id] = None
+        pace.waits[row.lane][row.notification_id] = None
         self._crowds[row.device] = pace
         self.crowded = True
         return False
@@ -92,17 +108,24 @@ class Places:
             pace.limit, pace.taken_at = min(2 * pace.limit, MOST), now
         elif verdict in (Verdict.TRANSIENT, Verdict.THROTTLE):
             pace.limit = 1
-        # Not at once: looking costs a transaction, and then for many.
-        let = [] if pace.under_way > pace.limit // 4 else list(pace.waits)[: 2 * pace.limit]
-        if not pace.under_way:
-            let = list(pace.waits)  # what is left behind now, nobody would wake
-        for one in let:
-            del pace.waits[one]
-        if let and not pace.waits:
-            del self._crowds[row.device]
         if len(self._devices) > _MANY:
-            self._devices = {who: p for who, p in self._devices.items() if p.under_way or p.waits}
-        return bool(let)
+            self._devices = {who: p for who, p in self._devices.items() if p.under_way or p.is_crowded}
+        if row.device not in self._crowds:
+            return False
+        # Not at once: looking costs a transaction, and then for many. Never all that wait: for a phone that hangs
+        # they would be looked at one and all at each time-out. Where nothing is under way, the next look lets them go.
+        if 0 < pace.under_way <= pace.limit // 4:
+            self._let(row.device, 2 * pace.limit)
+            return True
+        return not pace.under_way
+
+    def _let(self, device: Device, most: int) -> bool:
+        """So many of those that wait for a device may be looked at again; True when others go on waiting."""
+        pace = self._crowds[device]
+        pace.let(most)
+        if not pace.is_crowded:
+            del self._crowds[device]
+        return pace.is_crowded
 
     def rest(self, row: Sendable, until: datetime) -> None:
         """Leave it alone for a while, unrecorded."""

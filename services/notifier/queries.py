@@ -58,7 +58,7 @@ _N, _D = NOTIFICATIONS.c, DEVICES.c
 # A device whose kind has changed is another one: what its new kind takes is not what was intended.
 _OF_DEVICE = (_D.user_id == _N.user_id) & (_D.device_id == _N.method_id) & (_D.kind == _N.method_kind)
 _INTENT = (_N.incident_id, _N.user_id, _N.method_id, _N.run, _N.level, _N.paging_since)
-_SAID = (_N.number, _N.title, _N.description, _N.priority)
+_SAID = (_N.number, _N.title, _N.description, _N.priority, _N.further)
 
 _WANTED = (
     func.unnest(
@@ -147,6 +147,22 @@ HEARD_OF = (
     .where(or_(STOPPED.c.incident_id.is_not(None), PAGING.c.incident_id.is_not(None)))
 )
 """The last answer and the highest place of each of the incidents `ids` that has either."""
+
+TOLD = select(
+    _N.id,
+    _N.incident_id,
+    _N.user_id,
+    _N.run,
+    _N.round,
+    _N.level,
+    func.coalesce(_N.not_before, _N.created_at).label("begins_at"),
+    _N.further,
+).where(
+    _N.incident_id == any_(ids_parameter()),
+    _N.created_at > bindparam("since", type_=_MOMENT),
+    or_(*(_N.state == str(state) for state in sorted(STOPPABLE_STATES))),
+)
+"""What was intended about the incidents `ids` after `since`, and neither withdrawn nor given up."""
 
 STOPPABLE = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.incident_id).where(
     NOTIFICATIONS.c.incident_id == any_(ids_parameter()),

@@ -23,12 +23,16 @@ _PREFIX = {
 def page_of(row: Sendable, public_url: str) -> Page:
     """What the phone is to show; a replacement goes under the id of the page that it replaces."""
     kind = NotificationKind(row.kind)
+    body = row.description or f"Incident #{row.number}"
+    if row.further and kind is NotificationKind.PAGE:
+        # In front, where no shortening reaches it.
+        body = f"{row.further} further page{'s' if row.further > 1 else ''}. {body}"
     return Page(
         notification_id=row.notification_id,
         incident_id=row.incident_id,
         kind=row.kind,
         title=_PREFIX[kind] + row.title,
-        body=row.description or f"Incident #{row.number}",
+        body=body,
         priority=row.priority,
         incident_url=f"{public_url.rstrip('/')}/incidents/{row.incident_id}",
         level=row.level,

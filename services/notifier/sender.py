@@ -132,8 +132,8 @@ class Sender:
                 self.places.crowded = True
         for row in rows:
             self._start(self._send(row))
-        # What waits for its device is hidden from now on: behind it there may be more.
-        if not (full and self.places.crowded):
+        # What waits for its device is hidden from now on: behind it there may be more; so there may behind nothing.
+        if not (self.places.crowded and (full or not taken.rows)):
             await self._sleep(self._next_look(taken.next_due))
 
     def _room(self) -> dict[str, Room]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from libs.chassis.settings import ServiceSettings
+from services.notifier.domain.bundling import MOST
 
 FCM_URL = "https://fcm.googleapis.com"
 APNS_URL = "https://api.push.apple.com"
@@ -19,6 +20,8 @@ class Settings(ServiceSettings):
 
     public_url: str = "http://localhost:3000"
     """Where people reach the gateway; links in pages begin with it."""
+    pages_per_minute: int = Field(default=MOST, ge=1, le=1000)
+    """Of one incident to one person; what would be more is bundled."""
     fcm_credentials_file: str | None = None
     """JSON of a service account."""
     fcm_url: str = FCM_URL

@@ -39,6 +39,7 @@ from services.incidents.projections import project as project_incidents
 from services.incidents.projections import repeats
 from services.notifier import application as notifier
 from services.notifier.consumers import consumers as notifier_consumers
+from services.notifier.domain.bundling import MOST
 from services.notifier.domain.notification import RecordAccepted, RecordFailure
 from services.notifier.domain.token import RetireToken
 from services.notifier.inputs import MemoryInputs as NotifierInputs
@@ -69,6 +70,8 @@ class Flow:
     """
 
     now: datetime = START
+    most: int = MOST
+    """Pages of one incident to one person a minute."""
     pipes: dict[Pipe, deque[Envelope[Any]]] = field(default_factory=dict)
     history: list[Envelope[Any]] = field(default_factory=list)
     """Everything that was decided, in this order."""
@@ -92,7 +95,7 @@ class Flow:
         self._handlers: dict[tuple[str, str], Callable[[Work, Sequence[Envelope[Any]]], None]] = {
             ("incidents", "escalation"): lambda w, e: escalation.follow_incidents(w, e, self.escalation_inputs),
             ("incidents", "notifier"): lambda w, e: notifier.stop_incidents(w, e, self.notifier_inputs),
-            ("escalation", "notifier"): lambda w, e: notifier.page_people(w, e, self.notifier_inputs),
+            ("escalation", "notifier"): lambda w, e: notifier.page_people(w, e, self.notifier_inputs, self.most),
             ("escalation", "incidents"): lambda w, e: incidents.follow_escalation(w, e, self.incidents_inputs),
             ("notifier", "incidents"): patient["notifier"],
             ("notifier", "escalation"): lambda w, e: escalation.follow_notifier(w, e, self.escalation_inputs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from libs.contracts.incidents import (
     Status,
 )
 from libs.contracts.model import Lane, Role
-from libs.contracts.notifier import NotificationIntended
+from libs.contracts.notifier import AttemptFailed, NotificationIntended, NotificationWithdrawn
 from libs.contracts.requests import Rejected
 from services.escalation.application import ESCALATION
 from services.escalation.domain import escalations
@@ -42,23 +42,28 @@ from services.incidents.domain.incident import (
     Snooze,
     TimeOutAcknowledgement,
 )
+from services.notifier.domain.bundling import WINDOW
+from services.notifier.domain.notification import BUNDLED
+from services.notifier.domain.place import place_of
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow
 
 KEYS = ("db", "web")
+CALM = ((5.0, "ana"), (5.0, "bo"))
+HASTY = tuple((0.1, name) for name in ("ana", "ana", "bo", "ana", "ana"))
 AGAIN = (PriorityRaised, SnoozeEnded, IncidentReopened, AcknowledgementTimedOut)
 
 
 class Paging(RuleBasedStateMachine):
     """Alerts, people and timers act on two problems while their events travel as they like."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.flow = Flow()
+    @initialize(levels=st.sampled_from([CALM, HASTY]))
+    def begin(self, levels: tuple[tuple[float, str], ...]) -> None:
+        self.flow = Flow(most=2)
         self.flow.person("ana")
         self.flow.person("bo")
         self.flow.person("cy", Role.ADMIN)
-        self.flow.policy((5, "ana"), (5, "bo"), repeat=1)
+        self.flow.policy(*levels, repeat=1)
         self.incidents: dict[UUID, None] = {}
 
     # --- What happens ------------------------------------------------------------------------------------------------
@@ -120,11 +125,17 @@ class Paging(RuleBasedStateMachine):
         self.flow.deliver(pipe)
         self.flow.pipes[pipe].insert(data.draw(st.integers(0, len(self.flow.pipes[pipe]))), event)
 
-    @rule(minutes=st.sampled_from([1, 5, 31]))
-    def time_passes(self, minutes: int) -> None:
+    @rule(minutes=st.sampled_from([0.1, 1, 5, 31]))
+    def time_passes(self, minutes: float) -> None:
         """Timers fire, and not everything that was said has been heard."""
         self.flow.now += timedelta(minutes=minutes)
         self.flow.fire_timers()
+
+    @rule(steps=st.integers(1, 8))
+    def a_while_in_which_all_is_heard_at_once(self, steps: int) -> None:
+        for _ in range(steps):
+            self.time_passes(0.1)
+            self.flow.settle()
 
     @rule(accepted=st.booleans())
     def vendors_answer(self, accepted: bool) -> None:
@@ -147,6 +158,37 @@ class Paging(RuleBasedStateMachine):
             if isinstance(e.data, NotificationIntended)
         )
         assert all(count == 1 for count in pages.values()), pages
+
+    @invariant()
+    def nobody_is_paged_about_an_incident_more_often_than_the_rate(self) -> None:
+        """But for the first page of a run, which is never kept waiting."""
+        pages: dict[UUID, NotificationIntended] = {}
+        for fact in (event.data for event in self.flow.history if event.service == "notifier"):
+            if isinstance(fact, NotificationWithdrawn) or (isinstance(fact, AttemptFailed) and fact.retry_at is None):
+                pages.pop(fact.notification_id, None)
+            if isinstance(fact, NotificationIntended):
+                same = [page for page in pages.values() if _whose(page) == _whose(fact)]
+                beside = [page for page in same if abs(_begins(page) - _begins(fact)) < WINDOW]
+                is_first = all(page.run != fact.run for page in same)
+                assert fact.not_before is None if is_first else len(beside) < self.flow.most, (fact, beside)
+                pages[fact.notification_id] = fact
+
+    @invariant()
+    def what_speaks_for_a_page_is_newer_and_comes_no_later(self) -> None:
+        pages: dict[UUID, NotificationIntended] = {}
+        silenced: dict[tuple[UUID, UUID], NotificationIntended] = {}
+        for fact in (event.data for event in self.flow.history if event.service == "notifier"):
+            if isinstance(fact, NotificationIntended):
+                pages[fact.notification_id] = fact
+                assert _begins(fact) <= fact.at + WINDOW
+                if (page := silenced.pop(_whose(fact), None)) is not None:
+                    assert place_of(fact) > place_of(page)
+                    assert _begins(fact) <= _begins(page)
+                    assert fact.further > page.further
+            elif isinstance(fact, NotificationWithdrawn) and fact.reason == BUNDLED:
+                page = pages[fact.notification_id]
+                assert silenced.setdefault(_whose(page), page) is page
+        assert not silenced
 
     @invariant()
     def no_page_waits_whose_answer_was_heard(self) -> None:
@@ -216,6 +258,14 @@ class Paging(RuleBasedStateMachine):
         assert any(e.name in ("NotificationIntended", "PersonUnreachable") for e in named), state
         row = self.flow.desks["escalation"].tables[ESCALATIONS][escalations.escalation_id(incident)]
         assert (row["run"], row["next_due_at"] is not None) == (state.run, True), row
+
+
+def _whose(page: NotificationIntended) -> tuple[UUID, UUID]:
+    return page.incident_id, page.user_id
+
+
+def _begins(page: NotificationIntended) -> datetime:
+    return page.not_before or page.at
 
 
 TestPaging = Paging.TestCase

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +20,9 @@ from libs.chassis.testing.clock import MovableClock
 from libs.contracts.auth import DeviceRemoved, Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
-from libs.contracts.notifier import NotificationIntended, NotificationKind
+from libs.contracts.notifier import NotificationIntended, NotificationKind, NotificationWithdrawn
 from services.notifier.application import ACTOR, Sent, follow_devices, page_people, record, retire, stop_incidents
-from services.notifier.domain.notification import ExpireNotification
+from services.notifier.domain.notification import BUNDLED, ExpireNotification
 from services.notifier.domain.token import RetireToken
 from services.notifier.projections import NOTIFICATIONS, PAGING, STOPPED, UNREACHABLE, project
 from services.notifier.tests.flows import Flow, accepted, answer, device, due, exhausted, expired, failed, happened
@@ -30,6 +31,8 @@ from tests.servers import Servers
 
 HISTORIES = range(20)
 STEPS = 60
+MOST = 1
+"""Pages a minute: so few that many are bundled."""
 CLOCK = MovableClock()
 
 
@@ -67,7 +70,7 @@ class History:
 
     chance: random.Random
     store: Store
-    flow: Flow = field(default_factory=Flow)
+    flow: Flow = field(default_factory=lambda: Flow(most=MOST))
 
     def __post_init__(self) -> None:
         self.incidents = [self._an_id() for _ in range(2)]
@@ -85,7 +88,7 @@ class History:
 
     async def step(self, *whats: Callable[[], Awaitable[None]]) -> None:
         await self.chance.choice(whats)()
-        CLOCK.advance(seconds=self.chance.choice((1, 1, 1, 60)))
+        CLOCK.advance(seconds=self.chance.choice((1, 1, 1, 1, 60)))
         self.flow.now = CLOCK.now()
 
     async def devices(self) -> None:
@@ -101,14 +104,14 @@ class History:
     async def pages(self) -> None:
         """Levels fall due, also earlier ones and those that were due before."""
         events = [self._due() for _ in range(self.chance.randint(1, 3))]
-        await self._both(page_people, events, self.flow.page)
+        await self._both(partial(page_people, most=MOST), events, self.flow.page)
 
     def _due(self) -> Envelope[Any]:
         run, incident = self.chance.randint(1, 3), self.chance.choice(self.incidents)
         if self.chance.random() < 0.1:
             return about(exhausted(run), incident)
         lane, people = self.chance.choice(list(Lane)), self.chance.sample(self.people, self.chance.randint(1, 3))
-        place = (run, self.chance.randint(1, 2), self.chance.randint(1, 2))
+        place = (run, self.chance.randint(1, 3), self.chance.randint(1, 4))
         return about(due(*place, lane=lane, people=people), incident)
 
     async def answers(self) -> None:
@@ -175,6 +178,8 @@ async def test_random_histories_end_in_the_same_facts_and_rows_on_tables_and_on_
             await history.compare_tables()
             decided |= {type(event.data).__name__ for event in history.flow.events}
             decided |= {fact.reason.partition(":")[0] for fact in history.flow.unreachable}
+            facts = [event.data for event in history.flow.events]
+            decided |= {BUNDLED for fact in facts if isinstance(fact, NotificationWithdrawn) and fact.reason == BUNDLED}
     assert decided == {
         "NotificationIntended",
         "NotificationAccepted",
@@ -184,6 +189,7 @@ async def test_random_histories_end_in_the_same_facts_and_rows_on_tables_and_on_
         "PersonUnreachable",
         "PushTokenRetired",
         "no device",
+        "bundled",
         "every method failed",
     }
 

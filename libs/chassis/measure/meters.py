@@ -58,6 +58,9 @@ class Meters(Metrics):
         self._timer_delays = self.histogram(
             "pager_timer_delay_seconds", "How late timers have fired.", buckets=(0.1, 0.5, *LONG)
         )
+        self._parted = self.counter(
+            "pager_request_clocks_parted", "Callers whose clock was found to have left ours by more than a second."
+        )
         self._operations: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._roles: dict[str, Histogram] = {}
 
@@ -73,6 +76,9 @@ class Meters(Metrics):
         count.inc()
         seconds.observe(perf_counter() - began)
         return reply
+
+    def clocks_parted(self) -> None:
+        self._parted.inc()
 
     def batches(self, upstream: str, lane: Lane) -> Callable[[int, float], None]:
         """For one lane: `measured(inputs, began)` after a batch has been committed, `began` by `perf_counter`."""

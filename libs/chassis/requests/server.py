@@ -83,6 +83,7 @@ class RequestServer:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def attach(self, broker: NatsBroker) -> None:
+        self.deadlines.parted = meters(self.requests.service).clocks_parted
         for operation in self.requests.operations:
             self._subscribe(broker, operation)
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
+from nats.aio.msg import Msg
 
 from libs.chassis.testing.clock import MovableClock
+from libs.contracts.requests import ErrorKind, Refusal, Reply
+from libs.contracts.subjects import Header, rpc_subject
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 from services.gateway.tests import views as v
@@ -54,3 +57,36 @@ async def test_a_lost_bus_is_a_503_at_once_and_its_return_needs_nobody() -> None
             assert (await pager.call("GET", f"/api/v1/incidents/{v.ID}")).status == 200
             await pager.stubs.client.close()
             await gateway.stop()
+
+
+async def test_whoever_still_waits_says_so_to_a_service_that_cannot_tell() -> None:
+    async with nats_server() as url, aiohttp.ClientSession() as http:
+        client, clock = await connected(url), MovableClock()
+        gateway = Gateway(Settings.load(nats_url=url, port=0), clock)
+        await gateway.start()
+        pager = World(gateway, Stubs(client), http, clock)
+        await pager.stubs.keys()
+        refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="too late", clock="it 12.5")
+        asked: list[str] = []
+
+        async def respond(message: Msg) -> None:
+            asked.append((message.headers or {})[Header.DEADLINE])
+            known = asked[-1].endswith(" it 12.5") and len(asked) > 2
+            reply = Reply(ok=True, data=v.INCIDENT) if known else Reply(ok=False, error=refusal)
+            await message.respond(reply.to_json())
+
+        await client.subscribe(rpc_subject("incidents", "create"), cb=respond)
+        await client.flush()
+        await client.flush()
+        answer = await pager.call("POST", "/api/v1/incidents", {"title": "db down"})
+        assert answer.status in (200, 201)
+        assert [len(header.split()) for header in asked] == [3, 5, 5]
+        seconds = [float(header.split()[2]) for header in asked]
+        assert seconds == sorted(seconds, reverse=True), "it waits no longer for being asked"
+        for operation in ("acknowledge", "resolve"):
+            await pager.stubs.answer(f"incidents.{operation}", v.INCIDENT)
+            assert (await pager.call("POST", f"/api/v1/incidents/{v.ID}/{operation}", {})).status == 200
+            (answered,) = pager.stubs.asked[f"incidents.{operation}"]
+            assert Header.DEADLINE not in answered.headers, "an answer is never too late"
+        await client.close()
+        await gateway.stop()

@@ -61,6 +61,15 @@ def test_a_send_that_failed_for_good_means_unreachable_and_one_to_be_repeated_do
     assert explain([due, again, final]).people[0].outcome is Outcome.UNREACHABLE
 
 
+def test_a_page_that_another_one_speaks_for_is_no_reason_of_its_own() -> None:
+    due = row("EscalationDue", None, ANA)
+    gone = row("NotificationWithdrawn", due, ANA, notification="n1", reason="bundled")
+    spoken = row("NotificationIntended", due, ANA, notification="n2")
+    assert explain([due, spoken, gone]).people[0].outcome is Outcome.NOT_PAGED
+    assert explain([due, spoken, gone, row("PersonUnreachable", due, ANA)]).people[0].outcome is Outcome.UNREACHABLE
+    assert explain([due, row("PersonUnreachable", due, ANA), gone]).people[0].outcome is Outcome.UNREACHABLE
+
+
 def test_of_several_runs_the_newest_that_concerned_somebody_is_explained() -> None:
     bo = uuid4()
     created = row("IncidentCreated")

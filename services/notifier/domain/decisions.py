@@ -16,7 +16,9 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
 )
 from services.notifier.domain.notification import (
+    BUNDLED,
     EXPIRED,
+    BundleNotification,
     Command,
     ExpireNotification,
     IntendNotification,
@@ -50,6 +52,10 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [_replaced(state, command.stop.kind, command.now)]
         case StopNotification(), Notification(shown=NotificationKind.ACKNOWLEDGED) if _ends(command.stop, state):
             return [_replaced(state, NotificationKind.RESOLVED, command.now)]
+        case BundleNotification(), Notification(sending=Sending(due_at=due_at)) if (
+            _waits(state) and due_at > command.now
+        ):
+            return [_withdrawn(state, BUNDLED, command.now)]
         case ((RecordAccepted() | RecordFailure()), Notification()) if command.attempt <= state.attempts:
             return []
         case RecordAccepted(), Notification(stage=NotificationState.WITHDRAWN):
@@ -81,6 +87,10 @@ def _ends(stop: Stop, state: Notification) -> bool:
     return stop.kind is NotificationKind.RESOLVED and _covers(stop, state)
 
 
+def _waits(state: Notification) -> bool:
+    return state.stage is NotificationState.INTENDED and not state.attempts
+
+
 def _intend(command: IntendNotification) -> list[Fact]:
     later = command.not_before if command.not_before is not None and command.not_before > command.now else None
     begins = later or command.now
@@ -98,6 +108,7 @@ def _intend(command: IntendNotification) -> list[Fact]:
         decided_at=command.decided_at,
         at=command.now,
         not_before=later,
+        further=command.further,
         expires_at=min(max(wanted, begins + SHORTEST_LIFE), begins + LONGEST_LIFE),
         brief=command.brief,
     )
@@ -155,7 +166,7 @@ def _accepted(command: RecordAccepted, state: Notification) -> NotificationAccep
 def _accepted_after_withdrawal(command: RecordAccepted, state: Notification) -> list[Fact]:
     """It was under way when it was withdrawn: the phone shows it, so what it shows is replaced."""
     facts: list[Fact] = [_accepted(command, state)]
-    if state.withdrawn_for is not None and state.withdrawn_for != EXPIRED:
+    if state.withdrawn_for not in (None, EXPIRED, BUNDLED):
         facts.append(_replaced(state, replacement(state.withdrawn_for), command.now))
     return facts
 

@@ -23,7 +23,9 @@ from services.notifier.domain.place import Place
 
 REPLACEMENT_LIFE = timedelta(hours=1)
 EXPIRED = "expired"
-"""Why a page is withdrawn that could not be sent in time; all other reasons are answers."""
+"""Why a page is withdrawn that could not be sent in time."""
+BUNDLED = "bundled"
+"""Why a page is withdrawn for which a newer one speaks; all other reasons are answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class IntendNotification:
     step: int = 1
     not_before: datetime | None = None
     """When it is to be sent; None: at once."""
+    further: int = 0
+    """For how many pages it speaks beside its own."""
 
 
 def paging_since(page: NotificationIntended) -> datetime:
@@ -117,6 +121,13 @@ class StopNotification:
     """The incident was answered."""
 
     stop: Stop
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BundleNotification:
+    """A newer page about the same incident speaks for it, if it still waits."""
+
     now: datetime
 
 
@@ -157,7 +168,9 @@ class ExpireNotification:
     now: datetime
 
 
-Command = IntendNotification | StopNotification | RecordAccepted | RecordFailure | ExpireNotification
+Command = (
+    IntendNotification | StopNotification | BundleNotification | RecordAccepted | RecordFailure | ExpireNotification
+)
 
 
 def initial() -> State:

@@ -42,6 +42,8 @@ class FakeOutbox:
     """Which device a notification is for; by default each has one of its own."""
     away: int = 0
     records: list[int] = field(default_factory=list)
+    looks: int = 0
+    """How often it was asked what is due."""
     on_commit: Callable[[], None] = lambda: None
 
     def state(self, notification: UUID) -> Notification | None:
@@ -60,6 +62,7 @@ class FakeOutbox:
 
     async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, Room]) -> Taken:
         await asyncio.sleep(0)
+        self.looks += 1
         free = [row for row in self._rows() if row.notification_id not in busy]
         due = [row for row in free if row.due_at <= now or (row.attempt > 1 and self._is_early(row, room, now))]
         rows: list[Sendable] = []
@@ -127,6 +130,7 @@ class FakeOutbox:
             title="db down",
             description=None,
             priority="critical",
+            further=intent.further,
             push_token=self.tokens.get(intent.notification_id, "token"),
             registered_at=REGISTERED,
             alive=True,

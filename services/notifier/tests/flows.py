@@ -23,6 +23,7 @@ from libs.contracts.incidents import (
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationIntended, NotificationKind, PersonUnreachable
 from services.notifier.application import ACTOR, Sent, follow_devices, page_people, record, retire, stop_incidents
+from services.notifier.domain import bundling
 from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
 from services.notifier.domain.token import RetireToken
 from services.notifier.inputs import MemoryInputs
@@ -102,6 +103,7 @@ class Flow:
     desk: Desk = field(default_factory=lambda: Desk(project))
     inputs: MemoryInputs = field(default_factory=MemoryInputs)
     now: datetime = NINE
+    most: int = bundling.MOST
     pages: list[NotificationIntended] = field(default_factory=list)
     unreachable: list[PersonUnreachable] = field(default_factory=list)
     events: list[Envelope[Any]] = field(default_factory=list)
@@ -116,7 +118,7 @@ class Flow:
         return self._take(events, lambda work: follow_devices(work, events, self.inputs))
 
     def page(self, *events: Envelope[Any]) -> list[Fact]:
-        return self._take(events, lambda work: page_people(work, events, self.inputs))
+        return self._take(events, lambda work: page_people(work, events, self.inputs, self.most))
 
     def answer(self, *events: Envelope[Any]) -> list[Fact]:
         return self._take(events, lambda work: stop_incidents(work, events, self.inputs))

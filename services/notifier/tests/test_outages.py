@@ -220,3 +220,84 @@ async def test_pages_that_wait_for_their_device_are_not_forgotten_when_others_ar
             bench.outbox.facts.pop(page.notification_id)
         gate.set()
         await bench.settled()
+
+
+class Silent:
+    """Leaves every page without an answer until `time_out` or, for good, `come_back`."""
+
+    def __init__(self) -> None:
+        self.is_back = False
+        self.waiting: list[asyncio.Future[Outcome]] = []
+
+    async def answer(self, _page: Page) -> Outcome:
+        if self.is_back:
+            return ACCEPTED
+        self.waiting.append(asyncio.get_running_loop().create_future())
+        return await self.waiting[-1]
+
+    def time_out(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for one in waiting:
+            one.set_result(TIMEOUT)
+
+    def come_back(self) -> None:
+        self.is_back = True
+        self.time_out()
+
+
+async def backlog(bench: Bench, count: int) -> list[UUID]:
+    pages = [long_lived() for _ in range(count)]
+    for page in pages:
+        bench.outbox.devices[page.notification_id] = "the only phone"
+        bench.outbox.intend(page)
+    bench.sender.wake()
+    return [page.notification_id for page in pages]
+
+
+async def test_a_long_backlog_of_a_phone_that_hangs_costs_a_few_looks_at_each_time_out() -> None:
+    vendor = Silent()
+    async with Bench(fcm=FakeVendor(vendor.answer)) as bench:
+        pages = await backlog(bench, 1000)
+        await bench.until(lambda: len(vendor.waiting) == FIRST)
+        await bench.turn()
+        for _ in range(5):
+            looks = bench.outbox.looks
+            vendor.time_out()
+            await bench.until(lambda: len(vendor.waiting) == 1)
+            await bench.turn()
+            assert bench.outbox.looks - looks <= 6
+        vendor.come_back()
+        bench.clock.advance(minutes=1)
+        sent = bench.fcm.pages if bench.fcm else []
+        await bench.until(lambda: len({page.notification_id for page in sent}) == len(pages), seconds=30)
+        await bench.settled()
+
+
+async def test_behind_a_long_backlog_of_a_phone_that_hangs_an_urgent_page_is_tried_next() -> None:
+    vendor = Silent()
+    async with Bench(fcm=FakeVendor(vendor.answer)) as bench:
+        for _ in range(500):
+            page = replace(long_lived(), lane=Lane.ROUTINE)
+            bench.outbox.devices[page.notification_id] = "the only phone"
+            bench.outbox.intend(page)
+        bench.sender.wake()
+        await bench.until(lambda: len(vendor.waiting) == FIRST)
+        await bench.turn()
+        [urgent] = await backlog(bench, 1)
+        await bench.turn()
+        vendor.time_out()
+        await bench.until(lambda: len(vendor.waiting) == 1)
+        assert bench.fcm is not None
+        assert bench.fcm.pages[-1].notification_id == urgent
+
+
+async def test_what_waits_behind_a_long_backlog_that_was_withdrawn_goes_when_the_phone_is_back() -> None:
+    vendor = Silent()
+    async with Bench(fcm=FakeVendor(vendor.answer)) as bench:
+        pages = await backlog(bench, 1000)
+        await bench.until(lambda: len(vendor.waiting) == FIRST)
+        await bench.turn()
+        for one in pages[FIRST:-1]:
+            bench.outbox.facts.pop(one)
+        vendor.come_back()
+        await bench.until(lambda: len(bench.outbox.facts[pages[-1]]) == 2, seconds=2)

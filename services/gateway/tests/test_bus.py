@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import in_time
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 from services.gateway.tests import views as v
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.servers
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+    async with in_time():
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -164,7 +164,7 @@ class Bench:
     credentials: str = "ours"
     caught_up: list[str] = field(default_factory=list)
     """The lanes of INCIDENTS that were read to their end."""
-    on_catch_up: Callable[[], None] = lambda: None
+    on_catch_up: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         vendors = (("apns", self.apns), ("fcm", self.fcm))

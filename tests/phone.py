@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from cli.simulators.records import Push
+from libs.chassis.testing.deadline import DEADLINE
 
 if TYPE_CHECKING:
     from tests.world import World
 
 PASSWORD = "Correct-Horse-7-Battery"
-DEADLINE = 15.0
-"""Real seconds after which what a test waits for will not come any more."""
 
 
 @dataclass
@@ -44,10 +43,13 @@ class Phone:
     seen: int = 0
     session: dict[str, Any] = field(default_factory=dict)
 
-    async def expect_push(self, words: str = "", *, within: float = DEADLINE) -> dict[str, Any]:
-        """The next push, whose text must contain `words`; fails when none comes in `within` real seconds."""
-        found = await self.world.simulators.log.wait(within, self.seen, device_token=self.token)
-        assert found, f"no push for {self.email} within {within} s"
+    async def expect_push(
+        self,
+        words: str = "",
+    ) -> dict[str, Any]:
+        """The next push, whose text must contain `words`; fails when none comes by a deadline."""
+        found = await self.world.simulators.log.wait(DEADLINE, self.seen, device_token=self.token)
+        assert found, f"no push for {self.email} in time"
         self.seen = found[0].id
         push = described(found[0])
         assert words in json.dumps(push["payload"], ensure_ascii=False), push

@@ -24,6 +24,7 @@ from cli.embedded.database import DATABASE, database_setup, database_url, role_n
 from cli.embedded.nats_accounts import server_config
 from cli.reach import streams
 from libs.chassis.store.migrate import upgrade
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.subjects import SERVICES, STREAMS
 
 _numbers = itertools.count(1)
@@ -81,7 +82,7 @@ async def recreate(js: JetStreamContext, *names: str) -> None:
     for info in await js.streams_info():
         if info.config.name in names:
             await js.delete_stream(info.config.name)
-    for _attempt in range(50):
+    for _attempt in range(int(10 * DEADLINE)):
         try:
             await streams.declare(js, tuple(spec for spec in STREAMS if spec.name in names))
             return

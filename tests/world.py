@@ -27,12 +27,13 @@ from cli.simulators.server import Simulators
 from libs.chassis.service import Service
 from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.codec import CODEC
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
-from tests.phone import DEADLINE, PASSWORD, Answer, Phone
+from tests.phone import PASSWORD, Answer, Phone
 from tests.rest import restlessness
 from tests.servers import Servers
 
@@ -229,7 +230,9 @@ class World:
         """A request on the bus, as an operator (or the gateway with somebody's token) makes it."""
         headers = {Header.TOKEN: token} if token else None
         subject, raw = rpc_subject(service, operation), json.dumps(body or {}).encode()
-        return Reply.model_validate_json((await self.operator.request(subject, raw, timeout=5, headers=headers)).data)
+        return Reply.model_validate_json(
+            (await self.operator.request(subject, raw, timeout=DEADLINE, headers=headers)).data
+        )
 
     async def parked(self, service: str = "incidents") -> list[dict[str, Any]]:
         """What a service has set aside, oldest first."""

@@ -21,6 +21,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from cli.simulators import SimulatorEnvironment, Simulators
 from cli.simulators.oauth import GRANT_TYPE, SCOPE
+from libs.chassis.testing.deadline import DEADLINE
 
 DEVICE = "ab" * 32
 PAGE = {"aps": {"alert": {"title": "db down"}, "sound": {"critical": 1, "name": "page.caf", "volume": 1.0}}}
@@ -180,7 +181,7 @@ class Apns:
         return self.client.start(sent, payload, path or f"/3/device/{device}", method)
 
     async def push(self, body: bytes | None = None, **changes: Any) -> Answer:
-        return await asyncio.wait_for(self.start(body, **changes), 5)
+        return await asyncio.wait_for(self.start(body, **changes), DEADLINE)
 
 
 def assertion(where: SimulatorEnvironment, now: float, key: RSAKey | None = None, **changes: Any) -> dict[str, str]:

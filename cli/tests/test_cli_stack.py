@@ -22,9 +22,8 @@ from cli.reach.alerts import AlertToSend
 from cli.stack.examination import Verdict, examine
 from cli.stack.ready import get_json
 from cli.stack.stack import Stack
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.model import Priority
-
-DEADLINE = 20.0
 
 
 @pytest_asyncio.fixture(scope="module")

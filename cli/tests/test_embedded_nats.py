@@ -21,8 +21,7 @@ from nats.js.errors import NoStreamResponseError
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.embedded.account import Account
 from cli.embedded.nats_accounts import inbox_prefix
-
-DEADLINE = 5.0
+from libs.chassis.testing.deadline import DEADLINE
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
@@ -61,7 +60,7 @@ async def connected(server: EmbeddedNats, user: str = "anonymous") -> AsyncItera
         inbox_prefix=inbox_prefix(user),
         error_cb=session.on_error,
         allow_reconnect=False,
-        connect_timeout=5,
+        connect_timeout=int(DEADLINE),
     )
     try:
         yield session

@@ -16,10 +16,10 @@ import pytest
 
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.account import Account, account_for
+from libs.chassis.testing.deadline import DEADLINE
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = Path(psutil.__file__).parents[1]
-DEADLINE = 20.0
 
 SUPERVISOR = """
 import asyncio, json, os, sys

@@ -16,6 +16,7 @@ from cli.simulators import Simulators, SimulatorSettings
 from cli.simulators.answers import FCM_FAULTS
 from cli.simulators.behaviour import Rule
 from cli.tests.simulator_clients import Clock, Fcm, assertion
+from libs.chassis.testing.deadline import DEADLINE
 
 pytestmark = pytest.mark.asyncio
 
@@ -234,12 +235,12 @@ async def test_pushes_are_paged_and_filtered(fcm: Fcm, http: ClientSession, simu
 async def test_a_long_poll_returns_at_once_for_a_push_it_asked_for(
     fcm: Fcm, http: ClientSession, simulators: Simulators
 ) -> None:
-    url = f"{simulators.environment.url}/pushes?wait=10&deviceToken=p2"
+    url = f"{simulators.environment.url}/pushes?wait={1.5 * DEADLINE}&deviceToken=p2"
     poll = asyncio.create_task(call(http, "GET", url))
     await fcm.send(token="p1")
     assert not poll.done()
     await fcm.send(token="p2")
-    assert [push["id"] for push in (await asyncio.wait_for(poll, 2))[1]] == [2]
+    assert [push["id"] for push in (await asyncio.wait_for(poll, DEADLINE))[1]] == [2]
     assert (await call(http, "GET", f"{simulators.environment.url}/pushes?after=2&wait=0.05"))[1] == []
 
 
@@ -257,7 +258,7 @@ async def test_pipelined_requests_are_answered_in_order(simulators: Simulators) 
     one = b"GET /pushes?after=%d HTTP/1.1\r\nhost: localhost\r\n\r\n"
     last = b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     writer.write(b"".join(one % n for n in range(200)) + last)
-    received = await asyncio.wait_for(reader.read(), 5)
+    received = await asyncio.wait_for(reader.read(), DEADLINE)
     assert received.count(b"HTTP/1.1 200 OK") == 200
     assert b"404" in received.rpartition(b"HTTP/1.1")[2]
     writer.close()

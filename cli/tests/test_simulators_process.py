@@ -15,6 +15,7 @@ from aiohttp import ClientSession
 from cli.simulators import SimulatorEnvironment, Simulators, SimulatorSettings
 from cli.simulators.records import PushLog
 from cli.tests.simulator_clients import Clock, Fcm
+from libs.chassis.testing.deadline import DEADLINE
 
 pytestmark = pytest.mark.asyncio
 
@@ -105,10 +106,10 @@ async def test_the_process_serves_until_it_is_told_to_stop(home: Path, http: Cli
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), 10)
+        line = await asyncio.wait_for(process.stdout.readline(), DEADLINE)
         where = SimulatorEnvironment.read(home)
         assert where.url.encode() in line
         assert (await call(http, "GET", f"{where.url}/healthz"))[1]["apns"] == where.apns_url
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0

@@ -13,6 +13,7 @@ import aiohttp
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from cli.reach.api import Api
 from libs.contracts.subjects import Header, stream_of
 from tests.chaos.probe import Probe
 
@@ -26,6 +27,10 @@ _ENDS = (
 _DUE = (
     "SELECT (SELECT count(*) FROM escalation.timers WHERE due_at < now() + interval '10 minutes')"
     " + (SELECT count(*) FROM notifier.outbox)"  # also what is to be tried again later
+)
+_STRANGERS = (
+    "SELECT id FROM incidents.incidents WHERE status NOT IN ('resolved', 'closed')"
+    " AND coalesce(view -> 'metadata' ->> 'chaos', '') <> %s LIMIT 500"
 )
 _LOG = "SELECT notification_id, lane, topic, state FROM {}.stored_events ORDER BY notification_id"
 
@@ -126,6 +131,12 @@ def decisions(incidents: Sequence[Logged], escalation: Sequence[Logged]) -> Deci
 
 def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
+
+
+async def resolve_strangers(probe: Probe, api: Api, tag: str) -> None:
+    """What is open and no alert of this run: it would escalate for ever."""
+    for (incident,) in await probe.ask(_STRANGERS, tag) or ():
+        await api.call("POST", f"/incidents/{incident}/resolve", {})
 
 
 async def unrest(probe: Probe) -> tuple[tuple[int, ...], int] | None:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from bench.stack import RunningPager
+from cli.reach.api import Api
 from tests.chaos.phones import Phones, Push
 from tests.chaos.probe import Holder, Probe
 from tests.chaos.responder import Responders, acknowledges_at_once
@@ -133,6 +134,23 @@ class Field:
             return holder is not None and holder.session != before.session
 
         await self.until(f"a new active {service}", look)
+
+    def api(self) -> Api:
+        """The HTTP API as the admin has it; `async with field.api() as api`."""
+        return Api(str(self.pager.run["gateway"]), self.roster.admin)
+
+    async def until_paged(self, count: int, what: str) -> None:
+        """Return when so many alerts were sent, and each of them is accepted, and paged or acknowledged."""
+
+        async def look() -> bool:
+            first = [self.sender.alerts[number] for number in range(min(count, len(self.sender.alerts)))]
+            return (
+                len(first) == count
+                and all(alert.accepted_at is not None for alert in first)
+                and all(acknowledges_at_once(number) or number >= count for number in self.waiting)
+            )
+
+        await self.until(what, look)
 
     # --- Rounds ------------------------------------------------------------------------------------------------------
 

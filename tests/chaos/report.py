@@ -45,7 +45,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     failed_attempts: dict[str, int] = field(default_factory=dict)
-    """By vendor and reason; the vendors themselves never fail here."""
+    """By vendor and reason; the vendors fail only where a scenario says so."""
 
     def best(self, kind: str, figure: Callable[[Row], float]) -> dict[str, float]:
         """The least of a figure of each scenario of that kind."""
@@ -61,7 +61,7 @@ class Report:
 
     def show(self, console: Console) -> None:
         table = Table(title=f"Crashes, {self.replicas} replica{'s' if self.replicas > 1 else ''} of each service")
-        table.add_column("killed", no_wrap=True)
+        table.add_column("what happened", no_wrap=True)
         for column in ("down s", "active s", "paging s", "quiet s", "alerts", "lost", "twice", "late", "resent"):
             table.add_column(column, justify="right")
         for row in self.rows:

@@ -66,6 +66,28 @@ async def make_roster(pager: RunningPager, minutes: float) -> Roster:
     return Roster(routes, admin)
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """People who are paged together, each on an Android phone; `name` is in the titles of their alerts."""
+
+    name: str
+    people: tuple[Responder, ...]
+    key: str
+
+
+async def make_crowd(pager: RunningPager, admin: str, size: int) -> Crowd:
+    """Beside the roster: no alert of the flow is theirs."""
+    name = f"crowd-{secrets.token_hex(3)}"
+    async with Api(str(pager.run["gateway"])) as api:
+        door = api.of(admin)
+        people = [await _responder(door, f"{name}-{i}", f"fcm-{name}-{secrets.token_hex(24)}") for i in range(size)]
+        level = {"timeoutMinutes": NEVER, "targets": [_user(person) for person in people]}
+        policy = await door.call("POST", "/escalation/policies", {"name": name, "repeat": 0, "levels": [level]})
+        body = {"name": name, "type": "generic", "policyId": policy["policy"]["id"]}
+        key = str((await door.call("POST", "/integrations", body))["integration"]["key"])
+    return Crowd(name, tuple(people), key)
+
+
 def _user(responder: Responder) -> dict[str, str]:
     return {"type": "user", "id": responder.user_id}
 

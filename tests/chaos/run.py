@@ -81,12 +81,14 @@ async def _settle(attack: Field, minutes: float) -> None:
 
     async def rest() -> bool:
         nonlocal before, since
+        await evidence.resolve_strangers(attack.probe, api, attack.sender.tag)
         now = await evidence.unrest(attack.probe)
         if now is None or now != before or now[1]:
             before, since = now, time.time()
         return time.time() > last and time.time() - since > _QUIET
 
-    await attack.until("everything due to be sent", rest, _SETTLES + minutes * 60)
+    async with attack.api() as api:
+        await attack.until("everything due to be sent", rest, _SETTLES + minutes * 60)
 
 
 async def _verdict(attack: Field) -> Report:

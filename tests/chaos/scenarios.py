@@ -17,6 +17,7 @@ import psutil
 
 from libs.contracts.subjects import SERVICES
 from tests.chaos.field import Field
+from tests.chaos.outsiders import chatty_key, hostile_senders, vendor_fails_for_some
 
 Blow = Callable[[Field], Awaitable[None]]
 PATH = ("incidents", "escalation", "notifier")
@@ -181,6 +182,14 @@ async def kill_three(field: Field, seed: int) -> None:
     await asyncio.gather(*(soon(blow, chance.random()) for blow in chance.sample(blows, 3)))
 
 
+OUTSIDERS = (
+    Scenario("hostile senders", hostile_senders),
+    Scenario("a key that repeats itself", chatty_key),
+    Scenario("a vendor that fails for some phones", vendor_fails_for_some),
+)
+"""Nobody is killed: others do what they may."""
+
+
 def full_programme(replicas: int, seed: int) -> list[Scenario]:
     """Every scenario; a bus or database is struck again only when it has had time to settle."""
 
@@ -207,16 +216,17 @@ def full_programme(replicas: int, seed: int) -> list[Scenario]:
         cuts[0], kills["auth"], kills["oncall"], stops["escalation"],
         nats, Scenario("gateway: SIGKILL", kill_gateway), stops["notifier"],
         Scenario("PostgreSQL: a backend SIGKILLed", crash_backends), cuts[1], stops["auth"], kills["incidents"],
-        stops["oncall"], cuts[2], kills["escalation"], kills["notifier"], deleted, *again,
+        stops["oncall"], cuts[2], kills["escalation"], kills["notifier"], deleted, *OUTSIDERS, *again,
         *(Scenario(f"three random kills (seed {seed + i})", partial(kill_three, seed=seed + i)) for i in range(2)),
     ]  # fmt: skip
 
 
 def short_programme() -> list[Scenario]:
-    """One SIGKILL for each part of the path."""
+    """One SIGKILL for each part of the path, and what outsiders do."""
     services = [Scenario(f"{s}: SIGKILL", partial(kill_service, service=s)) for s in PATH]
     return [
         *services,
+        *OUTSIDERS,
         Scenario("NATS: SIGKILL", kill_nats),
         Scenario("PostgreSQL: SIGKILL", kill_postgres),
     ]

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from tests.chaos.responder import acknowledges_at_once
 from tests.chaos.roster import Roster
 
 PATIENCE = 1.0
@@ -70,6 +71,23 @@ class Sender:
         self._unanswered.append(number)
         await self._publish(number)
 
+    async def repeat(self, times: int) -> int:
+        """One alert of the flow with a dedup key, and the same so many times more; returns its number."""
+        while _form(number := len(self.alerts)) < 2 or acknowledges_at_once(number):
+            await self._send_new(time.time())
+        await self._send_new(time.time())
+        for done in range(times):
+            await self._publish(number)
+            if done % 100 == 99:
+                await self._client.flush(timeout=30)
+        return number
+
+    async def send_aside(self, summary: str, routing_key: str) -> None:
+        """An alert that is not of the flow; returns when it is on disk."""
+        body = {"summary": summary, "priority": "critical", "routingKey": routing_key, "dedupKey": summary}
+        subject = "pager.alerts.aside.critical"
+        await self._client.jetstream(timeout=30).publish(subject, json.dumps(body).encode())
+
     async def _repeat(self, now: float) -> None:
         """The queue is in the order of the last sends."""
         while self._unanswered:
@@ -107,6 +125,11 @@ async def _connect(url: str) -> Client:
     )
 
 
+def _form(number: int) -> int:
+    """Which of the four forms an alert has; 2 and 3 are plain JSON with a dedup key."""
+    return (number // 4) % 4
+
+
 def alert_message(number: int, tag: str, roster: Roster) -> tuple[str, dict[str, str] | None, bytes]:
     """Subject, headers and body: plain JSON and both kinds of CloudEvent, urgent and routine ones, by turns."""
     key = f"{tag}-{number}"
@@ -120,7 +143,7 @@ def alert_message(number: int, tag: str, roster: Roster) -> tuple[str, dict[str,
     }
     subject = f"pager.alerts.chaos{suffix}"
     attributes = {"id": key, "source": "/chaos", "type": "org.example.alert", "specversion": "1.0"}
-    match (number // 4) % 4:
+    match _form(number):
         case 0:
             headers = {f"ce-{name}": value for name, value in attributes.items()}
             return subject, headers | {"content-type": "application/json"}, json.dumps(data).encode()

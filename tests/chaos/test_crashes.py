@@ -1,4 +1,4 @@
-"""`make chaos`: everything is killed in turn, with one and with two replicas, and nothing is lost, doubled or late."""
+"""`make chaos-long`: everything is killed in turn, with one and two replicas, and nothing is lost, doubled or late."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from urllib.parse import urlsplit
 
-from tests.phone import DEADLINE
+from libs.chassis.testing.deadline import in_time
 from tests.world import World
 
 _CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"protocol":1}\r\n'
@@ -21,7 +21,7 @@ async def _write(world: World, *commands: bytes) -> None:
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(b"".join((_CONNECT, *commands, b"PING\r\n")))
     await writer.drain()
-    async with asyncio.timeout(5):
+    async with in_time():
         while (line := await reader.readline()) != b"PONG\r\n":
             assert not line.startswith(b"-ERR"), line
     writer.close()
@@ -40,7 +40,7 @@ def _empty(subject: str, status: str) -> bytes:
 async def _pages_at_once(world: World, summary: str) -> None:
     reconnects = {name: service.bus.client.stats["reconnects"] for name, service in world.services.items()}
     await world.fire_alert(summary, f"{summary}.critical", priority="critical")
-    async with asyncio.timeout(DEADLINE):  # the others may page as well, before it
+    async with in_time():  # the others may page as well, before it
         while summary not in json.dumps((await world.phone("ana").expect_push())["payload"], ensure_ascii=False):
             pass
     await world.settle()

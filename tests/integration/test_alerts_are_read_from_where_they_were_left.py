@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from libs.chassis.consume.reader import StoredReader
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
 from tests.faults import break_intake
@@ -30,7 +31,7 @@ async def test_what_comes_while_nobody_reads_waits_and_whoever_begins_says_when_
         await world.publish(b'{"summary": "urgent %d", "priority": "critical"}' % number, "db.critical")
     await world.start("incidents")
     readers = _readers(world)
-    async with asyncio.timeout(15):
+    async with in_time():
         await asyncio.gather(*(reader.caught_up.wait() for reader in readers.values()))
     assert (readers[Lane.ROUTINE].at.sequence, readers[Lane.URGENT].at.position) == (0, 7)
     assert readers[Lane.ROUTINE].at.position == 6

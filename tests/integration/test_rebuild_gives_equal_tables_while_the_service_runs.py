@@ -14,6 +14,7 @@ from libs.chassis.rebuild.origins import Origins
 from libs.chassis.rebuild.rebuild import Progress, Rebuild, Rebuilt
 from libs.chassis.rebuild.shadow import SUFFIX
 from libs.chassis.rebuild.swapping import swap_moment
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.subjects import SERVICES
 from tests.world import World
 
@@ -248,8 +249,8 @@ async def test_a_swap_waits_for_readers_without_making_them_fail(world: World) -
 
     reader = asyncio.create_task(store.read(read_then_append))
     await reading.wait()
-    await asyncio.wait_for(asyncio.to_thread(swap), 20)
-    assert await asyncio.wait_for(reader, 20) == 1
+    await asyncio.wait_for(asyncio.to_thread(swap), DEADLINE)
+    assert await asyncio.wait_for(reader, DEADLINE) == 1
 
 
 async def _every_incident(world: World) -> list[dict[str, Any]]:

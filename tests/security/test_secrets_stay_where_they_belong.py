@@ -61,8 +61,16 @@ async def _streams(world: World) -> dict[str, list[tuple[str, str]]]:
 async def _busy(world: World) -> dict[str, str]:
     """Everything that handles a secret happens; the secrets by their names."""
     ana, bo = await world.two_responders()
-    key = (await world.admin.call("POST", "/integrations", {"name": "Shop"})).data["integration"]["key"]
+    # Under a key that lets it be repeated: then the answer is kept, and what is kept of the body.
+    once = {"Idempotency-Key": "an-idempotency-key-of-theirs"}
+    made = [await world.admin.call("POST", "/integrations", {"name": "Shop"}, **once) for _ in range(2)]
+    assert made[0].data == made[1].data, "it was kept"
+    key = made[0].data["integration"]["key"]
     secrets = {"password": PASSWORD, "ana's token": ana.token, "bo's token": bo.token, "integration key": key}
+    secrets |= {"idempotency key": once["Idempotency-Key"], "a new person's password": "A-Fresh-Pass-9"}
+    person = {"email": "cem@pager.test", "firstName": "Cem", "lastName": "Tester", "roles": ["user"]}
+    person["password"] = secrets["a new person's password"]
+    assert (await world.admin.call("POST", "/users", person, **once)).status == 201
     for name, phone in (("ana", ana), ("bo", bo), ("admin", world.admin)):
         secrets |= {
             f"{name}'s access": phone.session["accessToken"],
@@ -75,7 +83,9 @@ async def _busy(world: World) -> dict[str, str]:
     secrets["a wrong password"] = "A-Wrong-Pass-1"
     await world.http("POST", "/auth/login", {"email": ana.email, "password": PASSWORD})
     await world.http("POST", f"/users?token={PASSWORD}", {"password": PASSWORD}, ana.session["accessToken"])
-    await bo.call("POST", "/devices", {"deviceId": "second", "platform": "android", "pushToken": "fcm-second-secret"})
+    await bo.call(
+        "POST", "/devices", {"deviceId": "second", "platform": "android", "pushToken": "fcm-second-secret"}, **once
+    )
     secrets["second token"] = "fcm-second-secret"
     # Through the integration: well, with faults, and with faults that quote their input.
     await world.fire_alert("till broken", routingKey=key, dedupKey="till", priority="critical")

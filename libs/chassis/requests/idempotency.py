@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from uuid import UUID
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.sql import Executable
 
@@ -19,13 +21,15 @@ from libs.contracts.requests import Rejected, Reply
 from libs.contracts.subjects import lanes_of
 
 KEPT = timedelta(hours=24)
+_NONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
     """A command that its sender may send again under the same key; the key itself is not stored.
 
-    A body may hold a password. Its hash is made with the key, so that nobody who reads the table can try passwords.
+    A body may hold a password, and an answer a routing key. The body's hash is made with the key, so that nobody who
+    reads the table can try passwords, and the answer is sealed with it, for whoever sends it again.
     """
 
     service: str
@@ -45,7 +49,7 @@ class KeyedRequest:
                 raise Rejected("this Idempotency-Key was used with another body", field="Idempotency-Key")
             # It was written before its own position was known: what is in the log now is at or after it.
             end = max(work.log.last_position(work.cursor, lane) for lane in lanes_of(self.service))
-            return Reply.model_validate_json(bytes(row["answer"])).model_copy(update={"position": end})
+            return Reply.model_validate_json(self._open(bytes(row["answer"]))).model_copy(update={"position": end})
         return None
 
     def keep(self, work: Work, reply: Reply) -> None:
@@ -55,7 +59,7 @@ class KeyedRequest:
         """
         identity = self._identity()
         work.fetch(_forget(self.service), **identity, horizon=work.now - KEPT)
-        answer = {"body_hash": self._body_hash(), "answer": reply.to_json(), "answered_at": work.now}
+        answer = {"body_hash": self._body_hash(), "answer": self._seal(reply.to_json()), "answered_at": work.now}
         work.fetch(_keep(self.service), **identity, **answer)
 
     def _identity(self) -> dict[str, str]:
@@ -64,6 +68,17 @@ class KeyedRequest:
 
     def _body_hash(self) -> bytes:
         return hmac.digest(self.key.encode(), self.body.to_json(), "sha256")
+
+    def _seal(self, answer: bytes) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher().encrypt(nonce, answer, None)
+
+    def _open(self, sealed: bytes) -> bytes:
+        return self._cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+
+    def _cipher(self) -> AESGCM:
+        # Another message than any body's, so that the hash which is stored is never the key that is not.
+        return AESGCM(hmac.digest(self.key.encode(), b"answer\0" + self.operation.encode(), "sha256"))
 
 
 @cache

@@ -26,6 +26,7 @@ from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.timers import Timer, timer_set
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor, Envelope
@@ -178,9 +179,9 @@ class Ledger:
         return await self.store.log_read(read)
 
 
-async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str, within: float = 15) -> T:
-    """Looks until it is so; fails after `within` seconds."""
-    deadline = asyncio.get_running_loop().time() + within
+async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str) -> T:
+    """Looks until it is so; fails after a deadline."""
+    deadline = asyncio.get_running_loop().time() + DEADLINE
     while not good(seen := await look()):
         assert asyncio.get_running_loop().time() < deadline, f"never saw {what}; last: {seen}"
         await asyncio.sleep(0.02)

@@ -14,6 +14,7 @@ from libs.chassis.bus.connection import Bus
 from libs.chassis.consume.arrival import Arrival, Unreachable
 from libs.chassis.store.cursors import START, Move, Position
 from libs.chassis.store.work import Work
+from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import Ledger
 from libs.contracts.model import Lane
 from libs.contracts.requests import PositionView, Reply
@@ -48,7 +49,7 @@ class _Upstream:
         self.looks += 1
         return self.missing
 
-    def arrival(self, patience: float = 10.0) -> Arrival:
+    def arrival(self, patience: float = 2 * DEADLINE) -> Arrival:
         return Arrival(self.ledger.store, self.bus, patience)
 
 
@@ -64,7 +65,7 @@ async def upstream(ledger: Ledger) -> AsyncIterator[_Upstream]:
 
 
 async def _started(upstream: _Upstream, looks: int, *waiting: asyncio.Task[Any]) -> None:
-    async with asyncio.timeout(5):
+    async with in_time():
         while upstream.looks < looks:
             await asyncio.sleep(0.01)
     assert not any(task.done() for task in waiting)
@@ -80,7 +81,7 @@ async def test_it_ends_when_what_the_owner_had_written_is_read(upstream: _Upstre
     waiting = asyncio.create_task(upstream.arrival().of(upstream.is_missing, "auth"))
     await _started(upstream, 2, waiting)
     await upstream.read_to(9)
-    async with asyncio.timeout(5):
+    async with in_time():
         await waiting
 
 
@@ -91,12 +92,12 @@ async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_n
     await _started(upstream, 2, waiting)
     upstream.missing = False
     await upstream.read_to(3)
-    async with asyncio.timeout(5):
+    async with in_time():
         await waiting
 
 
 async def test_it_ends_when_patience_does(upstream: _Upstream) -> None:
-    async with asyncio.timeout(5):
+    async with in_time():
         await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth")
     assert upstream.missing
 
@@ -110,11 +111,11 @@ async def test_many_who_wait_leave_the_database_to_the_others(upstream: _Upstrea
     arrival = upstream.arrival()
     waiting = [asyncio.create_task(arrival.of(upstream.is_missing, "auth")) for _ in range(300)]
     await _started(upstream, 2 * len(waiting), *waiting)
-    async with asyncio.timeout(5):
+    async with in_time():
         for _ in range(20):
             await upstream.ledger.add()
     assert not any(task.done() for task in waiting)
     assert upstream.looks == 2 * len(waiting), "while the cursor stands still, nobody looks for what is missing"
     await upstream.read_to(9)
-    async with asyncio.timeout(5):
+    async with in_time():
         await asyncio.gather(*waiting)

@@ -12,7 +12,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from libs.chassis.bus.pull import Pull
-from libs.chassis.consume.follower import Consumer, Follower
+from libs.chassis.consume.follower import _PATIENCE, Consumer, Follower
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import Ledger, until
@@ -225,9 +225,25 @@ async def test_a_patient_consumer_lets_pressing_work_go_first(pair: Pair) -> Non
 
 
 async def test_patience_ends(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("libs.chassis.consume.follower._PATIENCE", 0.2)
+    age, looks = 0.0, 0
+
+    def oldest_waits(_pull: Pull) -> float:
+        nonlocal looks
+        looks += 1
+        return age
+
+    async def looked() -> int:
+        return looks
+
+    monkeypatch.setattr(Pull, "oldest_waits", oldest_waits)
     await pair.follow(pressing=lambda: True)
+    await pair.followers[0].caught_up.wait()
     await pair.add(3)
+    await until(looked, lambda count: count > 3, "it waits")
+    age, young = _PATIENCE - 0.01, looks
+    await until(looked, lambda count: count > young + 3, "it still waits")
+    assert await pair.effects() == []
+    age = _PATIENCE
     await pair.expect_all_once()
 
 

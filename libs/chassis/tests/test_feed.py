@@ -15,6 +15,7 @@ from libs.chassis.consume.feed import Batch, Feed
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.store.cursors import START, Position
 from libs.chassis.store.work import Decider
+from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import CAUSE, SCHEMA, Ledger, until
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import IncidentClosed
@@ -63,10 +64,10 @@ async def source(ledger: Ledger) -> Source:
     return Source(ledger, js, await ledger.bus("gateway"), await ledger.relay())
 
 
-async def _read(feed: Feed, place: Position, last: int, within: float = 10) -> list[Batch]:
+async def _read(feed: Feed, place: Position, last: int) -> list[Batch]:
     """Batches up to the one that ends at this position."""
     found: list[Batch] = []
-    async with asyncio.timeout(within), aclosing(feed.after(place)) as batches:
+    async with in_time(), aclosing(feed.after(place)) as batches:
         async for batch in batches:
             found.append(batch)
             if batch.at.position >= last:
@@ -99,7 +100,7 @@ async def test_a_place_in_the_stream_is_gone_on_from_without_asking_the_owner_fo
                 last = batch
 
     reading = source.ledger.run(read)
-    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await asyncio.wait_for(feed.caught_up.wait(), DEADLINE)
     seen = await source.add(4)
 
     async def place() -> Position:
@@ -142,7 +143,7 @@ async def test_whoever_begins_again_from_what_it_has_taken_misses_nothing_of_a_r
                 at = batch.at
 
     source.ledger.run(lambda: follow_for_ever(source.bus, read, "gateway", "incidents.urgent"))
-    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await asyncio.wait_for(feed.caught_up.wait(), DEADLINE)
     await recreate(source.js, _STREAM)
     await source.ledger.add()
     newest = await source.add(6)
@@ -188,7 +189,7 @@ async def test_a_feed_of_one_type_gets_it_alone_from_the_stream_and_what_the_str
         return _positions(batches)
 
     reading = source.ledger.run(read)
-    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await asyncio.wait_for(feed.caught_up.wait(), DEADLINE)
     await source.add(6)
     first = await add_closed(uuid4())
     await source.add(6)

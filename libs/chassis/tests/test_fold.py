@@ -29,6 +29,7 @@ from libs.chassis.store.cursors import START
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Envelope
@@ -149,7 +150,7 @@ async def test_what_is_written_while_folds_begin_is_neither_lost_nor_doubled(ups
     writing, folds = asyncio.create_task(upstream.add(150)), list[Fold[Counts]]()
     while not writing.done():
         folds.append(upstream.fold())
-        await asyncio.wait_for(folds[-1].caught_up.wait(), 10)
+        await asyncio.wait_for(folds[-1].caught_up.wait(), DEADLINE)
     await writing
     assert len(folds) > 1
     await upstream.expect(*folds)
@@ -213,7 +214,7 @@ async def test_an_owner_that_is_killed_between_two_pages_is_asked_again_from_the
     monkeypatch.setattr(owning.Owner, "_page", breaks)
     owner = await upstream.answer()
     fold = upstream.fold(load)
-    await asyncio.wait_for(pages.wait(), 10)
+    await asyncio.wait_for(pages.wait(), DEADLINE)
     # Another replica made none of those pages; it is asked for a snapshot of its own.
     await upstream.answer()
     await upstream.expect(fold)
@@ -258,7 +259,7 @@ async def test_an_event_that_cannot_be_folded_costs_a_new_snapshot_and_not_the_f
         return _evolve(state, event)
 
     fold = upstream.fold(evolve=fails_once)
-    await asyncio.wait_for(fold.caught_up.wait(), 10)
+    await asyncio.wait_for(fold.caught_up.wait(), DEADLINE)
     await upstream.add(5)
     await upstream.expect(fold)
     assert len(failures) == 1

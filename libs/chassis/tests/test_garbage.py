@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.pull import Pull
 from libs.chassis.bus.wire import Outgoing, Wire
+from libs.chassis.testing.deadline import DEADLINE, in_time
 from tests.logs import plain_logs
 
 
@@ -74,7 +75,7 @@ class _Reader:
         self.news.clear()
         self.heard.clear()
         await self.read(_framed(self.plain, _Sent(b"pager.rpc.incidents.get", None, body), b"_INBOX.x.1"))
-        async with asyncio.timeout(5):
+        async with in_time():
             while body not in [message.data for message in self.heard]:
                 await self.news.wait()
                 self.news.clear()
@@ -196,7 +197,7 @@ async def test_only_the_servers_word_says_whether_a_message_was_stored(junk: _Se
         await asyncio.sleep(0)
         assert not publishing.done()
         await reader.read(_framed(acknowledgements, _Sent(subject, None, b'{"stream":"INCIDENTS","seq":1}')))
-        await asyncio.wait_for(publishing, 5)
+        await asyncio.wait_for(publishing, DEADLINE)
 
 
 async def test_what_a_message_is_read_from_may_come_in_any_pieces() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -11,7 +10,6 @@ import psycopg
 import pytest
 
 from libs.chassis.consume.leader import Leader
-from libs.chassis.store.log import advisory_key
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 
 
@@ -74,19 +72,21 @@ async def test_a_killed_lock_session_hands_over_and_the_old_leader_waits_its_tur
     assert a.history == ["leads", "stops"], "what it led has been stopped"
 
 
-async def test_a_lock_session_that_falls_silent_is_ended_by_the_server_within_seconds(ledger: Ledger) -> None:
+async def test_a_leader_that_falls_silent_is_followed_and_learns_of_it_when_it_wakes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A stopped process: its kernel answers for it, so that nothing but silence tells.
-    frozen = await psycopg.AsyncConnection.connect(
-        ledger.url(), autocommit=True, options="-c idle_session_timeout=2000", application_name="pager/incidents/z/lock"
-    )
-    key = advisory_key(f"pager/active/{SCHEMA}")
-    await frozen.execute("SELECT pg_advisory_lock(%s)", (key,))
-    begun, b = time.monotonic(), _replica(ledger, "b")
+    monkeypatch.setattr("libs.chassis.consume.leader._HEARTBEAT", 3600)
+    frozen, b = _replica(ledger, "z"), _replica(ledger, "b")
+    ledger.run(frozen.run)
+    await _until_leads(frozen, frozen)
+    monkeypatch.undo()
     ledger.run(b.run)
     await _until_leads(b, b)
-    assert 1 < time.monotonic() - begun < 8
-    with pytest.raises(psycopg.OperationalError):
-        await frozen.execute("SELECT 1")
+    assert frozen.history == ["leads"], "nobody has told it"
+    frozen.broken.set()
+    await _until_leads(b, frozen, b)
+    assert (frozen.history, b.history) == (["leads", "stops"], ["leads"])
 
 
 async def test_a_new_leader_ends_the_sessions_of_its_predecessors_work_and_nobody_elses(ledger: Ledger) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from nats.js.client import JetStreamContext
 
-from libs.chassis.bus.connection import Bus, WrongSequence
+from libs.chassis.bus.connection import Bus, BusAway, WrongSequence
 from libs.chassis.bus.relay import Relay
 from libs.chassis.bus.wire import Outgoing
 from libs.chassis.store.log import EventLog, Run
 from libs.chassis.store.work import Work
+from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header
@@ -191,7 +192,24 @@ async def test_the_stored_bytes_are_the_published_bytes(ledger: Ledger) -> None:
     assert headers["ce-specversion"] == "1.0"
 
 
-async def test_a_bus_that_is_away_keeps_nobody_waiting_for_acknowledgements(ledger: Ledger) -> None:
+async def test_a_connection_that_breaks_keeps_nobody_waiting_for_acknowledgements(ledger: Ledger) -> None:
+    bus = await ledger.bus()
+    sent, send_all = asyncio.Event(), bus.client.send_all
+
+    async def send_into_the_void(messages: Iterable[tuple[Outgoing, str]]) -> None:
+        await send_all((message, "") for message, _reply in messages)
+        sent.set()
+
+    bus.client.send_all = send_into_the_void  # type: ignore[method-assign]
+    event = Outgoing("pager.events.incidents.urgent.AlertsGrouped.1", b"{}")
+    publishing = asyncio.create_task(bus.publish_all([event], timeout=10 * DEADLINE))
+    await sent.wait()
+    await _cut(bus)
+    with pytest.raises(BusAway):
+        await asyncio.wait_for(publishing, DEADLINE)
+
+
+async def test_a_relay_whose_connection_broke_goes_on_when_it_is_back(ledger: Ledger) -> None:
     js, bus = await _operator(ledger), await ledger.bus()
     relay = Relay(SCHEMA, ledger.store, bus, ledger.clock)
     ledger.store.listen(lambda written: relay.hand(written.runs))

@@ -16,6 +16,7 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
+from libs.chassis.testing.deadline import in_time
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
 from libs.contracts.model import Contract, Role, StrictContract
 from libs.contracts.requests import ErrorKind, Forbidden, NotFound, Rejected, Reply, Unauthenticated
@@ -204,7 +205,7 @@ async def test_what_waits_before_its_transaction_takes_nothing_from_the_others(
     waiting = [asyncio.create_task(_ask(server, "gated", key=f"k{number % 9}")) for number in range(200)]
     while gate.came < len(waiting):
         await asyncio.sleep(0.01)
-    async with asyncio.timeout(5):
+    async with in_time():
         for _ in range(20):
             assert (await _ask(server, "add")).ok
     assert not any(task.done() for task in waiting), "they wait while the others are served"

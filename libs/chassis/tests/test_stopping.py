@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from libs.chassis.stopping import stoppable
+from libs.chassis.testing.deadline import DEADLINE
 
 
 async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +29,7 @@ async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same(monkey
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, DEADLINE)
     assert lost == 2
 
 

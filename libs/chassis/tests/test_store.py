@@ -24,6 +24,7 @@ from libs.chassis.store.log import Datastore, EventLog, advisory_key
 from libs.chassis.store.store import AlreadyTaken, Contended, TooSlow, is_away
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
+from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add, until
 from libs.contracts.model import Lane
 
@@ -174,16 +175,34 @@ async def test_a_unique_value_that_is_taken_is_told_apart_from_a_version_conflic
         await ledger.store.transact(lambda work: work.put(Row(table, row | {"entity": uuid4()})))
 
 
-async def test_a_session_frozen_with_the_append_lock_is_ended_after_two_seconds(ledger: Ledger) -> None:
+_APPENDS = "SELECT pg_advisory_xact_lock(%s)"
+_WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+async def test_a_session_frozen_with_the_append_lock_is_ended_by_whoever_has_waited_for_it(ledger: Ledger) -> None:
     frozen = await ledger.connection(autocommit=False)
-    await frozen.execute("SELECT pg_advisory_xact_lock(%s)", (advisory_key(f"pager/append/{SCHEMA}"),))
-    begun = time.monotonic()
-    await ledger.add()
-    assert 1.5 < time.monotonic() - begun < 6
+    await frozen.execute(_APPENDS, (advisory_key(f"pager/append/{SCHEMA}"),))
+    async with in_time():
+        await ledger.add()
     with pytest.raises(psycopg.OperationalError):
         await frozen.execute("SELECT 1")
     # The lock is the schema's own: another service's append never waits for it.
     assert advisory_key("pager/append/incidents") != advisory_key("pager/append/escalation")
+
+
+async def test_a_session_that_is_only_slow_with_the_append_lock_is_waited_for(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.chassis.store.log.APPEND_LOCK_TIMEOUT", 2 * DEADLINE)
+    patient = ledger.make_store("b")
+    slow = await ledger.connection(autocommit=False)
+    await slow.execute(_APPENDS, (advisory_key(f"pager/append/{SCHEMA}"),))
+    adding = asyncio.create_task(patient.transact(lambda work: add(work, uuid4())))
+    await until(lambda: ledger.query(_WAITING), lambda rows: rows == [(1,)], "the other waiting")
+    await slow.execute("SELECT 1")
+    await slow.commit()
+    async with in_time():
+        await adding
 
 
 async def test_positions_of_many_writers_become_visible_in_their_order(ledger: Ledger) -> None:
@@ -254,9 +273,11 @@ async def test_sessions_are_opened_when_they_are_needed_and_closed_when_they_are
         return int(found)
 
     assert await sessions() == 0, "a replica that only stands by needs none"
-    every = threading.Barrier(4)
-    await asyncio.gather(*(store.read(lambda _work: every.wait(10)) for _ in range(4)))
-    assert await sessions() == 4
+    over = threading.Event()
+    reading = [asyncio.create_task(store.read(lambda _work: over.wait(DEADLINE))) for _ in range(4)]
+    await until(sessions, lambda found: found == 4, "one for each who reads")
+    over.set()
+    assert all(await asyncio.gather(*reading))
     await until(sessions, lambda found: found == 1, "all but one closed")
     await store.read(lambda _work: None)
     assert await sessions() == 1
@@ -273,7 +294,7 @@ def _computing(ledger: Ledger, entity: UUID) -> Callable[[Work], None]:
         pid = work.cursor.execute("SELECT pg_backend_pid() AS pid").fetchall()[0]["pid"]
         work.cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '20ms'")
         work.asked_at = perf_counter()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE
         with psycopg.connect(ledger.url("superuser"), autocommit=True) as other:
             while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
                 assert time.monotonic() < deadline

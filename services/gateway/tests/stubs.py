@@ -25,6 +25,7 @@ from nats.aio.subscription import Subscription
 
 from libs.chassis.requests.callers import ISSUER
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.model import Contract, Role
 from libs.contracts.requests import Refusal, Reply
 from libs.contracts.subjects import rpc_subject
@@ -183,7 +184,7 @@ async def world(**overrides: Any) -> AsyncIterator[World]:
 
 
 async def connected(url: str) -> Client:
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = asyncio.get_running_loop().time() + DEADLINE
     while True:
         try:
             return await nats.connect(url, allow_reconnect=False, error_cb=_quiet)

@@ -10,6 +10,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.requests import ErrorKind, Refusal, Reply
 from libs.contracts.subjects import Header, rpc_subject
 from services.gateway.main import Gateway
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.servers
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+    async with in_time():
         while not condition():
             await asyncio.sleep(0.01)
 

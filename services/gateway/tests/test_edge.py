@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from libs.chassis.requests.operations import Health
 from libs.chassis.settings import SettingsError
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.subjects import SERVICES
 from services.gateway.app import Api
@@ -64,7 +65,7 @@ async def test_the_access_log_names_the_person_and_holds_no_secret(pager: World)
         await pager.call("DELETE", f"/api/v1/devices/{secret}", token=token)
         await pager.call("GET", f"/api/v1/incidents?token={secret}", token=token)
         # A request is logged when its answer has left, which the caller may see first.
-        async with asyncio.timeout(5):
+        async with in_time():
             while sum(line["event"] == "request" for line in lines) < 2:
                 await asyncio.sleep(0.01)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.requests import ErrorKind, Refusal
 from services.gateway import forwarding
 from services.gateway.tests import views as v
@@ -265,7 +266,7 @@ async def test_a_caller_who_hangs_up_does_not_cancel_a_command(pager: World) -> 
     go = asyncio.Event()
     await pager.stubs.answer_raw("incidents.acknowledge", b'{"ok": true, "data": {}}', when=go)
     call = asyncio.create_task(pager.call("POST", f"{INCIDENT}/acknowledge", {}))
-    async with asyncio.timeout(10):
+    async with in_time():
         while "incidents.acknowledge" not in pager.stubs.asked:
             await asyncio.sleep(0.01)
     call.cancel()
@@ -274,7 +275,7 @@ async def test_a_caller_who_hangs_up_does_not_cancel_a_command(pager: World) -> 
 
     go.set()
 
-    async with asyncio.timeout(10):
+    async with in_time():
         await pager.stubs.answered.wait()
         await pager.gateway._forwarder.drain()
     assert json.loads(json.dumps(pager.stubs.body("incidents.acknowledge"))) == {"id": str(v.ID)}

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from libs.chassis.measure.metrics import Metrics
 from libs.chassis.monitor import monitoring
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.requests import MetricsView, Reply
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
@@ -96,7 +97,7 @@ async def test_every_replica_that_answers_in_time_is_there_and_nonsense_is_left_
     await guarded.stubs.answer_raw("escalation.metrics", b"nonsense")
     await guarded.stubs.answer_raw("oncall.metrics", answer("late"), when=never)
     bearer = {"Authorization": f"Bearer {_TOKEN}"}
-    async with asyncio.timeout(10):
+    async with in_time():
         # What was collected for another test is given again for a second.
         while _series(seen := await _get(guarded, **bearer)).get(("heard_total", "incidents")) != 2:
             await asyncio.sleep(0.05)
@@ -134,14 +135,14 @@ async def test_a_gateway_without_its_bus_for_a_while_is_not_ready_and_its_own_me
             gateway = Gateway(Settings.load(nats_url=url, port=0, monitor_port=0))
             await gateway.start()
             assert await _ready(http, gateway) == (200, [])
-        async with asyncio.timeout(10):
+        async with in_time():
             while (answer := await _ready(http, gateway))[0] == 200:
                 await asyncio.sleep(0.02)
-        assert answer == (503, ["bus: away for 0 s"])
+        assert (answer[0], [reason.split(" for ")[0] for reason in answer[1]]) == (503, ["bus: away"])
         async with http.get(f"{gateway.url}/api/metrics") as metrics:
             assert metrics.status == 200
             assert 'pager_bus_connected{instance="' in await metrics.text()
-        async with nats_server(port), asyncio.timeout(10):
+        async with nats_server(port), in_time():
             while (await _ready(http, gateway))[0] == 503:
                 await asyncio.sleep(0.02)
         await gateway.stop()

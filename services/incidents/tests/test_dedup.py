@@ -34,3 +34,8 @@ def test_a_key_is_found_in_what_cannot_be_read() -> None:
     for raw in (b'{"routingKey": "%b", "summary": ' % key.encode(), b'\xff "routing_key":"%b"' % key.encode()):
         assert dedup.key_hash_in(dedup.without_keys(raw)) == dedup.key_hash(key)
     assert dedup.key_hash_in(b"db down") is None
+
+
+def test_the_same_place_in_a_recreated_stream_is_another_alert() -> None:
+    places = [("2026-11-25", 7, "1"), ("2026-11-26", 7, "1"), ("2026-11-25", 8, "1"), ("2026-11-25", 7, "2")]
+    assert len({dedup.sequence_key(*place) for place in places}) == len(places)

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from eventsourcing.persistence import OperationalError
 
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationAccepted
@@ -167,7 +168,7 @@ class Bench:
     credentials: str = "ours"
     caught_up: list[str] = field(default_factory=list)
     """The lanes of INCIDENTS that were read to their end."""
-    on_catch_up: Callable[[], None] = lambda: None
+    on_catch_up: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         vendors = (("apns", self.apns), ("fcm", self.fcm))
@@ -191,9 +192,9 @@ class Bench:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something, in real time; fails after a deadline."""
-        async with asyncio.timeout(seconds):
+        async with in_time():
             while not holds():
                 assert not self._task.done(), self._task
                 await asyncio.sleep(0.001)

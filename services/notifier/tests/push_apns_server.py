@@ -23,6 +23,7 @@ from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
+from libs.chassis.testing.deadline import DEADLINE
 from services.notifier.push.apns import ApnsClient
 from services.notifier.tests.push_pages import MovableClock, pem, until
 
@@ -187,6 +188,7 @@ async def client_of(server: ApnsServer, **changes: Any) -> AsyncIterator[ApnsCli
         "ca_file": server.certificate,
         "clock": MovableClock(),
         "connections": 1,
+        "timeout": 2 * DEADLINE,
     }
     client = ApnsClient(**(values | changes))
     await client.start()

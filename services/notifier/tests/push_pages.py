@@ -11,6 +11,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from libs.chassis.testing.deadline import in_time
 from services.notifier.push.message import Page
 
 NOW = datetime(2026, 10, 19, 9, 0, tzinfo=UTC)
@@ -54,8 +55,8 @@ def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
     ).decode()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Poll until `condition` holds; fail after `seconds`."""
-    async with asyncio.timeout(seconds):
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll until `condition` holds; fail after a deadline."""
+    async with in_time():
         while not condition():
             await asyncio.sleep(0.005)

@@ -133,3 +133,42 @@ async def test_a_lane_that_takes_long_to_read_each_time_still_becomes_known() ->
         assert bench.fcm is not None
         assert len(bench.fcm.pages) == 1
         assert len(bench.caught_up) <= 2
+
+
+async def test_what_is_known_is_known_of_the_moment_at_which_it_was_asked_for() -> None:
+    bench = Bench()
+    bench.on_catch_up = lambda: bench.clock.advance(seconds=0.5)
+    async with bench:
+        freshness = bench.sender.freshness
+        freshness._renew(Lane.URGENT)
+        await bench.until(lambda: bool(freshness.known()))
+        assert freshness.known() == {Lane.URGENT: after(0)}
+
+
+async def test_a_process_that_was_stopped_while_it_read_reads_again_before_it_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.notifier.freshness._LIMIT", 0.01)
+    bench, old, calls = Bench(), replace(intend(), decided_at=after(-3)), 0
+
+    async def hang_once(_lane: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await asyncio.Event().wait()
+        bench.outbox.decide(old.notification_id, stop(at=0))
+
+    bench.sender.freshness.read_incidents = hang_once
+    async with bench:
+        bench.page(old)
+        await bench.settled()
+        assert bench.fcm is not None
+        assert (bench.fcm.pages, calls) == ([], 2)
+
+
+async def test_whoever_leads_again_knows_nothing_of_before() -> None:
+    async with Bench() as bench:
+        bench.page(replace(intend(), decided_at=after(-3)))
+        await bench.settled()
+        assert bench.sender.freshness.known()
+    assert not bench.sender.freshness.known()

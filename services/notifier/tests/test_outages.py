@@ -143,7 +143,7 @@ async def test_three_bad_phones_never_make_a_healthy_one_wait() -> None:
             page = replace(long_lived(), now=bench.clock.now())
             bench.outbox.devices[page.notification_id] = "healthy"
             one = bench.page(page)
-            await bench.until(lambda one=one: len(bench.outbox.facts[one]) == 2, seconds=2)  # type: ignore[misc]
+            await bench.until(lambda one=one: len(bench.outbox.facts[one]) == 2)  # type: ignore[misc]
             state = bench.outbox.state(one)
             assert state is not None
             assert state.stage is NotificationState.ACCEPTED
@@ -183,7 +183,7 @@ async def test_pages_to_phones_that_hang_leave_the_places_to_others() -> None:
             bench.page(bad)
         await bench.until(lambda: vendor.hanging == 3 * FIRST)
         healthy = bench.page(long_lived())
-        await bench.until(lambda: len(bench.outbox.facts[healthy]) == 2, seconds=2)
+        await bench.until(lambda: len(bench.outbox.facts[healthy]) == 2)
         assert vendor.most_hanging == 3 * FIRST
 
 

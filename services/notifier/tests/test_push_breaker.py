@@ -112,3 +112,18 @@ def test_a_token_that_was_never_sent_closes_nothing() -> None:
     assert not breaker.is_closed
     breaker.record(Outcome(Verdict.RETIRE, "BadDeviceToken", 400), NOW, "refused by the vendor")
     assert breaker.is_closed
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OURS, Verdict.THROTTLE])
+def test_a_probe_that_teaches_nothing_is_handed_back(verdict: Verdict) -> None:
+    breaker = opened()
+    assert [breaker.allows(LATER, "a") for _ in range(3)] == [True, True, False]
+    breaker.record(Outcome(verdict, "of one message", 400), LATER, "a")
+    assert [breaker.allows(LATER, "a") for _ in range(2)] == [True, False]
+
+
+def test_a_success_forgets_which_devices_have_failed() -> None:
+    breaker = opened()
+    assert breaker.fails("a")
+    breaker.record(GOOD, LATER, "b")
+    assert not breaker.fails("a")

@@ -110,7 +110,7 @@ async def test_a_vendor_that_hangs_delays_nobody_elses_pages() -> None:
         for _ in range(2 * IN_FLIGHT):
             bench.page(intend(kind=MethodKind.APNS))
         phone = bench.page(intend())
-        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages), seconds=2)
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages))
         assert bench.apns is not None
         assert bench.fcm is not None
         assert bench.fcm.pages[0].notification_id == phone
@@ -123,7 +123,7 @@ async def test_routine_pages_leave_places_for_urgent_ones() -> None:
             bench.page(intend(Lane.ROUTINE))
         await bench.until(lambda: bool(bench.fcm and len(bench.fcm.pages) == 60))
         urgent = bench.page(intend())
-        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages[-1].notification_id == urgent), seconds=2)
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages[-1].notification_id == urgent))
 
 
 async def test_a_provider_without_credentials_fails_visibly_and_at_once() -> None:

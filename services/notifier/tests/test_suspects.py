@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chassis.store.work import Cause
 from libs.contracts.notifier import MethodKind, NotificationState
+from services.notifier.application import ACTOR
 from services.notifier.domain.token import RetireToken, decide
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.suspects import MASS, Suspects
 from services.notifier.tests.fakes import ACCEPTED, REGISTERED, Bench, FakeVendor
 from services.notifier.tests.notifications import BO, NINE, intend
 
@@ -178,3 +181,11 @@ def test_a_token_that_is_registered_again_may_be_retired_again() -> None:
     assert decide(dead(REGISTERED, NINE), None)
     assert not decide(dead(REGISTERED, NINE), NINE), "it is dead already"
     assert decide(dead(NINE + HOUR, NINE + 2 * HOUR), NINE)
+
+
+def test_in_a_mass_of_refusals_evidence_must_be_newer_than_the_first_of_them() -> None:
+    cause, suspects, moments = Cause(ACTOR, uuid4()), Suspects(), [NINE + timedelta(seconds=n) for n in range(MASS + 1)]
+    for number, moment in enumerate(moments):
+        dead = RetireToken(BO, f"phone {number}", REGISTERED, moment, "Unregistered")
+        suspects.note(dead, cause, "apns", "ours", moment)
+    assert {suspect.since for suspect in suspects.to_ask(moments[-1], reached=True)} == {NINE}

@@ -71,6 +71,11 @@ class EmbeddedNats:
         """URL of the monitoring pages, if they were asked for."""
         return None if self.monitoring_port is None else f"http://{LOOPBACK}:{self.monitoring_port}"
 
+    @property
+    def folder(self) -> Path:
+        """Where the streams are."""
+        return self._folder
+
     def credentials(self, user: str) -> tuple[str, str]:
         """User and password; connect with `inbox_prefix=nats_accounts.inbox_prefix(user)`. `KeyError` if unknown."""
         return user, self._home.credentials().nats[user]

@@ -11,7 +11,7 @@ from typing import Final
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.ports import LOOPBACK
-from libs.contracts.subjects import OWN_ALERT_SUBJECTS, UPSTREAMS
+from libs.contracts.subjects import ALERTS_PROBE, OWN_ALERT_SUBJECTS, UPSTREAMS
 
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
 ALERTS: Final = "pager.alerts.>"
@@ -85,6 +85,10 @@ def _service(service: str) -> Permissions:
     streams = (service.upper(), *(upstream.upper() for upstream in upstreams))
     if service == "incidents":
         streams += ("ALERTS",)
+    own: tuple[str, ...] = ()
+    if service == "incidents":
+        # It reads alerts, so it alone knows which have been taken: nobody else of ours may purge, and it nothing else.
+        own = ("$JS.API.STREAM.PURGE.ALERTS", ALERTS_PROBE)
     catch_up = (f"pager.rpc.{upstream}.{ask}" for upstream in upstreams for ask in ("events", "position"))
     return Permissions(
         publish=(
@@ -93,6 +97,7 @@ def _service(service: str) -> Permissions:
             *catch_up,
             "pager.rpc.auth.keys",
             OWN_ALERT_SUBJECTS[1],  # its alarms
+            *own,
             *_reading(*streams),
         ),
         subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}"),

@@ -106,6 +106,11 @@ class EmbeddedPostgres:
         """URL without user and password, for `run.json`."""
         return f"postgresql://{LOOPBACK}:{self.port}/{DATABASE}"
 
+    @property
+    def folder(self) -> Path:
+        """Where its data is, once it has started."""
+        return self._data
+
     async def start(self) -> None:
         """Hold the home, end what a crash left on its data, start, and set up roles and schemas."""
         try:

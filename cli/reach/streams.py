@@ -1,5 +1,6 @@
 """Declares the streams of `libs.contracts.subjects.STREAMS`: made, brought up to date, or refused; never emptied."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,7 +14,7 @@ from cli.console.failure import Failure
 from cli.reach.bus import connected
 from libs.contracts.subjects import STREAMS, StreamSpec
 
-_FIXED: Final = ("subjects", "retention", "storage", "persist_mode", "mirror", "sources", "sealed", "no_ack")
+_FIXED: Final = ("retention", "storage", "persist_mode", "mirror", "sources", "sealed", "no_ack")
 """What no update can change, or none may change unasked: the stream would hold something else than it promises."""
 
 _LIMITS: Final = ("max_age", "max_bytes", "max_msgs", "max_msgs_per_subject", "max_consumers", "max_msg_size")
@@ -68,10 +69,11 @@ def config_of(spec: StreamSpec, replicas: int = 1) -> StreamConfig:
 def drift_of(found: StreamConfig, expected: StreamConfig) -> list[Drift]:
     """Every setting of ours that differs; more replicas than expected are somebody's wish, fewer are drift."""
     name = expected.name or ""
-    drifts = [
+    drifts = [*_subjects_drift(name, found.subjects or [], expected.subjects or [])]
+    drifts += [
         Drift(name, setting, getattr(found, setting), getattr(expected, setting), curable=False)
         for setting in _FIXED
-        if _plain(setting, getattr(found, setting)) != _plain(setting, getattr(expected, setting))
+        if _plain(getattr(found, setting)) != _plain(getattr(expected, setting))
     ]
     for setting in _LIMITS:
         is_now, should_be = _limit(getattr(found, setting)), _limit(getattr(expected, setting))
@@ -150,10 +152,14 @@ async def _declare_one(js: JetStreamContext, expected: StreamConfig) -> Declared
     return Declared.UPDATED
 
 
-def _plain(setting: str, value: object) -> object:
+def _subjects_drift(name: str, found: list[str], expected: list[str]) -> Iterator[Drift]:
+    """More subjects may be added; one that is taken away would leave senders without an answer."""
+    if set(found) != set(expected):
+        yield Drift(name, "subjects", found, expected, curable=set(found) < set(expected))
+
+
+def _plain(value: object) -> object:
     """Values that mean the same as one: the server leaves defaults out, or spells them."""
-    if setting == "subjects" and isinstance(value, list):
-        return sorted(value)
     if value in (None, False, [], PersistMode.DEFAULT, "default"):
         return None
     return value

@@ -43,7 +43,7 @@ class Finding:
 
 def judge_health(service: str, health: dict[str, Any]) -> list[Finding]:
     """What a service says about itself: readiness, lag and parked inputs."""
-    stopped = "; ".join(health.get("stopped", ()))
+    stopped = "; ".join((*health.get("stopped", ()), *health.get("unstored", ())))
     ready = Verdict.GOOD if health.get("ready") else Verdict.BAD
     role = "active" if health.get("active") else "standby"
     findings = [Finding(f"service {service}", ready, stopped or f"{health.get('instance', service)}, {role}")]
@@ -57,6 +57,7 @@ def judge_health(service: str, health: dict[str, Any]) -> list[Finding]:
         verdict = Verdict.NOTE if set(parked) == {"input"} else Verdict.BAD
         told = ", ".join(f"{count} {kind}" for kind, count in parked.items())
         findings.append(Finding(f"parked by {service}", verdict, f"{told}: see `pager parked list`"))
+    findings += [judge_room(room) for room in health.get("extra", {}).get("rooms", ())]
     return findings
 
 
@@ -64,6 +65,13 @@ def judge_clock(answered_at: datetime, now: float) -> Finding:
     """The gateway's clock against ours (`now`: Unix seconds)."""
     apart = abs(answered_at.timestamp() - now)
     return Finding("clock", Verdict.GOOD if apart < CLOCK_WARNING else Verdict.BAD, f"{apart:.1f} s apart")
+
+
+def judge_room(room: dict[str, Any]) -> Finding:
+    """What is free of a disk or a limit, as incidents sees it."""
+    verdict = Verdict.BAD if room["low"] else Verdict.GOOD
+    free, size = room["free"] / 1024**3, room["size"] / 1024**3
+    return Finding(f"storage {room['place']}", verdict, f"{free:.1f} of {size:.1f} GiB free")
 
 
 def judge_processes(run: dict[str, Any], alive: Callable[[int], bool]) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from cli.reach import outside
 from cli.reach.urls import with_user, without_user
 from cli.settings import PORT_SETTING, SIMULATOR_PORT_SETTING, Settings
 from cli.stack import environment, secrets_file
+from cli.stack.cure import Cure, unwell
 from cli.stack.environment import process_name
 from cli.stack.log_rotation import keep_small
 from cli.stack.preparing import Preparing
@@ -132,6 +134,8 @@ class Stack:
         )
         self._changed()
         self._background.append(asyncio.create_task(keep_small(home.logs)))
+        if self.nats is not None:
+            self._background.append(asyncio.create_task(self._cure(self.nats).run()))
 
     def _changed(self) -> None:
         self.run_file.write(self.supervisor.pids())
@@ -161,7 +165,7 @@ class Stack:
             )
             starting.append(self._start_postgres(self.postgres))
         if self.settings.nats_url is None:
-            self.nats = EmbeddedNats(self.settings.home, self.settings.nats_port)
+            self.nats = EmbeddedNats(self.settings.home, self.settings.nats_port, monitoring=True)
             starting.append(self._start_nats(self.nats))
         if self._simulates():
             inherited = environment.common(self.settings.environment)
@@ -184,6 +188,18 @@ class Stack:
     async def _start_nats(self, server: EmbeddedNats) -> None:
         await server.start()
         self.supervisor.watch("nats", server, self._declare_again if self.prepared else _no_streams)
+
+    def _cure(self, server: EmbeddedNats) -> Cure:
+        return Cure(
+            server.folder,
+            lambda: unwell(server.monitoring_port),
+            lambda why: self.supervisor.renew("nats", why),
+            self.report,
+        )
+
+    def _data_folders(self) -> list[str]:
+        """Where the servers beside us keep what must not run out of room."""
+        return [str(server.folder) for server in (self.postgres, self.nats) if server is not None]
 
     async def _start_simulator(self, simulator: Simulator) -> None:
         await simulator.start()
@@ -211,6 +227,8 @@ class Stack:
                     port=self.settings.port,
                     public_url=self.url,
                 )
+                if service == "incidents" and (folders := self._data_folders()):
+                    variables.setdefault("PAGER_DATA_FOLDERS", os.pathsep.join(folders))
                 if service == "gateway" and self.simulator is not None:
                     variables["PAGER_PUSH"] = "simulated"  # what health says
                 if service == "notifier" and self.simulator is not None:

@@ -34,7 +34,8 @@ class _Watched:
     unit: Unit
     after_restart: Callable[[], Awaitable[None]]
     task: asyncio.Task[None] | None = None
-    renewing: bool = False
+    renewing: str = ""
+    """Why it was stopped on purpose."""
     restarts: int = 0
 
 
@@ -66,10 +67,10 @@ class Supervisor:
         assert self._failure is not None  # noqa: S101 - set together
         raise self._failure
 
-    async def renew(self, name: str) -> None:
-        """Stop a unit on purpose; it comes back at once (for `--reload`)."""
+    async def renew(self, name: str, why: str = "was reloaded") -> None:
+        """Stop a unit on purpose; it comes back at once."""
         watched = self._watched[name]
-        watched.renewing = True
+        watched.renewing = why
         await watched.unit.stop()
 
     async def release(self, *names: str) -> None:
@@ -89,8 +90,8 @@ class Supervisor:
             code = await watched.unit.wait()
             words = _last_words(watched.unit)
             if watched.renewing:
-                watched.renewing = False
-                await self._restart(name, watched, backoff, 0.0, "was reloaded")
+                why, watched.renewing = watched.renewing, ""
+                await self._restart(name, watched, backoff, 0.0, why)
             elif code == BAD_SETTINGS and watched.restarts == 0:
                 self._fail(Failure(f"{name} cannot start: {words}", USAGE))
                 return

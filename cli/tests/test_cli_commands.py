@@ -245,6 +245,11 @@ def test_doctor_tells_trouble_from_what_is_merely_worth_a_note() -> None:
     assert [finding.verdict for finding in failed] == [Verdict.BAD, Verdict.GOOD, Verdict.BAD]
     behind = judge_health("incidents", healthy | {"lag": {"auth.routine": 5000}})
     assert behind[1].verdict is Verdict.BAD
+    unstored = judge_health("incidents", healthy | {"ready": False, "unstored": ["bus: ALERTS does not store"]})
+    assert (unstored[0].verdict, unstored[0].detail) == (Verdict.BAD, "bus: ALERTS does not store")
+    room = {"place": "/data", "free": 2 * 1024**3, "size": 40 * 1024**3, "low": True}
+    nearly_full = judge_health("incidents", healthy | {"extra": {"rooms": [room]}})[-1]
+    assert (nearly_full.verdict, nearly_full.detail) == (Verdict.BAD, "2.0 of 40.0 GiB free")
 
 
 def test_doctor_checks_the_clock_and_every_process() -> None:

@@ -72,6 +72,16 @@ async def test_a_larger_limit_is_set_and_messages_stay(js: JetStreamContext) -> 
     assert await drifts(js, (spec,)) == []
 
 
+async def test_a_further_subject_is_added_and_messages_stay(js: JetStreamContext) -> None:
+    spec = STREAMS[0]
+    await declare(js, (replace(spec, subjects=("pager.alerts.>",)),))
+    await js.publish("pager.alerts.test", b"{}")
+    assert await declare(js, (spec,)) == {"ALERTS": Declared.UPDATED}
+    info = await js.stream_info("ALERTS")
+    assert (info.state.messages, set(info.config.subjects or ())) == (1, set(spec.subjects))
+    assert await drifts(js, (spec,)) == []
+
+
 async def test_a_smaller_limit_is_refused_because_it_would_lose_messages(js: JetStreamContext) -> None:
     spec = STREAMS[1]
     await declare(js, (replace(spec, max_bytes=spec.max_bytes * 2),))

@@ -206,7 +206,26 @@ PROCESSES = Row(
         ),
     ),
 )
-ROWS: Final = (PAGES, RED, STREAMS, TIMERS, DATABASE, PROCESSES)
+STORAGE = Row(
+    "Storage",
+    (
+        Panel("Stored by NATS", _highest("pager_bus_stores", "service, instance"), "bool_yes_no"),
+        Panel("ALERTS", (Query("max(pager_alerts_stream_used_ratio)", "used"),), "percentunit", threshold=0.8),
+        Panel("Free for data", (Query("min by (place) (pager_storage_free_bytes)", "{{place}}"),), "bytes"),
+        Panel(
+            "Used of it",
+            (
+                Query(
+                    "1 - min by (place) (pager_storage_free_bytes) / max by (place) (pager_storage_size_bytes)",
+                    "{{place}}",
+                ),
+            ),
+            "percentunit",
+            threshold=0.9,
+        ),
+    ),
+)
+ROWS: Final = (PAGES, RED, STREAMS, TIMERS, STORAGE, DATABASE, PROCESSES)
 
 
 def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from libs.chassis.monitor.watched import Replica
 from libs.chassis.parts import Build, Runtime
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.idempotency import KEPT
-from libs.chassis.requests.operations import add_health_operation, add_log_operations, add_parked_operations
+from libs.chassis.requests.operations import OwnHealth, add_health_operation, add_log_operations, add_parked_operations
 from libs.chassis.requests.server import RequestServer
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
@@ -92,6 +92,7 @@ class Service:
         return Replica(
             name=self.name,
             settings=self.settings,
+            clock=self.clock,
             bus=self.bus,
             leader=self.leader,
             relay=self.relay,
@@ -106,9 +107,10 @@ class Service:
         requests, rpc = self.parts.answers.requests, self.runtime.rpc
         add_log_operations(requests, rpc)
         add_parked_operations(requests, rpc, self.readers)
-        add_health_operation(
-            requests, rpc, self.settings.instance, lambda: self.leader.active, self.readers, self.parts.engine.health
+        own = OwnHealth(
+            self.settings.instance, lambda: self.leader.active, self.monitoring.unstored, self.parts.engine.health
         )
+        add_health_operation(requests, rpc, self.readers, own)
         verifier = Verifier(self.parts.answers.keys or self._auth_keys, self.clock)
         RequestServer(requests, rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)

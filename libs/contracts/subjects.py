@@ -15,6 +15,9 @@ OWN_SOURCE = "pager"
 """The source of Pager's own alarms."""
 OWN_ALERT_SUBJECTS = (f"pager.alerts.{OWN_SOURCE}", f"pager.alerts.{OWN_SOURCE}.>")
 """Nobody but our services may publish on these: an alert from there is believed to be ours (promise 8)."""
+ALERTS_PROBE = "pager.probe.alerts"
+"""A subject of ALERTS that no reader of alerts reads: whoever watches writes there and reads it back, since nothing but
+a write into the stream itself proves that it stores (docs/adr/0038)."""
 ALERT_LIMIT = 512 * 1024
 """Bytes of one alert; of longer ones the texts are shortened with a mark (docs/adr/0015)."""
 
@@ -109,7 +112,7 @@ class StreamSpec:
 STREAMS: tuple[StreamSpec, ...] = (
     # The window is the smallest useful one: a stream-wide message id must never swallow another sender's alert.
     StreamSpec(
-        ALERTS, (ALERT_SUBJECTS,), ALERTS_KEPT, synced=True,
+        ALERTS, (ALERT_SUBJECTS, ALERTS_PROBE), ALERTS_KEPT, synced=True,
         duplicate_window=timedelta(milliseconds=100), discard_new=True,
     ),
     *(StreamSpec(stream_of(s), (f"pager.events.{s}.>",), timedelta(days=30)) for s in SERVICES),

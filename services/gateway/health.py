@@ -27,11 +27,13 @@ _FRESH = 1.0
 
 
 class Parts(Contract):
-    """`push` is `simulated` where vendor credentials are missing."""
+    """`push` is `simulated` where vendor credentials are missing; `bus` is `unhealthy` also when NATS is there and does
+    not store; `storage` is `low` when a disk or a limit is about to be full, `unknown` where nobody can see it."""
 
     database: str
     bus: str
     push: str
+    storage: str
 
 
 class HealthView(Contract):
@@ -46,9 +48,12 @@ class HealthView(Contract):
 
 
 class ReadyView(Contract):
-    """Whether this gateway can serve, and how each service does: `healthy`, `stopped` or `away`."""
+    """Whether this gateway can serve, and how each service does: `healthy`, `stopped` or `away`.
 
-    status: Literal["ok", "unavailable"]
+    `degraded`: it serves, but alerts or events are not stored.
+    """
+
+    status: Literal["ok", "degraded", "unavailable"]
     services: dict[str, str]
 
 
@@ -82,7 +87,8 @@ class HealthCheck:
     async def view(self) -> HealthView:
         found = await self._look()
         paging = all(found[service].state == "healthy" for service in PAGING)
-        well = all(one.state == "healthy" for one in found.values())
+        storage = _storage(found["incidents"])
+        well = storage != "low" and all(one.state == "healthy" for one in found.values())
         now = self.clock.now()
         return HealthView(
             status="ok" if well else "degraded" if paging else "unavailable",
@@ -91,15 +97,18 @@ class HealthCheck:
             uptime=int((now - self.started).total_seconds()),
             services=Parts(
                 database=_database(found),
-                bus="healthy" if self.forwarder.bus.connected else "unhealthy",
+                bus="healthy" if self.forwarder.bus.connected and _stores(found) else "unhealthy",
                 push=self._push(found["notifier"]),
+                storage=storage,
             ),
         )
 
     async def ready(self) -> ReadyView:
         """Ready while the bus is there: a gateway taken away for a sick service could not even say so."""
-        states = {service: one.state for service, one in (await self._look()).items()}
-        return ReadyView(status="ok" if self.forwarder.bus.connected else "unavailable", services=states)
+        found = await self._look()
+        states = {service: one.state for service, one in found.items()}
+        serves = "ok" if _stores(found) else "degraded"
+        return ReadyView(status=serves if self.forwarder.bus.connected else "unavailable", services=states)
 
     def _push(self, notifier: _Found) -> str:
         if notifier.health is None or not notifier.health.ready:
@@ -123,6 +132,15 @@ class HealthCheck:
         except (Problem, ValidationError):
             return _Found(None)
         return _Found(None, reply.error is not None and reply.error.kind is ErrorKind.UNAVAILABLE)
+
+
+def _stores(found: dict[str, _Found]) -> bool:
+    """Known only through the services: each looks whether its events are published, incidents writes into ALERTS."""
+    return not any(one.health is not None and one.health.unstored for one in found.values())
+
+
+def _storage(incidents: _Found) -> str:
+    return "unknown" if incidents.health is None else str(incidents.health.extra.get("storage", "unknown"))
 
 
 def _database(found: dict[str, _Found]) -> str:

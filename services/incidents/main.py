@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.monitor.probe import Probe
 from libs.chassis.monitor.watched import Watched
-from libs.chassis.parts import Answers, Beginning, Parts, Runtime
+from libs.chassis.parts import Answers, Parts, Runtime
 from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERTS_KEPT
+from libs.contracts.subjects import ALERTS, ALERTS_KEPT, ALERTS_PROBE
+from services.incidents.alerts_stream import AlertsStream, LaneReader
 from services.incidents.api import api
 from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
+from services.incidents.housekeeping import Housekeeping
 from services.incidents.intake import AlertIntake
 from services.incidents.measures import measures, unanswered
 from services.incidents.projections import SCHEMA, project, seen_alerts
@@ -25,13 +28,28 @@ it, 7 days. As long again is for senders that repeat what they could not deliver
 
 
 def build(runtime: Runtime) -> Parts:
-    counts = measures()
+    settings, counts = runtime.settings, measures()
+    assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
     alerts = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
+    # Whoever else comes to read ALERTS is registered here: what it has not taken is not purged.
+    readers = [LaneReader(lane, runtime.work, runtime.bus) for lane in Lane]
+    house = Housekeeping(
+        runtime.rpc,
+        make_first_integrations,
+        bus=runtime.bus,
+        clock=runtime.clock,
+        stream=AlertsStream(runtime.bus, runtime.clock, readers, settings.alerts_floor),
+        folders=settings.folders,
+    )
     return Parts(
         Answers(api()),
         reads=(*alerts, *runtime.follow(consumers())),
-        engine=Beginning(runtime.rpc, make_first_integrations),
-        watched=Watched(counts.observe, unanswered),
+        engine=house,
+        watched=Watched(
+            counts.observe,
+            lambda work: (*unanswered(work), *house.gauges()),
+            Probe(runtime.bus, ALERTS, ALERTS_PROBE),
+        ),
         forgets=(REMEMBERED,),
     )
 

@@ -6,6 +6,7 @@ import re
 
 from tests.alerts import dashboard_expressions, metrics_in, rules
 from tests.scrape import Scraped, scrape
+from tests.servers import Servers
 from tests.world import World
 
 
@@ -22,8 +23,9 @@ async def _after_a_page(world: World) -> Scraped:
     )
 
 
-async def test_every_metric_and_label_value_that_is_asked_for_is_exported(world: World) -> None:
-    seen = await _after_a_page(world)
+async def test_every_metric_and_label_value_that_is_asked_for_is_exported(servers: Servers) -> None:
+    async with World(servers, data_folders="/") as world:
+        seen = await _after_a_page(world)
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     expressions = [rule["expr"] for rule in rules()] + dashboard_expressions()
     asked = {name for expression in expressions for name in metrics_in(expression)} - recorded

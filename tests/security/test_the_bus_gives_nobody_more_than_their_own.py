@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from libs.chassis.testing.deadline import DEADLINE, in_time
-from libs.contracts.subjects import SERVICES, STREAMS, UPSTREAMS
+from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS
 from tests.servers import Servers
 from tests.world import World
 
@@ -218,3 +218,22 @@ async def test_every_service_can_raise_an_alarm(servers: Servers, service: str) 
     async with servers.fresh(), _client(servers, service) as (client, _):
         ack = await client.jetstream(timeout=DEADLINE).publish("pager.alerts.pager.critical", b'{"summary": "x"}')
         assert (ack.stream, ack.seq) == ("ALERTS", 1)
+
+
+@pytest.mark.parametrize("user", [None, *SERVICES, "gateway", "auditor", "sender"])
+async def test_incidents_may_purge_alerts_and_nobody_purges_else(servers: Servers, user: str | None) -> None:
+    async with servers.fresh(), _client(servers, user) as (client, refused):
+        for spec in STREAMS:
+            allowed = (user, spec.name) == ("incidents", "ALERTS")
+            for call in ("PURGE", "DELETE", "UPDATE", "MSG.DELETE"):
+                refused.clear()
+                await client.publish(f"$JS.API.STREAM.{call}.{spec.name}", b'{"seq": 1}')
+                expected = 0 if allowed and call == "PURGE" else 1
+                assert len(await _refusals(client, refused)) == expected, f"{user}: {call} {spec.name}"
+
+
+@pytest.mark.parametrize("user", [None, *SERVICES, "gateway", "auditor", "sender"])
+async def test_nobody_but_incidents_proves_that_alerts_are_stored(servers: Servers, user: str | None) -> None:
+    async with servers.fresh(), _client(servers, user) as (client, refused):
+        await client.publish(ALERTS_PROBE, b"x")
+        assert bool(await _refusals(client, refused)) == (user != "incidents")

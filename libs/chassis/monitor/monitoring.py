@@ -16,9 +16,12 @@ from libs.chassis.measure.meters import meters
 from libs.chassis.measure.metrics import GaugeValue
 from libs.chassis.monitor.port import Monitor, Readiness
 from libs.chassis.monitor.sampling import database_samples, process_samples
+from libs.chassis.monitor.storing import Storing
 from libs.chassis.monitor.watched import Replica
+from libs.chassis.stopping import stoppable
 from libs.chassis.store.store import Store, is_away
 from libs.chassis.store.work import Decided
+from libs.contracts.model import Lane
 from libs.contracts.requests import MetricsView, Reply
 from libs.contracts.subjects import rpc_subject
 
@@ -60,6 +63,10 @@ class Monitoring:
         self._meters = meters(replica.name)
         self._bus = BusWatch(replica.bus)
         self._store: Store | None = None
+        self._storing = Storing(
+            replica.name, replica.bus, replica.clock, self._own_store, self._published, replica.watched.probe
+        )
+        self._looking: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._found: Sequence[GaugeValue] = ()
         self._found_at = self._asked_at = float("-inf")
@@ -69,12 +76,16 @@ class Monitoring:
         """Listen on the monitor port, if there is one, and on the bus; raises SettingsError for a taken port."""
         # Not in a queue group: every replica answers.
         await self._replica.bus.client.subscribe(rpc_subject(self._replica.name, "metrics"), cb=self._answer)
+        self._looking = asyncio.create_task(stoppable(self._storing.run), name=f"{self._replica.name} storing")
         await self.monitor.start()
 
     async def stop(self) -> None:
         await self.monitor.stop()
         if self._asking is not None:
             self._asking.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         if self._store is not None:
             self._store.close()
 
@@ -91,6 +102,9 @@ class Monitoring:
             (
                 *process_samples(self._replica),
                 GaugeValue("pager_ready", "Whether the monitor port's /ready says so.", ready),
+                GaugeValue(
+                    "pager_bus_stores", "Whether NATS stores what this service gives it.", not self._storing.reasons()
+                ),
                 GaugeValue("pager_database_up", "Whether PostgreSQL has answered within 5 s.", self._is_database_up()),
                 *(self._found if self._is_database_up() else ()),
             )
@@ -110,7 +124,7 @@ class Monitoring:
             for reader in self._replica.readers
             if reader.stopped is not None
         ]
-        reasons += self._bus.reasons()
+        reasons += self._bus.reasons() or self.unstored()
         if not self._is_database_up():
             reasons.append("database: away")
         return Readiness(
@@ -119,6 +133,18 @@ class Monitoring:
             instance=self._replica.settings.instance,
             reasons=tuple(reasons),
         )
+
+    def unstored(self) -> list[str]:
+        """What NATS does not store of what it should, a sentence each."""
+        return [f"bus: {reason}" for reason in self._storing.reasons()]
+
+    def _published(self, lane: Lane) -> int | None:
+        return self._replica.relay.published.get(lane) if self._replica.leader.active else None
+
+    def _own_store(self) -> Store:
+        if self._store is None:
+            self._store = self._replica.open_store()
+        return self._store
 
     def _is_database_up(self) -> bool:
         return asyncio.get_running_loop().time() - self._found_at <= _STALE
@@ -134,9 +160,7 @@ class Monitoring:
     async def _ask_database(self) -> None:
         replica = self._replica
         try:
-            if self._store is None:
-                self._store = replica.open_store()
-            self._found = await self._store.read(lambda work: database_samples(replica, work))
+            self._found = await self._own_store().read(lambda work: database_samples(replica, work))
             self._found_at = asyncio.get_running_loop().time()
         except Exception as error:  # noqa: BLE001 - whatever it is, readiness and metrics say it
             self._found_at = float("-inf")

@@ -75,6 +75,19 @@ def _relay(schema: str, work: Work, published: Mapping[Lane, int]) -> Iterator[G
         )
 
 
+def unpublished_since(work: Work, schema: str, lane: Lane, after: int) -> datetime | None:
+    """When the first event of the lane behind this position was committed; None: there is none."""
+    rows = work.fetch(_first_unpublished(schema), lane=str(lane), after=after)
+    return rows[0]["recorded_at"] if rows else None
+
+
+@cache
+def _first_unpublished(schema: str) -> Select[Any]:
+    c = chassis_tables(schema).events.c
+    behind = select(c.recorded_at).where(c.lane == bindparam("lane"), c.notification_id > bindparam("after"))
+    return behind.order_by(c.notification_id).limit(1)
+
+
 @cache
 def _unpublished(schema: str) -> Select[int, Any]:
     c = chassis_tables(schema).events.c

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.relay import Relay
+from libs.chassis.clock import Clock
 from libs.chassis.consume.leader import Leader
 from libs.chassis.consume.reader import Reader
 from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.monitor.probe import Probe
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Decided, Work
@@ -27,6 +29,8 @@ class Watched:
     """Called with what was decided, once, after its commit, in the replica that committed it: for counting."""
     gauges: Callable[[Work], Iterable[GaugeValue]] = _nothing
     """Read from the tables when somebody asks."""
+    probe: Probe | None = None
+    """Of a stream that is written by others than us: whether it stores."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Replica:
 
     name: str
     settings: ServiceSettings
+    clock: Clock
     bus: Bus
     leader: Leader
     relay: Relay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -47,7 +48,8 @@ Replay = Callable[[Work, Parked], None]
 
 
 class Health(Contract):
-    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption stopped, if it did."""
+    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption stopped, if it did; `unstored`: what the
+    bus does not store. Either of them means not ready."""
 
     service: str
     instance: str
@@ -55,6 +57,7 @@ class Health(Contract):
     ready: bool
     lag: dict[str, int] = {}
     stopped: tuple[str, ...] = ()
+    unstored: tuple[str, ...] = ()
     parked: dict[str, int] = {}
     extra: dict[str, Any] = {}
 
@@ -143,24 +146,29 @@ async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay],
         return 0
 
 
-def add_health_operation(
-    requests: Requests,
-    store: Store,
-    instance: str,
-    is_active: Callable[[], bool],
-    readers: Sequence[Reader],
-    extra: Callable[[], dict[str, Any]],
-) -> None:
+@dataclass(frozen=True)
+class OwnHealth:
+    """What a replica knows of itself."""
+
+    instance: str
+    is_active: Callable[[], bool]
+    unstored: Callable[[], Sequence[str]]
+    extra: Callable[[], dict[str, Any]]
+
+
+def add_health_operation(requests: Requests, store: Store, readers: Sequence[Reader], own: OwnHealth) -> None:
     @requests.handle("health", NoRequest, public=True)
     async def health(_query: NoRequest, _caller: None) -> Health:
         stopped = tuple(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped)
+        unstored = tuple(own.unstored())
         return Health(
             service=requests.service,
-            instance=instance,
-            active=is_active(),
-            ready=not stopped,
+            instance=own.instance,
+            active=own.is_active(),
+            ready=not stopped and not unstored,
             lag={place_of(reader): reader.lag for reader in readers},
             stopped=stopped,
+            unstored=unstored,
             parked=await store.read(lambda work: count_parked(work, requests.service)),
-            extra=extra(),
+            extra=own.extra(),
         )

@@ -135,8 +135,26 @@ async def test_health_has_the_bare_shape_of_the_specification(fresh: World, path
         "timestamp": fresh.clock.now().isoformat().replace("+00:00", "Z"),
         "version": answer.json["version"],
         "uptime": int((fresh.clock.now() - _check(fresh).started).total_seconds()),
-        "services": {"database": "healthy", "bus": "healthy", "push": "healthy"},
+        "services": {"database": "healthy", "bus": "healthy", "push": "healthy", "storage": "unknown"},
     }
+
+
+async def test_health_is_a_503_and_ready_not_ok_when_what_is_written_is_not_stored(fresh: World) -> None:
+    await _all_healthy(fresh, incidents=_health("incidents", ready=False, unstored=["bus: ALERTS does not store"]))
+
+    answer = await fresh.call("GET", "/api/health", token=None)
+    ready = await fresh.call("GET", "/api/health/ready", token=None)
+
+    assert (answer.status, answer.json["services"]["bus"]) == (503, "unhealthy")
+    assert (ready.status, ready.json["status"], ready.json["services"]["incidents"]) == (200, "degraded", "stopped")
+
+
+async def test_health_is_degraded_while_there_is_little_room_left(fresh: World) -> None:
+    await _all_healthy(fresh, incidents=_health("incidents", extra={"storage": "low"}))
+
+    answer = await fresh.call("GET", "/api/health", token=None)
+
+    assert (answer.status, answer.json["status"], answer.json["services"]["storage"]) == (200, "degraded", "low")
 
 
 async def test_health_says_when_pushes_are_simulated(fresh: World) -> None:

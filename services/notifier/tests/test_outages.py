@@ -81,7 +81,7 @@ async def test_when_the_vendor_is_back_everything_that_waits_goes_at_once() -> N
         bench.clock.advance(seconds=2)
         bench.sender.wake()
         await bench.settled()
-        assert bench.clock.now() == NINE + timedelta(minutes=20, seconds=2)
+        assert bench.clock.now() == NINE + timedelta(minutes=20)
         assert {p.notification_id for p in bench.fcm.pages} == set(pages) if bench.fcm else False
 
 
@@ -300,4 +300,4 @@ async def test_what_waits_behind_a_long_backlog_that_was_withdrawn_goes_when_the
         for one in pages[FIRST:-1]:
             bench.outbox.facts.pop(one)
         vendor.come_back()
-        await bench.until(lambda: len(bench.outbox.facts[pages[-1]]) == 2, seconds=2)
+        await bench.until(lambda: len(bench.outbox.facts[pages[-1]]) == 2)

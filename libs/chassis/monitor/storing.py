@@ -1,0 +1,117 @@
+"""Whether NATS stores what it is given: a stream whose write failed once takes nothing more until the server restarts.
+
+Connections, answers and what a stream says of itself stay as they were, and nobody is refused: acknowledgements just do
+not come (nats-server 2.15.1; docs/adr/0038). So each service looks whether its committed events are in its stream, and
+whoever owns a stream that others write writes into it, and reads that back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from nats.js.errors import NotFoundError
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.clock import Clock
+from libs.chassis.monitor.probe import DEADLINE, Probe
+from libs.chassis.monitor.sampling import unpublished_since
+from libs.chassis.store.store import Store, is_away
+from libs.contracts.model import Lane
+from libs.contracts.subjects import Header, lane_filter, lanes_of, message_id, stream_of
+
+_log = structlog.get_logger()
+EVERY = timedelta(seconds=2)
+GRACE = 3.0
+"""Seconds after which a trouble is said: one slow answer is none."""
+LATE = timedelta(seconds=10)
+"""How long a committed event may wait for its place in the stream."""
+
+
+@dataclass
+class Storing:
+    """Looks every two seconds, in every replica: whoever is asked for the service's health must know."""
+
+    service: str
+    bus: Bus
+    clock: Clock
+    store: Callable[[], Store]
+    published: Callable[[Lane], int | None]
+    """The relay's own word for a lane of which the stream holds nothing; None where it does not run."""
+    probe: Probe | None = None
+
+    def __post_init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._words: dict[str, str] = {}
+
+    def reasons(self) -> list[str]:
+        """What is not stored, a sentence each; nothing while the bus is away, which is said elsewhere."""
+        now = asyncio.get_running_loop().time()
+        return [self._words[what] for what, since in self._since.items() if now - since >= GRACE]
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.clock.wait_until(self.clock.now() + EVERY)
+            await self.look()
+
+    async def look(self) -> None:
+        """Once, at everything."""
+        if self.bus.connected:
+            await asyncio.gather(self._probe(), *(self._lane(lane) for lane in lanes_of(self.service)))
+        else:
+            self._since.clear()
+
+    async def _probe(self) -> None:
+        if self.probe is None:
+            return
+        try:
+            await self.probe.look()
+        except BusAway as error:
+            self._say(self.probe.stream, f"{self.probe.stream} does not store what is written: {error}")
+        else:
+            self._since.pop(self.probe.stream, None)
+
+    async def _lane(self, lane: Lane) -> None:
+        stream = stream_of(self.service)
+        what = f"{stream}.{lane}"
+        try:
+            async with asyncio.timeout(DEADLINE):
+                waiting = await self._waiting(stream, lane)
+        except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
+            if is_away(error):
+                return  # the database: said elsewhere, and nothing is known
+            self._say(what, f"{what} cannot be compared with the log: {type(error).__name__} {error}".strip())
+            return
+        if waiting > LATE:
+            self._say(what, f"{what} lacks events that were committed {waiting.total_seconds():.0f} s ago")
+        else:
+            self._since.pop(what, None)
+
+    async def _waiting(self, stream: str, lane: Lane) -> timedelta:
+        """For how long the oldest event that the stream lacks has waited."""
+        store = self.store()
+        epoch, epoch_after = await store.epoch()
+        try:
+            last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
+        except NotFoundError:
+            # Nothing was written yet, or all of it is too old or was purged: then only the relay knows its place.
+            after = self.published(lane)
+            if after is None:
+                return timedelta(0)
+        else:
+            headers = last.headers or {}
+            position = int(headers[Header.POSITION])
+            same = headers[Header.MESSAGE_ID] == message_id(self.service, epoch, position)
+            after = position if same else epoch_after
+        oldest = await store.read(lambda work: unpublished_since(work, self.service, lane, after))
+        return timedelta(0) if oldest is None else self.clock.now() - oldest
+
+    def _say(self, what: str, words: str) -> None:
+        if what not in self._since:
+            _log.warning("not stored", service=self.service, reason=words)
+        self._since.setdefault(what, asyncio.get_running_loop().time())
+        self._words[what] = words

@@ -1,0 +1,160 @@
+"""The stream ALERTS is kept from filling up: what everybody has taken is purged in time, and no younger than a floor.
+
+Alerts would be refused for load otherwise, although nobody waits for what the stream is full of (docs/adr/0038).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
+
+from libs.chassis.bus.connection import Bus
+from libs.chassis.clock import Clock
+from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.store.store import Store
+from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERTS
+from services.incidents.intake import READ
+
+_log = structlog.get_logger()
+PURGE_ABOVE = 0.60
+PURGE_DOWN_TO = 0.50
+"""More than needed stays: a restored database reads it again."""
+ALARM_ABOVE = 0.80
+AGAIN = timedelta(hours=1)
+"""Between two alarms about the same stream."""
+_ANY = ">"
+
+
+class AlertsReader(Protocol):
+    """Whoever reads ALERTS and must not lose anything to a purge: registered in `main.py`."""
+
+    async def taken(self, info: StreamInfo) -> int:
+        """The last sequence up to which all that it reads has taken effect; 0 for none.
+
+        `info` was read before: what came later counts as not taken.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LaneReader:
+    """A lane of incidents' own intake, by its committed cursor."""
+
+    lane: Lane
+    store: Store
+    bus: Bus
+
+    async def taken(self, info: StreamInfo) -> int:
+        """A lane without traffic holds nothing back: it has taken all before the next alert that it will read."""
+        cursor = await self.store.position(ALERTS, self.lane)
+        # Another stream's place, or one that this one has lost: it is about to be read from its start.
+        anew = cursor.incarnation != str(info.created) or cursor.position > info.state.last_seq
+        start = 1 if anew else cursor.position + 1
+        waiting = [await self._next(subject, start) for subject in READ[self.lane]]
+        return min((sequence - 1 for sequence in waiting if sequence is not None), default=info.state.last_seq)
+
+    async def _next(self, subject: str, start: int) -> int | None:
+        try:
+            return (await self.bus.js.get_msg(ALERTS, seq=start, subject=subject, next=True)).seq
+        except NotFoundError:
+            return None
+
+
+@dataclass
+class AlertsStream:
+    """Its owner, in the active replica of incidents. Whatever happens to a purge, the next one begins anew."""
+
+    bus: Bus
+    clock: Clock
+    readers: Sequence[AlertsReader]
+    floor: timedelta
+    """What is younger is never purged."""
+    used: float = field(default=0.0, init=False)
+    """The share of its bytes that the stream held when it was looked at."""
+    _alarmed: datetime | None = field(default=None, init=False)
+
+    async def tend(self) -> None:
+        """Look once, and do what is due.
+
+        Raises:
+            BusAway, NatsError, APIError, TimeoutError: NATS is away; psycopg's errors: PostgreSQL is.
+        """
+        info = await self._look()
+        if self.used > PURGE_ABOVE and await self._purge(info):
+            info = await self._look()
+        if self.used <= ALARM_ABOVE:
+            self._alarmed = None
+        elif self._alarmed is None or self.clock.now() - self._alarmed >= AGAIN:
+            await self._alarm(info)
+
+    async def _look(self) -> StreamInfo:
+        info = await self.bus.js.stream_info(ALERTS)
+        limit = info.config.max_bytes or 0
+        self.used = info.state.bytes / limit if limit > 0 else 0.0
+        return info
+
+    async def _purge(self, info: StreamInfo) -> bool:
+        """Purge the oldest of what may go, as much as is needed; whether anything went."""
+        first, last = info.state.first_seq, info.state.last_seq
+        taken = min([await reader.taken(info) for reader in self.readers], default=0)
+        # In sequences, as if all were of one size: where they are not, the next look goes on.
+        needed = first + int((last - first + 1) * (1 - PURGE_DOWN_TO / self.used))
+        keep = min(taken + 1, max(needed, first + 1), last + 1)
+        keep = await self._old_enough(first, keep)
+        if keep <= first:
+            _log.warning("nothing of ALERTS may be purged", used=f"{self.used:.0%}", taken=taken, first=first)
+            return False
+        # "All below this one": said twice, it changes nothing.
+        await self.bus.js.purge_stream(ALERTS, seq=keep)
+        _log.info("alerts purged that were taken", keep=keep, before=first, used=f"{self.used:.0%}")
+        return True
+
+    async def _old_enough(self, first: int, keep: int) -> int:
+        """The largest sequence up to `keep` below which nothing is younger than the floor, by halving.
+
+        The earlier of the server's clock and ours counts: one that runs ahead must not make alerts look old.
+        """
+        horizon = min(self.clock.now(), await self._server_now()) - self.floor
+        low, high = first, keep
+        while low < high:
+            middle = (low + high) // 2
+            message = await self._at(middle)
+            if message is None or message[0] >= high:
+                high = middle  # a gap: nothing to be purged above the middle
+            elif message[1] > horizon:
+                high = middle
+            else:
+                low = message[0] + 1
+        return low
+
+    async def _at(self, sequence: int) -> tuple[int, datetime] | None:
+        """(sequence, when it was stored) of the first message from there on."""
+        try:
+            found = await self.bus.js.get_msg(ALERTS, seq=sequence, subject=_ANY, next=True)
+        except NotFoundError:
+            return None
+        assert found.seq is not None and found.time is not None  # noqa: S101, PT018 - every stored message has both
+        return found.seq, found.time
+
+    async def _server_now(self) -> datetime:
+        answer = json.loads(await self.bus.request(f"$JS.API.STREAM.INFO.{ALERTS}", b""))
+        return datetime.fromisoformat(answer["ts"])
+
+    async def _alarm(self, info: StreamInfo) -> None:
+        await raise_alarm(
+            self.bus,
+            f"The stream ALERTS is {self.used:.0%} full",
+            f"alerts-stream-full:{info.created}",
+            "When it is full, alerts are refused. What everybody has taken is purged above 60 %, but nothing younger"
+            f" than {self.floor.total_seconds() / 3600:.0f} h (PAGER_ALERTS_FLOOR_HOURS), and nothing that a reader has"
+            " still to read. See docs/runbooks/storage.md: find who sends so much.",
+        )
+        self._alarmed = self.clock.now()

@@ -1,0 +1,114 @@
+"""What incidents does for all: it keeps ALERTS from filling up, and watches the room that is left for data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.clock import Clock
+from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.monitor.room import Room, of_account, of_folders
+from libs.chassis.parts import Beginning
+from libs.chassis.stopping import stoppable
+from libs.chassis.store.store import is_away
+from services.incidents.alerts_stream import AGAIN, AlertsStream
+
+_log = structlog.get_logger()
+_ROUND = timedelta(seconds=10)
+_LOOK = 10.0
+_AFTER_FAILURE = 1.0
+
+
+@dataclass
+class Housekeeping(Beginning):
+    """Every replica looks at the room that is left; the active one tends to the stream and raises alarms."""
+
+    bus: Bus
+    clock: Clock
+    stream: AlertsStream
+    folders: Sequence[str] = ()
+    rooms: Sequence[Room] = ()
+    _looking: asyncio.Task[None] | None = field(default=None, init=False)
+    _alarmed: dict[str, datetime] = field(default_factory=dict, init=False)
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self._looking = asyncio.create_task(stoppable(self._look_for_ever), name="incidents room")
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    async def lead(self) -> None:
+        """For ever; what fails because NATS or PostgreSQL is away is tried again."""
+        while True:
+            try:
+                await self.stream.tend()
+                await self.warn()
+            except (BusAway, NatsError, APIError, TimeoutError) as error:
+                await self._failed(error)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                await self._failed(error)
+            else:
+                await self.clock.wait_until(self.clock.now() + _ROUND)
+
+    async def look(self) -> None:
+        """See what room there is. A disk that hangs keeps a thread, and not us."""
+        rooms = await asyncio.to_thread(of_folders, self.folders)
+        try:
+            account = await of_account(self.bus)
+        except (NatsError, APIError, TimeoutError):
+            account = next((room for room in self.rooms if room.place == "jetstream"), None)
+        self.rooms = (*rooms, *((account,) if account is not None else ()))
+
+    async def warn(self) -> None:
+        """Page the admins about what is about to be full, while an alarm can still be stored; raises BusAway."""
+        now = self.clock.now()
+        low = {room.place: room for room in self.rooms if room.low}
+        self._alarmed = {place: moment for place, moment in self._alarmed.items() if place in low}
+        for place, room in low.items():
+            if place not in self._alarmed or now - self._alarmed[place] >= AGAIN:
+                await raise_alarm(
+                    self.bus,
+                    f"There is little room left in {place}",
+                    f"storage:{place}",
+                    f"{room.free / 1024**3:.1f} of {room.size / 1024**3:.1f} GiB are free. When it is full, alerts are"
+                    " refused and events are not published. See docs/runbooks/storage.md.",
+                )
+                self._alarmed[place] = now
+
+    def health(self) -> dict[str, Any]:
+        """`storage` is `unknown` where PostgreSQL and NATS are elsewhere and NATS names no limit."""
+        state = "low" if any(room.low for room in self.rooms) else "healthy" if self.rooms else "unknown"
+        rooms = [{"place": r.place, "free": r.free, "size": r.size, "low": r.low} for r in self.rooms]
+        return {"storage": state, "rooms": rooms}
+
+    def gauges(self) -> Iterator[GaugeValue]:
+        """Room by place, and how full ALERTS is as far as the active replica has seen."""
+        for room in self.rooms:
+            labels = {"place": room.place}
+            yield GaugeValue("pager_storage_free_bytes", "What is free for data there.", room.free, labels)
+            yield GaugeValue("pager_storage_size_bytes", "What there is in all.", room.size, labels)
+            yield GaugeValue("pager_storage_low", "Whether there is little room left.", room.low, labels)
+        yield GaugeValue("pager_alerts_stream_used_ratio", "How full ALERTS is, of its bytes.", self.stream.used)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK)
+
+    async def _failed(self, error: Exception) -> None:
+        _log.warning("housekeeping starts again", reason=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(_AFTER_FAILURE)

@@ -114,10 +114,8 @@ def take_signals(work: Work, signals: Sequence[Signal], inputs: Inputs) -> None:
     }
     numbers = _number_source(inputs, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
     _preload(work, zip(keys, signals, strict=True), threads)
-    for thread in threads.values():
-        # The rows were read a moment before the events: a resolve may have been committed in between.
-        thread.is_open = thread.is_open and work.state(INCIDENT, thread.incident_id).is_open
     pin = _pinning(work, inputs, threads)
+    _agree(work, threads.values(), pin)
     for key, signal in zip(keys, signals, strict=True):
         repeat = signal.repeat_id
         if repeat is not None:
@@ -146,6 +144,16 @@ def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[U
             generation = thread.generation + 1 if thread else 1
             following.append(dedup.incident_id(signal.integration_id, signal.dedup_key, generation))
     work.expect_new(INCIDENT, following)
+
+
+def _agree(work: Work, threads: Iterable[_Thread], pin: Callable[[], None]) -> None:
+    """Rows were read a moment before the events: what was committed in between is in these alone."""
+    for thread in threads:
+        if thread.is_open:
+            state = work.state(INCIDENT, thread.incident_id)
+            thread.is_open = state.is_open
+            if state.alert_count > thread.counted:
+                pin()  # then what is still missing in the row was counted by an older release, in the log alone
 
 
 def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:

@@ -16,11 +16,12 @@ from libs.chassis.consume.item import Item
 from libs.chassis.store.changes import Change
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.snapshots import EVERY
-from libs.chassis.store.work import Work
+from libs.chassis.store.work import Decider, Work
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import AlertsGrouped, CountedFact, IncidentResolved
 from services.escalation.domain.escalations import escalation_id
-from services.incidents.domain.incident import Acknowledge, Resolve
+from services.incidents.application import INCIDENT, SERVICE
+from services.incidents.domain.incident import Acknowledge, Incident, Resolve, evolve, initial
 from services.incidents.inputs import MemoryInputs, Thread
 from services.incidents.intake import take_items
 from services.incidents.projections import repeated, repeats
@@ -181,6 +182,34 @@ def test_an_alert_that_finds_its_incident_ended_opens_the_next(flow: Flow) -> No
     (event,) = flow.take("incidents", lambda work: take_items(work, list(items(flow, [BODY])), late))
     assert (event.name, event.data.generation) == ("IncidentCreated", 2)
     assert flow.alerts(incident) == 1
+
+
+def test_a_count_that_is_older_than_the_events_is_read_again_before_it_is_added_to(flow: Flow) -> None:
+    """The other lane has counted, and told of it, between the two reads: nothing is missing in the rows."""
+    incident = flow.fire(**BODY)
+    stale = flow.incidents_inputs.threads
+
+    class Late(MemoryInputs):
+        def threads(self, keys: Any) -> dict[UUID, Thread]:
+            return {key: thread._replace(repeats=0) for key, thread in stale(keys).items()}
+
+    for _ in range(10):
+        flow.fire(**BODY)
+    late = Late(flow.desks["incidents"])
+    flow.take("incidents", lambda work: take_items(work, list(items(flow, [BODY])), late))
+    assert flow.alerts(incident) == 12
+
+
+def test_what_an_older_release_has_counted_in_the_log_alone_is_added_once(flow: Flow) -> None:
+    incident = flow.fire(**BODY)
+    told: Decider[Incident, AlertsGrouped] = Decider(
+        initial, evolve, lambda fact, _: [fact], INCIDENT.lane, INCIDENT.team
+    )
+    old = AlertsGrouped(incident_id=incident, count=6, last_at=flow.now)
+    flow.take("incidents", lambda work: work.decide(told, incident, old, work.begin(SERVICE)))
+    for _ in range(3):
+        flow.fire(**BODY)
+    assert flow.alerts(incident) == 10
 
 
 def test_a_repeat_without_an_event_holds_its_incident(flow: Flow) -> None:

@@ -105,7 +105,10 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
 
 
 def alerts_after(command: GroupAlerts, state: Incident) -> int:
-    """How many there are with these: as the rows say, or the log where an older release has counted in it alone."""
+    """How many there are with these: as the rows say, or the log where an older release has counted in it alone.
+
+    Where the log has more, whoever asks has read the rows after it, and nobody has added to them since.
+    """
     return max(command.counted, state.alert_count) + command.more
 
 
@@ -114,9 +117,7 @@ def _grouped(command: GroupAlerts, state: Incident, created: IncidentCreated) ->
     alerts = alerts_after(command, state)
     is_news = (command.title, command.description) != (state.title, state.description)
     is_time = state.told_at is None or command.last_at - state.told_at >= NEWS_EVERY
-    # What only the log has counted is added to the rows together with an event: two who did so at once would meet.
-    is_behind = command.counted < state.alert_count
-    if not (is_behind or _step(alerts - 1) > state.alert_count - 1 or (is_news and is_time)):
+    if not (_step(alerts - 1) > state.alert_count - 1 or (is_news and is_time)):
         return []
     grouped = AlertsGrouped(
         incident_id=created.incident_id,

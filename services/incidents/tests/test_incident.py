@@ -29,7 +29,7 @@ from libs.contracts.incidents import (
 from libs.contracts.model import Lane, Priority
 from libs.contracts.requests import Invalid
 from services.incidents.application import INCIDENT, INTEGRATION
-from services.incidents.domain.decisions import AlreadyOver, NoSuchIncident, NotResolvedYet
+from services.incidents.domain.decisions import AlreadyOver, NoSuchIncident, NotResolvedYet, alerts_after
 from services.incidents.domain.incident import (
     Acknowledge,
     Close,
@@ -133,12 +133,13 @@ def test_what_becomes_of_it_says_how_many_alerts_there_were() -> None:
     given().when(Counted(Acknowledge(ANA, LATER), 5)).then_rejected(NoSuchIncident)
 
 
-def test_what_an_older_release_counted_in_the_log_alone_is_added_with_an_event() -> None:
-    """So that two who add it at once meet at one version, and the second sees that it is done."""
+def test_what_an_older_release_counted_in_the_log_alone_counts() -> None:
     older = AlertsGrouped(incident_id=ID, count=7, last_at=AT)
-    whole = AlertsGrouped(incident_id=ID, count=1, last_at=LATER, alert_count=9)
-    given(CREATED, older).when(again(1, 1)).then([whole])
-    given(CREATED, older).when(again(8, 1)).then_nothing()
+    state = given(CREATED, older).state()
+    assert [alerts_after(again(counted, 2), state) for counted in (1, 8, 9)] == [10, 10, 11]
+    whole = AlertsGrouped(incident_id=ID, count=3, last_at=LATER, alert_count=11)
+    given(CREATED, older).when(again(1, 3)).then([whole])
+    given(CREATED, older).when(again(1, 2)).then_nothing()
 
 
 def test_a_state_does_not_grow_with_the_people_who_answered() -> None:

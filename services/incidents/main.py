@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.monitor.watched import Watched
-from libs.chassis.parts import Answers, Beginning, Parts, Runtime
+from libs.chassis.parts import Answers, Parts, Runtime
 from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS_KEPT
+from services.incidents.answers import Settling
 from services.incidents.api import api
-from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.intake import AlertIntake
-from services.incidents.measures import measures, unanswered
+from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings
+from services.incidents.stream import AlertStream
+from services.incidents.taken import taken_alerts
 
 REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 """A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
 it, 7 days. As long again is for senders that repeat what they could not deliver when they come back."""
+TAKEN = Retention(taken_alerts, "taken_at", ALERTS_KEPT + timedelta(days=1))
+"""What ALERTS holds no more cannot come again; a day more, for clocks that differ."""
 
 
 def build(runtime: Runtime) -> Parts:
     counts = measures()
-    alerts = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
+    stream = AlertStream(runtime.work, runtime.bus)
+    settling = Settling(runtime.rpc, runtime.work, stream)
+    alerts = [
+        AlertIntake(lane, runtime.work, runtime.bus, stream, runtime.parked.set, counts.taken, settling.kept)
+        for lane in Lane
+    ]
     return Parts(
         Answers(api()),
         reads=(*alerts, *runtime.follow(consumers())),
-        engine=Beginning(runtime.rpc, make_first_integrations),
-        watched=Watched(counts.observe, unanswered),
-        forgets=(REMEMBERED,),
+        engine=settling,
+        watched=Watched(counts.observe, gauges),
+        forgets=(REMEMBERED, TAKEN),
     )
 
 

@@ -12,7 +12,7 @@ from libs.chassis.consume.follower import Follower
 from libs.chassis.service import Service
 from libs.chassis.store.log import EventLog
 from libs.contracts.subjects import ALERTS, lanes_of
-from services.incidents.intake import READ
+from services.incidents.stream import READ
 from services.notifier.main import Sending
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def _due(world: World, name: str, service: Service) -> list[str]:
 async def _to_send(notifier: Service, now: datetime) -> bool:
     """Whether a page is due that does not wait for its vendor's next probe, or for its own next try."""
     due = text("SELECT notification_id, provider FROM notifier.outbox WHERE due_at <= :moment")
-    engine = notifier.parts.engine
+    [engine] = notifier.parts.engines
     assert isinstance(engine, Sending)
     rows = await notifier.runtime.work.read(lambda work: work.fetch(due, moment=now))
     probes = {name: provider.breaker.retry_at for name, provider in engine.sender.providers.items()}

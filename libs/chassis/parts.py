@@ -106,7 +106,8 @@ class Parts:
     reads: Sequence[StoredReader] = ()
     fire: Fire | None = None
     """What it decides when its timers are due."""
-    engine: Engine = field(default_factory=Engine)
+    engines: Sequence[Engine] = ()
+    """What it does by itself beside that: they begin in this order."""
     watched: Watched = field(default_factory=Watched)
     forgets: Sequence[Retention] = ()
     """Which rows of this service matter only for a while."""

@@ -76,7 +76,8 @@ class Service:
         for store in (self.runtime.work, self.runtime.rpc):
             store.listen(self._committed)
             store.observe(self.monitoring.observe)
-        await self.parts.engine.prepare()
+        for engine in self.parts.engines:
+            await engine.prepare()
         await self._serve()
         await self.monitoring.start()
         self._tasks.append(
@@ -107,15 +108,16 @@ class Service:
         requests, rpc = self.parts.answers.requests, self.runtime.rpc
         add_log_operations(requests, rpc)
         add_parked_operations(requests, rpc, self.readers)
-        own = OwnHealth(
-            self.settings.instance, lambda: self.leader.active, self.monitoring.unstored, self.parts.engine.health
-        )
+        own = OwnHealth(self.settings.instance, lambda: self.leader.active, self.monitoring.unstored, self._own_health)
         add_health_operation(requests, rpc, self.readers, own)
         verifier = Verifier(self.parts.answers.keys or self._auth_keys, self.clock)
         RequestServer(requests, rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
         await self.bus.client.flush()  # only then does the server know who answers
+
+    def _own_health(self) -> dict[str, Any]:
+        return {name: said for engine in self.parts.engines for name, said in engine.health().items()}
 
     async def stop(self) -> None:
         """Stop serving and hand the lock over at once."""
@@ -124,7 +126,8 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.monitoring.stop()
         await self.broker.stop()
-        await self.parts.engine.close()
+        for engine in self.parts.engines:
+            await engine.close()
         self.runtime.work.close()
         self.runtime.rpc.close()
         telemetry.stop(self.name)
@@ -181,7 +184,8 @@ class Service:
         self.relay.hand(written.runs)
         if self.timers is not None:
             self.timers.wake(written.rows)
-        self.parts.engine.committed(written.rows)
+        for engine in self.parts.engines:
+            engine.committed(written.rows)
         if not self.leader.active and self.bus.connected:
             # A lost wake is made good by the active replica's look at its tables once a second.
             asyncio.get_running_loop().create_task(self._wake_others())
@@ -194,7 +198,8 @@ class Service:
         self.relay.wake()
         if self.timers is not None:
             self.timers.wake()
-        self.parts.engine.committed(None)
+        for engine in self.parts.engines:
+            engine.committed(None)
 
     async def _lead(self) -> None:
         """Everything that only one replica does."""
@@ -214,7 +219,8 @@ class Service:
                     group.create_task(stoppable(reader.run))
             if self.timers is not None:
                 group.create_task(self._fire_timers(self.timers))
-            group.create_task(stoppable(self.parts.engine.lead))
+            for engine in self.parts.engines:
+                group.create_task(stoppable(engine.lead))
 
     def _alarms(self) -> ParkedAlarms:
         return ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)

@@ -76,6 +76,13 @@ class IncidentBrief(Contract):
         )
 
 
+class AlertPlace(Contract):
+    """Where an alert stands in the stream ALERTS; sequences of different incarnations are never compared."""
+
+    incarnation: str
+    sequence: int
+
+
 class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
     """Also asks for run 1 of paging, unless it is `suppressed`; then the first `PagingRequested` is run 1."""
 
@@ -101,6 +108,8 @@ class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
     metadata: dict[str, Any] = {}
     suppressed: bool = False
     """Nobody is paged for it until a request says so."""
+    place: AlertPlace | None = None
+    """Of the alert that opened it; None: a person did, or an older release."""
 
 
 class PagingReason(StrEnum):
@@ -250,7 +259,7 @@ class AcknowledgementTimedOut(CountedFact, type="pager.incidents.Acknowledgement
 
 
 class IncidentReopened(CountedFact, type="pager.incidents.IncidentReopened.v1"):
-    """A person took a resolution back; a request to page follows."""
+    """A resolution was taken back, by a person or for an alert that is newer than it; a request to page follows."""
 
     incident_id: UUID
     by: Actor

@@ -56,7 +56,7 @@ def build(runtime: Runtime) -> Parts:
     return Parts(
         Answers(api(sign_ins, registration, keys.public), keys.public),
         reads=runtime.follow(consumers()),
-        engine=Accounts(settings, keys, registration, sign_ins),
+        engines=(Accounts(settings, keys, registration, sign_ins),),
     )
 
 

@@ -22,7 +22,7 @@ def build(runtime: Runtime) -> Parts:
         Answers(api(Arrival(runtime.rpc, runtime.bus))),
         reads=runtime.follow(consumers()),
         fire=fire,
-        engine=Beginning(runtime.rpc, make_first_policies),
+        engines=(Beginning(runtime.rpc, make_first_policies),),
         watched=Watched(measures().observe, delay),
     )
 

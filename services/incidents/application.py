@@ -22,11 +22,12 @@ from libs.contracts.defaults import (
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
+from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated, IntegrationKind, Status
 from libs.contracts.slots import slot_of
 from services.incidents import dedup
 from services.incidents.domain import decisions, incident, integration
-from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
+from services.incidents.places import is_later, latest
 from services.incidents.projections import SCHEMA, integration_keys, repeated, seen_alerts
 from services.incidents.replicas import people_of, replicate
 
@@ -67,7 +68,9 @@ class Signal:
     dedup_key: str
     traceparent: str
     place: Position | None = None
-    """Where it stands in ALERTS; None where that says nothing any more: it was parked, and is read again."""
+    """Where it stands in ALERTS (`places.py`); None where that is not known."""
+    set_aside_at: datetime | None = None
+    """It was parked then, and is read again now."""
 
     @property
     def actor(self) -> Actor:
@@ -94,6 +97,10 @@ class _Thread:
     incident_id: UUID
     generation: int
     is_open: bool
+    place: Position | None = None
+    """Where the alert stands in ALERTS that opened it."""
+    again: Repeats = NOTHING_REPEATED
+    """Its repeats, those of this batch not among them."""
     read: int = 1
     """Its alerts before this batch, as the rows said when they were read."""
     counted: int = 1
@@ -104,12 +111,29 @@ class _Thread:
     cause: Cause | None = None
 
 
-def take_signals(work: Work, signals: Sequence[Signal], inputs: Inputs) -> None:
-    """Open, group, raise, acknowledge and resolve as a batch of alerts asks; what comes again is no alert."""
+def _at_once(_signal: Signal) -> bool:
+    return False
+
+
+def take_signals(
+    work: Work, signals: Sequence[Signal], inputs: Inputs, put_off: Callable[[Signal], bool] = _at_once
+) -> None:
+    """Open, group, raise, acknowledge and resolve as a batch of alerts asks; what comes again is no alert.
+
+    `put_off`: keeps what cannot take effect yet, and says so.
+    """
     seen = inputs.seen([i for s in signals if (i := s.repeat_id) is not None])
     keys = [s.thread for s in signals]
     threads = {
-        key: _Thread(known.incident_id, known.generation, known.is_open, 1 + known.repeats, 1 + known.repeats)
+        key: _Thread(
+            known.incident_id,
+            known.generation,
+            known.is_open,
+            known.place,
+            known.repeats,
+            1 + known.repeats.times,
+            1 + known.repeats.times,
+        )
         for key, known in inputs.threads(list(_shared(signals))).items()
     }
     numbers = _number_source(inputs, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
@@ -124,6 +148,8 @@ def take_signals(work: Work, signals: Sequence[Signal], inputs: Inputs) -> None:
             seen.add(repeat)
             # Not over one that is there: the other lane has taken it meanwhile, and this batch is tried again.
             work.put(Added(seen_alerts, {"id": repeat, "seen_at": work.now}))
+        if signal.alert.action is not Action.TRIGGER and put_off(signal):
+            continue
         _take(work, signal, key, threads, numbers, pin)
     for thread in threads.values():
         _flush(work, thread)
@@ -168,15 +194,16 @@ def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:
 
 
 def _pinning(work: Work, inputs: Inputs, threads: Mapping[UUID, _Thread]) -> Callable[[], None]:
-    """What makes the counts of all threads exact until the end of this transaction, once it is called."""
+    """What makes all that the rows say of repeats exact until the end of this transaction, once it is called."""
     known = {t.incident_id: t for t in threads.values() if t.is_open}
 
     def pin() -> None:
         if known:
             work.lock_appends()
-            counts = inputs.repeats(list(known))
+            rows = inputs.repeats(list(known))
             for incident_id, thread in known.items():
-                thread.counted += 1 + counts.get(incident_id, 0) - thread.read
+                thread.again = rows.get(incident_id, NOTHING_REPEATED)
+                thread.counted += 1 + thread.again.times - thread.read
             known.clear()
 
     return pin
@@ -202,22 +229,61 @@ def _take(
         case Action.TRIGGER:
             generation = thread.generation + 1 if thread else 1
             incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
-            threads[key] = _Thread(incident_id, generation, is_open=True)
+            threads[key] = _Thread(incident_id, generation, is_open=True, place=signal.place)
             fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
             work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
-        case Action.ACKNOWLEDGE if thread is not None and thread.is_open:
-            _answer(work, thread, incident.Acknowledge(actor, work.now), cause, pin)
-        case Action.RESOLVE if thread is not None and thread.is_open:
-            _answer(work, thread, incident.Resolve(actor, work.now), cause, pin)
-            thread.is_open = False
+        case Action.ACKNOWLEDGE | Action.RESOLVE if thread is not None and thread.is_open:
+            _heed(work, thread, signal, cause, pin)
         case _:
             pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
+
+
+def _heed(work: Work, thread: _Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
+    """A sender's answer speaks of what fired before it: it never ends what has fired since."""
+    pin()
+    if _is_overtaken(work, thread, signal):
+        if signal.alert.action is Action.RESOLVE and _was_answered(work, thread, signal):
+            # What has fired since is another fire, of which nobody was told: it was grouped into one that was answered.
+            again = "It fired again after it was resolved."
+            _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
+            _answer(work, thread, incident.Reopen(cause.actor, work.now, again), cause, pin)
+    elif signal.alert.action is Action.ACKNOWLEDGE:
+        _answer(work, thread, incident.Acknowledge(cause.actor, work.now), cause, pin)
+    else:
+        _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
+        thread.is_open = False
+
+
+def _is_overtaken(work: Work, thread: _Thread, signal: Signal) -> bool:
+    """Whether a trigger stands behind this answer, or has come since it was set aside."""
+    if signal.set_aside_at is not None:
+        created = work.state(INCIDENT, thread.incident_id).created
+        triggered = [thread.again.last_at, created.created_at if created else None]
+        return thread.newest is not None or any(at is not None and at > signal.set_aside_at for at in triggered)
+    newest = latest(thread.again.place, thread.newest.place if thread.newest else None)
+    return _is_behind(latest(thread.place, newest), signal)
+
+
+def _is_behind(trigger: Position | None, signal: Signal) -> bool:
+    return signal.place is not None and trigger is not None and is_later(trigger, signal.place)
+
+
+def _was_answered(work: Work, thread: _Thread, signal: Signal) -> bool:
+    """Whether somebody had answered what this resolve ends, and nobody what has fired since."""
+    state = work.state(INCIDENT, thread.incident_id)
+    quiet = state.status is Status.ACKNOWLEDGED or state.snoozed_until is not None
+    if not quiet or signal.place is None or _is_behind(thread.place, signal):
+        return False
+    # A sender's acknowledgement that has taken effect by now stands before this resolve in the stream.
+    since = work.now if thread.newest is not None else thread.again.last_at
+    heard = (a for a in state.acknowledgements if a.run == state.run and a.user_id != signal.actor.id)
+    return since is None or not any(a.at >= since for a in heard)
 
 
 def _answer(
     work: Work,
     thread: _Thread,
-    command: incident.Acknowledge | incident.Resolve | incident.Raise,
+    command: incident.Acknowledge | incident.Resolve | incident.Raise | incident.Reopen,
     cause: Cause,
     pin: Callable[[], None],
 ) -> None:
@@ -269,14 +335,14 @@ def change(
 def _alerts(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, int]:
     """How many each has had, exactly until this transaction ends: whoever counts one needs the lock, too."""
     work.lock_appends()
-    counts = inputs.repeats(incidents)
-    return {i: 1 + counts.get(i, 0) for i in incidents}
+    rows = inputs.repeats(incidents)
+    return {i: 1 + rows.get(i, NOTHING_REPEATED).times for i in incidents}
 
 
 def _created(
     signal: Signal, actor: Actor, incident_id: UUID, generation: int, number: int, now: datetime
 ) -> IncidentCreated:
-    alert = signal.alert
+    alert, place = signal.alert, signal.place
     return IncidentCreated(
         incident_id=incident_id,
         number=number,
@@ -293,6 +359,7 @@ def _created(
         created_at=now,
         occurred_at=alert.occurred_at,
         metadata=alert.metadata,
+        place=None if place is None else AlertPlace(incarnation=place.incarnation, sequence=place.position),
     )
 
 
@@ -326,7 +393,7 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     work.lock_appends()
     thread = inputs.threads([key]).get(key)
     if thread is not None and thread.is_open:
-        again = incident.GroupAlerts(1 + thread.repeats, 1, work.now, body.title, body.description)
+        again = incident.GroupAlerts(1 + thread.repeats.times, 1, work.now, body.title, body.description)
         alerts = _count(work, thread.incident_id, again, cause)
         # Worse than it was: its people are paged as for the new priority, as by an alert.
         worse = incident.Raise(body.priority, cause.actor, work.now)

@@ -17,10 +17,10 @@ from libs.chassis.clock import Clock
 from libs.chassis.consume.alarm import raise_alarm
 from libs.chassis.measure.metrics import GaugeValue
 from libs.chassis.monitor.room import Room, of_account, of_folders
-from libs.chassis.parts import Beginning
+from libs.chassis.parts import Engine
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.store import is_away
-from services.incidents.alerts_stream import AGAIN, AlertsStream
+from services.incidents.purge import AGAIN, AlertsPurge
 
 _log = structlog.get_logger()
 _ROUND = timedelta(seconds=10)
@@ -29,19 +29,18 @@ _AFTER_FAILURE = 1.0
 
 
 @dataclass
-class Housekeeping(Beginning):
-    """Every replica looks at the room that is left; the active one tends to the stream and raises alarms."""
+class Housekeeping(Engine):
+    """Every replica looks at the room that is left; the active one makes room in ALERTS and raises alarms."""
 
     bus: Bus
     clock: Clock
-    stream: AlertsStream
+    purge: AlertsPurge
     folders: Sequence[str] = ()
     rooms: Sequence[Room] = ()
     _looking: asyncio.Task[None] | None = field(default=None, init=False)
     _alarmed: dict[str, datetime] = field(default_factory=dict, init=False)
 
     async def prepare(self) -> None:
-        await super().prepare()
         self._looking = asyncio.create_task(stoppable(self._look_for_ever), name="incidents room")
 
     async def close(self) -> None:
@@ -53,7 +52,7 @@ class Housekeeping(Beginning):
         """For ever; what fails because NATS or PostgreSQL is away is tried again."""
         while True:
             try:
-                await self.stream.tend()
+                await self.purge.tend()
                 await self.warn()
             except (BusAway, NatsError, APIError, TimeoutError) as error:
                 await self._failed(error)
@@ -102,7 +101,7 @@ class Housekeeping(Beginning):
             yield GaugeValue("pager_storage_free_bytes", "What is free for data there.", room.free, labels)
             yield GaugeValue("pager_storage_size_bytes", "What there is in all.", room.size, labels)
             yield GaugeValue("pager_storage_low", "Whether there is little room left.", room.low, labels)
-        yield GaugeValue("pager_alerts_stream_used_ratio", "How full ALERTS is, of its bytes.", self.stream.used)
+        yield GaugeValue("pager_alerts_stream_used_ratio", "How full ALERTS is, of its bytes.", self.purge.used)
 
     async def _look_for_ever(self) -> None:
         while True:

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.work import Work
 from services.incidents import projections as tables
 
 
+class Repeats(NamedTuple):
+    """How often an incident's alert came again, as far as that is committed; when and where in ALERTS the last time."""
+
+    times: int = 0
+    last_at: datetime | None = None
+    place: Position | None = None
+
+
+NOTHING_REPEATED = Repeats()
+
+
 class Thread(NamedTuple):
-    """The newest incident of a dedup key."""
+    """The newest incident of a dedup key; `place`: of the alert that opened it, if it was one."""
 
     incident_id: UUID
     generation: int
     is_open: bool
-    repeats: int = 0
-    """How often its alert came again, as far as that is committed."""
+    place: Position | None = None
+    repeats: Repeats = NOTHING_REPEATED
 
 
 class Source(NamedTuple):
@@ -37,8 +50,8 @@ class Inputs(Protocol):
         """The newest incident of each dedup key that has one, by the key's id."""
         ...
 
-    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, int]:
-        """How often the alert of each came again, where it did."""
+    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, Repeats]:
+        """Of each incident whose alert came again."""
         ...
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
@@ -62,13 +75,11 @@ class StoredInputs:
 
     def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
         rows = self.work.fetch(tables.KEYS, ids=list(keys)) if keys else ()
-        return {
-            row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"], row["repeats"]) for row in rows
-        }
+        return {row["id"]: _thread(row, NOTHING_REPEATED if row["count"] is None else _repeats(row)) for row in rows}
 
-    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, int]:
+    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, Repeats]:
         rows = self.work.fetch(tables.REPEATS, ids=list(incidents)) if incidents else ()
-        return {row["incident_id"]: row["count"] for row in rows}
+        return {row["incident_id"]: _repeats(row) for row in rows}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.work.fetch(tables.SEEN, ids=list(ids))} if ids else set()
@@ -91,15 +102,12 @@ class MemoryInputs:
 
     def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
         rows = [row for row in self.desk.rows(tables.dedup_keys) if row["id"] in keys]
-        counts = self.repeats([row["incident_id"] for row in rows])
-        return {
-            row["id"]: Thread(row["incident_id"], row["generation"], row["is_open"], counts.get(row["incident_id"], 0))
-            for row in rows
-        }
+        repeats = self.repeats([row["incident_id"] for row in rows])
+        return {row["id"]: _thread(row, repeats.get(row["incident_id"], NOTHING_REPEATED)) for row in rows}
 
-    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, int]:
+    def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, Repeats]:
         rows = self.desk.tables.get(tables.repeats, {})
-        return {incident: rows[incident]["count"] for incident in incidents if incident in rows}
+        return {incident: _repeats(rows[incident]) for incident in incidents if incident in rows}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.desk.rows(tables.seen_alerts)} & set(ids)
@@ -110,3 +118,16 @@ class MemoryInputs:
     def numbers(self, count: int) -> Sequence[int]:
         first, self._last_number = self._last_number + 1, self._last_number + count
         return range(first, first + count)
+
+
+def _thread(row: Mapping[str, Any], repeats: Repeats) -> Thread:
+    place = _place(row["incarnation"], row["sequence"])
+    return Thread(row["incident_id"], row["generation"], row["is_open"], place, repeats)
+
+
+def _repeats(row: Mapping[str, Any]) -> Repeats:
+    return Repeats(row["count"], row["last_at"], _place(row["last_incarnation"], row["last_sequence"]))
+
+
+def _place(incarnation: str | None, sequence: int | None) -> Position | None:
+    return None if incarnation is None or sequence is None else Position(0, sequence, 0, incarnation)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-import structlog
 from nats.js.errors import NotFoundError
 from opentelemetry.trace import SpanKind
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.pull import Pull, Received
-from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.bus.stored import Stored
 from libs.chassis.consume.apply import Applier
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.consume.item import Item
@@ -26,21 +25,34 @@ from libs.contracts.alerts import is_urgent
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
+from services.incidents.answers import Keeping
 from services.incidents.application import Signal, take_signals
 from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.projections import SCHEMA
 from services.incidents.reading import meaning_of, read_item
+from services.incidents.stream import END, OTHER, READ, AlertStream
+from services.incidents.taken import known_among, remember
 
-_log = structlog.get_logger()
 _BATCH = 500
-READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
-"""What each lane reads, by the shape of the subject: together all there are, and nothing twice. A source of two words
-travels with the urgent ones."""
+_ANSWERS = b'"action"'
+"""In the bytes of nearly every answer. One that is spelled otherwise is kept, and takes effect a moment later."""
 
 
-def take_items(work: Work, items: Sequence[Item], inputs: Inputs | None = None) -> None:
-    """One batch of alerts, in one transaction: read them, find their integrations, decide; by default on the tables."""
+def take_items(work: Work, items: Sequence[Item], inputs: Inputs | None = None, passed: int = END) -> int:
+    """One batch of alerts, in one transaction: read them, find their integrations, decide; by default on the tables.
+
+    `passed`: up to which sequence the other lane has been taken; answers behind it are kept. Returns how many are.
+    """
     inputs = inputs or StoredInputs(work)
+    keeping = Keeping(work, passed)
+    signals = _signals(work, items, inputs)
+    with ExitStack() as spans:
+        traced = [_traced(s, spans) for s in signals] if telemetry.records(SCHEMA) else signals
+        take_signals(work, traced, inputs, keeping.put_off)
+    return keeping.kept
+
+
+def _signals(work: Work, items: Sequence[Item], inputs: Inputs) -> list[Signal]:
     read = [read_item(item) for item in items]
     hashes = {r.key_hash for r in read if r.key_hash is not None}
     sources = inputs.sources(sorted(hashes))
@@ -51,8 +63,7 @@ def take_items(work: Work, items: Sequence[Item], inputs: Inputs | None = None) 
             _park(work, one.item, one.source, reason)
         if signal is not None:
             signals.append(signal)
-    with ExitStack() as spans:
-        take_signals(work, [_traced(s, spans) for s in signals] if telemetry.records(SCHEMA) else signals, inputs)
+    return signals
 
 
 def _traced(signal: Signal, spans: ExitStack) -> Signal:
@@ -79,17 +90,20 @@ class StillRefused(Exception):
 def replay(work: Work, parked: Parked) -> None:
     """Read a parked alert again, e.g. after its integration was made.
 
+    Its place in the stream says nothing any more. A trigger has none; an answer takes effect at once, and ends nothing
+    that has fired since it was set aside.
+
     Raises:
         StillRefused: then it stays parked as it is.
     """
     at = Position(0, parked.position, 0, f"replayed {parked.upstream}")
-    item = Item(at, "", parked.raw, parked.headers, parked.type)
-    read = read_item(item)
-    sources = {} if read.key_hash is None else StoredInputs(work).sources([read.key_hash])
-    reason = meaning_of(read, sources).reason
+    read, inputs = read_item(Item(at, "", parked.raw, parked.headers, parked.type)), StoredInputs(work)
+    sources = {} if read.key_hash is None else inputs.sources([read.key_hash])
+    signal, reason = meaning_of(read, sources)
     if reason is not None:
         raise StillRefused(reason)
-    take_items(work, [item])
+    if signal is not None:
+        take_signals(work, [replace(signal, place=None, set_aside_at=parked.parked_at)], inputs)
 
 
 def _item(message: Received, incarnation: str) -> Item:
@@ -107,18 +121,32 @@ class AlertIntake:
     lane: Lane
     store: Store
     bus: Bus
+    stream: AlertStream
     on_park: Callable[[], None] = lambda: None
     on_taken: Callable[[Lane, int], None] = lambda _lane, _stored_at: None
     """Called after a batch has taken effect, with the Unix nanoseconds at which its oldest alert was stored."""
+    on_kept: Callable[[], None] = lambda: None
+    """Called after a batch of which answers are kept."""
     upstream: str = field(default=ALERTS, init=False)
     first: bool = field(default=False, init=False)
     stopped: str | None = field(default=None, init=False)
     caught_up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _applier: Applier = field(init=False)
     _pull: Pull | None = None
+    _passed: int = END
+    _kept: bool = False
 
     def __post_init__(self) -> None:
-        self._applier = Applier(SCHEMA, ALERTS, self.lane, self.store, take_items, self.on_park, stop_after=None)
+        self._applier = Applier(
+            SCHEMA,
+            ALERTS,
+            self.lane,
+            self.store,
+            self._take_items,
+            self.on_park,
+            stop_after=None,
+            remember=self._remember,
+        )
 
     @property
     def at(self) -> Position:
@@ -148,23 +176,27 @@ class AlertIntake:
         replay(work, parked)
 
     async def _follow(self) -> None:
-        cursor = await self._applier.begin()
-        info = await self.bus.js.stream_info(ALERTS)
-        incarnation = str(info.created)
-        start = cursor.position + 1
-        if cursor.position and (cursor.incarnation != incarnation or info.state.last_seq < cursor.position):
-            # Recreated or shortened: everything that it holds is read again, and derived ids absorb the repeats.
-            await self._alarm(incarnation)
-            start = 1
-        end, taken = await self._end(), start - 1
-        async with Pull(self.bus, ALERTS, READ[self.lane], start) as pull:
+        incarnation = await self.stream.resume()
+        taken = (await self._applier.begin()).position
+        self.stream.moved(self.lane, self.at)
+        end, is_new = await self._end(), False
+        async with Pull(self.bus, ALERTS, READ[self.lane], taken + 1) as pull:
             self._pull = pull
             while True:
                 if taken >= end:
                     self.caught_up.set()
                 messages = await pull.some(_BATCH)
-                await self._take(messages, incarnation)
+                new = messages if is_new else await self._not_taken(messages)
+                # What was taken before lies before all that was not.
+                is_new = is_new or bool(new)
                 taken = messages[-1].sequence
+                await self._take(new, Position(0, taken, 0, incarnation))
+
+    async def _not_taken(self, messages: Sequence[Received]) -> list[Received]:
+        """Of a stream that was set back, part of the first batch may have been taken."""
+        places = [Stored(m.sequence, m.stored_at) for m in messages]
+        known = await self.store.read(lambda work: known_among(work, self.lane, places))
+        return [m for m, place in zip(messages, places, strict=True) if place not in known]
 
     async def _end(self) -> int:
         """The sequence of the lane's last alert; 0 for none."""
@@ -174,16 +206,20 @@ class AlertIntake:
                 ends.append((await self.bus.js.get_last_msg(ALERTS, subject)).seq or 0)
         return max(ends)
 
-    async def _take(self, messages: Sequence[Received], incarnation: str) -> None:
-        items = [_item(m, incarnation) for m in messages]
-        await self._applier.apply(items, items[-1].at)
-        self.on_taken(self.lane, items[0].stored_at)
+    async def _take(self, messages: Sequence[Received], new: Position) -> None:
+        self._kept, self._passed = False, 0
+        if any(_ANSWERS in m.data for m in messages):
+            self._passed = await self.stream.passed_at_once(OTHER[self.lane], new.position)
+        await self._applier.apply([_item(m, new.incarnation) for m in messages], new)
+        if self._kept:
+            self.on_kept()
+        self.stream.moved(self.lane, self.at)
+        if messages:
+            self.on_taken(self.lane, messages[0].stored_at)
 
-    async def _alarm(self, incarnation: str) -> None:
-        _log.error("the stream ALERTS was recreated or shortened, reading it from its start", lane=str(self.lane))
-        await raise_alarm(
-            self.bus,
-            "The stream ALERTS was recreated or shortened",
-            f"alerts-stream:{incarnation}",
-            "Alerts that it had accepted and that were not read yet are lost. Everything it holds is read again.",
-        )
+    def _take_items(self, work: Work, items: Sequence[Item]) -> None:
+        """In a transaction that may be repeated."""
+        self._kept = take_items(work, items, passed=self._passed) > 0 or self._kept
+
+    def _remember(self, work: Work, items: Sequence[Item]) -> None:
+        remember(work, self.lane, items)

@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.monitor.probe import Probe
 from libs.chassis.monitor.watched import Watched
-from libs.chassis.parts import Answers, Parts, Runtime
+from libs.chassis.parts import Answers, Beginning, Parts, Runtime
 from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS, ALERTS_KEPT, ALERTS_PROBE
-from services.incidents.alerts_stream import AlertsStream, LaneReader
+from services.incidents.answers import Settling
 from services.incidents.api import api
 from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.housekeeping import Housekeeping
 from services.incidents.intake import AlertIntake
-from services.incidents.measures import measures, unanswered
+from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
+from services.incidents.purge import AlertsPurge, LaneReader
 from services.incidents.settings import Settings
+from services.incidents.stream import AlertStream
+from services.incidents.taken import taken_alerts
 
 REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 """A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
 it, 7 days. As long again is for senders that repeat what they could not deliver when they come back."""
+TAKEN = Retention(taken_alerts, "taken_at", ALERTS_KEPT + timedelta(days=1))
+"""What ALERTS holds no more cannot come again; a day more, for clocks that differ."""
 
 
 def build(runtime: Runtime) -> Parts:
     settings, counts = runtime.settings, measures()
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
-    alerts = [AlertIntake(lane, runtime.work, runtime.bus, runtime.parked.set, counts.taken) for lane in Lane]
+    stream = AlertStream(runtime.work, runtime.bus)
+    settling = Settling(runtime.work, stream)
+    alerts = [
+        AlertIntake(lane, runtime.work, runtime.bus, stream, runtime.parked.set, counts.taken, settling.kept)
+        for lane in Lane
+    ]
     # Whoever else comes to read ALERTS is registered here: what it has not taken is not purged.
     readers = [LaneReader(lane, runtime.work, runtime.bus) for lane in Lane]
-    house = Housekeeping(
-        runtime.rpc,
-        make_first_integrations,
-        bus=runtime.bus,
-        clock=runtime.clock,
-        stream=AlertsStream(runtime.bus, runtime.clock, readers, settings.alerts_floor),
-        folders=settings.folders,
-    )
+    purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
+    house = Housekeeping(runtime.bus, runtime.clock, purge, settings.folders)
     return Parts(
         Answers(api()),
         reads=(*alerts, *runtime.follow(consumers())),
-        engine=house,
+        engines=(Beginning(runtime.rpc, make_first_integrations), settling, house),
         watched=Watched(
             counts.observe,
-            lambda work: (*unanswered(work), *house.gauges()),
+            lambda work: (*gauges(work), *house.gauges()),
             Probe(runtime.bus, ALERTS, ALERTS_PROBE),
         ),
-        forgets=(REMEMBERED,),
+        forgets=(REMEMBERED, TAKEN),
     )
 
 

@@ -17,6 +17,7 @@ from libs.chassis.monitor.sampling import seconds_since
 from libs.chassis.store.work import Decided, Work
 from libs.contracts.incidents import IncidentAcknowledged, IncidentCreated, Status
 from libs.contracts.model import Lane, Priority
+from services.incidents.answers import kept_answers
 from services.incidents.projections import SCHEMA, incidents
 
 _WAITING = (str(Status.CREATED), str(Status.ESCALATED))
@@ -66,7 +67,20 @@ class Measures:
         self._waits[lane].observe(max(0, time_ns() - stored_at) / 1e9)
 
 
-def unanswered(work: Work) -> Iterator[GaugeValue]:
+def gauges(work: Work) -> Iterator[GaugeValue]:
+    """What the tables say of those who wait."""
+    yield from _unanswered(work)
+    [row] = work.fetch(_oldest_answer())
+    text = "Age of the oldest answer of a sender that waits for a lane of ALERTS; 0: there is none."
+    yield GaugeValue("pager_answer_waiting_seconds", text, seconds_since(row["oldest"], work.now), {})
+
+
+@cache
+def _oldest_answer() -> Select[Any]:
+    return select(func.min(kept_answers.c.kept_at).label("oldest"))
+
+
+def _unanswered(work: Work) -> Iterator[GaugeValue]:
     """For each priority, how long the oldest incident waits that nobody has acknowledged."""
     oldest = {row["priority"]: row["oldest"] for row in work.fetch(_oldest_unanswered())}
     text = "Age of the oldest incident that nobody has acknowledged; 0: there is none."

@@ -19,6 +19,7 @@ from libs.contracts.incidents import (
     SnoozeEnded,
     SuppressionEnded,
 )
+from services.incidents.answers import kept_answers
 from services.incidents.application import INCIDENT, INTEGRATION
 from services.incidents.projections import (
     SCHEMA,
@@ -33,6 +34,7 @@ from services.incidents.projections import (
     timeline,
 )
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
+from services.incidents.taken import taken_alerts
 
 ORIGINS = Origins(
     SCHEMA,
@@ -63,6 +65,8 @@ ORIGINS = Origins(
     rows={
         repeats: "how often alerts came again: most repeats are in no event",
         integration_keys: "hashes of keys, which are in no event",
+        kept_answers: "answers of senders that wait until both lanes of ALERTS have passed their place",
+        taken_alerts: "what was taken from ALERTS, by sequence and time, which no event holds",
         seen_alerts: "which alerts have been taken, by ids that senders gave them and no event holds",
     },
 )

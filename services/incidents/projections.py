@@ -77,6 +77,9 @@ dedup_keys = Table(
     Column("incident_id", Uuid, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("is_open", Boolean, nullable=False),
+    # Where the alert that opened it stands in ALERTS; a person's has no place.
+    Column("incarnation", Text),
+    Column("sequence", BigInteger),
 )
 # How often each incident's alert came again, exactly: most repeats have no event. Both lanes of ALERTS add to it. The
 # place is that of its newest repeat in the stream (its creation's is no row's); `POST /incidents` has none.
@@ -152,6 +155,8 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
                     "incident_id": created.incident_id,
                     "generation": created.generation,
                     "is_open": state.status in OPEN,
+                    "incarnation": created.place.incarnation if created.place else None,
+                    "sequence": created.place.sequence if created.place else None,
                 },
                 by=("generation",),
             )
@@ -255,14 +260,15 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
 # --- Queries ---------------------------------------------------------------------------------------------------------
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
+_last = (repeats.c.count, repeats.c.last_at, repeats.c.last_incarnation, repeats.c.last_sequence)
 KEYS = (
-    select(dedup_keys, func.coalesce(repeats.c.count, 0).label("repeats"))
+    select(dedup_keys, *_last)
     .outerjoin(repeats, repeats.c.incident_id == dedup_keys.c.incident_id)
     .where(dedup_keys.c.id == any_(_ids))
 )
-"""The newest incident of each of the dedup keys `ids`, and how often its alert came again."""
-REPEATS = select(repeats.c.incident_id, repeats.c.count).where(repeats.c.incident_id == any_(_ids))
-"""How often the alerts of the incidents `ids` came again."""
+"""The newest incident of each of the dedup keys `ids`, and its repeats, if any."""
+REPEATS = select(repeats.c.incident_id, *_last).where(repeats.c.incident_id == any_(_ids))
+"""How often the alerts of the incidents `ids` came again, and when and where the last one stood."""
 SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
 """Which of the alerts `ids` have been taken."""
 BY_KEY = (

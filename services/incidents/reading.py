@@ -14,6 +14,7 @@ from libs.contracts.subjects import OWN_SOURCE
 from services.incidents import dedup
 from services.incidents.application import Signal
 from services.incidents.inputs import Source
+from services.incidents.places import created, place_in
 
 _DEFAULT = Source(DEFAULT_INTEGRATION_ID)
 _OWN = Source(OWN_INTEGRATION_ID, ADMINS_POLICY_ID)
@@ -85,6 +86,7 @@ def _silenced(alert: Alert, read: Read) -> str | None:
 
 
 def _signal(read: Read, alert: Alert, integration: Source, dedup_key: str) -> Signal:
+    at = read.item.at
     return Signal(
         alert=alert,
         integration_id=integration.id,
@@ -92,7 +94,7 @@ def _signal(read: Read, alert: Alert, integration: Source, dedup_key: str) -> Si
         team_id=integration.team_id,
         dedup_key=dedup_key,
         traceparent=alert.traceparent or telemetry.new_traceparent(),
-        place=read.item.at if read.item.stored_at else None,
+        place=place_in(at.incarnation, at.position) if at.incarnation else None,
     )
 
 
@@ -105,7 +107,7 @@ def _dedup_key(alert: Alert, item: Item) -> str:
     if {"summary", "dedupKey"} & set(alert.unread):
         return dedup.bytes_key(alert.source, item.raw)
     # The moment as well: a stream that lost its tail gives the same sequence to another alert.
-    return dedup.sequence_key(item.at.incarnation, item.at.position, str(item.stored_at))
+    return dedup.sequence_key(created(item.at.incarnation), item.at.position, str(item.stored_at))
 
 
 def _unreadable(read: Read) -> Alert:

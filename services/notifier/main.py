@@ -74,7 +74,7 @@ def build(runtime: Runtime) -> Parts:
     return Parts(
         Answers(api()),
         reads=runtime.follow(consumers(settings.pages_per_minute)),
-        engine=Sending(settings, vendors, sender),
+        engines=(Sending(settings, vendors, sender),),
         watched=Watched(measures().observe, partial(backlog, vendors)),
     )
 

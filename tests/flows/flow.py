@@ -33,6 +33,7 @@ from services.escalation.projections import project as project_escalation
 from services.incidents import application as incidents
 from services.incidents.consumers import consumers as incidents_consumers
 from services.incidents.domain.incident import Answer, Incident, Restart
+from services.incidents.inputs import NOTHING_REPEATED
 from services.incidents.inputs import MemoryInputs as IncidentsInputs
 from services.incidents.intake import take_items
 from services.incidents.projections import project as project_incidents
@@ -214,7 +215,7 @@ class Flow:
 
     def alerts(self, incident: UUID) -> int:
         """How many it has had, exactly."""
-        return 1 + self.incidents_inputs.repeats([incident]).get(incident, 0)
+        return 1 + self.incidents_inputs.repeats([incident]).get(incident, NOTHING_REPEATED).times
 
     def incident(self, incident: UUID) -> Incident:
         work_state: list[Incident] = []

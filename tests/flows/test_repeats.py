@@ -22,7 +22,7 @@ from libs.contracts.incidents import AlertsGrouped, CountedFact, IncidentResolve
 from services.escalation.domain.escalations import escalation_id
 from services.incidents.application import INCIDENT, SERVICE
 from services.incidents.domain.incident import Acknowledge, Incident, Resolve, evolve, initial
-from services.incidents.inputs import MemoryInputs, Thread
+from services.incidents.inputs import NOTHING_REPEATED, MemoryInputs, Thread
 from services.incidents.intake import take_items
 from services.incidents.projections import repeated, repeats
 from tests.flows.flow import START, Flow
@@ -191,7 +191,7 @@ def test_a_count_that_is_older_than_the_events_is_read_again_before_it_is_added_
 
     class Late(MemoryInputs):
         def threads(self, keys: Any) -> dict[UUID, Thread]:
-            return {key: thread._replace(repeats=0) for key, thread in stale(keys).items()}
+            return {key: thread._replace(repeats=NOTHING_REPEATED) for key, thread in stale(keys).items()}
 
     for _ in range(10):
         flow.fire(**BODY)

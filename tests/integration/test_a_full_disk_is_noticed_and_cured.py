@@ -183,7 +183,7 @@ async def test_a_disk_that_is_nearly_full_pages_the_admins_and_is_said_while_the
     world = small.world
     await world.two_responders()
     root = await world.person("root", roles=("admin",))
-    house = world.services["incidents"].parts.engine
+    house = next(e for e in world.services["incidents"].parts.engines if isinstance(e, Housekeeping))
     assert isinstance(house, Housekeeping)
     house.folders = (str(small.nats.folder),)
     await house.look()

@@ -13,8 +13,8 @@ from nats.js.api import StreamInfo, StreamState
 from nats.js.errors import APIError
 
 from libs.chassis.testing.clock import MovableClock
-from services.incidents.alerts_stream import AlertsReader, AlertsStream, LaneReader
 from services.incidents.housekeeping import Housekeeping
+from services.incidents.purge import AlertsPurge, AlertsReader, LaneReader
 from tests.servers import Servers, recreate
 from tests.world import World
 
@@ -74,17 +74,16 @@ class _Registered:
         return self.up_to
 
 
-def _stream(world: World, *readers: AlertsReader, clock: Any = None, floor: float = 0) -> AlertsStream:
+def _stream(world: World, *readers: AlertsReader, clock: Any = None, floor: float = 0) -> AlertsPurge:
     """As the owner sees it, with readers of our own; by default its clock makes everything old enough."""
     bus = world.services["incidents"].bus
-    return AlertsStream(bus, clock or MovableClock(datetime.now(UTC) + _DAY), readers, timedelta(hours=floor))
+    return AlertsPurge(bus, clock or MovableClock(datetime.now(UTC) + _DAY), readers, timedelta(hours=floor))
 
 
 def _intake(world: World) -> Sequence[AlertsReader]:
     """The readers that incidents registers."""
-    house = world.services["incidents"].parts.engine
-    assert isinstance(house, Housekeeping)
-    return house.stream.readers
+    house = next(e for e in world.services["incidents"].parts.engines if isinstance(e, Housekeeping))
+    return house.purge.readers
 
 
 async def test_alerts_that_were_taken_make_room_for_new_ones(no_floor: World) -> None:

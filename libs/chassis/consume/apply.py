@@ -41,6 +41,8 @@ class Applier:
     take: Take
     on_park: Callable[[], None] = lambda: None
     stop_after: int | None = 5
+    remember: Take = lambda _work, _items: None
+    """What else is written of inputs in the transaction that moves the cursor over them, parked ones included."""
     at: Position = START
     """What has taken effect or was skipped; the stored cursor may be behind by what was skipped."""
     _stored: Position = START
@@ -136,14 +138,25 @@ class Applier:
             kind, self.upstream, self.lane, item.at.position, item.entity, named, reason, item.raw, item.headers
         )
         set_aside = park_behind if kind is ParkedKind.WAITING else park
-        await self.store.transact(lambda work: set_aside(work, self.service, parked), self._move(item.at))
+
+        def write(work: Work) -> None:
+            set_aside(work, self.service, parked)
+            self.remember(work, (item,))
+
+        await self.store.transact(write, self._move(item.at))
         self._moved(item.at)
         self._waiting |= {item.entity}
         self.on_park()
 
     async def _commit(self, items: Sequence[Item], new: Position) -> None:
         began = perf_counter()
-        await self.store.transact(lambda work: self.take(work, items) if items else None, self._move(new))
+
+        def write(work: Work) -> None:
+            if items:
+                self.take(work, items)
+                self.remember(work, items)
+
+        await self.store.transact(write, self._move(new))
         self._moved(new)
         if items:
             self._failures = 0

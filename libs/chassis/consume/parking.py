@@ -39,6 +39,8 @@ class Parked:
     reason: str
     raw: bytes
     headers: Mapping[str, str]
+    parked_at: datetime | None = None
+    """None: it is about to be."""
 
 
 def park(work: Work, schema: str, parked: Parked) -> None:
@@ -138,6 +140,7 @@ def load_parked(work: Work, schema: str, parked_id: int) -> Parked | None:
             reason=row["reason"],
             raw=bytes(row["raw"]),
             headers=row["headers"],
+            parked_at=row["parked_at"],
         )
     return None
 

@@ -269,7 +269,7 @@ async def test_a_long_backlog_of_a_phone_that_hangs_costs_a_few_looks_at_each_ti
         vendor.come_back()
         bench.clock.advance(minutes=1)
         sent = bench.fcm.pages if bench.fcm else []
-        await bench.until(lambda: len({page.notification_id for page in sent}) == len(pages), seconds=30)
+        await bench.until(lambda: len({page.notification_id for page in sent}) == len(pages))
         await bench.settled()
 
 

@@ -21,7 +21,8 @@ from libs.chassis.consume.alarm import raise_alarm
 from libs.chassis.store.store import Store
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents.intake import READ
+from services.incidents.places import created
+from services.incidents.stream import READ
 
 _log = structlog.get_logger()
 PURGE_ABOVE = 0.60
@@ -56,7 +57,7 @@ class LaneReader:
         """A lane without traffic holds nothing back: it has taken all before the next alert that it will read."""
         cursor = await self.store.position(ALERTS, self.lane)
         # Another stream's place, or one that this one has lost: it is about to be read from its start.
-        anew = cursor.incarnation != str(info.created) or cursor.position > info.state.last_seq
+        anew = created(cursor.incarnation) != str(info.created) or cursor.position > info.state.last_seq
         start = 1 if anew else cursor.position + 1
         waiting = [await self._next(subject, start) for subject in READ[self.lane]]
         return min((sequence - 1 for sequence in waiting if sequence is not None), default=info.state.last_seq)
@@ -69,7 +70,7 @@ class LaneReader:
 
 
 @dataclass
-class AlertsStream:
+class AlertsPurge:
     """Its owner, in the active replica of incidents. Whatever happens to a purge, the next one begins anew."""
 
     bus: Bus

@@ -1,0 +1,186 @@
+"""Acknowledgements and resolves of senders that wait until all that lies before them in ALERTS has been taken.
+
+Triggers take effect at once. The two lanes of ALERTS are read beside one another: an answer that a lane reads before
+the other has read what came earlier would act on nothing, or close what burns anew (docs/adr/0036).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Table, Text, Uuid, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.chassis.bus.connection import BusAway
+from libs.chassis.parts import Engine
+from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.cursors import Position
+from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.work import Work
+from libs.contracts.alerts import Alert
+from libs.contracts.model import Lane
+from services.incidents.application import Signal, take_signals
+from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.places import still_holds
+from services.incidents.projections import SCHEMA, metadata
+from services.incidents.stream import AlertStream
+
+_log = structlog.get_logger()
+_LOOK = 1000
+"""Kept answers looked at together, the first ones in the stream."""
+_BATCH = 500
+_AGAIN = 1.0
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("incarnation", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("integration_id", Uuid, nullable=False),
+    Column("dedup_key", Text, nullable=False),
+    Column("alert", JSONB, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("kept_at", DateTime(timezone=True), nullable=False),
+)
+_in_order = select(kept_answers).order_by(kept_answers.c.sequence)
+_kept = _in_order.limit(_LOOK)
+_those = _in_order.where(kept_answers.c.sequence == any_(bindparam("sequences", type_=ARRAY(BigInteger))))
+
+
+@dataclass
+class Keeping:
+    """What one batch of a lane keeps, whose other lane has been taken up to `passed`."""
+
+    work: Work
+    passed: int
+    kept: int = 0
+
+    def put_off(self, signal: Signal) -> bool:
+        """Keep an answer that may be preceded by what the other lane has not taken; returns whether it is."""
+        place = signal.place
+        if place is None or place.position <= self.passed:
+            return False
+        # What it says beside that is nowhere shown, and that it is no repeat has been seen to.
+        alert = signal.alert.model_copy(update={"description": None, "metadata": {}, "event_id": None})
+        row = {
+            "incarnation": place.incarnation,
+            "sequence": place.position,
+            "integration_id": signal.integration_id,
+            "dedup_key": signal.dedup_key,
+            "alert": alert,
+            "traceparent": signal.traceparent,
+            "kept_at": self.work.now,
+        }
+        self.work.put(Row(kept_answers, row))
+        self.kept += 1
+        return True
+
+
+def settle(work: Work, rows: Sequence[dict[str, Any]], inputs: Inputs) -> None:
+    """Kept answers take effect, in their order, and are kept no longer."""
+    take_signals(work, [_signal(row) for row in rows], inputs)
+    work.put(*(Gone(kept_answers, row) for row in rows))
+
+
+def _signal(row: dict[str, Any]) -> Signal:
+    return Signal(
+        alert=Alert.model_validate(row["alert"]),
+        integration_id=row["integration_id"],
+        policy_id=None,
+        team_id=None,
+        dedup_key=row["dedup_key"],
+        traceparent=row["traceparent"],
+        place=_place(row),
+    )
+
+
+def _place(row: dict[str, Any]) -> Position:
+    return Position(0, row["sequence"], 0, row["incarnation"])
+
+
+@dataclass
+class Settling(Engine):
+    """Lets kept answers take effect, in the active replica: beside the readers, so that no trigger waits for it."""
+
+    store: Store
+    stream: AlertStream
+    _some: bool = True
+    """Whether any may be kept: what another replica kept is not known."""
+    _progress: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.stream.on_progress = self._moved
+
+    def kept(self) -> None:
+        """A reader has kept some."""
+        self._some = True
+        self._progress.set()
+
+    def _moved(self) -> None:
+        if self._some:
+            self._progress.set()
+
+    async def lead(self) -> None:
+        """For ever: whenever a lane gets ahead, while any answer waits for one."""
+        self._some = True
+        self._progress.set()
+        while True:
+            await self._progress.wait()
+            self._progress.clear()
+            try:
+                await self._settle()
+            except Exception as error:
+                if not (is_away(error) or isinstance(error, BusAway | Contended)):
+                    raise
+                _log.warning("settling again", service=SCHEMA, reason=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(_AGAIN)
+                self._progress.set()
+
+    async def _settle(self) -> None:
+        # Said before they are read: what is kept meanwhile says so again.
+        self._some = False
+        rows = await self.store.read(lambda work: work.fetch(_kept))
+        if not rows:
+            return
+        self._some = True
+        due = await self._due(rows)
+        for start in range(0, len(due), _BATCH):
+            await self._take(due[start : start + _BATCH])
+        if len(due) == len(rows):
+            self._progress.set()  # and look whether that was all
+
+    async def _due(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that both lanes have passed, and those of a stream that is no more: nothing can come before these."""
+        incarnation = self.stream.incarnation
+        if not incarnation:
+            return []  # no reader has begun
+        end = max(row["sequence"] for row in rows)
+        passed = [await self.stream.passed(lane, end, timeout=5.0) for lane in Lane]
+        return [r for r in rows if r["sequence"] <= min(passed) or not still_holds(incarnation, _place(r))]
+
+    async def _take(self, rows: Sequence[dict[str, Any]]) -> None:
+        """In one transaction; where that fails, each alone: one that fails stays kept, and harms no other."""
+        try:
+            await self._transact(rows)
+        except Exception as error:
+            if is_away(error) or isinstance(error, Contended):
+                raise
+            _log.exception("answers could not take effect", service=SCHEMA, answers=len(rows))
+            if len(rows) > 1:
+                for row in rows:
+                    await self._take([row])
+
+    async def _transact(self, rows: Sequence[dict[str, Any]]) -> None:
+        places = {_place(row) for row in rows}
+
+        def decide(work: Work) -> None:
+            # Whoever else was quicker has taken them away.
+            found = work.fetch(_those, sequences=[place.position for place in places])
+            still = [row for row in found if _place(row) in places]
+            settle(work, still, StoredInputs(work))
+
+        await self.store.transact(decide)

@@ -1,0 +1,53 @@
+"""Where alerts stand in ALERTS, and which of two came later, also after the stream has lost its end or was made anew.
+
+An incarnation is a path: `<created>`, and behind it `/<cut>@<created>` for each time that the stream was found to be
+another one than was read; up to `cut` it was still the same. What was stored after a change came later than all that
+was stored before it, whatever the sequences say. Clocks are not asked: they may run backwards.
+"""
+
+from __future__ import annotations
+
+from libs.chassis.store.cursors import Position
+
+_CHANGES = 8
+"""How many changes a path names; whoever comes from before them is taken for older than all."""
+
+
+def created(incarnation: str) -> str:
+    """The stream's own word for when it was made."""
+    return incarnation.rpartition("@")[2]
+
+
+def changed(incarnation: str, cut: int, made: str) -> str:
+    """The incarnation that follows: the stream as it is now, which is known to be the same up to `cut`."""
+    begun, *changes = incarnation.split("/")
+    return "/".join((begun, *[*changes, f"{cut}@{made}"][-_CHANGES:]))
+
+
+def place_in(incarnation: str, sequence: int) -> Position:
+    """The place of what a stream holds: under the oldest incarnation that had it, so that it stays the same."""
+    while "/" in incarnation:
+        before, _, change = incarnation.rpartition("/")
+        if sequence > int(change.partition("@")[0]):
+            break
+        incarnation = before
+    return Position(0, sequence, 0, incarnation)
+
+
+def is_later(one: Position, other: Position) -> bool:
+    """Whether `one` was stored after `other`. What cannot be compared was not."""
+    if one.incarnation == other.incarnation:
+        return one.position > other.position
+    return one.incarnation.startswith(f"{other.incarnation}/")
+
+
+def latest(one: Position | None, other: Position | None) -> Position | None:
+    """The later of two places; None is none."""
+    if one is None or other is None:
+        return one or other
+    return one if is_later(one, other) else other
+
+
+def still_holds(incarnation: str, place: Position) -> bool:
+    """Whether the stream as it is now has the message of that place, as far as is known."""
+    return place_in(incarnation, place.position).incarnation == place.incarnation

@@ -1,0 +1,161 @@
+"""ALERTS as both of its readers see it: whether it still is what was read of it, and how far each of them is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from nats.js.api import StreamInfo
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.bus.stored import message_at, next_message
+from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.store.changes import Row
+from libs.chassis.store.cursors import START, Move, Position
+from libs.chassis.store.store import Store
+from libs.chassis.store.tables import chassis_tables
+from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERTS
+from services.incidents.places import changed, created
+from services.incidents.projections import SCHEMA
+from services.incidents.taken import LastOnes
+
+_log = structlog.get_logger()
+READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
+"""What each lane reads, by the shape of the subject: together all there are, and nothing twice. A source of two words
+travels with the urgent ones."""
+OTHER = {Lane.URGENT: Lane.ROUTINE, Lane.ROUTINE: Lane.URGENT}
+END = 2**63 - 1
+"""Behind all that a stream can hold."""
+_ASKED = 0.5
+"""Seconds for a question on the way of a page."""
+
+
+@dataclass
+class AlertStream:
+    """One for both readers of a replica."""
+
+    store: Store
+    bus: Bus
+    at: dict[Lane, Position] = field(default_factory=lambda: dict.fromkeys(Lane, START))
+    """What of each lane has taken effect, set after each commit; START: its reader has not begun."""
+    incarnation: str = ""
+    """As `places.py` has it; "" before a reader has begun."""
+    on_progress: Callable[[], None] = lambda: None
+    _empty_to: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
+    """Nothing of the lane lies between its cursor and here."""
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def moved(self, lane: Lane, at: Position) -> None:
+        """A reader begins there, or has come so far."""
+        self.at[lane] = at
+        self.on_progress()
+
+    async def passed(self, lane: Lane, up_to: int, timeout: float = _ASKED) -> int:
+        """Up to which sequence there is nothing that the lane has not taken; at least `up_to`, if it has passed that.
+
+        A lane that is empty between its cursor and `up_to` has passed it: an idle one keeps nobody waiting.
+
+        Raises:
+            BusAway: no answer in `timeout` seconds.
+        """
+        at = self.at[lane]
+        if at.position and at.incarnation != self.incarnation:
+            return 0
+        known = max(at.position, self._empty_to[lane])
+        if known >= up_to:
+            return known
+        following = await next_message(self.bus, ALERTS, READ[lane], known, timeout)
+        known = up_to if following is None else following.sequence - 1
+        if self.at[lane].incarnation == at.incarnation:
+            self._empty_to[lane] = known
+        return known
+
+    async def passed_at_once(self, lane: Lane, up_to: int) -> int:
+        """As `passed`; 0 where that cannot be known now, for no page waits for it."""
+        try:
+            return await self.passed(lane, up_to)
+        except BusAway:
+            return 0
+
+    # --- Continuity --------------------------------------------------------------------------------------------------
+
+    async def resume(self) -> str:
+        """The present incarnation. Where the stream is not the one that was read, cursors are set back, with an alarm.
+
+        Each goes back to the last alert of its lane that the stream still holds as it was taken. All before that was
+        taken, too: two streams that share a message share all that was stored before it. So a stream that was recreated
+        is read from its start, and one that lost its end from where it ends.
+
+        Raises:
+            Overtaken: another replica reads.
+            BusAway: the stream cannot be asked.
+        """
+        async with self._lock:
+            info = await self.bus.js.stream_info(ALERTS)
+            cursors = {lane: await self.store.position(ALERTS, lane) for lane in Lane}
+            made = str(info.created)
+            known = next((c.incarnation for c in cursors.values() if c.incarnation), made)
+            intact = {lane: await self._is_intact(lane, cursor, info) for lane, cursor in cursors.items()}
+            if not all(intact.values()):
+                await self._alarm(known, made)
+                ends = {
+                    lane: cursors[lane].position if intact[lane] else await self._last_in_common(lane, info)
+                    for lane in Lane
+                }
+                known = changed(known, max(ends.values()), made)
+                await self._set_back(cursors, {lane: Position(0, end, 0, known) for lane, end in ends.items()})
+            elif created(known) != made:
+                known = made  # nothing was read of the one before
+            if known != self.incarnation:
+                self.incarnation = known
+                self.at, self._empty_to = dict.fromkeys(Lane, START), dict.fromkeys(Lane, 0)
+            return known
+
+    async def _is_intact(self, lane: Lane, cursor: Position, info: StreamInfo) -> bool:
+        """Whether what was taken last still stands at its place, or has left the stream at its old end."""
+        at = cursor.position
+        if at == 0:
+            return True
+        if created(cursor.incarnation) != str(info.created) or info.state.last_seq < at:
+            return False
+        if info.state.first_seq > at:
+            return True
+        recorded = await self.store.read(lambda work: LastOnes(lane).at(work, at))
+        return not recorded or await message_at(self.bus, ALERTS, at) in recorded
+
+    async def _last_in_common(self, lane: Lane, info: StreamInfo) -> int:
+        """The greatest sequence at which a batch of the lane ended that the stream holds as it was taken; 0: none."""
+        common, low, high = 0, info.state.first_seq, info.state.last_seq
+        while low <= high:
+            middle = (low + high) // 2
+            last = await self.store.read(lambda work: LastOnes(lane).up_to(work, middle))  # noqa: B023 - awaited here
+            if last is None or last.sequence < low:
+                low = middle + 1
+            elif await message_at(self.bus, ALERTS, last.sequence) == last:
+                common, low = last.sequence, middle + 1
+            else:
+                high = last.sequence - 1
+        return common
+
+    async def _set_back(self, old: dict[Lane, Position], new: dict[Lane, Position]) -> None:
+        """Both at once: a place in the new incarnation is never mistaken for one in the old."""
+        table = chassis_tables(SCHEMA).cursors
+        at = new[Lane.ROUTINE]
+        row = {"upstream": ALERTS, "lane": str(Lane.ROUTINE), "epoch": at.epoch, "position": at.position}
+        row |= {"sequence": at.sequence, "incarnation": at.incarnation}
+        # A batch of the other reader that is under way fails at its commit, for its cursor has moved.
+        move = Move(ALERTS, Lane.URGENT, old[Lane.URGENT], new[Lane.URGENT])
+        await self.store.transact(lambda work: work.put(Row(table, row)), move)
+
+    async def _alarm(self, known: str, made: str) -> None:
+        _log.error("the stream ALERTS is not the one that was read", known=known, created=made)
+        await raise_alarm(
+            self.bus,
+            "The stream ALERTS was recreated or shortened",
+            f"alerts-stream:{known}",
+            "Alerts that it had accepted and that were not read yet may be lost. What it holds and was not taken yet is"
+            " read now.",
+        )

@@ -200,6 +200,23 @@ def test_a_count_that_is_older_than_the_events_is_read_again_before_it_is_added_
     assert flow.alerts(incident) == 12
 
 
+def test_what_becomes_of_it_counts_what_the_other_lane_has_counted_since_the_rows_were_read(flow: Flow) -> None:
+    quiet = BODY | {"priority": "low"}
+    incident = flow.fire(**quiet)
+    for _ in range(4):
+        flow.fire(**quiet)
+    stale = flow.incidents_inputs.threads
+
+    class Late(MemoryInputs):
+        def threads(self, keys: Any) -> dict[UUID, Thread]:
+            return {key: thread._replace(repeats=thread.repeats - 1) for key, thread in stale(keys).items()}
+
+    late = Late(flow.desks["incidents"])
+    flow.take("incidents", lambda work: take_items(work, list(items(flow, [BODY])), late))
+    raised = [e.data.alert_count for e in flow.history if e.entity == incident and e.name == "PriorityRaised"]
+    assert (raised, flow.alerts(incident)) == ([6], 6)
+
+
 def test_what_an_older_release_has_counted_in_the_log_alone_is_added_once(flow: Flow) -> None:
     incident = flow.fire(**BODY)
     told: Decider[Incident, AlertsGrouped] = Decider(

@@ -30,7 +30,9 @@ from libs.contracts.subjects import ALERT_LIMIT, Header
 
 TITLE_LIMIT = 255
 _TEXT_LIMIT = 64 * 1024
-"""Bytes of a description, and of the metadata: a stored event must fit into a message of 1 MiB."""
+"""Bytes of a description, and of the metadata: the event must stay below its limit (`codec.py`) with all the rest."""
+_WRITTEN_LIMIT = 5 * _TEXT_LIMIT
+"""Bytes of a description as JSON, which spells a control character with six."""
 
 
 class Action(StrEnum):
@@ -257,11 +259,14 @@ def _with_faults(description: str | None, faults: Sequence[str]) -> str | None:
 
 
 def shortened(text: str | None, size: int) -> str | None:
-    """At most 64 KiB of UTF-8, with a mark that says how long the whole alert was."""
+    """At most 64 KiB of UTF-8 and 320 KiB of JSON, with a mark that says how long the whole alert was."""
     raw = (text or "").encode()
-    if text is None or len(raw) <= _TEXT_LIMIT:
+    room = _TEXT_LIMIT
+    if len(raw) > _WRITTEN_LIMIT // 6 and len(to_json(raw[:room].decode("utf-8", "ignore"))) > _WRITTEN_LIMIT:
+        room = _WRITTEN_LIMIT // 6
+    if text is None or len(raw) <= room:
         return text
-    return raw[:_TEXT_LIMIT].decode("utf-8", "ignore") + f"… [shortened by Pager: the alert had {size} bytes]"
+    return raw[:room].decode("utf-8", "ignore") + f"… [shortened by Pager: the alert had {size} bytes]"
 
 
 def _traceparent(headers: Mapping[str, str], attributes: Mapping[str, str]) -> str | None:

@@ -84,7 +84,6 @@ class Inputs(Protocol):
 
     def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
         """By incident and person, what was intended after `since` and neither withdrawn nor given up."""
-        ...
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
         """By incident, the notifications that an answer may concern."""

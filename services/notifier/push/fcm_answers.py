@@ -36,6 +36,8 @@ BY_STATUS: dict[int, Verdict] = {
     429: Verdict.THROTTLE,
 }
 
+_LONGEST = 200
+"""Characters of a word of the vendor's that are kept."""
 INVALID_TOKEN = "INVALID_ARGUMENT: token"  # noqa: S105 - a reason, no secret
 # FCM's own sentence for a malformed token, which often comes without field violations.
 _TOKEN_SENTENCE = "registration token is not a valid"  # noqa: S105 - a sentence, no secret
@@ -56,7 +58,7 @@ def read_fcm(answer: FcmAnswer, now: datetime) -> Outcome:
     if answer.status == 200:
         name = body.get("name")
         if isinstance(name, str) and name:
-            return Outcome(Verdict.ACCEPTED, "accepted", 200, name)
+            return Outcome(Verdict.ACCEPTED, "accepted", 200, name[:_LONGEST])
         # A proxy's page, not FCM's word: a repeat is harmless, a lost page is not.
         return Outcome(Verdict.TRANSIENT, "unreadable answer", 200)
     error = _mapping(body.get("error"))
@@ -81,7 +83,7 @@ def _reason(error: Mapping[str, Any]) -> str:
     """FCM's error code, else the canonical status, else ""."""
     codes = [detail["errorCode"] for detail in _details(error) if isinstance(detail.get("errorCode"), str)]
     word = codes[0] if codes else error.get("status")
-    return word[:200] if isinstance(word, str) else ""
+    return word[:_LONGEST] if isinstance(word, str) else ""
 
 
 def _is_about_token(error: Mapping[str, Any]) -> bool:

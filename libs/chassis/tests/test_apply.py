@@ -12,7 +12,16 @@ import pytest
 
 from libs.chassis.consume.apply import Applier, Stopped
 from libs.chassis.consume.item import Item
-from libs.chassis.consume.parking import Parked, list_parked, load_parked, parked_ids, unpark, waits_behind
+from libs.chassis.consume.parking import (
+    Parked,
+    ParkedKind,
+    list_parked,
+    load_parked,
+    park,
+    parked_ids,
+    unpark,
+    waits_behind,
+)
 from libs.chassis.store.cursors import Move, Overtaken, Position
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
@@ -240,6 +249,26 @@ async def test_what_is_not_for_us_moves_the_stored_cursor_with_the_next_effect_o
     await applier.apply(lanes.items(uuid4()), Position(1, 60))
     assert (applier.at.position, (await lanes.cursor()).position) == (60, 60)
     assert await lanes.effects() == [52]
+
+
+async def test_a_reason_of_any_characters_is_written_down(lanes: Lanes) -> None:
+    applier = await lanes.begin()
+
+    def fail(_work: Work, _items: Sequence[Item]) -> None:
+        raise ZeroDivisionError("it quotes \0 and \ud800")
+
+    applier.take = fail
+    await _apply(applier, *lanes.items(uuid4()))
+    (parked,) = await lanes.parked()
+    assert parked.reason == "ZeroDivisionError: it quotes \ufffd and ?"
+
+
+async def test_nothing_waits_behind_what_a_sender_got_wrong(lanes: Lanes) -> None:
+    entity = uuid4()
+    mistake = Parked(ParkedKind.INPUT, _UPSTREAM, Lane.URGENT, 1, str(entity), "x", "no JSON", b"{", {})
+    await lanes.ledger.store.transact(lambda work: park(work, SCHEMA, mistake))
+    await _apply(await lanes.begin(), *lanes.items(entity))
+    assert (await lanes.effects(), await lanes.kinds()) == ([1], {1: "input"})
 
 
 async def test_a_parked_input_keeps_what_a_replay_needs(lanes: Lanes) -> None:

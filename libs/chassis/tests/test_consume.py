@@ -13,6 +13,7 @@ from nats.js.errors import NotFoundError
 
 from libs.chassis.bus.pull import Pull
 from libs.chassis.consume.follower import _PATIENCE, Consumer, Follower
+from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.tests.ledger import Ledger, until
@@ -203,6 +204,14 @@ async def test_the_cursor_in_the_database_says_how_far_it_is(pair: Pair) -> None
     at = pair.followers[-1].at
     assert (at.epoch, at.position, at.sequence) == (1, last, 4)
     assert pair.followers[-1].lag == 0
+
+
+async def test_the_end_is_reached_in_its_own_epoch_and_in_any_where_that_is_not_known(pair: Pair) -> None:
+    await _stopped(await pair.follow())
+    follower = pair.followers[0]
+    follower._applier.at = Position(1, 9)
+    reached = [follower._has_reached(*end) for end in ((1, 9), (None, 9), (1, 10), (None, 10), (2, 5))]
+    assert reached == [True, True, False, False, False]
 
 
 async def test_a_patient_consumer_lets_pressing_work_go_first(pair: Pair) -> None:

@@ -190,6 +190,17 @@ async def test_a_session_frozen_with_the_append_lock_is_ended_by_whoever_has_wai
     assert advisory_key("pager/append/incidents") != advisory_key("pager/append/escalation")
 
 
+async def test_a_session_that_has_just_asked_for_something_is_not_taken_for_frozen(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many wait together: whoever gets the lock after the frozen one must not be ended by the others."""
+    monkeypatch.setattr("libs.chassis.store.log.APPEND_LOCK_TIMEOUT", 2 * DEADLINE)
+    quick = await ledger.connection(autocommit=False)
+    await quick.execute(_APPENDS, (advisory_key(f"pager/append/{SCHEMA}"),))
+    await ledger.store.log_read(lambda log, _cursor: log.end_lock_holder())
+    await quick.execute("SELECT 1")
+
+
 async def test_a_session_that_is_only_slow_with_the_append_lock_is_waited_for(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

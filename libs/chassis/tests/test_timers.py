@@ -8,7 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from libs.chassis.store.work import Work
+from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 from libs.chassis.timers import Timer, Timers, timer_gone, timer_set
 
@@ -74,6 +77,33 @@ async def test_a_timer_fires_when_its_time_comes_and_an_earlier_one_set_later_is
     ledger.clock.advance(seconds=90)
     await _expect(ledger, now, early, late)
     assert await _left(ledger) == []
+
+
+async def test_whoever_sets_a_timer_wakes_it_and_the_look_now_and_then_is_only_a_net(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.chassis.timers._NET", 10 * DEADLINE)
+    timers, _ = await _timers(ledger)
+
+    async def until_asleep() -> None:
+        async def sleeps() -> bool:
+            return timers._until is not None and not timers._wake.is_set()
+
+        await until(sleeps, bool, "timers that wait")
+
+    await until_asleep()
+    (now,) = await _set(ledger, 0)
+    await _expect(ledger, now)
+    await until_asleep()
+    (late,) = await _set(ledger, 100)
+    await until_asleep()
+    (early,) = await _set(ledger, 10)
+    await until_asleep()
+    ledger.clock.advance(seconds=10)
+    await _expect(ledger, now, early)
+    await until_asleep()
+    ledger.clock.advance(seconds=90)
+    await _expect(ledger, now, early, late)
 
 
 async def test_many_due_at_once_fire_in_batches_and_each_once(ledger: Ledger) -> None:

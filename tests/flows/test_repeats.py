@@ -209,7 +209,10 @@ def test_what_becomes_of_it_counts_what_the_other_lane_has_counted_since_the_row
 
     class Late(MemoryInputs):
         def threads(self, keys: Any) -> dict[UUID, Thread]:
-            return {key: thread._replace(repeats=thread.repeats._replace(times=thread.repeats.times - 1)) for key, thread in stale(keys).items()}
+            return {
+                key: thread._replace(repeats=thread.repeats._replace(times=thread.repeats.times - 1))
+                for key, thread in stale(keys).items()
+            }
 
     late = Late(flow.desks["incidents"])
     flow.take("incidents", lambda work: take_items(work, list(items(flow, [BODY])), late))

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nats
 import psycopg
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
 from psycopg import sql
 
@@ -142,45 +139,3 @@ async def containers_with_servers() -> AsyncIterator[Servers]:
             postgres = f"{database.get_container_host_ip()}:{database.get_exposed_port(5432)}"
             location = f"nats://{bus.get_container_host_ip()}:{bus.get_exposed_port(4222)}"
             yield Servers(postgres, location, credentials)
-
-
-@dataclass(frozen=True)
-class Backup:
-    """A stream as it was, in the words of JetStream's own backup."""
-
-    head: dict[str, Any]
-    chunks: tuple[bytes, ...]
-
-
-async def back_up(client: Client, stream: str) -> Backup:
-    """`nats stream backup` does the same."""
-    chunks: list[bytes] = []
-    ended = asyncio.Event()
-
-    async def took(message: Msg) -> None:
-        if message.data:
-            chunks.append(message.data)
-            await message.respond(b"")
-        else:
-            ended.set()
-
-    inbox = client.new_inbox()
-    subscription = await client.subscribe(inbox, cb=took)
-    body = json.dumps({"deliver_subject": inbox, "no_consumers": True}).encode()
-    answer = json.loads((await client.request(f"$JS.API.STREAM.SNAPSHOT.{stream}", body, timeout=10)).data)
-    assert "error" not in answer, answer
-    async with asyncio.timeout(30):
-        await ended.wait()
-    await subscription.unsubscribe()
-    return Backup({"config": answer["config"], "state": answer["state"]}, tuple(chunks))
-
-
-async def restore(client: Client, stream: str, backup: Backup) -> None:
-    """The stream becomes what it was: what came later is gone, and it still has its first creation time."""
-    await client.jetstream().delete_stream(stream)
-    body = json.dumps(backup.head).encode()
-    answer = json.loads((await client.request(f"$JS.API.STREAM.RESTORE.{stream}", body, timeout=10)).data)
-    assert "error" not in answer, answer
-    for chunk in (*backup.chunks, b""):
-        done = await client.request(answer["deliver_subject"], chunk, timeout=10)
-    assert "error" not in json.loads(done.data), done.data

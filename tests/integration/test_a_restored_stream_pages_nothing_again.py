@@ -1,0 +1,139 @@
+"""ALERTS may be restored to an earlier state: what was taken pages nobody again, and what is new is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
+from cli.embedded.database import DATABASE, database_setup
+from libs.chassis.store.migrate import upgrade
+from libs.contracts.subjects import ALERTS, SERVICES
+from tests.servers import Servers
+from tests.world import World
+
+
+@dataclass
+class Restorable:
+    """A world whose bus can be stopped, to copy a stream from its disk and to put it back."""
+
+    world: World
+    bus: EmbeddedNats
+    home: Path
+
+    @property
+    def _kept(self) -> Path:
+        return self.home / "kept"
+
+    def _stream(self) -> Path:
+        (found,) = (self.home / "nats").rglob(f"streams/{ALERTS}")
+        return found
+
+    async def back_up(self) -> None:
+        await self.bus.kill()
+        # With its owners: as root, servers run as somebody else.
+        await (await asyncio.create_subprocess_exec("cp", "-a", self._stream(), self._kept)).wait()
+        await self._start()
+
+    async def restore(self) -> None:
+        """The stream as it was, with the creation time that it had."""
+        await self.bus.kill()
+        stream = self._stream()
+        shutil.rmtree(stream)
+        shutil.move(self._kept, stream)
+        await self._start()
+
+    async def _start(self) -> None:
+        await self.bus.restart()
+        await self.world.sender.flush()
+        await self.world.operator.flush()
+
+
+@pytest.fixture
+async def restorable() -> AsyncIterator[Restorable]:
+    with Home.temporary() as home:
+        async with EmbeddedPostgres(home) as postgres, EmbeddedNats(home) as bus:
+            servers = Servers(f"127.0.0.1:{postgres.port}", bus.url, home.credentials())
+            await database_setup(servers.database_url("superuser", "postgres"), servers.credentials.postgres)
+            for service in SERVICES:
+                upgrade(service, servers.database_url("owner", DATABASE))
+            async with World(servers) as world:
+                yield Restorable(world, bus, home.path)
+
+
+async def _key(world: World) -> str:
+    answer = await world.admin.call("POST", "/integrations", {"name": "Shop"})
+    return str(answer.data["integration"]["key"])
+
+
+async def _states(world: World) -> dict[str, str]:
+    await world.settle()
+    return {i["title"]: "resolved" if i["status"] == "resolved" else "open" for i in await world.incidents()}
+
+
+@pytest.mark.parametrize("grown", [0, 1, 5])
+async def test_a_stream_that_lost_its_end_pages_nothing_again_and_what_is_new_under_old_sequences_is_taken(
+    restorable: Restorable, grown: int
+) -> None:
+    """However far it has grown again before anybody looks."""
+    world = restorable.world
+    key = await _key(world)
+    for name in "ab":
+        await world.fire_alert(name, dedupKey=name, routingKey=key)
+        await world.fire_alert(name, dedupKey=name, routingKey=key, action="resolve")
+    await world.settle()
+    await restorable.back_up()
+    for name in "cd":
+        await world.fire_alert(name, dedupKey=name, routingKey=key)
+        await world.fire_alert(name, dedupKey=name, routingKey=key, action="resolve")
+    assert await _states(world) == dict.fromkeys("abcd", "resolved")
+    await world.stop("incidents")
+    await restorable.restore()
+    for number in range(grown):
+        await world.fire_alert(f"new {number}", dedupKey=f"new {number}", routingKey=key)
+    await world.start("incidents")
+    alarm = {"The stream ALERTS was recreated or shortened": "open"}
+    new = {f"new {number}": "open" for number in range(grown)}
+    await world.eventually(
+        lambda: _states(world), lambda found: found == dict.fromkeys("abcd", "resolved") | new | alarm, "the new ones"
+    )
+    # Places of before the loss are older than all that came after it, whatever their numbers.
+    for number in range(grown):
+        await world.fire_alert("it is over", dedupKey=f"new {number}", routingKey=key, action="resolve")
+    await world.stop("incidents")
+    await world.start("incidents")
+    ended = dict.fromkeys(new, "resolved")
+    await world.eventually(
+        lambda: _states(world),
+        lambda found: found == dict.fromkeys("abcd", "resolved") | ended | alarm,
+        "their ends, and no second alarm",
+    )
+
+
+async def test_a_stream_that_lost_part_of_a_batch_pages_nothing_of_the_rest_again(restorable: Restorable) -> None:
+    world = restorable.world
+    key = await _key(world)
+    await world.settle()
+    await world.stop("incidents")
+    for name in "abc":
+        await world.fire_alert(name, dedupKey=name, routingKey=key)
+        await world.fire_alert(name, dedupKey=name, routingKey=key, action="resolve")
+    await restorable.back_up()
+    for name in "def":
+        await world.fire_alert(name, dedupKey=name, routingKey=key)
+    await world.start("incidents")
+    wanted = dict.fromkeys("abc", "resolved") | dict.fromkeys("def", "open")
+    await world.eventually(lambda: _states(world), lambda found: found == wanted, "all of them")
+    await world.stop("incidents")
+    await restorable.restore()
+    await world.fire_alert("new", dedupKey="new", routingKey=key)
+    await world.start("incidents")
+    alarm = {"The stream ALERTS was recreated or shortened": "open"}
+    await world.eventually(
+        lambda: _states(world), lambda found: found == wanted | {"new": "open"} | alarm, "the new one"
+    )

@@ -86,6 +86,8 @@ class Relay:
     _positions: dict[Lane, int] = field(default_factory=dict)
     _ids: dict[Lane, str] = field(default_factory=dict)
     """The events at those positions, of lanes in which some stands there."""
+    _anchors: list[tuple[Lane, int, str]] = field(default_factory=list)
+    """What was published when log and stream were last compared: a log that was restored may have grown past it since."""
     _sequence: int = 0
     _epoch: int = 0
     _compared: float = 0.0
@@ -119,6 +121,10 @@ class Relay:
         """The last position that is in the stream, by lane; empty before the stream was read."""
         return self._positions
 
+    def reasons(self) -> list[str]:
+        """Why nothing is published although the bus is there: nothing, or one sentence."""
+        return [f"publishing: {self.at_odds}"] if self.at_odds is not None else []
+
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""
         stop_listening = self.bus.on_interruption(self.wake)
@@ -143,6 +149,7 @@ class Relay:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 0.5)
         finally:
+            self.at_odds = None  # another replica's matter from now on
             stop_listening()
 
     async def _wait(self) -> None:
@@ -172,7 +179,7 @@ class Relay:
         self._epoch, self._sequence = epochs.current.number, sequence
         for lane in self._lanes:
             self._positions[lane] = await self._lane_position(epochs, lane, ends[lane])
-        self._compared = asyncio.get_running_loop().time()
+        self._anchors, self._compared = [], asyncio.get_running_loop().time()
         self.at_odds = None
         self.wake()
 
@@ -226,15 +233,15 @@ class Relay:
         if now - self._compared < _NET:
             return
         epochs = await self.store.epochs()
-        for lane, known in self._ids.items():
-            position = self._positions[lane]
+        newest = [(lane, self._positions[lane], known) for lane, known in self._ids.items()]
+        for lane, position, known in dict.fromkeys((*self._anchors, *newest)):
             event = await self._agreement.newest(lane, position)
             if event is None or event.position != position or id_of(event.raw) != known:
                 self.at_odds = f"the log no longer holds position {position} as it was published"
                 raise AtOdds(self.at_odds)
         if epochs.current.number != self._epoch:
             raise AtOdds(f"epoch {epochs.current.number} has begun: {epochs.current.reason}")
-        self._compared = now
+        self._anchors, self._compared = newest, now
 
     async def _publish_some(self) -> bool:
         """One batch, if there is one. Urgent first; a routine batch is small enough for an urgent page behind it."""

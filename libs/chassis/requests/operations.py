@@ -48,7 +48,7 @@ Replay = Callable[[Work, Parked], None]
 
 
 class Health(Contract):
-    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption stopped, if it did."""
+    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption or publishing stopped, if it did."""
 
     service: str
     instance: str
@@ -152,11 +152,12 @@ def add_health_operation(
     instance: str,
     is_active: Callable[[], bool],
     readers: Sequence[Reader],
+    unpublished: Callable[[], Sequence[str]],
     extra: Callable[[], dict[str, Any]],
 ) -> None:
     @requests.handle("health", NoRequest, public=True)
     async def health(_query: NoRequest, _caller: None) -> Health:
-        stopped = tuple(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped)
+        stopped = (*(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped), *unpublished())
         return Health(
             service=requests.service,
             instance=instance,

@@ -48,7 +48,7 @@ def _function(schema: str) -> str:
             IF (number > newest AND after BETWEEN 0 AND log_end AND length(btrim(why)) BETWEEN 1 AND 2000)
                 IS NOT TRUE
             THEN
-                RAISE EXCEPTION 'no epoch % after position %: the newest is %, the log ends at %, and a reason is needed',
+                RAISE EXCEPTION 'no epoch % after %: the newest is %, the log ends at %, a reason is needed',
                     number, after, newest, log_end USING ERRCODE = 'invalid_parameter_value';
             END IF;
             INSERT INTO {schema}.epochs (epoch, after_position, reason) VALUES (number, after, btrim(why));

@@ -94,6 +94,8 @@ class Agreement:
     async def odds(self, epochs: Epochs, ends: Mapping[Lane, Told | None]) -> Odds | None:
         """What to begin where they differ; None: they do not.
 
+        `ends`: the last message of each lane, or an earlier one that is known to be lost.
+
         Raises:
             BusAway: the stream cannot be read.
         """
@@ -149,7 +151,7 @@ class Agreement:
         for _ in range(_COUNTED):
             if told is None:
                 return found, False
-            if epochs.keep(told.epoch, told.position) == told.position:
+            if not await self.holds(epochs, lane, told):
                 found[told.type] += 1
             told = await self._next(lane, told.sequence + 1)
         return found, told is not None

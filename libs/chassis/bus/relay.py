@@ -84,10 +84,12 @@ class Relay:
     _handed: dict[Lane, dict[int, _Waiting]] = field(default_factory=dict)
     """Runs of events that were committed here, by the position that each follows."""
     _positions: dict[Lane, int] = field(default_factory=dict)
-    _ids: dict[Lane, str] = field(default_factory=dict)
-    """The events at those positions, of lanes in which some stands there."""
-    _anchors: list[tuple[Lane, int, str]] = field(default_factory=list)
-    """What was published when log and stream were last compared: a log that was restored may have grown past it since."""
+    _told: dict[Lane, Told] = field(default_factory=dict)
+    """The stream's last message of each lane, as far as it is of the log's history."""
+    _anchors: dict[Lane, Told] = field(default_factory=dict)
+    """The same when the log was last compared with them: one that was restored may have grown past them since."""
+    _lost: dict[Lane, Told] = field(default_factory=dict)
+    """What was found lost by that comparison, though what came later is in both again."""
     _sequence: int = 0
     _epoch: int = 0
     _compared: float = 0.0
@@ -173,28 +175,28 @@ class Relay:
         # The sequence is read first: what is written after this read makes our next publish fail, and we come back.
         sequence = (await self.bus.js.stream_info(stream_of(self.service))).state.last_seq
         ends = await self._agreement.ends()
-        if (odds := await self._agreement.odds(epochs, ends)) is not None:
+        if (odds := await self._agreement.odds(epochs, ends | self._lost)) is not None:
             await self._begin_epoch(epochs, odds)
             raise AtOdds(str(odds))  # and begin again, in the new epoch or in one that another has begun
         self._epoch, self._sequence = epochs.current.number, sequence
+        self._told, self._anchors, self._lost = {}, {}, {}
         for lane in self._lanes:
             self._positions[lane] = await self._lane_position(epochs, lane, ends[lane])
-        self._anchors, self._compared = [], asyncio.get_running_loop().time()
+        self._compared = asyncio.get_running_loop().time()
         self.at_odds = None
         self.wake()
 
     async def _lane_position(self, epochs: Epochs, lane: Lane, end: Told | None) -> int:
         if end is None:
             # Nothing to resume from: begin with the oldest event that the stream would still hold.
-            self._ids.pop(lane, None)
             horizon = self.clock.now() - _RETENTION
             return await self.store.log_read(lambda log, cursor: log.last_position(cursor, lane, before=horizon))
-        event = await self._agreement.newest(lane, epochs.keep(end.epoch, end.position))
-        if event is None:
-            self._ids.pop(lane, None)
-            return 0
-        self._ids[lane] = id_of(event.raw)
-        return event.position
+        kept = epochs.keep(end.epoch, end.position)
+        if kept == end.position:
+            self._told[lane] = end
+            return kept
+        event = await self._agreement.newest(lane, kept)
+        return event.position if event is not None else 0
 
     async def _begin_epoch(self, epochs: Epochs, odds: Odds) -> None:
         """The admins are told first: a relay that dies in between finds the same again, and tells them again.
@@ -233,14 +235,15 @@ class Relay:
         if now - self._compared < _NET:
             return
         epochs = await self.store.epochs()
-        newest = [(lane, self._positions[lane], known) for lane, known in self._ids.items()]
-        for lane, position, known in dict.fromkeys((*self._anchors, *newest)):
-            event = await self._agreement.newest(lane, position)
-            if event is None or event.position != position or id_of(event.raw) != known:
-                self.at_odds = f"the log no longer holds position {position} as it was published"
-                raise AtOdds(self.at_odds)
         if epochs.current.number != self._epoch:
             raise AtOdds(f"epoch {epochs.current.number} has begun: {epochs.current.reason}")
+        newest = dict(self._told)
+        for lane, told in (*self._anchors.items(), *newest.items()):
+            if not await self._agreement.holds(epochs, lane, told):
+                self._lost[lane] = min(told, self._lost.get(lane, told))
+                self.at_odds = f"the log no longer holds position {told.position} as it was published"
+        if self._lost:
+            raise AtOdds(self.at_odds)
         self._anchors, self._compared = newest, now
 
     async def _publish_some(self) -> bool:
@@ -299,4 +302,5 @@ class Relay:
             previous, sequence = row.position, sequence + 1
         await self.bus.publish_all(messages, chained=self._trusting)
         self._trusting = True
-        self._positions[lane], self._ids[lane], self._sequence = previous, id_of(rows[-1].raw), sequence
+        self._positions[lane], self._sequence = previous, sequence
+        self._told[lane] = Told(sequence, self._epoch, previous, id_of(row.raw), row.type, row.recorded_at)

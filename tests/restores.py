@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import psycopg
 from psycopg import sql
 
+from libs.chassis.store.store import is_away
+from tests.rest import restlessness
 from tests.world import World
 
 
@@ -47,6 +49,22 @@ async def restore(world: World, saved: str) -> None:
         sql.SQL("DROP DATABASE {database} WITH (FORCE)").format(**names),
         sql.SQL("CREATE DATABASE {database} TEMPLATE {saved}").format(**names),
     )
+
+
+async def back_again(world: World) -> None:
+    """Return when every service works with the database as it is now; their pools learn of it by failing once."""
+
+    async def working() -> list[str]:
+        try:
+            await restlessness(world)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return [str(error)]
+        asked = [(name, await world.rpc(name, "health")) for name in world.services]
+        return [name for name, reply in asked if not (reply.ok and reply.data["active"] and reply.data["ready"])]
+
+    await world.eventually(working, lambda found: not found, "every service at work")
 
 
 async def cut_log(world: World, service: str, after: int) -> None:

@@ -72,7 +72,7 @@ class Differences:
         if self.lost:
             more = f" and {len(self.lost) - _SHOWN} more" if len(self.lost) > _SHOWN else ""
             shown = ", ".join(self.lost[:_SHOWN])
-            yield f"{place}: {len(self.lost)} events are only on the bus, a restore took them from the log: {shown}{more}"
+            yield f"{place}: {len(self.lost)} events are only on the bus, lost in a restore: {shown}{more}"
         for what, positions in (
             ("missing on the bus", self.missing),
             ("other bytes on the bus", self.other_bytes),

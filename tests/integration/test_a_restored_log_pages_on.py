@@ -1,4 +1,4 @@
-"""After a restore of PostgreSQL new incidents page as ever, whoever reads a log follows, and the admins know (promise 6).
+"""After a restore of PostgreSQL new incidents page, whoever reads a log follows, and the admins know (promise 6).
 
 The steps are those of docs/runbooks/restore.md.
 """
@@ -154,9 +154,7 @@ async def test_the_runbook_works_where_the_stream_was_lost_with_the_log_and_noth
         code, told = await pager("epoch", "begin", *wrong)
         assert code == 2, told
         assert complaint in told
-    code, told = await pager(
-        "epoch", "begin", "incidents", "--after", str(kept), "--reason", "restored", "--yes"
-    )
+    code, told = await pager("epoch", "begin", "incidents", "--after", str(kept), "--reason", "restored", "--yes")
     assert code == 0, told
     assert (told["epochs"][-1]["epoch"], told["epochs"][-1]["afterPosition"]) == (2, kept)
 

@@ -1,4 +1,4 @@
-"""Whether a stream and its log tell the same history, and up to where: a restored log has lost what its stream tells."""
+"""Whether a stream and its log tell the same history, and up to where: a restored log has lost what a stream tells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
 
 _COUNTED = 500
-"""Lost events of a lane that are looked at one by one, to say what they were; of more it is said that there are more."""
+"""Events of a lane that are looked at one by one, to say what was lost; of more it is said that there are more."""
 
 
 class Told(NamedTuple):

@@ -48,8 +48,8 @@ async def tell_of_epoch(bus: Bus, service: str, odds: Odds) -> None:
         bus,
         f"The log of {service} was restored to an earlier state",
         f"epoch:{service}:{odds.epoch}",
-        f"{odds}. Epoch {odds.epoch} begins after that position. What the lost events caused elsewhere stays: pages were"
-        f" sent for them. See: pager epoch, and the runbook for restores",
+        f"{odds}. Epoch {odds.epoch} begins after that position. What was lost has been told: pages were sent for it."
+        f" See: pager epoch, and docs/runbooks/restore.md",
     )
 
 

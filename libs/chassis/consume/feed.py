@@ -80,7 +80,7 @@ class Feed:
     """Behind what was handed out last."""
     _target: int = 0
     _limit: tuple[int, int, int] = (0, 0, 0)
-    """(stream sequence, epoch, position): up to there in the stream no event of that epoch can have a later position."""
+    """(sequence, epoch, position): up to there in the stream no event of that epoch can have a later position."""
     _pull: Pull | None = None
     _incarnation: str = ""
     _last: int = 0
@@ -191,7 +191,10 @@ class Feed:
     def _check_limit(self, epoch: int, position: int) -> None:
         _, owned, end = self._limit
         if epoch == owned and position > end:
-            raise Ahead(f"the log of {self.upstream} ends at {end}, before {position} that it published: see `pager epoch`")
+            self.caught_up.set()  # there is no more to read: nobody shall wait for it
+            raise Ahead(
+                f"the log of {self.upstream} ends at {end}, before {position} that it published: see `pager epoch`"
+            )
 
     def _in_order(self, messages: Sequence[Received]) -> tuple[list[Item], Sequence[Received]]:
         """(what follows, the rest from the first message on that shows a gap or a later epoch)."""

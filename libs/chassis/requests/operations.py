@@ -25,7 +25,7 @@ from libs.chassis.store.epochs import read_epochs
 from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.model import Contract, Lane
+from libs.contracts.model import Contract
 from libs.contracts.requests import (
     EventsPage,
     EventsQuery,

@@ -58,14 +58,14 @@ def begin_epoch(connection: Connection[Any], schema: str, expected: int, epoch: 
     The database sets `begun_at`.
 
     Raises:
-        psycopg.errors.InvalidParameterValue: its number is not a later one, its position not one of the log's, or it has
-            no reason.
+        psycopg.errors.InvalidParameterValue: its number is no later one, its position beyond the log, or no reason is
+            given.
         psycopg.errors.InsufficientPrivilege, UndefinedFunction: the schema's function is not there for this role.
     """
     row = (
         connection.cursor(row_factory=tuple_row)
         .execute(
-            f"SELECT {schema}.begin_epoch(%s::integer, %s::integer, %s::bigint, %s::text)",  # noqa: S608
+            f"SELECT {schema}.begin_epoch(%s::integer, %s::integer, %s::bigint, %s::text)",
             (expected, epoch.number, epoch.after, epoch.reason),
         )
         .fetchone()

@@ -13,6 +13,7 @@ from cli.commands.alert import alerts
 from cli.commands.demo import demo
 from cli.commands.deploy_config import deploy_config
 from cli.commands.doctor import doctor
+from cli.commands.epoch import epochs
 from cli.commands.explain import explain
 from cli.commands.migrate import migrations
 from cli.commands.parked import parked
@@ -53,7 +54,7 @@ def pager(
 
 for command in (up, demo, seed, reset, doctor, tail, replay, explain, rebuild):
     app.command()(command)
-for group in (alerts, parked, migrations, prepare, deploy_config):
+for group in (alerts, parked, epochs, migrations, prepare, deploy_config):
     app.add_typer(group)
 
 

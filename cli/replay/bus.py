@@ -26,6 +26,7 @@ from cli.replay.merge import Hole, Merge
 from cli.replay.run import Replay, tell_unknown
 from cli.settings import Settings
 from libs.chassis.rebuild.history import History, LogRow, since_2000
+from libs.chassis.store.epochs import Epochs, read_epochs
 from libs.contracts.codec import CODEC
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
@@ -52,6 +53,8 @@ class Differences:
     other_bytes: list[int] = field(default_factory=list)
     other_chain: list[int] = field(default_factory=list)
     """Positions whose message names another one before it than the log."""
+    lost: list[str] = field(default_factory=list)
+    """Events that a restore has taken from the log, as its epochs say."""
 
     @property
     def real(self) -> bool:
@@ -66,6 +69,10 @@ class Differences:
             yield f"{place}: {self.not_relayed} newest events are not relayed yet"
         if self.only_in_log:
             yield f"{place}: all {self.only_in_log} events are only in the log (expired, or not relayed yet)"
+        if self.lost:
+            more = f" and {len(self.lost) - _SHOWN} more" if len(self.lost) > _SHOWN else ""
+            shown = ", ".join(self.lost[:_SHOWN])
+            yield f"{place}: {len(self.lost)} events are only on the bus, lost in a restore: {shown}{more}"
         for what, positions in (
             ("missing on the bus", self.missing),
             ("other bytes on the bus", self.other_bytes),
@@ -110,6 +117,7 @@ class LaneSource:
     lane: Lane
     config: ConsumerConfig
     differences: Differences
+    epochs: Epochs
     whole: bool = True
     """Whether it is read from its beginning."""
     left: int = -1
@@ -123,15 +131,27 @@ class LaneSource:
         return self.history.service
 
     def page(self) -> Sequence[LogRow]:
-        messages = self.loop.run(self._fetch())
-        rows = [self._row(message) for message in messages]
-        if rows:
-            self._compare(rows, [int((m.headers or {}).get(Header.PREVIOUS, 0)) for m in messages])
-        elif self._at >= 0:
+        while messages := self.loop.run(self._fetch()):
+            kept = [message for message in messages if self._still_holds(message)]
+            if kept:
+                rows = [self._row(message) for message in kept]
+                self._compare(rows, [int((m.headers or {}).get(Header.PREVIOUS, 0)) for m in kept])
+                return rows
+        if self._at >= 0:
             self.differences.not_relayed = self.history.count(self._at)
         elif self.whole:
             self.differences.only_in_log = self.history.count(0)
-        return rows
+        return []
+
+    def _still_holds(self, message: Any) -> bool:
+        """Whether it is of the log's history: what was published in an epoch and lost with it is told of apart."""
+        headers = message.headers or {}
+        _, epoch, position = headers.get(Header.MESSAGE_ID, "/0/0").split("/")
+        if self.epochs.keep(int(epoch), int(position)) == int(position):
+            return True
+        name, entity = headers.get("ce-type", "").split(".")[-2:-1], (message.subject or "").rpartition(".")[2]
+        self.differences.lost.append(f"{position} ({''.join(name)} of {entity})")
+        return False
 
     async def _fetch(self) -> list[Any]:
         stream = stream_of(self.service)
@@ -224,6 +244,7 @@ def lane_sources(asked: Asked, loop: Here, client: Client, histories: Sequence[H
     """Every lane of every stream, from where the replay begins."""
     js = client.jetstream(timeout=_SECONDS)
     for history in histories:
+        epochs = read_epochs(history.connection, history.service)
         for lane in lanes_of(history.service):
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.ALL,
@@ -237,7 +258,7 @@ def lane_sources(asked: Asked, loop: Here, client: Client, histories: Sequence[H
                 config.opt_start_time = (asked.since - MARGIN).isoformat().replace("+00:00", "Z")  # type: ignore[assignment]
             of_lane = History(history.connection, history.service, (lane,))
             found = Differences(history.service, lane)
-            yield LaneSource(loop, js, of_lane, lane, config, found, whole=asked.since is None)
+            yield LaneSource(loop, js, of_lane, lane, config, found, epochs, whole=asked.since is None)
 
 
 @contextmanager

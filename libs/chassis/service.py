@@ -16,7 +16,7 @@ from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.relay import Relay
 from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
-from libs.chassis.consume.alarm import ParkedAlarms
+from libs.chassis.consume.alarm import ParkedAlarms, tell_of_epoch
 from libs.chassis.consume.leader import Leader
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.reader import StoredReader
@@ -68,7 +68,8 @@ class Service:
         self.parts = self.build(self.runtime)
         self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
-        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock)
+        tell = partial(tell_of_epoch, self.bus, self.name)
+        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock, tell)
         self.timers = (
             Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
         )
@@ -108,7 +109,8 @@ class Service:
         requests, rpc = self.parts.answers.requests, self.runtime.rpc
         add_log_operations(requests, rpc)
         add_parked_operations(requests, rpc, self.readers)
-        own = OwnHealth(self.settings.instance, lambda: self.leader.active, self.monitoring.unstored, self._own_health)
+        active, monitoring = (lambda: self.leader.active), self.monitoring
+        own = OwnHealth(self.settings.instance, active, self.relay.reasons, monitoring.unstored, self._own_health)
         add_health_operation(requests, rpc, self.readers, own)
         verifier = Verifier(self.parts.answers.keys or self._auth_keys, self.clock)
         RequestServer(requests, rpc, verifier).attach(self.broker)

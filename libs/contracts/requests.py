@@ -108,7 +108,8 @@ class StoredEventView(Contract):
 class EventsPage(Contract):
     """`epoch` is the log's current one, begun after position `epoch_after`; `last` is the lane's newest position.
 
-    When the asked epoch is not the current one, `events` is empty and the caller goes on from `epoch_after`.
+    When the asked epoch is not the current one, `events` is empty and `epoch_after` says up to where the asked one is
+    the log's history all the same: the caller goes on from there.
     """
 
     epoch: int

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from libs.contracts.alerts import Action
 from libs.contracts.model import Lane
-from services.incidents.answers import kept_answers
+from services.incidents.answers import Settling, kept_answers
 from services.incidents.intake import AlertIntake
 from tests.rest import intakes
 from tests.world import World
@@ -126,7 +126,7 @@ async def test_an_answer_that_its_lanes_passed_before_a_death_is_settled_by_the_
 ) -> None:
     """Killed between the commit that passes its place and the one that decides."""
     key = await _key(world)
-    settling = world.services["incidents"].parts.engine
+    settling = next(e for e in world.services["incidents"].parts.engines if isinstance(e, Settling))
 
     async def never(*_rows: Any) -> None:
         await asyncio.Event().wait()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
 import structlog
+from eventsourcing.persistence import PersistenceError
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError, NotFoundError
 
+from libs.chassis.bus.agreement import Agreement, Odds, Told
 from libs.chassis.bus.connection import Bus, BusAway, WrongSequence
 from libs.chassis.bus.wire import Outgoing
 from libs.chassis.clock import Clock
+from libs.chassis.store.epochs import Epoch, Epochs
 from libs.chassis.store.log import LoggedEvent, Run
 from libs.chassis.store.store import Store, is_away
 from libs.contracts.cloudevents import event_headers
 from libs.contracts.codec import id_of
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of, message_id, stream_of
+from libs.contracts.subjects import event_subject, lanes_of, stream_of
 
 _log = structlog.get_logger()
 _BATCH = 500
@@ -31,7 +33,20 @@ _HANDED = 2000
 _HANDED_BYTES = 32 * 1024**2
 _RETENTION = timedelta(days=30)
 _NET = 1.0
-"""Seconds between looks at the log that nobody woke us for."""
+"""Seconds between looks at the log that nobody woke us for, and between comparisons of it with what was published."""
+_TELLING = 3
+"""Attempts to tell the admins of a new epoch before it begins all the same."""
+
+Tell = Callable[[Odds], Awaitable[None]]
+"""Page the admins about a new epoch before it begins; raises `BusAway` when that was not accepted."""
+
+
+class AtOdds(Exception):
+    """The log is not what was published of it: begin again from what both hold."""
+
+
+async def _tell_nobody(_odds: Odds) -> None:
+    return
 
 
 class _Waiting(NamedTuple):
@@ -60,19 +75,31 @@ class Relay:
     store: Store
     bus: Bus
     clock: Clock
+    tell: Tell = _tell_nobody
+    at_odds: str | None = None
+    """How log and stream differ, until that is settled: what is committed meanwhile is not published."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: set[Lane] = field(default_factory=set)
     """Lanes of the log that may hold something that nobody has handed over."""
     _handed: dict[Lane, dict[int, _Waiting]] = field(default_factory=dict)
     """Runs of events that were committed here, by the position that each follows."""
     _positions: dict[Lane, int] = field(default_factory=dict)
+    _told: dict[Lane, Told] = field(default_factory=dict)
+    """The stream's last message of each lane, as far as it is of the log's history."""
+    _anchors: dict[Lane, Told] = field(default_factory=dict)
+    """The same when the log was last compared with them: one that was restored may have grown past them since."""
+    _lost: dict[Lane, Told] = field(default_factory=dict)
+    """What was found lost by that comparison, though what came later is in both again."""
     _sequence: int = 0
     _epoch: int = 0
+    _compared: float = 0.0
+    _untold: int = 0
     _trusting: bool = True
     """After a failure every message is asked for its own acknowledgement, so that the one at fault says why."""
 
     def __post_init__(self) -> None:
         self._lanes = lanes_of(self.service)
+        self._agreement = Agreement(self.service, self.store, self.bus)
         self._forget()
 
     def hand(self, runs: Iterable[Run]) -> None:
@@ -96,6 +123,10 @@ class Relay:
         """The last position that is in the stream, by lane; empty before the stream was read."""
         return self._positions
 
+    def reasons(self) -> list[str]:
+        """Why nothing is published although the bus is there: nothing, or one sentence."""
+        return [f"publishing: {self.at_odds}"] if self.at_odds is not None else []
+
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""
         stop_listening = self.bus.on_interruption(self.wake)
@@ -112,13 +143,15 @@ class Relay:
                         pause = 0.02
                         await self._wait()
                 except Exception as error:
-                    if not (is_away(error) or isinstance(error, BusAway | WrongSequence | NatsError | TimeoutError)):
+                    expected = BusAway | WrongSequence | AtOdds | NatsError | TimeoutError
+                    if not (is_away(error) or isinstance(error, expected)):
                         raise
                     self._trusting = False
                     _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 0.5)
         finally:
+            self.at_odds = None  # another replica's matter from now on
             stop_listening()
 
     async def _wait(self) -> None:
@@ -133,32 +166,89 @@ class Relay:
             raise BusAway("disconnected")
 
     async def _resume(self) -> None:
-        """Find each lane's place in the stream, so that a bus which lost its tail is repaired."""
+        """Find each lane's place in the stream, so that a bus which lost its tail is repaired.
+
+        A log that was restored has lost what the stream tells: then a new epoch begins first (promise 6).
+        """
         self._forget()
-        stream = stream_of(self.service)
-        self._epoch, epoch_after = await self.store.epoch()
+        epochs = await self.store.epochs()
         # The sequence is read first: what is written after this read makes our next publish fail, and we come back.
-        self._sequence = (await self.bus.js.stream_info(stream)).state.last_seq
+        sequence = (await self.bus.js.stream_info(stream_of(self.service))).state.last_seq
+        ends = await self._agreement.ends()
+        if (odds := await self._agreement.odds(epochs, ends | self._lost)) is not None:
+            await self._begin_epoch(epochs, odds)
+            raise AtOdds(str(odds))  # and begin again, in the new epoch or in one that another has begun
+        self._epoch, self._sequence = epochs.current.number, sequence
+        self._told, self._anchors, self._lost = {}, {}, {}
         for lane in self._lanes:
-            self._positions[lane] = await self._lane_position(stream, lane, epoch_after)
+            self._positions[lane] = await self._lane_position(epochs, lane, ends[lane])
+        self._compared = asyncio.get_running_loop().time()
+        self.at_odds = None
         self.wake()
 
-    async def _lane_position(self, stream: str, lane: Lane, epoch_after: int) -> int:
-        try:
-            last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
-        except NotFoundError:
+    async def _lane_position(self, epochs: Epochs, lane: Lane, end: Told | None) -> int:
+        if end is None:
             # Nothing to resume from: begin with the oldest event that the stream would still hold.
             horizon = self.clock.now() - _RETENTION
             return await self.store.log_read(lambda log, cursor: log.last_position(cursor, lane, before=horizon))
-        except APIError as error:
-            raise BusAway(str(error)) from error
-        headers = last.headers or {}
-        position = int(headers[Header.POSITION])
-        same_epoch = headers[Header.MESSAGE_ID] == message_id(self.service, self._epoch, position)
-        return position if same_epoch else epoch_after
+        kept = epochs.keep(end.epoch, end.position)
+        if kept == end.position:
+            self._told[lane] = end
+            return kept
+        event = await self._agreement.newest(lane, kept)
+        return event.position if event is not None else 0
+
+    async def _begin_epoch(self, epochs: Epochs, odds: Odds) -> None:
+        """The admins are told first: a relay that dies in between finds the same again, and tells them again.
+
+        Raises:
+            AtOdds: the database does not begin it; somebody must, by hand.
+            BusAway: the admins could not be told; not for ever, for pages wait.
+        """
+        self.at_odds = str(odds)
+        _log.error("log and stream differ", service=self.service, epoch=odds.epoch, after=odds.after, found=str(odds))
+        try:
+            await self.tell(odds)
+        except BusAway as error:
+            self._untold += 1
+            if self._untold < _TELLING:
+                raise
+            _log.error("nobody is paged about the new epoch", service=self.service, reason=str(error))
+        try:
+            epoch = Epoch(odds.epoch, odds.after, self.clock.now(), self.at_odds)
+            begun = await self.store.begin_epoch(epochs.current.number, epoch)
+        except PersistenceError as error:
+            if is_away(error):
+                raise
+            raise AtOdds(f"{odds}; no epoch could be begun: {str(error).strip()} (see `pager epoch`)") from error
+        self._untold = 0
+        if begun:
+            _log.warning("new epoch", service=self.service, epoch=odds.epoch, after=odds.after)
+
+    async def _compare(self) -> None:
+        """Once a second, whether the log still is what was published of it, and goes on in the same epoch.
+
+        Raises:
+            AtOdds: it was restored while we ran, or somebody has begun an epoch by hand.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._compared < _NET:
+            return
+        epochs = await self.store.epochs()
+        if epochs.current.number != self._epoch:
+            raise AtOdds(f"epoch {epochs.current.number} has begun: {epochs.current.reason}")
+        newest = dict(self._told)
+        for lane, told in (*self._anchors.items(), *newest.items()):
+            if not await self._agreement.holds(epochs, lane, told):
+                self._lost[lane] = min(told, self._lost.get(lane, told))
+                self.at_odds = f"the log no longer holds position {told.position} as it was published"
+        if self._lost:
+            raise AtOdds(self.at_odds)
+        self._anchors, self._compared = newest, now
 
     async def _publish_some(self) -> bool:
         """One batch, if there is one. Urgent first; a routine batch is small enough for an urgent page behind it."""
+        await self._compare()
         for lane in self._lanes:
             if rows := self._from_hand(lane) or await self._from_log(lane):
                 await self._publish(lane, rows)
@@ -213,3 +303,4 @@ class Relay:
         await self.bus.publish_all(messages, chained=self._trusting)
         self._trusting = True
         self._positions[lane], self._sequence = previous, sequence
+        self._told[lane] = Told(sequence, self._epoch, previous, id_of(row.raw), row.type, row.recorded_at)

@@ -42,6 +42,10 @@ async def at_once(pull: Pull) -> list[Received]:
     return await pull.some(BATCH)
 
 
+class Ahead(BusAway):
+    """The owner's log ends before what is known of it: it was restored, and has not begun a new epoch yet."""
+
+
 class Batch(NamedTuple):
     """Events that follow one another, and the place behind the last of them.
 
@@ -75,8 +79,12 @@ class Feed:
     _at: Position = START
     """Behind what was handed out last."""
     _target: int = 0
+    _limit: tuple[int, int, int] = (0, 0, 0)
+    """(sequence, epoch, position): up to there in the stream no event of that epoch can have a later position."""
     _pull: Pull | None = None
     _incarnation: str = ""
+    _last: int = 0
+    """The stream's last sequence when the feed began."""
 
     def __post_init__(self) -> None:
         self._owner = Owner(self.bus, self.upstream)
@@ -88,6 +96,7 @@ class Feed:
 
         Raises:
             BusAway: the bus, or the owner where the stream has a gap, is away; begin again from what was taken.
+            Ahead: the owner has lost what was taken, or what the stream tells; begin again, it will begin a new epoch.
             nats.errors.Error, nats.js.errors.APIError, TimeoutError: the same.
         """
         self._at = place
@@ -97,8 +106,9 @@ class Feed:
             if not certain:
                 while (batch := await self._from_owner()) is not None:
                     yield batch
-            if not self.only:
-                await self._find_target()
+            if await self._look_at_owner():
+                while (batch := await self._from_owner()) is not None:
+                    yield batch
             messages: Sequence[Received] = ()
             while True:
                 if not messages:
@@ -148,6 +158,7 @@ class Feed:
         info = await self.bus.js.stream_info(self._stream)
         self._incarnation = str(info.created)
         at, last = self._at, info.state.last_seq
+        self._last = last
         if at.incarnation == self._incarnation and 0 < at.sequence <= last:
             try:
                 message = await self.bus.js.get_msg(self._stream, at.sequence)
@@ -157,17 +168,33 @@ class Feed:
                 return at.sequence + 1, True
         return (1 if at.position == 0 else last + 1), False
 
-    async def _find_target(self) -> None:
-        """Where the lane ends now."""
+    async def _look_at_owner(self) -> bool:
+        """Learn where the lane ends now; whether another epoch has begun, so that nothing more of ours may be taken.
+
+        Raises:
+            Ahead: it ends before our place in the same epoch.
+        """
         while True:
             try:
-                self._target = (await self._owner.position()).lanes.get(self.lane, 0)
-                return
+                view = await self._owner.position()
+                break
             except BusAway:
-                if self._at.position > 0 or not self.must_know_end:
-                    self._target = 0
-                    return
+                if self._at.position > 0 or self.only or not self.must_know_end:
+                    self._target, self._limit = 0, (0, 0, 0)
+                    return False
                 await asyncio.sleep(0.2)
+        end = view.lanes.get(self.lane, 0)
+        self._target, self._limit = 0 if self.only else end, (self._last, view.epoch, end)
+        self._check_limit(self._at.epoch, self._at.position)
+        return self._at.epoch not in (0, view.epoch)
+
+    def _check_limit(self, epoch: int, position: int) -> None:
+        _, owned, end = self._limit
+        if epoch == owned and position > end:
+            self.caught_up.set()  # there is no more to read: nobody shall wait for it
+            raise Ahead(
+                f"the log of {self.upstream} ends at {end}, before {position} that it published: see `pager epoch`"
+            )
 
     def _in_order(self, messages: Sequence[Received]) -> tuple[list[Item], Sequence[Received]]:
         """(what follows, the rest from the first message on that shows a gap or a later epoch)."""
@@ -183,6 +210,8 @@ class Feed:
             if epoch > known_epoch or (previous > known and not self.only):
                 rest = messages[number:]
                 break
+            if message.sequence <= self._limit[0]:
+                self._check_limit(epoch, position)
             known = position
             items.append(Item(Position(epoch, position, message.sequence, incarnation), type_name, message.data))
         self._at = items[-1].at if items else self._at._replace(epoch=known_epoch)

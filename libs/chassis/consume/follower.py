@@ -13,7 +13,7 @@ import structlog
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.pull import Pull, Received
 from libs.chassis.consume.apply import Applier, Stopped
-from libs.chassis.consume.feed import BATCH, Feed, at_once
+from libs.chassis.consume.feed import BATCH, Ahead, Feed, at_once
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.parking import Parked
@@ -140,10 +140,15 @@ class Follower:
 
     async def _follow(self) -> None:
         place, wanted = await self._applier.begin(), self._wanted
-        async with aclosing(self._feed.after(place)) as batches:
-            async for items, at in batches:
-                await self._applier.apply([item for item in items if wanted[item.type]], at)
-                self._progress.set()
+        try:
+            async with aclosing(self._feed.after(place)) as batches:
+                async for items, at in batches:
+                    self.stopped = None
+                    await self._applier.apply([item for item in items if wanted[item.type]], at)
+                    self._progress.set()
+        except Ahead as error:
+            self.stopped = str(error)  # until its owner has begun a new epoch
+            raise
 
     async def _patiently(self, pull: Pull) -> list[Received]:
         """In an alert storm pages go first: a patient consumer then reads late and much, which costs less, too."""

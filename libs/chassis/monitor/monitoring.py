@@ -125,6 +125,7 @@ class Monitoring:
             if reader.stopped is not None
         ]
         reasons += self._bus.reasons() or self.unstored()
+        reasons += self._replica.relay.reasons()
         if not self._is_database_up():
             reasons.append("database: away")
         return Readiness(

@@ -32,6 +32,9 @@ def process_samples(replica: Replica) -> Iterator[GaugeValue]:
         used = pool.get("pool_size", 0) - pool.get("pool_available", 0)
         yield GaugeValue("pager_database_pool_max", "Connections that may be open.", pool["pool_max"], labels)
         yield GaugeValue("pager_database_pool_used", "Connections in use at this moment.", used, labels)
+    if active:
+        odd = bool(replica.relay.reasons())
+        yield GaugeValue("pager_relay_at_odds", "Whether the stream tells of events that the log does not hold.", odd)
     for reader in replica.readers:
         yield from _reader(reader, active)
 
@@ -48,7 +51,7 @@ def _reader(reader: Reader, active: bool) -> Iterator[GaugeValue]:
 
 def database_samples(replica: Replica, work: Work) -> list[GaugeValue]:
     """What stands in the tables; runs in a transaction that only reads."""
-    samples = list(_parked(replica.name, work))
+    samples = [*_parked(replica.name, work), _epoch(replica.name, work)]
     if replica.leader.active:
         samples += _relay(replica.name, work, dict(replica.relay.published))
     if replica.has_timers:
@@ -60,6 +63,11 @@ def _parked(schema: str, work: Work) -> Iterator[GaugeValue]:
     counts = count_parked(work, schema)
     for kind in ParkedKind:
         yield GaugeValue("pager_parked", "Inputs that are set aside.", counts.get(kind, 0), {"kind": str(kind)})
+
+
+def _epoch(schema: str, work: Work) -> GaugeValue:
+    newest = work.fetch(select(func.max(chassis_tables(schema).epochs.c.epoch).label("epoch")))[0]["epoch"]
+    return GaugeValue("pager_log_epoch", "The epoch of the log; it rises when the log was restored.", newest or 0)
 
 
 def _relay(schema: str, work: Work, published: Mapping[Lane, int]) -> Iterator[GaugeValue]:

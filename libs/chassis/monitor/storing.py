@@ -21,7 +21,7 @@ from libs.chassis.monitor.probe import DEADLINE, Probe
 from libs.chassis.monitor.sampling import unpublished_since
 from libs.chassis.store.store import Store, is_away
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, lane_filter, lanes_of, message_id, stream_of
+from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
 
 _log = structlog.get_logger()
 EVERY = timedelta(seconds=2)
@@ -94,7 +94,7 @@ class Storing:
     async def _waiting(self, stream: str, lane: Lane) -> timedelta:
         """For how long the oldest event that the stream lacks has waited."""
         store = self.store()
-        epoch, epoch_after = await store.epoch()
+        epochs = await store.epochs()
         try:
             last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
         except NotFoundError:
@@ -103,10 +103,8 @@ class Storing:
             if after is None:
                 return timedelta(0)
         else:
-            headers = last.headers or {}
-            position = int(headers[Header.POSITION])
-            same = headers[Header.MESSAGE_ID] == message_id(self.service, epoch, position)
-            after = position if same else epoch_after
+            _, epoch, position = (last.headers or {})[Header.MESSAGE_ID].split("/")
+            after = epochs.keep(int(epoch), int(position))
         oldest = await store.read(lambda work: unpublished_since(work, self.service, lane, after))
         return timedelta(0) if oldest is None else self.clock.now() - oldest
 

@@ -18,6 +18,7 @@ from libs.chassis.rebuild.origins import Origins
 from libs.chassis.rebuild.repeating import Reading, Writer, upstream_reading
 from libs.chassis.rebuild.shadow import Compared, Shadow, Unrepeatable, drop_shadows, shadow_of
 from libs.chassis.rebuild.swapping import swap_moment
+from libs.chassis.store.epochs import read_epochs
 from libs.chassis.store.log import advisory_key
 from libs.contracts.model import Lane
 from libs.contracts.subjects import lanes_of
@@ -150,20 +151,12 @@ class Rebuild:
             if not place[1]:
                 reading.bound = ends(cursor.connection, (schema,))[schema]
                 continue
-            epoch, reading.bound = at.get(place, (0, 0))
-            self._check_epoch(cursor, place[0], epoch)
+            # What a restore of the upstream has lost is in no log: the service goes back to there, too.
+            reading.bound = read_epochs(cursor.connection, place[0]).keep(*at.get(place, (0, 0)))
             now = frozenset(parked.get(place, ()))
             reading.freed = tuple(sorted(p for p in reading.parked - now if p <= reading.at))
             reading.parked = now
         return sum(reading.bound for reading in readings.values())
-
-    def _check_epoch(self, cursor: Cursor[Any], upstream: str, epoch: int) -> None:
-        newest = sql.SQL("SELECT max(epoch) FROM {}").format(sql.Identifier(upstream, "epochs"))
-        row = cursor.execute(newest).fetchone()
-        if epoch and row and row[0] != epoch:
-            raise Unrepeatable(
-                f"{self.origins.schema} has not reached epoch {row[0]} of {upstream} yet: let it catch up"
-            )
 
     # --- Filling, comparing, swapping --------------------------------------------------------------------------------
 

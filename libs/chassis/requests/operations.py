@@ -22,10 +22,11 @@ from libs.chassis.consume.parking import (
 )
 from libs.chassis.consume.reader import Reader, StoredReader, place_of
 from libs.chassis.requests.server import Requests
+from libs.chassis.store.epochs import read_epochs
 from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.model import Contract, Lane
+from libs.contracts.model import Contract
 from libs.contracts.requests import (
     EventsPage,
     EventsQuery,
@@ -48,8 +49,8 @@ Replay = Callable[[Work, Parked], None]
 
 
 class Health(Contract):
-    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption stopped, if it did; `unstored`: what the
-    bus does not store. Either of them means not ready."""
+    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption or publishing stopped, if it did;
+    `unstored`: what the bus does not store. Either of them means not ready."""
 
     service: str
     instance: str
@@ -72,12 +73,12 @@ def add_log_operations(requests: Requests, store: Store) -> None:
 
     @requests.handle("events", EventsQuery, public=True)
     async def events(query: EventsQuery, _caller: None) -> EventsPage:
-        epoch, epoch_after = await store.epoch()
-
         def read(log: EventLog, cursor: Cursor[Any]) -> EventsPage:
-            last = log.last_position(cursor, query.lane)
-            if query.epoch != epoch:
-                return EventsPage(epoch=epoch, epoch_after=epoch_after, last=last)
+            last, epochs = log.last_position(cursor, query.lane), read_epochs(cursor.connection, requests.service)
+            epoch, shared = epochs.current, epochs.shared(query.epoch)
+            if query.epoch != epoch.number:
+                after = epoch.after if shared is None else shared
+                return EventsPage(epoch=epoch.number, epoch_after=after, last=last)
             page: list[StoredEventView] = []
             size, previous = 0, query.after
             for event in log.read_lane(cursor, query.lane, query.after, min(query.limit, 1000), _PAGE_BYTES):
@@ -88,18 +89,20 @@ def add_log_operations(requests: Requests, store: Store) -> None:
                     StoredEventView(position=event.position, previous=previous, type=event.type, raw=event.raw.decode())
                 )
                 previous = event.position
-            return EventsPage(epoch=epoch, epoch_after=epoch_after, last=last, events=tuple(page))
+            if read_epochs(cursor.connection, requests.service).current != epoch:
+                page = []  # one has begun in between: nobody may take these for events of the one before
+            return EventsPage(epoch=epoch.number, epoch_after=epoch.after, last=last, events=tuple(page))
 
         return await store.log_read(read)
 
     @requests.handle("position", NoRequest, public=True)
     async def position(_query: NoRequest, _caller: None) -> PositionView:
-        epoch, epoch_after = await store.epoch()
+        def read(log: EventLog, cursor: Cursor[Any]) -> PositionView:
+            epoch = read_epochs(cursor.connection, requests.service).current
+            ends = {lane: log.last_position(cursor, lane) for lane in lanes}
+            return PositionView(epoch=epoch.number, epoch_after=epoch.after, lanes=ends)
 
-        def read(log: EventLog, cursor: Cursor[Any]) -> dict[Lane, int]:
-            return {lane: log.last_position(cursor, lane) for lane in lanes}
-
-        return PositionView(epoch=epoch, epoch_after=epoch_after, lanes=await store.log_read(read))
+        return await store.log_read(read)
 
 
 def add_parked_operations(requests: Requests, store: Store, readers: Sequence[StoredReader]) -> None:
@@ -152,6 +155,8 @@ class OwnHealth:
 
     instance: str
     is_active: Callable[[], bool]
+    unpublished: Callable[[], Sequence[str]]
+    """Why its relay does not publish."""
     unstored: Callable[[], Sequence[str]]
     extra: Callable[[], dict[str, Any]]
 
@@ -159,7 +164,7 @@ class OwnHealth:
 def add_health_operation(requests: Requests, store: Store, readers: Sequence[Reader], own: OwnHealth) -> None:
     @requests.handle("health", NoRequest, public=True)
     async def health(_query: NoRequest, _caller: None) -> Health:
-        stopped = tuple(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped)
+        stopped = (*(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped), *own.unpublished())
         unstored = tuple(own.unstored())
         return Health(
             service=requests.service,

@@ -177,6 +177,10 @@ class EventLog(PostgresProcessRecorder):
             " FROM {}.stored_events WHERE lane = %s AND notification_id > %s ORDER BY notification_id LIMIT %s"
             ") AS next WHERE size - octet_length(state) < %s ORDER BY notification_id"
         ).format(schema)
+        self._newest: Composed = SQL(
+            "SELECT notification_id, topic, originator_id, recorded_at, state FROM {}.stored_events"
+            " WHERE lane = %s AND notification_id <= %s ORDER BY notification_id DESC LIMIT 1"
+        ).format(schema)
         self._last: Composed = last.format(schema, SQL("%s"))
         self._before: Composed = self._last + SQL(" AND recorded_at < %s")
 
@@ -244,6 +248,12 @@ class EventLog(PostgresProcessRecorder):
             self._lane, (str(lane), after, limit, size), prepare=True
         )
         return [LoggedEvent(*row) for row in rows]
+
+    def newest(self, curs: Cursor[Any], lane: Lane, upto: int) -> LoggedEvent | None:
+        """The newest event of a lane at or before a position."""
+        rows = curs.connection.cursor(row_factory=tuple_row, binary=True)
+        row = rows.execute(self._newest, (str(lane), upto), prepare=True).fetchone()
+        return LoggedEvent(*row) if row else None
 
     def last_position(self, curs: Cursor[Any], lane: Lane, before: datetime | None = None) -> int:
         """The newest position of a lane (of events older than `before`); 0 for none."""

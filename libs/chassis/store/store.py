@@ -21,6 +21,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.changes import Change, Row, apply_changes
 from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, move_cursor, read_cursor
+from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
 from libs.chassis.store.log import IDLE_IN_TRANSACTION, Datastore, EventLog, NewEvent, Run, runs_of
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.tables import chassis_tables
@@ -301,18 +302,22 @@ class Store:
 
         return await self.log_read(read)
 
-    async def epoch(self) -> tuple[int, int]:
-        """The log's current epoch and the position after which it began."""
+    async def epochs(self) -> Epochs:
+        """All epochs of the log."""
+        return await self.log_read(lambda _log, cursor: read_epochs(cursor.connection, self.schema))
 
-        def read(log: EventLog, cursor: Cursor[Any]) -> tuple[int, int]:
-            row = cursor.execute(
-                f"SELECT epoch, after_position FROM {self.schema}.epochs ORDER BY epoch DESC LIMIT 1"  # noqa: S608
-            ).fetchone()
-            if row is None:
-                raise psycopg.DataError(f"{self.schema}.epochs is empty: run the migrations")
-            return row["epoch"], row["after_position"]
+    async def begin_epoch(self, expected: int, epoch: Epoch) -> bool:
+        """Begin one after epoch `expected`; False: that is not the current one any more.
 
-        return await self.log_read(read)
+        Raises:
+            PersistenceError: the database does not do it, or is away.
+        """
+
+        def run() -> bool:
+            with self._opened().datastore.transaction(commit=True) as cursor:
+                return begin_epoch(cursor.connection, self.schema, expected, epoch)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
 
 def _written(runs: Sequence[Run], changes: Sequence[Change]) -> Written | None:

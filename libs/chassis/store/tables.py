@@ -47,13 +47,15 @@ class ChassisTables:
             Index("stored_events_lane_idx", "lane", "notification_id", unique=True),
             Index("stored_events_recorded_at_idx", "recorded_at", postgresql_using="brin"),
         )
-        # A restore that may have lost commits begins a new epoch, so that a reused position is never taken for old.
+        # A restore that lost commits begins a new epoch, so that a reused position is never taken for old. The service
+        # writes here through one function only (`chassis_0004`).
         self.epochs = Table(
             "epochs",
             metadata,
             Column("epoch", Integer, primary_key=True, autoincrement=False),
             Column("after_position", BigInteger, nullable=False),
             Column("begun_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+            Column("reason", Text, nullable=False, server_default=""),
         )
         # `incarnation` is the stream's creation time: a recreated stream counts its sequences from one again.
         self.cursors = Table(

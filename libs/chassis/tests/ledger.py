@@ -148,6 +148,12 @@ class Ledger:
         await self.query("DELETE FROM incidents.stored_events WHERE notification_id > %s", after)
         await self.query("INSERT INTO incidents.epochs (epoch, after_position) VALUES (%s, %s)", epoch, after)
 
+    async def restore(self, after: int) -> None:
+        """The log is as it was when it ended there: positions are given out again, and nobody has begun an epoch."""
+        await self.query("DELETE FROM incidents.stored_events WHERE notification_id > %s", after)
+        sequence = "incidents.stored_events_notification_id_seq"
+        await self.query("SELECT setval(%s::regclass, greatest(%s, 1), %s > 0)", sequence, after, after)
+
     def run(self, task: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Runs beside the test and is stopped at its end."""
         running = asyncio.create_task(stoppable(task))

@@ -11,7 +11,7 @@ import pytest
 from nats.js.client import JetStreamContext
 
 from libs.chassis.bus.connection import Bus, BusAway
-from libs.chassis.consume.feed import Batch, Feed
+from libs.chassis.consume.feed import Ahead, Batch, Feed
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.store.cursors import START, Position
 from libs.chassis.store.work import Decider
@@ -164,6 +164,77 @@ async def test_a_new_epoch_is_told_by_a_batch_without_events_and_followed_from_w
     assert (batches[0].at.epoch, batches[0].at.position) == (2, positions[2])
     assert _positions(batches) == [newest]
     assert await feed.end() == (2, newest)
+
+
+async def _known(source: Source, last: int) -> Position:
+    """A place in the stream, as a reader has it that has read up to there."""
+    at, feed = [START], source.feed()
+
+    async def read() -> None:
+        async with aclosing(feed.after(START)) as batches:
+            async for batch in batches:
+                at[0] = batch.at
+
+    reading = source.ledger.run(read)
+    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await source.add(2)
+
+    async def place() -> Position:
+        return at[0]
+
+    known = await until(place, lambda found: found.position > last, "what was added")
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    return known
+
+
+async def test_whoever_begins_in_an_old_epoch_takes_nothing_more_of_what_it_lost(source: Source) -> None:
+    """No event of the new one is needed for that, and several epochs are passed over together."""
+    known = await _known(source, (await source.add(6))[-1])
+    assert known.sequence > 0, "the stream would go on from there"
+    lost = await source.add(8)
+    kept = [p for p in lost if p <= lost[-3]]
+    await source.restore(lost[-3])
+    await source.ledger.query("INSERT INTO incidents.epochs (epoch, after_position) VALUES (3, %s)", lost[-3] + 1)
+    batches = await _read(source.feed(), known, kept[-1])
+    assert _positions(batches) == [p for p in kept if p > known.position]
+    assert {batch.at.epoch for batch in batches} == {3}
+    ahead = known._replace(position=lost[-1], sequence=0)
+    first = (await _read(source.feed(), ahead, 0))[0]
+    assert (first.at.epoch, first.at.position) == (3, lost[-3]), "the earliest of both beginnings"
+
+
+async def test_of_a_log_that_was_cut_and_has_not_begun_an_epoch_yet_nothing_is_taken_that_it_lost(
+    source: Source,
+) -> None:
+    known = await _known(source, (await source.add(6))[-1])
+    positions = await source.add(8)
+    source.relaying.cancel()
+    await asyncio.gather(source.relaying, return_exceptions=True)
+    await source.ledger.restore(positions[-3])
+    feed, taken = source.feed(), list[Batch]()
+
+    async def read(place: Position) -> None:
+        async with aclosing(feed.after(place)) as batches:
+            async for batch in batches:
+                taken.append(batch)
+
+    with pytest.raises(Ahead, match=f"ends at {positions[-3]}"):
+        await asyncio.wait_for(read(known), 10)
+    assert set(_positions(taken)) <= {p for p in positions if p <= positions[-3]}
+    with pytest.raises(Ahead, match=f"before {positions[-1]} that it published"):
+        await asyncio.wait_for(read(Position(1, positions[-1])), 10)
+    assert feed.caught_up.is_set(), "nobody waits for what is not there"
+    # Its relay finds the same, and whoever begins again follows.
+    source.relaying = await source.ledger.relay()
+    newest = await source.ledger.add()
+
+    async def epochs() -> int:
+        return (await source.ledger.store.epochs()).current.number
+
+    await until(epochs, lambda number: number == 2, "the new epoch")
+    batches = await _read(source.feed(), Position(1, positions[-1]), newest)
+    assert _positions(batches) == [newest]
 
 
 async def test_a_feed_of_one_type_gets_it_alone_from_the_stream_and_what_the_stream_lost_from_its_owner(

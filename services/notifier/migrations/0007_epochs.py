@@ -1,0 +1,16 @@
+"""Epochs say why they were begun, and the service may begin one."""
+
+from libs.chassis.store.migrations import chassis_0004
+
+revision = "0007"
+down_revision = "0006"
+
+SCHEMA = "notifier"
+
+
+def upgrade() -> None:
+    chassis_0004.upgrade(SCHEMA)
+
+
+def downgrade() -> None:
+    chassis_0004.downgrade(SCHEMA)

@@ -1,0 +1,196 @@
+"""After a restore of PostgreSQL new incidents page, whoever reads a log follows, and the admins know (promise 6).
+
+The steps are those of docs/runbooks/restore.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.contracts.subjects import SERVICES
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
+from tests.integration.test_the_bus_says_the_same_as_the_logs import _from_bus
+from tests.phone import Phone, described
+from tests.restores import back_again, backup, cut_log, restore
+from tests.servers import recreate
+from tests.world import World
+
+Pager = Callable[..., Awaitable[tuple[int, Any]]]
+
+
+@pytest.fixture
+def pager(world: World, tmp_path: Path) -> Pager:
+    """`pager …` against the world's database: its exit code, and its JSON or its line of complaint."""
+    url = world.servers.database_url("owner", world.database)
+    environment = os.environ | {"PAGER_HOME": str(tmp_path), "PAGER_DATABASE_URL": url}
+
+    async def call(*arguments: str) -> tuple[int, Any]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cli.main", *arguments, "--json",
+            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        return process.returncode or 0, json.loads(out) if out else err.decode()
+
+    return call
+
+
+async def _pushed(world: World, phone: Phone, words: str) -> None:
+    """A push with these words comes, among others."""
+
+    async def look() -> bool:
+        found = world.simulators.log.read(phone.seen, device_token=phone.token)
+        return any(words in str(described(push)) for push in found)
+
+    await world.eventually(look, bool, f"a push {words!r} for {phone.email}")
+
+
+async def _epochs(world: World) -> dict[str, int]:
+    return {s: (await query(world, f"SELECT max(epoch) FROM {s}.epochs"))[0][0] for s in SERVICES}  # noqa: S608
+
+
+async def _behind(world: World) -> list[str]:
+    """Cursors of logs with a new epoch that have not reached it."""
+    epochs, found = await _epochs(world), []
+    for service in SERVICES:
+        rows = await query(world, f"SELECT upstream, lane, epoch FROM {service}.cursors WHERE upstream <> 'ALERTS'")  # noqa: S608
+        found += [f"{service} reads {u}.{lane} in {e}" for u, lane, e in rows if e not in (0, epochs[u])]
+    return found
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["under the services", "services stopped"])
+async def test_a_database_that_is_restored_pages_on_and_everybody_follows(world: World, running: bool) -> None:
+    ana, _ = await world.two_responders()
+    root = await world.person("root", roles=("admin",))
+    await world.fire_alert("before the backup", priority="critical")
+    await ana.expect_push("before the backup")
+    await world.settle()
+    async with backup(world) as saved:
+        await back_again(world)
+        await world.fire_alert("lost with the log", priority="critical")
+        await ana.expect_push("lost with the log")
+        await world.settle()
+        if not running:
+            for name in reversed(SERVICES):
+                await world.stop(name)
+        await restore(world, saved)
+        if not running:
+            for name in SERVICES:
+                await world.start(name)
+    await world.fire_alert("after the restore", priority="critical")
+    await _pushed(world, ana, "after the restore")
+    await back_again(world)
+    await _pushed(world, root, "The log of incidents was restored to an earlier state")
+    await world.settle()
+    epochs = await _epochs(world)
+    assert (epochs["incidents"], epochs["escalation"], epochs["notifier"]) == (2, 2, 2)
+    titles = {incident["title"] for incident in await world.incidents()}
+    assert {"before the backup", "lost with the log", "after the restore"} <= titles, "ALERTS is read again"
+
+    async def healthy() -> list[Any]:
+        return [health for s in SERVICES if not (health := await world.health(s))["ready"]]
+
+    await world.eventually(healthy, lambda found: not found, "every service ready")
+    # What was opened twice was paged twice; what is now in the logs is what the tables and the bus say.
+    for service in ("incidents", "escalation", "notifier"):
+        assert differences(await rebuilt(world, service)) == {}
+    _, found = await _from_bus(world)
+    assert not any(one.real for one in found)
+    assert sum(len(one.lost) for one in found if one.service == "incidents") > 0, "what was lost is told of"
+    incident = await world.incident("after the restore")
+    assert (await ana.acknowledge(incident["id"])).status == 200
+    await world.advance(minutes=30)
+    assert (await world.incident("after the restore"))["status"] == "acknowledged"
+    assert not await _behind(world)
+
+
+async def test_the_runbook_works_where_the_stream_was_lost_with_the_log_and_nothing_can_be_compared(
+    world: World, pager: Pager
+) -> None:
+    ana, _ = await world.two_responders()
+    await world.fire_alert("kept", priority="critical")
+    await ana.expect_push("kept")
+    await world.settle()
+    (kept,) = (await query(world, "SELECT max(notification_id) FROM incidents.stored_events"))[0]
+    for number in range(3):
+        await world.fire_alert(f"lost {number}", priority="critical", dedupKey=f"lost-{number}")
+    await world.settle()
+    await world.stop("incidents")
+    await cut_log(world, "incidents", kept)
+    await recreate(world.operator.jetstream(), "INCIDENTS")
+    await rebuilt(world, "incidents")
+    await world.start("incidents")
+
+    # Escalation has read what the log does not hold any more, and says so.
+    await world.stop("escalation")
+    await world.start("escalation")
+
+    async def stopped() -> list[str]:
+        return list((await world.health("escalation"))["stopped"])
+
+    said = await world.eventually(stopped, bool, "a reader that is ahead")
+    assert "pager epoch" in said[0]
+
+    code, document = await pager("epoch")
+    assert code == 0
+    log = next(one for one in document["logs"] if one["service"] == "incidents")
+    assert [(e["epoch"], e["afterPosition"], e["reason"]) for e in log["epochs"]] == [(1, 0, "the first one")]
+    assert any(r["service"] == "escalation" and r["position"] > kept for r in log["readers"])
+    for wrong, complaint in (
+        (("nonsense", "--reason", "x", "--yes"), "is none of"),
+        (("incidents", "--reason", " ", "--yes"), "say why"),
+        (("incidents", "--reason", "x", "--after", str(log["end"] + 1), "--yes"), "its log ends at"),
+        (("incidents", "--reason", "x", "--after", "-1", "--yes"), "no position"),
+        (("incidents", "--reason", "x"), "--json needs --yes"),
+    ):
+        code, told = await pager("epoch", "begin", *wrong)
+        assert code == 2, told
+        assert complaint in told
+    code, told = await pager("epoch", "begin", "incidents", "--after", str(kept), "--reason", "restored", "--yes")
+    assert code == 0, told
+    assert (told["epochs"][-1]["epoch"], told["epochs"][-1]["afterPosition"]) == (2, kept)
+
+    await world.fire_alert("after the restore", priority="critical")
+    await _pushed(world, ana, "after the restore")
+    await world.eventually(stopped, lambda found: not found, "a reader that follows")
+    await world.settle()
+    assert not [line for line in await _behind(world) if "incidents" in line and "urgent" in line]
+
+
+async def test_who_reads_a_whole_log_again_pages_nobody_again(world: World, pager: Pager) -> None:
+    """A new epoch from the very beginning: everything is taken twice, and nothing comes of it."""
+    ana, _ = await world.two_responders()
+    await world.fire_alert("acknowledged", priority="critical")
+    await ana.expect_push("acknowledged")
+    assert (await ana.acknowledge((await world.incident("acknowledged"))["id"])).status == 200
+    await world.fire_alert("open", priority="high", dedupKey="open")
+    await _pushed(world, ana, "open")
+    await world.settle()
+    incident = (await world.incident("open"))["id"]
+    timeline, pages = await world.timeline(incident), await world.notifications(incident)
+    for service in SERVICES:
+        code, told = await pager("epoch", "begin", service, "--after", "0", "--reason", "all", "--yes")
+        assert code == 0, told
+        world.services[service].relay.wake()
+
+    async def behind() -> list[str]:
+        return await _behind(world)
+
+    before = len(world.simulators.log.read(0))
+    await world.fire_alert("one more", priority="critical")
+    await _pushed(world, ana, "one more")
+    await world.eventually(behind, lambda found: not [f for f in found if "urgent" in f], "all urgent lanes")
+    await world.settle()
+    assert len(world.simulators.log.read(0)) == before + 1
+    assert await world.timeline(incident) == timeline
+    assert await world.notifications(incident) == pages
+    for service in ("incidents", "escalation", "notifier"):
+        assert differences(await rebuilt(world, service)) == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
     SESSION_LOCKED,
+    SESSION_OF,
     SESSIONS_OF_LOCKED,
     USER,
     USER_BY_EMAIL,
@@ -41,6 +42,9 @@ DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devi
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
 AUTH = Actor.service("auth")
+GRACE = timedelta(seconds=10)
+"""For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or
+may not have heard the answer."""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
@@ -62,6 +66,11 @@ class Renewed:
 
     user: UserView
     session_id: UUID
+
+
+def goes_on(work: Work, session_id: UUID, user_id: UUID) -> bool:
+    """Whether this is a session, of somebody whom we know."""
+    return bool(work.fetch(SESSION_OF, id=session_id, user_id=user_id))
 
 
 def credentials_of(work: Work, email: str) -> Credentials | None:
@@ -128,7 +137,8 @@ def renew_session(
 ) -> Renewed | None:
     """Replace a good refresh token by `following`; None: it was not good.
 
-    A used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
+    The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
+    used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
     (technical specification, Token Security; RFC 9700, 4.14.2). So this commits and must not raise.
     """
     # The lock makes the second of two refreshes with one token see that the first has used it up.
@@ -136,7 +146,8 @@ def renew_session(
     if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
         return None
     session = rows[0]
-    if not same(bytes(session["secret_hash"]), shown.secret_hash):
+    present = same(bytes(session["secret_hash"]), shown.secret_hash)
+    if not present and not _is_answered_again(session, following, work.now):
         reason = "refresh token reused"
     elif session["device_id"] != device_id:
         reason = "refresh token shown by another device"
@@ -145,10 +156,18 @@ def renew_session(
     elif not (people := work.fetch(USER, id=session["user_id"])):
         reason = "the person is gone"
     else:
-        work.put(Row(sessions_table, session | _stored(following, expires_at)))
+        if present:
+            work.put(Row(sessions_table, session | _stored(following, expires_at) | {"used_at": work.now}))
         return Renewed(user_view(people[0]), shown.session_id)
     work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
     return None
+
+
+def _is_answered_again(session: dict[str, Any], following: RefreshToken, now: datetime) -> bool:
+    """Whether the one that follows the shown token is the present one, which nobody has used, and was given lately."""
+    used_at: datetime | None = session["used_at"]
+    is_present = same(bytes(session["secret_hash"]), following.secret_hash)
+    return is_present and used_at is not None and now < used_at + GRACE
 
 
 def _stored(token: RefreshToken, expires_at: datetime) -> dict[str, Any]:

@@ -80,6 +80,9 @@ sessions = Table(
     Column("secret_hash", LargeBinary, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("sessions_user_id_idx", "user_id"),
+    # Both None where code from before has begun it. It is used by each new refresh token.
+    Column("device_name", Text),
+    Column("used_at", DateTime(timezone=True)),
 )
 
 signing_keys = Table(
@@ -156,6 +159,11 @@ USERS = (
 USERS_TOTAL = select(func.count().label("total")).select_from(users)
 ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"])).limit(1)
 
+SESSION_OF = (
+    select(sessions.c.id)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
+)
 SESSION_LOCKED = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid)).with_for_update()
 # Locked as well, and in one order: a refresh locks its row before the append lock, so whoever ends sessions must too.
 SESSIONS_OF_LOCKED = (

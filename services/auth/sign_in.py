@@ -41,8 +41,15 @@ class SignIns:
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def log_in(self, body: Login) -> SignedInView:
-        """Raises Unauthenticated, the same for a wrong password and for nobody's address."""
+        """The same for a wrong password and for nobody's address.
+
+        Raises:
+            Unauthenticated: it is one of these.
+            TooManyDevices: it is right, and there is no room for this device.
+            Busy: too many wait to have theirs checked.
+        """
         check_text(body.email, "email")
+        check_text(body.device_name, "deviceName")
         known = await self.store.read(lambda work: application.credentials_of(work, body.email))
         right = await self.passwords.verify(body.password, known.password_hash if known is not None else None)
         if known is None:
@@ -56,7 +63,8 @@ class SignIns:
         def begin(work: Work) -> UserView:
             cause = work.begin(Actor.user(known.user.id))
             command = SignIn(known.user.id, session_id, body.device_id)
-            user = application.begin_session(work, command, token, work.now + self.refresh_lifetime, cause)
+            begun = application.Begun(token, body.device_name, work.now + self.refresh_lifetime, body.replace)
+            user = application.begin_session(work, command, begun, cause)
             if body.push_token:
                 application.register_device(work, _device(body, body.push_token, user.id, work), cause)
             return user

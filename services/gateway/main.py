@@ -22,6 +22,7 @@ from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.stopping import stoppable
 from services.gateway.app import build
+from services.gateway.brake import Brake
 from services.gateway.callers import Callers
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
@@ -71,7 +72,8 @@ class Gateway:
         metrics = GatewayMetrics(self.bus, self.settings)
         sessions = EndedSessions("gateway", self.bus, self.clock)
         self._following = asyncio.create_task(stoppable(sessions.run), name="gateway sessions")
-        self.front = Front(self._forwarder, Callers(self._forwarder, self.clock, sessions), health, metrics)
+        callers = Callers(self._forwarder, self.clock, sessions)
+        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock))
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")

@@ -60,7 +60,10 @@ async def _become(ended: EndedSessions, caller: Caller, answer: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["gateway", "incidents", "escalation", "oncall", "notifier"])
-async def test_what_ended_before_and_after_the_start_is_over_and_the_rest_goes_on(ledger: Ledger, user: str) -> None:
+async def test_what_ended_before_and_after_the_start_is_over_and_the_rest_goes_on(
+    ledger: Ledger, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_PATIENCE", 15.0)
     auth = await ledger.bus("auth")
     before = await _ended(auth, ledger)
     ended = EndedSessions(user, await ledger.bus(user), ledger.clock)

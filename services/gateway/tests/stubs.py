@@ -26,9 +26,12 @@ from nats.aio.subscription import Subscription
 
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.chassis.testing.clock import MovableClock
-from libs.contracts.model import Contract, Role
+from libs.contracts.auth import SessionEnded
+from libs.contracts.codec import CODEC
+from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.model import Contract, Lane, Role
 from libs.contracts.requests import Refusal, Reply
-from libs.contracts.subjects import rpc_subject
+from libs.contracts.subjects import event_subject, rpc_subject
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 
@@ -98,6 +101,22 @@ class Stubs:
 
     async def keys(self) -> None:
         await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
+
+    async def end_session(self, clock: MovableClock) -> None:
+        """Auth says that the session of `World.token` is over."""
+        event = Envelope[SessionEnded](
+            id=uuid4(),
+            type=SessionEnded.type,
+            time=clock.now(),
+            entity=USER,
+            version=2,
+            lane=Lane.ROUTINE,
+            actor=Actor.service("auth"),
+            correlation_id=uuid4(),
+            data=SessionEnded(user_id=USER, session_id=USER, reason="signed out"),
+        )
+        subject = event_subject(event.type, Lane.ROUTINE, USER)
+        await self.client.jetstream().publish(subject, CODEC.encode(event))
 
     async def forget(self) -> None:
         for subscription in self._subscriptions:

@@ -12,6 +12,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.consume.follower import Consumer, Follower
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.monitor.watched import Watched
+from libs.chassis.requests.callers import Sessions
 from libs.chassis.requests.server import Requests
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.store.changes import Row
@@ -65,6 +66,8 @@ class Answers:
     requests: Requests
     keys: FetchKeys | None = None
     """Where the public keys of its callers' tokens come from; by default auth is asked."""
+    sessions: Sessions | None = None
+    """Who knows which sessions are over; by default what auth publishes is followed."""
 
 
 class Engine:

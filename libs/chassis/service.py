@@ -28,6 +28,7 @@ from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.idempotency import KEPT
 from libs.chassis.requests.operations import OwnHealth, add_health_operation, add_log_operations, add_parked_operations
 from libs.chassis.requests.server import RequestServer
+from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.connections import MONITOR, RPC, WORK
@@ -112,7 +113,8 @@ class Service:
         active, monitoring = (lambda: self.leader.active), self.monitoring
         own = OwnHealth(self.settings.instance, active, self.relay.reasons, monitoring.unstored, self._own_health)
         add_health_operation(requests, rpc, self.readers, own)
-        verifier = Verifier(self.parts.answers.keys or self._auth_keys, self.clock)
+        answers = self.parts.answers
+        verifier = Verifier(answers.keys or self._auth_keys, self.clock, answers.sessions or self._follow_sessions())
         RequestServer(requests, rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
@@ -237,6 +239,11 @@ class Service:
             async with asyncio.timeout(_CATCH_UP):
                 await asyncio.gather(*(reader.caught_up.wait() for reader in self.readers))
         await stoppable(timers.run)
+
+    def _follow_sessions(self) -> EndedSessions:
+        ended = EndedSessions(self.name, self.bus, self.clock)
+        self._tasks.append(asyncio.create_task(stoppable(ended.run), name=f"{self.name} sessions"))
+        return ended
 
     async def _auth_keys(self) -> KeySet:
         raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())

@@ -72,6 +72,8 @@ class Login(StrictContract):
     device_name: str = Field(default="unnamed device", max_length=255)
     push_token: str | None = Field(default=None, max_length=4096, repr=False)
     platform: Platform | None = None
+    replace: str | None = Field(default=None, min_length=1, max_length=255)
+    """The `deviceId` or `sessionId` of a device of theirs that this one takes the place of."""
 
 
 class Refresh(StrictContract):
@@ -106,6 +108,8 @@ class RegisterDevice(StrictContract):
     device_name: str = Field(default="unnamed device", max_length=255)
     platform: Platform
     push_token: str = Field(min_length=1, max_length=4096, repr=False)
+    replace: str | None = Field(default=None, min_length=1, max_length=255)
+    """As at sign-in."""
 
 
 class RemoveDevice(StrictContract):
@@ -137,6 +141,19 @@ class DeviceView(Contract):
     device_name: str
     platform: Platform
     registered_at: Moment
+
+
+class HeldDevice(Contract):
+    """One of somebody's devices, for them to choose which of them goes. It is signed in, or paged, or both."""
+
+    device_id: str
+    device_name: str | None = None
+    platform: Platform | None = None
+    session_id: UUID | None = None
+    """None: it is not signed in."""
+    last_used_at: Moment | None = None
+    """When it signed in, or was last given new tokens; None: it is not known."""
+    is_paged: bool
 
 
 class DevicesView(Contract):

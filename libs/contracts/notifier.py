@@ -166,7 +166,8 @@ class NotificationView(Contract):
     incident_id: UUID
     user_id: UUID
     method: str
-    device_id: str
+    device_id: str | None = None
+    """Only for the person whom it went to."""
     run: int
     level: int
     round: int

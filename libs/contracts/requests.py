@@ -33,6 +33,8 @@ class Refusal(Contract):
     clock: str | None = None
     """It seemed to come too late, and nothing was done: whoever still waits repeats it at once with this
     (`libs/chassis/requests/deadlines.py`)."""
+    details: dict[str, Any] | None = None
+    """What there is to choose from, in camelCase."""
 
 
 class Rejected(Exception):
@@ -43,14 +45,22 @@ class Rejected(Exception):
 
     kind: ErrorKind = ErrorKind.CONFLICT
 
-    def __init__(self, message: str | None = None, *, field: str | None = None, kind: ErrorKind | None = None):
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        kind: ErrorKind | None = None,
+        details: dict[str, Any] | None = None,
+    ):
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
         self.field = field
+        self.details = details
         if kind is not None:
             self.kind = kind
 
     def refusal(self) -> Refusal:
-        return Refusal(kind=self.kind, message=str(self), field=self.field)
+        return Refusal(kind=self.kind, message=str(self), field=self.field, details=self.details)
 
 
 class NotFound(Rejected):

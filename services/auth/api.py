@@ -101,7 +101,7 @@ def _devices(requests: Requests) -> None:
             push_token=body.push_token,
             now=work.now,
         )
-        return application.register_device(work, command, caller.cause(work))
+        return application.add_device(work, command, body.replace, caller.cause(work))
 
     @requests.handle("remove_device", RemoveDevice)
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from libs.chassis.store.changes import Row
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Cause, Decider, Work
-from libs.contracts.auth import DeviceView, UserView
+from libs.contracts.auth import DeviceView, HeldDevice, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import NotFound, Rejected
 from services.auth.domain import devices, sessions, users
@@ -24,10 +24,12 @@ from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
     SESSION_LOCKED,
+    SESSION_OF,
     SESSIONS_OF_LOCKED,
     USER,
     USER_BY_EMAIL,
     USER_LOCKED,
+    held_view,
     token_hash,
     user_row,
     user_view,
@@ -41,11 +43,24 @@ DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devi
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
 AUTH = Actor.service("auth")
+GRACE = timedelta(seconds=10)
+"""For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or
+may not have heard the answer."""
+MOST_DEVICES = 5
+"""Of one person (technical specification, Technical Limitations)."""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
 class AddressTaken(Rejected):
     """This address has an account already."""
+
+
+class TooManyDevices(Rejected):
+    """There are five devices already: name one of them that this one replaces."""
+
+    def __init__(self, held: Iterable[HeldDevice]) -> None:
+        devices = [device.model_dump(mode="json", by_alias=True) for device in held]
+        super().__init__(field="replace", details={"devices": devices})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,11 @@ class Renewed:
 
     user: UserView
     session_id: UUID
+
+
+def goes_on(work: Work, session_id: UUID, user_id: UUID) -> bool:
+    """Whether this is a session, of somebody whom we know."""
+    return bool(work.fetch(SESSION_OF, id=session_id, user_id=user_id))
 
 
 def credentials_of(work: Work, email: str) -> Credentials | None:
@@ -97,14 +117,28 @@ def register_person(work: Work, command: RegisterUser, password_hash: str, cause
     return user_view(user_row(work.decided[-1].event))
 
 
-def begin_session(work: Work, command: SignIn, token: RefreshToken, expires_at: datetime, cause: Cause) -> UserView:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is kept of a session beside its events."""
+
+    token: RefreshToken
+    device_name: str
+    expires_at: datetime
+    replace: str | None = None
+    """Which device goes for it, by its own id or its session's."""
+
+
+def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> UserView:
     """Sign a person in on a device, which ends the session that this device had, and those that have expired.
 
-    Raises NotFound when the person is gone meanwhile.
+    Raises:
+        NotFound: the person is gone meanwhile.
+        TooManyDevices: there is no room for another one.
     """
     # Held to the end of the transaction: two sign-ins of one person see each other's sessions.
     if not (rows := work.fetch(USER_LOCKED, id=command.user_id)):
         raise NotFound(f"there is no user {command.user_id}")
+    _make_room(work, command.user_id, command.device_id, begun.replace, cause)
     earlier = work.fetch(SESSIONS_OF_LOCKED, user_id=command.user_id)
     work.load(SESSIONS, [command.session_id, *(row["id"] for row in earlier)])
     for row in earlier:
@@ -113,8 +147,13 @@ def begin_session(work: Work, command: SignIn, token: RefreshToken, expires_at: 
         elif row["expires_at"] <= work.now:
             work.decide(SESSIONS, row["id"], EndSession("expired"), cause)
     work.decide(SESSIONS, command.session_id, command, cause)
-    session = {"id": command.session_id, "user_id": command.user_id, "device_id": command.device_id}
-    work.put(Row(sessions_table, session | _stored(token, expires_at)))
+    session = {
+        "id": command.session_id,
+        "user_id": command.user_id,
+        "device_id": command.device_id,
+        "device_name": begun.device_name,
+    }
+    work.put(Row(sessions_table, session | _stored(begun.token, begun.expires_at, work.now)))
     return user_view(rows[0])
 
 
@@ -128,7 +167,8 @@ def renew_session(
 ) -> Renewed | None:
     """Replace a good refresh token by `following`; None: it was not good.
 
-    A used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
+    The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
+    used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
     (technical specification, Token Security; RFC 9700, 4.14.2). So this commits and must not raise.
     """
     # The lock makes the second of two refreshes with one token see that the first has used it up.
@@ -136,7 +176,8 @@ def renew_session(
     if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
         return None
     session = rows[0]
-    if not same(bytes(session["secret_hash"]), shown.secret_hash):
+    present = same(bytes(session["secret_hash"]), shown.secret_hash)
+    if not present and not _is_answered_again(session, following, work.now):
         reason = "refresh token reused"
     elif session["device_id"] != device_id:
         reason = "refresh token shown by another device"
@@ -145,14 +186,23 @@ def renew_session(
     elif not (people := work.fetch(USER, id=session["user_id"])):
         reason = "the person is gone"
     else:
-        work.put(Row(sessions_table, session | _stored(following, expires_at)))
+        if present:
+            work.put(Row(sessions_table, session | _stored(following, expires_at, work.now)))
         return Renewed(user_view(people[0]), shown.session_id)
     work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
     return None
 
 
-def _stored(token: RefreshToken, expires_at: datetime) -> dict[str, Any]:
-    return {"family_hash": token.family_hash, "secret_hash": token.secret_hash, "expires_at": expires_at}
+def _is_answered_again(session: dict[str, Any], following: RefreshToken, now: datetime) -> bool:
+    """Whether the one that follows the shown token is the present one, which nobody has used, and was given lately."""
+    used_at: datetime | None = session["used_at"]
+    is_present = same(bytes(session["secret_hash"]), following.secret_hash)
+    return is_present and used_at is not None and now < used_at + GRACE
+
+
+def _stored(token: RefreshToken, expires_at: datetime, now: datetime) -> dict[str, Any]:
+    hashes = {"family_hash": token.family_hash, "secret_hash": token.secret_hash}
+    return {**hashes, "expires_at": expires_at, "used_at": now}
 
 
 def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> None:
@@ -163,18 +213,48 @@ def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> N
     """
     # As in `begin_session`: a sign-in that is under way is either seen here or comes after.
     work.fetch(USER_LOCKED, id=user_id)
+    _leave(work, user_id, device_id, "signed out", cause)
+
+
+def _leave(work: Work, user_id: UUID, device_id: str | None, reason: str, cause: Cause) -> None:
     ended = _on_device(work.fetch(SESSIONS_OF_LOCKED, user_id=user_id), device_id)
     removed = _on_device(work.fetch(DEVICES_OF, user_id=user_id), device_id)
     work.load(SESSIONS, ended)
     work.load(DEVICES, removed)
     for session in ended:
-        work.decide(SESSIONS, session, EndSession("signed out"), cause)
+        work.decide(SESSIONS, session, EndSession(reason), cause)
     for device in removed:
-        work.decide(DEVICES, device, RemoveDevice("signed out"), cause)
+        work.decide(DEVICES, device, RemoveDevice(reason), cause)
 
 
 def _on_device(rows: Iterable[dict[str, Any]], device_id: str | None) -> list[UUID]:
     return [row["id"] for row in rows if device_id is None or row["device_id"] == device_id]
+
+
+def _make_room(work: Work, user_id: UUID, device_id: str, replace: str | None, cause: Cause) -> None:
+    """Let the device go that is named, if it is one of theirs; their row is locked. Raises TooManyDevices."""
+    held = held_devices(work, user_id)
+    others = [device for device in held if device.device_id != device_id]
+    named = [d for d in others if replace is not None and replace in (d.device_id, str(d.session_id))]
+    if named:
+        _leave(work, user_id, named[0].device_id, "replaced by another device", cause)
+    elif len(others) == len(held) >= MOST_DEVICES:
+        raise TooManyDevices(held)
+
+
+def held_devices(work: Work, user_id: UUID) -> list[HeldDevice]:
+    """All that this person is signed in on or paged on."""
+    paged = {row["device_id"]: row for row in work.fetch(DEVICES_OF, user_id=user_id)}
+    rows = work.fetch(SESSIONS_OF_LOCKED, user_id=user_id)
+    signed_in = {row["device_id"]: row for row in rows if row["expires_at"] > work.now}
+    return [held_view(device, signed_in.get(device), paged.get(device)) for device in {**paged, **signed_in}]
+
+
+def add_device(work: Work, command: RegisterDevice, replace: str | None, cause: Cause) -> DeviceView:
+    """Register a device for somebody who is signed in; raises TooManyDevices."""
+    work.fetch(USER_LOCKED, id=command.user_id)
+    _make_room(work, command.user_id, command.device_id, replace, cause)
+    return register_device(work, command, cause)
 
 
 def register_device(work: Work, command: RegisterDevice, cause: Cause) -> DeviceView:

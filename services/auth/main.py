@@ -17,7 +17,7 @@ from services.auth.projections import project
 from services.auth.registration import Registration
 from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
-from services.auth.signing_keys import Seal, SigningKeys
+from services.auth.signing_keys import Seal, SigningKeys, refresh_key
 from services.auth.tokens import AccessTokens
 
 
@@ -44,7 +44,8 @@ class Accounts(Engine):
 def build(runtime: Runtime) -> Parts:
     settings = cast("Settings", runtime.settings)
     passwords = Passwords(settings.bcrypt_rounds)
-    keys = SigningKeys(runtime.rpc, Seal(settings.master_key.get_secret_value()))
+    master_key = settings.master_key.get_secret_value()
+    keys = SigningKeys(runtime.rpc, Seal(master_key))
     registration = Registration(runtime.rpc, passwords)
     sign_ins = SignIns(
         store=runtime.rpc,
@@ -52,9 +53,10 @@ def build(runtime: Runtime) -> Parts:
         access=AccessTokens(keys.current, settings.jwt_access_expires),
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
+        refresh_key=refresh_key(master_key),
     )
     return Parts(
-        Answers(api(sign_ins, registration, keys.public), keys.public),
+        Answers(api(sign_ins, registration, keys.public), keys.public, sign_ins),
         reads=runtime.follow(consumers()),
         engines=(Accounts(settings, keys, registration, sign_ins),),
     )

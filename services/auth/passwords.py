@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,9 +15,17 @@ import bcrypt
 from libs.contracts.requests import ErrorKind, Invalid, Rejected
 
 T = TypeVar("T")
+LINE = 8
+"""Passwords that are being hashed or wait for it: the last of them is answered after two seconds of a free core."""
 MIN_LENGTH = 12
 MIN_ROUNDS = 12
 """bcrypt's work factor (technical specification, Password Security): 2^12 iterations, about 240 ms of one core."""
+
+
+class Busy(Rejected):
+    """Too many passwords are being checked: try again in a moment."""
+
+    kind = ErrorKind.UNAVAILABLE
 
 
 def check_password(password: str) -> None:
@@ -54,14 +61,16 @@ def _digest(password: str) -> bytes:
 
 
 class Passwords:
-    """Hashes and checks passwords; call it while no database connection is held.
+    """Hashes and checks passwords; call it while no database connection is held. All of it raises Busy.
 
-    bcrypt releases the GIL, so one thread a core is all that helps; the rest wait here, not at the event loop.
+    One at a time: whoever sends us passwords gets one core of the machine at most, and pages have the others. A few
+    wait here, not at the event loop; who would be answered when nobody listens any more is sent away at once.
     """
 
-    def __init__(self, rounds: int = MIN_ROUNDS, threads: int | None = None) -> None:
+    def __init__(self, rounds: int = MIN_ROUNDS) -> None:
         self._rounds = rounds
-        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="auth-bcrypt")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="auth-bcrypt")
+        self._in_line = 0
         self._closed = False
         # A well-formed hash of no password: it costs as much to check as any other.
         self._nobody = bcrypt.gensalt(rounds) + b"." * 31
@@ -79,9 +88,15 @@ class Passwords:
     def close(self) -> None:
         """What is under way goes on; nothing new is begun."""
         self._closed = True
-        self._threads.shutdown(wait=False)
+        self._thread.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise Rejected("this replica is stopping: try again", kind=ErrorKind.UNAVAILABLE)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        if self._in_line >= LINE:
+            raise Busy
+        self._in_line += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._in_line -= 1

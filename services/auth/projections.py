@@ -22,7 +22,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.chassis.store.changes import Change, Gone, Row
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, DeviceView, SessionEnded, UserRegistered, UserView
+from libs.contracts.auth import (
+    DeviceRegistered,
+    DeviceRemoved,
+    DeviceView,
+    HeldDevice,
+    SessionEnded,
+    UserRegistered,
+    UserView,
+)
 from libs.contracts.envelope import Envelope
 
 metadata = MetaData(schema="auth")
@@ -80,6 +88,9 @@ sessions = Table(
     Column("secret_hash", LargeBinary, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("sessions_user_id_idx", "user_id"),
+    # Both None where code from before has begun it. It is used by signing in and by each new refresh token.
+    Column("device_name", Text),
+    Column("used_at", DateTime(timezone=True)),
 )
 
 signing_keys = Table(
@@ -156,6 +167,11 @@ USERS = (
 USERS_TOTAL = select(func.count().label("total")).select_from(users)
 ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"])).limit(1)
 
+SESSION_OF = (
+    select(sessions.c.id)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
+)
 SESSION_LOCKED = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid)).with_for_update()
 # Locked as well, and in one order: a refresh locks its row before the append lock, so whoever ends sessions must too.
 SESSIONS_OF_LOCKED = (
@@ -196,4 +212,17 @@ def device_view(row: dict[str, Any]) -> DeviceView:
         device_name=row["name"],
         platform=row["platform"],
         registered_at=row["registered_at"],
+    )
+
+
+def held_view(device_id: str, session: dict[str, Any] | None, device: dict[str, Any] | None) -> HeldDevice:
+    """A device, from the row of its session, of its registration, or of both."""
+    signed_in, paged = session or {}, device or {}
+    return HeldDevice(
+        device_id=device_id,
+        device_name=paged.get("name") or signed_in.get("device_name"),
+        platform=paged.get("platform"),
+        session_id=signed_in.get("id"),
+        last_used_at=signed_in.get("used_at"),
+        is_paged=device is not None,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from libs.chassis.requests.callers import LONGEST
 from libs.chassis.settings import ServiceSettings
 from libs.contracts.requests import Invalid
 from services.auth.passwords import MIN_ROUNDS, check_password
@@ -63,6 +64,8 @@ class Settings(ServiceSettings):
             raise ValueError("PAGER_ADMIN_EMAIL and PAGER_ADMIN_PASSWORD go together: set both or neither")
         if self.bcrypt_rounds < MIN_ROUNDS and not self.insecure_test_hashing:
             raise ValueError(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
+        if self.jwt_access_expires > LONGEST:
+            raise ValueError("JWT_ACCESS_EXPIRES must be at most 1h: who is signed out is remembered for that long")
         if self.jwt_refresh_expires <= self.jwt_access_expires:
             raise ValueError("JWT_REFRESH_EXPIRES must be longer than JWT_ACCESS_EXPIRES")
         return self

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from libs.chassis.clock import Clock
+from libs.chassis.requests.callers import Caller
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
@@ -35,11 +36,20 @@ class SignIns:
     access: AccessTokens
     clock: Clock
     refresh_lifetime: timedelta
+    refresh_key: bytes = field(repr=False)
+    """From which refresh tokens follow one another."""
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def log_in(self, body: Login) -> SignedInView:
-        """Raises Unauthenticated, the same for a wrong password and for nobody's address."""
+        """The same for a wrong password and for nobody's address.
+
+        Raises:
+            Unauthenticated: it is one of these.
+            TooManyDevices: it is right, and there is no room for this device.
+            Busy: too many wait to have theirs checked.
+        """
         check_text(body.email, "email")
+        check_text(body.device_name, "deviceName")
         known = await self.store.read(lambda work: application.credentials_of(work, body.email))
         right = await self.passwords.verify(body.password, known.password_hash if known is not None else None)
         if known is None:
@@ -53,7 +63,8 @@ class SignIns:
         def begin(work: Work) -> UserView:
             cause = work.begin(Actor.user(known.user.id))
             command = SignIn(known.user.id, session_id, body.device_id)
-            user = application.begin_session(work, command, token, work.now + self.refresh_lifetime, cause)
+            begun = application.Begun(token, body.device_name, work.now + self.refresh_lifetime, body.replace)
+            user = application.begin_session(work, command, begun, cause)
             if body.push_token:
                 application.register_device(work, _device(body, body.push_token, user.id, work), cause)
             return user
@@ -62,12 +73,12 @@ class SignIns:
         return SignedInView(user=user, tokens=self._tokens(user, token, body.device_id))
 
     async def refresh(self, body: Refresh) -> Tokens:
-        """New tokens for a refresh token, which is used up by this. Raises Unauthenticated."""
+        """New tokens for a refresh token, which is used up by this (`application.GRACE`). Raises Unauthenticated."""
         refused = Unauthenticated("the refresh token is not valid: sign in again")
         shown = RefreshToken.parse(body.refresh_token)
         if shown is None:
             raise refused
-        following = shown.next()
+        following = shown.next(self.refresh_key)
 
         def renew(work: Work) -> application.Renewed | None:
             return application.renew_session(work, shown, following, body.device_id, work.now + self.refresh_lifetime)
@@ -76,6 +87,15 @@ class SignIns:
         if renewed is None:
             raise refused
         return self._tokens(renewed.user, following, body.device_id)
+
+    async def check(self, caller: Caller) -> Caller:
+        """Raises Unauthenticated for a caller whose session is over, or whom nobody knows (any more).
+
+        The other services follow what is published of that; here it is looked up, so that not a moment lies between.
+        """
+        if not await self.store.read(lambda work: application.goes_on(work, caller.session_id, caller.user_id)):
+            raise Unauthenticated("the session is over: sign in again")
+        return caller
 
     async def close(self) -> None:
         """Return when every refusal is recorded."""

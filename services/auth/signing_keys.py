@@ -23,7 +23,8 @@ from services.auth.projections import SIGNING_KEYS, signing_keys
 
 _BITS = 2048
 _NONCE = 12
-_PURPOSE = b"pager/auth/signing-keys/v1"
+_SIGNING_KEYS = b"pager/auth/signing-keys/v1"
+_REFRESH_TOKENS = b"pager/auth/refresh-tokens/v1"
 _ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
@@ -56,12 +57,21 @@ class SigningKey:
         return self.private.as_dict(private=False, use="sig", alg="RS256", kid=self.kid)
 
 
+def _derived(master_key: str, purpose: bytes) -> bytes:
+    """32 bytes for one purpose (HKDF-SHA256, RFC 5869)."""
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(master_key.encode())
+
+
+def refresh_key(master_key: str) -> bytes:
+    """The key from which refresh tokens follow one another; the same in every replica."""
+    return _derived(master_key, _REFRESH_TOKENS)
+
+
 class Seal:
-    """AES-256-GCM under a key derived from the master key (HKDF-SHA256, RFC 5869); a nonce of 96 bits goes first."""
+    """AES-256-GCM under a key derived from the master key; a nonce of 96 bits goes first."""
 
     def __init__(self, master_key: str) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(master_key.encode())
-        self._cipher = AESGCM(derived)
+        self._cipher = AESGCM(_derived(master_key, _SIGNING_KEYS))
 
     def close(self, key: SigningKey) -> bytes:
         nonce = secrets.token_bytes(_NONCE)

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from joserfc import jwt
 
-from libs.chassis.requests.callers import ISSUER
+from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.contracts.auth import UserView
 from services.auth.signing_keys import SigningKey
 
@@ -40,8 +40,13 @@ class RefreshToken:
     def issue(cls, session_id: UUID) -> Self:
         return cls(session_id, secrets.token_bytes(_SECRET), secrets.token_bytes(_SECRET))
 
-    def next(self) -> RefreshToken:
-        return RefreshToken(self.session_id, self.family, secrets.token_bytes(_SECRET))
+    def next(self, key: bytes) -> RefreshToken:
+        """The one that follows this one: always the same, and nobody without auth's key can tell which.
+
+        So it can be given again to whoever did not hear the answer, and is stored nowhere.
+        """
+        secret = hmac.digest(key, self.session_id.bytes + self.secret, sha256)
+        return RefreshToken(self.session_id, self.family, secret)
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -89,6 +94,7 @@ class AccessTokens:
         key = self.key()
         claims = {
             "iss": ISSUER,
+            "aud": AUDIENCE,
             "use": "access",
             "sub": str(user.id),
             "roles": [str(role) for role in user.roles],
@@ -96,6 +102,7 @@ class AccessTokens:
             "did": device_id,
             "jti": str(uuid4()),
             "iat": int(now.timestamp()),
+            "nbf": int(now.timestamp()),
             "exp": int((now + self.lifetime).timestamp()),
         }
         return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key.private)

@@ -6,7 +6,7 @@ import structlog
 
 from libs.chassis.clock import Clock
 from libs.chassis.consume.owner import NoRequest
-from libs.chassis.requests.callers import Caller, Verifier
+from libs.chassis.requests.callers import Caller, Sessions, Verifier
 from libs.contracts.auth import KeySet
 from libs.contracts.requests import Rejected
 from services.gateway.envelope import Problem
@@ -25,9 +25,9 @@ def bearer(authorization: str | None) -> str | None:
 class Callers:
     """Access tokens against auth's public keys, which are asked for once and again when a key is unknown."""
 
-    def __init__(self, forwarder: Forwarder, clock: Clock) -> None:
+    def __init__(self, forwarder: Forwarder, clock: Clock, sessions: Sessions) -> None:
         self._forwarder = forwarder
-        self._verifier = Verifier(self.keys, clock)
+        self._verifier = Verifier(self.keys, clock, sessions)
 
     async def keys(self) -> KeySet:
         """Auth's public keys; raises Problem 503 when auth does not answer."""
@@ -40,7 +40,8 @@ class Callers:
         """The person behind a token.
 
         Raises:
-            Problem: 401 for no token or one that is not valid; 503 when auth's keys cannot be had.
+            Problem: 401 for no token, one that is not valid or one whose session is over; 503 when auth's keys cannot
+                be had, or when it is not known yet which sessions are over.
         """
         try:
             return await self._verifier.verify(token)

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from libs.contracts.auth import HeldDevice
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal
 
@@ -56,10 +57,13 @@ _CODE_OF_KIND: Mapping[ErrorKind, Code] = {
 
 
 class ErrorDetails(Contract):
-    """The field at fault, as the caller wrote it, and what is wrong with it."""
+    """The field at fault, as the caller wrote it, what is wrong with it, and what there is to choose from."""
 
     field: str = Field(examples=["email"])
     reason: str = Field(examples=["must be a valid email address"])
+    devices: tuple[HeldDevice, ...] | None = Field(
+        default=None, description="The caller's devices, where one of them has to go; only present then."
+    )
 
 
 class ErrorBody(Contract):
@@ -76,15 +80,25 @@ class ErrorAnswer(Contract):
 
 
 class Problem(HTTPException):
-    """A request that gets an error for an answer. `field` is a dotted path in the caller's spelling."""
+    """A request that gets an error for an answer.
+
+    `field` is a dotted path in the caller's spelling; `more` is said beside it in the details.
+    """
 
     def __init__(
-        self, code: Code, message: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        code: Code,
+        message: str,
+        *,
+        field: str | None = None,
+        more: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(STATUS_OF[code], message, dict(headers or {}))
         self.code = code
         self.message = message
         self.field = field
+        self.more = more or {}
 
     @classmethod
     def of(cls, refusal: Refusal) -> Problem:
@@ -92,7 +106,7 @@ class Problem(HTTPException):
         code = _CODE_OF_KIND[refusal.kind]
         retry_after = refusal.retry_after or (1.0 if code == "UNAVAILABLE" else None)
         headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
-        return cls(code, refusal.message, field=refusal.field, headers=headers)
+        return cls(code, refusal.message, field=refusal.field, more=refusal.details, headers=headers)
 
     @classmethod
     def invalid(cls, field: str, reason: str) -> Problem:
@@ -108,7 +122,7 @@ def failure(problem: Problem) -> Response:
     error: dict[str, Any] = {"code": problem.code, "message": problem.message}
     if problem.field is not None:
         error["message"] = f"{problem.field}: {problem.message}"
-        error["details"] = {"field": problem.field, "reason": problem.message}
+        error["details"] = {"field": problem.field, "reason": problem.message, **problem.more}
     headers = dict(problem.headers or {})
     if problem.code == "UNAUTHENTICATED":
         # RFC 9110, section 11.6.1: a 401 names the scheme.

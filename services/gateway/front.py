@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
+    from services.gateway.brake import Brake
     from services.gateway.callers import Callers
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
@@ -22,6 +23,7 @@ class Front:
     callers: Callers
     health: HealthCheck
     metrics: GatewayMetrics
+    brake: Brake
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -18,8 +18,11 @@ from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.measure import logs, telemetry
 from libs.chassis.monitor.listening import Listening
 from libs.chassis.monitor.port import Monitor
+from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
+from libs.chassis.stopping import stoppable
 from services.gateway.app import build
+from services.gateway.brake import Brake
 from services.gateway.callers import Callers
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
@@ -67,7 +70,10 @@ class Gateway:
         self._forwarder = Forwarder(self.bus)
         health = HealthCheck(self._forwarder, self.clock, self.settings.push)
         metrics = GatewayMetrics(self.bus, self.settings)
-        self.front = Front(self._forwarder, Callers(self._forwarder, self.clock), health, metrics)
+        sessions = EndedSessions("gateway", self.bus, self.clock)
+        self._following = asyncio.create_task(stoppable(sessions.run), name="gateway sessions")
+        callers = Callers(self._forwarder, self.clock, sessions)
+        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock))
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")
@@ -79,12 +85,16 @@ class Gateway:
         await self._listening.stop()
         await self.monitor.stop()
         await self._forwarder.drain()
+        self._following.cancel()
+        await asyncio.gather(self._following, return_exceptions=True)
         await self.bus.client.close()
         telemetry.stop("gateway")
 
     async def finished(self) -> None:
         """Returns, or raises, only if the gateway can no longer run."""
-        await asyncio.shield(self._listening.task)
+        running = (self._listening.task, self._following)
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        await ended.pop()
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
@@ -112,6 +122,7 @@ class Gateway:
 
         async def back() -> None:
             _log.info("bus back", service="gateway")
+            await self.bus.restored()
 
         async def ignored(_error: Exception) -> None:
             # The client reports every attempt to reconnect; "bus away" has been said.

@@ -9,6 +9,7 @@ from pydantic import Field, create_model
 from libs.contracts.model import Contract
 
 Documented = dict[int | str, dict[str, Any]]
+TOO_MANY_DEVICES = "there are five devices; `details.devices` lists them, and `replace` may name the one that goes"
 
 
 class Pagination(Contract):

@@ -14,21 +14,25 @@ from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF
 
 
 def api() -> Requests:
-    """`list`: whoever is signed in may see who was told of an incident, as they may see the incident."""
+    """`list`: whoever is signed in may see who was told of an incident, as they may see the incident.
+
+    On which of their devices is their own affair: its id is what a phone signs in with.
+    """
     requests = Requests("notifier")
 
     @requests.handle("list", NotificationsQuery)
-    def list_notifications(work: Work, query: NotificationsQuery, _caller: Caller) -> NotificationList:
+    def list_notifications(work: Work, query: NotificationsQuery, caller: Caller) -> NotificationList:
         rows = work.fetch(NOTIFICATIONS_OF, incident_id=query.incident_id)
         attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in rows}
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
-        return NotificationList(notifications=tuple(view_of(row, attempts[row["id"]]) for row in rows))
+        views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.user_id) for row in rows)
+        return NotificationList(notifications=tuple(views))
 
     return requests
 
 
-def view_of(row: Mapping[str, Any], attempts: Sequence[AttemptView]) -> NotificationView:
+def view_of(row: Mapping[str, Any], attempts: Sequence[AttemptView], *, own: bool) -> NotificationView:
     """A row of the table as people see it: they know devices, and that these are pushed to."""
-    shown = {"method": MethodKind(row["method_kind"]).shown, "device_id": row["method_id"]}
+    shown = {"method": MethodKind(row["method_kind"]).shown, "device_id": row["method_id"] if own else None}
     return NotificationView.model_validate({**row, **shown, "attempts": tuple(attempts)})

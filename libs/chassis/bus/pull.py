@@ -110,7 +110,7 @@ class Pull:
                 num_replicas=1,
                 inactive_threshold=_EXPIRES,
             )
-            await self.bus.js.add_consumer(self.stream, config)
+            self._pending = (await self.bus.js.add_consumer(self.stream, config)).num_pending or 0
             await self._ask_ahead()
         except (NatsError, APIError, TimeoutError) as error:
             await self.__aexit__(None, None, None)

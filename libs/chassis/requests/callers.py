@@ -1,27 +1,41 @@
-"""Who is asking: access tokens (RS256) checked in one place, against auth's public keys."""
+"""Who is asking: access tokens (RS256) checked in one place, against auth's public keys and the sessions that ended."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal, Protocol, Self
 from uuid import UUID
 
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet as JwkSet
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.chassis.clock import Clock
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
-from libs.contracts.requests import Forbidden, Unauthenticated
+from libs.contracts.requests import ErrorKind, Forbidden, Rejected, Unauthenticated
 
-ISSUER = "pager"
+ISSUER: Final = "pager"
+AUDIENCE: Final = "pager"
+"""Ours are for all services alike: none of them forwards a token to somebody else."""
+LONGEST = timedelta(hours=1)
+"""No access token lives longer, whatever auth is told: so long at most it has to be remembered that a session ended."""
+LEEWAY = timedelta(minutes=1)
+"""How far the clocks of two machines may be apart. It is for beginnings only: a token ends to the second."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CACHED_TOKENS = 10_000
 _REFRESH_PAUSE = timedelta(seconds=5)
+
+
+class Unsure(Rejected):
+    """It is not known here whether this session goes on: try again."""
+
+    kind = ErrorKind.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,8 @@ class Caller:
     device_id: str
     expires_at: datetime
     traceparent: str | None = None
+    certain: bool = True
+    """Whether it is known that the session goes on; False: it did when that was last heard, long ago."""
 
     @property
     def actor(self) -> Actor:
@@ -44,9 +60,60 @@ class Caller:
         return work.begin(self.actor, self.traceparent)
 
     def require(self, role: Role) -> None:
-        """Raises Forbidden unless the person has this role (admins have every one)."""
+        """Refuse whoever does not have this role (admins have every one).
+
+        Raises:
+            Forbidden: they do not.
+            Unsure: they may not have it any more, and it is more than everybody may do.
+        """
         if role not in self.roles and Role.ADMIN not in self.roles:
             raise Forbidden(f"this needs the role {role}")
+        if not self.certain and role is not Role.USER:
+            raise Unsure
+
+
+class Sessions(Protocol):
+    """Knows which sessions go on."""
+
+    async def check(self, caller: Caller) -> Caller:
+        """The caller, as far as is known.
+
+        Raises:
+            Unauthenticated: the session is over.
+            Unsure: nothing is known of sessions yet.
+        """
+        ...
+
+
+_Seconds = Annotated[int, Field(strict=True, ge=0, lt=253_402_300_800)]
+"""Unix seconds up to the year 9999, which is as far as a `datetime` goes."""
+
+
+class _Claims(BaseModel):
+    """What an access token says (RFC 7519, section 4.1); other claims may stand beside these.
+
+    `aud` and `nbf` are missing in tokens of auth as it was before: where they stand, they must be right.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    iss: Literal["pager"]
+    aud: Literal["pager"] = AUDIENCE
+    use: Literal["access"]
+    sub: UUID
+    sid: UUID
+    did: str = Field(max_length=255)
+    roles: tuple[Role, ...]
+    jti: UUID
+    iat: _Seconds
+    nbf: _Seconds = 0
+    exp: _Seconds
+
+    @model_validator(mode="after")
+    def _lives_for_a_while(self) -> Self:
+        if not 0 < self.exp - max(self.iat, self.nbf) <= self.exp - self.iat <= LONGEST.total_seconds():
+            raise ValueError("it begins after its end, or lives too long")
+        return self
 
 
 @dataclass
@@ -55,6 +122,7 @@ class Verifier:
 
     fetch_keys: Callable[[], Awaitable[KeySet]]
     clock: Clock
+    sessions: Sessions
     _keys: JwkSet | None = None
     _refreshed_at: datetime = _NEVER
     _known: dict[str, Caller] = field(default_factory=dict)
@@ -63,7 +131,8 @@ class Verifier:
         """The caller of a token.
 
         Raises:
-            Unauthenticated: no token, not ours, expired or tampered with.
+            Unauthenticated: no token, not ours, expired or tampered with, or its session is over.
+            Unsure: it is not known yet which sessions are over.
             BusAway: auth's keys are not known yet and auth does not answer.
         """
         if not token:
@@ -77,7 +146,7 @@ class Verifier:
         if caller.expires_at <= self.clock.now():
             self._known.pop(token, None)
             raise Unauthenticated("the access token has expired")
-        return caller
+        return await self.sessions.check(caller)
 
     async def _check(self, token: str) -> Caller:
         try:
@@ -91,7 +160,7 @@ class Verifier:
                     raise
                 await self._refresh()
                 return self._decode(token)
-        except (ValueError, KeyError, JoseError) as error:
+        except (ValueError, JoseError) as error:
             raise Unauthenticated("the access token is not valid") from error
 
     async def _refresh(self) -> None:
@@ -101,13 +170,14 @@ class Verifier:
 
     def _decode(self, token: str) -> Caller:
         assert self._keys is not None  # noqa: S101 - fetched before
-        claims = jwt.decode(token, self._keys, algorithms=["RS256"]).claims
-        if claims.get("iss") != ISSUER or claims.get("use") != "access":
-            raise Unauthenticated("the access token is not valid")
+        claims = _Claims.model_validate(jwt.decode(token, self._keys, algorithms=["RS256"]).claims)
+        begins = datetime.fromtimestamp(max(claims.iat, claims.nbf), UTC)
+        if begins > self.clock.now() + LEEWAY:
+            raise Unauthenticated("the access token is not valid yet")
         return Caller(
-            user_id=UUID(claims["sub"]),
-            roles=frozenset(Role(r) for r in claims["roles"]),
-            session_id=UUID(claims["sid"]),
-            device_id=claims["did"],
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            user_id=claims.sub,
+            roles=frozenset(claims.roles),
+            session_id=claims.sid,
+            device_id=claims.did,
+            expires_at=datetime.fromtimestamp(claims.exp, UTC),
         )

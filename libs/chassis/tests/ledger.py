@@ -27,6 +27,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE
+from libs.chassis.testing.sessions import AllGoOn
 from libs.chassis.timers import Timer, timer_set
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor, Envelope
@@ -131,7 +132,7 @@ class Ledger:
         """A replica that answers `events`, `position` and these; closing the client of its connection kills it."""
         requests = requests or Requests(SCHEMA)
         add_log_operations(requests, self.make_store("rpc", role="rpc"))
-        server = RequestServer(requests, self.store, Verifier(_no_keys, self.clock))
+        server = RequestServer(requests, self.store, Verifier(_no_keys, self.clock, AllGoOn()))
         bus = await self.bus()
 
         async def answer(message: Msg) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,8 +14,9 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from libs.chassis.bus.connection import BusAway
-from libs.chassis.requests.callers import Verifier
+from libs.chassis.requests.callers import Unsure, Verifier
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.sessions import AllGoOn
 from libs.contracts.auth import KeySet
 from libs.contracts.model import Role
 from libs.contracts.requests import Forbidden, Unauthenticated
@@ -55,11 +56,19 @@ def _token(clock: MovableClock, key: Any = _FIRST, **changes: Any) -> str:
         "roles": ["user"],
         "sid": str(uuid4()),
         "did": "phone",
+        "jti": str(uuid4()),
+        "aud": "pager",
+        "iat": int(clock.now().timestamp()),
+        "nbf": int(clock.now().timestamp()),
         "exp": int(clock.now().timestamp()) + 900,
     }
     header = {"alg": changes.pop("alg", "RS256"), "kid": changes.pop("kid", key.kid)}
     given = {name: value for name, value in (claims | changes).items() if value is not None}
     return jwt.encode(header, given, key)
+
+
+def _seconds(clock: MovableClock) -> int:
+    return int(clock.now().timestamp())
 
 
 def _signed_with_the_public_key(clock: MovableClock) -> str:
@@ -72,7 +81,7 @@ def _signed_with_the_public_key(clock: MovableClock) -> str:
 
 async def test_a_good_token_names_its_caller_and_keys_are_asked_for_once() -> None:
     clock, auth = MovableClock(), Auth()
-    verifier = Verifier(auth.fetch, clock)
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
     for _ in range(3):
         caller = await verifier.verify(_token(clock))
         assert (caller.user_id, caller.roles, caller.device_id) == (_USER, frozenset({Role.USER}), "phone")
@@ -84,7 +93,7 @@ async def test_a_good_token_names_its_caller_and_keys_are_asked_for_once() -> No
 
 async def test_a_token_expires_to_the_second_also_one_that_was_seen_before() -> None:
     clock = MovableClock()
-    verifier = Verifier(Auth().fetch, clock)
+    verifier = Verifier(Auth().fetch, clock, AllGoOn())
     token = _token(clock)
     await verifier.verify(token)
     clock.advance(seconds=899)
@@ -97,7 +106,7 @@ async def test_a_token_expires_to_the_second_also_one_that_was_seen_before() -> 
 
 async def test_a_rotated_key_is_fetched_once_and_invented_key_ids_do_not_hammer_auth() -> None:
     clock, auth = MovableClock(), Auth()
-    verifier = Verifier(auth.fetch, clock)
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
     await verifier.verify(_token(clock))
     auth.keys.append(_SECOND)
     clock.advance(seconds=6)
@@ -127,6 +136,24 @@ async def test_a_rotated_key_is_fetched_once_and_invented_key_ids_do_not_hammer_
         lambda clock: _token(clock, sub=None),
         lambda clock: _token(clock, roles=["god"]),
         lambda clock: _token(clock, exp=None),
+        lambda clock: _token(clock, exp=str(_seconds(clock) + 900)),
+        lambda clock: _token(clock, exp=10**30),
+        lambda clock: _token(clock, exp=_seconds(clock) + 3601),
+        lambda clock: _token(clock, iat=None),
+        lambda clock: _token(clock, iat=True),
+        lambda clock: _token(clock, iat=_seconds(clock) - 10**6),
+        lambda clock: _token(clock, iat=_seconds(clock) + 901),
+        lambda clock: _token(clock, iat=_seconds(clock) + 61),
+        lambda clock: _token(clock, nbf=_seconds(clock) + 61),
+        lambda clock: _token(clock, nbf=_seconds(clock) + 901),
+        lambda clock: _token(clock, nbf="soon"),
+        lambda clock: _token(clock, aud="somebody"),
+        lambda clock: _token(clock, aud=["pager", "somebody"]),
+        lambda clock: _token(clock, jti=None),
+        lambda clock: _token(clock, jti="x" * 5000),
+        lambda clock: _token(clock, did="x" * 256),
+        lambda clock: _token(clock, did=None),
+        lambda clock: _token(clock, sid="none"),
         lambda clock: _token(clock)[:-6] + "AAAAAA",
         lambda clock: _token(clock).rsplit(".", 1)[0] + ".",
         _signed_with_the_public_key,
@@ -137,16 +164,34 @@ async def test_a_rotated_key_is_fetched_once_and_invented_key_ids_do_not_hammer_
 )
 async def test_forged_tokens_are_refused(forge: Any) -> None:
     clock = MovableClock()
-    verifier = Verifier(Auth().fetch, clock)
+    verifier = Verifier(Auth().fetch, clock, AllGoOn())
     await verifier.verify(_token(clock))
     clock.advance(seconds=6)
     with pytest.raises(Unauthenticated):
         await verifier.verify(forge(clock))
 
 
+async def test_clocks_may_be_a_minute_apart_and_auth_as_it_was_before_is_believed() -> None:
+    clock = MovableClock()
+    verifier = Verifier(Auth().fetch, clock, AllGoOn())
+    await verifier.verify(_token(clock, iat=_seconds(clock) + 60, nbf=_seconds(clock) + 60))
+    await verifier.verify(_token(clock, aud=None, nbf=None))
+
+
+async def test_what_needs_a_role_needs_to_know_that_the_session_goes_on() -> None:
+    clock = MovableClock()
+    admin = await Verifier(Auth().fetch, clock, AllGoOn()).verify(_token(clock, roles=["admin"]))
+    admin.require(Role.LEAD)
+    unsure = replace(admin, certain=False)
+    unsure.require(Role.USER)
+    for role in (Role.LEAD, Role.ADMIN):
+        with pytest.raises(Unsure):
+            unsure.require(role)
+
+
 async def test_no_token_is_refused_without_asking_auth() -> None:
     auth = Auth()
-    verifier = Verifier(auth.fetch, MovableClock())
+    verifier = Verifier(auth.fetch, MovableClock(), AllGoOn())
     for token in (None, ""):
         with pytest.raises(Unauthenticated):
             await verifier.verify(token)
@@ -155,7 +200,7 @@ async def test_no_token_is_refused_without_asking_auth() -> None:
 
 async def test_while_auth_is_away_known_keys_go_on_and_unknown_ones_are_no_refusal() -> None:
     clock, auth = MovableClock(), Auth()
-    known, fresh = Verifier(auth.fetch, clock), Verifier(auth.fetch, clock)
+    known, fresh = Verifier(auth.fetch, clock, AllGoOn()), Verifier(auth.fetch, clock, AllGoOn())
     await known.verify(_token(clock))
     auth.away = True
     await known.verify(_token(clock))

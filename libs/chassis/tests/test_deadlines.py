@@ -14,6 +14,7 @@ from libs.chassis.requests.deadlines import Deadlines, TooLate, deadline_header
 from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.store.store import PastDeadline
 from libs.chassis.store.work import Work
+from libs.chassis.testing.sessions import AllGoOn
 from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add
 from libs.contracts.auth import KeySet
 from libs.contracts.requests import ById, ErrorKind
@@ -177,7 +178,7 @@ async def test_a_command_that_arrives_too_late_or_takes_too_long_is_answered_and
     async def no_keys() -> KeySet:
         return KeySet(keys=())
 
-    server = RequestServer(requests, ledger.store, Verifier(no_keys, ledger.clock), Deadlines(here))
+    server = RequestServer(requests, ledger.store, Verifier(no_keys, ledger.clock, AllGoOn()), Deadlines(here))
     entity = uuid4()
     body = json.dumps({"id": str(entity)}).encode()
 

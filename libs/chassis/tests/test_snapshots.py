@@ -15,6 +15,7 @@ from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.requests.snapshots import add_snapshot
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
+from libs.chassis.testing.sessions import AllGoOn
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
 from libs.contracts.auth import KeySet
 from libs.contracts.model import Contract, Lane
@@ -62,7 +63,7 @@ async def test_it_names_epoch_and_ends_and_its_rows_are_as_on_every_wire(ledger:
         return [_Row(timer_of=row["entity"]) for row in work.fetch(select(_TIMERS))]
 
     add_snapshot(requests, ledger.store, "timers", rows)
-    verifier: Any = Verifier(_no_keys, ledger.clock)
+    verifier: Any = Verifier(_no_keys, ledger.clock, AllGoOn())
     reply = await RequestServer(requests, ledger.store, verifier).answer("snapshot.timers", b"", {})
     assert reply.ok, reply.error
     told = reply.data.model_dump(mode="json", by_alias=True)

@@ -1,10 +1,13 @@
 """Password rules and bcrypt."""
 
+import asyncio
+import threading
+
 import bcrypt
 import pytest
 
 from libs.contracts.requests import ErrorKind, Invalid, Rejected
-from services.auth.passwords import Passwords, check_password
+from services.auth.passwords import LINE, Busy, Passwords, check_password
 
 GOOD = "Correct-Horse-7"
 
@@ -35,7 +38,7 @@ def test_a_weak_password_is_refused_with_everything_that_it_lacks(password: str,
 
 @pytest.fixture
 def passwords() -> Passwords:
-    return Passwords(rounds=4, threads=1)
+    return Passwords(rounds=4)
 
 
 async def test_only_the_right_password_fits_its_hash(passwords: Passwords) -> None:
@@ -71,13 +74,37 @@ async def test_nobodys_password_is_checked_at_full_cost_and_never_fits(monkeypat
         return real(password, hashed)
 
     monkeypatch.setattr(bcrypt, "checkpw", spy)
-    assert not await Passwords(rounds=5, threads=1).verify(GOOD, None)
+    assert not await Passwords(rounds=5).verify(GOOD, None)
     assert checked[0].startswith(b"$2b$05$")
     assert len(checked[0]) == 60
 
 
 async def test_the_rounds_are_in_the_hash() -> None:
-    assert (await Passwords(rounds=5, threads=1).hash(GOOD)).startswith("$2b$05$")
+    assert (await Passwords(rounds=5).hash(GOOD)).startswith("$2b$05$")
+
+
+async def test_one_is_hashed_at_a_time_and_whoever_would_wait_too_long_is_told_so_at_once(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, go, at_once = await passwords.hash(GOOD), threading.Event(), list[int]()
+    real, running = bcrypt.checkpw, threading.Semaphore(1)
+
+    def held(password: bytes, hashed: bytes) -> bool:
+        at_once.append(running.acquire(blocking=False))
+        assert go.wait(10)
+        running.release()
+        return real(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", held)
+    waiting = [asyncio.create_task(passwords.verify(GOOD, known)) for _ in range(LINE)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy) as refused:
+        await passwords.verify(GOOD, known)
+    assert refused.value.kind is ErrorKind.UNAVAILABLE
+    go.set()
+    assert await asyncio.gather(*waiting) == [True] * LINE
+    assert at_once == [True] * LINE
+    assert await passwords.verify(GOOD, known), "the line is free again"
 
 
 async def test_a_stopping_replica_says_so(passwords: Passwords) -> None:

@@ -45,6 +45,12 @@ def test_a_lifetime_without_a_clear_unit_is_refused(monkeypatch: pytest.MonkeyPa
         Settings.load()
 
 
+def test_an_access_token_lives_no_longer_than_ended_sessions_are_remembered() -> None:
+    assert Settings.load(jwt_access_expires="60m").jwt_access_expires == timedelta(hours=1)
+    with pytest.raises(SettingsError, match="JWT_ACCESS_EXPIRES must be at most 1h"):
+        Settings.load(jwt_access_expires="61m")
+
+
 def test_a_refresh_token_must_outlive_the_access_token() -> None:
     with pytest.raises(SettingsError, match="JWT_REFRESH_EXPIRES"):
         Settings.load(jwt_refresh_expires="15m")

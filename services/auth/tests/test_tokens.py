@@ -9,6 +9,7 @@ from joserfc import jwt
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.settings import SettingsError
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.sessions import AllGoOn
 from libs.contracts.auth import KeySet, UserView
 from libs.contracts.model import Role
 from libs.contracts.requests import Unauthenticated
@@ -36,7 +37,7 @@ def verifier(clock: MovableClock, *keys: SigningKey) -> Verifier:
     async def fetch() -> KeySet:
         return KeySet(keys=tuple(key.public_jwk for key in keys))
 
-    return Verifier(fetch, clock)
+    return Verifier(fetch, clock, AllGoOn())
 
 
 async def test_an_access_token_says_who_on_which_device_in_which_session() -> None:
@@ -84,7 +85,10 @@ def test_a_refresh_token_survives_its_text() -> None:
 
 def test_the_next_refresh_token_is_of_the_same_family_with_another_secret() -> None:
     token = RefreshToken.issue(SESSION)
-    following = token.next()
+    following = token.next(b"k" * 32)
+    assert following == token.next(b"k" * 32), "it can be given again"
+    assert following != token.next(b"l" * 32), "nobody without the key can tell it"
+    assert following != RefreshToken(uuid4(), token.family, token.secret).next(b"k" * 32)
     assert following.session_id == SESSION
     assert same(following.family_hash, token.family_hash)
     assert not same(following.secret_hash, token.secret_hash)

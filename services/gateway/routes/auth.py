@@ -7,12 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
 from libs.contracts.model import StrictContract
 from services.gateway.envelope import Problem, item, success
-from services.gateway.responses import Documented, Nothing, answer, documented, one
+from services.gateway.front import front_of
+from services.gateway.responses import TOO_MANY_DEVICES, Documented, Nothing, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/auth", tags=["auth"], route_class=PagerRoute)
@@ -30,7 +32,9 @@ _EXAMPLES = {
     }
 }
 _REFRESH_TOKEN = HTTPBearer(auto_error=False, scheme_name="refreshToken", description="The refresh token.")
-_LIMITED: Documented = {429: {"description": "RATE_LIMITED: too many attempts"}}
+_LIMITED: Documented = {
+    429: {"description": "RATE_LIMITED: five wrong passwords within a minute came from the caller's address"}
+}
 _WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
 
 
@@ -42,10 +46,12 @@ class RefreshBody(StrictContract):
     "/login",
     operation_id="login",
     summary="Sign in",
-    responses=documented(answer("SignedIn", SignedInView)) | _LIMITED | _WRONG,
+    responses=documented(answer("SignedIn", SignedInView), conflict=TOO_MANY_DEVICES) | _LIMITED | _WRONG,
 )
-async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking) -> Response:
-    return success(await ask.command("auth", "login", body))
+async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking, request: Request) -> Response:
+    address = request.client.host if request.client is not None else ""
+    with front_of(request).brake.attempt(address, body.email):
+        return success(await ask.command("auth", "login", body))
 
 
 @router.post(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import DevicesView, DeviceView, RegisterDevice, RemoveDevice
 from services.gateway.envelope import item, success
-from services.gateway.responses import Nothing, answer, documented, one
+from services.gateway.responses import TOO_MANY_DEVICES, Nothing, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
@@ -21,7 +21,7 @@ router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRo
     operation_id="registerDevice",
     summary="Register a device for pushes, or replace its token",
     status_code=201,
-    responses=documented(one("device", DeviceView, "Device"), 201, conflict="the caller has too many devices"),
+    responses=documented(one("device", DeviceView, "Device"), 201, conflict=TOO_MANY_DEVICES),
 )
 async def register_device(body: RegisterDevice, ask: Asking) -> Response:
     return item("device", await ask.command("auth", "register_device", body, repeatable=True), 201)

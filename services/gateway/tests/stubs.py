@@ -7,13 +7,14 @@ import json
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import aiohttp
 import nats
@@ -23,12 +24,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from libs.chassis.requests.callers import ISSUER
+from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE
-from libs.contracts.model import Contract, Role
+from libs.contracts.auth import SessionEnded
+from libs.contracts.codec import CODEC
+from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.model import Contract, Lane, Role
 from libs.contracts.requests import Refusal, Reply
-from libs.contracts.subjects import rpc_subject
+from libs.contracts.subjects import event_subject, rpc_subject
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 
@@ -43,17 +47,21 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def nats_server(port: int = 0) -> AsyncIterator[str]:
-    """The URL of a server of our own; port 0 is any free one."""
+    """The URL of a server of our own, with a stream of auth's; port 0 is any free one."""
     program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
     port = port or free_port()
-    process = await asyncio.create_subprocess_exec(
-        program, "-a", "127.0.0.1", "-p", str(port), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield f"nats://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder)
+        process = await asyncio.create_subprocess_exec(program, *options, stderr=asyncio.subprocess.DEVNULL)
+        url = f"nats://127.0.0.1:{port}"
+        try:
+            client = await connected(url)
+            await client.jetstream().add_stream(name="AUTH", subjects=["pager.events.auth.>"])
+            await client.close()
+            yield url
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,22 @@ class Stubs:
 
     async def keys(self) -> None:
         await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
+
+    async def end_session(self, clock: MovableClock) -> None:
+        """Auth says that the session of `World.token` is over."""
+        event = Envelope[SessionEnded](
+            id=uuid4(),
+            type=SessionEnded.type,
+            time=clock.now(),
+            entity=USER,
+            version=2,
+            lane=Lane.ROUTINE,
+            actor=Actor.service("auth"),
+            correlation_id=uuid4(),
+            data=SessionEnded(user_id=USER, session_id=USER, reason="signed out"),
+        )
+        subject = event_subject(event.type, Lane.ROUTINE, USER)
+        await self.client.jetstream().publish(subject, CODEC.encode(event))
 
     async def forget(self) -> None:
         for subscription in self._subscriptions:
@@ -140,6 +164,9 @@ class World:
     def token(self, *, role: Role = Role.ADMIN, minutes: float = 15) -> str:
         claims = {
             "iss": ISSUER,
+            "aud": AUDIENCE,
+            "jti": str(uuid4()),
+            "iat": int(self.clock.now().timestamp() + min(minutes - 1, 0) * 60),
             "use": "access",
             "sub": str(USER),
             "sid": str(USER),

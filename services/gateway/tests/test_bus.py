@@ -50,12 +50,19 @@ async def test_a_lost_bus_is_a_503_at_once_and_its_return_needs_nobody() -> None
         assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
         assert (health.status, health.json["services"]["bus"]) == (503, "unhealthy")
         assert (ready.status, live.status) == (503, 200)
+        waiting = asyncio.create_task(gateway.bus.until_connected())  # as whoever follows a stream does
 
         async with nats_server(port) as url:
             pager.stubs.client = await connected(url)
             await pager.stubs.answer("incidents.get", v.INCIDENT)
             await _until(lambda: gateway.bus.connected)
             assert (await pager.call("GET", f"/api/v1/incidents/{v.ID}")).status == 200
+            # It follows again who is signed out.
+            await asyncio.wait_for(waiting, 15)
+            await pager.stubs.end_session(clock)
+            async with asyncio.timeout(15):
+                while (await pager.call("GET", f"/api/v1/incidents/{v.ID}")).status != 401:
+                    await asyncio.sleep(0.01)
             await pager.stubs.client.close()
             await gateway.stop()
 

@@ -85,8 +85,9 @@ def test_a_retired_token_is_a_row_of_its_own() -> None:
 
 
 def test_people_see_that_a_device_is_pushed_to() -> None:
-    view = view_of(write(INTEND)["notifications"].values, ())
+    view = view_of(write(INTEND)["notifications"].values, (), own=True)
     assert (view.method, view.device_id, view.run, view.level, view.round) == ("push", "phone", 1, 1, 1)
+    assert view_of(write(INTEND)["notifications"].values, (), own=False).device_id is None
 
 
 def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:

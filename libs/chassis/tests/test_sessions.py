@@ -1,0 +1,147 @@
+"""A session that ended is over for whoever checks tokens, in every process, while tokens of it may still be good."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.bus.pull import Pull
+from libs.chassis.requests import sessions
+from libs.chassis.requests.callers import LEEWAY, LONGEST, Caller, Unsure
+from libs.chassis.requests.sessions import EndedSessions
+from libs.chassis.tests.ledger import Ledger, until
+from libs.contracts.auth import SessionEnded
+from libs.contracts.codec import CODEC
+from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.model import Lane, Role
+from libs.contracts.requests import Unauthenticated
+from libs.contracts.subjects import event_subject
+
+
+def _caller(session: UUID, ledger: Ledger) -> Caller:
+    return Caller(uuid4(), frozenset({Role.ADMIN}), session, "phone", ledger.clock.now() + timedelta(minutes=15))
+
+
+async def _ended(auth: Bus, ledger: Ledger, session: UUID | None = None, raw: bytes | None = None) -> UUID:
+    """Auth says that a session has ended."""
+    session = session or uuid4()
+    event: Envelope[Any] = Envelope[SessionEnded](
+        id=uuid4(),
+        type=SessionEnded.type,
+        time=ledger.clock.now(),
+        entity=session,
+        version=2,
+        lane=Lane.ROUTINE,
+        actor=Actor.service("auth"),
+        correlation_id=uuid4(),
+        data=SessionEnded(user_id=uuid4(), session_id=session, reason="signed out"),
+    )
+    subject = event_subject(SessionEnded.type, Lane.ROUTINE, session)
+    await auth.client.jetstream().publish(subject, raw or CODEC.encode(event))
+    return session
+
+
+async def _says(ended: EndedSessions, caller: Caller) -> str:
+    try:
+        return "certain" if (await ended.check(caller)).certain else "not certain"
+    except (Unauthenticated, Unsure) as error:
+        return str(error.kind)
+
+
+async def _become(ended: EndedSessions, caller: Caller, answer: str) -> None:
+    async def look() -> str:
+        return await _says(ended, caller)
+
+    await until(look, lambda said: said == answer, answer)
+
+
+@pytest.mark.parametrize("user", ["gateway", "incidents", "escalation", "oncall", "notifier"])
+async def test_what_ended_before_and_after_the_start_is_over_and_the_rest_goes_on(
+    ledger: Ledger, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_PATIENCE", 15.0)
+    auth = await ledger.bus("auth")
+    before = await _ended(auth, ledger)
+    ended = EndedSessions(user, await ledger.bus(user), ledger.clock)
+    ledger.run(ended.run)
+    assert await _says(ended, _caller(before, ledger)) == "unauthenticated", "whoever asks first waits for the list"
+    after, other = uuid4(), uuid4()
+    assert await _says(ended, _caller(after, ledger)) == "certain"
+    await _ended(auth, ledger, after)
+    await _become(ended, _caller(after, ledger), "unauthenticated")
+    assert await _says(ended, _caller(other, ledger)) == "certain"
+
+
+async def test_without_a_list_nobody_is_let_in_and_nobody_is_sent_away(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_PATIENCE", 0.01)
+    ended = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
+    assert await _says(ended, _caller(uuid4(), ledger)) == "unavailable"
+    ledger.run(ended.run)
+    await _become(ended, _caller(uuid4(), ledger), "certain")
+
+
+async def test_what_ended_is_remembered_until_its_tokens_have_expired_and_not_longer(ledger: Ledger) -> None:
+    auth = await ledger.bus("auth")
+    ended = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
+    ledger.run(ended.run)
+    old = [await _ended(auth, ledger) for _ in range(3)]
+    await _become(ended, _caller(old[-1], ledger), "unauthenticated")
+    ledger.clock.advance(seconds=(LONGEST + LEEWAY).total_seconds() - 1)
+    young = await _ended(auth, ledger)
+    await _become(ended, _caller(young, ledger), "unauthenticated")
+    assert set(ended._forget) == {*old, young}
+    ledger.clock.advance(seconds=1)
+    last = await _ended(auth, ledger)
+    await _become(ended, _caller(last, ledger), "unauthenticated")
+    assert set(ended._forget) == {young, last}
+    late = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
+    ledger.run(late.run)
+    await _become(late, _caller(last, ledger), "unauthenticated")
+    assert set(late._forget) == {young, last}
+
+
+async def test_while_nothing_is_heard_the_last_list_holds_and_after_a_quarter_of_an_hour_not_for_admins(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth, bus = await ledger.bus("auth"), await ledger.bus("gateway")
+    over = await _ended(auth, ledger)
+    ended = EndedSessions("gateway", bus, ledger.clock)
+    ledger.run(ended.run)
+    await _become(ended, _caller(over, ledger), "unauthenticated")
+    ledger.clock.advance(minutes=14)  # while it is read it never grows old
+
+    def away(*_: object, **__: object) -> None:
+        raise BusAway("the bus is away")
+
+    monkeypatch.setattr(sessions, "Pull", away)
+    await bus.interrupted()
+
+    async def lost() -> bool:
+        return ended._lost_at is not None
+
+    await until(lost, bool, "that it is lost")
+    unheard = await _ended(auth, ledger)
+    ledger.clock.advance(minutes=14, seconds=59)
+    assert await _says(ended, _caller(over, ledger)) == "unauthenticated"
+    assert await _says(ended, _caller(unheard, ledger)) == "certain"
+    ledger.clock.advance(seconds=1)
+    assert await _says(ended, _caller(unheard, ledger)) == "not certain"
+    monkeypatch.setattr(sessions, "Pull", Pull)
+    await _become(ended, _caller(unheard, ledger), "unauthenticated")
+    assert await _says(ended, _caller(uuid4(), ledger)) == "certain"
+
+
+async def test_what_cannot_be_read_is_passed_and_closes_no_door(ledger: Ledger) -> None:
+    auth = await ledger.bus("auth")
+    await _ended(auth, ledger, raw=b"{}")
+    ended = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
+    ledger.run(ended.run)
+    await _ended(auth, ledger, raw=b"\xff")
+    over = await _ended(auth, ledger)
+    await _become(ended, _caller(over, ledger), "unauthenticated")

@@ -1,0 +1,147 @@
+"""Who guesses passwords is braked by where they are, and nobody else is."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.requests import ErrorKind, Refusal
+from services.gateway import brake as braking
+from services.gateway.brake import MOST, Brake, network_of
+from services.gateway.envelope import Problem
+from services.gateway.tests import views as v
+from services.gateway.tests.stubs import World, world
+
+_WRONG = Refusal(kind=ErrorKind.UNAUTHENTICATED, message="invalid email or password")
+
+
+def _try(brake: Brake, address: str = "192.0.2.1", email: str = "ana@x.test", *, ends: str = "") -> str:
+    """What came of an attempt that `ends` with this code: the same, or RATE_LIMITED and when to come back."""
+    try:
+        with brake.attempt(address, email):
+            if ends:
+                raise Problem(ends, "")  # type: ignore[arg-type]
+    except Problem as problem:
+        return f"{problem.code} {(problem.headers or {}).get('Retry-After', '')}".strip()
+    return "in"
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def brake(clock: MovableClock) -> Brake:
+    return Brake(clock)
+
+
+def _wrong(brake: Brake, times: int, address: str = "192.0.2.1", email: str = "ana@x.test") -> None:
+    for _ in range(times):
+        assert _try(brake, address, email, ends="UNAUTHENTICATED") == "UNAUTHENTICATED"
+
+
+def test_after_five_wrong_passwords_an_address_waits_until_the_first_is_a_minute_old(
+    brake: Brake, clock: MovableClock
+) -> None:
+    _wrong(brake, 1)
+    clock.advance(seconds=20)
+    _wrong(brake, MOST - 1)
+    assert _try(brake) == "RATE_LIMITED 40"
+    assert _try(brake, email="bo@x.test") == "RATE_LIMITED 40", "whomever they guess at"
+    assert _try(brake, "192.0.2.2") == "in", "another address is another matter"
+    clock.advance(seconds=39)
+    for _ in range(100):
+        assert _try(brake) == "RATE_LIMITED 1", "who is refused does not wait longer for that"
+    clock.advance(seconds=1)
+    assert _try(brake) == "in"
+
+
+def test_a_hundred_guesses_at_once_are_not_one(brake: Brake) -> None:
+    with ExitStack() as under_way:
+        for _ in range(MOST):
+            under_way.enter_context(brake.attempt("192.0.2.1", "ana@x.test"))
+        assert _try(brake) == "RATE_LIMITED 1"
+    assert _try(brake) == "in", "they were right"
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "CONFLICT", "VALIDATION_ERROR"])
+def test_only_a_wrong_password_counts(brake: Brake, code: str) -> None:
+    for _ in range(3 * MOST):
+        assert _try(brake, ends=code) == code
+    assert _try(brake) == "in"
+
+
+def test_a_right_password_does_not_make_room_for_more_guesses(brake: Brake) -> None:
+    _wrong(brake, MOST - 1)
+    assert _try(brake, email="mallory@x.test") == "in"
+    _wrong(brake, 1)
+    assert _try(brake) == "RATE_LIMITED 60"
+
+
+def test_who_has_signed_in_from_an_address_is_not_kept_out_by_strangers_there(brake: Brake) -> None:
+    assert _try(brake, email="Ana@x.test ") == "in"
+    _wrong(brake, MOST, email="bo@x.test")
+    assert _try(brake, email="bo@x.test") == "RATE_LIMITED 60"
+    assert _try(brake, email="ana@X.test") == "in"
+    _wrong(brake, MOST, email="ana@x.test")
+    assert _try(brake, email="ana@x.test") == "RATE_LIMITED 60", "who guesses at her alone is braked as well"
+
+
+def test_what_is_remembered_is_bounded(brake: Brake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(braking, "_PLACES", 10)
+    for number in range(50):
+        _wrong(brake, 1, f"192.0.2.{number}")
+        assert _try(brake, f"198.51.100.{number}") == "in"
+    assert (len(brake._places), len(brake._known)) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::1]", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", "unknown"),
+        ("unix:", "unknown"),
+        ("x" * 100_000, "unknown"),
+    ],
+)
+def test_an_address_belongs_to_a_network(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+async def _sign_in(pager: World, forwarded: str | None = None, email: str = "ana@x.test") -> int:
+    body = {"email": email, "password": "x", "deviceId": "d"}
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    return (await pager.call("POST", "/api/v1/auth/login", body, token=None, headers=headers)).status
+
+
+async def test_a_braked_sign_in_never_reaches_auth_and_says_when_to_come_back() -> None:
+    async with world() as pager:
+        await pager.stubs.answer("auth.login", refusal=_WRONG)
+        for number in range(MOST):
+            # Nobody has told us of a proxy: what a stranger writes there is not believed.
+            assert await _sign_in(pager, f"198.51.100.{number}") == 401
+        answer = await pager.call(
+            "POST", "/api/v1/auth/login", {"email": "a@b.c", "password": "x", "deviceId": "d"}, token=None
+        )
+        assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (429, "RATE_LIMITED", "60")
+        assert len(pager.stubs.asked["auth.login"]) == MOST
+        pager.clock.advance(seconds=60)
+        await pager.stubs.forget()
+        await pager.stubs.answer("auth.login", v.SIGNED_IN)
+        assert await _sign_in(pager) == 200
+
+
+async def test_behind_a_trusted_proxy_it_is_the_address_that_the_proxy_saw() -> None:
+    async with world(trusted_proxies="127.0.0.1") as pager:
+        await pager.stubs.answer("auth.login", refusal=_WRONG)
+        for number in range(MOST):
+            assert await _sign_in(pager, f"198.51.100.{number}, 2001:db8::{number}") == 401
+        assert await _sign_in(pager, "198.51.100.99, 2001:db8::ffff") == 429
+        assert await _sign_in(pager, "2001:db8:0:1::1") == 401

@@ -113,6 +113,7 @@ async def test_a_stream_that_lost_its_end_pages_nothing_again_and_what_is_new_un
         lambda found: found == dict.fromkeys("abcd", "resolved") | ended | alarm,
         "their ends, and no second alarm",
     )
+    assert len(await world.log("incidents", "IncidentCreated")) == 4 + grown + 1, "each key once, and the alarm"
 
 
 async def test_a_stream_that_lost_part_of_a_batch_pages_nothing_of_the_rest_again(restorable: Restorable) -> None:
@@ -137,3 +138,4 @@ async def test_a_stream_that_lost_part_of_a_batch_pages_nothing_of_the_rest_agai
     await world.eventually(
         lambda: _states(world), lambda found: found == wanted | {"new": "open"} | alarm, "the new one"
     )
+    assert len(await world.log("incidents", "IncidentCreated")) == 8, "each key once, and the alarm"

@@ -28,16 +28,18 @@ Pager = Callable[..., Awaitable[tuple[int, Any]]]
 
 @pytest.fixture
 def pager(world: World, tmp_path: Path) -> Pager:
-    """`pager …` against the world's database: its exit code, and its JSON or its line of complaint."""
+    """`pager …` against the world's database: its exit code, and its JSON, or all that it says where it was `asked`."""
     url = world.servers.database_url("owner", world.database)
     environment = os.environ | {"PAGER_HOME": str(tmp_path), "PAGER_DATABASE_URL": url}
 
-    async def call(*arguments: str) -> tuple[int, Any]:
+    async def call(*arguments: str, asked: str | None = None) -> tuple[int, Any]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli.main", *arguments, "--json",
-            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "cli.main", *arguments, *(("--json",) if asked is None else ()), env=environment,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await process.communicate()
+        out, err = await process.communicate((asked or "").encode())
+        if asked is not None:
+            return process.returncode or 0, (out + err).decode()
         return process.returncode or 0, json.loads(out) if out else err.decode()
 
     return call
@@ -77,6 +79,9 @@ async def test_a_database_that_is_restored_pages_on_and_everybody_follows(world:
         await back_again(world)
         await world.fire_alert("lost with the log", priority="critical")
         await ana.expect_push("lost with the log")
+        lost = (await world.incident("lost with the log"))["id"]
+        assert (await ana.acknowledge(lost)).status == 200
+        assert (await ana.call("POST", f"/incidents/{lost}/resolve", {})).status == 200
         await world.settle()
         if not running:
             for name in reversed(SERVICES):
@@ -194,3 +199,49 @@ async def test_who_reads_a_whole_log_again_pages_nobody_again(world: World, page
     assert await world.notifications(incident) == pages
     for service in ("incidents", "escalation", "notifier"):
         assert differences(await rebuilt(world, service)) == {}
+
+
+async def test_a_service_whose_log_and_stream_differ_is_not_ready_until_an_epoch_was_begun(
+    world: World, pager: Pager
+) -> None:
+    ana, _ = await world.two_responders()
+    await world.fire_alert("kept", priority="critical")
+    await _pushed(world, ana, "kept")
+    await world.settle()
+    (kept,) = (await query(world, "SELECT max(notification_id) FROM incidents.stored_events"))[0]
+    await world.fire_alert("lost", priority="critical")
+    await _pushed(world, ana, "lost")
+    await world.settle()
+    # The restore has brought back no privileges, so that nothing can begin by itself.
+    await query(world, "REVOKE EXECUTE ON FUNCTION incidents.begin_epoch FROM pager_incidents")
+    await cut_log(world, "incidents", kept)
+
+    async def reasons() -> list[str]:
+        health = await world.health("incidents")
+        ready = await world.services["incidents"].monitoring.ready()
+        assert health["ready"] == (not health["stopped"])
+        return [*health["stopped"], *ready.reasons] if not health["ready"] and ready.reasons else []
+
+    def says_where(found: list[str]) -> bool:
+        return len(found) == 2 and all(
+            f"publishing: log and stream agree up to position {kept}" in one for one in found
+        )
+
+    await world.eventually(reasons, says_where, "why it is not ready, in health and on its port")
+    text = (await world.services["incidents"].monitoring.metrics()).decode()
+    assert 'pager_relay_at_odds{service="incidents"} 1.0' in text
+
+    begin = ("epoch", "begin", "incidents", "--after", str(kept), "--reason", "no privileges came back")
+    code, told = await pager(*begin, asked="n\n")
+    assert (code, "goes back" in told, "no epoch was begun" in told) == (2, True, True), told
+    code, told = await pager(*begin, asked="y\n")
+    assert (code, f"epoch 2 of incidents has begun after position {kept}" in told) == (0, True), told
+    code, told = await pager("epoch", asked="")
+    assert (code, "no privileges came back" in told) == (0, True), told
+
+    async def ready() -> bool:
+        return bool((await world.health("incidents"))["ready"])
+
+    await world.eventually(ready, bool, "a service that is ready")
+    await world.fire_alert("after", priority="critical")
+    await _pushed(world, ana, "after")

@@ -110,6 +110,8 @@ class Settling(Engine):
     stream: AlertStream
     _some: bool = True
     """Whether any may be kept: what another replica kept is not known."""
+    _times: int = 0
+    """That a reader has kept some."""
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -117,8 +119,12 @@ class Settling(Engine):
 
     def kept(self) -> None:
         """A reader has kept some."""
-        self._some = True
+        self._some, self._times = True, self._times + 1
         self._progress.set()
+
+    def any_kept(self) -> bool:
+        """Whether an answer may wait that is earlier than what is read now."""
+        return self._some
 
     def _moved(self) -> None:
         if self._some:
@@ -141,12 +147,12 @@ class Settling(Engine):
                 self._progress.set()
 
     async def _settle(self) -> None:
-        # Said before they are read: what is kept meanwhile says so again.
-        self._some = False
+        before = self._times
         rows = await self.store.read(lambda work: work.fetch(_kept))
         if not rows:
+            # Unless a reader has kept some meanwhile.
+            self._some = before != self._times
             return
-        self._some = True
         due = await self._due(rows)
         for start in range(0, len(due), _BATCH):
             await self._take(due[start : start + _BATCH])

@@ -126,7 +126,9 @@ class AlertIntake:
     on_taken: Callable[[Lane, int], None] = lambda _lane, _stored_at: None
     """Called after a batch has taken effect, with the Unix nanoseconds at which its oldest alert was stored."""
     on_kept: Callable[[], None] = lambda: None
-    """Called after a batch of which answers are kept."""
+    """Called after a batch of which answers are kept, before its place is told to the other lane."""
+    any_kept: Callable[[], bool] = lambda: False
+    """Whether answers may be kept: then later ones are kept as well, for all take effect in their order."""
     upstream: str = field(default=ALERTS, init=False)
     first: bool = field(default=False, init=False)
     stopped: str | None = field(default=None, init=False)
@@ -208,7 +210,7 @@ class AlertIntake:
 
     async def _take(self, messages: Sequence[Received], new: Position) -> None:
         self._kept, self._passed = False, 0
-        if any(_ANSWERS in m.data for m in messages):
+        if not self.any_kept() and any(_ANSWERS in m.data for m in messages):
             self._passed = await self.stream.passed_at_once(OTHER[self.lane], new.position)
         await self._applier.apply([_item(m, new.incarnation) for m in messages], new)
         if self._kept:

@@ -40,7 +40,9 @@ def build(runtime: Runtime) -> Parts:
     stream = AlertStream(runtime.work, runtime.bus)
     settling = Settling(runtime.work, stream)
     alerts = [
-        AlertIntake(lane, runtime.work, runtime.bus, stream, runtime.parked.set, counts.taken, settling.kept)
+        AlertIntake(
+            lane, runtime.work, runtime.bus, stream, runtime.parked.set, counts.taken, settling.kept, settling.any_kept
+        )
         for lane in Lane
     ]
     # Whoever else comes to read ALERTS is registered here: what it has not taken is not purged.

@@ -17,7 +17,13 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.envelope import Actor
-from libs.contracts.incidents import IncidentCreated, IncidentReopened, IncidentResolved, PagingRequested, Status
+from libs.contracts.incidents import (
+    IncidentCreated,
+    IncidentReopened,
+    IncidentResolved,
+    PagingRequested,
+    Status,
+)
 from libs.contracts.model import Lane
 from services.incidents import dedup
 from services.incidents.answers import kept_answers, settle
@@ -64,7 +70,9 @@ class Lanes:
         """One batch of a lane."""
         numbers = self._unread(lane)[:limit]
         if numbers:
-            items, passed = [self.item(n) for n in numbers], self.passed(OTHER[lane])
+            items = [self.item(n) for n in numbers]
+            # While any is kept, later ones are kept as well.
+            passed = 0 if self.desk.rows(kept_answers) else self.passed(OTHER[lane])
             self._decide(lambda work: take_items(work, items, self.inputs, passed))
             self.cursors[lane] = numbers[-1]
 
@@ -146,6 +154,15 @@ def test_a_late_acknowledgement_does_not_silence_what_has_fired_since() -> None:
     lanes.read(ROUTINE)
     lanes.settle()
     assert lanes.status() is Status.CREATED
+
+
+def test_an_answer_that_is_read_in_time_waits_for_earlier_ones_that_are_kept() -> None:
+    """The resolve is of the first fire, the acknowledgement of the second: nobody is paged a third time."""
+    lanes = sent((URGENT, TRIGGER), (ROUTINE, TRIGGER), (URGENT, RESOLVE), (URGENT, TRIGGER), (ROUTINE, ACKNOWLEDGE))
+    lanes.read(URGENT)
+    lanes.read(ROUTINE)
+    lanes.settle()
+    assert (lanes.status(), lanes.count(IncidentReopened)) == (Status.ACKNOWLEDGED, 0)
 
 
 def test_what_fired_again_is_paged_again_although_it_was_grouped_into_what_somebody_had_acknowledged() -> None:

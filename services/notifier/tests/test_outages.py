@@ -81,7 +81,7 @@ async def test_when_the_vendor_is_back_everything_that_waits_goes_at_once() -> N
         bench.clock.advance(seconds=2)
         bench.sender.wake()
         await bench.settled()
-        assert bench.clock.now() == NINE + timedelta(minutes=20)
+        assert bench.clock.now() == NINE + timedelta(minutes=20, seconds=2)
         assert {p.notification_id for p in bench.fcm.pages} == set(pages) if bench.fcm else False
 
 

@@ -5,12 +5,14 @@ it is left alone: a restart would cure nothing, and a server that recovers its s
 """
 
 import asyncio
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cli.console.report import Report
 from cli.stack.ready import get_json
@@ -21,20 +23,29 @@ PATIENCE: Final = 3
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 300.0
 """Seconds until the next restart: doubled each time, until it has been well for twice as long."""
+_CURABLE: Final = "write error"
 _SHARE: Final = 0.05
 _ENOUGH: Final = 64 * 1024**2
 """There is room again when a twentieth of the disk is free, or 64 MiB."""
 
 
 async def unwell(port: int | None) -> str | None:
-    """What NATS says on its monitoring port is wrong with it; None for nothing, and while it does not answer.
+    """What NATS says on its monitoring port that a restart cures; None for nothing, and while it does not answer.
 
     Asked as `js-enabled-only` or `js-server-only`, it says ok while a stream stores nothing.
     """
-    answer = await get_json(port, "/healthz") if port is not None else None
+    return complaint(await get_json(port, "/healthz") if port is not None else None)
+
+
+def complaint(answer: tuple[int, Any] | None) -> str | None:
+    """The write error in an answer of `/healthz`, if there is one.
+
+    A server that recovers its streams says `failed to be ready` for as long as that takes: a restart would begin anew.
+    """
     if answer is None or answer[0] == 200 or not isinstance(answer[1], dict):
         return None
-    return str(answer[1].get("error") or answer[1].get("status"))
+    said = str(answer[1].get("error"))
+    return said if _CURABLE in said else None
 
 
 @dataclass
@@ -92,6 +103,10 @@ def missing_room(folder: Path) -> str | None:
     """How little is free where a server could not even begin to store; None if there is room."""
     try:
         disk = shutil.disk_usage(folder)
+        # Also a disk with bytes left may take no more files, or nothing of this user's.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(64 * 1024))
+            os.fsync(file.fileno())
     except OSError as error:
         return error.strerror or type(error).__name__
     if disk.free >= min(_ENOUGH, disk.total * _SHARE):

@@ -1,6 +1,8 @@
 """NATS is restarted when it cannot store and there is room for it: not for a moment's word, and ever more seldom."""
 
+import errno
 import shutil
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from cli.stack import cure
-from cli.stack.cure import Cure, missing_room
+from cli.stack.cure import Cure, complaint, missing_room
 
 _BROKEN = "JetStream stream 'PAGER > ALERTS' write error: no space left on device"
 
@@ -30,7 +32,9 @@ class _Bench:
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cure = Cure(Path("/data"), self._ask, self._restart, self._report, clock=lambda: self.seconds)
+        self.cure = Cure(
+            Path(tempfile.gettempdir()), self._ask, self._restart, self._report, clock=lambda: self.seconds
+        )
 
     async def _ask(self) -> str | None:
         return self.said
@@ -109,3 +113,24 @@ def test_a_small_disk_has_room_with_a_twentieth_and_one_that_is_gone_has_none(
     assert missing_room(tmp_path) == "1 of 32 MiB free"
     monkeypatch.undo()
     assert missing_room(tmp_path / "gone") == "No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, None),
+        ((200, {"status": "ok"}), None),
+        ((500, {"status": "error", "error": "failed to be ready for connections after 1ms: server"}), None),
+        ((503, {"status": "unavailable", "error": "JetStream stream 'P > ALERTS': write error: no space left"}), True),
+    ],
+)
+def test_a_server_that_recovers_is_not_taken_for_one_that_a_restart_cures(answer: Any, said: bool | None) -> None:
+    assert (complaint(answer) is not None) is bool(said)
+
+
+def test_a_disk_that_takes_no_file_is_full_whatever_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cli.stack.cure.tempfile.TemporaryFile", refused)
+    assert missing_room(tmp_path) == "No space left on device"

@@ -154,31 +154,34 @@ class Settling(Engine):
             self._some = before != self._times
             return
         due = await self._due(rows)
-        for start in range(0, len(due), _BATCH):
-            await self._take(due[start : start + _BATCH])
-        if len(due) == len(rows):
-            self._progress.set()  # and look whether that was all
+        taken = sum([await self._take(due[start : start + _BATCH]) for start in range(0, len(due), _BATCH)])
+        # Look whether that was all; one that fails each time is tried again when a lane gets ahead.
+        if taken and len(due) == len(rows):
+            self._progress.set()
 
     async def _due(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those that both lanes have passed, and those of a stream that is no more: nothing can come before these."""
         incarnation = self.stream.incarnation
         if not incarnation:
             return []  # no reader has begun
-        end = max(row["sequence"] for row in rows)
-        passed = [await self.stream.passed(lane, end, timeout=5.0) for lane in Lane]
+        # How far a stream that is no more had come says nothing of this one.
+        held = [row["sequence"] for row in rows if still_holds(incarnation, _place(row))]
+        passed = [await self.stream.passed(lane, max(held), timeout=5.0) for lane in Lane] if held else [0]
         return [r for r in rows if r["sequence"] <= min(passed) or not still_holds(incarnation, _place(r))]
 
-    async def _take(self, rows: Sequence[dict[str, Any]]) -> None:
-        """In one transaction; where that fails, each alone: one that fails stays kept, and harms no other."""
+    async def _take(self, rows: Sequence[dict[str, Any]]) -> int:
+        """In one transaction; where that fails, each alone: one that fails stays kept, and harms no other.
+
+        Returns how many have taken effect.
+        """
         try:
             await self._transact(rows)
         except Exception as error:
             if is_away(error) or isinstance(error, Contended):
                 raise
             _log.exception("answers could not take effect", service=SCHEMA, answers=len(rows))
-            if len(rows) > 1:
-                for row in rows:
-                    await self._take([row])
+            return sum([await self._take([row]) for row in rows]) if len(rows) > 1 else 0
+        return len(rows)
 
     async def _transact(self, rows: Sequence[dict[str, Any]]) -> None:
         places = {_place(row) for row in rows}

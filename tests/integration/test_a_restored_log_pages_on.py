@@ -106,7 +106,11 @@ async def test_a_database_that_is_restored_pages_on_and_everybody_follows(world:
     await world.eventually(healthy, lambda found: not found, "every service ready")
     # What was opened twice was paged twice; what is now in the logs is what the tables and the bus say.
     for service in ("incidents", "escalation", "notifier"):
-        assert differences(await rebuilt(world, service)) == {}
+        different = differences(await rebuilt(world, service))
+        if running and service == "incidents":
+            # What an upstream's stream still told of before its owner had compared it may stay told (docs/adr/0037).
+            assert all(one.kind == "extra" for one in different.pop("timeline", ()))
+        assert different == {}
     _, found = await _from_bus(world)
     assert not any(one.real for one in found)
     assert sum(len(one.lost) for one in found if one.service == "incidents") > 0, "what was lost is told of"

@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 from nats.js.errors import NotFoundError
 
-from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.bus.connection import Bus
 from libs.chassis.clock import Clock
 from libs.chassis.monitor.probe import DEADLINE, Probe
 from libs.chassis.monitor.sampling import unpublished_since
@@ -70,7 +70,7 @@ class Storing:
             return
         try:
             await self.probe.look()
-        except BusAway as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
             self._say(self.probe.stream, f"{self.probe.stream} does not store what is written: {error}")
         else:
             self._since.pop(self.probe.stream, None)
@@ -79,8 +79,7 @@ class Storing:
         stream = stream_of(self.service)
         what = f"{stream}.{lane}"
         try:
-            async with asyncio.timeout(DEADLINE):
-                waiting = await self._waiting(stream, lane)
+            waiting = await self._waiting(stream, lane)
         except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
             if is_away(error):
                 return  # the database: said elsewhere, and nothing is known
@@ -96,7 +95,9 @@ class Storing:
         store = self.store()
         epochs = await store.epochs()
         try:
-            last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
+            # A database that is slow says nothing of the bus.
+            async with asyncio.timeout(DEADLINE):
+                last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
         except NotFoundError:
             # Nothing was written yet, or all of it is too old or was purged: then only the relay knows its place.
             after = self.published(lane)

@@ -67,9 +67,10 @@ class Tally(NamedTuple):
     """What has come to be counted: the columns `sums` of the row with this primary key grow by their values.
 
     The others become the greater of what the row holds and of what comes, or what comes where the column `era` says
-    that it has changed: what lies in another era cannot be compared. None leaves a column as it is. Transactions that
-    add to one row at the same time may do so in any order. `values` are whole rows, and no other change but `Gone` is
-    written to the same table.
+    that it has changed: what lies in another era cannot be compared. An era is a path, `<earlier>/<later>`: what comes
+    from an earlier one than the row's is counted and no more. None leaves a column as it is. Transactions that add to
+    one row at the same time may do so in any order. `values` are whole rows, and no other change but `Gone` is written
+    to the same table.
     """
 
     table: Table
@@ -84,10 +85,14 @@ class Tally(NamedTuple):
     def onto(self, old: Mapping[str, Any]) -> dict[str, Any]:
         """A row after this, as PostgreSQL makes it."""
         before, era = old[self.era], self.values[self.era]
+        is_earlier = before is not None and era is not None and before.startswith(f"{era}/")
         changed = before is not None and era is not None and before != era
-        row = {c: value if changed else _greater(old[c], value) for c, value in self.values.items()}
+        row = {
+            c: old[c] if is_earlier else value if changed else _greater(old[c], value)
+            for c, value in self.values.items()
+        }
         row |= {c: old[c] + self.values[c] for c in self.sums}
-        return row | {self.era: before if era is None else era}
+        return row | {self.era: before if era is None or is_earlier else era}
 
 
 def _greater(old: Any, new: Any) -> Any:
@@ -190,9 +195,10 @@ def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> 
         old, new = f"t.{column}", f"excluded.{column}"
         if column in sums:
             return f"{old} + {new}"
+        earlier = f"CASE WHEN starts_with(t.{era}, excluded.{era} || '/') THEN {old}"
         if column == era:
-            return f"coalesce({new}, {old})"
-        return f"CASE WHEN t.{era} <> excluded.{era} THEN {new} ELSE greatest({old}, {new}) END"
+            return f"{earlier} ELSE coalesce({new}, {old}) END"
+        return f"{earlier} WHEN t.{era} <> excluded.{era} THEN {new} ELSE greatest({old}, {new}) END"
 
     return ", ".join(f"{c} = {value(c)}" for c in map(_QUOTE, columns) if c not in keys)
 

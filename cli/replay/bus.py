@@ -29,7 +29,7 @@ from libs.chassis.rebuild.history import History, LogRow, since_2000
 from libs.chassis.store.epochs import Epochs, read_epochs
 from libs.contracts.codec import CODEC
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
+from libs.contracts.subjects import Header, lane_filter, lanes_of, place_of_id, stream_of
 
 _PAGE: Final = 500
 _SECONDS: Final = 10.0
@@ -146,8 +146,8 @@ class LaneSource:
     def _still_holds(self, message: Any) -> bool:
         """Whether it is of the log's history: what was published in an epoch and lost with it is told of apart."""
         headers = message.headers or {}
-        _, epoch, position = headers.get(Header.MESSAGE_ID, "/0/0").split("/")
-        if self.epochs.keep(int(epoch), int(position)) == int(position):
+        epoch, position = place_of_id(headers.get(Header.MESSAGE_ID, "/0/0"))
+        if self.epochs.keep(epoch, position) == position:
             return True
         name, entity = headers.get("ce-type", "").split(".")[-2:-1], (message.subject or "").rpartition(".")[2]
         self.differences.lost.append(f"{position} ({''.join(name)} of {entity})")

@@ -93,6 +93,12 @@ def message_id(service: str, epoch: int, position: int) -> str:
     return f"{service}/{epoch}/{position}"
 
 
+def place_of_id(message: str) -> tuple[int, int]:
+    """(epoch, position) of what `message_id` has made; raises ValueError for anything else."""
+    _, epoch, position = message.split("/")
+    return int(epoch), int(position)
+
+
 @dataclass(frozen=True)
 class StreamSpec:
     """How a stream is declared, by `pager up` and by the Helm hook alike."""

@@ -16,7 +16,7 @@ from libs.chassis.store.log import LoggedEvent
 from libs.chassis.store.store import Store
 from libs.contracts.codec import id_of
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
+from libs.contracts.subjects import Header, lane_filter, lanes_of, place_of_id, stream_of
 
 _COUNTED = 500
 """Events of a lane that are looked at one by one, to say what was lost; of more it is said that there are more."""
@@ -78,7 +78,11 @@ class Agreement:
 
     async def ends(self) -> dict[Lane, Told | None]:
         """The stream's last message of each lane."""
-        return {lane: await self._get(subject=lane_filter(self.service, lane)) for lane in lanes_of(self.service)}
+        return {lane: await self.end(lane) for lane in lanes_of(self.service)}
+
+    async def end(self, lane: Lane) -> Told | None:
+        """The stream's last message of a lane; raises BusAway."""
+        return await self._get(subject=lane_filter(self.service, lane))
 
     async def holds(self, epochs: Epochs, lane: Lane, told: Told) -> bool:
         """Whether the log says the same of that position, as far as its epochs let it."""
@@ -169,8 +173,8 @@ class Agreement:
             raise BusAway(str(error)) from error
         headers = message.headers or {}
         try:
-            _, epoch, position = headers[Header.MESSAGE_ID].split("/")
+            epoch, position = place_of_id(headers[Header.MESSAGE_ID])
             moment = datetime.fromisoformat(headers["ce-time"])
-            return Told(message.seq or 0, int(epoch), int(position), headers["ce-id"], headers["ce-type"], moment)
+            return Told(message.seq or 0, epoch, position, headers["ce-id"], headers["ce-type"], moment)
         except (LookupError, ValueError) as error:
             raise BusAway(f"message {message.seq} is none of ours: somebody else writes this stream") from error

@@ -22,7 +22,7 @@ from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, fact_filter, lane_filter, stream_of
+from libs.contracts.subjects import Header, fact_filter, lane_filter, place_of_id, stream_of
 
 _log = structlog.get_logger()
 BATCH = 500
@@ -260,6 +260,4 @@ def _place(message: Received) -> tuple[int, int, int, str]:
 
 
 def _position(headers: Any) -> tuple[int, int]:
-    """(epoch, position) from `Nats-Msg-Id: <service>/<epoch>/<position>`."""
-    _, epoch, position = (headers or {}).get(Header.MESSAGE_ID, "/0/0").split("/")
-    return int(epoch), int(position)
+    return place_of_id((headers or {}).get(Header.MESSAGE_ID, "/0/0"))

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from nats.js.errors import NotFoundError
 
+from libs.chassis.bus.agreement import Agreement
 from libs.chassis.bus.connection import Bus
 from libs.chassis.clock import Clock
 from libs.chassis.monitor.probe import DEADLINE, Probe
 from libs.chassis.monitor.sampling import unpublished_since
 from libs.chassis.store.store import Store, is_away
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
+from libs.contracts.subjects import lanes_of, stream_of
 
 _log = structlog.get_logger()
 EVERY = timedelta(seconds=2)
@@ -76,10 +76,9 @@ class Storing:
             self._since.pop(self.probe.stream, None)
 
     async def _lane(self, lane: Lane) -> None:
-        stream = stream_of(self.service)
-        what = f"{stream}.{lane}"
+        what = f"{stream_of(self.service)}.{lane}"
         try:
-            waiting = await self._waiting(stream, lane)
+            waiting = await self._waiting(lane)
         except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
             if is_away(error):
                 return  # the database: said elsewhere, and nothing is known
@@ -90,22 +89,20 @@ class Storing:
         else:
             self._since.pop(what, None)
 
-    async def _waiting(self, stream: str, lane: Lane) -> timedelta:
+    async def _waiting(self, lane: Lane) -> timedelta:
         """For how long the oldest event that the stream lacks has waited."""
         store = self.store()
         epochs = await store.epochs()
-        try:
-            # A database that is slow says nothing of the bus.
-            async with asyncio.timeout(DEADLINE):
-                last = await self.bus.js.get_last_msg(stream, lane_filter(self.service, lane))
-        except NotFoundError:
+        # A database that is slow says nothing of the bus.
+        async with asyncio.timeout(DEADLINE):
+            last = await Agreement(self.service, store, self.bus).end(lane)
+        if last is not None:
+            after = epochs.keep(last.epoch, last.position)
+        elif (published := self.published(lane)) is not None:
             # Nothing was written yet, or all of it is too old or was purged: then only the relay knows its place.
-            after = self.published(lane)
-            if after is None:
-                return timedelta(0)
+            after = published
         else:
-            _, epoch, position = (last.headers or {})[Header.MESSAGE_ID].split("/")
-            after = epochs.keep(int(epoch), int(position))
+            return timedelta(0)
         oldest = await store.read(lambda work: unpublished_since(work, self.service, lane, after))
         return timedelta(0) if oldest is None else self.clock.now() - oldest
 

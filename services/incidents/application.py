@@ -100,11 +100,9 @@ class _Thread:
     place: Position | None = None
     """Where the alert stands in ALERTS that opened it."""
     again: Repeats = NOTHING_REPEATED
-    """Its repeats, those of this batch not among them."""
-    read: int = 1
-    """Its alerts before this batch, as the rows said when they were read."""
+    """Its repeats before this batch, as the rows said when they were read."""
     counted: int = 1
-    """With those of this batch that have been added to the rows."""
+    """Its alerts, with those of this batch that have been added to the rows."""
     repeats: int = 0
     newest: Signal | None = None
     """The last of its repeats that are not counted yet."""
@@ -131,7 +129,6 @@ def take_signals(
             known.is_open,
             known.place,
             known.repeats,
-            1 + known.repeats.times,
             1 + known.repeats.times,
         )
         for key, known in inputs.threads(list(_shared(signals))).items()
@@ -202,8 +199,8 @@ def _pinning(work: Work, inputs: Inputs, threads: Mapping[UUID, _Thread]) -> Cal
             work.lock_appends()
             rows = inputs.repeats(list(known))
             for incident_id, thread in known.items():
-                thread.again = rows.get(incident_id, NOTHING_REPEATED)
-                thread.counted += 1 + thread.again.times - thread.read
+                before, thread.again = thread.again, rows.get(incident_id, NOTHING_REPEATED)
+                thread.counted += thread.again.times - before.times
             known.clear()
 
     return pin

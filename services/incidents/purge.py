@@ -13,9 +13,9 @@ from typing import Protocol
 
 import structlog
 from nats.js.api import StreamInfo
-from nats.js.errors import NotFoundError
 
 from libs.chassis.bus.connection import Bus
+from libs.chassis.bus.stored import next_message
 from libs.chassis.clock import Clock
 from libs.chassis.consume.alarm import raise_alarm
 from libs.chassis.store.store import Store
@@ -31,7 +31,7 @@ PURGE_DOWN_TO = 0.50
 ALARM_ABOVE = 0.80
 AGAIN = timedelta(hours=1)
 """Between two alarms about the same stream."""
-_ANY = ">"
+_ANY = (">",)
 
 
 class AlertsReader(Protocol):
@@ -58,15 +58,9 @@ class LaneReader:
         cursor = await self.store.position(ALERTS, self.lane)
         # Another stream's place, or one that this one has lost: it is about to be read from its start.
         anew = created(cursor.incarnation) != str(info.created) or cursor.position > info.state.last_seq
-        start = 1 if anew else cursor.position + 1
-        waiting = [await self._next(subject, start) for subject in READ[self.lane]]
-        return min((sequence - 1 for sequence in waiting if sequence is not None), default=info.state.last_seq)
-
-    async def _next(self, subject: str, start: int) -> int | None:
-        try:
-            return (await self.bus.js.get_msg(ALERTS, seq=start, subject=subject, next=True)).seq
-        except NotFoundError:
-            return None
+        after = 0 if anew else cursor.position
+        following = await next_message(self.bus, ALERTS, READ[self.lane], after)
+        return info.state.last_seq if following is None else following.sequence - 1
 
 
 @dataclass
@@ -123,27 +117,19 @@ class AlertsPurge:
 
         The earlier of the server's clock and ours counts: one that runs ahead must not make alerts look old.
         """
-        horizon = min(self.clock.now(), await self._server_now()) - self.floor
+        youngest = min(self.clock.now(), await self._server_now()) - self.floor
+        horizon = int(youngest.timestamp() * 10**6) * 10**3  # Unix nanoseconds, as the server says when it stored
         low, high = first, keep
         while low < high:
             middle = (low + high) // 2
-            message = await self._at(middle)
-            if message is None or message[0] >= high:
+            message = await next_message(self.bus, ALERTS, _ANY, middle - 1)
+            if message is None or message.sequence >= high:
                 high = middle  # a gap: nothing to be purged above the middle
-            elif message[1] > horizon:
+            elif message.stored_at > horizon:
                 high = middle
             else:
-                low = message[0] + 1
+                low = message.sequence + 1
         return low
-
-    async def _at(self, sequence: int) -> tuple[int, datetime] | None:
-        """(sequence, when it was stored) of the first message from there on."""
-        try:
-            found = await self.bus.js.get_msg(ALERTS, seq=sequence, subject=_ANY, next=True)
-        except NotFoundError:
-            return None
-        assert found.seq is not None and found.time is not None  # noqa: S101, PT018 - every stored message has both
-        return found.seq, found.time
 
     async def _server_now(self) -> datetime:
         answer = json.loads(await self.bus.request(f"$JS.API.STREAM.INFO.{ALERTS}", b""))

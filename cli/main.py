@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +38,9 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"pager {version('pager')}\n")
+        from libs.chassis.measure.metrics import version
+
+        sys.stdout.write(f"pager {version()}\n")
         raise typer.Exit
 
 

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from docs.sources import class_docstring, field_docstrings
 from libs.contracts.envelope import FACTS, Envelope, Fact
+from libs.contracts.events import declare_events
 from libs.contracts.model import PersonalField
 from libs.contracts.subjects import SERVICES, lanes_of, stream_of
 
@@ -51,8 +52,7 @@ _SCALARS: Mapping[Any, str] = {
 
 def document() -> str:
     """The whole page."""
-    for service in SERVICES:
-        importlib.import_module(f"libs.contracts.{service}")
+    declare_events()
     shapes = _shapes()
     parts = [_HEAD, _overview(), f"## The envelope\n\n{_docstring(Envelope)}{_fields(Envelope)}"]
     for service in SERVICES:

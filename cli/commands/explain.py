@@ -9,6 +9,7 @@ import typer
 
 from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
+from cli.console.naming import ids_in, with_names
 from cli.console.output import console, print_json, table
 from cli.reach.running import operator_url
 from cli.settings import Settings
@@ -84,7 +85,7 @@ def _names(settings: Settings, found: "IncidentExplained") -> Mapping[UUID, str]
     import psycopg
 
     from cli.replay.logs import as_auditor
-    from cli.replay.names import ids_in, names_of
+    from cli.replay.names import names_of
 
     texts = [text for person in found.people for text in (person.reason, *(link.summary for link in person.chain))]
     ids = {person.user_id for person in found.people} | ids_in(texts)
@@ -95,8 +96,6 @@ def _names(settings: Settings, found: "IncidentExplained") -> Mapping[UUID, str]
 
 
 def _show(found: "IncidentExplained", names: Mapping[UUID, str]) -> None:
-    from cli.replay.names import with_names
-
     out = console()
     out.print(f"#{found.number} {found.title}  ({found.incident_id})", style="bold")
     for person in found.people:

@@ -49,14 +49,12 @@ def subject_of(service: str | None, type_name: str | None) -> str:
 
 def _known(name: str, service: str | None) -> None:
     """Raises `Failure`: there is no such event (of that service), and nothing would ever be shown."""
-    import importlib
     from difflib import get_close_matches
 
     from libs.contracts.envelope import FACTS
-    from libs.contracts.subjects import SERVICES
+    from libs.contracts.events import declare_events
 
-    for each in SERVICES:
-        importlib.import_module(f"libs.contracts.{each}")  # declares its events
+    declare_events()
     names = {kind.split(".")[2] for kind in FACTS if service is None or kind.split(".")[1] == service}
     if name not in names:
         near = get_close_matches(name, names, 1) or ["IncidentCreated" if service is None else min(names)]

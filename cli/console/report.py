@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any, Protocol
 
-from libs.chassis.printable import printable
+from libs.chassis.printable import printable_lines
 
 
 class Report(Protocol):
@@ -16,8 +16,7 @@ class Report(Protocol):
 def text_report(kind: str, text: str, **details: Any) -> None:
     """A line for people; troubles go to stderr."""
     stream = sys.stderr if kind in ("died", "warning") else sys.stdout
-    # Line by line: some of what is told has several.
-    stream.write("".join(f"{printable(line)}\n" for line in text.split("\n")))
+    stream.write(f"{printable_lines(text)}\n")
     stream.flush()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cli.console.naming import with_names
 from cli.console.output import console, table
 from cli.demo.story import Told
 
@@ -45,6 +46,4 @@ def show(ended: Ended) -> None:
 
 
 def _named(text: str, names: dict[str, str]) -> str:
-    for user_id, name in names.items():
-        text = text.replace(user_id, name)
-    return text
+    return with_names(text, lambda found: names.get(str(found)))

@@ -1,6 +1,5 @@
 """Explains pages from the logs: the service's own logic on the rows that their events write."""
 
-import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from cli.replay.incident import belonging, earliest, find_incident
 from cli.replay.logs import open_logs
 from libs.chassis.rebuild.history import History, ends, pages
 from libs.contracts.codec import CODEC, UnknownEvent
+from libs.contracts.events import declare_events
 from libs.contracts.incidents import IncidentExplained
-from libs.contracts.subjects import SERVICES
 from services.incidents.explain import explain as reason_out
 from services.incidents.projections import timeline, timeline_row
 from services.incidents.replicas import replicate
@@ -39,8 +38,7 @@ def from_logs(url: str, incident: str, person: UUID | None) -> IncidentExplained
 
 def _rows(histories: Sequence[History], incident: str) -> list[dict[str, Any]]:
     """The timeline of an incident, made from the logs as the service makes it."""
-    for service in SERVICES:
-        importlib.import_module(f"libs.contracts.{service}")  # declares its events
+    declare_events()
     belongs, first = belonging(histories[0], incident)
     end = ends(histories[0].connection, _TELLING)
     rows: list[dict[str, Any]] = []

@@ -1,17 +1,11 @@
 """Names of people, from auth's log: ids in what is shown to an operator become names."""
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from cli.replay.logs import open_logs
 from libs.chassis.rebuild.history import History
-
-_ID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
-
-NameOf = Callable[[UUID], str | None]
 
 
 class Names:
@@ -32,16 +26,6 @@ class Names:
             data = json.loads(row.raw)["data"]
             return f"{data.get('firstName', '')} {data.get('lastName', '')}".strip() or None
         return None
-
-
-def ids_in(texts: Iterable[str]) -> set[UUID]:
-    """Every id that stands in these texts."""
-    return {UUID(found) for text in texts for found in _ID.findall(text)}
-
-
-def with_names(text: str, name_of: NameOf) -> str:
-    """The text with the name of everybody who is known in the place of their id."""
-    return _ID.sub(lambda found: name_of(UUID(found[0])) or found[0], text)
 
 
 def names_of(url: str, ids: Iterable[UUID]) -> Mapping[UUID, str]:

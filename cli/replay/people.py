@@ -6,10 +6,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from cli.console.event_line import head_of, line_of
+from cli.console.naming import NameOf, with_names
 from cli.console.output import console
 from cli.replay.lines import Lines
 from cli.replay.merge import Entry
-from cli.replay.names import NameOf, with_names
 from libs.chassis.printable import printable
 from libs.contracts.codec import CODEC, UnknownEvent
 from services.incidents.words import summary_of

@@ -1,6 +1,5 @@
 """The run of a replay: from sources through the merge to lines, until its end or until somebody asks to stop."""
 
-import importlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +15,11 @@ from cli.replay.merge import START, WINDOW, Entry, Key, Merge
 from cli.replay.token import Token
 from libs.chassis.rebuild.history import EVERYTHING, History, ends, microseconds, moment, since_2000
 from libs.contracts.envelope import FACTS
-from libs.contracts.subjects import SERVICES
+from libs.contracts.events import declare_events
 
 POLL_SECONDS: Final = 0.5
 
-for _service in SERVICES:
-    importlib.import_module(f"libs.contracts.{_service}")  # declares its events
+declare_events()
 
 
 @dataclass

@@ -14,9 +14,9 @@ import pytest
 from cli import main as entry
 from cli.console.event_line import line_of
 from cli.console.failure import Failure
+from cli.console.naming import ids_in, with_names
 from cli.console.output import console, for_any_terminal, json_line, table
 from cli.console.report import text_report
-from cli.replay.names import ids_in, with_names
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIL = "[red]:fire:[/] \x1b[2J\u202egpj"

@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     return _OBEYED.sub(_escaped, text)
 
 
+def printable_lines(text: str) -> str:
+    """The same for a text of ours that has several lines: they stay."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _escaped(found: re.Match[str]) -> str:
     return ascii(found[0])[1:-1]
 

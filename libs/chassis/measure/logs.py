@@ -8,16 +8,16 @@ from typing import Any
 
 import structlog
 
-from libs.chassis.printable import printable
+from libs.chassis.printable import printable, printable_lines
 
 
 def _only_shown(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """What strangers wrote moves no cursor of whoever reads along; a traceback keeps its lines."""
-    return {
-        key: "\n".join(map(printable, value.split("\n"))) if key == "exception" else printable(value)
-        for key, value in event.items()
-        if isinstance(value, str)
-    } | {key: value for key, value in event.items() if not isinstance(value, str)}
+    return {key: _shown(key, value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _shown(key: str, value: str) -> str:
+    return printable_lines(value) if key == "exception" else printable(value)
 
 
 def configure(service: str, instance: str, level: str = "info", fmt: str = "json") -> None:

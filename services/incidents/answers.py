@@ -23,10 +23,10 @@ from libs.chassis.store.store import Contended, Store, is_away
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Alert
 from libs.contracts.model import Lane
-from services.incidents.application import Signal, take_signals
 from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.places import still_holds
 from services.incidents.projections import SCHEMA, metadata
+from services.incidents.signals import Signal, take_signals
 from services.incidents.stream import AlertStream
 
 _log = structlog.get_logger()

@@ -26,10 +26,10 @@ from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
 from services.incidents.answers import Keeping
-from services.incidents.application import Signal, take_signals
 from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.projections import SCHEMA
 from services.incidents.reading import meaning_of, read_item
+from services.incidents.signals import Signal, take_signals
 from services.incidents.stream import END, OTHER, READ, AlertStream
 from services.incidents.taken import known_among, remember
 

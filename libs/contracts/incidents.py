@@ -187,6 +187,8 @@ class IncidentAcknowledged(CountedFact, type="pager.incidents.IncidentAcknowledg
     by: Actor
     at: Moment
     notes: str | None = None
+    place: AlertPlace | None = None
+    """Of the newest of its alerts that had been taken by then, as far as that is known: whoever answers has heard it."""
 
 
 class IncidentEscalated(CountedFact, type="pager.incidents.IncidentEscalated.v1"):
@@ -235,6 +237,8 @@ class IncidentSnoozed(CountedFact, type="pager.incidents.IncidentSnoozed.v1"):
     by: Actor
     at: Moment
     until: Moment
+    place: AlertPlace | None = None
+    """As of `IncidentAcknowledged`."""
 
 
 class SnoozeEnded(CountedFact, type="pager.incidents.SnoozeEnded.v1"):

@@ -24,7 +24,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.alerts import Alert
 from libs.contracts.model import Lane
 from services.incidents.inputs import Inputs, StoredInputs
-from services.incidents.places import still_holds
+from services.incidents.places import place_at, still_holds
 from services.incidents.projections import SCHEMA, metadata
 from services.incidents.signals import Signal, take_signals
 from services.incidents.stream import AlertStream
@@ -45,6 +45,8 @@ kept_answers = Table(
     Column("alert", JSONB, nullable=False),
     Column("traceparent", Text, nullable=False),
     Column("kept_at", DateTime(timezone=True), nullable=False),
+    # As of its signal; NULL where an older release has kept it.
+    Column("fired_before", DateTime(timezone=True)),
 )
 _in_order = select(kept_answers).order_by(kept_answers.c.sequence)
 _kept = _in_order.limit(_LOOK)
@@ -74,6 +76,7 @@ class Keeping:
             "alert": alert,
             "traceparent": signal.traceparent,
             "kept_at": self.work.now,
+            "fired_before": signal.fired_before,
         }
         self.work.put(Row(kept_answers, row))
         self.kept += 1
@@ -95,11 +98,14 @@ def _signal(row: dict[str, Any]) -> Signal:
         dedup_key=row["dedup_key"],
         traceparent=row["traceparent"],
         place=_place(row),
+        fired_before=row["fired_before"],
     )
 
 
 def _place(row: dict[str, Any]) -> Position:
-    return Position(0, row["sequence"], 0, row["incarnation"])
+    place = place_at(row["incarnation"], row["sequence"])
+    assert place is not None  # noqa: S101 - its primary key
+    return place
 
 
 @dataclass

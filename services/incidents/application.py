@@ -19,11 +19,12 @@ from libs.contracts.defaults import (
 )
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import CreateIncident, IncidentCreated, IntegrationKind
+from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated, IntegrationKind
 from libs.contracts.slots import slot_of
 from services.incidents import dedup
 from services.incidents.domain import decisions, incident, integration
-from services.incidents.inputs import NOTHING_REPEATED, Inputs, StoredInputs
+from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
+from services.incidents.places import latest, place_at
 from services.incidents.projections import SCHEMA, integration_keys, repeated
 from services.incidents.replicas import people_of, replicate
 
@@ -61,8 +62,7 @@ def count_repeats(
     work.decide(INCIDENT, incident_id, command, cause)
     # What is counted without an event is a repeat only while nobody ends the incident.
     work.hold(incident_id)
-    at = (None, None) if place is None else (place.incarnation, place.position)
-    work.put(repeated(incident_id, alerts - command.counted, command.last_at, *at))
+    work.put(repeated(incident_id, alerts - command.counted, command.more, command.last_at, place))
     return alerts
 
 
@@ -74,15 +74,19 @@ def change(
     Raises:
         NoSuchIncident, AlreadyOver, NotResolvedYet, Invalid.
     """
-    alerts = _alerts(work, [incident_id], inputs)[incident_id]
-    work.decide(INCIDENT, incident_id, incident.Counted(command, alerts), cause)
+    again = _repeats(work, [incident_id], inputs)[incident_id]
+    created = work.state(INCIDENT, incident_id).created
+    opened = created.place if created else None
+    newest = latest(place_at(opened.incarnation, opened.sequence) if opened else None, again.place)
+    place = AlertPlace(incarnation=newest.incarnation, sequence=newest.position) if newest else None
+    work.decide(INCIDENT, incident_id, incident.Counted(command, 1 + again.times, place), cause)
 
 
-def _alerts(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, int]:
-    """How many each has had, exactly until this transaction ends: whoever counts one needs the lock, too."""
+def _repeats(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, Repeats]:
+    """Of each of them, exactly until this transaction ends: whoever counts one needs the lock, too."""
     work.lock_appends()
     rows = inputs.repeats(incidents)
-    return {i: 1 + rows.get(i, NOTHING_REPEATED).times for i in incidents}
+    return {i: rows.get(i, NOTHING_REPEATED) for i in incidents}
 
 
 def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inputs) -> UUID:
@@ -132,7 +136,7 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Input
     """Where the escalation stands is a replica; that nobody answered the first level is an event of the incident."""
     further = list(dict.fromkeys(e.data.incident_id for e in events if _is_further(e.data)))
     work.load(INCIDENT, further)
-    alerts = _alerts(work, further, inputs or StoredInputs(work)) if further else {}
+    again = _repeats(work, further, inputs or StoredInputs(work)) if further else {}
     for event in events:
         fact = event.data
         work.put(*replicate(event))
@@ -140,7 +144,7 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Input
         if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
             command = incident.Escalate(fact.run, fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
-            counted = incident.Counted(command, alerts[fact.incident_id])
+            counted = incident.Counted(command, 1 + again[fact.incident_id].times)
             work.decide(INCIDENT, fact.incident_id, counted, Cause.event(event, SERVICE))
 
 

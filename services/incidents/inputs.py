@@ -12,6 +12,7 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.work import Work
 from services.incidents import projections as tables
+from services.incidents.places import place_at
 
 
 class Repeats(NamedTuple):
@@ -20,6 +21,9 @@ class Repeats(NamedTuple):
     times: int = 0
     last_at: datetime | None = None
     place: Position | None = None
+    placed: int = 0
+    """How many of them are known to stand no later than `place`, or to have come without a place by `unplaced_at`."""
+    unplaced_at: datetime | None = None
 
 
 NOTHING_REPEATED = Repeats()
@@ -121,13 +125,10 @@ class MemoryInputs:
 
 
 def _thread(row: Mapping[str, Any], repeats: Repeats) -> Thread:
-    place = _place(row["incarnation"], row["sequence"])
+    place = place_at(row["incarnation"], row["sequence"])
     return Thread(row["incident_id"], row["generation"], row["is_open"], place, repeats)
 
 
 def _repeats(row: Mapping[str, Any]) -> Repeats:
-    return Repeats(row["count"], row["last_at"], _place(row["last_incarnation"], row["last_sequence"]))
-
-
-def _place(incarnation: str | None, sequence: int | None) -> Position | None:
-    return None if incarnation is None or sequence is None else Position(0, sequence, 0, incarnation)
+    place = place_at(row["last_incarnation"], row["last_sequence"])
+    return Repeats(row["count"], row["last_at"], place, row["placed"], row["unplaced_at"])

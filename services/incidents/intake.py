@@ -21,12 +21,13 @@ from libs.chassis.measure import telemetry
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.alerts import is_urgent
+from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
 from services.incidents.answers import Keeping
 from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.places import fired_before
 from services.incidents.projections import SCHEMA
 from services.incidents.reading import meaning_of, read_item
 from services.incidents.signals import Signal, take_signals
@@ -62,6 +63,8 @@ def _signals(work: Work, items: Sequence[Item], inputs: Inputs) -> list[Signal]:
         if reason is not None:
             _park(work, one.item, one.source, reason)
         if signal is not None:
+            if signal.alert.action is not Action.TRIGGER:
+                signal = replace(signal, fired_before=fired_before(one.item.stored_at, work.now))
             signals.append(signal)
     return signals
 
@@ -103,7 +106,7 @@ def replay(work: Work, parked: Parked) -> None:
     if reason is not None:
         raise StillRefused(reason)
     if signal is not None:
-        take_signals(work, [replace(signal, place=None, set_aside_at=parked.parked_at)], inputs)
+        take_signals(work, [replace(signal, place=None, fired_before=parked.parked_at)], inputs)
 
 
 def _item(message: Received, incarnation: str) -> Item:

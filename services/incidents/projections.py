@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Change, Newest, Row, Tally
+from libs.chassis.store.cursors import Position
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.incidents import (
     IncidentCreated,
@@ -82,7 +83,8 @@ dedup_keys = Table(
     Column("sequence", BigInteger),
 )
 # How often each incident's alert came again, exactly: most repeats have no event. Both lanes of ALERTS add to it. The
-# place is that of its newest repeat in the stream (its creation's is no row's); `POST /incidents` has none.
+# place is that of its newest repeat in the stream (its creation's is no row's); `POST /incidents` has none: then
+# `unplaced_at` says when. `placed` counts those of which either is known: an older release adds to `count` alone.
 repeats = Table(
     "repeats",
     metadata,
@@ -91,6 +93,8 @@ repeats = Table(
     Column("last_at", DateTime(timezone=True), nullable=False),
     Column("last_incarnation", Text),
     Column("last_sequence", BigInteger),
+    Column("placed", BigInteger, nullable=False, server_default="0"),
+    Column("unplaced_at", DateTime(timezone=True)),
 )
 # Identities of alerts with an id that were taken; forgotten when no repeat of theirs can come any more (main.py).
 seen_alerts = Table(
@@ -225,18 +229,21 @@ def view_of(state: Incident, version: int) -> IncidentView:
     )
 
 
-def repeated(
-    incident_id: UUID, count: int, last_at: datetime, incarnation: str | None = None, sequence: int | None = None
-) -> Tally:
-    """Its alert came `count` times more; the place of the newest in ALERTS, if it came from there."""
+def repeated(incident_id: UUID, count: int, placed: int, last_at: datetime, place: Position | None = None) -> Tally:
+    """Its alert came `count` times more; the place of the newest in ALERTS, if it came from there.
+
+    `placed`: without those that an older release has counted, of whose places nothing is known.
+    """
     values = {
         "incident_id": incident_id,
         "count": count,
         "last_at": last_at,
-        "last_incarnation": incarnation,
-        "last_sequence": sequence,
+        "last_incarnation": place.incarnation if place else None,
+        "last_sequence": place.position if place else None,
+        "placed": placed,
+        "unplaced_at": None if place else last_at,
     }
-    return Tally(repeats, values, sums=("count",), era="last_incarnation")
+    return Tally(repeats, values, sums=("count", "placed"), era="last_incarnation")
 
 
 def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UUID], **detail: Any) -> Row:
@@ -260,7 +267,14 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
 # --- Queries ---------------------------------------------------------------------------------------------------------
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
-_last = (repeats.c.count, repeats.c.last_at, repeats.c.last_incarnation, repeats.c.last_sequence)
+_last = (
+    repeats.c.count,
+    repeats.c.last_at,
+    repeats.c.last_incarnation,
+    repeats.c.last_sequence,
+    repeats.c.placed,
+    repeats.c.unplaced_at,
+)
 KEYS = (
     select(dedup_keys, *_last)
     .outerjoin(repeats, repeats.c.incident_id == dedup_keys.c.incident_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.chassis.store.changes import Added
@@ -17,7 +18,7 @@ from services.incidents import dedup
 from services.incidents.application import INCIDENT, count_repeats
 from services.incidents.domain import incident
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats
-from services.incidents.places import is_later, latest
+from services.incidents.places import are_comparable, is_later, place_at
 from services.incidents.projections import seen_alerts
 
 
@@ -33,8 +34,8 @@ class Signal:
     traceparent: str
     place: Position | None = None
     """Where it stands in ALERTS (`places.py`); None where that is not known."""
-    set_aside_at: datetime | None = None
-    """It was parked then, and is read again now."""
+    fired_before: datetime | None = None
+    """Of an answer: it ends a trigger without a place only if that fired before then (`places.py`); None: none."""
 
     @property
     def actor(self) -> Actor:
@@ -215,30 +216,63 @@ def _heed(work: Work, thread: _Thread, signal: Signal, cause: Cause, pin: Callab
         thread.is_open = False
 
 
+class _Fired(NamedTuple):
+    """What made an incident fire: where that stands in ALERTS, if it is known, and by when it had been taken."""
+
+    place: Position | None
+    at: datetime
+
+    def is_behind(self, signal: Signal) -> bool:
+        """Whether it came after an answer, or may have: then the answer knows nothing of it."""
+        if self.place is not None and signal.place is not None and are_comparable(self.place, signal.place):
+            return is_later(self.place, signal.place)
+        return signal.fired_before is None or self.at > signal.fired_before
+
+
+def _opening(work: Work, thread: _Thread) -> _Fired:
+    created = work.state(INCIDENT, thread.incident_id).created
+    return _Fired(thread.place, created.created_at if created else work.now)
+
+
+def _repeated(work: Work, thread: _Thread) -> Iterator[_Fired]:
+    """The newest of its repeats with a place, of those without one, and of those that an older release counted."""
+    state, again = work.state(INCIDENT, thread.incident_id), thread.again
+    if again.last_at is not None and again.place is not None:
+        yield _Fired(again.place, again.last_at)
+    if again.last_at is not None and again.times > again.placed:
+        yield _Fired(None, again.last_at)
+    if again.unplaced_at is not None:
+        yield _Fired(None, again.unplaced_at)
+    if state.told_at is not None and state.alert_count > thread.counted:
+        yield _Fired(None, state.told_at)
+    if thread.newest is not None:
+        yield _Fired(thread.newest.place, work.now)
+
+
 def _is_overtaken(work: Work, thread: _Thread, signal: Signal) -> bool:
-    """Whether a trigger stands behind this answer, or has come since it was set aside."""
-    if signal.set_aside_at is not None:
-        created = work.state(INCIDENT, thread.incident_id).created
-        triggered = [thread.again.last_at, created.created_at if created else None]
-        return thread.newest is not None or any(at is not None and at > signal.set_aside_at for at in triggered)
-    newest = latest(thread.again.place, thread.newest.place if thread.newest else None)
-    return _is_behind(latest(thread.place, newest), signal)
-
-
-def _is_behind(trigger: Position | None, signal: Signal) -> bool:
-    return signal.place is not None and trigger is not None and is_later(trigger, signal.place)
+    return any(fired.is_behind(signal) for fired in (_opening(work, thread), *_repeated(work, thread)))
 
 
 def _was_answered(work: Work, thread: _Thread, signal: Signal) -> bool:
     """Whether somebody had answered what this resolve ends, and nobody what has fired since."""
     state = work.state(INCIDENT, thread.incident_id)
     quiet = state.status is Status.ACKNOWLEDGED or state.snoozed_until is not None
-    if not quiet or signal.place is None or _is_behind(thread.place, signal):
+    if not quiet or signal.place is None or _opening(work, thread).is_behind(signal):
         return False
     # A sender's acknowledgement that has taken effect by now stands before this resolve in the stream.
-    since = work.now if thread.newest is not None else thread.again.last_at
-    heard = (a for a in state.acknowledgements if a.run == state.run and a.user_id != signal.actor.id)
-    return since is None or not any(a.at >= since for a in heard)
+    return state.heard is None or not _has_heard(state.heard, signal.place, _repeated(work, thread))
+
+
+def _has_heard(person: incident.Heard, resolved: Position, repeats: Iterable[_Fired]) -> bool:
+    """Whether a person answered after something had been taken that fired behind a resolve.
+
+    What repeats it later is the same fire, of which nobody has to be told again.
+    """
+    if person.place is not None:
+        place = place_at(person.place.incarnation, person.place.sequence)
+        if place is not None and is_later(place, resolved):
+            return True
+    return all(person.at >= fired.at for fired in repeats)
 
 
 def _answer(

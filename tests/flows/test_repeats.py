@@ -92,7 +92,7 @@ def test_a_month_of_one_repeat_a_second_costs_the_last_one_what_it_cost_the_firs
     # Batches of the other lane, as their transactions leave them, and one of this lane between each two.
     while taken < MONTH:
         flow.now += timedelta(seconds=5_000)
-        desk.take(lambda work: work.put(repeated(incident, 4_999, work.now)), flow.now)
+        desk.take(lambda work: work.put(repeated(incident, 4_999, 4_999, work.now)), flow.now)
         last = cost(flow, BODY)
         taken += 5_000
     assert flow.alerts(incident) == 1 + taken
@@ -269,7 +269,7 @@ def test_whatever_happens_the_count_is_exact_and_events_say_no_more_than_there_w
                 flow.take("incidents", lambda w, b=bodies: take_items(w, list(items(flow, b)), flow.incidents_inputs))  # type: ignore[misc]
                 alerts += len(bodies)
             case "other lane":
-                flow.desks["incidents"].take(lambda w, n=number: w.put(repeated(incident, n, w.now)), flow.now)  # type: ignore[misc]
+                flow.desks["incidents"].take(lambda w, n=number: w.put(repeated(incident, n, n, w.now)), flow.now)  # type: ignore[misc]
                 alerts += number
             case "acknowledge":
                 flow.ask(incident, Acknowledge(ana, flow.now))

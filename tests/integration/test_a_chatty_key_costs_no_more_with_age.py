@@ -235,5 +235,5 @@ async def test_a_repeat_counts_where_an_older_release_has_counted_in_the_log_alo
     await asyncio.gather(*(world.fire_alert("db down", s, dedupKey="db", priority="critical") for s in ("a", "b.high")))
     await world.settle()
     assert (await world.incident())["alertCount"] == 9
-    await work.transact(lambda w: w.put(repeated(incident, 1, w.now)))
+    await work.transact(lambda w: w.put(repeated(incident, 1, 1, w.now)))
     assert (await world.incident())["alertCount"] == 10

@@ -88,7 +88,7 @@ class Tally(NamedTuple):
         is_earlier = before is not None and era is not None and before.startswith(f"{era}/")
         changed = before is not None and era is not None and before != era
         row = {
-            c: old[c] if is_earlier else value if changed else _greater(old[c], value)
+            c: old[c] if is_earlier or value is None else value if changed else _greater(old[c], value)
             for c, value in self.values.items()
         }
         row |= {c: old[c] + self.values[c] for c in self.sums}
@@ -198,7 +198,7 @@ def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> 
         earlier = f"CASE WHEN starts_with(t.{era}, excluded.{era} || '/') THEN {old}"
         if column == era:
             return f"{earlier} ELSE coalesce({new}, {old}) END"
-        return f"{earlier} WHEN t.{era} <> excluded.{era} THEN {new} ELSE greatest({old}, {new}) END"
+        return f"{earlier} WHEN t.{era} <> excluded.{era} THEN coalesce({new}, {old}) ELSE greatest({old}, {new}) END"
 
     return ", ".join(f"{c} = {value(c)}" for c in map(_QUOTE, columns) if c not in keys)
 

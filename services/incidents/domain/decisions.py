@@ -9,6 +9,7 @@ from uuid import UUID
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
+    AlertPlace,
     AlertsGrouped,
     CountedFact,
     IncidentAcknowledged,
@@ -80,8 +81,8 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
     match command:
         case OpenIncident():
             return []
-        case Counted(wanted, alerts):
-            return [_counted(fact, max(alerts, state.alert_count)) for fact in decide(wanted, state)]
+        case Counted(wanted, alerts, place):
+            return [_counted(fact, max(alerts, state.alert_count), place) for fact in decide(wanted, state)]
         case GroupAlerts() if state.is_open:
             return _grouped(command, state, created)
         case Escalate() if state.is_open and _is_news(command, state):
@@ -136,8 +137,14 @@ def _step(repeats: int) -> int:
     return max((step for step in (power, 2 * power, 5 * power) if step <= repeats), default=0)
 
 
-def _counted(fact: Fact, alerts: int) -> Fact:
-    return fact.model_copy(update={"alert_count": alerts}) if isinstance(fact, CountedFact) else fact
+def _counted(fact: Fact, alerts: int, place: AlertPlace | None) -> Fact:
+    match fact:
+        case IncidentAcknowledged() | IncidentSnoozed():
+            return fact.model_copy(update={"alert_count": alerts, "place": place})
+        case CountedFact():
+            return fact.model_copy(update={"alert_count": alerts})
+        case _:
+            return fact
 
 
 def _restart(

@@ -13,6 +13,7 @@ from uuid import UUID
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import (
     Acknowledgement,
+    AlertPlace,
     AlertsGrouped,
     CountedFact,
     IncidentAcknowledged,
@@ -40,6 +41,14 @@ Place = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What a person who answered had heard: all alerts that were taken by `at`, the newest of which stands at `place`."""
+
+    at: datetime
+    place: AlertPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """`created` is None before the first event: there is no such incident."""
 
@@ -62,6 +71,8 @@ class Incident:
     run: int = 0
     suppressed: bool = False
     snoozed_until: datetime | None = None
+    heard: Heard | None = None
+    """By the newest answer of a person to the present run: it stands whatever a sender says of what was before it."""
     paged: Place = (0, 0, 0)
     """The last place of its escalation that is known here."""
 
@@ -118,12 +129,12 @@ def _paging(state: Incident, fact: Fact) -> Incident:
     match fact:
         case PagingRequested():
             again = Status.ESCALATED if state.status is Status.ACKNOWLEDGED else state.status
-            return replace(state, run=fact.run, status=again, suppressed=False, snoozed_until=None)
+            return replace(state, run=fact.run, status=again, suppressed=False, snoozed_until=None, heard=None)
         case PriorityRaised():
             lane = Lane.URGENT if Lane.URGENT in (state.lane, fact.priority.lane) else Lane.ROUTINE
             return replace(state, priority=fact.priority, lane=lane, updated_at=fact.at)
         case IncidentSnoozed():
-            return replace(state, snoozed_until=fact.until, updated_at=fact.at)
+            return replace(state, snoozed_until=fact.until, updated_at=fact.at, heard=_heard(fact, state))
         case SnoozeEnded():
             return replace(state, snoozed_until=None)
         case SuppressionEnded():
@@ -143,7 +154,13 @@ def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:
         acknowledgements=(*state.acknowledgements, taken)[-KEPT_ACKNOWLEDGEMENTS:],
         updated_at=fact.at,
         snoozed_until=None,
+        heard=_heard(fact, state),
     )
+
+
+def _heard(fact: IncidentAcknowledged | IncidentSnoozed, state: Incident) -> Heard | None:
+    """A sender answers for what it said itself: it has heard of nothing."""
+    return Heard(fact.at, fact.place) if _person(fact.by) else state.heard
 
 
 def _escalated(state: Incident, fact: IncidentEscalated) -> Incident:
@@ -262,10 +279,11 @@ class Reopen:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`command`, where `alerts` have come in so far, exactly."""
+    """`command`, where `alerts` have come in so far, exactly, the newest of them at `place`."""
 
     command: Escalate | Answer | Restart
     alerts: int
+    place: AlertPlace | None = None
 
 
 Answer = Acknowledge | Resolve | Close | Snooze

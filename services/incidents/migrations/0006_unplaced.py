@@ -1,0 +1,24 @@
+"""Triggers without a place are known by time: a kept answer closes none of them that may be newer than itself."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+SCHEMA = "incidents"
+_MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.add_column("repeats", sa.Column("placed", sa.BigInteger, nullable=False, server_default="0"), schema=SCHEMA)
+    op.add_column("repeats", sa.Column("unplaced_at", _MOMENT), schema=SCHEMA)
+    # Whoever wrote a place wrote one with each repeat; of the others the time of the last one has to do.
+    op.execute(f"UPDATE {SCHEMA}.repeats SET placed = count WHERE last_sequence IS NOT NULL")  # noqa: S608
+    op.add_column("kept_answers", sa.Column("fired_before", _MOMENT), schema=SCHEMA)
+
+
+def downgrade() -> None:
+    op.drop_column("kept_answers", "fired_before", schema=SCHEMA)
+    op.drop_column("repeats", "unplaced_at", schema=SCHEMA)
+    op.drop_column("repeats", "placed", schema=SCHEMA)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-_STARTING = {"servers", "running"}
-"""PostgreSQL and NATS; NATS and a gateway."""
+_STARTING = {"servers", "running", "restorable"}
+"""PostgreSQL and NATS; NATS and a gateway; a world on servers of its own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.logs import plain_logs
+from tests.restorable import Restorable, restorable_world
 from tests.servers import Servers, running_servers
 from tests.world import World
 
@@ -26,4 +27,11 @@ async def servers() -> AsyncIterator[Servers]:
 async def world(servers: Servers) -> AsyncIterator[World]:
     """All services in this process, with a clock that stands still until the test moves it."""
     async with World(servers) as made:
+        yield made
+
+
+@pytest.fixture
+async def restorable() -> AsyncIterator[Restorable]:
+    """A world on servers of its own, whose bus can be set back."""
+    async with restorable_world() as made:
         yield made

@@ -8,6 +8,7 @@ backwards: a trigger of a person's, or one that an older release took, has no pl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from libs.chassis.store.cursors import Position
@@ -27,6 +28,14 @@ def changed(incarnation: str, cut: int, made: str) -> str:
     """The incarnation that follows: the stream as it is now, which is known to be the same up to `cut`."""
     begun, *changes = incarnation.split("/")
     return "/".join((begun, *[*changes, f"{cut}@{made}"][-_CHANGES:]))
+
+
+def longest(incarnations: Iterable[str], made: str) -> str:
+    """The path that names most changes, of those that end in the present stream if any does; `made` where there is none.
+
+    Readers of one stream may know different paths to it: an older release writes the stream's own word alone.
+    """
+    return max(filter(None, incarnations), key=lambda path: (created(path) == made, path.count("/")), default=made)
 
 
 def place_in(incarnation: str, sequence: int) -> Position:

@@ -10,7 +10,7 @@ import structlog
 from nats.js.api import StreamInfo
 
 from libs.chassis.bus.connection import Bus, BusAway
-from libs.chassis.bus.stored import message_at, next_message
+from libs.chassis.bus.stored import Stored, last_message, message_at, next_message
 from libs.chassis.consume.alarm import raise_alarm
 from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import START, Move, Position
@@ -18,9 +18,9 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.tables import chassis_tables
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents.places import changed, created
+from services.incidents.places import changed, created, longest
 from services.incidents.projections import SCHEMA
-from services.incidents.taken import LastOnes
+from services.incidents.taken import LastOnes, known_among
 
 _log = structlog.get_logger()
 READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
@@ -97,7 +97,7 @@ class AlertStream:
             info = await self.bus.js.stream_info(ALERTS)
             cursors = {lane: await self.store.position(ALERTS, lane) for lane in Lane}
             made = str(info.created)
-            known = next((c.incarnation for c in cursors.values() if c.incarnation), made)
+            known = longest([c.incarnation for c in cursors.values()], made)
             intact = {lane: await self._is_intact(lane, cursor, info) for lane, cursor in cursors.items()}
             if not all(intact.values()):
                 await self._alarm(known, made)
@@ -108,7 +108,10 @@ class AlertStream:
                 known = changed(known, max(ends.values()), made)
                 await self._set_back(cursors, {lane: Position(0, end, 0, known) for lane, end in ends.items()})
             elif created(known) != made:
-                known = made  # nothing was read of the one before
+                known = changed(known, 0, made)  # nothing was read of the one before
+            elif any(c.position and c.incarnation != known for c in cursors.values()):
+                # Somebody died between two writes, or an older release has written the stream's own word.
+                await self._set_back(cursors, {lane: c._replace(incarnation=known) for lane, c in cursors.items()})
             if known != self.incarnation:
                 self.incarnation = known
                 self.at, self._empty_to = dict.fromkeys(Lane, START), dict.fromkeys(Lane, 0)
@@ -124,20 +127,42 @@ class AlertStream:
         if info.state.first_seq > at:
             return True
         recorded = await self.store.read(lambda work: LastOnes(lane).at(work, at))
-        return not recorded or await message_at(self.bus, ALERTS, at) in recorded
+        if not recorded:
+            return True
+        there = await message_at(self.bus, ALERTS, at)
+        return there in recorded if there is not None else await self._is_a_hole(lane, at, info)
+
+    async def _is_a_hole(self, lane: Lane, at: int, info: StreamInfo) -> bool:
+        """A message that was deleted says nothing by itself: whether the one before it in the lane was taken does."""
+        before = await last_message(self.bus, ALERTS, READ[lane], info.state.first_seq, at)
+        if before is None or await self._was_taken(lane, before):
+            return True
+        # By an older release, it may have been: that records nothing.
+        return await self.store.read(lambda work: LastOnes(lane).up_to(work, before.sequence)) is None
+
+    async def _was_taken(self, lane: Lane, message: Stored) -> bool:
+        return bool(await self.store.read(lambda work: known_among(work, lane, [message])))
 
     async def _last_in_common(self, lane: Lane, info: StreamInfo) -> int:
-        """The greatest sequence at which a batch of the lane ended that the stream holds as it was taken; 0: none."""
+        """The greatest sequence, up to the end of some batch of the lane, that the stream holds as it was taken; 0: none.
+
+        Where the end of a batch was deleted, what the lane has before it is looked at.
+        """
         common, low, high = 0, info.state.first_seq, info.state.last_seq
         while low <= high:
             middle = (low + high) // 2
             last = await self.store.read(lambda work: LastOnes(lane).up_to(work, middle))  # noqa: B023 - awaited here
             if last is None or last.sequence < low:
                 low = middle + 1
-            elif await message_at(self.bus, ALERTS, last.sequence) == last:
-                common, low = last.sequence, middle + 1
+                continue
+            there = await message_at(self.bus, ALERTS, last.sequence)
+            there = there or await last_message(self.bus, ALERTS, READ[lane], low, last.sequence)
+            if there is None:
+                low = middle + 1
+            elif await self._was_taken(lane, there):
+                common, low = there.sequence, middle + 1
             else:
-                high = last.sequence - 1
+                high = there.sequence - 1
         return common
 
     async def _set_back(self, old: dict[Lane, Position], new: dict[Lane, Position]) -> None:

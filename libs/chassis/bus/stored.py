@@ -1,4 +1,4 @@
-"""Single messages of a stream: which one stands at a place, and which comes next on some subjects."""
+"""Single messages of a stream: which one stands at a place, and which comes next, or last, on some subjects."""
 
 from __future__ import annotations
 
@@ -41,6 +41,25 @@ async def next_message(
     """
     found = [await _get(bus, stream, {"seq": after + 1, "next_by_subj": s}, timeout) for s in subjects]
     return min((one for one in found if one is not None), default=None)
+
+
+async def last_message(
+    bus: Bus, stream: str, subjects: Sequence[str], first: int, last: int, timeout: float = 5.0
+) -> Stored | None:
+    """The last message with a sequence from `first` to `last` on one of the subjects, by halving; None: there is none.
+
+    Raises:
+        BusAway: no answer in `timeout` seconds to one of the questions.
+    """
+    found, low, high = None, first, last
+    while low <= high:
+        middle = (low + high) // 2
+        following = await next_message(bus, stream, subjects, middle - 1, timeout)
+        if following is None or following.sequence > last:
+            high = middle - 1
+        else:
+            found, low = following, following.sequence + 1
+    return found
 
 
 async def _get(bus: Bus, stream: str, question: dict[str, Any], timeout: float) -> Stored | None:

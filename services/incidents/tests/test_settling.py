@@ -1,0 +1,114 @@
+"""Kept answers take effect when their time has come, and whatever one of them does, it harms no other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from libs.chassis.store.cursors import Position
+from libs.chassis.testing.deadline import in_time
+from libs.contracts.model import Lane
+from services.incidents.answers import Settling
+from services.incidents.places import changed
+from services.incidents.stream import READ, AlertStream
+
+OLD = "2026-03-01 00:00:00+00:00"
+NEW = changed(OLD, 0, "2026-03-02 00:00:00+00:00")
+"""A stream that was made anew: nothing of the old one is in it."""
+
+
+@dataclass
+class Bus:
+    """Holds messages of some lanes at some sequences."""
+
+    holds: dict[Lane, list[int]] = field(default_factory=dict)
+    asked: int = 0
+
+    async def request(self, _subject: str, question: bytes, timeout: float) -> bytes:
+        self.asked += 1
+        asked = json.loads(question)
+        lane = next(lane for lane in Lane if asked["next_by_subj"] in READ[lane])
+        found = [sequence for sequence in self.holds.get(lane, []) if sequence >= asked["seq"]]
+        if not found:
+            return b'{"error": {"err_code": 10037, "description": "no message found"}}'
+        return json.dumps({"message": {"seq": found[0], "time": "2026-03-02T09:00:00Z"}}).encode()
+
+
+@dataclass
+class Store:
+    """Keeps rows; an answer whose key is "bad" fails each time that it is tried."""
+
+    rows: list[dict[str, Any]]
+    reads: int = 0
+    tried: list[list[str]] = field(default_factory=list)
+
+    async def read(self, _handler: object) -> list[dict[str, Any]]:
+        self.reads += 1
+        return list(self.rows)
+
+
+def kept(incarnation: str, *sequences: int, key: str = "good") -> list[dict[str, Any]]:
+    return [{"incarnation": incarnation, "sequence": sequence, "dedup_key": key} for sequence in sequences]
+
+
+def settling_of(rows: list[dict[str, Any]], bus: Bus, **at: int) -> tuple[Settling, AlertStream, Store]:
+    """`at`: how far each lane has come in the new stream."""
+    store = Store(rows)
+    stream = AlertStream(cast("Any", store), cast("Any", bus), incarnation=NEW)
+    stream.at = {lane: Position(0, at[lane], 0, NEW) for lane in Lane}
+    settling = Settling(cast("Any", store), stream)
+
+    async def transact(rows: list[dict[str, Any]]) -> None:
+        store.tried.append([row["dedup_key"] for row in rows])
+        if "bad" in store.tried[-1]:
+            raise ValueError("it does not take effect")
+        store.rows = [row for row in store.rows if row not in rows]
+
+    settling._transact = transact  # type: ignore[method-assign, assignment]
+    return settling, stream, store
+
+
+async def test_an_answer_of_a_stream_that_is_no_more_waits_for_nobody() -> None:
+    lost, ours = kept(OLD, 1000, 2000), kept(NEW, 5)
+    bus = Bus({Lane.URGENT: [4]})
+    settling, _, _ = settling_of([*lost, *ours], bus, urgent=3, routine=5)
+    assert await settling._due([*lost, *ours]) == lost, "the urgent lane has still to take what stands before ours"
+    asked = bus.asked
+    assert await settling._due(lost) == lost
+    assert bus.asked == asked, "how far the lanes are says nothing of them"
+
+
+async def test_an_answer_of_a_stream_that_is_no_more_does_not_switch_waiting_off_in_the_new_one() -> None:
+    """An idle lane has passed what is asked for: never what lies far behind the end of this stream."""
+    rows = [*kept(OLD, 1000), *kept(NEW, 5)]
+    bus = Bus()
+    settling, stream, _ = settling_of(rows, bus, urgent=3, routine=5)
+    assert await settling._due(rows) == rows
+    bus.holds = {Lane.URGENT: [6]}
+    assert await stream.passed(Lane.URGENT, 7) == 5
+    assert await stream.passed_at_once(Lane.URGENT, 7) == 5
+    later = kept(NEW, 7)
+    assert await settling._due(later) == []
+
+
+async def test_an_answer_that_fails_each_time_is_tried_again_when_a_lane_gets_ahead_and_not_before() -> None:
+    settling, stream, store = settling_of([*kept(NEW, 1, key="bad"), *kept(NEW, 2)], Bus(), urgent=3, routine=5)
+    leading = asyncio.create_task(settling.lead())
+    try:
+        async with in_time():
+            while len(store.rows) == 2:
+                await asyncio.sleep(0)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert [row["dedup_key"] for row in store.rows] == ["bad"], "it harms no other"
+        assert store.tried == [["bad", "good"], ["bad"], ["good"], ["bad"]], "a last look whether that was all"
+        stream.moved(Lane.URGENT, Position(0, 4, 0, NEW))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(store.tried) == 5
+        assert not leading.done()
+    finally:
+        leading.cancel()
+        await asyncio.gather(leading, return_exceptions=True)

@@ -69,6 +69,8 @@ def judge_clock(answered_at: datetime, now: float) -> Finding:
 
 def judge_room(room: dict[str, Any]) -> Finding:
     """What is free of a disk or a limit, as incidents sees it."""
+    if not room.get("known", True):
+        return Finding(f"storage {room['place']}", Verdict.BAD, "not known: it does not answer")
     verdict = Verdict.BAD if room["low"] else Verdict.GOOD
     free, size = room["free"] / 1024**3, room["size"] / 1024**3
     return Finding(f"storage {room['place']}", verdict, f"{free:.1f} of {size:.1f} GiB free")

@@ -250,6 +250,8 @@ def test_doctor_tells_trouble_from_what_is_merely_worth_a_note() -> None:
     room = {"place": "/data", "free": 2 * 1024**3, "size": 40 * 1024**3, "low": True}
     nearly_full = judge_health("incidents", healthy | {"extra": {"rooms": [room]}})[-1]
     assert (nearly_full.verdict, nearly_full.detail) == (Verdict.BAD, "2.0 of 40.0 GiB free")
+    hanging = judge_health("incidents", healthy | {"extra": {"rooms": [room | {"low": False, "known": False}]}})[-1]
+    assert (hanging.verdict, hanging.detail) == (Verdict.BAD, "not known: it does not answer")
 
 
 def test_doctor_checks_the_clock_and_every_process() -> None:

@@ -188,7 +188,7 @@ class IncidentAcknowledged(CountedFact, type="pager.incidents.IncidentAcknowledg
     at: Moment
     notes: str | None = None
     place: AlertPlace | None = None
-    """Of the newest of its alerts that had been taken by then, as far as that is known: whoever answers has heard it."""
+    """Of the newest of its alerts that had been taken by then, if that is known: whoever answers has heard of it."""
 
 
 class IncidentEscalated(CountedFact, type="pager.incidents.IncidentEscalated.v1"):

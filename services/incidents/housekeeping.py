@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -14,13 +14,13 @@ from nats.js.errors import APIError
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.clock import Clock
-from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.consume.alarm import Reminders, raise_alarm
 from libs.chassis.measure.metrics import GaugeValue
-from libs.chassis.monitor.room import Room, of_account, of_folders
+from libs.chassis.monitor.room import Rooms
 from libs.chassis.parts import Engine
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.store import is_away
-from services.incidents.purge import AGAIN, AlertsPurge
+from services.incidents.purge import AlertsPurge
 
 _log = structlog.get_logger()
 _ROUND = timedelta(seconds=10)
@@ -35,10 +35,12 @@ class Housekeeping(Engine):
     bus: Bus
     clock: Clock
     purge: AlertsPurge
-    folders: Sequence[str] = ()
-    rooms: Sequence[Room] = ()
+    rooms: Rooms
     _looking: asyncio.Task[None] | None = field(default=None, init=False)
-    _alarmed: dict[str, datetime] = field(default_factory=dict, init=False)
+    _reminders: Reminders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reminders = Reminders(self.clock)
 
     async def prepare(self) -> None:
         self._looking = asyncio.create_task(stoppable(self._look_for_ever), name="incidents room")
@@ -63,40 +65,31 @@ class Housekeeping(Engine):
             else:
                 await self.clock.wait_until(self.clock.now() + _ROUND)
 
-    async def look(self) -> None:
-        """See what room there is. A disk that hangs keeps a thread, and not us."""
-        rooms = await asyncio.to_thread(of_folders, self.folders)
-        try:
-            account = await of_account(self.bus)
-        except (NatsError, APIError, TimeoutError):
-            account = next((room for room in self.rooms if room.place == "jetstream"), None)
-        self.rooms = (*rooms, *((account,) if account is not None else ()))
-
     async def warn(self) -> None:
         """Page the admins about what is about to be full, while an alarm can still be stored; raises BusAway."""
-        now = self.clock.now()
-        low = {room.place: room for room in self.rooms if room.low}
-        self._alarmed = {place: moment for place, moment in self._alarmed.items() if place in low}
-        for place, room in low.items():
-            if place not in self._alarmed or now - self._alarmed[place] >= AGAIN:
-                await raise_alarm(
-                    self.bus,
-                    f"There is little room left in {place}",
-                    f"storage:{place}",
-                    f"{room.free / 1024**3:.1f} of {room.size / 1024**3:.1f} GiB are free. When it is full, alerts are"
-                    " refused and events are not published. See docs/runbooks/storage.md.",
-                )
-                self._alarmed[place] = now
+        low = {room.place: room for room in self.rooms.all() if room.low}
+        for place in self._reminders.due(low):
+            room = low[place]
+            await raise_alarm(
+                self.bus,
+                f"There is little room left in {place}",
+                f"storage:{place}",
+                f"{room.free / 1024**3:.1f} of {room.size / 1024**3:.1f} GiB are free. When it is full, alerts are"
+                " refused and events are not published. See docs/runbooks/storage.md.",
+            )
+            self._reminders.told(place)
 
     def health(self) -> dict[str, Any]:
-        """`storage` is `unknown` where PostgreSQL and NATS are elsewhere and NATS names no limit."""
-        state = "low" if any(room.low for room in self.rooms) else "healthy" if self.rooms else "unknown"
-        rooms = [{"place": r.place, "free": r.free, "size": r.size, "low": r.low} for r in self.rooms]
-        return {"storage": state, "rooms": rooms}
+        """`storage` is `unknown` where PostgreSQL and NATS are elsewhere and NATS names no limit, or a disk hangs."""
+        rooms = self.rooms.all()
+        known = rooms and all(room.known for room in rooms)
+        state = "low" if any(room.low for room in rooms) else "healthy" if known else "unknown"
+        told = [{"place": r.place, "free": r.free, "size": r.size, "low": r.low, "known": r.known} for r in rooms]
+        return {"storage": state, "rooms": told}
 
     def gauges(self) -> Iterator[GaugeValue]:
         """Room by place, and how full ALERTS is as far as the active replica has seen."""
-        for room in self.rooms:
+        for room in (room for room in self.rooms.all() if room.known):
             labels = {"place": room.place}
             yield GaugeValue("pager_storage_free_bytes", "What is free for data there.", room.free, labels)
             yield GaugeValue("pager_storage_size_bytes", "What there is in all.", room.size, labels)
@@ -105,7 +98,7 @@ class Housekeeping(Engine):
 
     async def _look_for_ever(self) -> None:
         while True:
-            await self.look()
+            await self.rooms.look()
             await asyncio.sleep(_LOOK)
 
     async def _failed(self, error: Exception) -> None:

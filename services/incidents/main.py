@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.monitor.probe import Probe
+from libs.chassis.monitor.room import Rooms
 from libs.chassis.monitor.watched import Watched
 from libs.chassis.parts import Answers, Beginning, Parts, Runtime
 from libs.chassis.process import run
@@ -48,7 +49,7 @@ def build(runtime: Runtime) -> Parts:
     # Whoever else comes to read ALERTS is registered here: what it has not taken is not purged.
     readers = [LaneReader(lane, runtime.work, runtime.bus) for lane in Lane]
     purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
-    house = Housekeeping(runtime.bus, runtime.clock, purge, settings.folders)
+    house = Housekeeping(runtime.bus, runtime.clock, purge, Rooms(runtime.bus, settings.folders))
     return Parts(
         Answers(api()),
         reads=(*alerts, *runtime.follow(consumers())),

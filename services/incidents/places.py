@@ -31,7 +31,7 @@ def changed(incarnation: str, cut: int, made: str) -> str:
 
 
 def longest(incarnations: Iterable[str], made: str) -> str:
-    """The path that names most changes, of those that end in the present stream if any does; `made` where there is none.
+    """The path that names most changes, first of those that end in the present stream; `made` where there is none.
 
     Readers of one stream may know different paths to it: an older release writes the stream's own word alone.
     """

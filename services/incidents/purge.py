@@ -17,7 +17,7 @@ from nats.js.api import StreamInfo
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.stored import next_message
 from libs.chassis.clock import Clock
-from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.consume.alarm import Reminders, raise_alarm
 from libs.chassis.store.store import Store
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
@@ -29,8 +29,6 @@ PURGE_ABOVE = 0.60
 PURGE_DOWN_TO = 0.50
 """More than needed stays: a restored database reads it again."""
 ALARM_ABOVE = 0.80
-AGAIN = timedelta(hours=1)
-"""Between two alarms about the same stream."""
 _ANY = (">",)
 
 
@@ -74,7 +72,10 @@ class AlertsPurge:
     """What is younger is never purged."""
     used: float = field(default=0.0, init=False)
     """The share of its bytes that the stream held when it was looked at."""
-    _alarmed: datetime | None = field(default=None, init=False)
+    _reminders: Reminders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reminders = Reminders(self.clock)
 
     async def tend(self) -> None:
         """Look once, and do what is due.
@@ -85,10 +86,9 @@ class AlertsPurge:
         info = await self._look()
         if self.used > PURGE_ABOVE and await self._purge(info):
             info = await self._look()
-        if self.used <= ALARM_ABOVE:
-            self._alarmed = None
-        elif self._alarmed is None or self.clock.now() - self._alarmed >= AGAIN:
+        for stream in self._reminders.due([ALERTS] if self.used > ALARM_ABOVE else []):
             await self._alarm(info)
+            self._reminders.told(stream)
 
     async def _look(self) -> StreamInfo:
         info = await self.bus.js.stream_info(ALERTS)
@@ -144,4 +144,3 @@ class AlertsPurge:
             f" than {self.floor.total_seconds() / 3600:.0f} h (PAGER_ALERTS_FLOOR_HOURS), and nothing that a reader has"
             " still to read. See docs/runbooks/storage.md: find who sends so much.",
         )
-        self._alarmed = self.clock.now()

@@ -144,7 +144,7 @@ class AlertStream:
         return bool(await self.store.read(lambda work: known_among(work, lane, [message])))
 
     async def _last_in_common(self, lane: Lane, info: StreamInfo) -> int:
-        """The greatest sequence, up to the end of some batch of the lane, that the stream holds as it was taken; 0: none.
+        """The greatest sequence of the lane, as far as ends of batches tell, that stands as it was taken; 0: none.
 
         Where the end of a batch was deleted, what the lane has before it is looked at.
         """

@@ -185,12 +185,12 @@ async def test_a_disk_that_is_nearly_full_pages_the_admins_and_is_said_while_the
     root = await world.person("root", roles=("admin",))
     house = next(e for e in world.services["incidents"].parts.engines if isinstance(e, Housekeeping))
     assert isinstance(house, Housekeeping)
-    house.folders = (str(small.nats.folder),)
-    await house.look()
+    house.rooms.folders = (str(small.nats.folder),)
+    await house.rooms.look()
     assert (await world.health("incidents"))["extra"]["storage"] == "healthy"
 
     (small.disk.folder / "much").write_bytes(b"\0" * (_SIZE - 3) * 1024**2)
-    await house.look()
+    await house.rooms.look()
     await world.advance(seconds=10)
     await root.expect_push("There is little room left in")
     assert await small.is_stored(), "there was still room"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 _SELDOM = timedelta(minutes=1)
 """Between two alarms about the same fault: what is parked meanwhile shares the second one."""
 _AGAIN = 1.0
+_REMIND = timedelta(hours=1)
 
 
 async def raise_alarm(bus: Bus, summary: str, dedup_key: str, description: str) -> None:
@@ -51,6 +52,24 @@ async def tell_of_epoch(bus: Bus, service: str, odds: Odds) -> None:
         f"{odds}. Epoch {odds.epoch} begins after that position. What was lost has been told: pages were sent for it."
         f" See: pager epoch, and docs/runbooks/restore.md",
     )
+
+
+@dataclass
+class Reminders:
+    """When an alarm is due about what lasts: at once, and once an hour for as long as it does."""
+
+    clock: Clock
+    _told: dict[str, datetime] = field(default_factory=dict)
+
+    def due(self, lasting: Collection[str]) -> list[str]:
+        """Of all that is so now; what has ended is due at once when it comes again."""
+        self._told = {what: at for what, at in self._told.items() if what in lasting}
+        now = self.clock.now()
+        return [what for what in lasting if what not in self._told or now - self._told[what] >= _REMIND]
+
+    def told(self, what: str) -> None:
+        """The alarm was accepted."""
+        self._told[what] = self.clock.now()
 
 
 @dataclass

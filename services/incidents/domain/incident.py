@@ -42,7 +42,7 @@ Place = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a person who answered had heard: all alerts that were taken by `at`, the newest of which stands at `place`."""
+    """What a person who answered had heard: all that was taken by `at`, the newest of which stands at `place`."""
 
     at: datetime
     place: AlertPlace | None = None

@@ -48,8 +48,8 @@ def downgrade() -> None:
     if kept:
         raise MigrationRefused(
             f"{kept} answers of senders wait for a lane of ALERTS, and the release before knows nothing of them: let"
-            " this one run until pager_answer_waiting_seconds is 0, then stop it; or delete them from incidents.kept_answers:"
-            " their incidents stay open until somebody resolves them"
+            " this one run until pager_answer_waiting_seconds is 0, and stop it; or delete them from"
+            " incidents.kept_answers: their incidents stay open until somebody resolves them"
         )
     # The release before compares with the stream's own word, and would read all of ALERTS again.
     op.execute(

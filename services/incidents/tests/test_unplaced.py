@@ -1,4 +1,4 @@
-"""Triggers without a place: an answer ends none that may be newer than itself, and those that are older all the same."""
+"""Triggers without a place: an answer ends none that may be newer than itself, and all that are older."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_a_path_that_an_older_release_cut_off_orders_nothing() -> None:
     lanes.settle()
     assert lanes.status() is Status.CREATED
     one, other = place_at(lanes.incarnation, 3), place_at(changed(MADE, 0, "made anew"), 2)
-    assert one and other and not are_comparable(one, other)
+    assert one is not None
+    assert other is not None
+    assert not are_comparable(one, other)
 
 
 @pytest.mark.parametrize("answer", [Lanes.acknowledge, Lanes.snooze])

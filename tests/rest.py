@@ -12,7 +12,7 @@ from libs.chassis.consume.follower import Follower
 from libs.chassis.service import Service
 from libs.chassis.store.log import EventLog
 from libs.contracts.subjects import ALERTS, lanes_of
-from services.incidents.stream import READ
+from services.incidents.alerts.stream import READ
 from services.notifier.main import Sending
 
 if TYPE_CHECKING:

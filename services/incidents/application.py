@@ -21,10 +21,10 @@ from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated, IntegrationKind
 from libs.contracts.slots import slot_of
-from services.incidents import dedup
+from services.incidents.alerts import dedup
+from services.incidents.alerts.places import latest, place_at
 from services.incidents.domain import decisions, incident, integration
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
-from services.incidents.places import latest, place_at
 from services.incidents.projections import SCHEMA, integration_keys, repeated
 from services.incidents.replicas import people_of, replicate
 

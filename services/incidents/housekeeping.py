@@ -20,7 +20,7 @@ from libs.chassis.monitor.room import Rooms
 from libs.chassis.parts import Engine
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.store import is_away
-from services.incidents.purge import AlertsPurge
+from services.incidents.alerts.purge import AlertsPurge
 
 _log = structlog.get_logger()
 _ROUND = timedelta(seconds=10)

@@ -15,18 +15,18 @@ from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS, ALERTS_KEPT, ALERTS_PROBE
-from services.incidents.answers import Settling
+from services.incidents.alerts.answers import Settling
+from services.incidents.alerts.intake import AlertIntake
+from services.incidents.alerts.purge import AlertsPurge, LaneReader
+from services.incidents.alerts.stream import AlertStream
+from services.incidents.alerts.taken import taken_alerts
 from services.incidents.api import api
 from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.housekeeping import Housekeeping
-from services.incidents.intake import AlertIntake
 from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
-from services.incidents.purge import AlertsPurge, LaneReader
 from services.incidents.settings import Settings
-from services.incidents.stream import AlertStream
-from services.incidents.taken import taken_alerts
 
 REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 """A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps

@@ -19,7 +19,8 @@ from libs.contracts.incidents import (
     SnoozeEnded,
     SuppressionEnded,
 )
-from services.incidents.answers import kept_answers
+from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.taken import taken_alerts
 from services.incidents.application import INCIDENT, INTEGRATION
 from services.incidents.projections import (
     SCHEMA,
@@ -34,7 +35,6 @@ from services.incidents.projections import (
     timeline,
 )
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
-from services.incidents.taken import taken_alerts
 
 ORIGINS = Origins(
     SCHEMA,

@@ -36,7 +36,7 @@ from libs.contracts.incidents import (
     IncidentView,
     IntegrationCreated,
 )
-from services.incidents.dedup import dedup_id, stands_alone
+from services.incidents.alerts.dedup import dedup_id, stands_alone
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.words import summary_of
 

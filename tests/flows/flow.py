@@ -31,11 +31,11 @@ from services.escalation.inputs import MemoryInputs as EscalationInputs
 from services.escalation.projections import escalations
 from services.escalation.projections import project as project_escalation
 from services.incidents import application as incidents
+from services.incidents.alerts.intake import take_items
 from services.incidents.consumers import consumers as incidents_consumers
 from services.incidents.domain.incident import Answer, Incident, Restart
 from services.incidents.inputs import NOTHING_REPEATED
 from services.incidents.inputs import MemoryInputs as IncidentsInputs
-from services.incidents.intake import take_items
 from services.incidents.projections import project as project_incidents
 from services.incidents.projections import repeats
 from services.notifier import application as notifier

@@ -12,7 +12,7 @@ from libs.contracts.escalation import EscalationDue, EscalationExhausted, Escala
 from libs.contracts.incidents import PagingRequested, Status
 from libs.contracts.model import Lane, Role
 from libs.contracts.slots import NO_INCIDENT, slot_of
-from services.incidents import dedup
+from services.incidents.alerts import dedup
 from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow, Page

@@ -20,10 +20,10 @@ from libs.chassis.store.work import Decider, Work
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import AlertsGrouped, CountedFact, IncidentResolved
 from services.escalation.domain.escalations import escalation_id
+from services.incidents.alerts.intake import take_items
 from services.incidents.application import INCIDENT, SERVICE
 from services.incidents.domain.incident import Acknowledge, Incident, Resolve, evolve, initial
 from services.incidents.inputs import NOTHING_REPEATED, MemoryInputs, Thread
-from services.incidents.intake import take_items
 from services.incidents.projections import repeated, repeats
 from tests.flows.flow import START, Flow
 

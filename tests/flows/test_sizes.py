@@ -25,8 +25,8 @@ from services.escalation.domain import policies
 from services.escalation.domain.pages import MOST_PAGED
 from services.escalation.inputs import ME, Schedule
 from services.incidents import application as incidents
+from services.incidents.alerts.intake import take_items
 from services.incidents.domain.incident import Acknowledge
-from services.incidents.intake import take_items
 from services.notifier import application as notifier
 from tests.flows.flow import Flow
 

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from libs.chassis.bus.stored import last_message
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents import intake
-from services.incidents.answers import kept_answers
-from services.incidents.stream import READ
+from services.incidents.alerts import intake
+from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.stream import READ
 from tests.restorable import Restorable
 from tests.world import World
 

@@ -13,8 +13,8 @@ from nats.js.api import StreamInfo, StreamState
 from nats.js.errors import APIError
 
 from libs.chassis.testing.clock import MovableClock
+from services.incidents.alerts.purge import AlertsPurge, AlertsReader, LaneReader
 from services.incidents.housekeeping import Housekeeping
-from services.incidents.purge import AlertsPurge, AlertsReader, LaneReader
 from tests.servers import Servers, recreate
 from tests.world import World
 

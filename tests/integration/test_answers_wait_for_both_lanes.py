@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from libs.contracts.alerts import Action
 from libs.contracts.model import Lane
-from services.incidents.answers import Settling, kept_answers
-from services.incidents.intake import AlertIntake
+from services.incidents.alerts.answers import Settling, kept_answers
+from services.incidents.alerts.intake import AlertIntake
 from tests.rest import intakes
 from tests.world import World
 

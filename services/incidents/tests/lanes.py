@@ -17,14 +17,14 @@ from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import Status
 from libs.contracts.model import Lane
-from services.incidents import dedup
-from services.incidents.answers import kept_answers, settle
+from services.incidents.alerts import dedup
+from services.incidents.alerts.answers import kept_answers, settle
+from services.incidents.alerts.intake import take_items
+from services.incidents.alerts.stream import END, OTHER
 from services.incidents.application import INCIDENT, change
 from services.incidents.domain.incident import Acknowledge, Answer, Snooze
 from services.incidents.inputs import MemoryInputs, Source
-from services.incidents.intake import take_items
 from services.incidents.projections import dedup_keys, project, repeats
-from services.incidents.stream import END, OTHER
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 KEY = "k" * 32

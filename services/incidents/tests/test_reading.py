@@ -25,10 +25,10 @@ from libs.contracts.envelope import Actor
 from libs.contracts.incidents import AlertsGrouped, CreateIncident, IncidentCreated, PriorityRaised
 from libs.contracts.model import Lane, Priority
 from libs.contracts.subjects import ALERTS
-from services.incidents import dedup, intake
+from services.incidents.alerts import dedup, intake
+from services.incidents.alerts.intake import take_items
 from services.incidents.application import create_incident
 from services.incidents.inputs import MemoryInputs, Source
-from services.incidents.intake import take_items
 from services.incidents.projections import SCHEMA, project
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.chassis.bus.stored import Stored, nanoseconds
-from services.incidents.taken import _packed, _unpacked
+from services.incidents.alerts.taken import _packed, _unpacked
 
 NUMBERS = st.integers(0, 2**62)
 

@@ -14,11 +14,11 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.alerts import Action, Alert
 from libs.contracts.envelope import Actor, ActorKind
 from libs.contracts.incidents import AlertPlace, IncidentCreated, Status
-from services.incidents import dedup
+from services.incidents.alerts import dedup
+from services.incidents.alerts.places import are_comparable, is_later, place_at
 from services.incidents.application import INCIDENT, count_repeats
 from services.incidents.domain import incident
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats
-from services.incidents.places import are_comparable, is_later, place_at
 from services.incidents.projections import seen_alerts
 
 

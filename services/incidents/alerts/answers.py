@@ -24,8 +24,9 @@ from libs.chassis.store.work import Work
 from libs.contracts.alerts import Alert
 from libs.contracts.model import Lane
 from services.incidents.alerts.places import place_at, still_holds
-from services.incidents.alerts.signals import Signal, take_signals
+from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import AlertStream
+from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.projections import SCHEMA, metadata
 

@@ -28,9 +28,10 @@ from services.incidents.alerts import dedup
 from services.incidents.alerts.answers import Keeping
 from services.incidents.alerts.places import fired_before
 from services.incidents.alerts.reading import meaning_of, read_item
-from services.incidents.alerts.signals import Signal, take_signals
+from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import END, OTHER, READ, AlertStream
 from services.incidents.alerts.taken import known_among, remember
+from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.projections import SCHEMA
 

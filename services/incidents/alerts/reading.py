@@ -13,7 +13,7 @@ from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OW
 from libs.contracts.subjects import OWN_SOURCE
 from services.incidents.alerts import dedup
 from services.incidents.alerts.places import created, place_in
-from services.incidents.alerts.signals import Signal
+from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Source
 
 _DEFAULT = Source(DEFAULT_INTEGRATION_ID)

@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from libs.chassis.store.changes import Added
-from libs.chassis.store.cursors import Position
 from libs.chassis.store.work import Cause, Work
-from libs.contracts.alerts import Action, Alert
-from libs.contracts.envelope import Actor, ActorKind
-from libs.contracts.incidents import AlertPlace, IncidentCreated, Status
+from libs.contracts.alerts import Action
+from libs.contracts.envelope import Actor
+from libs.contracts.incidents import AlertPlace, IncidentCreated
 from services.incidents.alerts import dedup
-from services.incidents.alerts.places import are_comparable, is_later, place_at
+from services.incidents.alerts.threads import Signal, Thread, is_overtaken, was_answered
 from services.incidents.application import INCIDENT, count_repeats
 from services.incidents.domain import incident
-from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats
+from services.incidents.inputs import NOTHING_REPEATED, Inputs
 from services.incidents.projections import seen_alerts
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One alert, with the integration it came through and the key that it is grouped by."""
-
-    alert: Alert
-    integration_id: UUID
-    policy_id: UUID | None
-    team_id: UUID | None
-    dedup_key: str
-    traceparent: str
-    place: Position | None = None
-    """Where it stands in ALERTS (`places.py`); None where that is not known."""
-    fired_before: datetime | None = None
-    """Of an answer: it ends a trigger without a place only if that fired before then (`places.py`); None: none."""
-
-    @property
-    def actor(self) -> Actor:
-        return Actor(kind=ActorKind.INTEGRATION, id=str(self.integration_id))
-
-    @property
-    def thread(self) -> UUID:
-        """The dedup key's id: what the alerts of one problem share."""
-        return dedup.dedup_id(self.integration_id, self.dedup_key)
-
-    @property
-    def repeat_id(self) -> UUID | None:
-        """What makes it a repeat of itself rather than another alert of the same kind."""
-        alert = self.alert
-        if alert.event_id is None or alert.event_source is None:
-            return None
-        return dedup.event_identity(self.integration_id, alert.event_source, alert.event_id, alert.body_digest)
-
-
-@dataclass(slots=True)
-class _Thread:
-    """The newest incident of a dedup key, as it stands within a batch."""
-
-    incident_id: UUID
-    generation: int
-    is_open: bool
-    place: Position | None = None
-    """Where the alert stands in ALERTS that opened it."""
-    again: Repeats = NOTHING_REPEATED
-    """Its repeats before this batch, as the rows said when they were read."""
-    counted: int = 1
-    """Its alerts, with those of this batch that have been added to the rows."""
-    repeats: int = 0
-    newest: Signal | None = None
-    """The last of its repeats that are not counted yet."""
-    cause: Cause | None = None
 
 
 def _at_once(_signal: Signal) -> bool:
@@ -88,7 +33,7 @@ def take_signals(
     seen = inputs.seen([i for s in signals if (i := s.repeat_id) is not None])
     keys = [s.thread for s in signals]
     threads = {
-        key: _Thread(
+        key: Thread(
             known.incident_id,
             known.generation,
             known.is_open,
@@ -122,7 +67,7 @@ def _shared(signals: Sequence[Signal]) -> set[UUID]:
     return {s.thread for s in signals if not dedup.stands_alone(s.dedup_key)}
 
 
-def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[UUID, _Thread]) -> None:
+def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[UUID, Thread]) -> None:
     """Every incident that the batch may touch: those that are open, in one query, and the next generations."""
     work.load(INCIDENT, [t.incident_id for t in threads.values() if t.is_open])
     following: list[UUID] = []
@@ -134,7 +79,7 @@ def _preload(work: Work, signals: Iterable[tuple[UUID, Signal]], threads: dict[U
     work.expect_new(INCIDENT, following)
 
 
-def _agree(work: Work, threads: Iterable[_Thread], pin: Callable[[], None]) -> None:
+def _agree(work: Work, threads: Iterable[Thread], pin: Callable[[], None]) -> None:
     """Rows were read a moment before the events: what was committed in between is in these alone."""
     for thread in threads:
         if thread.is_open:
@@ -155,7 +100,7 @@ def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:
     return following
 
 
-def _pinning(work: Work, inputs: Inputs, threads: Mapping[UUID, _Thread]) -> Callable[[], None]:
+def _pinning(work: Work, inputs: Inputs, threads: Mapping[UUID, Thread]) -> Callable[[], None]:
     """What makes all that the rows say of repeats exact until the end of this transaction, once it is called."""
     known = {t.incident_id: t for t in threads.values() if t.is_open}
 
@@ -175,7 +120,7 @@ def _take(
     work: Work,
     signal: Signal,
     key: UUID,
-    threads: dict[UUID, _Thread],
+    threads: dict[UUID, Thread],
     numbers: Callable[[], int],
     pin: Callable[[], None],
 ) -> None:
@@ -191,7 +136,7 @@ def _take(
         case Action.TRIGGER:
             generation = thread.generation + 1 if thread else 1
             incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
-            threads[key] = _Thread(incident_id, generation, is_open=True, place=signal.place)
+            threads[key] = Thread(incident_id, generation, is_open=True, place=signal.place)
             fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
             work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
         case Action.ACKNOWLEDGE | Action.RESOLVE if thread is not None and thread.is_open:
@@ -200,11 +145,11 @@ def _take(
             pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
 
 
-def _heed(work: Work, thread: _Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
+def _heed(work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
     """A sender's answer speaks of what fired before it: it never ends what has fired since."""
     pin()
-    if _is_overtaken(work, thread, signal):
-        if signal.alert.action is Action.RESOLVE and _was_answered(work, thread, signal):
+    if is_overtaken(work, thread, signal):
+        if signal.alert.action is Action.RESOLVE and was_answered(work, thread, signal):
             # What has fired since is another fire, of which nobody was told: it was grouped into one that was answered.
             again = "It fired again after it was resolved."
             _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
@@ -216,68 +161,9 @@ def _heed(work: Work, thread: _Thread, signal: Signal, cause: Cause, pin: Callab
         thread.is_open = False
 
 
-class _Fired(NamedTuple):
-    """What made an incident fire: where that stands in ALERTS, if it is known, and by when it had been taken."""
-
-    place: Position | None
-    at: datetime
-
-    def is_behind(self, signal: Signal) -> bool:
-        """Whether it came after an answer, or may have: then the answer knows nothing of it."""
-        if self.place is not None and signal.place is not None and are_comparable(self.place, signal.place):
-            return is_later(self.place, signal.place)
-        return signal.fired_before is None or self.at > signal.fired_before
-
-
-def _opening(work: Work, thread: _Thread) -> _Fired:
-    created = work.state(INCIDENT, thread.incident_id).created
-    return _Fired(thread.place, created.created_at if created else work.now)
-
-
-def _repeated(work: Work, thread: _Thread) -> Iterator[_Fired]:
-    """The newest of its repeats with a place, of those without one, and of those that an older release counted."""
-    state, again = work.state(INCIDENT, thread.incident_id), thread.again
-    if again.last_at is not None and again.place is not None:
-        yield _Fired(again.place, again.last_at)
-    if again.last_at is not None and again.times > again.placed:
-        yield _Fired(None, again.last_at)
-    if again.unplaced_at is not None:
-        yield _Fired(None, again.unplaced_at)
-    if state.told_at is not None and state.alert_count > thread.counted:
-        yield _Fired(None, state.told_at)
-    if thread.newest is not None:
-        yield _Fired(thread.newest.place, work.now)
-
-
-def _is_overtaken(work: Work, thread: _Thread, signal: Signal) -> bool:
-    return any(fired.is_behind(signal) for fired in (_opening(work, thread), *_repeated(work, thread)))
-
-
-def _was_answered(work: Work, thread: _Thread, signal: Signal) -> bool:
-    """Whether somebody had answered what this resolve ends, and nobody what has fired since."""
-    state = work.state(INCIDENT, thread.incident_id)
-    quiet = state.status is Status.ACKNOWLEDGED or state.snoozed_until is not None
-    if not quiet or signal.place is None or _opening(work, thread).is_behind(signal):
-        return False
-    # A sender's acknowledgement that has taken effect by now stands before this resolve in the stream.
-    return state.heard is None or not _has_heard(state.heard, signal.place, _repeated(work, thread))
-
-
-def _has_heard(person: incident.Heard, resolved: Position, repeats: Iterable[_Fired]) -> bool:
-    """Whether a person answered after something had been taken that fired behind a resolve.
-
-    What repeats it later is the same fire, of which nobody has to be told again.
-    """
-    if person.place is not None:
-        place = place_at(person.place.incarnation, person.place.sequence)
-        if place is not None and is_later(place, resolved):
-            return True
-    return all(person.at >= fired.at for fired in repeats)
-
-
 def _answer(
     work: Work,
-    thread: _Thread,
+    thread: Thread,
     command: incident.Acknowledge | incident.Resolve | incident.Raise | incident.Reopen,
     cause: Cause,
     pin: Callable[[], None],
@@ -288,13 +174,13 @@ def _answer(
     work.decide(INCIDENT, thread.incident_id, incident.Counted(command, thread.counted), cause)
 
 
-def _raise(work: Work, thread: _Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
+def _raise(work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
     """The same problem again, and worse: its people are paged as for the new priority."""
     if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).priority):
         _answer(work, thread, incident.Raise(signal.alert.priority, cause.actor, work.now), cause, pin)
 
 
-def _flush(work: Work, thread: _Thread) -> None:
+def _flush(work: Work, thread: Thread) -> None:
     if thread.repeats and thread.newest is not None and thread.cause is not None:
         alert, place = thread.newest.alert, thread.newest.place
         command = incident.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description)

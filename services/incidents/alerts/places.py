@@ -3,7 +3,7 @@
 An incarnation is a path: `<created>`, and behind it `/<cut>@<created>` for each time that the stream was found to be
 another one than was read; up to `cut` it was still the same. What was stored after a change came later than all that
 was stored before it, whatever the sequences say. Clocks are asked only where there is nothing else, for they may run
-backwards: a trigger of a person's, or one that an older release took, has no place.
+backwards: a trigger that was replayed, or that an older release took, has no place.
 """
 
 from __future__ import annotations

@@ -114,6 +114,7 @@ def tally(count: int, sequence: int | None, incarnation: str | None) -> Tally:
         ([(1, 9, "a"), (1, 6, "a/5@b"), (3, 2, "a")], (5, 6, "a/5@b")),
         ([(1, 6, "a/5@b"), (1, 2, "a/5@b/1@c")], (2, 2, "a/5@b/1@c")),
         ([(1, 9, "a"), (4, None, None)], (5, 9, "a")),
+        ([(1, 9, "a"), (4, None, "a/5@b")], (5, 9, "a/5@b")),
         ([(1, None, None), (4, 3, "a"), (1, 1, "a")], (6, 3, "a")),
     ],
 )

@@ -34,15 +34,21 @@ _HANDED_BYTES = 32 * 1024**2
 _RETENTION = timedelta(days=30)
 _NET = 1.0
 """Seconds between looks at the log that nobody woke us for, and between comparisons of it with what was published."""
-_TELLING = 3
-"""Attempts to tell the admins of a new epoch before it begins all the same."""
+_SOON, _LATER = 0.02, 0.5
+"""Seconds between two starts after a failure: the first pause and, doubled each time, the longest."""
+_REFUSED = 10.0
+"""The longest where no epoch can be begun: each try reads the stream, and only a person can change the answer."""
 
 Tell = Callable[[Odds], Awaitable[None]]
-"""Page the admins about a new epoch before it begins; raises `BusAway` when that was not accepted."""
+"""Page the admins about a new epoch before it begins; returns in seconds, also when that was not accepted yet."""
 
 
 class AtOdds(Exception):
     """The log is not what was published of it: begin again from what both hold."""
+
+
+class Refused(AtOdds):
+    """The database does not begin the new epoch: somebody must, by hand."""
 
 
 async def _tell_nobody(_odds: Odds) -> None:
@@ -93,7 +99,6 @@ class Relay:
     _sequence: int = 0
     _epoch: int = 0
     _compared: float = 0.0
-    _untold: int = 0
     _trusting: bool = True
     """After a failure every message is asked for its own acknowledgement, so that the one at fault says why."""
 
@@ -130,7 +135,7 @@ class Relay:
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""
         stop_listening = self.bus.on_interruption(self.wake)
-        pause = 0.02
+        pause = _SOON
         try:
             while True:
                 await self.bus.until_connected()
@@ -140,7 +145,7 @@ class Relay:
                         self._wake.clear()
                         while await self._publish_some():
                             pass
-                        pause = 0.02
+                        pause = _SOON
                         await self._wait()
                 except Exception as error:
                     expected = BusAway | WrongSequence | AtOdds | NatsError | TimeoutError
@@ -149,7 +154,7 @@ class Relay:
                     self._trusting = False
                     _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, 0.5)
+                    pause = min(pause * 2, _REFUSED if isinstance(error, Refused) else _LATER)
         finally:
             self.at_odds = None  # another replica's matter from now on
             stop_listening()
@@ -202,26 +207,17 @@ class Relay:
         """The admins are told first: a relay that dies in between finds the same again, and tells them again.
 
         Raises:
-            AtOdds: the database does not begin it; somebody must, by hand.
-            BusAway: the admins could not be told; not for ever, for pages wait.
+            Refused: the database does not begin it.
         """
         self.at_odds = str(odds)
-        _log.error("log and stream differ", service=self.service, epoch=odds.epoch, after=odds.after, found=str(odds))
-        try:
-            await self.tell(odds)
-        except BusAway as error:
-            self._untold += 1
-            if self._untold < _TELLING:
-                raise
-            _log.error("nobody is paged about the new epoch", service=self.service, reason=str(error))
+        await self.tell(odds)
         try:
             epoch = Epoch(odds.epoch, odds.after, self.clock.now(), self.at_odds)
             begun = await self.store.begin_epoch(epochs.current.number, epoch)
         except PersistenceError as error:
             if is_away(error):
                 raise
-            raise AtOdds(f"{odds}; no epoch could be begun: {str(error).strip()} (see `pager epoch`)") from error
-        self._untold = 0
+            raise Refused(f"{odds}; no epoch could be begun: {str(error).strip()} (see `pager epoch`)") from error
         if begun:
             _log.warning("new epoch", service=self.service, epoch=odds.epoch, after=odds.after)
 

@@ -48,6 +48,9 @@ GRACE = timedelta(seconds=10)
 may not have heard the answer."""
 MOST_DEVICES = 5
 """Of one person (technical specification, Technical Limitations)."""
+APART = 3
+"""Refreshes in a row that were asked for from two places each: a phone may change its network while it asks, but not
+each time. Whoever holds a stolen token and keeps step with its phone does."""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
@@ -124,6 +127,7 @@ class Begun:
     token: RefreshToken
     device_name: str
     expires_at: datetime
+    seen_from: bytes | None
     replace: str | None = None
     """Which device goes for it, by its own id or its session's."""
 
@@ -153,7 +157,7 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         "device_id": command.device_id,
         "device_name": begun.device_name,
     }
-    work.put(Row(sessions_table, session | _stored(begun.token, begun.expires_at, work.now)))
+    work.put(Row(sessions_table, session | _stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
     return user_view(rows[0])
 
 
@@ -162,15 +166,24 @@ def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> Non
     work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), work.begin(AUTH))
 
 
-def renew_session(
-    work: Work, shown: RefreshToken, following: RefreshToken, device_id: str, expires_at: datetime
-) -> Renewed | None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A refresh: the token that is shown, by whom and whence."""
+
+    token: RefreshToken
+    device_id: str
+    seen_from: bytes | None
+
+
+def renew_session(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime) -> Renewed | None:
     """Replace a good refresh token by `following`; None: it was not good.
 
     The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
     used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
-    (technical specification, Token Security; RFC 9700, 4.14.2). So this commits and must not raise.
+    (technical specification, Token Security; RFC 9700, 4.14.2). So does one that two places ask for `APART` times
+    in a row. So this commits and must not raise.
     """
+    shown = asked.token
     # The lock makes the second of two refreshes with one token see that the first has used it up.
     rows = work.fetch(SESSION_LOCKED, id=shown.session_id)
     if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
@@ -179,15 +192,20 @@ def renew_session(
     present = same(bytes(session["secret_hash"]), shown.secret_hash)
     if not present and not _is_answered_again(session, following, work.now):
         reason = "refresh token reused"
-    elif session["device_id"] != device_id:
+    elif session["device_id"] != asked.device_id:
         reason = "refresh token shown by another device"
     elif session["expires_at"] <= work.now:
         reason = "expired"
     elif not (people := work.fetch(USER, id=session["user_id"])):
         reason = "the person is gone"
+    elif (apart := _times_apart(session, asked, first=present)) >= APART:
+        reason = "refresh tokens shown in two places"
     else:
         if present:
-            work.put(Row(sessions_table, session | _stored(following, expires_at, work.now)))
+            stored = _stored(following, expires_at, work.now, asked.seen_from) | {"apart": apart}
+            work.put(Row(sessions_table, session | stored))
+        elif apart != session["apart"]:
+            work.put(Row(sessions_table, session | {"used_from": None, "apart": apart}))
         return Renewed(user_view(people[0]), shown.session_id)
     work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
     return None
@@ -200,9 +218,19 @@ def _is_answered_again(session: dict[str, Any], following: RefreshToken, now: da
     return is_present and used_at is not None and now < used_at + GRACE
 
 
-def _stored(token: RefreshToken, expires_at: datetime, now: datetime) -> dict[str, Any]:
+def _times_apart(session: dict[str, Any], asked: Asked, *, first: bool) -> int:
+    """How many refreshes in a row two places have asked for, with this one; `first`: nobody has shown its token yet."""
+    if first:
+        # One that a single place has asked for ends the row.
+        return int(session["apart"]) if session["used_from"] is None else 0
+    if session["used_from"] is None or asked.seen_from is None or same(bytes(session["used_from"]), asked.seen_from):
+        return int(session["apart"])
+    return int(session["apart"]) + 1
+
+
+def _stored(token: RefreshToken, expires_at: datetime, now: datetime, seen_from: bytes | None) -> dict[str, Any]:
     hashes = {"family_hash": token.family_hash, "secret_hash": token.secret_hash}
-    return {**hashes, "expires_at": expires_at, "used_at": now}
+    return {**hashes, "expires_at": expires_at, "used_at": now, "used_from": seen_from, "apart": 0}
 
 
 def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> None:

@@ -74,6 +74,10 @@ class Caller:
         """The beginning of a chain of events that this person causes."""
         return work.begin(self.actor, self.traceparent)
 
+    def has(self, role: Role) -> bool:
+        """Whether they have this role (admins have every one), and it is known that they still do."""
+        return (role in self.roles or Role.ADMIN in self.roles) and (self.certain or role is Role.USER)
+
     def require(self, role: Role) -> None:
         """Refuse whoever does not have this role (admins have every one).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,6 @@ from services.auth.domain.users import RegisterUser, one_address
 from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
-    SESSION_LOCKED,
     SESSION_OF,
     SESSIONS_OF_LOCKED,
     USER,
@@ -36,21 +35,15 @@ from services.auth.projections import (
 )
 from services.auth.projections import passwords as passwords_table
 from services.auth.projections import sessions as sessions_table
-from services.auth.tokens import RefreshToken, same
+from services.auth.tokens import RefreshToken
 
 USERS: Decider[users.State, RegisterUser] = Decider(users.initial, users.evolve, users.decide)
 DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devices.evolve, devices.decide)
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
 AUTH = Actor.service("auth")
-GRACE = timedelta(seconds=10)
-"""For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or
-may not have heard the answer."""
 MOST_DEVICES = 5
 """Of one person (technical specification, Technical Limitations)."""
-APART = 3
-"""Refreshes in a row that were asked for from two places each: a phone may change its network while it asks, but not
-each time. Whoever holds a stolen token and keeps step with its phone does."""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
@@ -72,14 +65,6 @@ class Credentials:
 
     user: UserView
     password_hash: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """A session whose refresh token was good."""
-
-    user: UserView
-    session_id: UUID
 
 
 def goes_on(work: Work, session_id: UUID, user_id: UUID) -> bool:
@@ -157,7 +142,7 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         "device_id": command.device_id,
         "device_name": begun.device_name,
     }
-    work.put(Row(sessions_table, session | _stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
+    work.put(Row(sessions_table, session | stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
     return user_view(rows[0])
 
 
@@ -166,69 +151,8 @@ def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> Non
     work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), work.begin(AUTH))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A refresh: the token that is shown, by whom and whence."""
-
-    token: RefreshToken
-    device_id: str
-    seen_from: bytes | None
-
-
-def renew_session(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime) -> Renewed | None:
-    """Replace a good refresh token by `following`; None: it was not good.
-
-    The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
-    used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
-    (technical specification, Token Security; RFC 9700, 4.14.2). So does one that two places ask for `APART` times
-    in a row. So this commits and must not raise.
-    """
-    shown = asked.token
-    # The lock makes the second of two refreshes with one token see that the first has used it up.
-    rows = work.fetch(SESSION_LOCKED, id=shown.session_id)
-    if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
-        return None
-    session = rows[0]
-    present = same(bytes(session["secret_hash"]), shown.secret_hash)
-    if not present and not _is_answered_again(session, following, work.now):
-        reason = "refresh token reused"
-    elif session["device_id"] != asked.device_id:
-        reason = "refresh token shown by another device"
-    elif session["expires_at"] <= work.now:
-        reason = "expired"
-    elif not (people := work.fetch(USER, id=session["user_id"])):
-        reason = "the person is gone"
-    elif (apart := _times_apart(session, asked, first=present)) >= APART:
-        reason = "refresh tokens shown in two places"
-    else:
-        if present:
-            stored = _stored(following, expires_at, work.now, asked.seen_from) | {"apart": apart}
-            work.put(Row(sessions_table, session | stored))
-        elif apart != session["apart"]:
-            work.put(Row(sessions_table, session | {"used_from": None, "apart": apart}))
-        return Renewed(user_view(people[0]), shown.session_id)
-    work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
-    return None
-
-
-def _is_answered_again(session: dict[str, Any], following: RefreshToken, now: datetime) -> bool:
-    """Whether the one that follows the shown token is the present one, which nobody has used, and was given lately."""
-    used_at: datetime | None = session["used_at"]
-    is_present = same(bytes(session["secret_hash"]), following.secret_hash)
-    return is_present and used_at is not None and now < used_at + GRACE
-
-
-def _times_apart(session: dict[str, Any], asked: Asked, *, first: bool) -> int:
-    """How many refreshes in a row two places have asked for, with this one; `first`: nobody has shown its token yet."""
-    if first:
-        # One that a single place has asked for ends the row.
-        return int(session["apart"]) if session["used_from"] is None else 0
-    if session["used_from"] is None or asked.seen_from is None or same(bytes(session["used_from"]), asked.seen_from):
-        return int(session["apart"])
-    return int(session["apart"]) + 1
-
-
-def _stored(token: RefreshToken, expires_at: datetime, now: datetime, seen_from: bytes | None) -> dict[str, Any]:
+def stored(token: RefreshToken, expires_at: datetime, now: datetime, seen_from: bytes | None) -> dict[str, Any]:
+    """What is kept of a session's present token."""
     hashes = {"family_hash": token.family_hash, "secret_hash": token.secret_hash}
     return {**hashes, "expires_at": expires_at, "used_at": now, "used_from": seen_from, "apart": 0}
 

@@ -17,7 +17,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Unauthenticated
-from services.auth import application
+from services.auth import application, renewal
 from services.auth.domain.devices import RegisterDevice, guess_platform
 from services.auth.domain.sessions import SignIn
 from services.auth.domain.text import check_text
@@ -76,7 +76,7 @@ class SignIns:
         return SignedInView(user=user, tokens=self._tokens(user, token, body.device_id))
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
-        """New tokens for a refresh token, which is used up by this (`application.GRACE`). Raises Unauthenticated."""
+        """New tokens for a refresh token, which is used up by this (`renewal.GRACE`). Raises Unauthenticated."""
         refused = Unauthenticated("the refresh token is not valid: sign in again")
         shown = RefreshToken.parse(body.refresh_token)
         if shown is None:
@@ -84,9 +84,9 @@ class SignIns:
         following = shown.next(self.refresh_key)
         seen_from = shown.seen_from(self.refresh_key, peer.network)
 
-        def renew(work: Work) -> application.Renewed | None:
-            asked = application.Asked(shown, body.device_id, seen_from)
-            return application.renew_session(work, asked, following, work.now + self.refresh_lifetime)
+        def renew(work: Work) -> renewal.Renewed | None:
+            asked = renewal.Asked(shown, body.device_id, seen_from)
+            return renewal.renew(work, asked, following, work.now + self.refresh_lifetime)
 
         renewed = (await self.store.transact(renew)).result
         if renewed is None:

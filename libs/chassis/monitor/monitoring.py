@@ -141,7 +141,9 @@ class Monitoring:
 
     def at_odds(self) -> list[str]:
         """How log and stream differ, a sentence each: what the relay says of it, or what a replica without one sees."""
-        return self._replica.relay.reasons() or [f"publishing: {reason}" for reason in self._storing.odds()]
+        if self._replica.leader.active:
+            return self._replica.relay.reasons()
+        return [f"publishing: {reason}" for reason in self._storing.odds()]
 
     def _published(self, lane: Lane) -> int | None:
         return self._replica.relay.published.get(lane) if self._replica.leader.active else None

@@ -258,7 +258,10 @@ async def test_two_relays_at_once_begin_one_epoch(ledger: Ledger) -> None:
     await ledger.restore(positions[2])
     relays = [await _relay(ledger) for _ in range(4)]
     found = await asyncio.gather(*(relay._resume() for relay in relays), return_exceptions=True)
-    assert all(isinstance(one, AtOdds) for one in found)
+    assert any(isinstance(one, AtOdds) for one in found)
+    # Whoever came to look late, on a busy machine, has found the epoch that another one began.
+    late = [relay._epoch for relay, one in zip(relays, found, strict=True) if not isinstance(one, AtOdds)]
+    assert late == [2] * len(late)
     assert await _epochs(ledger) == [(1, 0), (2, positions[2])]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -16,7 +17,8 @@ from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.relay import Relay
 from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
-from libs.chassis.consume.alarm import ParkedAlarms, tell_of_epoch
+from libs.chassis.consume.alarm import ParkedAlarms
+from libs.chassis.consume.epoch_alarm import EpochAlarm
 from libs.chassis.consume.leader import Leader
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.reader import StoredReader
@@ -69,8 +71,8 @@ class Service:
         self.parts = self.build(self.runtime)
         self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
-        tell = partial(tell_of_epoch, self.bus, self.name)
-        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock, tell)
+        self.epoch_alarm = EpochAlarm(self.name, self.bus, self.clock)
+        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock, self.epoch_alarm.tell)
         self.timers = (
             Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
         )
@@ -82,9 +84,11 @@ class Service:
             await engine.prepare()
         await self._serve()
         await self.monitoring.start()
-        self._tasks.append(
-            asyncio.create_task(stoppable(partial(self.leader.run, self._lead)), name=f"{self.name} leader")
-        )
+        self._begin("leader", partial(self.leader.run, self._lead))
+        self._begin("alarm of epochs", self.epoch_alarm.run)  # also what this replica found when it led
+
+    def _begin(self, what: str, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(stoppable(task), name=f"{self.name} {what}"))
 
     @property
     def readers(self) -> list[StoredReader]:
@@ -111,7 +115,7 @@ class Service:
         add_log_operations(requests, rpc)
         add_parked_operations(requests, rpc, self.readers)
         active, monitoring = (lambda: self.leader.active), self.monitoring
-        own = OwnHealth(self.settings.instance, active, self.relay.reasons, monitoring.unstored, self._own_health)
+        own = OwnHealth(self.settings.instance, active, monitoring.at_odds, monitoring.unstored, self._own_health)
         add_health_operation(requests, rpc, self.readers, own)
         answers = self.parts.answers
         verifier = Verifier(answers.keys or self._auth_keys, self.clock, answers.sessions or self._follow_sessions())
@@ -242,7 +246,7 @@ class Service:
 
     def _follow_sessions(self) -> EndedSessions:
         ended = EndedSessions(self.name, self.bus, self.clock)
-        self._tasks.append(asyncio.create_task(stoppable(ended.run), name=f"{self.name} sessions"))
+        self._begin("sessions", ended.run)
         return ended
 
     async def _auth_keys(self) -> KeySet:

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Lane, Moment, Priority, Run, RunAnswered, StrictContract
+from libs.contracts.slots import thread_of
 
 _BRIEF = 500
 
@@ -59,6 +60,8 @@ class IncidentBrief(Contract):
     team_id: UUID | None = None
     paging_since: Moment | None = None
     """When the incident began to need people in this run: a page that comes much later first looks for an answer."""
+    thread: UUID | None = None
+    """What it shares with the earlier incidents of its dedup key; None: it is the first one, or nobody has said."""
 
     @classmethod
     def of(
@@ -73,7 +76,14 @@ class IncidentBrief(Contract):
             priority=priority or created.priority,
             team_id=created.team_id,
             paging_since=paging_since or created.created_at,
+            thread=_thread(created),
         )
+
+
+def _thread(created: IncidentCreated) -> UUID | None:
+    if created.generation == 1 or created.integration_id is None or created.dedup_key is None:
+        return None
+    return thread_of(created.integration_id, created.dedup_key)
 
 
 class AlertPlace(Contract):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 from zlib import crc32
+
+from libs.contracts.defaults import PAGER
 
 SLOTS: Final = 256
 NO_INCIDENT: Final = 0
 """The slot of what belongs to no incident: people, schedules, policies, integrations."""
+
+
+def thread_of(integration_id: UUID, dedup_key: str) -> UUID:
+    """What the alerts of one problem share, and all generations of its incident."""
+    return uuid5(PAGER, json.dumps(["dedup", str(integration_id), dedup_key], ensure_ascii=False))
 
 
 def slot_of(thread: UUID) -> int:

@@ -86,6 +86,7 @@ class Header:
     TOKEN = "Pager-Token"  # noqa: S105 - the name of a header
     IDEMPOTENCY_KEY = "Pager-Idempotency-Key"
     DEADLINE = "Pager-Deadline"
+    FROM = "Pager-From"
     TRACEPARENT = "traceparent"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.auth import (
@@ -50,13 +51,13 @@ def api(sign_ins: SignIns, registration: Registration, keys: Callable[[], Awaita
 
 
 def _sessions(requests: Requests, sign_ins: SignIns) -> None:
-    @requests.handle("login", Login, public=True)
-    async def login(body: Login, _caller: None) -> SignedInView:
-        return await sign_ins.log_in(body)
+    @requests.handle("login", Login, public=True, peer=True)
+    async def login(body: Login, peer: Peer) -> SignedInView:
+        return await sign_ins.log_in(body, peer)
 
-    @requests.handle("refresh", Refresh, public=True)
-    async def refresh(body: Refresh, _caller: None) -> Tokens:
-        return await sign_ins.refresh(body)
+    @requests.handle("refresh", Refresh, public=True, peer=True)
+    async def refresh(body: Refresh, peer: Peer) -> Tokens:
+        return await sign_ins.refresh(body, peer)
 
     @requests.handle("logout", Logout)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
@@ -115,7 +116,7 @@ def _devices(requests: Requests) -> None:
 
 def _sees_phone(caller: Caller, user_id: object) -> bool:
     """Colleagues choose each other by name and address; a private number is for leads, admins and oneself."""
-    return caller.user_id == user_id or not caller.roles.isdisjoint({Role.LEAD, Role.ADMIN})
+    return caller.user_id == user_id or caller.has(Role.LEAD)
 
 
 def _check_page(page: ListPage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,6 @@ from services.auth.domain.users import RegisterUser, one_address
 from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
-    SESSION_LOCKED,
     SESSION_OF,
     SESSIONS_OF_LOCKED,
     USER,
@@ -36,16 +35,13 @@ from services.auth.projections import (
 )
 from services.auth.projections import passwords as passwords_table
 from services.auth.projections import sessions as sessions_table
-from services.auth.tokens import RefreshToken, same
+from services.auth.tokens import RefreshToken
 
 USERS: Decider[users.State, RegisterUser] = Decider(users.initial, users.evolve, users.decide)
 DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devices.evolve, devices.decide)
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
 AUTH = Actor.service("auth")
-GRACE = timedelta(seconds=10)
-"""For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or
-may not have heard the answer."""
 MOST_DEVICES = 5
 """Of one person (technical specification, Technical Limitations)."""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
@@ -69,14 +65,6 @@ class Credentials:
 
     user: UserView
     password_hash: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """A session whose refresh token was good."""
-
-    user: UserView
-    session_id: UUID
 
 
 def goes_on(work: Work, session_id: UUID, user_id: UUID) -> bool:
@@ -124,6 +112,7 @@ class Begun:
     token: RefreshToken
     device_name: str
     expires_at: datetime
+    seen_from: bytes | None
     replace: str | None = None
     """Which device goes for it, by its own id or its session's."""
 
@@ -153,7 +142,7 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         "device_id": command.device_id,
         "device_name": begun.device_name,
     }
-    work.put(Row(sessions_table, session | _stored(begun.token, begun.expires_at, work.now)))
+    work.put(Row(sessions_table, session | stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
     return user_view(rows[0])
 
 
@@ -162,47 +151,10 @@ def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> Non
     work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), work.begin(AUTH))
 
 
-def renew_session(
-    work: Work, shown: RefreshToken, following: RefreshToken, device_id: str, expires_at: datetime
-) -> Renewed | None:
-    """Replace a good refresh token by `following`; None: it was not good.
-
-    The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
-    used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
-    (technical specification, Token Security; RFC 9700, 4.14.2). So this commits and must not raise.
-    """
-    # The lock makes the second of two refreshes with one token see that the first has used it up.
-    rows = work.fetch(SESSION_LOCKED, id=shown.session_id)
-    if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
-        return None
-    session = rows[0]
-    present = same(bytes(session["secret_hash"]), shown.secret_hash)
-    if not present and not _is_answered_again(session, following, work.now):
-        reason = "refresh token reused"
-    elif session["device_id"] != device_id:
-        reason = "refresh token shown by another device"
-    elif session["expires_at"] <= work.now:
-        reason = "expired"
-    elif not (people := work.fetch(USER, id=session["user_id"])):
-        reason = "the person is gone"
-    else:
-        if present:
-            work.put(Row(sessions_table, session | _stored(following, expires_at, work.now)))
-        return Renewed(user_view(people[0]), shown.session_id)
-    work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
-    return None
-
-
-def _is_answered_again(session: dict[str, Any], following: RefreshToken, now: datetime) -> bool:
-    """Whether the one that follows the shown token is the present one, which nobody has used, and was given lately."""
-    used_at: datetime | None = session["used_at"]
-    is_present = same(bytes(session["secret_hash"]), following.secret_hash)
-    return is_present and used_at is not None and now < used_at + GRACE
-
-
-def _stored(token: RefreshToken, expires_at: datetime, now: datetime) -> dict[str, Any]:
+def stored(token: RefreshToken, expires_at: datetime, now: datetime, seen_from: bytes | None) -> dict[str, Any]:
+    """What is kept of a session's present token."""
     hashes = {"family_hash": token.family_hash, "secret_hash": token.secret_hash}
-    return {**hashes, "expires_at": expires_at, "used_at": now}
+    return {**hashes, "expires_at": expires_at, "used_at": now, "used_from": seen_from, "apart": 0}
 
 
 def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> None:

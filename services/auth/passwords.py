@@ -17,6 +17,8 @@ from libs.contracts.requests import ErrorKind, Invalid, Rejected
 T = TypeVar("T")
 LINE = 8
 """Passwords that are being hashed or wait for it: the last of them is answered after two seconds of a free core."""
+KEPT = 3
+"""Places of these for accounts that have signed in from where they are: strangers cannot fill the whole line."""
 MIN_LENGTH = 12
 MIN_ROUNDS = 12
 """bcrypt's work factor (technical specification, Password Security): 2^12 iterations, about 240 ms of one core."""
@@ -79,10 +81,13 @@ class Passwords:
         """A new salted hash, as it is stored."""
         return await self._run(lambda: bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._rounds)).decode("ascii"))
 
-    async def verify(self, password: str, known: str | None) -> bool:
-        """Whether it is the password of this hash; None (no such person) takes the same time and is False."""
+    async def verify(self, password: str, known: str | None, *, known_there: bool = False) -> bool:
+        """Whether it is the password of this hash; None (no such person) takes the same time and is False.
+
+        `known_there`: this account has signed in from there before.
+        """
         stored = self._nobody if known is None else known.encode("ascii")
-        right = await self._run(lambda: bcrypt.checkpw(_digest(password), stored))
+        right = await self._run(lambda: bcrypt.checkpw(_digest(password), stored), LINE if known_there else LINE - KEPT)
         return right and known is not None
 
     def close(self) -> None:
@@ -90,10 +95,10 @@ class Passwords:
         self._closed = True
         self._thread.shutdown(wait=False)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], line: int = LINE) -> T:
         if self._closed:
             raise Rejected("this replica is stopping: try again", kind=ErrorKind.UNAVAILABLE)
-        if self._in_line >= LINE:
+        if self._in_line >= line:
             raise Busy
         self._in_line += 1
         try:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -91,6 +92,10 @@ sessions = Table(
     # Both None where code from before has begun it. It is used by signing in and by each new refresh token.
     Column("device_name", Text),
     Column("used_at", DateTime(timezone=True)),
+    # Whence the present token was asked for; None: nobody has said it, or it was from two places.
+    Column("used_from", LargeBinary),
+    # How many refreshes in a row were asked for from two places.
+    Column("apart", SmallInteger, nullable=False, server_default="0"),
 )
 
 signing_keys = Table(

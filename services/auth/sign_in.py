@@ -11,12 +11,13 @@ import structlog
 
 from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Unauthenticated
-from services.auth import application
+from services.auth import application, renewal
 from services.auth.domain.devices import RegisterDevice, guess_platform
 from services.auth.domain.sessions import SignIn
 from services.auth.domain.text import check_text
@@ -40,7 +41,7 @@ class SignIns:
     """From which refresh tokens follow one another."""
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def log_in(self, body: Login) -> SignedInView:
+    async def log_in(self, body: Login, peer: Peer) -> SignedInView:
         """The same for a wrong password and for nobody's address.
 
         Raises:
@@ -51,7 +52,8 @@ class SignIns:
         check_text(body.email, "email")
         check_text(body.device_name, "deviceName")
         known = await self.store.read(lambda work: application.credentials_of(work, body.email))
-        right = await self.passwords.verify(body.password, known.password_hash if known is not None else None)
+        stored = known.password_hash if known is not None else None
+        right = await self.passwords.verify(body.password, stored, known_there=peer.known)
         if known is None:
             raise Unauthenticated(_REFUSED)
         if not right:
@@ -63,7 +65,8 @@ class SignIns:
         def begin(work: Work) -> UserView:
             cause = work.begin(Actor.user(known.user.id))
             command = SignIn(known.user.id, session_id, body.device_id)
-            begun = application.Begun(token, body.device_name, work.now + self.refresh_lifetime, body.replace)
+            expires_at, seen_from = work.now + self.refresh_lifetime, token.seen_from(self.refresh_key, peer.network)
+            begun = application.Begun(token, body.device_name, expires_at, seen_from, body.replace)
             user = application.begin_session(work, command, begun, cause)
             if body.push_token:
                 application.register_device(work, _device(body, body.push_token, user.id, work), cause)
@@ -72,16 +75,18 @@ class SignIns:
         user = (await self.store.transact(begin)).result
         return SignedInView(user=user, tokens=self._tokens(user, token, body.device_id))
 
-    async def refresh(self, body: Refresh) -> Tokens:
-        """New tokens for a refresh token, which is used up by this (`application.GRACE`). Raises Unauthenticated."""
+    async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
+        """New tokens for a refresh token, which is used up by this (`renewal.GRACE`). Raises Unauthenticated."""
         refused = Unauthenticated("the refresh token is not valid: sign in again")
         shown = RefreshToken.parse(body.refresh_token)
         if shown is None:
             raise refused
         following = shown.next(self.refresh_key)
+        seen_from = shown.seen_from(self.refresh_key, peer.network)
 
-        def renew(work: Work) -> application.Renewed | None:
-            return application.renew_session(work, shown, following, body.device_id, work.now + self.refresh_lifetime)
+        def renew(work: Work) -> renewal.Renewed | None:
+            asked = renewal.Asked(shown, body.device_id, seen_from)
+            return renewal.renew(work, asked, following, work.now + self.refresh_lifetime)
 
         renewed = (await self.store.transact(renew)).result
         if renewed is None:

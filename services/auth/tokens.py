@@ -48,6 +48,12 @@ class RefreshToken:
         secret = hmac.digest(key, self.session_id.bytes + self.secret, sha256)
         return RefreshToken(self.session_id, self.family, secret)
 
+    def seen_from(self, key: bytes, network: str | None) -> bytes | None:
+        """What is kept of the place where a token of this session is shown: it tells two apart, and names none."""
+        if network is None:
+            return None
+        return hmac.digest(key, b"seen from " + self.session_id.bytes + network.encode(), sha256)
+
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """None: this was never a token of ours."""

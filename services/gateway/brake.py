@@ -8,38 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
+from unicodedata import normalize
 
 from libs.chassis.clock import Clock
+from services.gateway.addresses import networks_of
 from services.gateway.envelope import Problem
 
 K = TypeVar("K")
 V = TypeVar("V")
 MOST = 5
 """Wrong passwords in a minute (technical specification, API Security)."""
+WIDER = 3
+"""Times as many from each network around that: a /64 has 5, its /56 15, its /48 45."""
 WINDOW = timedelta(minutes=1)
 _PLACES = 10_000
 """Of each kind are remembered, the last ones: whoever has more addresses than that is held up by the hashing alone."""
 
 
-def network_of(address: str) -> str:
-    """Whose address it is: an IPv4 address is one household's or company's, of IPv6 they are given a /64 or more."""
-    try:
-        known = ip_address(address.strip("[]").partition("%")[0])
-    except ValueError:
-        return "unknown"  # a proxy that we trust has written something else there
-    if not isinstance(known, IPv6Address):
-        return str(known)
-    if known.ipv4_mapped is not None:
-        return str(known.ipv4_mapped)
-    return f"{IPv6Address(int(known) >> 64 << 64)}/64"
-
-
 @dataclass
 class _Place:
-    """Somewhere that passwords come from."""
+    """Somewhere that passwords come from, and how many wrong ones it has in a minute."""
 
+    most: int = MOST
     wrong: deque[datetime] = field(default_factory=deque)
     under_way: int = 0
 
@@ -47,10 +38,10 @@ class _Place:
         """Seconds until there may be another attempt; 0 for at once."""
         while self.wrong and self.wrong[0] + WINDOW <= now:
             self.wrong.popleft()
-        if len(self.wrong) >= MOST:
+        if len(self.wrong) >= self.most:
             return (self.wrong[0] + WINDOW - now).total_seconds()
         # What is not decided yet may be wrong too: a hundred guesses at once are not one.
-        return 1.0 if len(self.wrong) + self.under_way >= MOST else 0.0
+        return 1.0 if len(self.wrong) + self.under_way >= self.most else 0.0
 
 
 @dataclass
@@ -68,36 +59,47 @@ class Brake:
     """(network, account) that have signed in."""
 
     @contextmanager
-    def attempt(self, address: str, email: str) -> Iterator[None]:
+    def attempt(self, address: str, email: str) -> Iterator[bool]:
         """Around one sign-in: a Problem 401 that leaves it was a wrong password, and so is what nobody waited for.
+
+        Says whether this account has signed in from this address before.
 
         Raises:
             Problem: 429, before anything is done.
         """
-        network, account = network_of(address), email.strip().casefold()
-        place = self._place(network, account)
-        if (seconds := place.retry_after(self.clock.now())) > 0:
+        networks, account = networks_of(address), _one_spelling(email)
+        here = (networks[0], account)
+        known = here in self._known
+        places = [self._place(here)] if known else [self._place((n, ""), w) for w, n in enumerate(networks)]
+        now = self.clock.now()
+        if (seconds := max(place.retry_after(now) for place in places)) > 0:
             headers = {"Retry-After": str(math.ceil(seconds))}
             raise Problem("RATE_LIMITED", "too many wrong passwords from here: wait a moment", headers=headers)
-        place.under_way += 1
+        for place in places:
+            place.under_way += 1
         wrong = True
         try:
-            yield
+            yield known
             wrong = False
-            _keep(self._known, (network, account), None)
+            _keep(self._known, here, None)
         except Problem as problem:
             wrong = problem.code == "UNAUTHENTICATED"
             raise
         finally:
-            place.under_way -= 1
-            if wrong:
-                place.wrong.append(self.clock.now())
+            for place in places:
+                place.under_way -= 1
+                if wrong:
+                    place.wrong.append(self.clock.now())
 
-    def _place(self, network: str, account: str) -> _Place:
-        key = (network, account if (network, account) in self._known else "")
-        place = self._places.get(key) or _Place()
+    def _place(self, key: tuple[str, str], width: int = 0) -> _Place:
+        place = self._places.get(key) or _Place(MOST * WIDER**width)
         _keep(self._places, key, place)
         return place
+
+
+def _one_spelling(email: str) -> str:
+    """Of an account's name: auth finds it however it is composed, in small letters or capitals."""
+    return normalize("NFC", normalize("NFC", email.strip()).casefold())
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.requests.deadlines import deadline_header
+from libs.chassis.requests.peers import Peer
 from libs.contracts.model import Contract
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import Header, rpc_subject
@@ -125,12 +126,18 @@ class Ask:
         """
         return _data(await self.forwarder.query(service, operation, body, self.headers), spelling or {})
 
-    async def command(self, service: str, operation: str, body: Contract, *, repeatable: bool = False) -> Any:
+    async def command(
+        self, service: str, operation: str, body: Contract, *, repeatable: bool = False, peer: Peer | None = None
+    ) -> Any:
         """The data of the answer; raises Problem for a refusal.
 
         `repeatable`: doing it twice, or late, is as good as once: an acknowledgement is never dropped for its age.
+        `peer`: where somebody is who shows no access token.
         """
-        return _data(await self.forwarder.command(service, operation, body, self.headers, repeatable=repeatable))
+        headers = dict(self.headers)
+        if peer is not None and peer.network is not None:
+            headers[Header.FROM] = peer.header
+        return _data(await self.forwarder.command(service, operation, body, headers, repeatable=repeatable))
 
 
 def request_headers(traceparent: str, token: str | None, idempotency_key: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
+    from services.gateway.addresses import Addresses
     from services.gateway.brake import Brake
     from services.gateway.callers import Callers
     from services.gateway.forwarding import Forwarder
@@ -24,6 +25,7 @@ class Front:
     health: HealthCheck
     metrics: GatewayMetrics
     brake: Brake
+    addresses: Addresses
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -21,6 +21,7 @@ from libs.chassis.monitor.port import Monitor
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.stopping import stoppable
+from services.gateway.addresses import Addresses
 from services.gateway.app import build
 from services.gateway.brake import Brake
 from services.gateway.callers import Callers
@@ -73,7 +74,7 @@ class Gateway:
         sessions = EndedSessions("gateway", self.bus, self.clock)
         self._following = asyncio.create_task(stoppable(sessions.run), name="gateway sessions")
         callers = Callers(self._forwarder, self.clock, sessions)
-        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock))
+        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), Addresses())
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")

@@ -17,7 +17,7 @@ from libs.contracts.model import Lane
 from libs.contracts.notifier import Method, NotificationState
 from libs.contracts.slots import NO_INCIDENT
 from services.notifier.domain import bundling, decisions, notification, person, token
-from services.notifier.domain.bundling import Bundle, Told, bundle
+from services.notifier.domain.bundling import Bundle, Told, bundle, matter_of
 from services.notifier.domain.decisions import LONGEST_LIFE
 from services.notifier.domain.ids import notification_id, token_id, unreachable_id
 from services.notifier.domain.notification import (
@@ -121,6 +121,7 @@ def _page_on(work: Work, event: Envelope[DeviceRegistered], page: OpenPage) -> N
         stop=None,
         now=work.now,
         step=step,
+        not_before=like.intent.not_before if like is not None else None,
         further=like.intent.further if like is not None else 0,
     )
     work.decide(NOTIFICATION, one, command, Cause.event(event, ACTOR))
@@ -136,7 +137,7 @@ def page_people(
 ) -> None:
     """An intent for each person and method of each due level; a person without a method is named unreachable.
 
-    Of whom more than `most` pages of one incident would begin within a minute, the newest waits for those before it.
+    Of whom more than `most` pages of one matter would begin within a minute, the newest waits for those before it.
     """
     inputs = inputs or StoredInputs(work)
     inputs.take_turns(event.lane for event in events)
@@ -171,21 +172,26 @@ def _pages(
     most: int,
 ) -> Iterator[tuple[IntendNotification, Envelope[Due], Bundle]]:
     """Each of one person and method, with what it replaces; a bundle takes all that was told before, also just now."""
-    paged_before = {event.data.incident_id for event, _ in wanted if place_of(event.data) > LOWEST}
+    # Of most incidents nothing was told before their first page, and nothing has to be looked up.
+    paged_before = {
+        matter_of(event.data.brief)
+        for event, _ in wanted
+        if place_of(event.data) > LOWEST or event.data.brief.thread is not None
+    }
     known = inputs.told(paged_before, work.now - bundling.REMEMBERED) if paged_before else {}
     told = {key: list(ones) for key, ones in known.items()}
     for event, user in wanted:
         due, place = event.data, place_of(event.data)
         stop = stops.get(due.incident_id)
         is_answered = stop is not None and stop.covers(due.run)
-        before = told.setdefault((due.incident_id, user), [])
-        bundled = Bundle() if is_answered else bundle(before, place, work.now, most)
+        before = told.setdefault((matter_of(due.brief), user), [])
+        bundled = Bundle() if is_answered else bundle(before, due.incident_id, place, work.now, most)
         for method in methods[user]:
             page = _intention(event, user, method, stop, work.now, bundled)
             yield page, event, bundled
             if not is_answered:
                 begins_at = bundled.not_before or work.now
-                before.append(Told(page.notification_id, place, begins_at, bundled.further))
+                before.append(Told(page.notification_id, due.incident_id, place, begins_at, bundled.further))
         before[:] = [one for one in before if one.notification_id not in bundled.replaced]
 
 

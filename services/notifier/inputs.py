@@ -27,7 +27,7 @@ from libs.contracts.notifier import (
     PersonUnreachable,
     PushTokenRetired,
 )
-from services.notifier.domain.bundling import Told, told_of
+from services.notifier.domain.bundling import Told, matter_of, told_of
 from services.notifier.domain.notification import Notification, Stop, evolve
 from services.notifier.domain.place import LOWEST, Place, place_of
 from services.notifier.projections import provider_of
@@ -82,8 +82,8 @@ class Inputs(Protocol):
         """What was heard of these incidents; of whom nothing was, or the lowest place alone, need not be in it."""
         ...
 
-    def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
-        """By incident and person, what was intended after `since` and neither withdrawn nor given up."""
+    def told(self, matters: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
+        """By matter and person, what was intended after `since` and neither withdrawn nor given up."""
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
         """By incident, the notifications that an answer may concern."""
@@ -126,11 +126,11 @@ class StoredInputs:
             for row in self.work.fetch(HEARD_OF, ids=list(incidents))
         }
 
-    def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
+    def told(self, matters: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
         found: dict[tuple[UUID, UUID], list[Told]] = {}
-        for row in self.work.fetch(TOLD, ids=list(incidents), since=since):
-            one = Told(row["id"], _place(row), row["begins_at"], row["further"])
-            found.setdefault((row["incident_id"], row["user_id"]), []).append(one)
+        for row in self.work.fetch(TOLD, ids=list(matters), since=since):
+            one = Told(row["id"], row["incident_id"], _place(row), row["begins_at"], row["further"])
+            found.setdefault((row["matter"], row["user_id"]), []).append(one)
         return found
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
@@ -184,6 +184,8 @@ class MemoryInputs:
     """By person and incident."""
     _incident: dict[UUID, UUID] = field(default_factory=dict)
     """Of a notification."""
+    _incidents: dict[UUID, set[UUID]] = field(default_factory=dict)
+    """Of a matter."""
 
     def apply(self, event: Envelope[Any]) -> None:
         """Learn from an event of an upstream, or of the notifier itself."""
@@ -209,6 +211,7 @@ class MemoryInputs:
                 self.places[fact.incident_id] = max(place_of(fact), self.places.get(fact.incident_id, LOWEST))
             case NotificationIntended():
                 self._incident[fact.notification_id] = fact.incident_id
+                self._incidents.setdefault(matter_of(fact.brief), set()).add(fact.incident_id)
                 self._evolve(fact)
             case NotificationAccepted() | AttemptFailed() | NotificationReplaced() | NotificationWithdrawn():
                 self._evolve(fact)
@@ -239,11 +242,12 @@ class MemoryInputs:
         answer = self.answers.get(incident)
         return None if answer is None else Stop(answer.reason, answer.run)
 
-    def told(self, incidents: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
+    def told(self, matters: Collection[UUID], since: datetime) -> Mapping[tuple[UUID, UUID], Sequence[Told]]:
         found: dict[tuple[UUID, UUID], list[Told]] = {}
-        for state in (s for incident in incidents for s in self.notifications.get(incident, {}).values()):
+        incidents = ((matter, incident) for matter in matters for incident in self._incidents.get(matter, ()))
+        for matter, state in ((matter, s) for matter, one in incidents for s in self.notifications[one].values()):
             if state.intent.at > since and state.stage in STOPPABLE_STATES:
-                found.setdefault((state.intent.incident_id, state.intent.user_id), []).append(told_of(state.intent))
+                found.setdefault((matter, state.intent.user_id), []).append(told_of(state.intent))
         return found
 
     def stoppable(self, incidents: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:

@@ -97,7 +97,16 @@ NOTIFICATIONS = Table(
     Column("title", Text, nullable=False),
     Column("description", Text),
     Column("priority", Text, nullable=False),
+    Column("thread", Uuid),
     Index("notifications_incident_id_idx", "incident_id"),
+)
+
+# Only what comes of a key again has a thread: a storm of new alerts costs nothing here.
+Index(
+    "notifications_thread_idx",
+    NOTIFICATIONS.c.thread,
+    NOTIFICATIONS.c.created_at,
+    postgresql_where=NOTIFICATIONS.c.thread.is_not(None),
 )
 
 ATTEMPTS = Table(
@@ -203,6 +212,7 @@ def _notification(state: Notification, *, is_new: bool) -> Change:
             "title": _storable(intent.brief.title),
             "description": _storable(intent.brief.description),
             "priority": str(intent.brief.priority),
+            "thread": intent.brief.thread,
         },
     )
 

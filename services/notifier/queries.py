@@ -151,6 +151,7 @@ HEARD_OF = (
 TOLD = select(
     _N.id,
     _N.incident_id,
+    func.coalesce(_N.thread, _N.incident_id).label("matter"),
     _N.user_id,
     _N.run,
     _N.round,
@@ -158,11 +159,14 @@ TOLD = select(
     func.coalesce(_N.not_before, _N.created_at).label("begins_at"),
     _N.further,
 ).where(
-    _N.incident_id == any_(ids_parameter()),
+    or_(_N.incident_id == any_(ids_parameter()), _N.thread == any_(ids_parameter())),
     _N.created_at > bindparam("since", type_=_MOMENT),
     or_(*(_N.state == str(state) for state in sorted(STOPPABLE_STATES))),
 )
-"""What was intended about the incidents `ids` after `since`, and neither withdrawn nor given up."""
+"""What was intended about the matters `ids` after `since`, and neither withdrawn nor given up.
+
+A matter is an incident, or a thread of them.
+"""
 
 STOPPABLE = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.incident_id).where(
     NOTIFICATIONS.c.incident_id == any_(ids_parameter()),

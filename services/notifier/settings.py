@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
     public_url: str = "http://localhost:3000"
     """Where people reach the gateway; links in pages begin with it."""
     pages_per_minute: int = Field(default=MOST, ge=1, le=1000)
-    """Of one incident to one person; what would be more is bundled."""
+    """Of one incident (or what comes of its dedup key again) to one person; what would be more is bundled."""
     fcm_credentials_file: str | None = None
     """JSON of a service account."""
     fcm_url: str = FCM_URL

@@ -11,6 +11,7 @@ from libs.contracts.envelope import Actor
 from libs.contracts.escalation import EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.incidents import PagingRequested, Status
 from libs.contracts.model import Lane, Role
+from libs.contracts.notifier import NotificationAccepted
 from libs.contracts.slots import NO_INCIDENT, slot_of
 from services.incidents.alerts import dedup
 from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
@@ -222,3 +223,20 @@ def test_everything_of_a_problem_has_one_slot_and_nothing_else_has_it_by_chance(
     assert len(of_it) > 8
     assert {e.slot for e in of_it} == {slot}
     assert {e.slot for e in flow.history if e not in of_it} == {NO_INCIDENT}
+
+
+def test_a_sender_that_fires_and_resolves_in_turn_rings_a_few_times_a_minute(flow: Flow) -> None:
+    start = flow.now
+    for second in range(180):
+        flow.now = start + timedelta(seconds=second)
+        incident = flow.fire(dedupKey="db")
+        flow.settle()
+        flow.send()
+        flow.ask(incident, resolved_by(flow, "bo"))
+        flow.settle()
+    rang = [e.time for e in flow.history if isinstance(e.data, NotificationAccepted) and e.data.kind == "page"]
+    assert len(rang) == 1 + 3 * 6, "the first incident of the key, and six of the others a minute"
+    assert flow.fire(dedupKey="another") != incident
+    flow.settle()
+    flow.send()
+    assert [e.time for e in flow.history if isinstance(e.data, NotificationAccepted)][-1] == flow.now

@@ -232,6 +232,19 @@ async def test_a_service_whose_log_and_stream_differ_is_not_ready_until_an_epoch
         )
 
     await world.eventually(reasons, says_where, "why it is not ready, in health and on its port")
+    standby = world.twin("incidents", "incidents-2")
+    await standby.start()
+    try:
+
+        async def standbys_reasons() -> list[str]:
+            world.clock.advance(seconds=2)  # it looks so often
+            return list((await standby.monitoring.ready()).reasons)
+
+        said = await world.eventually(standbys_reasons, bool, "a standby that is not ready either")
+        assert all(one.startswith("publishing: the log does not hold position") for one in said)
+        assert standby.monitoring.unstored() == [], "NATS stores all that it is given"
+    finally:
+        await standby.stop()
     text = (await world.services["incidents"].monitoring.metrics()).decode()
     assert 'pager_relay_at_odds{service="incidents"} 1.0' in text
 
@@ -249,3 +262,5 @@ async def test_a_service_whose_log_and_stream_differ_is_not_ready_until_an_epoch
     await world.eventually(ready, bool, "a service that is ready")
     await world.fire_alert("after", priority="critical")
     await _pushed(world, ana, "after")
+    alarm = await world.incident("The log of incidents was restored to an earlier state")
+    assert alarm["alertCount"] == 1, "it was refused again and again, and told once"

@@ -46,11 +46,11 @@ async def store(servers: Servers) -> AsyncIterator[Store]:
         made.close()
 
 
-def about(event: Envelope[Any], incident: UUID) -> Envelope[Any]:
-    """The same of another incident."""
+def about(event: Envelope[Any], incident: UUID, thread: UUID | None = None) -> Envelope[Any]:
+    """The same of another incident, perhaps of one that comes of a key again."""
     changed: dict[str, Any] = {"incident_id": incident}
     if hasattr(event.data, "brief"):
-        changed["brief"] = event.data.brief.model_copy(update={"incident_id": incident})
+        changed["brief"] = event.data.brief.model_copy(update={"incident_id": incident, "thread": thread})
     return event.model_copy(update={"data": event.data.model_copy(update=changed)})
 
 
@@ -66,14 +66,15 @@ def by_key(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass
 class History:
-    """Random steps of two incidents, each taken by a notifier on tables and by one on a desk."""
+    """Random steps of three incidents, two of one key, each taken by a notifier on tables and by one on a desk."""
 
     chance: random.Random
     store: Store
     flow: Flow = field(default_factory=lambda: Flow(most=MOST))
 
     def __post_init__(self) -> None:
-        self.incidents = [self._an_id() for _ in range(2)]
+        self.incidents = [self._an_id() for _ in range(3)]
+        self.thread = self._an_id()
         self.people = [self._an_id() for _ in range(3)]
         CLOCK.moment = NINE
 
@@ -108,11 +109,12 @@ class History:
 
     def _due(self) -> Envelope[Any]:
         run, incident = self.chance.randint(1, 3), self.chance.choice(self.incidents)
+        thread = self.thread if incident in self.incidents[1:] else None
         if self.chance.random() < 0.1:
-            return about(exhausted(run), incident)
+            return about(exhausted(run), incident, thread)
         lane, people = self.chance.choice(list(Lane)), self.chance.sample(self.people, self.chance.randint(1, 3))
         place = (run, self.chance.randint(1, 3), self.chance.randint(1, 4))
-        return about(due(*place, lane=lane, people=people), incident)
+        return about(due(*place, lane=lane, people=people), incident, thread)
 
     async def answers(self) -> None:
         """Somebody answers, also before the first page and in the same moment as somebody else."""

@@ -11,7 +11,9 @@ from uuid import uuid4
 import pytest
 
 from libs.chassis.store.changes import Gone
-from libs.contracts.subjects import SERVICES
+from libs.chassis.testing.deadline import DEADLINE
+from libs.contracts.requests import Reply
+from libs.contracts.subjects import SERVICES, Header, rpc_subject
 from services.auth.projections import users
 from tests.phone import Answer, Phone
 from tests.world import World
@@ -130,3 +132,55 @@ async def test_a_used_refresh_token_is_answered_for_ten_seconds(world: World) ->
     world.clock.advance(seconds=10)
     assert (await _refresh(world, ana, first)).status == 401
     assert (await _refresh(world, ana, second)).status == 401, "it was used by two: neither goes on"
+
+
+async def _show(world: World, token: str, device: str, network: str | None) -> str | None:
+    """The token after it, asked for from a network as the gateway says it; None: refused."""
+    headers = {} if network is None else {Header.FROM: network}
+    body = json.dumps({"refreshToken": token, "deviceId": device}).encode()
+    subject = rpc_subject("auth", "refresh")
+    raw = (await world.operator.request(subject, body, timeout=DEADLINE, headers=headers)).data
+    reply = Reply.model_validate_json(raw)
+    return str(reply.data["refreshToken"]) if reply.ok else None
+
+
+async def test_a_thief_in_step_with_the_phone_is_noticed(world: World) -> None:
+    """Both refresh within the ten seconds, each time: neither ever shows a token that was overtaken."""
+    ana = await world.person("ana")
+    token, rounds = str(ana.session["refreshToken"]), 0
+    while (following := await _show(world, token, ana.device_id, "192.0.2.0/24")) is not None:
+        rounds += 1
+        assert rounds < 10, "the thief stays unseen"
+        if await _show(world, token, ana.device_id, "198.51.100.0/24") is None:
+            token = following
+            break
+        token = following
+        world.clock.advance(minutes=14)
+    assert rounds == 3
+    assert await _show(world, token, ana.device_id, "192.0.2.0/24") is None, "the session is over"
+    ended = [event.data.reason for event in await world.log("auth", "SessionEnded")]
+    assert ended == ["refresh tokens shown in two places"]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        # One that always asks from several places of its code at once; and one whose gateway is from before.
+        [("192.0.2.0/24", "192.0.2.0/24")] * 9,
+        [(None, None), (None, "192.0.2.0/24"), ("192.0.2.0/24", None)] * 3,
+        # One that moves, and one whose network changed while it asked, now and then.
+        [(f"192.0.{n}.0/24", f"192.0.{n}.0/24") for n in range(9)],
+        [("192.0.2.0/24", "198.51.100.0/24"), ("192.0.2.0/24", "198.51.100.0/24"), ("192.0.2.0/24", "192.0.2.0/24")]
+        * 3,
+    ],
+)
+async def test_a_phone_is_no_thief(world: World, places: list[tuple[str | None, str | None]]) -> None:
+    ana = await world.person("ana")
+    token = str(ana.session["refreshToken"])
+    for first, again in places:
+        following = await _show(world, token, ana.device_id, first)
+        assert following is not None
+        for _ in range(3):
+            assert await _show(world, token, ana.device_id, again) == following
+        token = following
+        world.clock.advance(minutes=14)

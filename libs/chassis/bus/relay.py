@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
 
 import structlog
 from eventsourcing.persistence import PersistenceError
@@ -14,6 +13,7 @@ from nats.errors import Error as NatsError
 
 from libs.chassis.bus.agreement import Agreement, Odds, Told
 from libs.chassis.bus.connection import Bus, BusAway, WrongSequence
+from libs.chassis.bus.handed import Handed
 from libs.chassis.bus.wire import Outgoing
 from libs.chassis.clock import Clock
 from libs.chassis.store.epochs import Epoch, Epochs
@@ -28,43 +28,28 @@ _log = structlog.get_logger()
 _BATCH = 500
 _BATCH_BYTES = 8 * 1024**2
 """What is read or published at once: 500 events of the largest size would be 240 MB. An event more than this much."""
-_HANDED = 2000
-"""Events of a lane that may wait here to be published; what comes beyond them is read from the log."""
-_HANDED_BYTES = 32 * 1024**2
 _RETENTION = timedelta(days=30)
 _NET = 1.0
 """Seconds between looks at the log that nobody woke us for, and between comparisons of it with what was published."""
-_TELLING = 3
-"""Attempts to tell the admins of a new epoch before it begins all the same."""
+_SOON, _LATER = 0.02, 0.5
+"""Seconds between two starts after a failure: the first pause and, doubled each time, the longest."""
+_REFUSED = 10.0
+"""The longest where no epoch can be begun: each try reads the stream, and only a person can change the answer."""
 
 Tell = Callable[[Odds], Awaitable[None]]
-"""Page the admins about a new epoch before it begins; raises `BusAway` when that was not accepted."""
+"""Page the admins about a new epoch before it begins; returns in seconds, also when that was not accepted yet."""
 
 
 class AtOdds(Exception):
     """The log is not what was published of it: begin again from what both hold."""
 
 
+class Refused(AtOdds):
+    """The database does not begin the new epoch: somebody must, by hand."""
+
+
 async def _tell_nobody(_odds: Odds) -> None:
     return
-
-
-class _Waiting(NamedTuple):
-    """Events that were committed here, and their bytes."""
-
-    events: Sequence[LoggedEvent]
-    size: int
-
-    def fits(self, count: int, size: int) -> bool:
-        return len(self.events) <= count and self.size <= size
-
-    def split(self, count: int, size: int) -> tuple[_Waiting, _Waiting]:
-        """(so many from the front, until they are this much; the rest)."""
-        taken = number = 0
-        while number < min(count, len(self.events)) and taken < size:
-            taken += len(self.events[number].raw)
-            number += 1
-        return _Waiting(self.events[:number], taken), _Waiting(self.events[number:], self.size - taken)
 
 
 @dataclass
@@ -81,8 +66,7 @@ class Relay:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _unread: set[Lane] = field(default_factory=set)
     """Lanes of the log that may hold something that nobody has handed over."""
-    _handed: dict[Lane, dict[int, _Waiting]] = field(default_factory=dict)
-    """Runs of events that were committed here, by the position that each follows."""
+    _handed: dict[Lane, Handed] = field(default_factory=dict)
     _positions: dict[Lane, int] = field(default_factory=dict)
     _told: dict[Lane, Told] = field(default_factory=dict)
     """The stream's last message of each lane, as far as it is of the log's history."""
@@ -93,7 +77,6 @@ class Relay:
     _sequence: int = 0
     _epoch: int = 0
     _compared: float = 0.0
-    _untold: int = 0
     _trusting: bool = True
     """After a failure every message is asked for its own acknowledgement, so that the one at fault says why."""
 
@@ -105,11 +88,7 @@ class Relay:
     def hand(self, runs: Iterable[Run]) -> None:
         """These have just been committed: what follows upon the stream's end need not be read back from the log."""
         for lane, previous, events in runs:
-            handed, size = self._handed[lane], sum(len(e.raw) for e in events)
-            room = _HANDED_BYTES - sum(run.size for run in handed.values())
-            if size <= room and sum(len(run.events) for run in handed.values()) < _HANDED:
-                handed[previous] = _Waiting(events, size)
-            else:
+            if not self._handed[lane].put(previous, events):
                 self._unread.add(lane)
             self._wake.set()
 
@@ -130,7 +109,7 @@ class Relay:
     async def run(self) -> None:
         """Publish for ever; whatever goes wrong, start again from what the stream holds."""
         stop_listening = self.bus.on_interruption(self.wake)
-        pause = 0.02
+        pause = _SOON
         try:
             while True:
                 await self.bus.until_connected()
@@ -140,7 +119,7 @@ class Relay:
                         self._wake.clear()
                         while await self._publish_some():
                             pass
-                        pause = 0.02
+                        pause = _SOON
                         await self._wait()
                 except Exception as error:
                     expected = BusAway | WrongSequence | AtOdds | NatsError | TimeoutError
@@ -149,7 +128,7 @@ class Relay:
                     self._trusting = False
                     _log.warning("relay starts again", service=self.service, reason=str(error) or type(error).__name__)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, 0.5)
+                    pause = min(pause * 2, _REFUSED if isinstance(error, Refused) else _LATER)
         finally:
             self.at_odds = None  # another replica's matter from now on
             stop_listening()
@@ -202,26 +181,17 @@ class Relay:
         """The admins are told first: a relay that dies in between finds the same again, and tells them again.
 
         Raises:
-            AtOdds: the database does not begin it; somebody must, by hand.
-            BusAway: the admins could not be told; not for ever, for pages wait.
+            Refused: the database does not begin it.
         """
         self.at_odds = str(odds)
-        _log.error("log and stream differ", service=self.service, epoch=odds.epoch, after=odds.after, found=str(odds))
-        try:
-            await self.tell(odds)
-        except BusAway as error:
-            self._untold += 1
-            if self._untold < _TELLING:
-                raise
-            _log.error("nobody is paged about the new epoch", service=self.service, reason=str(error))
+        await self.tell(odds)
         try:
             epoch = Epoch(odds.epoch, odds.after, self.clock.now(), self.at_odds)
             begun = await self.store.begin_epoch(epochs.current.number, epoch)
         except PersistenceError as error:
             if is_away(error):
                 raise
-            raise AtOdds(f"{odds}; no epoch could be begun: {str(error).strip()} (see `pager epoch`)") from error
-        self._untold = 0
+            raise Refused(f"{odds}; no epoch could be begun: {str(error).strip()} (see `pager epoch`)") from error
         if begun:
             _log.warning("new epoch", service=self.service, epoch=odds.epoch, after=odds.after)
 
@@ -250,24 +220,11 @@ class Relay:
         """One batch, if there is one. Urgent first; a routine batch is small enough for an urgent page behind it."""
         await self._compare()
         for lane in self._lanes:
-            if rows := self._from_hand(lane) or await self._from_log(lane):
+            handed = self._handed[lane].take(self._positions[lane], _BATCH, _BATCH_BYTES)
+            if rows := handed or await self._from_log(lane):
                 await self._publish(lane, rows)
                 return True
         return False
-
-    def _from_hand(self, lane: Lane) -> list[LoggedEvent]:
-        handed, after = self._handed[lane], self._positions[lane]
-        rows: list[LoggedEvent] = []
-        size = 0
-        while len(rows) < _BATCH and size < _BATCH_BYTES and (run := handed.pop(after, None)):
-            if not run.fits(_BATCH - len(rows), _BATCH_BYTES - size):
-                run, rest = run.split(_BATCH - len(rows), _BATCH_BYTES - size)
-                if rest.events:
-                    handed[run.events[-1].position] = rest
-            rows += run.events
-            size += run.size
-            after = run.events[-1].position
-        return rows
 
     async def _from_log(self, lane: Lane) -> list[LoggedEvent]:
         """Read on where the hands have a gap: another process has appended there, or its commit comes later to us."""
@@ -277,13 +234,13 @@ class Relay:
         self._unread.discard(lane)  # before it is read: what is committed meanwhile is handed over or adds it again
         rows = await self.store.log_read(lambda log, cursor: log.read_lane(cursor, lane, after, _BATCH, _BATCH_BYTES))
         last = rows[-1].position if rows else after
-        self._handed[lane] = {previous: run for previous, run in handed.items() if previous >= last}
+        handed.forget(last)
         if len(rows) == _BATCH or sum(len(row.raw) for row in rows) >= _BATCH_BYTES:
             self._unread.add(lane)  # there may be more
         return rows
 
     def _forget(self) -> None:
-        self._handed = {lane: {} for lane in self._lanes}
+        self._handed = {lane: Handed() for lane in self._lanes}
 
     async def _publish(self, lane: Lane, rows: Sequence[LoggedEvent]) -> None:
         previous, sequence, messages = self._positions[lane], self._sequence, []

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from libs.chassis.bus.agreement import Odds
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.wire import Outgoing
 from libs.chassis.clock import Clock
@@ -37,21 +36,6 @@ async def raise_alarm(bus: Bus, summary: str, dedup_key: str, description: str) 
     body = {"summary": summary, "priority": "critical", "dedupKey": dedup_key, "description": description}
     subject = alert_subject(OWN_SOURCE, Priority.CRITICAL)
     await bus.publish_all([Outgoing(subject, json.dumps(body).encode())])
-
-
-async def tell_of_epoch(bus: Bus, service: str, odds: Odds) -> None:
-    """A log was restored: the admins learn what it has lost before its new epoch begins.
-
-    Raises:
-        BusAway: it was not accepted; try again.
-    """
-    await raise_alarm(
-        bus,
-        f"The log of {service} was restored to an earlier state",
-        f"epoch:{service}:{odds.epoch}",
-        f"{odds}. Epoch {odds.epoch} begins after that position. What was lost has been told: pages were sent for it."
-        f" See: pager epoch, and docs/runbooks/restore.md",
-    )
 
 
 @dataclass

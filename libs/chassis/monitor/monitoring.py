@@ -125,7 +125,7 @@ class Monitoring:
             if reader.stopped is not None
         ]
         reasons += self._bus.reasons() or self.unstored()
-        reasons += self._replica.relay.reasons()
+        reasons += self.at_odds()
         if not self._is_database_up():
             reasons.append("database: away")
         return Readiness(
@@ -138,6 +138,12 @@ class Monitoring:
     def unstored(self) -> list[str]:
         """What NATS does not store of what it should, a sentence each."""
         return [f"bus: {reason}" for reason in self._storing.reasons()]
+
+    def at_odds(self) -> list[str]:
+        """How log and stream differ, a sentence each: what the relay says of it, or what a replica without one sees."""
+        if self._replica.leader.active:
+            return self._replica.relay.reasons()
+        return [f"publishing: {reason}" for reason in self._storing.odds()]
 
     def _published(self, lane: Lane) -> int | None:
         return self._replica.relay.published.get(lane) if self._replica.leader.active else None

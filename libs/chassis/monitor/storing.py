@@ -16,6 +16,7 @@ import structlog
 
 from libs.chassis.bus.agreement import Agreement
 from libs.chassis.bus.connection import Bus
+from libs.chassis.bus.relay import AtOdds
 from libs.chassis.clock import Clock
 from libs.chassis.monitor.probe import DEADLINE, Probe
 from libs.chassis.monitor.sampling import unpublished_since
@@ -46,11 +47,20 @@ class Storing:
     def __post_init__(self) -> None:
         self._since: dict[str, float] = {}
         self._words: dict[str, str] = {}
+        self._odd: set[str] = set()
+        """Lanes of which the log does not hold what the stream tells: no fault of NATS."""
 
     def reasons(self) -> list[str]:
         """What is not stored, a sentence each; nothing while the bus is away, which is said elsewhere."""
+        return [self._words[what] for what in self._lasting() if what not in self._odd]
+
+    def odds(self) -> list[str]:
+        """Where log and stream differ, a sentence each."""
+        return [self._words[what] for what in self._lasting() if what in self._odd]
+
+    def _lasting(self) -> list[str]:
         now = asyncio.get_running_loop().time()
-        return [self._words[what] for what, since in self._since.items() if now - since >= GRACE]
+        return [what for what, since in self._since.items() if now - since >= GRACE]
 
     async def run(self) -> None:
         """For ever."""
@@ -79,6 +89,9 @@ class Storing:
         what = f"{stream_of(self.service)}.{lane}"
         try:
             waiting = await self._waiting(lane)
+        except AtOdds as error:
+            self._say(what, str(error), odd=True)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
             if is_away(error):
                 return  # the database: said elsewhere, and nothing is known
@@ -90,13 +103,15 @@ class Storing:
             self._since.pop(what, None)
 
     async def _waiting(self, lane: Lane) -> timedelta:
-        """For how long the oldest event that the stream lacks has waited."""
+        """For how long the oldest event that the stream lacks has waited; raises AtOdds."""
         store = self.store()
-        epochs = await store.epochs()
+        epochs, agreement = await store.epochs(), Agreement(self.service, store, self.bus)
         # A database that is slow says nothing of the bus.
         async with asyncio.timeout(DEADLINE):
-            last = await Agreement(self.service, store, self.bus).end(lane)
+            last = await agreement.end(lane)
         if last is not None:
+            if not await agreement.holds(epochs, lane, last):
+                raise AtOdds(f"the log does not hold position {last.position} of {lane} as the stream tells it")
             after = epochs.keep(last.epoch, last.position)
         elif (published := self.published(lane)) is not None:
             # Nothing was written yet, or all of it is too old or was purged: then only the relay knows its place.
@@ -106,8 +121,9 @@ class Storing:
         oldest = await store.read(lambda work: unpublished_since(work, self.service, lane, after))
         return timedelta(0) if oldest is None else self.clock.now() - oldest
 
-    def _say(self, what: str, words: str) -> None:
+    def _say(self, what: str, words: str, *, odd: bool = False) -> None:
         if what not in self._since:
-            _log.warning("not stored", service=self.service, reason=words)
+            _log.warning("log and stream differ" if odd else "not stored", service=self.service, reason=words)
+        (self._odd.add if odd else self._odd.discard)(what)
         self._since.setdefault(what, asyncio.get_running_loop().time())
         self._words[what] = words

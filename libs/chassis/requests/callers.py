@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, Protocol, Self
 from uuid import UUID
 
+import structlog
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet as JwkSet
@@ -18,7 +19,7 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
-from libs.contracts.requests import ErrorKind, Forbidden, Rejected, Unauthenticated
+from libs.contracts.requests import ErrorKind, Forbidden, Refusal, Rejected, Unauthenticated
 
 ISSUER: Final = "pager"
 AUDIENCE: Final = "pager"
@@ -27,6 +28,7 @@ LONGEST = timedelta(hours=1)
 """No access token lives longer, whatever auth is told: so long at most it has to be remembered that a session ended."""
 LEEWAY = timedelta(minutes=1)
 """How far the clocks of two machines may be apart. It is for beginnings only: a token ends to the second."""
+_log = structlog.get_logger()
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CACHED_TOKENS = 10_000
 _REFRESH_PAUSE = timedelta(seconds=5)
@@ -36,6 +38,19 @@ class Unsure(Rejected):
     """It is not known here whether this session goes on: try again."""
 
     kind = ErrorKind.UNAVAILABLE
+
+
+class ClocksApart(Rejected):
+    """Auth's clock is ahead of ours: this token is right and begins only later. Whoever sees 401 throws it away."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, until: timedelta) -> None:
+        super().__init__("the clocks of two machines are apart: this token begins later, try again")
+        self.until = until
+
+    def refusal(self) -> Refusal:
+        return super().refusal().model_copy(update={"retry_after": min(self.until, LEEWAY).total_seconds()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,10 @@ class Caller:
     def cause(self, work: Work) -> Cause:
         """The beginning of a chain of events that this person causes."""
         return work.begin(self.actor, self.traceparent)
+
+    def has(self, role: Role) -> bool:
+        """Whether they have this role (admins have every one), and it is known that they still do."""
+        return (role in self.roles or Role.ADMIN in self.roles) and (self.certain or role is Role.USER)
 
     def require(self, role: Role) -> None:
         """Refuse whoever does not have this role (admins have every one).
@@ -124,7 +143,10 @@ class Verifier:
     clock: Clock
     sessions: Sessions
     _keys: JwkSet | None = None
+    _asked_at: datetime = _NEVER
     _refreshed_at: datetime = _NEVER
+    """When the keys were asked for that are there."""
+    _warned_at: datetime = _NEVER
     _known: dict[str, Caller] = field(default_factory=dict)
 
     async def verify(self, token: str | None) -> Caller:
@@ -132,7 +154,8 @@ class Verifier:
 
         Raises:
             Unauthenticated: no token, not ours, expired or tampered with, or its session is over.
-            Unsure: it is not known yet which sessions are over.
+            Unsure: it is not known yet which sessions are over, or which keys auth has now.
+            ClocksApart: it is auth's, and begins later.
             BusAway: auth's keys are not known yet and auth does not answer.
         """
         if not token:
@@ -156,7 +179,9 @@ class Verifier:
                 return self._decode(token)
             except InvalidKeyIdError:
                 # auth may have rotated its keys since; tokens with invented key ids must not ask it each time.
-                if self.clock.now() < self._refreshed_at + _REFRESH_PAUSE:
+                if abs(self.clock.now() - self._asked_at) < _REFRESH_PAUSE:
+                    if self._refreshed_at != self._asked_at:
+                        raise Unsure("auth has not said yet which keys it has: try again") from None
                     raise
                 await self._refresh()
                 return self._decode(token)
@@ -164,16 +189,18 @@ class Verifier:
             raise Unauthenticated("the access token is not valid") from error
 
     async def _refresh(self) -> None:
-        self._refreshed_at = self.clock.now()
+        asked_at = self._asked_at = self.clock.now()
         keys = await self.fetch_keys()
         self._keys = JwkSet.import_key_set({"keys": list(keys.keys)})
+        self._refreshed_at = asked_at
 
     def _decode(self, token: str) -> Caller:
         assert self._keys is not None  # noqa: S101 - fetched before
         claims = _Claims.model_validate(jwt.decode(token, self._keys, algorithms=["RS256"]).claims)
         begins = datetime.fromtimestamp(max(claims.iat, claims.nbf), UTC)
-        if begins > self.clock.now() + LEEWAY:
-            raise Unauthenticated("the access token is not valid yet")
+        if (until := begins - self.clock.now() - LEEWAY) > timedelta(0):
+            self._warn(until + LEEWAY)
+            raise ClocksApart(until)
         return Caller(
             user_id=claims.sub,
             roles=frozenset(claims.roles),
@@ -181,3 +208,10 @@ class Verifier:
             device_id=claims.did,
             expires_at=datetime.fromtimestamp(claims.exp, UTC),
         )
+
+    def _warn(self, ahead: timedelta) -> None:
+        """Once a minute: a person has to set a clock."""
+        now = self.clock.now()
+        if abs(now - self._warned_at) >= LEEWAY:
+            self._warned_at = now
+            _log.warning("clocks are apart", of="auth", ahead=ahead.total_seconds())

@@ -19,6 +19,7 @@ from libs.chassis.measure.meters import meters
 from libs.chassis.requests.callers import Caller, Verifier
 from libs.chassis.requests.deadlines import Deadlines, TooLate
 from libs.chassis.requests.idempotency import KeyedRequest
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Work
 from libs.contracts.model import Contract
@@ -41,6 +42,7 @@ class _Operation:
     body: type[Contract]
     handle: Callable[..., Any]
     public: bool
+    peer: bool
     before: Before | None
 
 
@@ -58,16 +60,23 @@ class Requests:
     operations: dict[str, _Operation] = field(default_factory=dict)
 
     def handle(
-        self, operation: str, body: type[B], *, public: bool = False, before: Before | None = None
+        self,
+        operation: str,
+        body: type[B],
+        *,
+        public: bool = False,
+        peer: bool = False,
+        before: Before | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler.
 
-        `public`: no access token is asked for; the bus's permissions guard it instead. `before` runs ahead of the
+        `public`: no access token is asked for; the bus's permissions guard it instead, and `caller` is None, or with
+        `peer` a `Peer`. `before` runs ahead of the
         transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
         """
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public, before)
+            self.operations[operation] = _Operation(operation, body, handler, public, peer, before)
             return handler
 
         return register
@@ -133,7 +142,8 @@ class RequestServer:
             if caller is not None:
                 caller = replace(caller, traceparent=traceparent)
             if inspect.iscoroutinefunction(operation.handle):
-                return Reply(ok=True, data=await operation.handle(body, caller))
+                asking = Peer.read(headers.get(Header.FROM)) if operation.peer else caller
+                return Reply(ok=True, data=await operation.handle(body, asking))
             key = headers.get(Header.IDEMPOTENCY_KEY)
             keyed = None
             if key is not None and caller is not None:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
-from uuid import UUID
 
 import psycopg
 import structlog
 from eventsourcing.persistence import DataError, IntegrityError, InternalError, OperationalError
-from psycopg import Connection, Cursor
+from psycopg import Cursor
 from psycopg import errors as pg
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import dict_row
 
 from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
-from libs.chassis.store.changes import Change, Row, apply_changes
-from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, move_cursor, read_cursor
+from libs.chassis.store.changes import Change, Row
+from libs.chassis.store.commit import Changed, in_time, write
+from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, read_cursor
 from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
-from libs.chassis.store.log import IDLE_IN_TRANSACTION, Datastore, EventLog, NewEvent, Run, runs_of
+from libs.chassis.store.log import Datastore, EventLog, Run
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Decided, Projector, Work
@@ -31,8 +30,6 @@ from libs.contracts.model import Lane
 
 T = TypeVar("T")
 _ATTEMPTS = 10
-_IN_TIME = b"SELECT 1 / (clock_timestamp() < now() + %s * interval '1 second')::int"
-"""Fails when more than so many seconds have passed since the transaction began."""
 _log = structlog.get_logger()
 
 
@@ -40,16 +37,8 @@ class Contended(Exception):
     """An entity was changed by others on every attempt."""
 
 
-class TooSlow(Exception):
-    """A decision computed for so long that the server ended its transaction: it would do so every time."""
-
-
 class PastDeadline(Exception):
     """Its time was over before it could be committed: nothing was."""
-
-
-class _Changed(Exception):
-    """An entity that a handler holds was appended to by somebody else before the commit."""
 
 
 class AlreadyTaken(Exception):
@@ -200,7 +189,7 @@ class Store:
         for attempt in range(_ATTEMPTS):
             try:
                 return self._attempt(log, handler, move, self._memory if attempt == 0 else None, until)
-            except _Changed:
+            except Changed:
                 self.forget()
                 self._meters.conflicted()
             except IntegrityError as error:
@@ -244,50 +233,15 @@ class Store:
             connection, left = cursor.connection, None if until is None else until - perf_counter()
             rows = connection.cursor(row_factory=dict_row, binary=True)
             work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec)
-            with _in_time(work):
+            with in_time(work):
                 result = handler(work)
                 events, changes = work.new_events()
                 table = chassis_tables(self.schema).snapshots
                 changes += [Row(table, snapshot._asdict()) for snapshot in work.snapshots()]
-                runs = self._write(log, connection, move, events, changes, work.held, left)
+                runs = write(log, connection, self.schema, move, events, changes, work.held, left)
         self._memory.learn(work.outcomes())
         position = max(run.events[-1].position for run in runs) if runs else None
         return Committed(result, position, len(events), work.decided), _written(runs, changes)
-
-    def _write(
-        self,
-        log: EventLog,
-        connection: Connection[Any],
-        move: Move | None,
-        events: Sequence[NewEvent],
-        changes: Sequence[Change],
-        held: Mapping[UUID, int],
-        left: float | None,
-    ) -> list[Run]:
-        """Everything in one round trip; the append lock first, so that whoever freezes in here is found by it.
-
-        Whether there was time is asked last, of the server's own clock, which runs on while we are frozen.
-        """
-        moved = connection.cursor()
-        appended = connection.cursor(row_factory=tuple_row)
-        changed = connection.cursor(row_factory=tuple_row)
-        with connection.pipeline():
-            if events or held:
-                log.lock_appends(connection.cursor())
-            if move is not None:
-                move_cursor(moved, self.schema, move)
-            if held:
-                log.count_changed(changed, held)
-            if events:
-                log.append(appended, events)
-            apply_changes(connection.cursor, changes)
-            if left is not None:
-                connection.cursor().execute(_IN_TIME, (left,))
-        if move is not None and moved.rowcount != 1:
-            raise Overtaken(f"{move.upstream}.{move.lane} left {move.old.position}")
-        if held and changed.fetchone() != (0,):
-            raise _Changed
-        return runs_of(events, appended.fetchall()) if events else []
 
     def _cursor_moved(self, log: EventLog, move: Move) -> bool:
         with log.datastore.get_connection() as connection:
@@ -324,23 +278,6 @@ def _written(runs: Sequence[Run], changes: Sequence[Change]) -> Written | None:
     if not runs and not changes:
         return None
     return Written(runs, [c for c in changes if isinstance(c, Row)])
-
-
-@contextmanager
-def _in_time(work: Work) -> Iterator[None]:
-    """Tell a session that the server ended for our slowness from a database that is away: trying again cures only one.
-
-    Inside a pipeline the client does not learn why it was disconnected, so the time says it.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        computed = perf_counter() - work.asked_at
-        if isinstance(error, pg.IdleInTransactionSessionTimeout) or (
-            isinstance(error, psycopg.OperationalError) and error.sqlstate is None and computed >= IDLE_IN_TRANSACTION
-        ):
-            raise TooSlow(f"the decision computed for {computed:.1f} s inside its transaction") from error
-        raise
 
 
 def is_away(error: BaseException) -> bool:

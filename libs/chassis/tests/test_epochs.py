@@ -15,8 +15,10 @@ from nats.js.client import JetStreamContext
 from libs.chassis.bus.agreement import Odds
 from libs.chassis.bus.connection import BusAway, WrongSequence
 from libs.chassis.bus.relay import AtOdds, Relay
+from libs.chassis.consume.epoch_alarm import EpochAlarm
 from libs.chassis.consume.feed import Batch, Feed
 from libs.chassis.consume.forever import follow_for_ever
+from libs.chassis.monitor.storing import Storing
 from libs.chassis.store.cursors import START
 from libs.chassis.store.epochs import Epoch
 from libs.chassis.store.work import Work
@@ -30,17 +32,27 @@ _STREAM = "INCIDENTS"
 
 
 class Told:
-    """What the admins were told; `refusing`: how often that is not accepted."""
+    """What the admins were to be told."""
 
-    def __init__(self, refusing: int = 0) -> None:
+    def __init__(self) -> None:
         self.odds: list[Odds] = []
-        self.refusing = refusing
 
     async def __call__(self, odds: Odds) -> None:
-        if self.refusing:
-            self.refusing -= 1
-            raise BusAway("ALERTS is full")
         self.odds.append(odds)
+
+
+class _Sleeps:
+    """asyncio, but that a pause takes no time and is noted."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, pause: float) -> None:
+        self.pauses.append(pause)
+        await asyncio.sleep(0)
 
 
 async def _operator(ledger: Ledger) -> JetStreamContext:
@@ -246,7 +258,10 @@ async def test_two_relays_at_once_begin_one_epoch(ledger: Ledger) -> None:
     await ledger.restore(positions[2])
     relays = [await _relay(ledger) for _ in range(4)]
     found = await asyncio.gather(*(relay._resume() for relay in relays), return_exceptions=True)
-    assert all(isinstance(one, AtOdds) for one in found)
+    assert any(isinstance(one, AtOdds) for one in found)
+    # Whoever came to look late, on a busy machine, has found the epoch that another one began.
+    late = [relay._epoch for relay, one in zip(relays, found, strict=True) if not isinstance(one, AtOdds)]
+    assert late == [2] * len(late)
     assert await _epochs(ledger) == [(1, 0), (2, positions[2])]
 
 
@@ -271,7 +286,7 @@ async def test_a_frozen_relay_of_the_lost_log_spoils_nothing(ledger: Ledger) -> 
     assert [m for m in await _published(js) if m.startswith("2/")][:2] == [f"2/{p}" for p in newest]
 
 
-async def test_a_relay_that_dies_before_the_epoch_has_begun_tells_it_again_and_one_that_cannot_tell_goes_on(
+async def test_a_relay_that_dies_before_the_epoch_has_begun_tells_it_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     positions, told = await _add(ledger, 6), Told()
@@ -288,18 +303,56 @@ async def test_a_relay_that_dies_before_the_epoch_has_begun_tells_it_again_and_o
             await relay._resume()
     assert len(told.odds) == 1
     assert await _epochs(ledger) == [(1, 0)]
-    silenced = Told(refusing=2)
-    ledger.run((await _relay(ledger, silenced)).run)
+    await _publish_all(relay)
+    assert await _epochs(ledger) == [(1, 0), (2, positions[2])]
+    assert len(told.odds) == 2, "whoever hears it twice has one incident of it"
 
-    async def begun() -> list[tuple[int, int]]:
-        return await _epochs(ledger)
 
-    await until(begun, lambda epochs: len(epochs) == 2, "the new epoch")
-    assert len(silenced.odds) == 1, "the third time it was accepted"
-    await ledger.restore(positions[0])
-    await ledger.query("DELETE FROM incidents.epochs WHERE epoch = 2")
-    ledger.run((await _relay(ledger, Told(refusing=10))).run)
-    await until(begun, lambda epochs: (2, positions[0]) in epochs, "the new epoch although nobody could be told")
+async def test_an_epoch_that_is_refused_is_told_once_and_tried_again_ever_more_seldom(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    positions, alarms = await _add(ledger, 6), list[str]()
+    await _publish_all(await _relay(ledger))
+    await ledger.restore(positions[2])
+    await ledger.query("REVOKE EXECUTE ON FUNCTION incidents.begin_epoch FROM pager_incidents", user="owner")
+    bus = await ledger.bus()
+
+    async def accept(messages: Any, **_: Any) -> None:
+        alarms.extend(message.subject for message in messages)
+
+    monkeypatch.setattr(bus, "publish_all", accept)
+    alarm, sleeps = EpochAlarm(SCHEMA, bus, ledger.clock), _Sleeps()
+    monkeypatch.setattr("libs.chassis.bus.relay.asyncio", sleeps)
+    ledger.run(alarm.run)
+    ledger.run(Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock, alarm.tell).run)
+
+    async def pauses() -> list[float]:
+        return sleeps.pauses
+
+    await until(pauses, lambda found: len(found) >= 12, "twelve tries")
+    assert sleeps.pauses[:12] == [min(0.02 * 2**n, 10.0) for n in range(12)]
+    assert len(alarms) == 1
+
+
+async def test_a_replica_that_only_watches_says_that_log_and_stream_differ_and_blames_no_bus(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.chassis.monitor.storing.GRACE", 0.0)
+    standby = Storing(SCHEMA, await ledger.bus(), ledger.clock, lambda: ledger.store, lambda _lane: None)
+    positions = await _add(ledger, 6)
+    await _publish_all(await _relay(ledger))
+    await standby.look()
+    assert (standby.odds(), standby.reasons()) == ([], [])
+    for kept, again in ((2, 0), (2, 1), (2, 6)):  # the stream's end lies beyond the log's, and among other events
+        await ledger.restore(positions[kept])
+        await _add(ledger, again)
+        await standby.look()
+        assert len(standby.odds()) == 2, "both lanes"
+        assert "does not hold position" in standby.odds()[0]
+        assert standby.reasons() == []
+    await _publish_all(await _relay(ledger))
+    await standby.look()
+    assert (standby.odds(), standby.reasons()) == ([], [])
 
 
 async def test_a_running_relay_notices_a_restore_and_an_epoch_that_was_begun_by_hand(ledger: Ledger) -> None:

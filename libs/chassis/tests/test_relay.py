@@ -298,7 +298,7 @@ async def test_commits_may_be_handed_over_in_any_order_and_again(ledger: Ledger)
 async def test_more_than_can_wait_to_be_published_is_read_from_the_log(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("libs.chassis.bus.relay._HANDED", 4)
+    monkeypatch.setattr("libs.chassis.bus.handed._MOST", 4)
     monkeypatch.setattr("libs.chassis.bus.relay._BATCH", 3)
     js, relay = await _operator(ledger), await _relay(ledger)
     for _ in range(3):  # nobody takes them yet

@@ -70,11 +70,11 @@ async def test_large_events_are_read_and_published_few_at_a_time(
 async def test_large_events_that_wait_to_be_published_are_left_in_the_log(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("libs.chassis.bus.relay._HANDED_BYTES", 3000, raising=False)
+    monkeypatch.setattr("libs.chassis.bus.handed._MOST_BYTES", 3000, raising=False)
     relay = await _relay(ledger)
     for _ in range(8):  # nobody takes them yet
         await _append(ledger.store, 4)
-    waiting = [event for run in relay._handed[Lane.URGENT].values() for event in run.events]
+    waiting = [event for run in relay._handed[Lane.URGENT]._runs.values() for event in run.events]
     assert 0 < sum(len(event.raw) for event in waiting) <= 3000
     await _until_published(ledger, relay)
 

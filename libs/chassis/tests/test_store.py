@@ -17,11 +17,12 @@ from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.chassis.store import store as store_module
+from libs.chassis.store import commit
 from libs.chassis.store.changes import Row
+from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.cursors import Move, Overtaken, Position
 from libs.chassis.store.log import Datastore, EventLog, advisory_key
-from libs.chassis.store.store import AlreadyTaken, Contended, TooSlow, is_away
+from libs.chassis.store.store import AlreadyTaken, Contended, is_away
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
@@ -317,7 +318,7 @@ def _computing(ledger: Ledger, entity: UUID) -> Callable[[Work], None]:
 async def test_a_decision_that_computes_for_too_long_is_told_from_a_database_that_is_away(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "IDLE_IN_TRANSACTION", 0.02)
+    monkeypatch.setattr(commit, "IDLE_IN_TRANSACTION", 0.02)
     entity = uuid4()
     with pytest.raises(TooSlow) as slow:
         await ledger.store.transact(_computing(ledger, entity))

@@ -1,5 +1,6 @@
 """Who may call what, and what they see."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -101,6 +102,8 @@ def test_a_colleagues_number_is_for_leads_and_admins(
     assert page.total == 2
     view: UserView = requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), caller(*roles))
     assert view.phone == phones[1]
+    unsure = replace(caller(*roles), certain=False)  # nothing was heard of sessions for long
+    assert requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), unsure).phone is None
 
 
 @pytest.mark.parametrize(

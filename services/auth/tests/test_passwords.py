@@ -7,7 +7,7 @@ import bcrypt
 import pytest
 
 from libs.contracts.requests import ErrorKind, Invalid, Rejected
-from services.auth.passwords import LINE, Busy, Passwords, check_password
+from services.auth.passwords import KEPT, LINE, Busy, Passwords, check_password
 
 GOOD = "Correct-Horse-7"
 
@@ -96,10 +96,15 @@ async def test_one_is_hashed_at_a_time_and_whoever_would_wait_too_long_is_told_s
         return real(password, hashed)
 
     monkeypatch.setattr(bcrypt, "checkpw", held)
-    waiting = [asyncio.create_task(passwords.verify(GOOD, known)) for _ in range(LINE)]
+    waiting = [asyncio.create_task(passwords.verify(GOOD, known)) for _ in range(LINE - KEPT)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await passwords.verify(GOOD, known)
+    # Whoever has signed in from where they are still finds a place.
+    waiting += [asyncio.create_task(passwords.verify(GOOD, known, known_there=True)) for _ in range(KEPT)]
     await asyncio.sleep(0)
     with pytest.raises(Busy) as refused:
-        await passwords.verify(GOOD, known)
+        await passwords.verify(GOOD, known, known_there=True)
     assert refused.value.kind is ErrorKind.UNAVAILABLE
     go.set()
     assert await asyncio.gather(*waiting) == [True] * LINE

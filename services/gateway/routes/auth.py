@@ -10,8 +10,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.chassis.requests.peers import Peer
 from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
 from libs.contracts.model import StrictContract
+from services.gateway.addresses import place_of
 from services.gateway.envelope import Problem, item, success
 from services.gateway.front import front_of
 from services.gateway.responses import TOO_MANY_DEVICES, Documented, Nothing, answer, documented, one
@@ -49,9 +51,10 @@ class RefreshBody(StrictContract):
     responses=documented(answer("SignedIn", SignedInView), conflict=TOO_MANY_DEVICES) | _LIMITED | _WRONG,
 )
 async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking, request: Request) -> Response:
-    address = request.client.host if request.client is not None else ""
-    with front_of(request).brake.attempt(address, body.email):
-        return success(await ask.command("auth", "login", body))
+    front = front_of(request)
+    address = front.addresses.of(request)
+    with front.brake.attempt(address, body.email) as known:
+        return success(await ask.command("auth", "login", body, peer=Peer(place_of(address), known)))
 
 
 @router.post(
@@ -63,12 +66,14 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
 async def refresh(
     body: RefreshBody,
     ask: Asking,
+    request: Request,
     token: Annotated[HTTPAuthorizationCredentials | None, Security(_REFRESH_TOKEN)],
 ) -> Response:
     if token is None:
         raise Problem("UNAUTHENTICATED", "send the refresh token as Authorization: Bearer")
-    request = Refresh(refresh_token=token.credentials, device_id=body.device_id)
-    return item("tokens", await ask.command("auth", "refresh", request))
+    shown = Refresh(refresh_token=token.credentials, device_id=body.device_id)
+    peer = Peer(place_of(front_of(request).addresses.of(request)))
+    return item("tokens", await ask.command("auth", "refresh", shown, peer=peer))
 
 
 @router.post(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.requests import ErrorKind, Refusal
+from libs.contracts.subjects import Header
 from services.gateway import brake as braking
-from services.gateway.brake import MOST, Brake, network_of
+from services.gateway.brake import MOST, Brake
 from services.gateway.envelope import Problem
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import World, world
@@ -98,21 +100,43 @@ def test_what_is_remembered_is_bounded(brake: Brake, monkeypatch: pytest.MonkeyP
     assert (len(brake._places), len(brake._known)) == (10, 10)
 
 
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("[2001:db8:1:2::1]", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", "unknown"),
-        ("unix:", "unknown"),
-        ("x" * 100_000, "unknown"),
-    ],
-)
-def test_an_address_belongs_to_a_network(address: str, network: str) -> None:
-    assert network_of(address) == network
+def _of_a_48(n: int) -> str:
+    """An address in the n-th /64 of one /48; 256 of these make a /56."""
+    return f"2001:db8:1:{n:x}::1"
+
+
+def test_whoever_has_many_networks_of_one_owner_is_braked_in_the_wider_ones(brake: Brake, clock: MovableClock) -> None:
+    wrong = [_try(brake, _of_a_48(n), ends="UNAUTHENTICATED") for n in range(256)]
+    assert wrong.count("UNAUTHENTICATED") == 15, "of a /56"
+    assert _try(brake, _of_a_48(0x100)) == "in"
+    wrong = [_try(brake, _of_a_48(n), ends="UNAUTHENTICATED") for n in range(0x140, 0x10000, 0x40)]
+    assert wrong.count("UNAUTHENTICATED") == 30, "of a /48, with the first ones"
+    assert _try(brake, "2001:db8:2::1") == "in"
+    clock.advance(seconds=60)
+    assert _try(brake, _of_a_48(0)) == "in"
+
+
+def test_one_ipv4_address_is_one_however_ipv6_carries_it(brake: Brake) -> None:
+    addresses = ["192.0.2.1", "::ffff:192.0.2.1", "64:ff9b::192.0.2.1", "2002:c000:201:1::1", "2002:c000:201:2::1"]
+    for address in addresses:
+        _wrong(brake, 1, address)
+    for address in addresses:
+        assert _try(brake, address) == "RATE_LIMITED 60"
+    assert _try(brake, "64:ff9b::192.0.2.2") == "in"
+
+
+def test_an_account_is_one_however_its_name_is_composed(brake: Brake) -> None:
+    assert _try(brake, email="zoe\u0308@x.test") == "in"
+    _wrong(brake, MOST, email="bo@x.test")
+    for spelt in ("zo\u00eb@x.test", "ZO\u00cb@x.test", "ZOE\u0308@x.test"):
+        assert _try(brake, email=spelt) == "in", "she has signed in from here before"
+
+
+def test_it_says_who_has_signed_in_from_there(brake: Brake) -> None:
+    with brake.attempt("192.0.2.1", "ana@x.test") as known:
+        assert not known
+    with brake.attempt("192.0.2.1", "Ana@x.test") as known:
+        assert known
 
 
 async def _sign_in(pager: World, forwarded: str | None = None, email: str = "ana@x.test") -> int:
@@ -136,6 +160,31 @@ async def test_a_braked_sign_in_never_reaches_auth_and_says_when_to_come_back() 
         await pager.stubs.forget()
         await pager.stubs.answer("auth.login", v.SIGNED_IN)
         assert await _sign_in(pager) == 200
+
+
+async def test_auth_hears_where_somebody_is_and_whether_they_were_there_before() -> None:
+    async with world(trusted_proxies="127.0.0.1") as pager:
+        await pager.stubs.answer("auth.login", v.SIGNED_IN)
+        for address in ("203.0.113.9", "203.0.113.9", "203.0.113.8"):
+            assert await _sign_in(pager, address) == 200
+        heard = [asked.headers[Header.FROM] for asked in pager.stubs.asked["auth.login"]]
+        assert heard == ["203.0.113.0/24", "203.0.113.0/24 known", "203.0.113.0/24"]
+
+
+async def test_a_proxy_that_nobody_told_us_of_is_warned_of_once() -> None:
+    async with world() as pager:
+        await pager.stubs.answer("auth.login", v.SIGNED_IN)
+        with capture_logs() as logs:
+            await _sign_in(pager)
+            for number in range(3):
+                await _sign_in(pager, f"198.51.100.{number}")
+        said = [log for log in logs if "PAGER_TRUSTED_PROXIES" in log["event"]]
+        assert [(log["log_level"], log["peer"]) for log in said] == [("warning", "127.0.0.1")]
+    async with world(trusted_proxies="127.0.0.1") as pager:
+        await pager.stubs.answer("auth.login", v.SIGNED_IN)
+        with capture_logs() as logs:
+            await _sign_in(pager, "198.51.100.1")
+        assert not [log for log in logs if "PAGER_TRUSTED_PROXIES" in log["event"]]
 
 
 async def test_behind_a_trusted_proxy_it_is_the_address_that_the_proxy_saw() -> None:

@@ -51,6 +51,15 @@ async def test_no_token_is_a_401(pager: World, header: str | None) -> None:
     assert (answer.status, answer.error["message"]) == (401, "A valid access token is needed.")
 
 
+async def test_a_token_that_begins_later_is_a_503_which_no_phone_signs_out_for(pager: World) -> None:
+    """Auth's clock is ahead of ours."""
+    token = pager.token()
+    pager.clock.advance(minutes=-2)
+    answer = await pager.call("GET", "/api/v1/incidents", token=token)
+    assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "60")
+    assert "clocks" in answer.error["message"]
+
+
 async def test_a_tampered_token_is_a_401(pager: World) -> None:
     head, _claims, signature = pager.token().split(".")
 

@@ -185,11 +185,93 @@ def test_a_page_says_for_how_many_it_speaks(further: int, body: str) -> None:
 def test_one_a_minute_still_rings_every_minute() -> None:
     told: list[Told] = []
     rang = [NINE]
-    told.append(Told(UUID(int=1), LOWEST, NINE))
+    told.append(Told(UUID(int=1), INCIDENT, LOWEST, NINE))
     for n in range(1, 100):
         now, place = NINE + timedelta(seconds=5 * n), Place(1, n, 2)
-        made = bundle(told, place, now, most=1)
+        made = bundle(told, INCIDENT, place, now, most=1)
         told = [one for one in told if one.notification_id not in made.replaced]
-        told.append(Told(UUID(int=n + 1), place, made.not_before or now, made.further))
+        told.append(Told(UUID(int=n + 1), INCIDENT, place, made.not_before or now, made.further))
         rang = sorted({one.begins_at for one in told})
     assert {later - first for first, later in pairwise(rang)} == {WINDOW}
+
+
+THREAD = UUID(int=77)
+
+
+def flaps(flow: Flow, times: int, seconds: float, *, levels: int = 1, resolved: bool = True) -> None:
+    """Fire, resolve, fire …: each time another incident of one key, whose first one nobody has counted."""
+    for n in range(1, times + 1):
+        incident = UUID(int=1000 + n)
+        brief = OTHER.model_copy(update={"incident_id": incident, "number": n, "thread": THREAD if n > 1 else None})
+        for level in range(1, levels + 1):
+            event = due(1, 1, level, brief=brief)
+            flow.page(event.model_copy(update={"data": event.data.model_copy(update={"incident_id": incident})}))
+            flow.now += timedelta(seconds=seconds / levels)
+        rings = [page for page in rung(flow) if begins(page) <= flow.now and page.incident_id == incident]
+        flow.record(*(accepted(page) for page in rings))
+        if resolved:
+            event = answer("resolved")
+            flow.answer(event.model_copy(update={"data": event.data.model_copy(update={"incident_id": incident})}))
+
+
+def heard(flow: Flow) -> list[datetime]:
+    """When the phone rang: a page that was withdrawn in time does not."""
+    gone = {fact.notification_id for e in flow.events if isinstance(fact := e.data, NotificationWithdrawn)}
+    return [begins(page) for page in flow.pages if page.notification_id not in gone]
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_sender_that_fires_and_resolves_in_turn_rings_no_more_often_than_others(levels: int) -> None:
+    flow = Flow()
+    flow.register(device())
+    flaps(flow, 120, seconds=1.1, levels=levels)
+    moments = heard(flow)
+    for first in moments:
+        assert len([m for m in moments if first <= m < first + WINDOW]) <= 2 * MOST + 1
+    assert max(later - first for first, later in pairwise(moments)) <= WINDOW + timedelta(seconds=2)
+
+
+def test_what_waits_of_such_a_sender_rings_within_the_window_if_it_goes_on() -> None:
+    flow = Flow()
+    flow.register(device())
+    flaps(flow, 7, seconds=2)
+    assert all(page.not_before is None for page in flow.pages)
+    flow.now = NINE + timedelta(seconds=20)
+    flaps_on = OTHER.model_copy(update={"incident_id": UUID(int=5000), "thread": THREAD})
+    event = due(brief=flaps_on)
+    flow.page(event.model_copy(update={"data": event.data.model_copy(update={"incident_id": UUID(int=5000)})}))
+    page = flow.pages[-1]
+    # The first incident of a key has no thread yet and is not counted; the second began 2 s later.
+    assert begins(page) == NINE + timedelta(seconds=2) + WINDOW
+    assert page.expires_at >= begins(page) + timedelta(minutes=1)
+    flow.now += timedelta(seconds=3)
+    event = due(1, 1, 2, brief=flaps_on)
+    flow.page(event.model_copy(update={"data": event.data.model_copy(update={"incident_id": UUID(int=5000)})}))
+    assert (begins(flow.pages[-1]), flow.pages[-1].further) == (begins(page), 1), "newer, and no later"
+
+
+def test_runs_that_follow_one_another_as_fast_wait_as_well() -> None:
+    flow = Flow()
+    flow.register(device())
+    for run in range(1, 20):
+        flow.page(due(run, 1, 1))
+        flow.answer(answer(run=run))
+        flow.now += timedelta(seconds=1)
+        flow.record(*(accepted(page) for page in flow.pages[-1:] if page.not_before is None))
+    assert [page.run for page in flow.pages if page.not_before is None] == [1, 2, 3, 4, 5, 6]
+    at(flow, 60)
+    flow.page(due(20, 1, 1))
+    assert flow.pages[-1].not_before is None, "the first ones are a minute old"
+
+
+def test_a_phone_that_registers_while_a_bundle_waits_waits_with_it() -> None:
+    flow = Flow()
+    flow.register(device())
+    hastily(flow, 8)
+    waiting = flow.pages[-1]
+    (page,) = flow.register(device("late", at=flow.now))
+    assert isinstance(page, NotificationIntended)
+    assert (page.level, page.not_before, page.further) == (8, waiting.not_before, waiting.further)
+    at(flow, 300)
+    flow.record(failed(waiting))
+    assert [getattr(f, "not_before", 0) for f in flow.register(device("later", at=flow.now))] == [None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chassis.consume.arrival import Arrival
-from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.callers import Caller, Unsure
 from libs.chassis.store.log import EventLog, Stream
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
@@ -145,6 +145,12 @@ async def test_only_leads_and_admins_change_schedules_or_put_others_on_call() ->
             operation.handle(work(), body, user)
         with pytest.raises(Forbidden):
             await operation.before(body, user)
+        # A lead of whom it is long not known whether the session goes on: for overrides as for schedules.
+        unsure = replace(user, roles=frozenset({Role.LEAD}), certain=False)
+        with pytest.raises(Unsure):
+            operation.handle(work(), body, unsure)
+        with pytest.raises(Unsure):
+            await operation.before(body, unsure)
 
 
 def test_anybody_may_take_over_a_shift() -> None:

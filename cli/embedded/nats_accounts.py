@@ -80,6 +80,15 @@ def _reading(*streams: str) -> tuple[str, ...]:
     return ("$JS.API.INFO", *(subject for stream in streams for subject in read_api(stream)))
 
 
+def _acknowledging(*streams: str) -> tuple[str, ...]:
+    """Where acknowledgements of these streams' messages go, though none is ever sent.
+
+    Each message of a stream names such a reply subject. Of a user that may answer requests, and not publish there, the
+    server keeps every one for two minutes as an answer that it owes: a tenth of its processor time in a storm.
+    """
+    return tuple(f"$JS.ACK.{stream}.>" for stream in streams)
+
+
 def _service(service: str) -> Permissions:
     upstreams = UPSTREAMS[service]
     streams = (service.upper(), *(upstream.upper() for upstream in upstreams))
@@ -99,6 +108,7 @@ def _service(service: str) -> Permissions:
             OWN_ALERT_SUBJECTS[1],  # its alarms
             *own,
             *_reading(*streams),
+            *_acknowledging(*streams),
         ),
         subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}"),
         responds=True,

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from nats.js.errors import APIError, NotFoundError
+from psycopg import Cursor
 
 from libs.chassis.bus.connection import Bus, BusAway
-from libs.chassis.store.epochs import Epochs
-from libs.chassis.store.log import LoggedEvent
+from libs.chassis.store.epochs import Epochs, read_epochs
+from libs.chassis.store.log import EventLog, LoggedEvent
 from libs.chassis.store.store import Store
 from libs.contracts.codec import id_of
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, lane_filter, lanes_of, place_of_id, stream_of
+from libs.contracts.subjects import Header, event_subject, lane_filter, lanes_of, place_of_id, stream_of
 
 _COUNTED = 500
 """Events of a lane that are looked at one by one, to say what was lost; of more it is said that there are more."""
@@ -58,6 +59,13 @@ class Odds:
         )
 
 
+def _holds(log: EventLog, cursor: Cursor[Any], epochs: Epochs, lane: Lane, told: Told) -> bool:
+    if epochs.keep(told.epoch, told.position) < told.position:
+        return True
+    event = log.newest(cursor, lane, told.position)
+    return event is not None and event.position == told.position and id_of(event.raw) == told.id
+
+
 def _listed(types: Counter[str]) -> str:
     """`3 IncidentCreated, 1 AlertsGrouped`"""
     return ", ".join(f"{n} {name.split('.')[-2]}" for name, n in types.most_common())
@@ -86,10 +94,30 @@ class Agreement:
 
     async def holds(self, epochs: Epochs, lane: Lane, told: Told) -> bool:
         """Whether the log says the same of that position, as far as its epochs let it."""
-        if epochs.keep(told.epoch, told.position) < told.position:
-            return True
-        event = await self.newest(lane, told.position)
-        return event is not None and event.position == told.position and id_of(event.raw) == told.id
+        return await self.store.log_read(lambda log, cursor: _holds(log, cursor, epochs, lane, told))
+
+    async def unheld(self, published: Iterable[tuple[Lane, Told]]) -> tuple[Epochs, list[tuple[Lane, Told]]]:
+        """(the log's epochs, what it does not hold of this): one question, as it is asked every second."""
+
+        def read(log: EventLog, cursor: Cursor[Any]) -> tuple[Epochs, list[tuple[Lane, Told]]]:
+            epochs = read_epochs(cursor.connection, self.service)
+            return epochs, [(n, told) for n, told in set(published) if not _holds(log, cursor, epochs, n, told)]
+
+        return await self.store.log_read(read)
+
+    async def about(self, lane: Lane, event: LoggedEvent) -> list[Told]:
+        """The stream's last message on a logged event's subject and the one after it in the lane, if there are any.
+
+        It costs little, however large the stream is, so it may be asked often. For a lane's `end` the server walks
+        through all subjects of that lane, one an entity: with a million of them a good part of a second, in which it
+        stores nothing of that stream (nats-server 2.15.1).
+
+        Raises:
+            BusAway: the stream cannot be read.
+        """
+        there = await self._get(subject=event_subject(event.type, lane, event.entity))
+        later = await self._next(lane, there.sequence + 1) if there is not None else None
+        return [told for told in (there, later) if told is not None]
 
     async def newest(self, lane: Lane, upto: int) -> LoggedEvent | None:
         """The log's newest event of a lane at or before a position."""

@@ -20,7 +20,7 @@ _END = b"\r\n"
 
 
 class LineParser(Parser):
-    """Calls the client's `_process_msg` and its like, as nats-py's parser does."""
+    """Calls the client's `hand_over`, and else its `_process_msg` and its like, as nats-py's parser does."""
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what was read; what is not whole yet waits for the next call.
@@ -48,7 +48,8 @@ class LineParser(Parser):
             block = bytes(buffer[begin:middle]) or None
             body = bytes(buffer[middle:end])
             del buffer[: end + len(_END)]
-            await self.nc._process_msg(int(sid), subject, reply or b"", body, block)
+            if not self.nc.hand_over(int(sid), subject, reply or b"", block, body):
+                await self.nc._process_msg(int(sid), subject, reply or b"", body, block)
 
     async def _control(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")

@@ -204,14 +204,13 @@ class Relay:
         now = asyncio.get_running_loop().time()
         if now - self._compared < _NET:
             return
-        epochs = await self.store.epochs()
+        newest = dict(self._told)
+        epochs, unheld = await self._agreement.unheld((*self._anchors.items(), *newest.items()))
         if epochs.current.number != self._epoch:
             raise AtOdds(f"epoch {epochs.current.number} has begun: {epochs.current.reason}")
-        newest = dict(self._told)
-        for lane, told in (*self._anchors.items(), *newest.items()):
-            if not await self._agreement.holds(epochs, lane, told):
-                self._lost[lane] = min(told, self._lost.get(lane, told))
-                self.at_odds = f"the log no longer holds position {told.position} as it was published"
+        for lane, told in unheld:
+            self._lost[lane] = min(told, self._lost.get(lane, told))
+            self.at_odds = f"the log no longer holds position {told.position} as it was published"
         if self._lost:
             raise AtOdds(self.at_odds)
         self._anchors, self._compared = newest, now

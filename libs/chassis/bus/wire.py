@@ -79,23 +79,33 @@ class Wire(Client):
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
 
+    def hand_over(self, sid: int, subject: bytes, reply: bytes, block: bytes | None, data: bytes) -> bool:
+        """Give a message to a direct subscription, at once; False: it is not for one."""
+        direct = self._direct.get(sid)
+        if direct is None:
+            return False
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        try:
+            direct(subject, reply, block, data)
+        except Exception:  # noqa: BLE001 - as below
+            self._failed(subject)
+        return True
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """One message, whoever it is from: what goes wrong with it is its own affair, and the next one is read.
 
         An error that left from here would end the connection's reading for all others (promise 8).
         """
         try:
-            direct = self._direct.get(sid)
-            if direct is None:
-                await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
-                return
-            self.stats["in_msgs"] += 1
-            self.stats["in_bytes"] += len(data)
-            direct(subject, reply, headers, data)
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001 - of a stranger's message
-            self.failures += 1
-            if self.failures & (self.failures - 1) == 0:  # the first, the second, the fourth …: a flood fills no disk
-                _log.exception("a message could not be taken", subject=subject[:200], failures=self.failures)
+            self._failed(subject)
+
+    def _failed(self, subject: bytes) -> None:
+        self.failures += 1
+        if self.failures & (self.failures - 1) == 0:  # the first, the second, the fourth …: a flood fills no disk
+            _log.exception("a message could not be taken", subject=subject[:200], failures=self.failures)
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         """For what nats-py delivers; its own reading fails on blocks that anybody may send.

@@ -14,12 +14,13 @@ from datetime import timedelta
 
 import structlog
 
-from libs.chassis.bus.agreement import Agreement
+from libs.chassis.bus.agreement import Agreement, Told
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.relay import AtOdds
 from libs.chassis.clock import Clock
 from libs.chassis.monitor.probe import DEADLINE, Probe
 from libs.chassis.monitor.sampling import unpublished_since
+from libs.chassis.store.log import LoggedEvent
 from libs.chassis.store.store import Store, is_away
 from libs.contracts.model import Lane
 from libs.contracts.subjects import lanes_of, stream_of
@@ -30,6 +31,8 @@ GRACE = 3.0
 """Seconds after which a trouble is said: one slow answer is none."""
 LATE = timedelta(seconds=10)
 """How long a committed event may wait for its place in the stream."""
+_ANY = 2**63 - 1
+"""No position is greater."""
 
 
 @dataclass
@@ -49,6 +52,10 @@ class Storing:
         self._words: dict[str, str] = {}
         self._odd: set[str] = set()
         """Lanes of which the log does not hold what the stream tells: no fault of NATS."""
+        self._marks: dict[Lane, LoggedEvent] = {}
+        """Events that were the newest of their lanes, and have not been seen in the stream yet."""
+        self._seen: dict[Lane, Told] = {}
+        """What was: a log that is restored lacks it, however far it has grown again."""
 
     def reasons(self) -> list[str]:
         """What is not stored, a sentence each; nothing while the bus is away, which is said elsewhere."""
@@ -105,7 +112,11 @@ class Storing:
     async def _waiting(self, lane: Lane) -> timedelta:
         """For how long the oldest event that the stream lacks has waited; raises AtOdds."""
         store = self.store()
-        epochs, agreement = await store.epochs(), Agreement(self.service, store, self.bus)
+        agreement = Agreement(self.service, store, self.bus)
+        mark = self._marks.pop(lane, None) or await agreement.newest(lane, _ANY)
+        if mark is not None and await self._is_fine(agreement, lane, mark):
+            return timedelta(0)
+        epochs = await store.epochs()
         # A database that is slow says nothing of the bus.
         async with asyncio.timeout(DEADLINE):
             last = await agreement.end(lane)
@@ -119,7 +130,24 @@ class Storing:
         else:
             return timedelta(0)
         oldest = await store.read(lambda work: unpublished_since(work, self.service, lane, after))
-        return timedelta(0) if oldest is None else self.clock.now() - oldest
+        waiting = timedelta(0) if oldest is None else self.clock.now() - oldest
+        if waiting <= LATE:
+            self._marks.pop(lane, None)  # it was purged, or is too old to be there: a newer one may be found again
+        return waiting
+
+    async def _is_fine(self, agreement: Agreement, lane: Lane, mark: LoggedEvent) -> bool:
+        """Whether nothing speaks against it that can be asked for cheaply, as far as the log's newest event shows."""
+        async with asyncio.timeout(DEADLINE):
+            told = await agreement.about(lane, mark)
+        seen = [(lane, one) for one in (*told, self._seen.get(lane)) if one is not None]
+        epochs, unheld = await agreement.unheld(seen)
+        if unheld:
+            return False
+        if told and told[0].position >= mark.position == epochs.keep(told[0].epoch, mark.position):
+            self._seen[lane] = told[-1]
+            return True
+        self._marks[lane] = mark
+        return self.clock.now() - mark.recorded_at <= LATE
 
     def _say(self, what: str, words: str, *, odd: bool = False) -> None:
         if what not in self._since:

@@ -20,11 +20,11 @@ from libs.contracts.defaults import (
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated, IntegrationKind
-from libs.contracts.slots import slot_of
-from services.incidents.alerts import dedup
-from services.incidents.alerts.places import latest, place_at
+from libs.contracts.slots import slot_of, thread_of
+from services.incidents import dedup
 from services.incidents.domain import decisions, incident, integration
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
+from services.incidents.places import latest, place_at
 from services.incidents.projections import SCHEMA, integration_keys, repeated
 from services.incidents.replicas import people_of, replicate
 
@@ -37,7 +37,7 @@ def _slot(state: incident.Incident) -> int:
     assert created is not None  # noqa: S101 - the first event is the creation
     if created.integration_id is None or created.dedup_key is None:
         return slot_of(created.incident_id)
-    return slot_of(dedup.dedup_id(created.integration_id, created.dedup_key))
+    return slot_of(thread_of(created.integration_id, created.dedup_key))
 
 
 INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
@@ -115,7 +115,7 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     if dedup_key is None:
         work.decide(INCIDENT, fact.incident_id, incident.OpenIncident(fact), cause)
         return fact.incident_id
-    key = dedup.dedup_id(DEFAULT_INTEGRATION_ID, dedup_key)
+    key = thread_of(DEFAULT_INTEGRATION_ID, dedup_key)
     work.lock_appends()
     thread = inputs.threads([key]).get(key)
     if thread is not None and thread.is_open:

@@ -12,7 +12,7 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.work import Work
 from services.incidents import projections as tables
-from services.incidents.alerts.places import place_at
+from services.incidents.places import place_at
 
 
 class Repeats(NamedTuple):

@@ -36,7 +36,8 @@ from libs.contracts.incidents import (
     IncidentView,
     IntegrationCreated,
 )
-from services.incidents.alerts.dedup import dedup_id, stands_alone
+from libs.contracts.slots import thread_of
+from services.incidents.dedup import stands_alone
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.words import summary_of
 
@@ -155,7 +156,7 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             yield Newest(
                 dedup_keys,
                 {
-                    "id": dedup_id(created.integration_id, created.dedup_key),
+                    "id": thread_of(created.integration_id, created.dedup_key),
                     "incident_id": created.incident_id,
                     "generation": created.generation,
                     "is_open": state.status in OPEN,

@@ -12,8 +12,7 @@ from libs.contracts.escalation import EscalationDue, EscalationExhausted, Escala
 from libs.contracts.incidents import PagingRequested, Status
 from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationAccepted
-from libs.contracts.slots import NO_INCIDENT, slot_of
-from services.incidents.alerts import dedup
+from libs.contracts.slots import NO_INCIDENT, slot_of, thread_of
 from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow, Page
@@ -218,7 +217,7 @@ def test_everything_of_a_problem_has_one_slot_and_nothing_else_has_it_by_chance(
     flow.settle()
     integration = flow.incident(incident).created.integration_id  # type: ignore[union-attr]
     assert isinstance(integration, UUID)
-    slot = slot_of(dedup.dedup_id(integration, "db"))
+    slot = slot_of(thread_of(integration, "db"))
     of_it = [e for e in flow.history if getattr(e.data, "incident_id", None) == incident]
     assert len(of_it) > 8
     assert {e.slot for e in of_it} == {slot}

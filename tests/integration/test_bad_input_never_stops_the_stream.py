@@ -6,7 +6,7 @@ import json
 
 from libs.chassis.store.changes import Row
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
-from services.incidents.alerts.dedup import key_hash
+from services.incidents.dedup import key_hash
 from services.incidents.projections import integration_keys
 from tests.world import World
 

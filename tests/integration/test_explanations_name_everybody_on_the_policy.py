@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from cli.replay.explanation import from_logs
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.incidents import IncidentExplained, Outcome
-from services.incidents.alerts.dedup import incident_id
+from services.incidents.dedup import incident_id
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import rebuilt
 from tests.world import World
 

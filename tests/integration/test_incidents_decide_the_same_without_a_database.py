@@ -28,7 +28,7 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import CreateIncident, IntegrationKind
 from libs.contracts.model import Priority
 from libs.contracts.subjects import OWN_SOURCE
-from services.incidents.alerts import dedup
+from services.incidents import dedup
 from services.incidents.alerts.intake import take_items
 from services.incidents.application import SERVICE, create_incident, create_integration
 from services.incidents.domain.integration import CreateIntegration

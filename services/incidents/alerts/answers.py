@@ -23,11 +23,11 @@ from libs.chassis.store.store import Contended, Store, is_away
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Alert
 from libs.contracts.model import Lane
-from services.incidents.alerts.places import place_at, still_holds
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import AlertStream
 from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.places import place_at, still_holds
 from services.incidents.projections import SCHEMA, metadata
 
 _log = structlog.get_logger()

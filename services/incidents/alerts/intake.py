@@ -24,15 +24,15 @@ from libs.chassis.store.work import Work
 from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
-from services.incidents.alerts import dedup
+from services.incidents import dedup
 from services.incidents.alerts.answers import Keeping
-from services.incidents.alerts.places import fired_before
 from services.incidents.alerts.reading import meaning_of, read_item
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import END, OTHER, READ, AlertStream
 from services.incidents.alerts.taken import known_among, remember
 from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.places import fired_before
 from services.incidents.projections import SCHEMA
 
 _BATCH = 500

@@ -21,8 +21,8 @@ from libs.chassis.consume.alarm import Reminders, raise_alarm
 from libs.chassis.store.store import Store
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents.alerts.places import created
 from services.incidents.alerts.stream import READ
+from services.incidents.places import created
 
 _log = structlog.get_logger()
 PURGE_ABOVE = 0.60

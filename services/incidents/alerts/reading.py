@@ -11,10 +11,10 @@ from libs.chassis.measure import telemetry
 from libs.contracts.alerts import TITLE_LIMIT, Action, Alert, UnreadableAlert, read_alert, source_of, subject_priority
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID
 from libs.contracts.subjects import OWN_SOURCE
-from services.incidents.alerts import dedup
-from services.incidents.alerts.places import created, place_in
+from services.incidents import dedup
 from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Source
+from services.incidents.places import created, place_in
 
 _DEFAULT = Source(DEFAULT_INTEGRATION_ID)
 _OWN = Source(OWN_INTEGRATION_ID, ADMINS_POLICY_ID)

@@ -11,7 +11,7 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.alerts import Action
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import AlertPlace, IncidentCreated
-from services.incidents.alerts import dedup
+from services.incidents import dedup
 from services.incidents.alerts.threads import Signal, Thread, is_overtaken, was_answered
 from services.incidents.application import INCIDENT, count_repeats
 from services.incidents.domain import incident

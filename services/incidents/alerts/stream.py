@@ -18,8 +18,8 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.tables import chassis_tables
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents.alerts.places import changed, created, longest
 from services.incidents.alerts.taken import LastOnes, known_among
+from services.incidents.places import changed, created, longest
 from services.incidents.projections import SCHEMA
 
 _log = structlog.get_logger()

@@ -13,11 +13,12 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.alerts import Alert
 from libs.contracts.envelope import Actor, ActorKind
 from libs.contracts.incidents import Status
-from services.incidents.alerts import dedup
-from services.incidents.alerts.places import are_comparable, is_later, place_at
+from libs.contracts.slots import thread_of
+from services.incidents import dedup
 from services.incidents.application import INCIDENT
 from services.incidents.domain import incident
 from services.incidents.inputs import NOTHING_REPEATED, Repeats
+from services.incidents.places import are_comparable, is_later, place_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Signal:
     @property
     def thread(self) -> UUID:
         """The dedup key's id: what the alerts of one problem share."""
-        return dedup.dedup_id(self.integration_id, self.dedup_key)
+        return thread_of(self.integration_id, self.dedup_key)
 
     @property
     def repeat_id(self) -> UUID | None:

@@ -17,7 +17,8 @@ from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import Status
 from libs.contracts.model import Lane
-from services.incidents.alerts import dedup
+from libs.contracts.slots import thread_of
+from services.incidents import dedup
 from services.incidents.alerts.answers import kept_answers, settle
 from services.incidents.alerts.intake import take_items
 from services.incidents.alerts.stream import END, OTHER
@@ -118,7 +119,7 @@ class Lanes:
         self._decide(decide)
 
     def row(self, key: str) -> dict[str, Any] | None:
-        thread = dedup.dedup_id(SHOP, key)
+        thread = thread_of(SHOP, key)
         return next((row for row in self.desk.rows(dedup_keys) if row["id"] == thread), None)
 
     def status(self, key: str = "db") -> Status | None:

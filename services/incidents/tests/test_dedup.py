@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from services.incidents.alerts import dedup
+from services.incidents import dedup
 
 
 def test_an_alert_without_a_key_stands_alone() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from libs.contracts.incidents import Outcome
-from services.incidents.alerts import dedup
+from services.incidents import dedup
 from services.incidents.explain import explain
 from services.incidents.views import causal_order
 

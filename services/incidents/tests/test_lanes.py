@@ -18,7 +18,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Lane
 from services.incidents.alerts.answers import kept_answers
-from services.incidents.alerts.places import place_in
+from services.incidents.places import place_in
 from services.incidents.tests.lanes import ACKNOWLEDGE, MADE, RESOLVE, ROUTINE, TRIGGER, URGENT, Lanes, sent
 
 

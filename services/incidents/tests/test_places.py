@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.chassis.store.cursors import Position
-from services.incidents.alerts.places import changed, created, is_later, latest, place_in, still_holds
+from services.incidents.places import changed, created, is_later, latest, place_in, still_holds
 
 MADE = "2026-03-02 09:00:00+00:00"
 CUT = changed(MADE, 55, MADE)

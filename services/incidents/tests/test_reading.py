@@ -25,7 +25,8 @@ from libs.contracts.envelope import Actor
 from libs.contracts.incidents import AlertsGrouped, CreateIncident, IncidentCreated, PriorityRaised
 from libs.contracts.model import Lane, Priority
 from libs.contracts.subjects import ALERTS
-from services.incidents.alerts import dedup, intake
+from services.incidents import dedup
+from services.incidents.alerts import intake
 from services.incidents.alerts.intake import take_items
 from services.incidents.application import create_incident
 from services.incidents.inputs import MemoryInputs, Source

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.incidents.alerts.dedup import key_hash, routing_hash, without_keys
+from services.incidents.dedup import key_hash, routing_hash, without_keys
 
 _KEY = "k" * 32
 

@@ -11,8 +11,8 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.testing.deadline import in_time
 from libs.contracts.model import Lane
 from services.incidents.alerts.answers import Settling
-from services.incidents.alerts.places import changed
 from services.incidents.alerts.stream import READ, AlertStream
+from services.incidents.places import changed
 
 OLD = "2026-03-01 00:00:00+00:00"
 NEW = changed(OLD, 0, "2026-03-02 00:00:00+00:00")

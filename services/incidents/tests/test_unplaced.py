@@ -9,7 +9,7 @@ import pytest
 
 from libs.contracts.incidents import IncidentReopened, Status
 from services.incidents.alerts.answers import kept_answers
-from services.incidents.alerts.places import are_comparable, changed, fired_before, place_at
+from services.incidents.places import are_comparable, changed, fired_before, place_at
 from services.incidents.tests.lanes import ACKNOWLEDGE, MADE, RESOLVE, ROUTINE, START, TRIGGER, URGENT, Lanes, sent
 
 

@@ -23,11 +23,6 @@ def _derived(kind: str, *parts: str | int) -> UUID:
     return uuid5(PAGER, _json([kind, *parts]))
 
 
-@lru_cache(maxsize=4096)  # asked for several times in a batch: by keys, rows and slots
-def dedup_id(integration_id: UUID, dedup_key: str) -> UUID:
-    return _derived("dedup", str(integration_id), dedup_key)
-
-
 @lru_cache(maxsize=1024)
 def incident_id(integration_id: UUID, dedup_key: str, generation: int) -> UUID:
     """An alert after the resolve is a new generation, never a reopening."""

@@ -1,10 +1,16 @@
 # Everything that is done here, by name: `make` lists it.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen --all-extras
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH :=
+# What was compiled once is kept: the tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
+# Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo up test unit integration lint fmt types docs bench chaos chaos-long dashboard rules-test deploy-check clean
 
@@ -25,16 +31,14 @@ up: setup ## everything in the foreground, one process per service; Ctrl-C stops
 	@$(RUN) pager up
 
 test: setup ## all tests, on embedded servers, with the coverage gate
-	@$(RUN) coverage erase
-	@$(RUN) coverage run -m pytest
-	@$(RUN) coverage combine --quiet
+	@$(RUN) pytest $(PARALLEL) --cov --cov-report=
 	@$(RUN) coverage report --fail-under=85 --skip-covered --skip-empty | tail -n 25
 
 unit: setup ## the tests that need no server, whole flows among them
-	@$(RUN) pytest libs services tests/flows -m "not servers"
+	@$(RUN) pytest libs services tests/flows -m "not servers" --hypothesis-profile=quick
 
 integration: setup ## the promises, on real servers
-	@$(RUN) pytest libs services tests -m servers
+	@$(RUN) pytest $(PARALLEL) libs services tests -m servers
 
 lint: setup ## ruff, strict types, import rules
 	@$(RUN) ruff check .

@@ -1,14 +1,66 @@
-"""Which tests need servers: those that ask for a fixture that starts some, themselves or through another one."""
+"""Which tests need servers, which run alone, and the one pair of servers that a process of tests has."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import AsyncIterator, Generator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
+from libs.chassis.testing.examples import register_profiles
+from libs.chassis.testing.turns import Turns
+
+if TYPE_CHECKING:
+    from tests.servers import Servers
+
 _STARTING = {"servers", "running", "restorable"}
-"""PostgreSQL and NATS; NATS and a gateway; a world on servers of its own."""
+"""Fixtures that start PostgreSQL and NATS; NATS and a gateway; a world on servers of its own."""
+
+_TURNS = pytest.StashKey[Turns]()
+
+register_profiles()
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _STARTING.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
+    # First: while one is alone the other workers wait, best before they have started anything.
+    items.sort(key=_is_alone, reverse=True)
+
+
+def pytest_collection_finish() -> None:
+    # What was imported and collected stays until the end: it is not looked through again at each collection of garbage.
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # one of the workers of pytest-xdist, whose folders have one parent
+        config.stash[_TURNS] = Turns(Path(config.getoption("basetemp")).parent)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Around everything else: while a test waits for its turn, its own time does not run."""
+    turns = item.config.stash.get(_TURNS, None)
+    with turns.turn(alone=_is_alone(item)) if turns else nullcontext():
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """Started where first asked for; each test takes a database and streams of its own from them."""
+    from tests.logs import plain_logs
+    from tests.servers import running_servers
+
+    plain_logs()
+    async with running_servers() as running:
+        yield running

@@ -6,21 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.logs import plain_logs
 from tests.restorable import Restorable, restorable_world
-from tests.servers import Servers, running_servers
+from tests.servers import Servers
 from tests.world import World
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-chaos", action="store_true", help="run the long crash tests of tests/chaos")
-
-
-@pytest.fixture(scope="session")
-async def servers() -> AsyncIterator[Servers]:
-    plain_logs()
-    async with running_servers() as running:
-        yield running
 
 
 @pytest.fixture

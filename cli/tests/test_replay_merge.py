@@ -15,6 +15,7 @@ from cli.console.failure import Failure
 from cli.replay.merge import START, WINDOW, Entry, Hole, Merge
 from cli.replay.token import Token
 from libs.chassis.rebuild.history import LogRow
+from libs.chassis.testing.examples import examples
 
 SECOND = 1_000_000
 
@@ -116,7 +117,7 @@ def story(seed: int) -> list[list[LogRow]]:
     return rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.integers())
 def test_every_event_comes_once_after_its_cause_and_after_what_was_before_it(seed: int) -> None:
     rows = story(seed)
@@ -134,7 +135,7 @@ def test_every_event_comes_once_after_its_cause_and_after_what_was_before_it(see
         seen.add(raw[7:43])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.integers(), st.integers(min_value=0, max_value=30))
 def test_going_on_from_a_token_gives_what_was_left(seed: int, batches: int) -> None:
     rows = story(seed)

@@ -9,6 +9,7 @@ from tests.chaos.run import chaos_home, crash_run
 from tests.chaos.scenarios import short_programme
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(420)
 async def test_a_kill_of_each_part_of_the_path_loses_nothing_and_doubles_nothing() -> None:
     with chaos_home("smoke"):

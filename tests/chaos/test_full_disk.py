@@ -35,6 +35,7 @@ async def fill_and_free(field: Field, disk: SmallDisk) -> None:
         await field.until("a restart of NATS", restarted)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(420)
 async def test_a_full_disk_that_is_freed_loses_nothing_and_nobody_has_to_do_anything() -> None:
     with chaos_home("full-disk") as home:

@@ -17,6 +17,7 @@ from libs.chassis.store.changes import Change
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.snapshots import EVERY
 from libs.chassis.store.work import Decider, Work
+from libs.chassis.testing.examples import examples
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import AlertsGrouped, CountedFact, IncidentResolved
 from services.escalation.domain.escalations import escalation_id
@@ -253,7 +254,7 @@ def test_a_repeat_without_an_event_holds_its_incident(flow: Flow) -> None:
         max_size=40,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_whatever_happens_the_count_is_exact_and_events_say_no_more_than_there_were(
     happened: list[tuple[str, int]],
 ) -> None:

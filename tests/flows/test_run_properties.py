@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from libs.chassis.store.work import Decider
+from libs.chassis.testing.examples import examples
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
@@ -292,5 +293,5 @@ def _begins(page: NotificationIntended) -> datetime:
 
 TestPaging = Paging.TestCase
 TestPaging.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=examples(120), stateful_step_count=40, suppress_health_check=list(HealthCheck), derandomize=True
 )

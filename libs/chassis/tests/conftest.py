@@ -7,15 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs.chassis.tests.ledger import Ledger
-from tests.logs import plain_logs
-from tests.servers import Servers, running_servers
-
-
-@pytest.fixture(scope="session")
-async def servers() -> AsyncIterator[Servers]:
-    plain_logs()
-    async with running_servers() as running:
-        yield running
+from tests.servers import Servers
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.pull import Pull
 from libs.chassis.bus.wire import Outgoing, Wire
 from libs.chassis.testing.deadline import DEADLINE, in_time
+from libs.chassis.testing.examples import examples
 from tests.logs import plain_logs
 
 
@@ -137,7 +138,7 @@ def _quiet() -> None:
 @example([_Sent(b"pager.alerts.db", b"NATS/1.0\r\nStatus: 503\r\n\r\n", b"")], [])
 @example([_Sent(b"pager.alerts.\xff\xfe", None, b"{}")], [])
 @example([_Sent(b"pager.alerts.a\x0cb", None, b"{}")], [])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 async def test_whatever_is_in_a_stream_is_read_whole_and_in_order(messages: list[_Sent], cuts: list[int]) -> None:
     async with _Reader() as reader:
         framed = [
@@ -156,7 +157,7 @@ async def test_whatever_is_in_a_stream_is_read_whole_and_in_order(messages: list
 @example([(2, _Sent(b"pager.rpc.incidents.get\xff", None, b"{}"), b"")], [])
 @example([(1, _Sent(b"_INBOX.pull", None, b"not from a stream"), b"")], [])
 @example([(2, _Sent(b"pager.rpc.incidents.get", b"NATS/1.0", b"{}"), b"")], [])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 async def test_nothing_that_comes_ends_the_reading(messages: list[tuple[int, _Sent, bytes]], cuts: list[int]) -> None:
     async with _Reader() as reader:
         data = [_framed(reader.kinds[n % len(reader.kinds)], sent, reply) for n, sent, reply in messages]

@@ -7,6 +7,7 @@ from datetime import datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.chassis.testing.examples import examples
 from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import (
@@ -99,7 +100,7 @@ def run(plan: Plan, everybody: list[Directory], steps: list[str]) -> list[Fact]:
     return facts
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(plans, st.lists(directories(), min_size=1, max_size=4), inputs)
 def test_any_order_and_repetition_starts_at_most_once_and_pages_nobody_after_the_end(
     plan: Plan, everybody: list[Directory], steps: list[str]
@@ -115,7 +116,7 @@ def test_any_order_and_repetition_starts_at_most_once_and_pages_nobody_after_the
     assert len(pages) == len(set(pages))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(plans, directories().filter(lambda d: bool(d.active)), st.integers(0, 40))
 def test_an_incident_that_nobody_takes_is_never_silent_while_somebody_exists(
     plan: Plan, directory: Directory, times: int
@@ -127,7 +128,7 @@ def test_an_incident_that_nobody_takes_is_never_silent_while_somebody_exists(
     assert all(len({p.user_id for p in page.people}) == len(page.people) for page in pages)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(plans, directories(), inputs)
 def test_repeating_an_input_at_once_decides_nothing_more(plan: Plan, directory: Directory, steps: list[str]) -> None:
     for step in ("create", "take", "stale timer"):
@@ -135,7 +136,7 @@ def test_repeating_an_input_at_once_decides_nothing_more(plan: Plan, directory: 
         assert run(plan, [directory], [*steps, step, step]) == once
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(plans, directories(), st.permutations(["create", "take", "take", "create"]))
 def test_the_creation_and_the_end_commute(plan: Plan, directory: Directory, steps: list[str]) -> None:
     state = Given(DECIDER, run(plan, [directory], steps)).state()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from libs.chassis.store.desk import MemoryLog
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.work import Work
+from libs.chassis.testing.examples import examples
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentClosed, IncidentResolved, IncidentSnoozed
@@ -206,7 +207,7 @@ def interleaved(draw: st.DrawFn, events: list[Envelope[Any]]) -> list[list[Envel
     return batches
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_the_lanes_may_arrive_in_any_order_and_in_any_batches(data: st.DataObject) -> None:
     events = data.draw(histories())

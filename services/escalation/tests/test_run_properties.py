@@ -8,6 +8,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.chassis.testing.examples import examples
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import (
     EscalationCancelled,
@@ -95,7 +96,7 @@ def run_of(fact: Fact) -> int:
 any_people = st.lists(directories(), min_size=1, max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(plans, any_people, steps)
 def test_a_run_starts_at_most_once_and_runs_never_go_down(
     plan: Plan, everybody: list[Directory], steps: list[Step]
@@ -109,7 +110,7 @@ def test_a_run_starts_at_most_once_and_runs_never_go_down(
     assert pages == sorted(set(pages))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(plans, any_people, steps)
 def test_nothing_is_said_of_a_run_after_its_answer_but_that_it_is_over(
     plan: Plan, everybody: list[Directory], steps: list[Step]
@@ -121,7 +122,7 @@ def test_nothing_is_said_of_a_run_after_its_answer_but_that_it_is_over(
             assert run_of(fact) > answered or isinstance(fact, EscalationCancelled)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(plans, any_people, steps)
 def test_whoever_speaks_of_a_lower_run_than_the_newest_decides_nothing(
     plan: Plan, everybody: list[Directory], steps: list[Step]
@@ -134,7 +135,7 @@ def test_whoever_speaks_of_a_lower_run_than_the_newest_decides_nothing(
             assert not facts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(plans, any_people, steps)
 def test_in_whatever_order_they_come_the_highest_request_waits_unless_it_is_answered(
     plan: Plan, everybody: list[Directory], steps: list[Step]
@@ -154,7 +155,7 @@ def test_in_whatever_order_they_come_the_highest_request_waits_unless_it_is_answ
                 assert asked == answered == 0
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(plans, directories(), st.integers(1, 30))
 def test_where_nobody_can_be_reached_a_timer_stands_between_two_passes_through_the_levels(
     plan: Plan, directory: Directory, fired: int

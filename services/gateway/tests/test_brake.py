@@ -145,6 +145,7 @@ async def _sign_in(pager: World, forwarded: str | None = None, email: str = "ana
     return (await pager.call("POST", "/api/v1/auth/login", body, token=None, headers=headers)).status
 
 
+@pytest.mark.servers
 async def test_a_braked_sign_in_never_reaches_auth_and_says_when_to_come_back() -> None:
     async with world() as pager:
         await pager.stubs.answer("auth.login", refusal=_WRONG)
@@ -162,6 +163,7 @@ async def test_a_braked_sign_in_never_reaches_auth_and_says_when_to_come_back() 
         assert await _sign_in(pager) == 200
 
 
+@pytest.mark.servers
 async def test_auth_hears_where_somebody_is_and_whether_they_were_there_before() -> None:
     async with world(trusted_proxies="127.0.0.1") as pager:
         await pager.stubs.answer("auth.login", v.SIGNED_IN)
@@ -171,6 +173,7 @@ async def test_auth_hears_where_somebody_is_and_whether_they_were_there_before()
         assert heard == ["203.0.113.0/24", "203.0.113.0/24 known", "203.0.113.0/24"]
 
 
+@pytest.mark.servers
 async def test_a_proxy_that_nobody_told_us_of_is_warned_of_once() -> None:
     async with world() as pager:
         await pager.stubs.answer("auth.login", v.SIGNED_IN)
@@ -187,6 +190,7 @@ async def test_a_proxy_that_nobody_told_us_of_is_warned_of_once() -> None:
         assert not [log for log in logs if "PAGER_TRUSTED_PROXIES" in log["event"]]
 
 
+@pytest.mark.servers
 async def test_behind_a_trusted_proxy_it_is_the_address_that_the_proxy_saw() -> None:
     async with world(trusted_proxies="127.0.0.1") as pager:
         await pager.stubs.answer("auth.login", refusal=_WRONG)

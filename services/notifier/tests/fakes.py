@@ -64,7 +64,8 @@ class FakeOutbox:
     async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, Room]) -> Taken:
         await asyncio.sleep(0)
         self.looks += 1
-        free = [row for row in self._rows() if row.notification_id not in busy]
+        hidden = frozenset(busy)
+        free = [row for row in self._rows() if row.notification_id not in hidden]
         due = [row for row in free if row.due_at <= now or (row.attempt > 1 and self._is_early(row, room, now))]
         rows: list[Sendable] = []
         for provider, (places, _, is_away) in room.items():

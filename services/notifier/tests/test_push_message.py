@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.chassis.testing.examples import examples
 from services.notifier.push.message import apns_headers, apns_minimal_payload, apns_payload, encode, fcm_message
 from services.notifier.tests.push_pages import NOW, TOKEN, a_page
 
@@ -117,7 +118,7 @@ TEXT = st.one_of(
 
 
 @given(title=TEXT, body=TEXT, url=TEXT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_any_text_fits_both_vendors(title: str, body: str, url: str) -> None:
     page = a_page(title=title, body=body, incident_url=url)
     assert len(encode(apns_payload(page))) <= 4096

@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.chassis.testing.examples import examples
 from libs.contracts.oncall import Layer, Override, Shift
 from services.oncall.calendar import shifts, whole_shifts
 from services.oncall.rotation import duration
@@ -71,14 +72,14 @@ def cut(found: tuple[Shift, ...], from_: datetime, to: datetime) -> tuple[Shift,
     )
 
 
-@settings(max_examples=75, deadline=None, database=None)
+@settings(max_examples=examples(75), database=None)
 @given(RULES, RANGES, st.integers(0, 60 * 24 * 40), st.integers(0, 60 * 24 * 40))
 def test_a_slice_is_the_slice_of_a_longer_computation(rules: Rules, range_: Range, before: int, after: int) -> None:
     longer = shifts(*rules, range_[0] - timedelta(minutes=before), range_[1] + timedelta(minutes=after))
     assert shifts(*rules, *range_) == cut(longer, *range_)
 
 
-@settings(max_examples=75, deadline=None, database=None)
+@settings(max_examples=examples(75), database=None)
 @given(RULES, RANGES)
 def test_shifts_are_sorted_apart_and_within_the_range(rules: Rules, range_: Range) -> None:
     found = shifts(*rules, *range_)
@@ -86,7 +87,7 @@ def test_shifts_are_sorted_apart_and_within_the_range(rules: Rules, range_: Rang
     assert all(a.end_time <= b.start_time for a, b in pairwise(found))
 
 
-@settings(max_examples=75, deadline=None, database=None)
+@settings(max_examples=examples(75), database=None)
 @given(RULES, RANGES, st.integers(0, 60 * 24 * 40))
 def test_whole_shifts_do_not_depend_on_the_range(rules: Rules, range_: Range, more: int) -> None:
     whole = whole_shifts(*rules, *range_)
@@ -96,7 +97,7 @@ def test_whole_shifts_do_not_depend_on_the_range(rules: Rules, range_: Range, mo
     assert whole == tuple(s for s in longer if s.end_time > range_[0] and s.start_time < range_[1])
 
 
-@settings(max_examples=75, deadline=None, database=None)
+@settings(max_examples=examples(75), database=None)
 @given(RULES, MOMENTS)
 def test_one_moment_computed_from_the_start_agrees(rules: Rules, at: datetime) -> None:
     found = shifts(*rules, at, at + timedelta(minutes=1))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.chassis.testing.examples import examples
 from libs.chassis.testing.given import Given
 from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.defaults import PAGER
@@ -271,7 +272,7 @@ def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]
 
 
 @pytest.mark.parametrize("piece", [3, 1000])
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=examples(40), database=None)
 @given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=6, max_size=6))
 def test_the_past_stays_and_the_future_follows_the_rules_in_pieces_of_any_size(
     piece: int, steps: list[Any], minutes: list[int]

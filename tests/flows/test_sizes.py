@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from libs.chassis.consume.item import Item
 from libs.chassis.store.cursors import Position
+from libs.chassis.testing.examples import examples
 from libs.contracts.codec import CODEC, EVENT_LIMIT
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor
@@ -134,9 +135,9 @@ METADATA = st.one_of(
 )
 
 
-def settled(examples: int) -> settings:
+def settled(number: int) -> settings:
     return settings(
-        max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+        max_examples=examples(number), suppress_health_check=list(HealthCheck), derandomize=True, database=None
     )
 
 

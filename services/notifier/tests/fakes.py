@@ -47,10 +47,15 @@ class FakeOutbox:
     """How often it was asked what is due."""
     on_commit: Callable[[], None] = lambda: None
 
+    _folded: dict[UUID, tuple[int, Notification | None]] = field(default_factory=dict)
+    """How many of its facts were folded, and what became of them."""
+
     def state(self, notification: UUID) -> Notification | None:
-        state = NOTIFICATION.initial()
-        for fact in self.facts.get(notification, ()):
+        facts, nothing = self.facts.get(notification, ()), (0, NOTIFICATION.initial())
+        count, state = self._folded.get(notification, nothing) if facts else nothing
+        for fact in facts[count:]:
             state = NOTIFICATION.evolve(state, fact)
+        self._folded[notification] = len(facts), state
         return state
 
     def decide(self, notification: UUID, command: Command) -> None:

@@ -42,7 +42,7 @@ class FcmServer:
         app = web.Application()
         app.router.add_post("/v1/projects/pager-test/messages:send", self._send)
         app.router.add_post("/token", self._token)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.01)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()

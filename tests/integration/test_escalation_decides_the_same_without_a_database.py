@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from libs.chassis.store.changes import Row
-from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
@@ -26,6 +24,7 @@ from services.escalation.domain.policies import Plan
 from services.escalation.inputs import MemoryInputs, Schedule, StoredInputs
 from services.escalation.tests.desk import created, requested, said
 from services.escalation.tests.world import an_id
+from tests.decisions import questions, tables_of
 from tests.servers import Servers
 
 PEOPLE = [an_id(f"person {n}") for n in range(6)]
@@ -34,13 +33,9 @@ CLOCK = MovableClock()
 
 
 @pytest.fixture
-async def store(servers: Servers) -> Iterator[Store]:  # type: ignore[misc]
-    """Escalation's tables without the service around them."""
-    async with servers.fresh() as database:
-        url = servers.database_url("escalation", database)
-        made = Store(url, "escalation", clock=CLOCK, projector=tables.project, instance="a", role="work")
+async def store(servers: Servers) -> AsyncIterator[Store]:
+    async with tables_of("escalation", servers, CLOCK, tables.project) as made:
         yield made
-        made.close()
 
 
 def a_team(chance: random.Random) -> tuple[MemoryInputs, set[UUID]]:
@@ -112,19 +107,7 @@ async def test_a_batch_of_new_incidents_asks_three_times_however_many_they_are(
     await store.transact(make_first_policies)
     team = MemoryInputs({PEOPLE[0]: frozenset((Role.LEAD,))})
     await store.transact(lambda work: write(work, team, set()))
-    asked: list[str] = []
-    fetch, load_many = Work.fetch, EventLog.load_many
-
-    def fetched(self: Work, *query: Any, **parameters: Any) -> Any:
-        asked.append("rows")
-        return fetch(self, *query, **parameters)
-
-    def loaded(self: EventLog, cursor: Any, entities: Any, shape: str | None = None) -> Any:
-        asked.append("events")
-        return load_many(self, cursor, entities, shape)
-
-    monkeypatch.setattr(Work, "fetch", fetched)
-    monkeypatch.setattr(EventLog, "load_many", loaded)
+    asked = questions(monkeypatch)
     incidents = [said(created(incident_id=an_id(f"incident {n}"))) for n in range(50)]
     await store.transact(lambda work: follow_incidents(work, incidents))
     # The policies, the people, and who is on call: new incidents have no escalation to be read.

@@ -18,13 +18,12 @@ from sqlalchemy import select
 from libs.chassis.consume.item import Item
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
-from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.alerts import Action
-from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.envelope import Actor
 from libs.contracts.incidents import CreateIncident, IntegrationKind
 from libs.contracts.model import Priority
 from libs.contracts.subjects import OWN_SOURCE
@@ -34,6 +33,7 @@ from services.incidents.application import SERVICE, create_incident, create_inte
 from services.incidents.domain.integration import CreateIntegration
 from services.incidents.inputs import Inputs, MemoryInputs, Source, StoredInputs
 from services.incidents.projections import dedup_keys, incidents, project, seen_alerts
+from tests.decisions import questions, tables_of, told
 from tests.servers import Servers
 
 HISTORIES = range(20)
@@ -43,22 +43,12 @@ CLOCK = MovableClock()
 
 @pytest.fixture
 async def store(servers: Servers) -> AsyncIterator[Store]:
-    """The tables of incidents without the service around them."""
-    async with servers.fresh() as database:
-        url = servers.database_url("incidents", database)
-        made = Store(url, "incidents", clock=CLOCK, projector=project, instance="a", role="work")
+    async with tables_of("incidents", servers, CLOCK, project) as made:
         yield made
-        made.close()
 
 
 def an_id(chance: random.Random) -> UUID:
     return UUID(int=chance.getrandbits(128))
-
-
-def told(events: Iterable[Envelope[Any]]) -> list[Envelope[Any]]:
-    """By incident, and without what is random, or given in an order that means nothing."""
-    plain = [event.model_copy(update={"id": UUID(int=0), "traceparent": None}) for event in events]
-    return sorted(plain, key=lambda event: (event.entity, event.version))
 
 
 def by_id(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -171,7 +161,7 @@ class History:
 
         on_tables = await self.store.transact(lambda work: seeded(work, StoredInputs(work)))
         on_desk = self.desk.take(lambda work: seeded(work, self.inputs), CLOCK.now())
-        assert told(d.event for d in on_tables.decided) == told(on_desk)
+        assert told((d.event for d in on_tables.decided), "traceparent") == told(on_desk, "traceparent")
         self.decided |= {type(event.data).__name__ for event in on_desk}
 
     async def compare_tables(self) -> None:
@@ -214,19 +204,7 @@ async def test_a_batch_of_new_alerts_asks_four_times_however_many_they_are(
 ) -> None:
     command = CreateIntegration(UUID(int=1), "any", IntegrationKind.CLOUDEVENTS)
     await store.transact(lambda work: create_integration(work, command, "its key", work.begin(SERVICE)))
-    asked: list[str] = []
-    fetch, load_many = Work.fetch, EventLog.load_many
-
-    def fetched(self: Work, *query: Any, **parameters: Any) -> Any:
-        asked.append("rows")
-        return fetch(self, *query, **parameters)
-
-    def loaded(self: EventLog, cursor: Any, entities: Any, shape: str | None = None) -> Any:
-        asked.append("events")
-        return load_many(self, cursor, entities, shape)
-
-    monkeypatch.setattr(Work, "fetch", fetched)
-    monkeypatch.setattr(EventLog, "load_many", loaded)
+    asked = questions(monkeypatch)
     raw = json.dumps({"summary": "it burns", "routingKey": "its key"}).encode()
     items = [
         Item(Position(0, n, 0, "stream"), "", raw, {"ce-source": "/sender", "ce-id": str(n)}, "pager.alerts.db")

@@ -13,7 +13,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Work
 from libs.chassis.testing.clock import MovableClock
@@ -27,6 +26,7 @@ from services.notifier.domain.token import RetireToken
 from services.notifier.projections import NOTIFICATIONS, PAGING, STOPPED, UNREACHABLE, project
 from services.notifier.tests.flows import Flow, accepted, answer, device, due, exhausted, expired, failed, happened
 from services.notifier.tests.notifications import NINE
+from tests.decisions import questions, tables_of, told
 from tests.servers import Servers
 
 HISTORIES = range(20)
@@ -38,12 +38,8 @@ CLOCK = MovableClock()
 
 @pytest.fixture
 async def store(servers: Servers) -> AsyncIterator[Store]:
-    """The notifier's tables without the service around them."""
-    async with servers.fresh() as database:
-        url = servers.database_url("notifier", database)
-        made = Store(url, "notifier", clock=CLOCK, projector=project, instance="a", role="work")
+    async with tables_of("notifier", servers, CLOCK, project) as made:
         yield made
-        made.close()
 
 
 def about(event: Envelope[Any], incident: UUID, thread: UUID | None = None) -> Envelope[Any]:
@@ -52,12 +48,6 @@ def about(event: Envelope[Any], incident: UUID, thread: UUID | None = None) -> E
     if hasattr(event.data, "brief"):
         changed["brief"] = event.data.brief.model_copy(update={"incident_id": incident, "thread": thread})
     return event.model_copy(update={"data": event.data.model_copy(update=changed)})
-
-
-def told(events: Iterable[Envelope[Any]]) -> list[Envelope[Any]]:
-    """By entity, and without the ids that every event gets at random."""
-    plain = [event.model_copy(update={"id": UUID(int=0), "causation_id": None}) for event in events]
-    return sorted(plain, key=lambda event: (event.entity, event.version))
 
 
 def by_key(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -160,7 +150,9 @@ class History:
         before = len(self.flow.events)
         committed = await self.store.transact(lambda work: handler(work, given))
         on_desk(*given)
-        assert told(d.event for d in committed.decided) == told(self.flow.events[before:])
+        assert told((d.event for d in committed.decided), "causation_id") == told(
+            self.flow.events[before:], "causation_id"
+        )
 
     async def compare_tables(self) -> None:
         for table in (STOPPED, PAGING, NOTIFICATIONS, UNREACHABLE):
@@ -201,19 +193,7 @@ async def test_a_batch_of_new_pages_asks_three_times_however_many_they_are(
 ) -> None:
     users = [UUID(int=n) for n in range(1, 51)]
     await store.transact(lambda work: follow_devices(work, [device(user=user) for user in users]))
-    asked: list[str] = []
-    fetch, load_many = Work.fetch, EventLog.load_many
-
-    def fetched(self: Work, *query: Any, **parameters: Any) -> Any:
-        asked.append("rows")
-        return fetch(self, *query, **parameters)
-
-    def loaded(self: EventLog, cursor: Any, entities: Any, shape: str | None = None) -> Any:
-        asked.append("events")
-        return load_many(self, cursor, entities, shape)
-
-    monkeypatch.setattr(Work, "fetch", fetched)
-    monkeypatch.setattr(EventLog, "load_many", loaded)
+    asked = questions(monkeypatch)
     pages = [about(due(people=(user,)), UUID(int=user.int)) for user in users]
     committed = await store.transact(lambda work: page_people(work, pages))
     # The lane's turn, what was heard of the incidents, and the devices: new pages have no events to be read.

@@ -214,7 +214,7 @@ async def connected(url: str) -> Client:
     deadline = asyncio.get_running_loop().time() + DEADLINE
     while True:
         try:
-            return await nats.connect(url, allow_reconnect=False, error_cb=_quiet)
+            return await nats.connect(url, allow_reconnect=False, reconnect_time_wait=0.01, error_cb=_quiet)
         except OSError:
             assert asyncio.get_running_loop().time() < deadline, "NATS did not start"
             await asyncio.sleep(0.01)

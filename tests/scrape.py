@@ -9,6 +9,9 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from libs.chassis.testing.deadline import in_time
+from libs.contracts.subjects import SERVICES
+
 
 @dataclass(frozen=True)
 class Scraped:
@@ -40,9 +43,13 @@ async def get(url: str, **headers: str) -> tuple[int, str, dict[str, str]]:
         return response.status, await response.text(), dict(response.headers)
 
 
-async def scrape(gateway: Any) -> Scraped:
-    """All processes, through the gateway."""
-    status, text, headers = await get(f"{gateway.url}/api/metrics")
-    assert status == 200, text
-    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    return Scraped.parsed(text)
+async def scrape(gateway: Any, replicas: int = len(SERVICES)) -> Scraped:
+    """All processes, through the gateway: asked again until as many replicas of services have answered in its time."""
+    async with in_time():
+        while True:
+            status, text, headers = await get(f"{gateway.url}/api/metrics")
+            assert status == 200, text
+            assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            seen = Scraped.parsed(text)
+            if len({(s.labels["service"], s.labels["instance"]) for s in seen.all("pager_ready")}) == replicas + 1:
+                return seen

@@ -102,7 +102,7 @@ async def test_everybodys_metrics_name_their_service_and_replica_and_only_one_re
     second = world.twin("incidents", "incidents-2")
     await second.start()
     try:
-        seen = await scrape(world.gateway)
+        seen = await scrape(world.gateway, len(SERVICES) + 1)
         ready = {(s.labels["service"], s.labels["instance"]) for s in seen.all("pager_ready") if s.value == 1}
         expected = {(name, f"{name}-1") for name in (*SERVICES, "gateway")} | {("incidents", "incidents-2")}
         assert ready == expected

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -26,7 +26,7 @@ from nats.aio.subscription import Subscription
 
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.chassis.testing.clock import MovableClock
-from libs.chassis.testing.deadline import DEADLINE
+from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.auth import SessionEnded
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Actor, Envelope
@@ -49,12 +49,11 @@ def free_port() -> int:
 async def nats_server(port: int = 0) -> AsyncIterator[str]:
     """The URL of a server of our own, with a stream of auth's; port 0 is any free one."""
     program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
-    port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
-        options = ("-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder)
+        options = ("-a", "127.0.0.1", "-p", str(port or -1), "--ports_file_dir", folder, "-js", "-sd", folder)
         process = await asyncio.create_subprocess_exec(program, *options, stderr=asyncio.subprocess.DEVNULL)
-        url = f"nats://127.0.0.1:{port}"
         try:
+            url = await _where(Path(folder) / f"{Path(program).name}_{process.pid}.ports")
             client = await connected(url)
             await client.jetstream().add_stream(name="AUTH", subjects=["pager.events.auth.>"])
             await client.close()
@@ -62,6 +61,15 @@ async def nats_server(port: int = 0) -> AsyncIterator[str]:
         finally:
             process.terminate()
             await process.wait()
+
+
+async def _where(file: Path) -> str:
+    """What a server says of where it listens: a port that was chosen for it might be somebody else's by then."""
+    async with in_time():
+        while True:
+            with suppress(OSError, ValueError):
+                return str(json.loads(await asyncio.to_thread(file.read_text))["nats"][0])
+            await asyncio.sleep(0.01)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,9 @@ class Service:
         RequestServer(requests, rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
-        await self.bus.client.flush()  # only then does the server know who answers
+        # Only then does the server know who answers; twice: a PING of nats-py may overtake what waits to be sent.
+        await self.bus.client.flush()
+        await self.bus.client.flush()
 
     def _own_health(self) -> dict[str, Any]:
         return {name: said for engine in self.parts.engines for name, said in engine.health().items()}

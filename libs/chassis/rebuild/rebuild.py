@@ -70,7 +70,7 @@ class Rebuild:
             stack.enter_context(_without_collector())
             connection = stack.enter_context(contextlib.closing(psycopg.connect(self.url, **_session(schema))))
             cursor = connection.cursor()
-            self._alone(cursor)
+            stack.enter_context(self._alone(connection))
             cleaned = drop_shadows(cursor, schema)
             shadows = [Shadow(table) for table in chosen.values()]
             for shadow in shadows:
@@ -102,11 +102,15 @@ class Rebuild:
                 raise Unrepeatable(f"{self.origins.schema} has no projection {name!r}: it has {known}")
         return {name: repeated[name] for name in self.tables or repeated}
 
-    def _alone(self, cursor: Cursor[Any]) -> None:
+    @contextlib.contextmanager
+    def _alone(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        """Hold the schema's lock, and give it back: the server may see only later that a session has ended."""
         key = advisory_key(f"pager/rebuild/{self.origins.schema}")
-        row = cursor.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
         if not (row and row[0]):
             raise Running(f"another rebuild of {self.origins.schema} is under way")
+        yield
+        connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
     # --- What is read ------------------------------------------------------------------------------------------------
 

@@ -56,7 +56,12 @@ async def test_one_leads_and_the_other_follows_when_it_stops(ledger: Ledger) -> 
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     await _until_leads(b, a, b)
-    assert (a.history, b.history) == (["leads", "stops"], ["leads"])
+
+    async def histories() -> tuple[list[str], list[str]]:
+        return a.history, b.history
+
+    # It is the leader a moment before its work begins.
+    await until(histories, lambda found: found == (["leads", "stops"], ["leads"]), "the work of one after the other's")
 
 
 async def test_a_killed_lock_session_hands_over_and_the_old_leader_waits_its_turn(ledger: Ledger) -> None:

@@ -43,6 +43,8 @@ class Process:
     async def start(self) -> None:
         """Start it. Call it from the main thread: the signal at our death is bound to the thread that forks."""
         output = open_log(self.log, *self._owner)
+        # Before it runs: who fails at once has spoken by the time we hear that there is a process.
+        self._log_start = os.fstat(output).st_size
         try:
             # A service holds nothing that a crash may break, so it gets SIGKILL when we die: none survives us.
             account = Account(os.geteuid(), os.getegid(), "", switched=False)
@@ -57,7 +59,6 @@ class Process:
                 start_new_session=True,
                 preexec_fn=prepare,
             )
-            self._log_start = os.fstat(output).st_size
         finally:
             os.close(output)
 

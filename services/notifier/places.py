@@ -10,7 +10,7 @@ from itertools import islice
 from uuid import UUID
 
 from libs.contracts.model import Lane
-from services.notifier.outbox import RESERVED, Sendable
+from services.notifier.outbox import Sendable
 from services.notifier.push.outcome import Verdict
 from services.notifier.suspects import Device
 
@@ -18,8 +18,8 @@ IN_FLIGHT = 100
 """Pages under way to one provider at a time: as many as one connection to APNs takes well (`apns_connection.py`)."""
 FIRST = 2
 """Of these to one device of which nothing is known."""
-MOST = IN_FLIGHT - RESERVED
-"""Of these to one device that takes pages: it gets twice as many with each that it takes."""
+MOST = IN_FLIGHT - 10
+"""Of these to one device that takes pages: it gets twice as many with each that it takes. The rest is for others."""
 _KNOWN_FOR = timedelta(seconds=30)
 _MANY = 10_000
 
@@ -31,8 +31,8 @@ class _Pace:
     limit: int = FIRST
     under_way: int = 0
     taken_at: datetime | None = None
-    waits: dict[str, dict[UUID, None]] = field(default_factory=lambda: {lane: {} for lane in Lane})
-    """By lane, urgent first, what is due and finds no place: not to be looked at before one is free."""
+    waits: dict[str, dict[UUID, None]] = field(default_factory=dict)
+    """By lane, what is due and finds no place: not to be looked at before one is free."""
 
     @property
     def is_crowded(self) -> bool:
@@ -40,7 +40,7 @@ class _Pace:
 
     def let(self, most: int) -> None:
         """So many of those that wait may be looked at again."""
-        for waiting in self.waits.values():
+        for waiting in (self.waits.get(lane, {}) for lane in Lane):  # urgent first
             for one in list(islice(waiting, most)):
                 del waiting[one]
                 most -= 1
@@ -84,12 +84,12 @@ class Places:
 
     def has_place(self, row: Sendable, now: datetime) -> bool:
         """Whether its device takes one more now; if not, the row waits until it does."""
-        pace = self._devices.setdefault(row.device, _Pace())
+        pace = self._pace_of(row.device)
         if pace.taken_at is not None and now - pace.taken_at > _KNOWN_FOR:
             pace.limit, pace.taken_at = min(pace.limit, FIRST), None
         if pace.under_way < pace.limit:
             return True
-        pace.waits[row.lane][row.notification_id] = None
+        pace.waits.setdefault(row.lane, {})[row.notification_id] = None
         self._crowds[row.device] = pace
         self.crowded = True
         return False
@@ -97,7 +97,7 @@ class Places:
     def enter(self, row: Sendable) -> None:
         self.busy.add(row.notification_id)
         self._under_way[row.provider] += 1
-        self._devices.setdefault(row.device, _Pace()).under_way += 1
+        self._pace_of(row.device).under_way += 1
 
     def leave(self, row: Sendable, verdict: Verdict | None, now: datetime) -> bool:
         """It is answered; True when others have waited for it and may be taken now. None: it was not sent."""
@@ -118,6 +118,12 @@ class Places:
             self._let(row.device, 2 * pace.limit)
             return True
         return not pace.under_way
+
+    def _pace_of(self, device: Device) -> _Pace:
+        pace = self._devices.get(device)
+        if pace is None:  # not `setdefault`: it would make one for each page
+            pace = self._devices[device] = _Pace()
+        return pace
 
     def _let(self, device: Device, most: int) -> bool:
         """So many of those that wait for a device may be looked at again; True when others go on waiting."""

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
+from libs.chassis.measure.metrics import version
 from services.gateway import docs
 from services.gateway.edge import Edge
 from services.gateway.envelope import CODE_OF, Problem, failure
@@ -43,7 +44,12 @@ class Api(FastAPI):
 
     def __init__(self) -> None:
         super().__init__(
-            title="Pager API", version="1.0.0", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+            title="Pager API",
+            version=version(),
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
         )
         for resource in _RESOURCES:
             # Not included but added: each level of inclusion costs every request a walk of its own.

@@ -229,22 +229,25 @@ async def test_a_new_epoch_takes_back_what_was_lost_with_the_old_one(upstream: U
     upstream.relaying.cancel()
     await asyncio.gather(upstream.relaying, return_exceptions=True)
     kept = [position for position, _ in await upstream.ledger.events()][6]
-    await upstream.ledger.begin_epoch(2, kept)
-    await _make_timers_anew(upstream)
+    await _restore(upstream, kept)
     await upstream.ledger.relay()
     await upstream.add(4)
     await upstream.expect(fold)
     assert {lane.at.epoch for lane in fold.lanes} == {2}
 
 
-async def _make_timers_anew(upstream: Upstream) -> None:
-    """A restored database has tables of the same moment as its log."""
-    await upstream.ledger.query("DELETE FROM incidents.timers")
-    await upstream.ledger.query(
+async def _restore(upstream: Upstream, after: int) -> None:
+    """Log, epochs and tables of one moment: a fold that begins again in the middle must not see half of it."""
+    connection = await upstream.ledger.connection("superuser", autocommit=False)
+    await connection.execute("DELETE FROM incidents.stored_events WHERE notification_id > %s", (after,))
+    await connection.execute("INSERT INTO incidents.epochs (epoch, after_position) VALUES (2, %s)", (after,))
+    await connection.execute("DELETE FROM incidents.timers")
+    await connection.execute(
         "INSERT INTO incidents.timers SELECT originator_id, 'count', %s + interval '1 second' * "
         "sum((convert_from(state, 'UTF8')::json->'data'->>'count')::int) FROM incidents.stored_events GROUP BY 1",
-        _BEGAN,
+        (_BEGAN,),
     )
+    await connection.commit()
 
 
 async def test_an_event_that_cannot_be_folded_costs_a_new_snapshot_and_not_the_fold(upstream: Upstream) -> None:

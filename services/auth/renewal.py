@@ -18,9 +18,9 @@ from services.auth.tokens import RefreshToken, same
 GRACE = timedelta(seconds=10)
 """For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or
 may not have heard the answer."""
-APART = 3
-"""Refreshes in a row that were asked for from two places each: a phone may change its network while it asks, but not
-each time. Whoever holds a stolen token and keeps step with its phone does."""
+APART = 10
+"""Refreshes in a row, two and a half hours of them, that were asked for from two places each: a phone at the edge of
+its network may do so for a while. Whoever holds a stolen token and keeps step with its phone does for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,10 @@ def _times_apart(session: dict[str, Any], asked: Asked, *, first: bool) -> int:
     if first:
         # One that a single place has asked for ends the row.
         return int(session["apart"]) if session["used_from"] is None else 0
-    if session["used_from"] is None or asked.seen_from is None or same(bytes(session["used_from"]), asked.seen_from):
-        return int(session["apart"])
-    return int(session["apart"]) + 1
+    is_apart = (
+        session["used_from"] is not None
+        and asked.seen_from is not None
+        and bytes(session["used_from"])[:1] == asked.seen_from[:1]  # else one phone may have both versions of IP
+        and not same(bytes(session["used_from"]), asked.seen_from)
+    )
+    return int(session["apart"]) + is_apart

@@ -49,10 +49,14 @@ class RefreshToken:
         return RefreshToken(self.session_id, self.family, secret)
 
     def seen_from(self, key: bytes, network: str | None) -> bytes | None:
-        """What is kept of the place where a token of this session is shown: it tells two apart, and names none."""
+        """What is kept of the place where a token of this session is shown: it tells two apart, and names none.
+
+        Its first byte is the version of IP: a phone of two has a place in each.
+        """
         if network is None:
             return None
-        return hmac.digest(key, b"seen from " + self.session_id.bytes + network.encode(), sha256)
+        version = b"6" if ":" in network else b"4"
+        return version + hmac.digest(key, b"seen from " + self.session_id.bytes + network.encode(), sha256)
 
     @classmethod
     def parse(cls, text: str) -> Self | None:

@@ -92,9 +92,14 @@ class Rooms:
         """Ask again for all figures; returns when all are there, or after `patience` seconds."""
         for folder in self.folders:
             if folder not in self._asked:
-                self._asked[folder] = asyncio.get_running_loop().create_future()
                 # No thread of a pool: that would have an end, and would keep the process from ending.
-                Thread(target=self._measure, args=(folder, asyncio.get_running_loop()), daemon=True).start()
+                asking = Thread(target=self._measure, args=(folder, asyncio.get_running_loop()), daemon=True)
+                try:
+                    asking.start()
+                except RuntimeError as error:  # the machine has no thread left: the next look may find one
+                    _log.warning("room not known", folder=folder, reason=str(error))
+                else:
+                    self._asked[folder] = asyncio.get_running_loop().create_future()
         waiting = [asyncio.ensure_future(self._look_at_account()), *self._asked.values()]
         _, late = await asyncio.wait(waiting, timeout=patience)
         if late:

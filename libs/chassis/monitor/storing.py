@@ -113,7 +113,7 @@ class Storing:
         """For how long the oldest event that the stream lacks has waited; raises AtOdds."""
         store = self.store()
         agreement = Agreement(self.service, store, self.bus)
-        mark = self._marks.pop(lane, None) or await agreement.newest(lane, _ANY)
+        mark = self._marks.get(lane) or await agreement.newest(lane, _ANY)
         if mark is not None and await self._is_fine(agreement, lane, mark):
             return timedelta(0)
         epochs = await store.epochs()
@@ -145,6 +145,7 @@ class Storing:
             return False
         if told and told[0].position >= mark.position == epochs.keep(told[0].epoch, mark.position):
             self._seen[lane] = told[-1]
+            self._marks.pop(lane, None)
             return True
         self._marks[lane] = mark
         return self.clock.now() - mark.recorded_at <= LATE

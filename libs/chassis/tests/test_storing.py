@@ -84,6 +84,28 @@ async def test_what_the_stream_lacks_stays_said_while_more_is_committed_and_unti
     assert watch.reasons() == []
 
 
+async def test_a_look_that_failed_makes_nothing_young_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = await _watch(ledger)
+    await ledger.add()
+    await _publish_all(ledger)
+    get, failing = watch.bus.js.get_msg, False
+
+    async def get_msg(*asked: Any, **more: Any) -> Any:
+        if failing:
+            raise TimeoutError
+        return await get(*asked, **more)
+
+    monkeypatch.setattr(watch.bus.js, "get_msg", get_msg)
+    for number in range(6):
+        await ledger.add()
+        failing = number % 2 == 1
+        await watch.look()
+        ledger.clock.advance(seconds=4)
+    failing = False
+    await watch.look()
+    assert "lacks events that were committed" in watch.reasons()[0]
+
+
 async def test_a_stream_that_was_purged_is_watched_on(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     watch, operator = await _watch(ledger), (await ledger.bus("operator")).client.jetstream()
     await ledger.add()

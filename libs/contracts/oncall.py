@@ -90,6 +90,14 @@ class OverrideAdded(Fact, type="pager.oncall.OverrideAdded.v1"):
     override: Override
 
 
+class OverrideCancelled(Fact, type="pager.oncall.OverrideCancelled.v1"):
+    """The override does not apply from `cancelled_at` on; one that had not begun by then never does."""
+
+    schedule_id: UUID
+    override_id: UUID
+    cancelled_at: Moment
+
+
 class ShiftsPlanned(Fact, type="pager.oncall.ShiftsPlanned.v1"):
     """Who is on call in `[from_time, to_time)`: replaces every shift planned earlier in that range.
 
@@ -131,6 +139,22 @@ class AddOverride(StrictContract):
     replaces: UUID | None = None
 
 
+class CancelOverride(StrictContract):
+    schedule_id: UUID
+    override_id: UUID
+
+
+class OverrideQuery(StrictContract):
+    schedule_id: UUID
+    override_id: UUID
+
+
+class OverridesQuery(StrictContract):
+    schedule_id: UUID
+    page: int = 1
+    limit: int = 20
+
+
 class ShiftsQuery(StrictContract):
     schedule_id: UUID
     from_time: SentMoment
@@ -154,6 +178,29 @@ class ScheduleView(Contract):
     created_by: str
     created_at: Moment
     updated_at: Moment
+
+
+class OverrideView(Override):
+    """An override with its history: who made it, and whether and by whom it was cancelled."""
+
+    schedule_id: UUID
+    created_by: UUID | None = None
+    """None: it is older than this field, or no person made it."""
+    created_at: Moment | None = None
+    cancelled_by: UUID | None = None
+    cancelled_at: Moment | None = None
+    """From then on it does not apply; when that is not after `start_time`, it never did."""
+    reachable: bool
+    """Whether the person has a device now that can be paged. False is a warning: a page would reach nobody."""
+
+
+class OverridesView(Contract):
+    """A page of a schedule's overrides, also of those that have ended, newest first; `total` is exact."""
+
+    overrides: tuple[OverrideView, ...]
+    total: int
+    page: int
+    limit: int
 
 
 class OnCallView(Contract):

@@ -11,12 +11,16 @@ from libs.chassis.store.work import Work
 from libs.contracts.model import Role
 from libs.contracts.oncall import (
     AddOverride,
+    CancelOverride,
     ChangeSchedule,
     CreateSchedule,
     CurrentQuery,
     CurrentView,
     OnCallListView,
-    Override,
+    OverrideQuery,
+    OverridesQuery,
+    OverridesView,
+    OverrideView,
     SchedulesView,
     ScheduleView,
     ShiftsQuery,
@@ -35,7 +39,7 @@ _LAST_PAGE = 1_000_000
 
 
 def api(arrival: Arrival) -> Requests:
-    """Commands need the role lead (admins have every role), but anybody may take over a shift.
+    """Commands need the role lead (admins have every role), but participants may take over shifts of their schedule.
 
     `arrival`: how a command waits for a person whom auth has just registered.
     """
@@ -48,8 +52,7 @@ def api(arrival: Arrival) -> Requests:
 def _commands(requests: Requests, arrival: Arrival) -> None:
     async def people_arrive(body: CreateSchedule | ChangeSchedule | AddOverride, caller: Caller) -> None:
         _check_rights(body, caller)
-        named = application.named_people(body)
-        await arrival.of(lambda work: bool(application.unknown_people(work, named)), "auth")
+        await arrival.of(lambda work: application.awaited(work, body, caller), "auth")
 
     @requests.handle("create_schedule", CreateSchedule, before=people_arrive)
     def create_schedule(work: Work, body: CreateSchedule, caller: Caller) -> ScheduleView:
@@ -62,13 +65,17 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
         return application.change_schedule(work, body, caller)
 
     @requests.handle("add_override", AddOverride, before=people_arrive)
-    def add_override(work: Work, body: AddOverride, caller: Caller) -> Override:
+    def add_override(work: Work, body: AddOverride, caller: Caller) -> OverrideView:
         _check_rights(body, caller)
         return application.add_override(work, body, caller)
 
+    @requests.handle("cancel_override", CancelOverride)
+    def cancel_override(work: Work, body: CancelOverride, caller: Caller) -> OverrideView:
+        return application.cancel_override(work, body, caller)
+
 
 def _check_rights(body: CreateSchedule | ChangeSchedule | AddOverride, caller: Caller) -> None:
-    """Raises Forbidden, Unsure."""
+    """What can be said without looking at the schedule. Raises Forbidden, Unsure."""
     if not (isinstance(body, AddOverride) and body.user_id == caller.user_id):
         caller.require(Role.LEAD)
 
@@ -80,11 +87,17 @@ def _queries(requests: Requests) -> None:
 
     @requests.handle("schedules", ListPage)
     def schedules(work: Work, query: ListPage, _caller: Caller) -> SchedulesView:
-        if not 1 <= query.page <= _LAST_PAGE:
-            raise Invalid(f"expected 1 to {_LAST_PAGE}", field="page")
-        if not 1 <= query.limit <= LARGEST_PAGE:
-            raise Invalid(f"expected 1 to {LARGEST_PAGE}", field="limit")
+        _check_page(query.page, query.limit)
         return views.schedules_page(work, query.page, query.limit)
+
+    @requests.handle("override", OverrideQuery)
+    def override(work: Work, query: OverrideQuery, _caller: Caller) -> OverrideView:
+        return views.one_override(work, query.schedule_id, query.override_id)
+
+    @requests.handle("overrides", OverridesQuery)
+    def overrides(work: Work, query: OverridesQuery, _caller: Caller) -> OverridesView:
+        _check_page(query.page, query.limit)
+        return views.overrides_page(work, query.schedule_id, query.page, query.limit)
 
     @requests.handle("shifts", ShiftsQuery)
     def shifts(work: Work, query: ShiftsQuery, _caller: Caller) -> ShiftsView:
@@ -104,6 +117,13 @@ def _queries(requests: Requests) -> None:
         found = views.on_call(work, _moment(query.at, work.now))
         wanted = query.schedule_id
         return OnCallListView(on_call=tuple(v for v in found if wanted in (None, v.schedule_id)))
+
+
+def _check_page(page: int, limit: int) -> None:
+    if not 1 <= page <= _LAST_PAGE:
+        raise Invalid(f"expected 1 to {_LAST_PAGE}", field="page")
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise Invalid(f"expected 1 to {LARGEST_PAGE}", field="limit")
 
 
 def _check_range(from_: datetime, to: datetime) -> None:

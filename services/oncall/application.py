@@ -15,20 +15,28 @@ from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID, DEFAULT_SCHEDULE_NAME
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role
-from libs.contracts.oncall import Layer, Override, ScheduleView
-from libs.contracts.requests import Invalid
+from libs.contracts.oncall import Layer, Override, OverrideView, ScheduleView
+from libs.contracts.requests import Forbidden, Invalid, Rejected
 from services.oncall import domain, projections
-from services.oncall.views import one_schedule
+from services.oncall.views import is_reachable, one_override, one_schedule
 
 SCHEDULE: Decider[domain.State, domain.Command] = Decider(domain.initial, domain.evolve, domain.decide)
 ONCALL = Actor.service("oncall")
 
 
-def learn_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
-    """Keep the replica of people; the first admin gets the schedule that every installation begins with."""
+class Deactivated(Rejected):
+    """This person is deactivated: nobody would be paged."""
+
+
+class NoDevice(Rejected):
+    """You have no device that can be paged: sign in on one first, or ask a lead."""
+
+
+def learn_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Keep the replica of people and devices; the first admin gets the schedule that every installation begins with."""
     for event in events:
         work.put(*projections.replicate(event))
-    admin = next((e for e in events if Role.ADMIN in e.data.roles), None)
+    admin = next((e for e in events if isinstance(e.data, UserRegistered) and Role.ADMIN in e.data.roles), None)
     if admin is not None:
         # Decides nothing when the schedule exists.
         work.decide(SCHEDULE, DEFAULT_SCHEDULE_ID, _first_schedule(admin.data.user_id, work.now), _cause(admin))
@@ -95,8 +103,25 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) 
     return _view(work, body.id, created_at=before["created_at"], updated_at=updated_at)
 
 
-def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Override:
-    """Raises NotFound: there is no such schedule."""
+def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> OverrideView:
+    """Participants take shifts themselves, on a device that can be paged; leads let anybody take them.
+
+    Leads are told by `reachable` when they put somebody on call whom a page would not reach.
+
+    Raises:
+        NotFound: there is no such schedule.
+        Forbidden, Unsure: the caller is neither a lead nor, for themselves, a participant.
+        NoDevice: the caller is no lead, and cannot be paged.
+        Deactivated: so is the person.
+        Invalid, TooManyOverrides: as the rules say; or somebody named is not known.
+    """
+    schedule = work.state(SCHEDULE, body.schedule_id)
+    if schedule is None:
+        raise domain.NoSuchSchedule
+    if not (body.user_id == caller.user_id and caller.user_id in schedule.participants):
+        _require_lead(
+            caller, "only a schedule's participants may take a shift of it, and only leads let others take one"
+        )
     override = Override(
         id=work.new_id(),
         user_id=body.user_id,
@@ -106,7 +131,43 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
     )
     work.decide(SCHEDULE, body.schedule_id, domain.AddOverride(override, work.now), caller.cause(work))
     _check_people(work, named_people(body))
-    return override
+    if not work.fetch(projections.PEOPLE, ids=[body.user_id])[0]["is_active"]:
+        raise Deactivated(field="userId")
+    reachable = is_reachable(work, body.user_id)
+    if not reachable and not caller.has(Role.LEAD):
+        raise NoDevice(field="userId")
+    return OverrideView(
+        **override.model_dump(),
+        schedule_id=body.schedule_id,
+        created_by=caller.user_id,
+        created_at=work.now,
+        reachable=reachable,
+    )
+
+
+def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) -> OverrideView:
+    """Whoever made it, whom it concerns, and leads. Of two at the same time the first one counts, for both.
+
+    Raises:
+        NotFound: there is no such schedule or override.
+        Forbidden, Unsure: it is not the caller's.
+    """
+    before = one_override(work, body.schedule_id, body.override_id)
+    if caller.user_id not in (before.created_by, before.user_id):
+        _require_lead(caller, "only whoever made an override, whom it concerns, and leads may cancel it")
+    command = domain.CancelOverride(body.override_id, work.now)
+    if work.decide(SCHEDULE, body.schedule_id, command, caller.cause(work)):
+        return before.model_copy(update={"cancelled_by": caller.user_id, "cancelled_at": work.now})
+    # Whoever cancelled it may have committed between the first look and the decision.
+    return one_override(work, body.schedule_id, body.override_id)
+
+
+def _require_lead(caller: Caller, otherwise: str) -> None:
+    """Raises Forbidden, which says who else may; Unsure."""
+    try:
+        caller.require(Role.LEAD)
+    except Forbidden:
+        raise Forbidden(otherwise) from None
 
 
 def named_people(body: contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride) -> dict[UUID, str]:
@@ -127,6 +188,16 @@ def _check_people(work: Work, named: Mapping[UUID, str]) -> None:
     """Raises Invalid with the field of the first person whom auth does not know."""
     if unknown := unknown_people(work, named):
         raise Invalid("there is no such person", field=named[unknown[0]])
+
+
+def awaited(
+    work: Work, body: contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride, caller: Caller
+) -> bool:
+    """Whether auth may just have written what a command needs: people, or the device of whoever takes a shift."""
+    if unknown_people(work, named_people(body)):
+        return True
+    needs_device = isinstance(body, contracts.AddOverride) and not caller.has(Role.LEAD)
+    return needs_device and not is_reachable(work, caller.user_id)
 
 
 def unknown_people(work: Work, ids: Mapping[UUID, str]) -> list[UUID]:

@@ -3,7 +3,7 @@
 | state | command | events out |
 |---|---|---|
 | no schedule | CreateSchedule | ScheduleCreated, and ShiftsPlanned over the horizon when it is active |
-| no schedule | ChangeSchedule, AddOverride | refused: there is no such schedule |
+| no schedule | ChangeSchedule, AddOverride, CancelOverride | refused: there is no such schedule |
 | no schedule | PlanShifts | nothing |
 | schedule | CreateSchedule again | nothing |
 | schedule | ChangeSchedule to what it is | nothing |
@@ -11,6 +11,9 @@
 | inactive before and after | ChangeSchedule | ScheduleChanged |
 | schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
 | schedule | AddOverride again | nothing |
+| schedule without this override | CancelOverride | refused: there is no such override |
+| override to come, or begun | CancelOverride | OverrideCancelled, ShiftsPlanned from now on when the schedule is active |
+| override that was cancelled, or has ended | CancelOverride | nothing |
 | active, planned for less than the horizon | PlanShifts | ShiftsPlanned for what is missing at the end |
 | inactive, or planned far enough | PlanShifts | nothing |
 """
@@ -24,9 +27,19 @@ from enum import Enum
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
-from libs.contracts.oncall import Layer, Override, OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
+from libs.contracts.oncall import (
+    Layer,
+    Override,
+    OverrideAdded,
+    OverrideCancelled,
+    ScheduleChanged,
+    ScheduleCreated,
+    Shift,
+    ShiftsPlanned,
+)
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall.calendar import whole_shifts
+from services.oncall.overrides import Made, NoSuchOverride, check_override
 from services.oncall.plans import replanned
 from services.oncall.rotation import check_layer, zone
 
@@ -34,8 +47,6 @@ HORIZON = timedelta(days=90)
 """How far ahead shifts are planned, at least."""
 MOST_SHIFTS = 3500
 """In one plan: an event must stay below the bus's limit of 1 MiB."""
-LONGEST_OVERRIDE = timedelta(days=366)
-FARTHEST_OVERRIDE = timedelta(days=2 * 366)
 
 
 class NoSuchSchedule(NotFound):
@@ -79,13 +90,21 @@ class AddOverride:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelOverride:
+    """From now on it does not apply; what has happened stays."""
+
+    override_id: UUID
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PlanShifts:
     """Plan what the horizon has come to include."""
 
     now: datetime
 
 
-Command = CreateSchedule | ChangeSchedule | AddOverride | PlanShifts
+Command = CreateSchedule | ChangeSchedule | AddOverride | CancelOverride | PlanShifts
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +122,24 @@ class Schedule:
     is_active: bool
     layers: tuple[Layer, ...]
     created_by: str
-    overrides: tuple[Override, ...] = ()
+    made: tuple[Made, ...] = ()
+    """Every override, in the order in which they were added."""
     version: int = 1
     rules_version: int = 1
     planned: tuple[Shift, ...] = ()
     planned_from: datetime | None = None
     planned_to: datetime | None = None
     displaced: tuple[Shift, ...] = ()
+
+    @property
+    def overrides(self) -> tuple[Override, ...]:
+        """As far as they apply."""
+        return tuple(applied for made in self.made if (applied := made.applied) is not None)
+
+    @property
+    def participants(self) -> frozenset[UUID]:
+        """Everybody who takes turns in one of the layers."""
+        return frozenset(person for layer in self.layers for person in layer.participants)
 
 
 State = Schedule | None
@@ -135,6 +165,8 @@ def evolve(state: State, fact: Fact) -> State:
             return _ruled(state, fact)
         case Schedule(), OverrideAdded():
             return _overridden(state, fact.override)
+        case Schedule(), OverrideCancelled():
+            return _cancelled(state, fact)
         case Schedule(), ShiftsPlanned():
             return _planned(state, fact)
     return state
@@ -144,7 +176,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
     """The table at the top.
 
     Raises:
-        NoSuchSchedule: the command needs a schedule.
+        NoSuchSchedule, NoSuchOverride: the command needs one.
+        TooManyOverrides: no more can be added.
         Invalid: rules that cannot be planned, with the field at fault.
     """
     match state, command:
@@ -158,6 +191,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return _change(state, command)
         case Schedule(), AddOverride(override, now):
             return _override(state, override, now)
+        case Schedule(), CancelOverride(override_id, now):
+            return _cancel(state, override_id, now)
         case Schedule(), PlanShifts(now):
             return _extend(state, now)
     return []
@@ -176,7 +211,7 @@ def _create(command: CreateSchedule) -> list[Fact]:
     _check(created)
     schedule = evolve(None, created)
     assert schedule is not None  # noqa: S101 - narrows for the type checker
-    return [created, *_plan(schedule, command.now)]
+    return [created, *_bounded(_plan(schedule, command.now))]
 
 
 def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
@@ -192,31 +227,42 @@ def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
     if after == _ruled(state):
         return []
     _check(changed)
-    return [changed, *(_plan(after, command.now) if state.is_active or after.is_active else ())]
+    return [changed, *(_bounded(_plan(after, command.now)) if state.is_active or after.is_active else ())]
 
 
 def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
     if any(o.id == override.id for o in state.overrides):
         return []
-    if override.end_time <= override.start_time:
-        raise Invalid("expected a moment after startTime", field="endTime")
-    if override.end_time <= now:
-        raise Invalid("expected a moment in the future: what has happened cannot be changed", field="endTime")
-    if override.end_time - override.start_time > LONGEST_OVERRIDE:
-        raise Invalid(f"expected at most {LONGEST_OVERRIDE.days} days after startTime", field="endTime")
-    if override.start_time > now + FARTHEST_OVERRIDE:
-        raise Invalid("expected a moment in the next two years", field="startTime")
-    if override.replaces == override.user_id:
-        raise Invalid("expected another person than userId", field="replaces")
+    check_override(override, state.overrides, now)
     after = _overridden(state, override)
     added = OverrideAdded(schedule_id=state.id, override=override)
-    return [added, *(_plan(after, now) if after.is_active else ())]
+    return [added, *(_bounded(_plan(after, now)) if after.is_active else ())]
+
+
+def _cancel(state: Schedule, override_id: UUID, now: datetime) -> list[Fact]:
+    made = next((m for m in state.made if m.override.id == override_id), None)
+    if made is None:
+        raise NoSuchOverride
+    if made.cancelled_at is not None or made.override.end_time <= now:
+        return []
+    cancelled = OverrideCancelled(schedule_id=state.id, override_id=override_id, cancelled_at=now)
+    after = _cancelled(state, cancelled)
+    # However many shifts it had covered: who is on call by mistake can always be relieved.
+    return [cancelled, *(_plan(after, now) if after.is_active else ())]
 
 
 def _check(rules: ScheduleCreated | ScheduleChanged) -> None:
     zone(rules.timezone)
     for i, layer in enumerate(rules.layers):
         check_layer(layer, f"layers.{i}")
+
+
+def _bounded(plan: list[Fact]) -> list[Fact]:
+    if sum(len(fact.shifts) for fact in plan if isinstance(fact, ShiftsPlanned)) > MOST_SHIFTS:
+        raise Invalid(
+            f"expected at most {MOST_SHIFTS} shifts in {HORIZON.days} days: make turns longer", field="layers"
+        )
+    return plan
 
 
 def _plan(state: Schedule, now: datetime) -> list[Fact]:
@@ -233,10 +279,6 @@ def _plan(state: Schedule, now: datetime) -> list[Fact]:
         )
     to = now + HORIZON if state.planned_to is None else max(now + HORIZON, state.planned_to)
     fresh = whole_shifts(state.layers, state.overrides, state.timezone, now, to)
-    if len(fresh) > MOST_SHIFTS:
-        raise Invalid(
-            f"expected at most {MOST_SHIFTS} shifts in {HORIZON.days} days: make turns longer", field="layers"
-        )
     if fresh and fresh[0].start_time < now and state.planned_to is not None:
         running = next((s for s in state.planned if s.start_time <= now < s.end_time), None)
         same = running is not None and (running.user_id, running.layer) == (fresh[0].user_id, fresh[0].layer)
@@ -274,7 +316,12 @@ def _ruled(state: Schedule, changed: ScheduleChanged | None = None) -> Schedule:
 
 
 def _overridden(state: Schedule, override: Override) -> Schedule:
-    return replace(_ruled(state), overrides=(*state.overrides, override))
+    return replace(_ruled(state), made=(*state.made, Made(override)))
+
+
+def _cancelled(state: Schedule, fact: OverrideCancelled) -> Schedule:
+    made = tuple(m.cancelled(fact.cancelled_at) if m.override.id == fact.override_id else m for m in state.made)
+    return replace(_ruled(state), made=made)
 
 
 def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:

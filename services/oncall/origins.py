@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
-from libs.contracts.auth import UserRegistered
-from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, ShiftsPlanned
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
+from libs.contracts.oncall import OverrideAdded, OverrideCancelled, ScheduleChanged, ScheduleCreated, ShiftsPlanned
 from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
     SCHEMA,
+    cancellations,
     creations,
+    devices,
     overrides,
     people,
     plans,
@@ -21,7 +23,12 @@ from services.oncall.projections import (
 ORIGINS = Origins(
     SCHEMA,
     project,
-    streams={(ScheduleCreated, ScheduleChanged, OverrideAdded, ShiftsPlanned): folding(SCHEDULE)},
-    projections=(schedules, creations, plans, overrides, shifts),
-    replicas=(Replica(people, {"auth": (UserRegistered,)}, replicate),),
+    streams={
+        (ScheduleCreated, ScheduleChanged, OverrideAdded, OverrideCancelled, ShiftsPlanned): folding(SCHEDULE),
+    },
+    projections=(schedules, creations, plans, overrides, cancellations, shifts),
+    replicas=(
+        Replica(people, {"auth": (UserRegistered,)}, replicate),
+        Replica(devices, {"auth": (DeviceRegistered, DeviceRemoved)}, replicate),
+    ),
 )

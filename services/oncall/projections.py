@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
+    exists,
     func,
     select,
     true,
@@ -29,9 +30,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.timers import Timer, timer_gone, timer_set
-from libs.contracts.auth import UserRegistered
-from libs.contracts.envelope import Envelope
-from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
+from libs.contracts.envelope import Actor, ActorKind, Envelope
+from libs.contracts.oncall import (
+    OverrideAdded,
+    OverrideCancelled,
+    ScheduleChanged,
+    ScheduleCreated,
+    Shift,
+    ShiftsPlanned,
+)
 from services.oncall.domain import Schedule
 
 SCHEMA = "oncall"
@@ -47,6 +55,13 @@ people = Table(
     Column("user_id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
+)
+# Who can be paged at all: no token, and no name of a device, is anything to this service.
+devices = Table(
+    "devices",
+    _metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("device_id", Text, primary_key=True),
 )
 schedules = Table(
     "schedules",
@@ -86,7 +101,17 @@ overrides = Table(
     Column("end_time", DateTime(timezone=True), nullable=False),
     Column("replaces", Uuid),
     Column("added", BigInteger, nullable=False),
+    Column("created_by", Uuid),
+    Column("created_at", DateTime(timezone=True)),
     Index("overrides_schedule_idx", "schedule_id", "added"),
+)
+# Apart from `overrides`, as `creations` are from `schedules`.
+cancellations = Table(
+    "cancellations",
+    _metadata,
+    Column("override_id", Uuid, primary_key=True),
+    Column("cancelled_by", Uuid),
+    Column("cancelled_at", DateTime(timezone=True), nullable=False),
 )
 shifts = Table(
     "shifts",
@@ -112,16 +137,30 @@ def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
         case OverrideAdded(schedule_id=schedule_id, override=override):
             yield _schedule_row(event, state)
             added = {"schedule_id": schedule_id, "added": event.version}
-            yield Row(overrides, override.model_dump() | added)
+            origin = {"created_by": _person(event.actor), "created_at": event.time}
+            yield Row(overrides, override.model_dump() | added | origin)
+        case OverrideCancelled(override_id=override_id, cancelled_at=cancelled_at):
+            yield _schedule_row(event, state)
+            cancelled = {"cancelled_by": _person(event.actor), "cancelled_at": cancelled_at}
+            yield Row(cancellations, {"override_id": override_id} | cancelled)
         case ShiftsPlanned():
             yield from _plan_rows(event.data, state)
 
 
-def replicate(event: Envelope[UserRegistered]) -> Iterable[Change]:
+def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The row that an event of AUTH writes here; pure, for rebuilds."""
-    person = event.data
-    name = f"{person.first_name} {person.last_name}".strip()
-    yield Row(people, {"user_id": person.user_id, "name": name, "is_active": True})
+    match event.data:
+        case UserRegistered() as person:
+            name = f"{person.first_name} {person.last_name}".strip()
+            yield Row(people, {"user_id": person.user_id, "name": name, "is_active": True})
+        case DeviceRegistered(user_id=user_id, device_id=device_id):
+            yield Row(devices, {"user_id": user_id, "device_id": device_id})
+        case DeviceRemoved(user_id=user_id, device_id=device_id):
+            yield Gone(devices, {"user_id": user_id, "device_id": device_id})
+
+
+def _person(actor: Actor) -> UUID | None:
+    return UUID(actor.id) if actor.kind is ActorKind.USER else None
 
 
 def _schedule_row(event: Envelope[Any], state: Schedule) -> Row:
@@ -175,13 +214,46 @@ SCHEDULES = (
 
 SCHEDULE_COUNT = select(func.count().label("total")).select_from(schedules)
 
+_cancellation = overrides.outerjoin(cancellations, cancellations.c.override_id == overrides.c.id)
+# PostgreSQL's `least` leaves nulls out: what was not cancelled ends when it was to end.
+_end = func.least(overrides.c.end_time, cancellations.c.cancelled_at, type_=DateTime(timezone=True))
 OVERRIDES = (
-    select(overrides)
+    select(
+        overrides.c.id,
+        overrides.c.schedule_id,
+        overrides.c.user_id,
+        overrides.c.start_time,
+        _end.label("end_time"),
+        overrides.c.replaces,
+    )
+    .select_from(_cancellation)
     .where(overrides.c.schedule_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-    .where(overrides.c.end_time > bindparam("since", type_=DateTime(timezone=True)))
+    .where(_end > bindparam("since", type_=DateTime(timezone=True)))
+    .where(_end > overrides.c.start_time)
     .order_by(overrides.c.schedule_id, overrides.c.added)
 )
-"""The overrides of the schedules `ids` that end after `since`, in the order in which they were added."""
+"""The overrides of the schedules `ids` as far as they apply after `since`, in the order in which they were added."""
+
+_history = (
+    select(overrides, cancellations.c.cancelled_by, cancellations.c.cancelled_at)
+    .select_from(_cancellation)
+    .where(overrides.c.schedule_id == bindparam("schedule_id", type_=Uuid))
+)
+MADE_OVERRIDE = _history.where(overrides.c.id == bindparam("id", type_=Uuid))
+"""The override `id` of a schedule as it was added, with its cancellation."""
+
+MADE_OVERRIDES = (
+    _history.order_by(overrides.c.added.desc())
+    .limit(bindparam("count", type_=Integer))
+    .offset(bindparam("skip", type_=Integer))
+)
+"""The same of `count` overrides after the newest `skip` of a schedule."""
+
+OVERRIDE_COUNT = (
+    select(func.count().label("total"))
+    .select_from(overrides)
+    .where(overrides.c.schedule_id == bindparam("schedule_id", type_=Uuid))
+)
 
 SHIFTS = (
     select(shifts)
@@ -218,3 +290,11 @@ ON_CALL = EVERYBODY.where(schedules.c.id == bindparam("id", type_=Uuid))
 
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""
+
+REACHABLE = (
+    select(people.c.user_id)
+    .where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    .where(people.c.is_active)
+    .where(exists().where(devices.c.user_id == people.c.user_id))
+)
+"""Those of the people `ids` who are active and have a device that can be paged."""

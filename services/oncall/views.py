@@ -13,6 +13,8 @@ from libs.contracts.oncall import (
     Layer,
     OnCallView,
     Override,
+    OverridesView,
+    OverrideView,
     SchedulesView,
     ScheduleView,
     Shift,
@@ -20,6 +22,7 @@ from libs.contracts.oncall import (
 from services.oncall import projections
 from services.oncall.calendar import shifts, whole_shifts
 from services.oncall.domain import NoSuchSchedule
+from services.oncall.overrides import NoSuchOverride
 
 _ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 _MOMENT = timedelta(microseconds=1)
@@ -43,6 +46,27 @@ def schedules_page(work: Work, page: int, limit: int) -> SchedulesView:
     rows = work.fetch(projections.SCHEDULES, count=limit, skip=(page - 1) * limit)
     total = work.fetch(projections.SCHEDULE_COUNT)[0]["total"]
     return SchedulesView(schedules=tuple(_views(work, rows)), total=total, page=page, limit=limit)
+
+
+def one_override(work: Work, schedule_id: UUID, override_id: UUID) -> OverrideView:
+    """An override of a schedule; raises NoSuchSchedule, NoSuchOverride."""
+    one_schedule(work, schedule_id)
+    for row in work.fetch(projections.MADE_OVERRIDE, schedule_id=schedule_id, id=override_id):
+        return _histories(work, [row])[0]
+    raise NoSuchOverride
+
+
+def overrides_page(work: Work, schedule_id: UUID, page: int, limit: int) -> OverridesView:
+    """Page `page` (the first is 1) of `limit` overrides of a schedule, newest first; raises NoSuchSchedule."""
+    one_schedule(work, schedule_id)
+    rows = work.fetch(projections.MADE_OVERRIDES, schedule_id=schedule_id, count=limit, skip=(page - 1) * limit)
+    total = work.fetch(projections.OVERRIDE_COUNT, schedule_id=schedule_id)[0]["total"]
+    return OverridesView(overrides=tuple(_histories(work, rows)), total=total, page=page, limit=limit)
+
+
+def is_reachable(work: Work, person: UUID) -> bool:
+    """Whether they are active and have a device that can be paged."""
+    return bool(_reachable(work, [person]))
 
 
 def shifts_between(work: Work, schedule_id: UUID, from_: datetime, to: datetime) -> tuple[Shift, ...]:
@@ -115,6 +139,15 @@ def _named(work: Work, found: Sequence[tuple[Mapping[str, Any], Shift]]) -> list
         )
         for row, shift in found
     ]
+
+
+def _histories(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[OverrideView]:
+    reachable = _reachable(work, [row["user_id"] for row in rows])
+    return [OverrideView.model_validate(dict(row) | {"reachable": row["user_id"] in reachable}) for row in rows]
+
+
+def _reachable(work: Work, people: Sequence[UUID]) -> set[UUID]:
+    return {row["user_id"] for row in work.fetch(projections.REACHABLE, ids=list(set(people)))} if people else set()
 
 
 def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[ScheduleView]:

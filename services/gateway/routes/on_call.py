@@ -12,13 +12,16 @@ from starlette.responses import Response
 from libs.contracts.model import SentMoment, StrictContract
 from libs.contracts.oncall import (
     AddOverride,
+    CancelOverride,
     ChangeSchedule,
     CreateSchedule,
     CurrentQuery,
     CurrentView,
     Layer,
     OnCallListView,
-    Override,
+    OverrideQuery,
+    OverridesQuery,
+    OverrideView,
     ScheduleView,
     ShiftsQuery,
     ShiftsView,
@@ -33,10 +36,16 @@ from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 router = APIRouter(prefix=f"{V1}/on-call", tags=["on-call"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 ScheduleId = Annotated[UUID, Path(alias="id")]
+OverrideId = Annotated[UUID, Path(alias="overrideId")]
 OfSchedule = Annotated[UUID | None, Query(alias="scheduleId")]
 AtMoment = Annotated[SentMoment | None, Query()]
 
+_CANNOT_TAKE_OVER = (
+    "the caller has no device that can be paged, the person is deactivated, or 200 overrides are still to come; "
+    "or the Idempotency-Key was used with another body"
+)
 _RANGE = {"fromTime": "from", "toTime": "to"}
+_OVERRIDE = one("override", OverrideView, "Override")
 _SCHEDULE = one("schedule", ScheduleView, "Schedule")
 
 
@@ -110,13 +119,49 @@ async def list_shifts(
 @router.post(
     "/schedules/{id}/overrides",
     operation_id="addOverride",
-    summary="Let a person take over for a while",
+    summary="Take over for a while, or let another person do so",
+    description="Participants of the schedule for themselves, on a device that can be paged; leads for anybody, and "
+    "`reachable` says whether a page would reach that person. At most 90 days long, begun within 366 days.",
     status_code=201,
-    responses=documented(one("override", Override, "Override"), 201),
+    responses=documented(_OVERRIDE, 201, conflict=_CANNOT_TAKE_OVER),
 )
 async def add_override(schedule_id: ScheduleId, body: OverrideBody, ask: Asking) -> Response:
     request = complete(AddOverride, body, schedule_id=schedule_id)
     return item("override", await ask.command("oncall", "add_override", request), 201)
+
+
+@router.get(
+    "/schedules/{id}/overrides",
+    operation_id="listOverrides",
+    summary="The overrides of a schedule, newest first, also those that were cancelled or have ended",
+    responses=documented(several("overrides", OverrideView, "Overrides")),
+)
+async def list_overrides(schedule_id: ScheduleId, paging: Paging, ask: Asking) -> Response:
+    wanted = OverridesQuery(schedule_id=schedule_id, page=paging.page, limit=paging.limit)
+    return page("overrides", await ask.query("oncall", "overrides", wanted), paging.page, paging.limit)
+
+
+@router.get(
+    "/schedules/{id}/overrides/{overrideId}",
+    operation_id="getOverride",
+    summary="One override",
+    responses=documented(_OVERRIDE),
+)
+async def get_override(schedule_id: ScheduleId, override_id: OverrideId, ask: Asking) -> Response:
+    wanted = OverrideQuery(schedule_id=schedule_id, override_id=override_id)
+    return item("override", await ask.query("oncall", "override", wanted))
+
+
+@router.delete(
+    "/schedules/{id}/overrides/{overrideId}",
+    operation_id="cancelOverride",
+    summary="Cancel an override: one that has begun ends now",
+    description="Whoever made it, whom it concerns, and leads. It stays in the list; a second time changes nothing.",
+    responses=documented(_OVERRIDE),
+)
+async def cancel_override(schedule_id: ScheduleId, override_id: OverrideId, ask: Asking) -> Response:
+    body = CancelOverride(schedule_id=schedule_id, override_id=override_id)
+    return item("override", await ask.command("oncall", "cancel_override", body, repeatable=True))
 
 
 @router.get(

@@ -1,5 +1,5 @@
 """Owns schedules, overrides and the shifts planned from them.
 
-Consumes AUTH: people, and the first admin, for whom it makes the schedule "Primary On-Call".
-Publishes ScheduleCreated, ScheduleChanged, OverrideAdded and ShiftsPlanned.
+Consumes AUTH: people, who of them has a device, and the first admin, for whom it makes the schedule "Primary On-Call".
+Publishes ScheduleCreated, ScheduleChanged, OverrideAdded, OverrideCancelled and ShiftsPlanned.
 """

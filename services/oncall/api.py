@@ -50,7 +50,7 @@ def api(arrival: Arrival) -> Requests:
 
 
 def _commands(requests: Requests, arrival: Arrival) -> None:
-    async def people_arrive(body: CreateSchedule | ChangeSchedule | AddOverride, caller: Caller) -> None:
+    async def people_arrive(body: application.Naming, caller: Caller) -> None:
         _check_rights(body, caller)
         await arrival.of(lambda work: application.awaited(work, body, caller), "auth")
 
@@ -74,7 +74,7 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
         return application.cancel_override(work, body, caller)
 
 
-def _check_rights(body: CreateSchedule | ChangeSchedule | AddOverride, caller: Caller) -> None:
+def _check_rights(body: application.Naming, caller: Caller) -> None:
     """What can be said without looking at the schedule. Raises Forbidden, Unsure."""
     if not (isinstance(body, AddOverride) and body.user_id == caller.user_id):
         caller.require(Role.LEAD)

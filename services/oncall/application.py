@@ -22,6 +22,8 @@ from services.oncall.views import is_reachable, one_override, one_schedule
 
 SCHEDULE: Decider[domain.State, domain.Command] = Decider(domain.initial, domain.evolve, domain.decide)
 ONCALL = Actor.service("oncall")
+Naming = contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride
+"""A command that names people."""
 
 
 class Deactivated(Rejected):
@@ -119,9 +121,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
     if schedule is None:
         raise domain.NoSuchSchedule
     if not (body.user_id == caller.user_id and caller.user_id in schedule.participants):
-        _require_lead(
-            caller, "only a schedule's participants may take a shift of it, and only leads let others take one"
-        )
+        _require_lead(caller, "only participants of a schedule may take its shifts; leads let anybody take them")
     override = Override(
         id=work.new_id(),
         user_id=body.user_id,
@@ -170,7 +170,7 @@ def _require_lead(caller: Caller, otherwise: str) -> None:
         raise Forbidden(otherwise) from None
 
 
-def named_people(body: contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride) -> dict[UUID, str]:
+def named_people(body: Naming) -> dict[UUID, str]:
     """The people in a command, with the field that names them first."""
     named: dict[UUID, str] = {}
     if isinstance(body, contracts.AddOverride):
@@ -190,9 +190,7 @@ def _check_people(work: Work, named: Mapping[UUID, str]) -> None:
         raise Invalid("there is no such person", field=named[unknown[0]])
 
 
-def awaited(
-    work: Work, body: contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride, caller: Caller
-) -> bool:
+def awaited(work: Work, body: Naming, caller: Caller) -> bool:
     """Whether auth may just have written what a command needs: people, or the device of whoever takes a shift."""
     if unknown_people(work, named_people(body)):
         return True

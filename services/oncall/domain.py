@@ -12,7 +12,7 @@
 | schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
 | schedule | AddOverride again | nothing |
 | schedule without this override | CancelOverride | refused: there is no such override |
-| override to come, or begun | CancelOverride | OverrideCancelled, ShiftsPlanned from now on when the schedule is active |
+| override to come or begun | CancelOverride | OverrideCancelled, ShiftsPlanned from now on when it is active |
 | override that was cancelled, or has ended | CancelOverride | nothing |
 | active, planned for less than the horizon | PlanShifts | ShiftsPlanned for what is missing at the end |
 | inactive, or planned far enough | PlanShifts | nothing |

@@ -84,6 +84,7 @@ def patched(name: str, path: str, operation: str, body: Any, key: str, view: Any
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
 FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False}
 RANGE = {"scheduleId": ID, "fromTime": NOON, "toTime": NIGHT}
+OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
 ALL = {"onCall": [v.ON_CALL]}
 NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
@@ -146,6 +147,25 @@ CASES = [
     ),
     made(
         "addOverride", f"{SCHEDULE}/overrides", "oncall.add_override", OVERRIDE, "override", v.OVERRIDE, scheduleId=ID
+    ),
+    Case(
+        "listOverrides",
+        "GET",
+        f"{SCHEDULE}/overrides?page=2&limit=5",
+        "oncall.overrides",
+        {"scheduleId": ID} | PAGE_TWO,
+        {"overrides": [v.OVERRIDE], "total": 7},
+        {"overrides": [v.OVERRIDE], "pagination": OF_SEVEN},
+    ),
+    got("getOverride", f"{SCHEDULE}/overrides/{ID}", "oncall.override", OF_SCHEDULE, "override", v.OVERRIDE),
+    Case(
+        "cancelOverride",
+        "DELETE",
+        f"{SCHEDULE}/overrides/{ID}",
+        "oncall.cancel_override",
+        OF_SCHEDULE,
+        v.OVERRIDE,
+        {"override": v.OVERRIDE},
     ),
     Case(
         "getCurrentOnCall",

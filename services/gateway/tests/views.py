@@ -84,7 +84,18 @@ SCHEDULE = json_of(
         updated_at=NOW,
     )
 )
-OVERRIDE = json_of(oncall.Override(id=ID, user_id=USER, start_time=NOW, end_time=LATER))
+OVERRIDE = json_of(
+    oncall.OverrideView(
+        id=ID,
+        user_id=USER,
+        start_time=NOW,
+        end_time=LATER,
+        schedule_id=ID,
+        created_by=USER,
+        created_at=NOW,
+        reachable=True,
+    )
+)
 SHIFT = json_of(oncall.Shift(user_id=USER, start_time=NOW, end_time=LATER, layer=0))
 ON_CALL = json_of(
     oncall.OnCallView(

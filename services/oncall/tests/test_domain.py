@@ -19,7 +19,7 @@ from libs.chassis.testing.given import Given
 from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
-from libs.contracts.oncall import OverrideAdded, ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
+from libs.contracts.oncall import ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall import plans
 from services.oncall.application import SCHEDULE
@@ -27,6 +27,7 @@ from services.oncall.calendar import shifts
 from services.oncall.domain import (
     HORIZON,
     AddOverride,
+    CancelOverride,
     ChangeSchedule,
     CreateSchedule,
     PlanShifts,
@@ -118,6 +119,7 @@ def test_a_schedule_that_does_not_exist_cannot_be_changed() -> None:
     for command in (
         ChangeSchedule(NOW, name="x"),
         AddOverride(override(CY, "2026-03-05 00:00", "2026-03-06 00:00"), NOW),
+        CancelOverride(ID, NOW),
     ):
         nothing().when(command).then_rejected(NotFound)
     nothing().when(PlanShifts(NOW)).then_nothing()
@@ -180,48 +182,6 @@ def test_a_plan_replaces_all_of_an_earlier_one_that_reached_farther() -> None:
     assert plan.shifts[-1].end_time == plan.to_time
 
 
-def test_an_override_is_added_and_planned() -> None:
-    given_override = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")
-    after = created().when(AddOverride(given_override, NOW)).then_types(OverrideAdded, ShiftsPlanned)
-    assert told(plan_of(after.facts).shifts)[:3] == [
-        "ana 2026-03-02 09:00 2026-03-05 00:00",
-        "cy* 2026-03-05 00:00 2026-03-06 00:00",
-        "ana 2026-03-06 00:00 2026-03-09 09:00",
-    ]
-    after.when(AddOverride(given_override, NOW)).then_nothing()
-
-
-def test_an_override_that_began_in_the_past_takes_over_now() -> None:
-    after = created().when(AddOverride(override(CY, "2026-03-04 08:00", "2026-03-04 12:00"), NOW)).facts
-    whole = schedule(Given(SCHEDULE, [*created().facts, *after]))
-    assert told(whole.planned)[:3] == [
-        "ana 2026-03-02 09:00 2026-03-04 10:00",
-        "cy* 2026-03-04 10:00 2026-03-04 12:00",
-        "ana 2026-03-04 12:00 2026-03-09 09:00",
-    ]
-
-
-def test_an_override_of_an_inactive_schedule_is_kept_for_later() -> None:
-    inactive = created(is_active=False)
-    after = inactive.when(AddOverride(override(CY, "2026-03-05 00:00", "2026-03-06 00:00"), NOW))
-    plan = plan_of(after.then_types(OverrideAdded).when(ChangeSchedule(NOW, is_active=True)).facts)
-    assert "cy* 2026-03-05 00:00 2026-03-06 00:00" in told(plan.shifts)
-
-
-@pytest.mark.parametrize(
-    ("refused", "field"),
-    [
-        (override(CY, "2026-03-05 00:00", "2026-03-05 00:00"), "endTime"),
-        (override(CY, "2026-03-04 09:00", "2026-03-04 10:00"), "endTime"),
-        (override(CY, "2026-03-05 00:00", "2027-03-07 00:00"), "endTime"),
-        (override(CY, "2028-04-05 00:00", "2028-04-06 00:00"), "startTime"),
-        (override(CY, "2026-03-05 00:00", "2026-03-06 00:00", replaces=CY), "replaces"),
-    ],
-)
-def test_an_override_out_of_range_is_refused(refused: Any, field: str) -> None:
-    assert created().when(AddOverride(refused, NOW)).then_rejected(Invalid).field == field
-
-
 def test_the_plan_is_extended_by_what_is_missing_only() -> None:
     later = utc("2026-03-11 10:00")
     extension = plan_of(created().when(PlanShifts(later)).then_types(ShiftsPlanned).facts)
@@ -242,13 +202,14 @@ STEPS = st.lists(
         ),
         st.tuples(st.just("active"), st.booleans(), st.none()),
         st.tuples(st.just("override"), st.integers(-48, 2400), st.integers(1, 400)),
+        st.tuples(st.just("cancel"), st.integers(0, 5), st.none()),
         st.tuples(st.just("plan"), st.none(), st.none()),
     ),
-    max_size=6,
+    max_size=8,
 )
 
 
-def command(step: tuple[str, Any, Any], now: datetime) -> Any:
+def command(step: tuple[str, Any, Any], now: datetime, before: Schedule) -> Any:
     match step:
         case "layers", rotation, person:
             return ChangeSchedule(
@@ -260,6 +221,8 @@ def command(step: tuple[str, Any, Any], now: datetime) -> Any:
             start = now.replace(tzinfo=None) + timedelta(hours=begins)
             end = max(start, now.replace(tzinfo=None)) + timedelta(hours=hours)
             return AddOverride(override(CY, f"{start}", f"{end}"), now)
+        case "cancel", which, _ if before.made:
+            return CancelOverride(before.made[which % len(before.made)].override.id, now)
     return PlanShifts(now)
 
 
@@ -273,7 +236,7 @@ def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]
 
 @pytest.mark.parametrize("piece", [3, 1000])
 @settings(max_examples=examples(40), database=None)
-@given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=6, max_size=6))
+@given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=8, max_size=8))
 def test_the_past_stays_and_the_future_follows_the_rules_in_pieces_of_any_size(
     piece: int, steps: list[Any], minutes: list[int]
 ) -> None:
@@ -288,7 +251,7 @@ def _the_past_stays(steps: list[Any], minutes: list[int]) -> None:
         consumer = following(consumer, fact) if isinstance(fact, ShiftsPlanned) else consumer
     for step, passed in zip(steps, minutes, strict=False):
         before, now = schedule(given_), now + timedelta(minutes=passed)
-        facts = SCHEDULE.decide(command(step, now), before)
+        facts = SCHEDULE.decide(command(step, now, before), before)
         given_ = Given(SCHEDULE, [*given_.facts, *facts])
         after = schedule(given_)
         for fact in facts:

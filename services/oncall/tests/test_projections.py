@@ -7,17 +7,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Row
+from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.tables import chassis_tables
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
+from libs.contracts.oncall import OverrideAdded, OverrideCancelled
 from services.oncall.application import SCHEDULE
-from services.oncall.domain import AddOverride, ChangeSchedule, CreateSchedule, PlanShifts, Schedule
-from services.oncall.projections import overrides, plans, project, schedules, shifts
+from services.oncall.domain import AddOverride, CancelOverride, ChangeSchedule, CreateSchedule, PlanShifts, Schedule
+from services.oncall.projections import cancellations, devices, overrides, plans, project, replicate, schedules, shifts
 from services.oncall.tests.rules import ANA, CY, layer, override, utc
 
 ID = UUID(int=7)
 NOW = utc("2026-03-04 10:00")
+_ONCALL = Actor.service("oncall")
 TIMERS = chassis_tables("oncall").timers
 
 
@@ -53,7 +56,7 @@ class Tables:
         return [(r["user_id"], r["start_time"], r["end_time"]) for r in rows]
 
 
-def _event(fact: Fact, version: int) -> Envelope[Any]:
+def _event(fact: Fact, version: int, actor: Actor = _ONCALL) -> Envelope[Any]:
     return Envelope(
         id=UUID(int=version),
         type=fact.type,
@@ -61,7 +64,7 @@ def _event(fact: Fact, version: int) -> Envelope[Any]:
         entity=ID,
         version=version,
         lane=Lane.ROUTINE,
-        actor=Actor.service("oncall"),
+        actor=actor,
         correlation_id=UUID(int=1),
         data=fact,
     )
@@ -74,8 +77,10 @@ def created() -> Tables:
 
 def test_the_rows_are_the_plan_after_every_kind_of_event() -> None:
     tables = created()
+    stand_in = override(CY, "2026-03-04 08:00", "2026-03-05 08:00")
     commands = (
-        AddOverride(override(CY, "2026-03-04 08:00", "2026-03-05 08:00"), NOW + timedelta(hours=1)),
+        AddOverride(stand_in, NOW + timedelta(hours=1)),
+        CancelOverride(stand_in.id, NOW + timedelta(hours=1, minutes=30)),
         ChangeSchedule(NOW + timedelta(hours=2), layers=(layer("daily", "2026-03-02T09:00", CY, ANA),)),
         PlanShifts(NOW + timedelta(days=10)),
         ChangeSchedule(NOW + timedelta(days=11), is_active=False),
@@ -115,3 +120,29 @@ def test_overrides_keep_the_order_in_which_they_were_added() -> None:
     for end in ("2026-03-06 00:00", "2026-03-07 00:00"):
         tables.run(AddOverride(override(CY, "2026-03-05 00:00", end), NOW))
     assert [row["added"] for row in tables.of(overrides)] == [3, 5]
+
+
+def test_an_override_and_its_cancellation_say_by_whom() -> None:
+    stand_in = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")
+    schedule = created().run(AddOverride(stand_in, NOW)).state
+    assert schedule is not None
+    added = OverrideAdded(schedule_id=ID, override=stand_in)
+    cancelled = OverrideCancelled(schedule_id=ID, override_id=stand_in.id, cancelled_at=NOW)
+    rows = {
+        change.table.name: dict(change.values)
+        for fact in (added, cancelled)
+        for change in project(_event(fact, 9, Actor.user(ANA)), schedule)
+        if isinstance(change, Row)
+    }
+    assert (rows[overrides.name]["created_by"], rows[overrides.name]["created_at"]) == (ANA, NOW)
+    assert rows[cancellations.name] == {"override_id": stand_in.id, "cancelled_by": ANA, "cancelled_at": NOW}
+
+
+def test_of_a_device_only_whose_it_is_is_kept() -> None:
+    registered = DeviceRegistered(
+        user_id=ANA, device_id="phone", name="a", platform=Platform.IOS, push_token="t", registered_at=NOW
+    )
+    removed = DeviceRemoved(user_id=ANA, device_id="phone", reason="signed out")
+    key = {"user_id": ANA, "device_id": "phone"}
+    assert list(replicate(_event(registered, 1))) == [Row(devices, key)]
+    assert list(replicate(_event(removed, 2))) == [Gone(devices, key)]

@@ -18,10 +18,10 @@ from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Lane, Role
-from libs.contracts.oncall import AddOverride, CreateSchedule, ScheduleCreated, ShiftsPlanned
-from libs.contracts.requests import Forbidden, Invalid
+from libs.contracts.oncall import AddOverride, CreateSchedule, OverrideView, ScheduleCreated, ShiftsPlanned
+from libs.contracts.requests import ErrorKind, Forbidden, Invalid
 from services.oncall.api import api
-from services.oncall.application import SCHEDULE, create_schedule, learn_people
+from services.oncall.application import SCHEDULE, Deactivated, NoDevice, awaited, create_schedule, learn_people
 from services.oncall.projections import people, project
 from services.oncall.tests.rules import ANA, BO, CY, layer, utc
 
@@ -36,14 +36,22 @@ class EmptyLog:
 
 @dataclass
 class Replica:
-    """Stands in for a database session that sees what the consumer commits meanwhile."""
+    """Stands in for a database session that sees what the consumer commits meanwhile.
+
+    `reachable`: those of the known people who have a device; `inactive`: those who are deactivated.
+    """
 
     known: set[UUID]
+    reachable: set[UUID] = field(default_factory=set)
+    inactive: set[UUID] = field(default_factory=set)
     description: object = True
     _rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def execute(self, _sql: str, parameters: Mapping[str, Any]) -> None:
-        self._rows = [{"user_id": i, "name": "x"} for i in parameters["ids"] if i in self.known]
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        found = self.known & (self.reachable - self.inactive) if "devices" in sql else self.known
+        self._rows = [
+            {"user_id": i, "name": "x", "is_active": i not in self.inactive} for i in parameters["ids"] if i in found
+        ]
 
     def fetchall(self) -> list[dict[str, Any]]:
         return self._rows
@@ -153,11 +161,64 @@ async def test_only_leads_and_admins_change_schedules_or_put_others_on_call() ->
             await operation.before(body, unsure)
 
 
-def test_anybody_may_take_over_a_shift() -> None:
-    operations = api(cast("Arrival", None)).operations
-    user = Caller(CY, frozenset({Role.USER}), uuid4(), "phone", utc("2030-01-01 00:00"))
-    unit = work(Replica({ANA, BO, CY}))
-    schedule = create_schedule(unit, REQUEST, LEAD)
+def caller(user: UUID, *roles: Role) -> Caller:
+    return Caller(user, frozenset({Role.USER, *roles}), uuid4(), "phone", utc("2030-01-01 00:00"))
+
+
+@dataclass
+class Scheduled:
+    """A schedule of Ana and Bo, in a transaction in which its overrides are asked for."""
+
+    replica: Replica
+
+    def __post_init__(self) -> None:
+        self.unit = work(self.replica)
+        self.id = create_schedule(self.unit, REQUEST, LEAD).id
+
+    def add(self, who: Caller, person: UUID) -> OverrideView:
+        hours = {"start_time": utc("2026-03-05 00:00"), "end_time": utc("2026-03-06 00:00")}
+        body = AddOverride(schedule_id=self.id, user_id=person, **hours)
+        added: OverrideView = api(cast("Arrival", None)).operations["add_override"].handle(self.unit, body, who)
+        return added
+
+
+def test_a_participant_takes_a_shift_on_a_device_that_can_be_paged() -> None:
+    schedule = Scheduled(Replica({ANA, BO}, reachable={BO}))
+    added = schedule.add(caller(BO), BO)
+    assert (added.user_id, added.created_by, added.created_at, added.reachable) == (BO, BO, NOW, True)
+    assert (added.schedule_id, added.cancelled_at) == (schedule.id, None)
+
+
+def test_who_is_no_participant_takes_no_shift() -> None:
+    schedule = Scheduled(Replica({ANA, BO, CY}, reachable={CY}))
+    with pytest.raises(Forbidden, match="participants"):
+        schedule.add(caller(CY), CY)
+    # A lead of whom it is long not known whether the session goes on may be none any more.
+    with pytest.raises(Unsure):
+        schedule.add(replace(caller(CY, Role.LEAD), certain=False), CY)
+    assert schedule.add(caller(CY, Role.LEAD), CY).reachable
+
+
+@pytest.mark.parametrize("replica", [Replica({ANA, BO}), Replica({ANA, BO}, reachable={ANA})])
+def test_who_cannot_be_paged_takes_no_shift_and_a_lead_is_warned(replica: Replica) -> None:
+    with pytest.raises(NoDevice) as refused:
+        Scheduled(replica).add(caller(BO), BO)
+    assert (refused.value.kind, refused.value.field) == (ErrorKind.CONFLICT, "userId")
+    assert Scheduled(replica).add(LEAD, BO).reachable is False
+    assert Scheduled(replica).add(caller(BO, Role.ADMIN), BO).reachable is False
+
+
+def test_nobody_who_is_deactivated_is_put_on_call() -> None:
+    schedule = Scheduled(Replica({ANA, BO}, reachable={ANA, BO}, inactive={BO}))
+    with pytest.raises(Deactivated):
+        schedule.add(LEAD, BO)
+
+
+def test_a_device_is_waited_for_where_the_shift_depends_on_it() -> None:
     hours = {"start_time": utc("2026-03-05 00:00"), "end_time": utc("2026-03-06 00:00")}
-    added = operations["add_override"].handle(unit, AddOverride(schedule_id=schedule.id, user_id=CY, **hours), user)
-    assert (added.user_id, added.replaces) == (CY, None)
+    body = AddOverride(schedule_id=uuid4(), user_id=BO, **hours)
+    assert awaited(work(Replica({BO})), body, caller(BO))
+    assert not awaited(work(Replica({BO}, reachable={BO})), body, caller(BO))
+    # A lead is only warned, and not kept waiting by an auth that is away.
+    assert not awaited(work(Replica({BO})), body, LEAD)
+    assert awaited(work(Replica(set())), body, LEAD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from tests.phone import PASSWORD, Answer, Phone
@@ -106,7 +106,7 @@ async def test_who_has_no_device_takes_no_shift_and_leads_are_warned(world: Worl
     ana, _bo = await world.two_responders()
     body = {"email": "dan@pager.test", "password": PASSWORD, "firstName": "Dan", "lastName": "Ek", "roles": ["user"]}
     made = (await world.admin.call("POST", "/users", body)).data["user"]
-    dan = Phone(world, body["email"], "", "fcm", made["id"], "laptop")
+    dan = Phone(world, "dan@pager.test", "", "fcm", UUID(made["id"]), "laptop")
     await dan.sign_in()
     layer = {"start": "2026-01-05T09:00", "participants": [str(ana.user_id), str(dan.user_id)]}
     assert (await world.admin.call("PATCH", SCHEDULE, {"layers": [layer]})).status == 200

@@ -17,10 +17,10 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role
 from libs.contracts.oncall import Layer, Override, OverrideView, ScheduleView
 from libs.contracts.requests import Forbidden, Invalid, Rejected
-from services.oncall import domain, projections
+from services.oncall import commands, domain, projections
 from services.oncall.views import is_reachable, one_override, one_schedule
 
-SCHEDULE: Decider[domain.State, domain.Command] = Decider(domain.initial, domain.evolve, domain.decide)
+SCHEDULE: Decider[domain.State, commands.Command] = Decider(domain.initial, domain.evolve, domain.decide)
 ONCALL = Actor.service("oncall")
 Naming = contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride
 """A command that names people."""
@@ -48,10 +48,10 @@ def _cause(event: Envelope[Any]) -> Cause:
     return Cause.event(event, ONCALL)
 
 
-def _first_schedule(admin: UUID, now: datetime) -> domain.CreateSchedule:
+def _first_schedule(admin: UUID, now: datetime) -> commands.CreateSchedule:
     monday = now.astimezone(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=now.weekday())
     start = monday if monday <= now else monday - timedelta(weeks=1)
-    return domain.CreateSchedule(
+    return commands.CreateSchedule(
         schedule_id=DEFAULT_SCHEDULE_ID,
         name=DEFAULT_SCHEDULE_NAME,
         description=None,
@@ -67,12 +67,12 @@ def extend_plans(work: Work, timers: Sequence[Timer]) -> None:
     """Plan what the horizon has come to include, so that at least 89 days are always planned."""
     work.load(SCHEDULE, [t.entity for t in timers])
     for timer in timers:
-        work.decide(SCHEDULE, timer.entity, domain.PlanShifts(work.now), work.begin(ONCALL))
+        work.decide(SCHEDULE, timer.entity, commands.PlanShifts(work.now), work.begin(ONCALL))
 
 
 def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) -> ScheduleView:
     schedule_id = work.new_id()
-    command = domain.CreateSchedule(
+    command = commands.CreateSchedule(
         schedule_id=schedule_id,
         name=body.name,
         description=body.description,
@@ -90,11 +90,11 @@ def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) 
 def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) -> ScheduleView:
     """Raises NotFound: there is no such schedule."""
     before = one_schedule(work, body.id)
-    command = domain.ChangeSchedule(
+    command = commands.ChangeSchedule(
         now=work.now,
         name=body.name,
         # Given as null, the description goes; not given, it stays.
-        description=body.description if "description" in body.model_fields_set else domain.Keep.KEEP,
+        description=body.description if "description" in body.model_fields_set else commands.Keep.KEEP,
         timezone=body.timezone,
         is_active=body.is_active,
         layers=body.layers,
@@ -129,7 +129,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
         end_time=body.end_time,
         replaces=body.replaces,
     )
-    work.decide(SCHEDULE, body.schedule_id, domain.AddOverride(override, work.now), caller.cause(work))
+    work.decide(SCHEDULE, body.schedule_id, commands.AddOverride(override, work.now), caller.cause(work))
     _check_people(work, named_people(body))
     if not work.fetch(projections.PEOPLE, ids=[body.user_id])[0]["is_active"]:
         raise Deactivated(field="userId")
@@ -155,7 +155,7 @@ def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) 
     before = one_override(work, body.schedule_id, body.override_id)
     if caller.user_id not in (before.created_by, before.user_id):
         _require_lead(caller, "only whoever made an override, whom it concerns, and leads may cancel it")
-    command = domain.CancelOverride(body.override_id, work.now)
+    command = commands.CancelOverride(body.override_id, work.now)
     if work.decide(SCHEDULE, body.schedule_id, command, caller.cause(work)):
         return before.model_copy(update={"cancelled_by": caller.user_id, "cancelled_at": work.now})
     # Whoever cancelled it may have committed between the first look and the decision.

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
@@ -39,6 +38,15 @@ from libs.contracts.oncall import (
 )
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall.calendar import whole_shifts
+from services.oncall.commands import (
+    AddOverride,
+    CancelOverride,
+    ChangeSchedule,
+    Command,
+    CreateSchedule,
+    Keep,
+    PlanShifts,
+)
 from services.oncall.overrides import Made, NoSuchOverride, check_override
 from services.oncall.plans import replanned
 from services.oncall.rotation import check_layer, zone
@@ -51,60 +59,6 @@ MOST_SHIFTS = 3500
 
 class NoSuchSchedule(NotFound):
     """There is no such schedule."""
-
-
-class Keep(Enum):
-    """Says that a change leaves a field as it is, where None is a value."""
-
-    KEEP = "keep"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateSchedule:
-    schedule_id: UUID
-    name: str
-    description: str | None
-    timezone: str
-    is_active: bool
-    layers: tuple[Layer, ...]
-    created_by: str
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeSchedule:
-    """What is None (or `KEEP`) stays as it is."""
-
-    now: datetime
-    name: str | None = None
-    description: str | Keep | None = Keep.KEEP
-    timezone: str | None = None
-    is_active: bool | None = None
-    layers: tuple[Layer, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AddOverride:
-    override: Override
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class CancelOverride:
-    """From now on it does not apply; what has happened stays."""
-
-    override_id: UUID
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PlanShifts:
-    """Plan what the horizon has come to include."""
-
-    now: datetime
-
-
-Command = CreateSchedule | ChangeSchedule | AddOverride | CancelOverride | PlanShifts
 
 
 @dataclass(frozen=True, slots=True)

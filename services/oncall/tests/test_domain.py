@@ -24,15 +24,8 @@ from libs.contracts.requests import Invalid, NotFound
 from services.oncall import plans
 from services.oncall.application import SCHEDULE
 from services.oncall.calendar import shifts
-from services.oncall.domain import (
-    HORIZON,
-    AddOverride,
-    CancelOverride,
-    ChangeSchedule,
-    CreateSchedule,
-    PlanShifts,
-    Schedule,
-)
+from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule, CreateSchedule, PlanShifts
+from services.oncall.domain import HORIZON, Schedule
 from services.oncall.tests.rules import ANA, BO, CY, layer, override, told, utc
 
 ID = uuid5(PAGER, "test/schedule")

@@ -11,7 +11,7 @@ from libs.chassis.testing.given import Given
 from libs.contracts.oncall import OverrideAdded, OverrideCancelled, ScheduleChanged, ShiftsPlanned
 from libs.contracts.requests import Invalid, NotFound
 from services.oncall.application import SCHEDULE
-from services.oncall.domain import AddOverride, CancelOverride, ChangeSchedule
+from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule
 from services.oncall.overrides import TooManyOverrides
 from services.oncall.tests.rules import BO, CY, layer, override, told, utc
 from services.oncall.tests.test_domain import ID, NOW, created, plan_of, schedule

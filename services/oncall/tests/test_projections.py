@@ -14,7 +14,8 @@ from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
 from libs.contracts.oncall import OverrideAdded, OverrideCancelled
 from services.oncall.application import SCHEDULE
-from services.oncall.domain import AddOverride, CancelOverride, ChangeSchedule, CreateSchedule, PlanShifts, Schedule
+from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule, CreateSchedule, PlanShifts
+from services.oncall.domain import Schedule
 from services.oncall.projections import cancellations, devices, overrides, plans, project, replicate, schedules, shifts
 from services.oncall.tests.rules import ANA, CY, layer, override, utc
 

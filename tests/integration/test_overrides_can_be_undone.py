@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
@@ -100,6 +101,7 @@ async def test_overrides_are_listed_and_only_those_whom_they_concern_cancel_them
     shifts = f"{SCHEDULE}/shifts?from={by_lead['startTime']}&to={by_admin['endTime']}"
     await world.settle()
     assert not any(s["isOverride"] for s in (await ana.call("GET", shifts)).data["shifts"])
+    assert differences(await rebuilt(world, "oncall", swap=False)) == {}, "the log says the same"
 
 
 async def test_who_has_no_device_takes_no_shift_and_leads_are_warned(world: World) -> None:
@@ -120,6 +122,32 @@ async def test_who_has_no_device_takes_no_shift_and_leads_are_warned(world: Worl
     mine = await _added(dan, _hours(world, dan, 10, 11))
     assert mine["reachable"] is True
     assert [o["reachable"] for o in await _listed(ana)] == [True, True]
+
+
+async def test_an_override_beyond_the_plan_is_shown_until_it_is_cancelled(world: World) -> None:
+    _ana, bo = await world.two_responders()
+    override = await _added(world.admin, _hours(world, bo, 24 * 150, 24 * 151))
+    query = f"{SCHEDULE}/shifts?from={override['startTime']}&to={override['endTime']}"
+
+    async def stand_ins() -> list[str]:
+        shifts = (await bo.call("GET", query)).data["shifts"]
+        return [s["userId"] for s in shifts if s["isOverride"]]
+
+    assert await stand_ins() == [str(bo.user_id)]
+    assert (await bo.call("DELETE", f"{OVERRIDES}/{override['id']}")).status == 200
+    assert await stand_ins() == []
+
+
+async def test_a_lead_relieves_somebody_while_auth_is_away(world: World) -> None:
+    ana, bo = await world.two_responders()
+    await world.settle()
+    await world.stop("auth")
+    override = await _added(world.admin, _hours(world, bo))
+    assert override["reachable"] is True
+    assert await _on_call(world) == str(bo.user_id)
+    assert (await world.admin.call("DELETE", f"{OVERRIDES}/{override['id']}")).status == 200
+    assert await _on_call(world) == str(ana.user_id)
+    assert (await ana.call("POST", OVERRIDES, _hours(world, ana, 1, 2))).status == 201, "her phone is known here"
 
 
 async def test_commands_at_the_same_time_leave_one_truth(world: World) -> None:

@@ -34,12 +34,15 @@ def database_url(host: str, port: int, role: str, password: str | None = None, d
     return f"postgresql://{quote(role, safe='')}{secret}@{host}:{port}/{database}"
 
 
-async def database_setup(url: str, passwords: Mapping[str, str], database: str = DATABASE) -> None:
+async def database_setup(
+    url: str, passwords: Mapping[str, str], database: str = DATABASE, *, rounds: int = SCRAM_ROUNDS
+) -> None:
     """Make roles, database and schemas, or bring existing ones to this state; safe to repeat.
 
     `url` is a superuser's, to any existing database; `passwords` are by role. Services get CONNECT and USAGE
     of their schema, auditors of all schemas, and nothing else: what they may do with a table is granted where the
-    table is made. Raises `psycopg.Error`.
+    table is made. Each new session computes `rounds` of its password anew; tests, which open thousands, ask for
+    fewer. Raises `psycopg.Error`.
     """
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         if database not in await _names(connection, "SELECT datname FROM pg_database"):
@@ -48,23 +51,24 @@ async def database_setup(url: str, passwords: Mapping[str, str], database: str =
     async with await psycopg.AsyncConnection.connect(url, dbname=database) as connection:
         known = await _names(connection, "SELECT rolname FROM pg_roles")
         for role, password in passwords.items():
-            await _ensure_role(connection, role, password, exists=role in known)
+            verifier = scram_verifier(password, secrets.token_bytes(16), rounds)
+            await _ensure_role(connection, role, verifier, exists=role in known)
         for statement in privileges(database, "postgres", "template1"):
             await connection.execute(statement)
         await _let_auditors_in(connection)
 
 
-def scram_verifier(password: str, salt: bytes) -> str:
-    """What PostgreSQL stores of an ASCII password (RFC 5803, with the 4096 rounds of RFC 7677).
+def scram_verifier(password: str, salt: bytes, rounds: int = SCRAM_ROUNDS) -> str:
+    """What PostgreSQL stores of an ASCII password (RFC 5803, by default with the 4096 rounds of RFC 7677).
 
     Computed here, so that no password can get into a log or the statistics of the server; by OpenSSL, since
     libpq's own function takes 8 ms for each.
     """
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, SCRAM_ROUNDS)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, rounds)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
     parts = (b64encode(part).decode("ascii") for part in (salt, stored, server))
-    return "SCRAM-SHA-256${}:{}${}:{}".format(SCRAM_ROUNDS, *parts)
+    return "SCRAM-SHA-256${}:{}${}:{}".format(rounds, *parts)
 
 
 async def _names(connection: psycopg.AsyncConnection, query: str) -> set[str]:
@@ -72,8 +76,7 @@ async def _names(connection: psycopg.AsyncConnection, query: str) -> set[str]:
     return {str(row[0]) for row in await cursor.fetchall()}
 
 
-async def _ensure_role(connection: psycopg.AsyncConnection, role: str, password: str, *, exists: bool) -> None:
-    verifier = scram_verifier(password, secrets.token_bytes(16))
+async def _ensure_role(connection: psycopg.AsyncConnection, role: str, verifier: str, *, exists: bool) -> None:
     name = sql.Identifier(role)
     attributes = sql.SQL("LOGIN") if role == SUPERUSER else _PLAIN_ROLE
     command = sql.SQL("ALTER ROLE {} {} PASSWORD {}" if exists else "CREATE ROLE {} {} PASSWORD {}")

@@ -42,9 +42,12 @@ class Home:
 
     @classmethod
     @contextmanager
-    def temporary(cls) -> Iterator[Self]:
-        """A home that is erased at the end, in a place that the servers' account reaches too (tests, demo)."""
-        folder = Path(tempfile.mkdtemp(prefix="pager-home-"))
+    def temporary(cls, parent: Path | None = None) -> Iterator[Self]:
+        """A home that is erased at the end, in a place that the servers' account reaches too (tests, demo).
+
+        `parent`: a folder that everybody may pass through; by default the one for temporary files.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="pager-home-", dir=parent))
         if os.geteuid() == 0:
             folder.chmod(0o711)
         home = cls(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.database import DATABASE, database_setup
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.store.migrate import upgrade
 from libs.contracts.subjects import ALERTS, SERVICES
 from tests.servers import Servers
@@ -49,8 +50,8 @@ class Restorable:
 
     async def _start(self) -> None:
         await self.bus.restart()
-        await self.world.sender.flush()
-        await self.world.operator.flush()
+        await has_sent(self.world.sender)
+        await has_sent(self.world.operator)
 
 
 @asynccontextmanager

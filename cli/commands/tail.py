@@ -71,10 +71,11 @@ def event_of(message: "Msg") -> dict[str, Any]:
 
 async def _follow(url: str, subject: str, out: "Console", as_json: bool) -> None:
     from cli.reach import bus
+    from libs.chassis.bus.sending import has_sent
 
     async with bus.connected(url) as client:
         subscription = await client.subscribe(subject)
-        await client.flush()
+        await has_sent(client)
         if not as_json:
             out.print(f"listening on {subject}; Ctrl-C ends", style="dim")
         async for message in subscription.messages:

@@ -21,6 +21,7 @@ from nats.js.errors import NoStreamResponseError
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.embedded.account import Account
 from cli.embedded.nats_accounts import inbox_prefix
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.deadline import DEADLINE
 
 
@@ -47,12 +48,6 @@ class Session:
 
     async def is_refused(self, what: str) -> None:
         await eventually(lambda: any("permissions violation" in text and what in text for text in self.refusals))
-
-
-async def has_sent(client: Client) -> None:
-    """What was said is with the server. Twice: a PING of nats-py may overtake what still waits to be sent."""
-    await client.flush()
-    await client.flush()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 
 from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.relay import Relay
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
 from libs.chassis.consume.alarm import ParkedAlarms
@@ -122,9 +123,7 @@ class Service:
         RequestServer(requests, rpc, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
-        # Only then does the server know who answers; twice: a PING of nats-py may overtake what waits to be sent.
-        await self.bus.client.flush()
-        await self.bus.client.flush()
+        await has_sent(self.bus.client)  # only then does the server know who answers
 
     def _own_health(self) -> dict[str, Any]:
         return {name: said for engine in self.parts.engines for name, said in engine.health().items()}

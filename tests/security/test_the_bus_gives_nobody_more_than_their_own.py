@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS
 from tests.servers import Servers
@@ -83,7 +84,7 @@ async def test_an_anonymous_client_may_listen_to_nothing_but_its_own_answers(wor
         await ana.expect_push("db down")
         await ana.acknowledge((await world.incident())["id"])
         await world.settle()
-        await stranger.flush()
+        await has_sent(stranger)
         # Another sender's acknowledgements are all that comes by: a stream's name and a number.
         assert len(heard) >= 1
         for message in heard:
@@ -114,11 +115,11 @@ async def test_a_reply_subject_of_ours_writes_nothing_and_asks_nothing(servers: 
         incidents = await servers.connect("incidents")
         await incidents.subscribe("pager.rpc.incidents.>", cb=hear)
         await incidents.subscribe("pager.wake.incidents", cb=hear)
-        await incidents.flush()
+        await has_sent(incidents)
         before = {spec.name: await _messages(servers, spec.name) for spec in STREAMS}
         await stranger.publish("pager.alerts.x", b'{"summary": "x"}', reply=reply)
         await stranger.publish(reply, b"{}")
-        await stranger.flush()
+        await has_sent(stranger)
         # An alert that is accepted after it has been handled after it: the bus keeps the order of one client.
         await stranger.jetstream().publish("pager.alerts.y", b'{"summary": "y"}')
         after = {spec.name: await _messages(servers, spec.name) for spec in STREAMS}
@@ -206,7 +207,7 @@ async def test_nobody_but_a_service_can_raise_an_alarm_of_ours(servers: Servers,
             if user is None:
                 # Nor by having an acknowledgement sent there, which inside our account would be stored.
                 await client.publish("pager.alerts.x", b'{"summary": "x"}', reply=subject)
-        await client.flush()
+        await has_sent(client)
         operator = await servers.connect("operator")
         info = await operator.jetstream().stream_info("ALERTS", subjects_filter="pager.alerts.pager.>")
         await operator.close()

@@ -16,6 +16,7 @@ from psycopg import AsyncConnection
 
 from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.relay import Relay
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.bus.wire import Wire
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.operations import add_log_operations
@@ -141,7 +142,7 @@ class Ledger:
 
         for operation in requests.operations:
             await bus.client.subscribe(f"pager.rpc.{SCHEMA}.{operation}", cb=answer)
-        await bus.client.flush()
+        await has_sent(bus.client)
         return bus
 
     async def begin_epoch(self, epoch: int, after: int) -> None:

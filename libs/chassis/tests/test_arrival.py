@@ -11,6 +11,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from libs.chassis.bus.connection import Bus
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.consume.arrival import Arrival, Unreachable
 from libs.chassis.store.cursors import START, Move, Position
 from libs.chassis.store.work import Work
@@ -59,7 +60,7 @@ async def upstream(ledger: Ledger) -> AsyncIterator[_Upstream]:
     await ledger.store.position("auth", _LANE)
     owner = await ledger.servers.connect("auth")
     await owner.subscribe("pager.rpc.auth.position", cb=made.answer)
-    await owner.flush()
+    await has_sent(owner)
     yield made
     await owner.close()
 

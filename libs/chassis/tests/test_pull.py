@@ -9,6 +9,7 @@ import pytest
 
 from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.pull import Pull, Received
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import Ledger, until
 
@@ -33,7 +34,7 @@ async def _publish(ledger: Ledger, *commands: bytes, user: str = "operator") -> 
     js = (await ledger.bus("operator")).client.jetstream()
     before = (await js.stream_info("ALERTS")).state.last_seq
     await client._send_command(b"".join(commands))
-    await client.flush()
+    await has_sent(client)
 
     async def look() -> int:
         return (await js.stream_info("ALERTS")).state.last_seq

@@ -24,6 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE, in_time
@@ -106,7 +107,7 @@ class Stubs:
             self.answered.set()
 
         self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=respond))
-        await self._settle()
+        await has_sent(self.client)
 
     async def keys(self) -> None:
         await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
@@ -130,15 +131,10 @@ class Stubs:
     async def forget(self) -> None:
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
-        await self._settle()
+        await has_sent(self.client)
         self._subscriptions.clear()
         self.asked.clear()
         self.answered.clear()
-
-    async def _settle(self) -> None:
-        """Return once the server has seen our subscriptions: nats-py lets a flush's PING overtake what is pending."""
-        await self.client.flush()
-        await self.client.flush()
 
     def body(self, operation: str) -> Any:
         return self.asked[operation][-1].body

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from nats.aio.msg import Msg
 
+from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import in_time
 from libs.contracts.requests import ErrorKind, Refusal, Reply
@@ -84,8 +85,7 @@ async def test_whoever_still_waits_says_so_to_a_service_that_cannot_tell() -> No
             await message.respond(reply.to_json())
 
         await client.subscribe(rpc_subject("incidents", "create"), cb=respond)
-        await client.flush()
-        await client.flush()
+        await has_sent(client)
         answer = await pager.call("POST", "/api/v1/incidents", {"title": "db down"})
         assert answer.status in (200, 201)
         assert [len(header.split()) for header in asked] == [3, 5, 5]

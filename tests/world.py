@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 from uuid import UUID
 
 import aiohttp
@@ -33,6 +34,7 @@ from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
+from services.auth.signing_keys import SigningKey
 from tests.phone import PASSWORD, Answer, Phone
 from tests.rest import restlessness
 from tests.servers import Servers
@@ -46,6 +48,12 @@ def _simulators_home() -> Path:
     made = tempfile.mkdtemp(prefix="pager-simulators-")
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return Path(made)
+
+
+@cache
+def _signing_key() -> SigningKey:
+    """One for all worlds of a process, as each takes a twentieth of what a world costs; their master keys differ."""
+    return SigningKey.generate()
 
 
 class World:
@@ -66,6 +74,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         self.database = await self._stack.enter_async_context(self.servers.fresh())
+        self._stack.enter_context(patch.object(SigningKey, "generate", _signing_key))
         self.simulators = Simulators(SimulatorSettings(_simulators_home()), lambda: self.clock.now().timestamp())
         self.environment = await self.simulators.start()
         self._stack.push_async_callback(self.simulators.stop)

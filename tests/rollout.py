@@ -1,4 +1,7 @@
-"""A release rolls out while the one before it still runs: the code before a migration pages on the migrated schema."""
+"""A release rolls out while the one before it still runs: the code before a migration pages on the migrated schema.
+
+Each service has a file of its own with these tests, so that several workers share them.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,17 @@ from pathlib import Path
 import pytest
 
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
-from libs.contracts.subjects import SERVICES
 from tests.old_code import ROOT, NoHistory, OldWorld, check_out, commit_before
 from tests.servers import Servers
 
-_LATER = [
-    (service, path.name)
-    for service in SERVICES
-    for path in sorted((ROOT / "services" / service / "migrations").glob("[0-9]*.py"))[1:]
-]
-"""Every migration that followed upon another: before the first there was no code."""
+
+def later_migrations(service: str) -> list[str]:
+    """Every migration that followed upon another: before the first there was no code."""
+    return [path.name for path in sorted((ROOT / "services" / service / "migrations").glob("[0-9]*.py"))[1:]]
 
 
-@pytest.mark.parametrize(("service", "migration"), _LATER)
-async def test_a_service_as_it_was_before_a_migration_pages_on_the_schema_after_it(
-    servers: Servers, service: str, migration: str, tmp_path: Path
-) -> None:
+async def old_code_pages(servers: Servers, service: str, migration: str, tmp_path: Path) -> None:
+    """The service as it was before this migration does its part from the alert to the answer, beside the new ones."""
     try:
         commit = commit_before(ROOT / "services" / service / "migrations" / migration)
         tree = check_out(commit, tmp_path)

@@ -1,0 +1,17 @@
+"""The code of oncall before each of its migrations pages on the schema after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.rollout import later_migrations, old_code_pages
+from tests.servers import Servers
+
+
+@pytest.mark.parametrize("migration", later_migrations("oncall"))
+async def test_oncall_as_it_was_before_a_migration_pages_on_the_schema_after_it(
+    servers: Servers, migration: str, tmp_path: Path
+) -> None:
+    await old_code_pages(servers, "oncall", migration, tmp_path)

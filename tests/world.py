@@ -50,10 +50,8 @@ def _simulators_home() -> Path:
     return Path(made)
 
 
-@cache
-def _signing_key() -> SigningKey:
-    """One for all worlds of a process, as each takes a twentieth of what a world costs; their master keys differ."""
-    return SigningKey.generate()
+_signing_key = cache(SigningKey.generate)
+"""One for all worlds of a process, since making it takes a twentieth of a world; their master keys differ."""
 
 
 class World:

@@ -36,10 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_is_alone, reverse=True)
 
 
+def pytest_collection() -> None:
+    # What is imported and collected stays until the end: it is not looked through at each collection of garbage.
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    # What was imported and collected stays until the end: it is not looked through again at each collection of garbage.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

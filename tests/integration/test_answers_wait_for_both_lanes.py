@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 from sqlalchemy import select
 
 from libs.contracts.alerts import Action
 from libs.contracts.model import Lane
-from services.incidents.alerts.answers import Settling, kept_answers
+from services.incidents.alerts.answers import Settling
 from services.incidents.alerts.intake import AlertIntake
+from services.incidents.alerts.kept import kept_answers
 from tests.rest import intakes
 from tests.world import World
 
@@ -141,6 +143,24 @@ async def test_an_answer_that_its_lanes_passed_before_a_death_is_settled_by_the_
     await world.start("incidents")
     await world.eventually(lambda: world.incident("db"), lambda found: found["status"] == "resolved", "its end")
     assert await _kept(world) == 0
+
+
+async def test_a_kept_answer_ends_its_trigger_although_an_older_release_cut_the_path_to_the_stream(
+    world: World,
+) -> None:
+    """A way back and forth: the older release writes the stream's own word into the cursors of both lanes."""
+    key = await _key(world)
+    await world.fire_alert("before", source="db.critical")
+    async with _held(world, Lane.URGENT):
+        await world.publish(_body(key, "db"), "db.critical")
+        await world.publish(_body(key, "db", Action.RESOLVE))
+        await world.eventually(lambda: _kept(world), lambda kept: kept == 1, "the answer that waits")
+        await world.stop("incidents")
+    async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as connection:
+        await connection.execute("UPDATE incidents.kept_answers SET incarnation = 'before/0@' || incarnation")
+    await world.start("incidents")
+    await world.eventually(lambda: _kept(world), lambda kept: kept == 0, "that nothing waits")
+    await world.eventually(lambda: world.incident("db"), lambda found: found["status"] == "resolved", "its end")
 
 
 async def test_where_nats_cannot_be_asked_no_trigger_waits_and_the_answer_is_kept(

@@ -12,23 +12,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Table, Text, Uuid, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select
 
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.parts import Engine
-from libs.chassis.store.changes import Gone, Row
-from libs.chassis.store.cursors import Position
+from libs.chassis.store.changes import Gone
 from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
-from libs.contracts.alerts import Alert
 from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERTS
+from services.incidents.alerts.kept import kept_answers, place_of, signal_of
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import AlertStream
-from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
-from services.incidents.places import place_at, still_holds
-from services.incidents.projections import SCHEMA, metadata
+from services.incidents.places import is_gone
+from services.incidents.projections import SCHEMA
 
 _log = structlog.get_logger()
 _LOOK = 1000
@@ -36,77 +35,18 @@ _LOOK = 1000
 _BATCH = 500
 _AGAIN = 1.0
 
-kept_answers = Table(
-    "kept_answers",
-    metadata,
-    Column("incarnation", Text, primary_key=True),
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("integration_id", Uuid, nullable=False),
-    Column("dedup_key", Text, nullable=False),
-    Column("alert", JSONB, nullable=False),
-    Column("traceparent", Text, nullable=False),
-    Column("kept_at", DateTime(timezone=True), nullable=False),
-    # As of its signal; NULL where an older release has kept it.
-    Column("fired_before", DateTime(timezone=True)),
-)
 _in_order = select(kept_answers).order_by(kept_answers.c.sequence)
 _kept = _in_order.limit(_LOOK)
 _those = _in_order.where(kept_answers.c.sequence == any_(bindparam("sequences", type_=ARRAY(BigInteger))))
-
-
-@dataclass
-class Keeping:
-    """What one batch of a lane keeps, whose other lane has been taken up to `passed`."""
-
-    work: Work
-    passed: int
-    kept: int = 0
-
-    def put_off(self, signal: Signal) -> bool:
-        """Keep an answer that may be preceded by what the other lane has not taken; returns whether it is."""
-        place = signal.place
-        if place is None or place.position <= self.passed:
-            return False
-        # What it says beside that is nowhere shown, and that it is no repeat has been seen to.
-        alert = signal.alert.model_copy(update={"description": None, "metadata": {}, "event_id": None})
-        row = {
-            "incarnation": place.incarnation,
-            "sequence": place.position,
-            "integration_id": signal.integration_id,
-            "dedup_key": signal.dedup_key,
-            "alert": alert,
-            "traceparent": signal.traceparent,
-            "kept_at": self.work.now,
-            "fired_before": signal.fired_before,
-        }
-        self.work.put(Row(kept_answers, row))
-        self.kept += 1
-        return True
+_cursors = chassis_tables(SCHEMA).cursors
+_read = select(_cursors.c.incarnation).where(_cursors.c.upstream == ALERTS, _cursors.c.position > 0)
+"""As which stream each lane was read last."""
 
 
 def settle(work: Work, rows: Sequence[dict[str, Any]], inputs: Inputs) -> None:
     """Kept answers take effect, in their order, and are kept no longer."""
-    take_signals(work, [_signal(row) for row in rows], inputs)
+    take_signals(work, [signal_of(row) for row in rows], inputs)
     work.put(*(Gone(kept_answers, row) for row in rows))
-
-
-def _signal(row: dict[str, Any]) -> Signal:
-    return Signal(
-        alert=Alert.model_validate(row["alert"]),
-        integration_id=row["integration_id"],
-        policy_id=None,
-        team_id=None,
-        dedup_key=row["dedup_key"],
-        traceparent=row["traceparent"],
-        place=_place(row),
-        fired_before=row["fired_before"],
-    )
-
-
-def _place(row: dict[str, Any]) -> Position:
-    place = place_at(row["incarnation"], row["sequence"])
-    assert place is not None  # noqa: S101 - its primary key
-    return place
 
 
 @dataclass
@@ -155,7 +95,9 @@ class Settling(Engine):
 
     async def _settle(self) -> None:
         before = self._times
-        rows = await self.store.read(lambda work: work.fetch(_kept))
+        rows, is_ours = await self.store.read(self._look)
+        if not is_ours:
+            return  # another replica reads another stream than we know: what it keeps is not ours to judge
         if not rows:
             # Unless a reader has kept some meanwhile.
             self._some = before != self._times
@@ -166,15 +108,24 @@ class Settling(Engine):
         if taken and len(due) == len(rows):
             self._progress.set()
 
+    def _look(self, work: Work) -> tuple[Sequence[dict[str, Any]], bool]:
+        """The first ones, and whether the stream is still the one that we know: asked after them, so that it was then.
+
+        A replica that was frozen, and is not the active one any more, may know of an earlier one.
+        """
+        ours = self.stream.incarnation
+        rows, read = work.fetch(_kept), work.fetch(_read)
+        return rows, all(cursor["incarnation"] == ours for cursor in read)
+
     async def _due(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those that both lanes have passed, and those of a stream that is no more: nothing can come before these."""
         incarnation = self.stream.incarnation
         if not incarnation:
             return []  # no reader has begun
         # How far a stream that is no more had come says nothing of this one.
-        held = [row["sequence"] for row in rows if still_holds(incarnation, _place(row))]
+        held = [row["sequence"] for row in rows if not is_gone(incarnation, place_of(row))]
         passed = [await self.stream.passed(lane, max(held), timeout=5.0) for lane in Lane] if held else [0]
-        return [r for r in rows if r["sequence"] <= min(passed) or not still_holds(incarnation, _place(r))]
+        return [r for r in rows if r["sequence"] <= min(passed) or is_gone(incarnation, place_of(r))]
 
     async def _take(self, rows: Sequence[dict[str, Any]]) -> int:
         """In one transaction; where that fails, each alone: one that fails stays kept, and harms no other.
@@ -191,12 +142,12 @@ class Settling(Engine):
         return len(rows)
 
     async def _transact(self, rows: Sequence[dict[str, Any]]) -> None:
-        places = {_place(row) for row in rows}
+        places = {place_of(row) for row in rows}
 
         def decide(work: Work) -> None:
             # Whoever else was quicker has taken them away.
             found = work.fetch(_those, sequences=[place.position for place in places])
-            still = [row for row in found if _place(row) in places]
+            still = [row for row in found if place_of(row) in places]
             settle(work, still, StoredInputs(work))
 
         await self.store.transact(decide)

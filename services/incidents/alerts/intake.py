@@ -25,7 +25,7 @@ from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
-from services.incidents.alerts.answers import Keeping
+from services.incidents.alerts.kept import Keeping
 from services.incidents.alerts.reading import meaning_of, read_item
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import END, OTHER, READ, AlertStream

@@ -19,8 +19,9 @@ from libs.contracts.incidents import IncidentSnoozed, Status
 from libs.contracts.model import Lane
 from libs.contracts.slots import thread_of
 from services.incidents import dedup
-from services.incidents.alerts.answers import kept_answers, settle
+from services.incidents.alerts.answers import settle
 from services.incidents.alerts.intake import take_items
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.stream import END, OTHER
 from services.incidents.application import INCIDENT, change
 from services.incidents.domain.incident import (

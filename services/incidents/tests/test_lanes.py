@@ -19,7 +19,7 @@ from libs.contracts.incidents import (
     Status,
 )
 from libs.contracts.model import Lane
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.places import place_in
 from services.incidents.tests.lanes import ACKNOWLEDGE, MADE, RESOLVE, ROUTINE, TRIGGER, URGENT, Lanes, sent
 

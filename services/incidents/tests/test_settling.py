@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from libs.chassis.store.cursors import Position
 from libs.chassis.testing.deadline import in_time
 from libs.contracts.model import Lane
+from services.incidents.alerts import answers
 from services.incidents.alerts.answers import Settling
 from services.incidents.alerts.stream import READ, AlertStream
-from services.incidents.places import changed
+from services.incidents.places import changed, created
 
 OLD = "2026-03-01 00:00:00+00:00"
 NEW = changed(OLD, 0, "2026-03-02 00:00:00+00:00")
@@ -43,9 +45,15 @@ class Store:
     rows: list[dict[str, Any]]
     tried: list[list[str]] = field(default_factory=list)
 
-    async def read(self, _handler: object) -> list[dict[str, Any]]:
+    incarnation: str = ""
+    """Which the cursors name."""
+
+    async def read(self, handler: Callable[[Any], Any]) -> Any:
         await asyncio.sleep(0)  # as a question on the wire does
-        return list(self.rows)
+        return handler(self)
+
+    def fetch(self, statement: Any) -> list[dict[str, Any]]:
+        return list(self.rows) if statement is answers._kept else [{"incarnation": self.incarnation}] * 2
 
 
 def kept(incarnation: str, *sequences: int, key: str = "good") -> list[dict[str, Any]]:
@@ -54,7 +62,7 @@ def kept(incarnation: str, *sequences: int, key: str = "good") -> list[dict[str,
 
 def settling_of(rows: list[dict[str, Any]], bus: Bus, **at: int) -> tuple[Settling, AlertStream, Store]:
     """`at`: how far each lane has come in the new stream."""
-    store = Store(rows)
+    store = Store(rows, incarnation=NEW)
     stream = AlertStream(cast("Any", store), cast("Any", bus), incarnation=NEW)
     stream.at = {lane: Position(0, at[lane], 0, NEW) for lane in Lane}
     settling = Settling(cast("Any", store), stream)
@@ -90,6 +98,29 @@ async def test_an_answer_of_a_stream_that_is_no_more_does_not_switch_waiting_off
     assert await stream.passed_at_once(Lane.URGENT, 7) == 5
     later = kept(NEW, 7)
     assert await settling._due(later) == []
+
+
+async def test_an_answer_waits_although_an_older_release_cut_the_path_to_its_stream() -> None:
+    rows, made = kept(NEW, 50), created(NEW)
+    settling, stream, _ = settling_of(rows, Bus({Lane.URGENT: [40]}), urgent=3, routine=60)
+    stream.incarnation = made
+    stream.at = {lane: place._replace(incarnation=made) for lane, place in stream.at.items()}
+    assert await settling._due(rows) == []
+
+
+async def test_a_replica_that_knows_an_earlier_stream_judges_nothing_that_its_successor_keeps() -> None:
+    """It was frozen while the stream was recreated, and another one reads now."""
+    settling, stream, store = settling_of(kept(NEW, 50), Bus(), urgent=3, routine=60)
+    for known in (OLD, "another"):
+        stream.incarnation = known
+        stream.at = {lane: Position(0, 5000, 0, known) for lane in Lane}
+        await settling._settle()
+    assert (store.tried, len(store.rows)) == ([], 1)
+    assert settling.any_kept()
+    stream.incarnation = NEW
+    stream.at = {lane: Position(0, 60, 0, NEW) for lane in Lane}
+    await settling._settle()
+    assert store.rows == []
 
 
 async def test_an_answer_that_fails_each_time_is_tried_again_when_a_lane_gets_ahead_and_not_before() -> None:

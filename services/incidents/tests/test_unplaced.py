@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.contracts.incidents import IncidentReopened, Status
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.places import are_comparable, changed, fired_before, place_at
 from services.incidents.tests.lanes import ACKNOWLEDGE, MADE, RESOLVE, ROUTINE, START, TRIGGER, URGENT, Lanes, sent
 

@@ -17,6 +17,7 @@ from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.parts import Engine
 from libs.chassis.store.changes import Gone
+from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Contended, Store, is_away
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
@@ -34,6 +35,8 @@ _LOOK = 1000
 """Kept answers looked at together, the first ones in the stream."""
 _BATCH = 500
 _AGAIN = 1.0
+_ASKED = 5.0
+"""Seconds for a question to NATS, on which no page waits."""
 
 _in_order = select(kept_answers).order_by(kept_answers.c.sequence)
 _kept = _in_order.limit(_LOOK)
@@ -59,6 +62,8 @@ class Settling(Engine):
     """Whether any may be kept: what another replica kept is not known."""
     _times: int = 0
     """That a reader has kept some."""
+    _first: Position | None = None
+    """The first that waits, as a look has found it; None: another may be kept since."""
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -66,7 +71,7 @@ class Settling(Engine):
 
     def kept(self) -> None:
         """A reader has kept some."""
-        self._some, self._times = True, self._times + 1
+        self._some, self._times, self._first = True, self._times + 1, None
         self._progress.set()
 
     def any_kept(self) -> bool:
@@ -79,7 +84,7 @@ class Settling(Engine):
 
     async def lead(self) -> None:
         """For ever: whenever a lane gets ahead, while any answer waits for one."""
-        self._some = True
+        self._some, self._first = True, None
         self._progress.set()
         while True:
             await self._progress.wait()
@@ -94,7 +99,9 @@ class Settling(Engine):
                 self._progress.set()
 
     async def _settle(self) -> None:
-        before = self._times
+        if self._first is not None and not await self._is_reached(self._first):
+            return  # while a lane stands still, what the other takes costs no look
+        before, self._first = self._times, None
         rows, is_ours = await self.store.read(self._look)
         if not is_ours:
             return  # another replica reads another stream than we know: what it keeps is not ours to judge
@@ -107,6 +114,17 @@ class Settling(Engine):
         # Look whether that was all; one that fails each time is tried again when a lane gets ahead.
         if taken and len(due) == len(rows):
             self._progress.set()
+        elif not due and before == self._times:
+            self._first = place_of(rows[0])._replace(incarnation=self.stream.incarnation)
+
+    async def _is_reached(self, first: Position) -> bool:
+        """Whether the first that waits may wait no longer. `first` is of the stream as it was when it was found."""
+        if first.incarnation != self.stream.incarnation:
+            return True
+        for lane in Lane:
+            if await self.stream.passed(lane, first.position, timeout=_ASKED) < first.position:
+                return False
+        return True
 
     def _look(self, work: Work) -> tuple[Sequence[dict[str, Any]], bool]:
         """The first ones, and whether the stream is still the one that we know: asked after them, so that it was then.
@@ -124,7 +142,7 @@ class Settling(Engine):
             return []  # no reader has begun
         # How far a stream that is no more had come says nothing of this one.
         held = [row["sequence"] for row in rows if not is_gone(incarnation, place_of(row))]
-        passed = [await self.stream.passed(lane, max(held), timeout=5.0) for lane in Lane] if held else [0]
+        passed = [await self.stream.passed(lane, max(held), timeout=_ASKED) for lane in Lane] if held else [0]
         return [r for r in rows if r["sequence"] <= min(passed) or is_gone(incarnation, place_of(r))]
 
     async def _take(self, rows: Sequence[dict[str, Any]]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid, select
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Row
@@ -29,6 +29,7 @@ kept_answers = Table(
     Column("kept_at", DateTime(timezone=True), nullable=False),
     # As of its signal; NULL where an older release has kept it.
     Column("fired_before", DateTime(timezone=True)),
+    Index("kept_answers_order_idx", "sequence"),
 )
 KEPT_PATHS = select(kept_answers.c.incarnation).distinct()
 """The incarnations of ALERTS in which any is kept."""

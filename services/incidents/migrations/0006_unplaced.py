@@ -16,9 +16,11 @@ def upgrade() -> None:
     # Whoever wrote a place wrote one with each repeat; of the others the time of the last one has to do.
     op.execute(f"UPDATE {SCHEMA}.repeats SET placed = count WHERE last_sequence IS NOT NULL")  # noqa: S608
     op.add_column("kept_answers", sa.Column("fired_before", _MOMENT), schema=SCHEMA)
+    op.create_index("kept_answers_order_idx", "kept_answers", ["sequence"], schema=SCHEMA)
 
 
 def downgrade() -> None:
+    op.drop_index("kept_answers_order_idx", schema=SCHEMA)
     op.drop_column("kept_answers", "fired_before", schema=SCHEMA)
     op.drop_column("repeats", "unplaced_at", schema=SCHEMA)
     op.drop_column("repeats", "placed", schema=SCHEMA)

@@ -47,9 +47,11 @@ class Store:
 
     incarnation: str = ""
     """Which the cursors name."""
+    looks: int = 0
 
     async def read(self, handler: Callable[[Any], Any]) -> Any:
         await asyncio.sleep(0)  # as a question on the wire does
+        self.looks += 1
         return handler(self)
 
     def fetch(self, statement: Any) -> list[dict[str, Any]]:
@@ -121,6 +123,26 @@ async def test_a_replica_that_knows_an_earlier_stream_judges_nothing_that_its_su
     stream.at = {lane: Position(0, 60, 0, NEW) for lane in Lane}
     await settling._settle()
     assert store.rows == []
+
+
+async def test_while_a_lane_stands_still_what_the_other_takes_costs_no_look_at_what_is_kept() -> None:
+    rows, bus = kept(NEW, 50, 60), Bus({Lane.URGENT: [40]})
+    settling, stream, store = settling_of(rows, bus, urgent=3, routine=60)
+    for taken in range(60, 80):
+        stream.at[Lane.ROUTINE] = Position(0, taken, 0, NEW)
+        await settling._settle()
+    assert store.looks == 1
+    settling.kept()
+    store.rows = [*kept(NEW, 45), *rows]
+    await settling._settle()
+    await settling._settle()
+    assert store.looks == 2, "an earlier one may have come"
+    stream.at[Lane.URGENT], bus.holds = Position(0, 40, 0, NEW), {Lane.URGENT: [47]}
+    await settling._settle()
+    assert [row["sequence"] for row in store.rows] == [50, 60]
+    stream.incarnation = store.incarnation = changed(NEW, 40, created(NEW))
+    await settling._settle()
+    assert store.rows == [], "they were lost with the end of the stream"
 
 
 async def test_an_answer_that_fails_each_time_is_tried_again_when_a_lane_gets_ahead_and_not_before() -> None:

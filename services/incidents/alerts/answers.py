@@ -7,7 +7,7 @@ the other has read what came earlier would act on nothing, or close what burns a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select
 
 from libs.chassis.bus.connection import BusAway
+from libs.chassis.consume.parking import park
 from libs.chassis.parts import Engine
 from libs.chassis.store.changes import Gone
 from libs.chassis.store.cursors import Position
@@ -23,7 +24,7 @@ from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents.alerts.kept import kept_answers, place_of, signal_of
+from services.incidents.alerts.kept import kept_answers, parked_of, place_of, signal_of
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import AlertStream
 from services.incidents.inputs import Inputs, StoredInputs
@@ -35,6 +36,8 @@ _LOOK = 1000
 """Kept answers looked at together, the first ones in the stream."""
 _BATCH = 500
 _AGAIN = 1.0
+_PAUSES = (0.0, 0.05, 0.2)
+"""Seconds before each try of one answer alone."""
 _ASKED = 5.0
 """Seconds for a question to NATS, on which no page waits."""
 
@@ -58,6 +61,7 @@ class Settling(Engine):
 
     store: Store
     stream: AlertStream
+    on_park: Callable[[], None] = lambda: None
     _some: bool = True
     """Whether any may be kept: what another replica kept is not known."""
     _times: int = 0
@@ -110,10 +114,10 @@ class Settling(Engine):
             self._some = before != self._times
             return
         due = await self._due(rows)
-        taken = sum([await self._take(due[start : start + _BATCH]) for start in range(0, len(due), _BATCH)])
-        # Look whether that was all; one that fails each time is tried again when a lane gets ahead.
-        if taken and len(due) == len(rows):
-            self._progress.set()
+        for start in range(0, len(due), _BATCH):
+            await self._take(due[start : start + _BATCH])
+        if len(due) == len(rows):
+            self._progress.set()  # look whether that was all
         elif not due and before == self._times:
             self._first = place_of(rows[0])._replace(incarnation=self.stream.incarnation)
 
@@ -145,27 +149,52 @@ class Settling(Engine):
         passed = [await self.stream.passed(lane, max(held), timeout=_ASKED) for lane in Lane] if held else [0]
         return [r for r in rows if r["sequence"] <= min(passed) or is_gone(incarnation, place_of(r))]
 
-    async def _take(self, rows: Sequence[dict[str, Any]]) -> int:
-        """In one transaction; where that fails, each alone: one that fails stays kept, and harms no other.
-
-        Returns how many have taken effect.
-        """
+    async def _take(self, rows: Sequence[dict[str, Any]]) -> None:
+        """In one transaction; where that fails, each alone."""
         try:
             await self._transact(rows)
         except Exception as error:
-            if is_away(error) or isinstance(error, Contended):
+            if _passes(error):
                 raise
-            _log.exception("answers could not take effect", service=SCHEMA, answers=len(rows))
-            return sum([await self._take([row]) for row in rows]) if len(rows) > 1 else 0
-        return len(rows)
+            _log.warning("answers failed", service=SCHEMA, answers=len(rows), exc_info=True)
+            for row in rows:
+                await self._take_one(row)
+
+    async def _take_one(self, row: dict[str, Any]) -> None:
+        """One that fails each time is set aside, and keeps no other waiting."""
+        reason = ""
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                await self._transact([row])
+                return
+            except Exception as error:
+                if _passes(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+        _log.error("parked", service=SCHEMA, upstream=ALERTS, position=row["sequence"], reason=reason)
+        await self._set_aside(row, reason)
+        self.on_park()
+
+    async def _set_aside(self, row: dict[str, Any], reason: str) -> None:
+        def write(work: Work) -> None:
+            for found in _still(work, [row]):
+                park(work, SCHEMA, parked_of(found, reason))
+                work.put(Gone(kept_answers, found))
+
+        await self.store.transact(write)
 
     async def _transact(self, rows: Sequence[dict[str, Any]]) -> None:
-        places = {place_of(row) for row in rows}
+        await self.store.transact(lambda work: settle(work, _still(work, rows), StoredInputs(work)))
 
-        def decide(work: Work) -> None:
-            # Whoever else was quicker has taken them away.
-            found = work.fetch(_those, sequences=[place.position for place in places])
-            still = [row for row in found if place_of(row) in places]
-            settle(work, still, StoredInputs(work))
 
-        await self.store.transact(decide)
+def _passes(error: Exception) -> bool:
+    """Failures of the surroundings: nothing is set aside for them."""
+    return is_away(error) or isinstance(error, Contended)
+
+
+def _still(work: Work, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Whoever else was quicker has taken the others away."""
+    places = {place_of(row) for row in rows}
+    found = work.fetch(_those, sequences=[place.position for place in places])
+    return [row for row in found if place_of(row) in places]

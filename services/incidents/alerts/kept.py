@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.chassis.consume.parking import Parked, ParkedKind
 from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Alert
+from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERTS
 from services.incidents.alerts.threads import Signal
 from services.incidents.places import place_at
 from services.incidents.projections import metadata
@@ -33,6 +37,10 @@ kept_answers = Table(
 )
 KEPT_PATHS = select(kept_answers.c.incarnation).distinct()
 """The incarnations of ALERTS in which any is kept."""
+
+KEPT_ANSWER = "kept answer"
+"""The type of one that is parked: no subject of ALERTS is named so."""
+_SIGNAL = TypeAdapter(Signal)
 
 
 @dataclass
@@ -84,3 +92,20 @@ def place_of(row: Mapping[str, Any]) -> Position:
     place = place_at(row["incarnation"], row["sequence"])
     assert place is not None  # noqa: S101 - its primary key
     return place
+
+
+def parked_of(row: Mapping[str, Any], reason: str) -> Parked:
+    """One that could not take effect, as it is set aside: a later one of its key waits behind it in a replay.
+
+    Which lane it came in is not kept.
+    """
+    signal = signal_of(row)
+    place, entity = place_of(row).position, str(signal.thread)
+    return Parked(
+        ParkedKind.FAILURE, ALERTS, Lane.ROUTINE, place, entity, KEPT_ANSWER, reason, _SIGNAL.dump_json(signal), {}
+    )
+
+
+def signal_in(parked: Parked) -> Signal:
+    """What was set aside as a `KEPT_ANSWER`: it still has its place."""
+    return _SIGNAL.validate_json(parked.raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -55,15 +56,43 @@ INTEGRATION: Decider[integration.Integration, integration.CreateIntegration] = D
 
 
 def count_repeats(
-    work: Work, incident_id: UUID, command: incident.GroupAlerts, cause: Cause, place: Position | None = None
-) -> int:
-    """Add repeats to the rows that count them, and tell of them where that is due; its alerts with them."""
-    alerts = decisions.alerts_after(command, work.state(INCIDENT, incident_id))
+    work: Work,
+    incident_id: UUID,
+    command: incident.GroupAlerts,
+    cause: Cause,
+    before: Repeats,
+    place: Position | None = None,
+) -> tuple[int, Repeats]:
+    """Add repeats to the rows that count them, and tell of them where that is due; its alerts with them.
+
+    `before`: what the rows say of earlier ones, exactly where an older release has counted some of them. Returned, too:
+    what they say of these now.
+    """
+    state = work.state(INCIDENT, incident_id)
+    alerts, placed = decisions.alerts_after(command, state), command.more
+    unknown, by = _counted_elsewhere(before, state, command.counted)
+    unplaced_at = None
+    if unknown and not _is_of_a_stream_before(place, before.place):
+        # From now on the time of the last repeat says nothing of them: it moves on with each.
+        placed, unplaced_at = placed + unknown, by
+        before = before._replace(placed=before.times, unplaced_at=by)
     work.decide(INCIDENT, incident_id, command, cause)
     # What is counted without an event is a repeat only while nobody ends the incident.
     work.hold(incident_id)
-    work.put(repeated(incident_id, alerts - command.counted, command.more, command.last_at, place))
-    return alerts
+    work.put(repeated(incident_id, alerts - command.counted, placed, command.last_at, place, unplaced_at))
+    return alerts, before
+
+
+def _is_of_a_stream_before(place: Position | None, newest: Position | None) -> bool:
+    """Then the row takes over nothing but the number."""
+    return place is not None and newest is not None and newest.incarnation.startswith(f"{place.incarnation}/")
+
+
+def _counted_elsewhere(before: Repeats, state: incident.Incident, counted: int) -> tuple[int, datetime | None]:
+    """How many repeats an older release has counted, in the rows or in the log alone, and by when they had come."""
+    in_rows, in_log = max(before.times - before.placed, 0), max(state.alert_count - counted, 0)
+    moments = (before.unplaced_at, before.last_at if in_rows else None, state.told_at if in_log else None)
+    return in_rows + in_log, max(filter(None, moments), default=None)
 
 
 def change(
@@ -120,7 +149,7 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     thread = inputs.threads([key]).get(key)
     if thread is not None and thread.is_open:
         again = incident.GroupAlerts(1 + thread.repeats.times, 1, work.now, body.title, body.description)
-        alerts = count_repeats(work, thread.incident_id, again, cause)
+        alerts, _ = count_repeats(work, thread.incident_id, again, cause, thread.repeats)
         # Worse than it was: its people are paged as for the new priority, as by an alert.
         worse = incident.Raise(body.priority, cause.actor, work.now)
         work.decide(INCIDENT, thread.incident_id, incident.Counted(worse, alerts), cause)

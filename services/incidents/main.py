@@ -39,7 +39,7 @@ def build(runtime: Runtime) -> Parts:
     settings, counts = runtime.settings, measures()
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
     stream = AlertStream(runtime.work, runtime.bus)
-    settling = Settling(runtime.work, stream)
+    settling = Settling(runtime.work, stream, runtime.parked.set)
     alerts = [
         AlertIntake(
             lane, runtime.work, runtime.bus, stream, runtime.parked.set, counts.taken, settling.kept, settling.any_kept

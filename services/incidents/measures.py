@@ -17,7 +17,7 @@ from libs.chassis.monitor.sampling import seconds_since
 from libs.chassis.store.work import Decided, Work
 from libs.contracts.incidents import IncidentAcknowledged, IncidentCreated, Status
 from libs.contracts.model import Lane, Priority
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.projections import SCHEMA, incidents
 
 _WAITING = (str(Status.CREATED), str(Status.ESCALATED))

@@ -19,7 +19,7 @@ from libs.contracts.incidents import (
     SnoozeEnded,
     SuppressionEnded,
 )
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.taken import taken_alerts
 from services.incidents.application import INCIDENT, INTEGRATION
 from services.incidents.projections import (

@@ -86,6 +86,11 @@ def fired_before(stored_at: int | None, taken_at: datetime) -> datetime | None:
     return min(datetime.fromtimestamp(stored_at / 10**9, UTC), taken_at) - _APART
 
 
-def still_holds(incarnation: str, place: Position) -> bool:
-    """Whether the stream as it is now has the message of that place, as far as is known."""
-    return place_in(incarnation, place.position).incarnation == place.incarnation
+def is_gone(incarnation: str, place: Position) -> bool:
+    """Whether the stream as it is now is surely without the message of that place.
+
+    Where the path between them was lost, the stream's own word decides: as long as it is the same one, it may be there.
+    """
+    if incarnation.startswith(f"{place.incarnation}/"):
+        return place_in(incarnation, place.position).incarnation != place.incarnation
+    return created(incarnation) != created(place.incarnation) and not place.incarnation.startswith(f"{incarnation}/")

@@ -230,10 +230,17 @@ def view_of(state: Incident, version: int) -> IncidentView:
     )
 
 
-def repeated(incident_id: UUID, count: int, placed: int, last_at: datetime, place: Position | None = None) -> Tally:
+def repeated(
+    incident_id: UUID,
+    count: int,
+    placed: int,
+    last_at: datetime,
+    place: Position | None = None,
+    unplaced_at: datetime | None = None,
+) -> Tally:
     """Its alert came `count` times more; the place of the newest in ALERTS, if it came from there.
 
-    `placed`: without those that an older release has counted, of whose places nothing is known.
+    `placed`: of how many more it is known where they stand, or that they had come by `unplaced_at`.
     """
     values = {
         "incident_id": incident_id,
@@ -242,7 +249,7 @@ def repeated(incident_id: UUID, count: int, placed: int, last_at: datetime, plac
         "last_incarnation": place.incarnation if place else None,
         "last_sequence": place.position if place else None,
         "placed": placed,
-        "unplaced_at": None if place else last_at,
+        "unplaced_at": unplaced_at if place else last_at,
     }
     return Tally(repeats, values, sums=("count", "placed"), era="last_incarnation")
 

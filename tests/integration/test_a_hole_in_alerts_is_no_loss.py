@@ -10,7 +10,7 @@ from libs.chassis.bus.stored import last_message
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
 from services.incidents.alerts import intake
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.stream import READ
 from tests.restorable import Restorable
 from tests.world import World

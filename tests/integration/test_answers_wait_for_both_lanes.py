@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 from sqlalchemy import select
 
 from libs.contracts.alerts import Action
 from libs.contracts.model import Lane
-from services.incidents.alerts.answers import Settling, kept_answers
+from services.incidents.alerts.answers import Settling
 from services.incidents.alerts.intake import AlertIntake
+from services.incidents.alerts.kept import kept_answers
 from tests.rest import intakes
 from tests.world import World
 
@@ -141,6 +143,51 @@ async def test_an_answer_that_its_lanes_passed_before_a_death_is_settled_by_the_
     await world.start("incidents")
     await world.eventually(lambda: world.incident("db"), lambda found: found["status"] == "resolved", "its end")
     assert await _kept(world) == 0
+
+
+async def test_a_kept_answer_ends_its_trigger_although_an_older_release_cut_the_path_to_the_stream(
+    world: World,
+) -> None:
+    """A way back and forth: the older release writes the stream's own word into the cursors of both lanes."""
+    key = await _key(world)
+    await world.fire_alert("before", source="db.critical")
+    async with _held(world, Lane.URGENT):
+        await world.publish(_body(key, "db"), "db.critical")
+        await world.publish(_body(key, "db", Action.RESOLVE))
+        await world.eventually(lambda: _kept(world), lambda kept: kept == 1, "the answer that waits")
+        await world.stop("incidents")
+    async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as connection:
+        await connection.execute("UPDATE incidents.kept_answers SET incarnation = 'before/0@' || incarnation")
+    await world.start("incidents")
+    await world.eventually(lambda: _kept(world), lambda kept: kept == 0, "that nothing waits")
+    await world.eventually(lambda: world.incident("db"), lambda found: found["status"] == "resolved", "its end")
+
+
+async def test_an_answer_that_we_fail_on_is_parked_and_ends_its_incident_when_it_is_replayed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await _key(world)
+    settling = next(e for e in world.services["incidents"].parts.engines if isinstance(e, Settling))
+    whole = settling._transact
+
+    async def fails(rows: Sequence[dict[str, Any]]) -> None:
+        if any(row["dedup_key"] == "bad" for row in rows):
+            raise ZeroDivisionError("a fault of ours")
+        await whole(rows)
+
+    monkeypatch.setattr(settling, "_transact", fails)
+    async with _held(world, Lane.URGENT):
+        for name in ("bad", "good"):
+            await world.publish(_body(key, name), "db.critical")
+            await world.publish(_body(key, name, Action.RESOLVE))
+        await world.eventually(lambda: _kept(world), lambda kept: kept == 2, "the answers that wait")
+    await world.eventually(lambda: world.incident("good"), lambda found: found["status"] == "resolved", "its end")
+    (parked,) = await world.eventually(world.parked, lambda found: len(found) == 1, "the one that fails")
+    assert (parked["kind"], parked["type"], await _kept(world)) == ("failure", "kept answer", 0)
+    assert key not in parked["raw"]
+    assert (await world.incident("bad"))["status"] != "resolved"
+    assert (await world.rpc("incidents", "replay")).data == {"replayed": 1, "stillParked": 0}
+    await world.eventually(lambda: world.incident("bad"), lambda found: found["status"] == "resolved", "its end")
 
 
 async def test_where_nats_cannot_be_asked_no_trigger_waits_and_the_answer_is_kept(

@@ -7,106 +7,52 @@ the other has read what came earlier would act on nothing, or close what burns a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Table, Text, Uuid, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select
 
 from libs.chassis.bus.connection import BusAway
+from libs.chassis.consume.parking import park
 from libs.chassis.parts import Engine
-from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.changes import Gone
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
-from libs.contracts.alerts import Alert
 from libs.contracts.model import Lane
+from libs.contracts.subjects import ALERTS
+from services.incidents.alerts.kept import kept_answers, parked_of, place_of, signal_of
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import AlertStream
-from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
-from services.incidents.places import place_at, still_holds
-from services.incidents.projections import SCHEMA, metadata
+from services.incidents.places import is_gone
+from services.incidents.projections import SCHEMA
 
 _log = structlog.get_logger()
 _LOOK = 1000
 """Kept answers looked at together, the first ones in the stream."""
 _BATCH = 500
 _AGAIN = 1.0
+_PAUSES = (0.0, 0.05, 0.2)
+"""Seconds before each try of one answer alone."""
+_ASKED = 5.0
+"""Seconds for a question to NATS, on which no page waits."""
 
-kept_answers = Table(
-    "kept_answers",
-    metadata,
-    Column("incarnation", Text, primary_key=True),
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("integration_id", Uuid, nullable=False),
-    Column("dedup_key", Text, nullable=False),
-    Column("alert", JSONB, nullable=False),
-    Column("traceparent", Text, nullable=False),
-    Column("kept_at", DateTime(timezone=True), nullable=False),
-    # As of its signal; NULL where an older release has kept it.
-    Column("fired_before", DateTime(timezone=True)),
-)
 _in_order = select(kept_answers).order_by(kept_answers.c.sequence)
 _kept = _in_order.limit(_LOOK)
 _those = _in_order.where(kept_answers.c.sequence == any_(bindparam("sequences", type_=ARRAY(BigInteger))))
-
-
-@dataclass
-class Keeping:
-    """What one batch of a lane keeps, whose other lane has been taken up to `passed`."""
-
-    work: Work
-    passed: int
-    kept: int = 0
-
-    def put_off(self, signal: Signal) -> bool:
-        """Keep an answer that may be preceded by what the other lane has not taken; returns whether it is."""
-        place = signal.place
-        if place is None or place.position <= self.passed:
-            return False
-        # What it says beside that is nowhere shown, and that it is no repeat has been seen to.
-        alert = signal.alert.model_copy(update={"description": None, "metadata": {}, "event_id": None})
-        row = {
-            "incarnation": place.incarnation,
-            "sequence": place.position,
-            "integration_id": signal.integration_id,
-            "dedup_key": signal.dedup_key,
-            "alert": alert,
-            "traceparent": signal.traceparent,
-            "kept_at": self.work.now,
-            "fired_before": signal.fired_before,
-        }
-        self.work.put(Row(kept_answers, row))
-        self.kept += 1
-        return True
+_cursors = chassis_tables(SCHEMA).cursors
+_read = select(_cursors.c.incarnation).where(_cursors.c.upstream == ALERTS, _cursors.c.position > 0)
+"""As which stream each lane was read last."""
 
 
 def settle(work: Work, rows: Sequence[dict[str, Any]], inputs: Inputs) -> None:
     """Kept answers take effect, in their order, and are kept no longer."""
-    take_signals(work, [_signal(row) for row in rows], inputs)
+    take_signals(work, [signal_of(row) for row in rows], inputs)
     work.put(*(Gone(kept_answers, row) for row in rows))
-
-
-def _signal(row: dict[str, Any]) -> Signal:
-    return Signal(
-        alert=Alert.model_validate(row["alert"]),
-        integration_id=row["integration_id"],
-        policy_id=None,
-        team_id=None,
-        dedup_key=row["dedup_key"],
-        traceparent=row["traceparent"],
-        place=_place(row),
-        fired_before=row["fired_before"],
-    )
-
-
-def _place(row: dict[str, Any]) -> Position:
-    place = place_at(row["incarnation"], row["sequence"])
-    assert place is not None  # noqa: S101 - its primary key
-    return place
 
 
 @dataclass
@@ -115,10 +61,13 @@ class Settling(Engine):
 
     store: Store
     stream: AlertStream
+    on_park: Callable[[], None] = lambda: None
     _some: bool = True
     """Whether any may be kept: what another replica kept is not known."""
     _times: int = 0
     """That a reader has kept some."""
+    _first: Position | None = None
+    """The first that waits, as a look has found it; None: another may be kept since."""
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -126,7 +75,7 @@ class Settling(Engine):
 
     def kept(self) -> None:
         """A reader has kept some."""
-        self._some, self._times = True, self._times + 1
+        self._some, self._times, self._first = True, self._times + 1, None
         self._progress.set()
 
     def any_kept(self) -> bool:
@@ -139,7 +88,7 @@ class Settling(Engine):
 
     async def lead(self) -> None:
         """For ever: whenever a lane gets ahead, while any answer waits for one."""
-        self._some = True
+        self._some, self._first = True, None
         self._progress.set()
         while True:
             await self._progress.wait()
@@ -154,17 +103,41 @@ class Settling(Engine):
                 self._progress.set()
 
     async def _settle(self) -> None:
-        before = self._times
-        rows = await self.store.read(lambda work: work.fetch(_kept))
+        if self._first is not None and not await self._is_reached(self._first):
+            return  # while a lane stands still, what the other takes costs no look
+        before, self._first = self._times, None
+        rows, is_ours = await self.store.read(self._look)
+        if not is_ours:
+            return  # another replica reads another stream than we know: what it keeps is not ours to judge
         if not rows:
             # Unless a reader has kept some meanwhile.
             self._some = before != self._times
             return
         due = await self._due(rows)
-        taken = sum([await self._take(due[start : start + _BATCH]) for start in range(0, len(due), _BATCH)])
-        # Look whether that was all; one that fails each time is tried again when a lane gets ahead.
-        if taken and len(due) == len(rows):
-            self._progress.set()
+        for start in range(0, len(due), _BATCH):
+            await self._take(due[start : start + _BATCH])
+        if len(due) == len(rows):
+            self._progress.set()  # look whether that was all
+        elif not due and before == self._times:
+            self._first = place_of(rows[0])._replace(incarnation=self.stream.incarnation)
+
+    async def _is_reached(self, first: Position) -> bool:
+        """Whether the first that waits may wait no longer. `first` is of the stream as it was when it was found."""
+        if first.incarnation != self.stream.incarnation:
+            return True
+        for lane in Lane:
+            if await self.stream.passed(lane, first.position, timeout=_ASKED) < first.position:
+                return False
+        return True
+
+    def _look(self, work: Work) -> tuple[Sequence[dict[str, Any]], bool]:
+        """The first ones, and whether the stream is still the one that we know: asked after them, so that it was then.
+
+        A replica that was frozen, and is not the active one any more, may know of an earlier one.
+        """
+        ours = self.stream.incarnation
+        rows, read = work.fetch(_kept), work.fetch(_read)
+        return rows, all(cursor["incarnation"] == ours for cursor in read)
 
     async def _due(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those that both lanes have passed, and those of a stream that is no more: nothing can come before these."""
@@ -172,31 +145,56 @@ class Settling(Engine):
         if not incarnation:
             return []  # no reader has begun
         # How far a stream that is no more had come says nothing of this one.
-        held = [row["sequence"] for row in rows if still_holds(incarnation, _place(row))]
-        passed = [await self.stream.passed(lane, max(held), timeout=5.0) for lane in Lane] if held else [0]
-        return [r for r in rows if r["sequence"] <= min(passed) or not still_holds(incarnation, _place(r))]
+        held = [row["sequence"] for row in rows if not is_gone(incarnation, place_of(row))]
+        passed = [await self.stream.passed(lane, max(held), timeout=_ASKED) for lane in Lane] if held else [0]
+        return [r for r in rows if r["sequence"] <= min(passed) or is_gone(incarnation, place_of(r))]
 
-    async def _take(self, rows: Sequence[dict[str, Any]]) -> int:
-        """In one transaction; where that fails, each alone: one that fails stays kept, and harms no other.
-
-        Returns how many have taken effect.
-        """
+    async def _take(self, rows: Sequence[dict[str, Any]]) -> None:
+        """In one transaction; where that fails, each alone."""
         try:
             await self._transact(rows)
         except Exception as error:
-            if is_away(error) or isinstance(error, Contended):
+            if _passes(error):
                 raise
-            _log.exception("answers could not take effect", service=SCHEMA, answers=len(rows))
-            return sum([await self._take([row]) for row in rows]) if len(rows) > 1 else 0
-        return len(rows)
+            _log.warning("answers failed", service=SCHEMA, answers=len(rows), exc_info=True)
+            for row in rows:
+                await self._take_one(row)
+
+    async def _take_one(self, row: dict[str, Any]) -> None:
+        """One that fails each time is set aside, and keeps no other waiting."""
+        reason = ""
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                await self._transact([row])
+                return
+            except Exception as error:
+                if _passes(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+        _log.error("parked", service=SCHEMA, upstream=ALERTS, position=row["sequence"], reason=reason)
+        await self._set_aside(row, reason)
+        self.on_park()
+
+    async def _set_aside(self, row: dict[str, Any], reason: str) -> None:
+        def write(work: Work) -> None:
+            for found in _still(work, [row]):
+                park(work, SCHEMA, parked_of(found, reason))
+                work.put(Gone(kept_answers, found))
+
+        await self.store.transact(write)
 
     async def _transact(self, rows: Sequence[dict[str, Any]]) -> None:
-        places = {_place(row) for row in rows}
+        await self.store.transact(lambda work: settle(work, _still(work, rows), StoredInputs(work)))
 
-        def decide(work: Work) -> None:
-            # Whoever else was quicker has taken them away.
-            found = work.fetch(_those, sequences=[place.position for place in places])
-            still = [row for row in found if _place(row) in places]
-            settle(work, still, StoredInputs(work))
 
-        await self.store.transact(decide)
+def _passes(error: Exception) -> bool:
+    """Failures of the surroundings: nothing is set aside for them."""
+    return is_away(error) or isinstance(error, Contended)
+
+
+def _still(work: Work, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Whoever else was quicker has taken the others away."""
+    places = {place_of(row) for row in rows}
+    found = work.fetch(_those, sequences=[place.position for place in places])
+    return [row for row in found if place_of(row) in places]

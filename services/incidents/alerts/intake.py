@@ -25,7 +25,7 @@ from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
-from services.incidents.alerts.answers import Keeping
+from services.incidents.alerts.kept import KEPT_ANSWER, Keeping, signal_in
 from services.incidents.alerts.reading import meaning_of, read_item
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import END, OTHER, READ, AlertStream
@@ -95,11 +95,14 @@ def replay(work: Work, parked: Parked) -> None:
     """Read a parked alert again, e.g. after its integration was made.
 
     Its place in the stream says nothing any more. A trigger has none; an answer takes effect at once, and ends nothing
-    that has fired since it was set aside.
+    that has fired since it was set aside. An answer that was kept has its place still.
 
     Raises:
         StillRefused: then it stays parked as it is.
     """
+    if parked.type == KEPT_ANSWER:
+        take_signals(work, [signal_in(parked)], StoredInputs(work))
+        return
     at = Position(0, parked.position, 0, f"replayed {parked.upstream}")
     read, inputs = read_item(Item(at, "", parked.raw, parked.headers, parked.type)), StoredInputs(work)
     sources = {} if read.key_hash is None else inputs.sources([read.key_hash])

@@ -85,8 +85,8 @@ def _agree(work: Work, threads: Iterable[Thread], pin: Callable[[], None]) -> No
         if thread.is_open:
             state = work.state(INCIDENT, thread.incident_id)
             thread.is_open = state.is_open
-            if state.alert_count > thread.counted:
-                pin()  # then what is still missing in the row was counted by an older release, in the log alone
+            if state.alert_count > thread.counted or thread.again.times > thread.again.placed:
+                pin()  # then what is still missing was counted by an older release, in the log alone or without a place
 
 
 def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:
@@ -184,7 +184,9 @@ def _flush(work: Work, thread: Thread) -> None:
     if thread.repeats and thread.newest is not None and thread.cause is not None:
         alert, place = thread.newest.alert, thread.newest.place
         command = incident.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description)
-        thread.counted = count_repeats(work, thread.incident_id, command, thread.cause, place)
+        thread.counted, thread.again = count_repeats(
+            work, thread.incident_id, command, thread.cause, thread.again, place
+        )
         thread.repeats = 0
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.work import Cause, Work
-from libs.contracts.alerts import Alert
+from libs.contracts.alerts import Action, Alert
 from libs.contracts.envelope import Actor, ActorKind
 from libs.contracts.incidents import Status
 from libs.contracts.slots import thread_of
@@ -106,9 +106,19 @@ def _repeated(work: Work, thread: Thread) -> Iterator[_Fired]:
         yield _Fired(thread.newest.place, work.now)
 
 
+def _revived(work: Work, thread: Thread, action: Action) -> Iterator[_Fired]:
+    """What made it burn anew without an alert: a person, or, for whoever acknowledges, the time that was over."""
+    state = work.state(INCIDENT, thread.incident_id)
+    if state.insisted_at is not None:
+        yield _Fired(None, state.insisted_at)
+    if action is Action.ACKNOWLEDGE and state.resumed_at is not None:
+        yield _Fired(None, state.resumed_at)
+
+
 def is_overtaken(work: Work, thread: Thread, signal: Signal) -> bool:
-    """Whether an answer knows nothing of the newest trigger of its key."""
-    return any(fired.is_behind(signal) for fired in (_opening(work, thread), *_repeated(work, thread)))
+    """Whether an answer knows nothing of what last made its incident burn."""
+    revived = _revived(work, thread, signal.alert.action)
+    return any(fired.is_behind(signal) for fired in (_opening(work, thread), *_repeated(work, thread), *revived))
 
 
 def was_answered(work: Work, thread: Thread, signal: Signal) -> bool:

@@ -13,6 +13,7 @@ from uuid import UUID
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import (
     Acknowledgement,
+    AcknowledgementTimedOut,
     AlertPlace,
     AlertsGrouped,
     CountedFact,
@@ -73,6 +74,10 @@ class Incident:
     snoozed_until: datetime | None = None
     heard: Heard | None = None
     """By the newest answer of a person to the present run: it stands whatever a sender says of what was before it."""
+    insisted_at: datetime | None = None
+    """When a person last reopened it: no answer of a sender speaks of that which was given before."""
+    resumed_at: datetime | None = None
+    """When an acknowledgement timed out or a snooze ended: whoever acknowledges had to do so after it."""
     paged: Place = (0, 0, 0)
     """The last place of its escalation that is known here."""
 
@@ -136,11 +141,15 @@ def _paging(state: Incident, fact: Fact) -> Incident:
         case IncidentSnoozed():
             return replace(state, snoozed_until=fact.until, updated_at=fact.at, heard=_heard(fact, state))
         case SnoozeEnded():
-            return replace(state, snoozed_until=None)
+            return replace(state, snoozed_until=None, resumed_at=fact.at)
+        case AcknowledgementTimedOut():
+            return replace(state, resumed_at=fact.at)
         case SuppressionEnded():
             return replace(state, suppressed=False)
         case IncidentReopened():
-            return replace(state, status=Status.CREATED, resolved=None, closed=None, updated_at=fact.at)
+            insisted_at = fact.at if _person(fact.by) else state.insisted_at
+            opened = replace(state, status=Status.CREATED, resolved=None, closed=None)
+            return replace(opened, updated_at=fact.at, insisted_at=insisted_at)
         case _:
             return state
 

@@ -15,15 +15,25 @@ from libs.chassis.store.desk import Desk
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.envelope import Actor
-from libs.contracts.incidents import Status
+from libs.contracts.incidents import IncidentSnoozed, Status
 from libs.contracts.model import Lane
 from libs.contracts.slots import thread_of
 from services.incidents import dedup
-from services.incidents.alerts.answers import kept_answers, settle
+from services.incidents.alerts.answers import settle
 from services.incidents.alerts.intake import take_items
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.stream import END, OTHER
 from services.incidents.application import INCIDENT, change
-from services.incidents.domain.incident import Acknowledge, Answer, Snooze
+from services.incidents.domain.incident import (
+    Acknowledge,
+    Answer,
+    EndSnooze,
+    Reopen,
+    Resolve,
+    Restart,
+    Snooze,
+    TimeOutAcknowledgement,
+)
 from services.incidents.inputs import MemoryInputs, Source
 from services.incidents.projections import dedup_keys, project, repeats
 
@@ -109,7 +119,24 @@ class Lanes:
     def snooze(self, key: str = "db") -> None:
         self._answer(key, lambda by: Snooze(by, self.now, self.now + timedelta(hours=1)))
 
-    def _answer(self, key: str, answer: Callable[[Actor], Answer]) -> None:
+    def end_snooze(self, key: str = "db") -> None:
+        """Its time is over."""
+        self.now += timedelta(hours=1)
+        (snoozed,) = [fact for fact in self.facts if isinstance(fact, IncidentSnoozed)]
+        self._answer(key, lambda _by: EndSnooze(snoozed.until, self.now))
+
+    def time_out(self, key: str = "db") -> None:
+        """Whoever acknowledged has had their time."""
+        self.now += timedelta(hours=1)
+        self._answer(key, lambda _by: TimeOutAcknowledgement(1, self.now))
+
+    def resolve(self, key: str = "db") -> None:
+        self._answer(key, lambda by: Resolve(by, self.now))
+
+    def reopen(self, key: str = "db") -> None:
+        self._answer(key, lambda by: Reopen(by, self.now, "It still burns."))
+
+    def _answer(self, key: str, answer: Callable[[Actor], Answer | Restart]) -> None:
         row, me = self.row(key), Actor.user(UUID(int=1))
         assert row is not None
 

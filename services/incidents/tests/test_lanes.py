@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ from libs.contracts.incidents import (
     Status,
 )
 from libs.contracts.model import Lane
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.places import place_in
 from services.incidents.tests.lanes import ACKNOWLEDGE, MADE, RESOLVE, ROUTINE, TRIGGER, URGENT, Lanes, sent
 
@@ -81,6 +83,56 @@ def test_whoever_acknowledged_after_the_newest_alert_knows_of_it() -> None:
     lanes.acknowledge()
     lanes.read(ROUTINE)
     assert (lanes.status(), lanes.count(IncidentReopened)) == (Status.ACKNOWLEDGED, 0)
+
+
+def kept(answer: Action) -> Lanes:
+    """A fire whose answer waits for the other lane."""
+    lanes = Lanes()
+    lanes.send(URGENT, TRIGGER)
+    lanes.send(URGENT, TRIGGER, "noise")
+    lanes.send(ROUTINE, answer)
+    lanes.read(URGENT, 1)
+    lanes.read(ROUTINE)
+    assert len(lanes.desk.rows(kept_answers)) == 1
+    lanes.now += timedelta(minutes=5)
+    return lanes
+
+
+@pytest.mark.parametrize("answer", [ACKNOWLEDGE, RESOLVE])
+def test_a_late_answer_does_not_silence_what_a_person_has_reopened_since(answer: Action) -> None:
+    lanes = kept(answer)
+    lanes.resolve()
+    lanes.reopen()
+    lanes.read(URGENT)
+    lanes.settle()
+    assert (lanes.status(), lanes.desk.rows(kept_answers)) == (Status.CREATED, [])
+    lanes.now += timedelta(minutes=5)
+    lanes.send(ROUTINE, answer)
+    lanes.read(ROUTINE)
+    assert lanes.status() is (Status.ACKNOWLEDGED if answer is ACKNOWLEDGE else Status.RESOLVED), "it knew of that"
+
+
+@pytest.mark.parametrize(("answer", "ends"), [(Lanes.acknowledge, Lanes.time_out), (Lanes.snooze, Lanes.end_snooze)])
+def test_a_late_acknowledgement_does_not_silence_what_pages_again_because_time_was_over(
+    answer: Callable[[Lanes], None], ends: Callable[[Lanes], None]
+) -> None:
+    lanes = kept(ACKNOWLEDGE)
+    answer(lanes)
+    ends(lanes)
+    before = lanes.status()
+    lanes.read(URGENT)
+    lanes.settle()
+    assert (lanes.status(), lanes.desk.rows(kept_answers)) == (before, [])
+    assert before is not Status.ACKNOWLEDGED
+
+
+def test_a_late_resolve_ends_what_pages_again_because_time_was_over() -> None:
+    lanes = kept(RESOLVE)
+    lanes.acknowledge()
+    lanes.time_out()
+    lanes.read(URGENT)
+    lanes.settle()
+    assert lanes.status() is Status.RESOLVED, "nothing has fired since"
 
 
 def test_an_answer_whose_lane_is_alone_takes_effect_in_its_batch() -> None:

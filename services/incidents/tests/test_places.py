@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.chassis.store.cursors import Position
-from services.incidents.places import changed, created, is_later, latest, place_in, still_holds
+from services.incidents.places import changed, created, is_gone, is_later, latest, place_in
 
 MADE = "2026-03-02 09:00:00+00:00"
 CUT = changed(MADE, 55, MADE)
@@ -20,9 +20,20 @@ def test_a_place_is_the_same_before_and_after_the_stream_lost_what_lay_behind_it
     assert place_in(CUT, 55) == at(MADE, 55) == place_in(MADE, 55)
     assert place_in(CUT, 56) == at(CUT, 56)
     assert place_in(ANEW, 1) == at(ANEW, 1)
-    assert still_holds(CUT, at(MADE, 55))
-    assert not still_holds(CUT, at(MADE, 56))
-    assert not still_holds(ANEW, at(MADE, 1))
+    assert not is_gone(CUT, at(MADE, 55))
+    assert is_gone(CUT, at(MADE, 56))
+    assert is_gone(ANEW, at(MADE, 1))
+
+
+def test_a_place_whose_path_was_lost_is_gone_only_with_the_stream_that_it_was_in() -> None:
+    alone = created(ANEW)
+    assert not is_gone(alone, at(ANEW, 1)), "an older release has written the stream's own word"
+    assert is_gone(f"another/8@{alone}", at(CUT, 56))
+
+
+def test_whoever_knows_only_an_earlier_stream_does_not_take_a_later_place_for_lost() -> None:
+    assert not is_gone(CUT, at(ANEW, 1))
+    assert not is_gone(MADE, at(CUT, 90))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.contracts.incidents import IncidentReopened, Status
-from services.incidents.alerts.answers import kept_answers
+from services.incidents.alerts.kept import kept_answers
 from services.incidents.places import are_comparable, changed, fired_before, place_at
+from services.incidents.projections import repeats
 from services.incidents.tests.lanes import ACKNOWLEDGE, MADE, RESOLVE, ROUTINE, START, TRIGGER, URGENT, Lanes, sent
 
 
@@ -50,6 +51,42 @@ def test_what_an_older_release_took_before_an_answer_was_sent_is_ended_by_it(aga
     lanes.send(ROUTINE, RESOLVE)
     lanes.read(ROUTINE)
     assert lanes.status() is Status.RESOLVED
+
+
+@pytest.mark.parametrize("later", [1, 2, 600])
+def test_what_an_older_release_counted_is_as_old_as_it_is_however_often_it_is_repeated_since(later: int) -> None:
+    """A day later the alert comes some more times, and its resolve is read late."""
+    lanes = sent((URGENT, TRIGGER))
+    lanes.read(URGENT)
+    lanes.send(URGENT, TRIGGER)
+    lanes.read_by_an_older_release(URGENT)
+    lanes.now += timedelta(days=1)
+    for _ in range(later):
+        lanes.send(URGENT, TRIGGER)
+    lanes.now += timedelta(seconds=30)
+    lanes.send(URGENT, RESOLVE)
+    lanes.now += timedelta(minutes=1)
+    for _ in range(later):
+        lanes.read(URGENT, 1 if later < 9 else 500)
+    lanes.read(URGENT, 1)
+    assert lanes.status() is Status.RESOLVED
+    (row,) = lanes.desk.rows(repeats)
+    assert (row["count"], row["placed"]) == (later + 1, later + 1)
+
+
+def test_what_an_older_release_counted_after_that_is_known_anew() -> None:
+    lanes = sent((URGENT, TRIGGER), (URGENT, TRIGGER))
+    lanes.read(URGENT, 1)
+    lanes.read_by_an_older_release(URGENT)
+    lanes.send(URGENT, TRIGGER)
+    lanes.read(URGENT)
+    lanes.now += timedelta(days=1)
+    lanes.send(ROUTINE, RESOLVE)
+    lanes.now += timedelta(minutes=1)
+    lanes.send(URGENT, TRIGGER)
+    lanes.read_by_an_older_release(URGENT)
+    lanes.read(ROUTINE)
+    assert lanes.status() is Status.CREATED, "it may have fired after the resolve"
 
 
 def test_an_answer_that_an_older_release_kept_ends_nothing_that_has_no_place() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.changes import Gone, Row
-from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.store import Store, is_away, passes
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 
@@ -89,7 +89,7 @@ class Timers:
                     pass
                 await self._sleep(await self._next_due())
             except Exception as error:
-                if not (is_away(error) or isinstance(error, Contended)):
+                if not passes(error):
                     raise
                 _log.warning("timers start again", service=self.service, reason=str(error))
                 await asyncio.sleep(0.2)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.model import Lane
 from services.notifier import queries
@@ -85,7 +85,7 @@ class Taken:
 
 
 class Outbox(Protocol):
-    """What the sender needs of the store. Every method may raise what `passes` knows: then try again later."""
+    """What the sender needs of the store. Every method may raise what `passes` knows: try again later then."""
 
     async def take(self, now: datetime, busy: Collection[UUID], room: Mapping[str, Room]) -> Taken:
         """Due rows that are not `busy`, urgent ones first, of each provider as many as it has places."""
@@ -98,11 +98,6 @@ class Outbox(Protocol):
     async def retire(self, suspects: Sequence[Suspect]) -> Collection[Suspect]:
         """Retire those of these tokens that are to blame, and return them."""
         ...
-
-
-def passes(error: Exception) -> bool:
-    """Whether a failure is one of the surroundings."""
-    return is_away(error) or isinstance(error, Contended)
 
 
 @dataclass(frozen=True)

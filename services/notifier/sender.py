@@ -18,10 +18,11 @@ from libs.chassis.bus.connection import BusAway
 from libs.chassis.clock import Clock
 from libs.chassis.measure import telemetry
 from libs.chassis.store.changes import Row
+from libs.chassis.store.store import passes
 from services.notifier.application import Sent
 from services.notifier.domain.notification import RecordAccepted
 from services.notifier.freshness import Freshness, Known
-from services.notifier.outbox import RESERVED, Outbox, Room, Sendable, passes
+from services.notifier.outbox import RESERVED, Outbox, Room, Sendable
 from services.notifier.places import IN_FLIGHT, Places
 from services.notifier.projections import OUTBOX
 from services.notifier.providers import Provider

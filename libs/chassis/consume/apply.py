@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -13,7 +13,7 @@ from libs.chassis.consume.item import Item, Unreadable, stands_alone
 from libs.chassis.consume.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.cursors import START, Move, Overtaken, Position
-from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
 
@@ -116,20 +116,7 @@ class Applier:
 
     async def _try(self, item: Item) -> str | None:
         """Take it into effect alone; why that fails, if it fails every time."""
-        reason = ""
-        for pause in _PAUSES:
-            if pause:
-                await asyncio.sleep(pause)
-            try:
-                await self._commit((item,), item.at)
-                return None
-            except Unreadable as error:
-                return f"{type(error).__name__}: {error}"
-            except Exception as error:
-                if _passes(error):
-                    raise
-                reason = f"{type(error).__name__}: {error}"
-        return reason
+        return await try_alone(lambda: self._commit((item,), item.at))
 
     async def _park(self, item: Item, kind: ParkedKind, reason: str) -> None:
         # What is no event of ours has no type: its subject says what it is, and a replay needs it.
@@ -170,6 +157,26 @@ class Applier:
         self._skipped = 0
 
 
+async def try_alone(attempt: Callable[[], Awaitable[None]]) -> str | None:
+    """Why something fails each time that it is tried by itself; None: it has taken effect.
+
+    Failures of the surroundings are raised: nothing is set aside for them.
+    """
+    reason = ""
+    for pause in _PAUSES:
+        if pause:
+            await asyncio.sleep(pause)
+        try:
+            await attempt()
+            return None
+        except Unreadable as error:
+            return f"{type(error).__name__}: {error}"
+        except Exception as error:
+            if _passes(error):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+    return reason
+
+
 def _passes(error: Exception) -> bool:
-    """Failures of the surroundings: they say nothing about the input, so nothing is parked for them."""
-    return is_away(error) or isinstance(error, Overtaken | Contended)
+    return passes(error) or isinstance(error, Overtaken)

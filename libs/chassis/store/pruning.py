@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Table, text
 
 from libs.chassis.clock import Clock
-from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 
 _log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Pruning:
                     await self.prune(rule)
                 await self.clock.wait_until(self.clock.now() + _EVERY)
             except Exception as error:
-                if not (is_away(error) or isinstance(error, Contended)):
+                if not passes(error):
                     raise
                 _log.warning("pruning starts again", service=self.service, reason=str(error))
                 await asyncio.sleep(_AGAIN)

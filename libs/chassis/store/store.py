@@ -291,3 +291,8 @@ def is_away(error: BaseException) -> bool:
     if isinstance(cause, pg.ReadOnlySqlTransaction):
         return True
     return isinstance(error, OperationalError | psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def passes(error: BaseException) -> bool:
+    """Whether a failure is one of the surroundings: it says nothing about the input, and the same may go well later."""
+    return is_away(error) or isinstance(error, Contended)

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from libs.chassis.bus.connection import Bus
-from libs.chassis.bus.relay import Relay
 from libs.chassis.monitor.storing import Storing
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
+from libs.chassis.tests.restored import publish_all, relay_of
 from libs.contracts.model import Lane
 from libs.contracts.subjects import lane_filter
 
@@ -36,13 +36,6 @@ def _asked(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return asked
 
 
-async def _publish_all(ledger: Ledger) -> None:
-    relay = Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock)
-    await relay._resume()
-    while await relay._publish_some():
-        pass
-
-
 async def _watch(ledger: Ledger) -> Storing:
     return Storing(SCHEMA, await ledger.bus(), ledger.clock, lambda: ledger.store, lambda _lane: None)
 
@@ -57,7 +50,7 @@ async def test_a_stream_that_is_complete_is_not_asked_for_the_end_of_a_lane(
     for lane in (Lane.URGENT, Lane.ROUTINE, Lane.URGENT):
         await ledger.add(lane=lane, entity=entity if lane is Lane.URGENT else None)
     await watch.look()  # not there yet, and not late
-    await _publish_all(ledger)
+    await publish_all(await relay_of(ledger))
     for seconds in (2, 3600, 2):
         ledger.clock.advance(seconds=seconds)
         await watch.look()
@@ -69,7 +62,7 @@ async def test_a_stream_that_is_complete_is_not_asked_for_the_end_of_a_lane(
 async def test_what_the_stream_lacks_stays_said_while_more_is_committed_and_until_it_is_there(ledger: Ledger) -> None:
     watch = await _watch(ledger)
     await ledger.add()
-    await _publish_all(ledger)
+    await publish_all(await relay_of(ledger))
     await watch.look()
     await ledger.add()
     for seconds, late in ((9, False), (2, True), (5, True), (5, True)):
@@ -79,7 +72,7 @@ async def test_what_the_stream_lacks_stays_said_while_more_is_committed_and_unti
         await watch.look()
         assert bool(watch.reasons()) is late, seconds
     assert "lacks events that were committed 21 s ago" in watch.reasons()[0]
-    await _publish_all(ledger)
+    await publish_all(await relay_of(ledger))
     await watch.look()
     assert watch.reasons() == []
 
@@ -87,7 +80,7 @@ async def test_what_the_stream_lacks_stays_said_while_more_is_committed_and_unti
 async def test_a_look_that_failed_makes_nothing_young_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = await _watch(ledger)
     await ledger.add()
-    await _publish_all(ledger)
+    await publish_all(await relay_of(ledger))
     get, failing = watch.bus.js.get_msg, False
 
     async def get_msg(*asked: Any, **more: Any) -> Any:
@@ -109,7 +102,7 @@ async def test_a_look_that_failed_makes_nothing_young_again(ledger: Ledger, monk
 async def test_a_stream_that_was_purged_is_watched_on(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     watch, operator = await _watch(ledger), (await ledger.bus("operator")).client.jetstream()
     await ledger.add()
-    await _publish_all(ledger)
+    await publish_all(await relay_of(ledger))
     await operator.purge_stream("INCIDENTS")
     ledger.clock.advance(seconds=60)
     watch.published = {Lane.URGENT: 2**31, Lane.ROUTINE: 0}.__getitem__  # the relay alone knows

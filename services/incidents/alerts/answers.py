@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select
 
 from libs.chassis.bus.connection import BusAway
+from libs.chassis.consume.apply import try_alone
 from libs.chassis.consume.parking import park
 from libs.chassis.parts import Engine
 from libs.chassis.store.changes import Gone
 from libs.chassis.store.cursors import Position
-from libs.chassis.store.store import Contended, Store, is_away
+from libs.chassis.store.store import Store, passes
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
@@ -36,8 +37,6 @@ _LOOK = 1000
 """Kept answers looked at together, the first ones in the stream."""
 _BATCH = 500
 _AGAIN = 1.0
-_PAUSES = (0.0, 0.05, 0.2)
-"""Seconds before each try of one answer alone."""
 _ASKED = 5.0
 """Seconds for a question to NATS, on which no page waits."""
 
@@ -96,7 +95,7 @@ class Settling(Engine):
             try:
                 await self._settle()
             except Exception as error:
-                if not (is_away(error) or isinstance(error, BusAway | Contended)):
+                if not (passes(error) or isinstance(error, BusAway)):
                     raise
                 _log.warning("settling again", service=SCHEMA, reason=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_AGAIN)
@@ -145,16 +144,18 @@ class Settling(Engine):
         if not incarnation:
             return []  # no reader has begun
         # How far a stream that is no more had come says nothing of this one.
-        held = [row["sequence"] for row in rows if not is_gone(incarnation, place_of(row))]
-        passed = [await self.stream.passed(lane, max(held), timeout=_ASKED) for lane in Lane] if held else [0]
-        return [r for r in rows if r["sequence"] <= min(passed) or is_gone(incarnation, place_of(r))]
+        waiting = [place for row in rows if not is_gone(incarnation, place := place_of(row))]
+        last = max((place.position for place in waiting), default=0)
+        passed = min([await self.stream.passed(lane, last, timeout=_ASKED) for lane in Lane]) if waiting else 0
+        still = {place for place in waiting if place.position > passed}
+        return [row for row in rows if place_of(row) not in still]
 
     async def _take(self, rows: Sequence[dict[str, Any]]) -> None:
         """In one transaction; where that fails, each alone."""
         try:
             await self._transact(rows)
         except Exception as error:
-            if _passes(error):
+            if passes(error):
                 raise
             _log.warning("answers failed", service=SCHEMA, answers=len(rows), exc_info=True)
             for row in rows:
@@ -162,16 +163,9 @@ class Settling(Engine):
 
     async def _take_one(self, row: dict[str, Any]) -> None:
         """One that fails each time is set aside, and keeps no other waiting."""
-        reason = ""
-        for pause in _PAUSES:
-            await asyncio.sleep(pause)
-            try:
-                await self._transact([row])
-                return
-            except Exception as error:
-                if _passes(error):
-                    raise
-                reason = f"{type(error).__name__}: {error}"
+        reason = await try_alone(lambda: self._transact([row]))
+        if reason is None:
+            return
         _log.error("parked", service=SCHEMA, upstream=ALERTS, position=row["sequence"], reason=reason)
         await self._set_aside(row, reason)
         self.on_park()
@@ -186,11 +180,6 @@ class Settling(Engine):
 
     async def _transact(self, rows: Sequence[dict[str, Any]]) -> None:
         await self.store.transact(lambda work: settle(work, _still(work, rows), StoredInputs(work)))
-
-
-def _passes(error: Exception) -> bool:
-    """Failures of the surroundings: nothing is set aside for them."""
-    return is_away(error) or isinstance(error, Contended)
 
 
 def _still(work: Work, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

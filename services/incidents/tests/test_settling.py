@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from pydantic_core import to_json
 
+from libs.chassis.consume import apply
 from libs.chassis.store.cursors import Position
 from libs.chassis.testing.deadline import in_time
 from libs.contracts.model import Lane
@@ -161,7 +162,7 @@ async def test_answers_that_fail_each_time_are_set_aside_and_keep_no_later_one_w
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many there are: more than are looked at together."""
-    monkeypatch.setattr(answers, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(apply, "_PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(answers, "_LOOK", 20)
     bad = kept(NEW, *range(1, 1 + answers._LOOK), key="bad")
     settling, _, store = settling_of([*bad, *kept(NEW, 2000)], Bus(), urgent=5000, routine=5000)
@@ -171,7 +172,7 @@ async def test_answers_that_fail_each_time_are_set_aside_and_keep_no_later_one_w
             while store.rows:
                 await asyncio.sleep(0)
         assert (store.aside, store.tried[-1]) == (bad, ["good"])
-        assert store.tried.count(["bad"]) == len(answers._PAUSES) * len(bad), "each was tried again alone"
+        assert store.tried.count(["bad"]) == len(apply._PAUSES) * len(bad), "each was tried again alone"
         assert not leading.done()
     finally:
         leading.cancel()

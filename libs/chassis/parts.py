@@ -10,6 +10,7 @@ from typing import Any
 from libs.chassis.bus.connection import Bus
 from libs.chassis.clock import Clock
 from libs.chassis.consume.follower import Consumer, Follower
+from libs.chassis.consume.owed import OwedAlarms
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.monitor.watched import Watched
 from libs.chassis.requests.callers import Sessions
@@ -36,6 +37,8 @@ class Runtime:
     bus: Bus
     work: Store
     rpc: Store
+    alarms: OwedAlarms
+    """For what is found where pages wait."""
     readers: list[StoredReader] = field(default_factory=list)
     """All that the service reads; known once its parts are built."""
     parked: asyncio.Event = field(default_factory=asyncio.Event)

@@ -13,14 +13,15 @@ import structlog
 from faststream.nats.security import NatsSecurity
 from nats.errors import Error as NatsError
 
+from libs.chassis.bus.agreement import Odds
 from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.relay import Relay
 from libs.chassis.bus.sending import has_sent
 from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
 from libs.chassis.consume.alarm import ParkedAlarms
-from libs.chassis.consume.epoch_alarm import EpochAlarm
 from libs.chassis.consume.leader import Leader
+from libs.chassis.consume.owed import Alarm, OwedAlarms
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.measure import telemetry
@@ -67,13 +68,18 @@ class Service:
         self.bus = Bus(cast("Wire", await self.broker.connect()))
         await self.bus.start()
         self.runtime = Runtime(
-            self.name, self.settings, self.clock, self.bus, self.store("work", WORK), self.store("rpc", RPC)
+            self.name,
+            self.settings,
+            self.clock,
+            self.bus,
+            self.store("work", WORK),
+            self.store("rpc", RPC),
+            OwedAlarms(self.name, self.bus, self.clock),
         )
         self.parts = self.build(self.runtime)
         self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
-        self.epoch_alarm = EpochAlarm(self.name, self.bus, self.clock)
-        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock, self.epoch_alarm.tell)
+        self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock, self._tell_of_odds)
         self.timers = (
             Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
         )
@@ -86,7 +92,7 @@ class Service:
         await self._serve()
         await self.monitoring.start()
         self._begin("leader", partial(self.leader.run, self._lead))
-        self._begin("alarm of epochs", self.epoch_alarm.run)  # also what this replica found when it led
+        self._begin("owed alarms", self.runtime.alarms.run)
 
     def _begin(self, what: str, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.append(asyncio.create_task(stoppable(task), name=f"{self.name} {what}"))
@@ -230,6 +236,17 @@ class Service:
                 group.create_task(self._fire_timers(self.timers))
             for engine in self.parts.engines:
                 group.create_task(stoppable(engine.lead))
+
+    async def _tell_of_odds(self, odds: Odds) -> None:
+        await self.runtime.alarms.tell(
+            Alarm(
+                f"The log of {self.name} was restored to an earlier state",
+                f"epoch:{self.name}:{odds.epoch}",
+                f"{odds}. Epoch {odds.epoch} is to begin after that position; until it does, nothing new of {self.name}"
+                f" is published. What was lost has been told: pages were sent for it."
+                f" See: pager epoch, and docs/runbooks/restore.md",
+            )
+        )
 
     def _alarms(self) -> ParkedAlarms:
         return ParkedAlarms(self.name, self.runtime.work, self.bus, self.clock, self.runtime.parked)

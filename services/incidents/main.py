@@ -38,7 +38,7 @@ TAKEN = Retention(taken_alerts, "taken_at", ALERTS_KEPT + timedelta(days=1))
 def build(runtime: Runtime) -> Parts:
     settings, counts = runtime.settings, measures()
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
-    stream = AlertStream(runtime.work, runtime.bus)
+    stream = AlertStream(runtime.work, runtime.bus, runtime.alarms.tell)
     settling = Settling(runtime.work, stream, runtime.parked.set)
     alerts = [
         AlertIntake(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+
+from nats.js.api import DiscardPolicy
 
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.testing.deadline import in_time
@@ -55,6 +58,26 @@ async def test_a_recreated_stream_is_read_from_its_start_with_one_alarm_and_noth
     await root.expect_push("The stream ALERTS was recreated or shortened")
     assert await _titles(world) == ["The stream ALERTS was recreated or shortened", "first", "second", "third"]
     assert (await world.incident("first"))["alertCount"] == 2
+
+
+async def test_a_recreated_stream_that_takes_no_alarm_is_read_all_the_same_and_the_alarm_comes_when_it_is_taken(
+    world: World,
+) -> None:
+    """Whoever waits for the alarm would wait for room that only reading can make."""
+    await world.two_responders()
+    root = await world.person("root", roles=("admin",))
+    await world.fire_alert("first", dedupKey="first")
+    assert await _titles(world) == ["first"]
+    await world.stop("incidents")
+    js = world.operator.jetstream()
+    await recreate(js, ALERTS)
+    await world.fire_alert("second", dedupKey="second")
+    config = (await js.stream_info(ALERTS)).config
+    await js.update_stream(replace(config, max_msgs=1, discard=DiscardPolicy.NEW))
+    await world.start("incidents")
+    await world.eventually(lambda: _titles(world), lambda titles: "second" in titles, "what the stream holds")
+    await js.update_stream(config)
+    await root.expect_push("The stream ALERTS was recreated or shortened")
 
 
 async def test_a_batch_with_a_fault_costs_the_faulty_alert_only_and_a_replay_reads_it_again(world: World) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from libs.chassis.bus.agreement import Odds
 from libs.chassis.bus.connection import BusAway, WrongSequence
 from libs.chassis.bus.relay import AtOdds, Relay
-from libs.chassis.consume.epoch_alarm import EpochAlarm
+from libs.chassis.consume.owed import Alarm, OwedAlarms
 from libs.chassis.monitor.storing import Storing
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
 from libs.chassis.tests.restored import Told, add_many, epochs_of, operator, publish_all, published_of, relay_of
@@ -98,10 +99,14 @@ async def test_an_epoch_that_is_refused_is_told_once_and_tried_again_ever_more_s
         alarms.extend(message.subject for message in messages)
 
     monkeypatch.setattr(bus, "publish_all", accept)
-    alarm, sleeps = EpochAlarm(SCHEMA, bus, ledger.clock), _Sleeps()
+    owed, sleeps = OwedAlarms(SCHEMA, bus, ledger.clock), _Sleeps()
+
+    async def tell(odds: Odds) -> None:
+        await owed.tell(Alarm("The log was restored", f"epoch:{odds.epoch}", str(odds)))
+
     monkeypatch.setattr("libs.chassis.bus.relay.asyncio", sleeps)
-    ledger.run(alarm.run)
-    ledger.run(Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock, alarm.tell).run)
+    ledger.run(owed.run)
+    ledger.run(Relay(SCHEMA, ledger.store, await ledger.bus(), ledger.clock, tell).run)
 
     async def pauses() -> list[float]:
         return sleeps.pauses

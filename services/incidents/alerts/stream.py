@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
-import structlog
 from nats.js.api import StreamInfo
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.stored import Stored, last_message, message_at, next_message
-from libs.chassis.consume.alarm import raise_alarm
+from libs.chassis.consume.owed import Alarm
 from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import START, Move, Position
 from libs.chassis.store.store import Store
@@ -23,7 +23,6 @@ from services.incidents.alerts.taken import LastOnes, known_among
 from services.incidents.places import changed, created, longest
 from services.incidents.projections import SCHEMA
 
-_log = structlog.get_logger()
 READ = {Lane.URGENT: ("pager.alerts.*.*",), Lane.ROUTINE: ("pager.alerts.*", "pager.alerts.*.*.>")}
 """What each lane reads, by the shape of the subject: together all there are, and nothing twice. A source of two words
 travels with the urgent ones."""
@@ -34,12 +33,26 @@ _ASKED = 0.5
 """Seconds for a question on the way of a page."""
 
 
+class Match(Enum):
+    """What is known of a lane's last taken alert by looking at the stream."""
+
+    SAME = "it stands where it was taken"
+    UNKNOWN = "nothing speaks against it"
+    OTHER = "the stream is another one"
+
+
+async def _tell_nobody(_alarm: Alarm) -> None:
+    return
+
+
 @dataclass
 class AlertStream:
     """One for both readers of a replica."""
 
     store: Store
     bus: Bus
+    tell: Callable[[Alarm], Awaitable[None]] = _tell_nobody
+    """Page the admins; returns in seconds, also where that is not accepted yet."""
     at: dict[Lane, Position] = field(default_factory=lambda: dict.fromkeys(Lane, START))
     """What of each lane has taken effect, set after each commit; START: its reader has not begun."""
     incarnation: str = ""
@@ -103,14 +116,16 @@ class AlertStream:
             known = longest(
                 [*(c.incarnation for c in cursors.values()), *(path for path in kept if created(path) == made)], made
             )
-            intact = {lane: await self._is_intact(lane, cursor, info) for lane, cursor in cursors.items()}
-            if not all(intact.values()):
-                await self._alarm(known, made)
+            found = {lane: await self._match(lane, cursor, info) for lane, cursor in cursors.items()}
+            if Match.OTHER in found.values():
+                await self.tell(_changed_alarm(known, made))
                 ends = {
-                    lane: cursors[lane].position if intact[lane] else await self._last_in_common(lane, info)
-                    for lane in Lane
+                    lane: await self._last_in_common(lane, info) if match is Match.OTHER else cursors[lane].position
+                    for lane, match in found.items()
                 }
-                known = changed(known, max(ends.values()), made)
+                # Only what was seen to be the same says up to where it is.
+                seen = [end for lane, end in ends.items() if found[lane] is not Match.UNKNOWN]
+                known = changed(known, max(seen), made)
                 await self._set_back(cursors, {lane: Position(0, end, 0, known) for lane, end in ends.items()})
             elif created(known) != made:
                 known = changed(known, 0, made)  # nothing was read of the one before
@@ -122,28 +137,31 @@ class AlertStream:
                 self.at, self._empty_to = dict.fromkeys(Lane, START), dict.fromkeys(Lane, 0)
             return known
 
-    async def _is_intact(self, lane: Lane, cursor: Position, info: StreamInfo) -> bool:
-        """Whether what was taken last still stands at its place, or has left the stream at its old end."""
+    async def _match(self, lane: Lane, cursor: Position, info: StreamInfo) -> Match:
+        """Whether what was taken last still stands at its place; it may have left the stream at its old end."""
         at = cursor.position
         if at == 0:
-            return True
+            return Match.UNKNOWN
         if created(cursor.incarnation) != str(info.created) or info.state.last_seq < at:
-            return False
+            return Match.OTHER
         if info.state.first_seq > at:
-            return True
+            return Match.UNKNOWN
         recorded = await self.store.read(lambda work: LastOnes(lane).at(work, at))
         if not recorded:
-            return True
+            return Match.UNKNOWN
         there = await message_at(self.bus, ALERTS, at)
-        return there in recorded if there is not None else await self._is_a_hole(lane, at, info)
+        if there is None:
+            return await self._match_before_hole(lane, at, info)
+        return Match.SAME if there in recorded else Match.OTHER
 
-    async def _is_a_hole(self, lane: Lane, at: int, info: StreamInfo) -> bool:
+    async def _match_before_hole(self, lane: Lane, at: int, info: StreamInfo) -> Match:
         """A message that was deleted says nothing by itself: whether the one before it in the lane was taken does."""
         before = await last_message(self.bus, ALERTS, READ[lane], info.state.first_seq, at)
         if before is None or await self._was_taken(lane, before):
-            return True
+            return Match.UNKNOWN
         # By an older release, it may have been: that records nothing.
-        return await self.store.read(lambda work: LastOnes(lane).up_to(work, before.sequence)) is None
+        recorded = await self.store.read(lambda work: LastOnes(lane).up_to(work, before.sequence))
+        return Match.UNKNOWN if recorded is None else Match.OTHER
 
     async def _was_taken(self, lane: Lane, message: Stored) -> bool:
         return bool(await self.store.read(lambda work: known_among(work, lane, [message])))
@@ -180,12 +198,11 @@ class AlertStream:
         move = Move(ALERTS, Lane.URGENT, old[Lane.URGENT], new[Lane.URGENT])
         await self.store.transact(lambda work: work.put(Row(table, row)), move)
 
-    async def _alarm(self, known: str, made: str) -> None:
-        _log.error("the stream ALERTS is not the one that was read", known=known, created=made)
-        await raise_alarm(
-            self.bus,
-            "The stream ALERTS was recreated or shortened",
-            f"alerts-stream:{known}",
-            "Alerts that it had accepted and that were not read yet may be lost. What it holds and was not taken yet is"
-            " read now.",
-        )
+
+def _changed_alarm(known: str, made: str) -> Alarm:
+    return Alarm(
+        "The stream ALERTS was recreated or shortened",
+        f"alerts-stream:{known}",
+        "Alerts that it had accepted and that were not read yet may be lost. What it holds and was not taken yet is"
+        f" read now. Known: {known}; created: {made}.",
+    )

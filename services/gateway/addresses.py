@@ -56,8 +56,9 @@ class Addresses:
     def of(self, request: Request) -> str:
         """The address as text; empty where there is none."""
         address = request.client.host if request.client is not None else ""
-        forwarded = request.headers.get("x-forwarded-for")
-        believed = forwarded is None or address in (part.strip() for part in forwarded.split(","))
+        forwarded = request.headers.getlist("x-forwarded-for")
+        # Some proxies write the port as well: what was believed is a part of what they wrote.
+        believed = not forwarded or any(address in part for part in forwarded)
         if not (believed or self._warned):
             # Once: anybody may send the header. Behind a proxy of ours all people would be one address.
             self._warned = True

@@ -10,7 +10,7 @@ export PYTHONPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.
 WORKERS ?= 3
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo up test unit integration lint fmt types docs bench chaos chaos-long dashboard rules-test deploy-check clean
 
@@ -34,8 +34,9 @@ test: setup ## all tests, on embedded servers, with the coverage gate
 	@$(RUN) pytest $(PARALLEL) --cov --cov-report=
 	@$(RUN) coverage report --fail-under=85 --skip-covered --skip-empty | tail -n 25
 
+unit: WORKERS = 2 # these compute
 unit: setup ## the tests that need no server, whole flows among them
-	@$(RUN) pytest libs services tests/flows -m "not servers" --hypothesis-profile=quick
+	@$(RUN) pytest $(PARALLEL) libs services tests/flows -m "not servers" --hypothesis-profile=quick
 
 integration: setup ## the promises, on real servers
 	@$(RUN) pytest $(PARALLEL) libs services tests -m servers

@@ -20,10 +20,12 @@ from libs.chassis.monitor.room import Rooms
 from libs.chassis.parts import Engine
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.store import is_away
-from services.incidents.alerts.purge import AlertsPurge
+from services.incidents.alerts.purge import ALARM_ABOVE, AlertsPurge
 
 _log = structlog.get_logger()
 _ROUND = timedelta(seconds=10)
+_HASTE = timedelta(seconds=1)
+"""Between two looks while ALERTS is about to be full."""
 _LOOK = 10.0
 _AFTER_FAILURE = 1.0
 
@@ -63,7 +65,8 @@ class Housekeeping(Engine):
                     raise
                 await self._failed(error)
             else:
-                await self.clock.wait_until(self.clock.now() + _ROUND)
+                pause = _HASTE if self.purge.used > ALARM_ABOVE else _ROUND
+                await self.clock.wait_until(self.clock.now() + pause)
 
     async def warn(self) -> None:
         """Page the admins about what is about to be full, while an alarm can still be stored; raises BusAway."""

@@ -1,4 +1,4 @@
-"""The stream ALERTS is kept from filling up: what everybody has taken is purged in time, and no younger than a floor.
+"""The stream ALERTS is kept from filling up: what everybody has taken is purged in time, and mostly after a day.
 
 Alerts would be refused for load otherwise, although nobody waits for what the stream is full of (docs/adr/0038).
 """
@@ -29,6 +29,10 @@ PURGE_ABOVE = 0.60
 PURGE_DOWN_TO = 0.50
 """More than needed stays: a restored database reads it again."""
 ALARM_ABOVE = 0.80
+YIELD_ABOVE = 0.90
+YIELD_DOWN_TO = 0.85
+"""Then the floor yields, and the admins are paged all the same: to refuse everybody's next alert is worse than what a
+restored database would miss."""
 _ANY = (">",)
 
 
@@ -69,7 +73,7 @@ class AlertsPurge:
     clock: Clock
     readers: Sequence[AlertsReader]
     floor: timedelta
-    """What is younger is never purged."""
+    """What is younger stays, as long as there is room for what comes."""
     used: float = field(default=0.0, init=False)
     """The share of its bytes that the stream held when it was looked at."""
     _reminders: Reminders = field(init=False)
@@ -100,10 +104,15 @@ class AlertsPurge:
         """Purge the oldest of what may go, as much as is needed; whether anything went."""
         first, last = info.state.first_seq, info.state.last_seq
         taken = min([await reader.taken(info) for reader in self.readers], default=0)
-        # In sequences, as if all were of one size: where they are not, the next look goes on.
-        needed = first + int((last - first + 1) * (1 - PURGE_DOWN_TO / self.used))
-        keep = min(taken + 1, max(needed, first + 1), last + 1)
-        keep = await self._old_enough(first, keep)
+
+        def needed(share: float) -> int:
+            # In sequences, as if all were of one size: where they are not, the next look goes on.
+            enough = first + int((last - first + 1) * (1 - share / self.used))
+            return min(taken + 1, max(enough, first + 1), last + 1)
+
+        keep = await self._old_enough(first, needed(PURGE_DOWN_TO))
+        if self.used > YIELD_ABOVE:
+            keep = max(keep, needed(YIELD_DOWN_TO))
         if keep <= first:
             _log.warning("nothing of ALERTS may be purged", used=f"{self.used:.0%}", taken=taken, first=first)
             return False
@@ -141,6 +150,6 @@ class AlertsPurge:
             f"The stream ALERTS is {self.used:.0%} full",
             f"alerts-stream-full:{info.created}",
             "When it is full, alerts are refused. What everybody has taken is purged above 60 %, but nothing younger"
-            f" than {self.floor.total_seconds() / 3600:.0f} h (PAGER_ALERTS_FLOOR_HOURS), and nothing that a reader has"
-            " still to read. See docs/runbooks/storage.md: find who sends so much.",
+            f" than {self.floor.total_seconds() / 3600:.0f} h (PAGER_ALERTS_FLOOR_HOURS) until it is 90 % full, and"
+            " nothing that a reader has still to read. See docs/runbooks/storage.md: find who sends so much.",
         )

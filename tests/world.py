@@ -215,7 +215,7 @@ class World:
         kind: dict[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         async with self._http.request(method, url, headers=sent | headers, **kind) as response:
             raw = await response.read()
-            return Answer(response.status, json.loads(raw) if raw else None, dict(response.headers))
+            return Answer(response.status, json.loads(raw) if raw else None, response.headers)
 
     async def incidents(self, **filters: str) -> list[dict[str, Any]]:
         query = "&".join(f"{k}={v}" for k, v in ({"limit": "100"} | filters).items())

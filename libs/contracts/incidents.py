@@ -474,6 +474,7 @@ class CreateIntegration(StrictContract):
 
 class IntegrationView(Contract):
     id: UUID
+    version: int
     name: str
     type: IntegrationKind
     policy_id: UUID | None = None

@@ -85,6 +85,7 @@ class Header:
     PREVIOUS = "Pager-Previous"
     TOKEN = "Pager-Token"  # noqa: S105 - the name of a header
     IDEMPOTENCY_KEY = "Pager-Idempotency-Key"
+    IF_MATCH = "Pager-If-Match"
     DEADLINE = "Pager-Deadline"
     FROM = "Pager-From"
     TRACEPARENT = "traceparent"

@@ -44,7 +44,7 @@ def api(arrival: Arrival) -> Requests:
         assert isinstance(state, policies.Policy)  # noqa: S101 - just made
         return _view(policy_row(state, updated_at=work.now))
 
-    @requests.handle("change_policy", ChangePolicy, before=targets_arrive)
+    @requests.handle("change_policy", ChangePolicy, before=targets_arrive, versioned=POLICY)
     def change_policy(work: Work, body: ChangePolicy, caller: Caller) -> PolicyView:
         caller.require(Role.LEAD)
         _check_targets(work, body.levels or ())

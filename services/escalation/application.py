@@ -22,7 +22,12 @@ from services.escalation.domain.requests import Request, request_of
 from services.escalation.inputs import ME, Inputs, StoredInputs
 from services.escalation.projections import SCHEMA, TIMER
 
-POLICY: Decider[policies.State, policies.Command] = Decider(policies.initial, policies.evolve, policies.decide)
+POLICY: Decider[policies.State, policies.Command] = Decider(
+    policies.initial,
+    policies.evolve,
+    policies.decide,
+    version=lambda state: state.version if isinstance(state, policies.Policy) else 0,
+)
 
 
 def _team(state: escalations.State) -> UUID | None:

@@ -85,8 +85,15 @@ def build(front: Front, settings: Settings) -> ASGIApp:
             api,
             allow_origins=settings.origins,
             allow_methods=_METHODS,
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "traceparent", "X-API-Version"],
-            expose_headers=["Retry-After", "X-Request-ID"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "traceparent",
+                "X-API-Version",
+            ],
+            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
         )
     return Edge(inner, settings.https, front.metrics.answered)
 

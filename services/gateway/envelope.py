@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from libs.chassis.requests.matching import etag
 from libs.contracts.auth import HeldDevice
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal
@@ -22,6 +23,7 @@ Code = Literal[
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
     "CONFLICT",
+    "PRECONDITION_FAILED",
     "PAYLOAD_TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE",
     "RATE_LIMITED",
@@ -36,6 +38,7 @@ STATUS_OF: Mapping[Code, int] = {
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
+    "PRECONDITION_FAILED": 412,
     "PAYLOAD_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RATE_LIMITED": 429,
@@ -50,6 +53,7 @@ _CODE_OF_KIND: Mapping[ErrorKind, Code] = {
     ErrorKind.FORBIDDEN: "FORBIDDEN",
     ErrorKind.NOT_FOUND: "NOT_FOUND",
     ErrorKind.CONFLICT: "CONFLICT",
+    ErrorKind.PRECONDITION_FAILED: "PRECONDITION_FAILED",
     ErrorKind.RATE_LIMITED: "RATE_LIMITED",
     ErrorKind.UNAVAILABLE: "UNAVAILABLE",
     ErrorKind.INTERNAL: "INTERNAL",
@@ -64,6 +68,7 @@ class ErrorDetails(Contract):
     devices: tuple[HeldDevice, ...] | None = Field(
         default=None, description="The caller's devices, where one of them has to go; only present then."
     )
+    etag: str | None = Field(default=None, description="The present one, where If-Match names others; only then.")
 
 
 class ErrorBody(Contract):
@@ -102,10 +107,12 @@ class Problem(HTTPException):
 
     @classmethod
     def of(cls, refusal: Refusal) -> Problem:
-        """A service's refusal; 503 and 429 say when to come back."""
+        """A service's refusal; 503 and 429 say when to come back, 412 what there is now."""
         code = _CODE_OF_KIND[refusal.kind]
         retry_after = refusal.retry_after or (1.0 if code == "UNAVAILABLE" else None)
         headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+        if code == "PRECONDITION_FAILED" and refusal.details is not None:
+            headers["ETag"] = str(refusal.details["etag"])
         return cls(code, refusal.message, field=refusal.field, more=refusal.details, headers=headers)
 
     @classmethod
@@ -113,8 +120,8 @@ class Problem(HTTPException):
         return cls("VALIDATION_ERROR", reason, field=field)
 
 
-def success(data: Any, status: int = 200) -> Response:
-    return Response(to_json({"success": True, "data": data}), status, media_type="application/json")
+def success(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(to_json({"success": True, "data": data}), status, headers, media_type="application/json")
 
 
 def failure(problem: Problem) -> Response:
@@ -133,8 +140,9 @@ def failure(problem: Problem) -> Response:
 
 
 def item(name: str, view: Any, status: int = 200) -> Response:
-    """One thing: `{"data": {"<name>": view}}`."""
-    return success({name: view}, status)
+    """One thing: `{"data": {"<name>": view}}`, with the tag of its version if it has one."""
+    headers = {"ETag": etag(view["version"])} if "version" in view else None
+    return success({name: view}, status, headers)
 
 
 def page(name: str, found: Any, number: int, limit: int) -> Response:

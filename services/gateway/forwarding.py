@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.requests.deadlines import deadline_header
+from libs.chassis.requests.matching import Match
 from libs.chassis.requests.peers import Peer
 from libs.contracts.model import Contract
 from libs.contracts.requests import Reply
@@ -140,12 +141,16 @@ class Ask:
         return _data(await self.forwarder.command(service, operation, body, headers, repeatable=repeatable))
 
 
-def request_headers(traceparent: str, token: str | None, idempotency_key: str | None) -> dict[str, str]:
+def request_headers(
+    traceparent: str, token: str | None, idempotency_key: str | None, match: Match | None
+) -> dict[str, str]:
     headers: dict[str, str] = {Header.TRACEPARENT: traceparent}
     if token is not None:
         headers[Header.TOKEN] = token
     if idempotency_key is not None:
         headers[Header.IDEMPOTENCY_KEY] = idempotency_key
+    if match is not None:
+        headers[Header.IF_MATCH] = match.header
     return headers
 
 

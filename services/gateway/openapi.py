@@ -14,6 +14,7 @@ DESCRIPTION = (
     "in UTC. Every answer carries `X-Request-ID`; 429 and 503 carry `Retry-After`."
 )
 _REF = "#/components/schemas/"
+_ERROR = {"application/json": {"schema": {"$ref": f"{_REF}ErrorAnswer"}}}
 _VERBS = ("get", "post", "patch", "delete")
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -22,6 +23,14 @@ _IDEMPOTENCY_KEY = {
     "description": "The same key and body get the same answer for 24 hours; another body with it is a 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "`*`, or a list of ETags: carried out only if the present one is among them, and otherwise a 412.",
+    "schema": {"type": "string", "examples": ['"7"']},
+}
+_ETAG = {"description": "Of the version in the answer, for If-Match.", "schema": {"type": "string"}}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -35,6 +44,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             for verb, operation in verbs.items():
                 if verb in _VERBS:
                     _complete(path, verb, operation)
+            _add_versions(path, verbs, schema["components"]["schemas"])
         app.openapi_schema = schema
     return app.openapi_schema
 
@@ -58,8 +68,40 @@ def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
         responses.setdefault(str(status), {"description": CODE_OF[status]})
     for status, response in responses.items():
         if int(status) >= 400 and "content" not in response:
-            response["content"] = {"application/json": {"schema": {"$ref": f"{_REF}ErrorAnswer"}}}
+            response["content"] = _ERROR
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_versions(path: str, verbs: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """What has a version has an ETag; whatever changes it takes If-Match."""
+    versioned = {verb for verb in _VERBS if verb in verbs and _shows_version(verbs[verb], schemas)}
+    for verb in versioned:
+        _done(verbs[verb])["headers"] = {"ETag": _ETAG}
+    if "{" not in path:
+        return
+    for verb in versioned | ({"delete"} & set(verbs) if "get" in versioned else set()):
+        if verb != "get":
+            verbs[verb]["parameters"].append(_IF_MATCH)
+            failed = {"description": "PRECONDITION_FAILED: If-Match names other versions than the present one"}
+            verbs[verb]["responses"]["412"] = failed | {"content": _ERROR}
+            verbs[verb]["responses"] = dict(sorted(verbs[verb]["responses"].items()))
+
+
+def _shows_version(operation: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Whether its answer is one thing that has a version."""
+
+    def followed(schema: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = schemas.get(schema.get("$ref", "").removeprefix(_REF), {}).get("properties", {})
+        return found
+
+    answer = _done(operation).get("content", {}).get("application/json", {}).get("schema", {})
+    data = followed(followed(answer).get("data", {}))
+    return len(data) == 1 and "version" in followed(next(iter(data.values())))
+
+
+def _done(operation: dict[str, Any]) -> dict[str, Any]:
+    """What is answered when all went well."""
+    return next((r for status, r in operation["responses"].items() if status.startswith("2")), {})
 
 
 def _errors_of(path: str, operation: dict[str, Any]) -> list[int]:

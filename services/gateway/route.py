@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.chassis.measure import telemetry
+from libs.chassis.requests.matching import IF_MATCH, Match
+from libs.contracts.requests import Invalid
 from services.gateway.callers import bearer
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
@@ -44,7 +46,8 @@ class PagerRoute(APIRoute):
         handle = super().get_route_handler()
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
         known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, Query)}
-        keyed = "POST" in (self.methods or ()) and "auth" not in self.tags
+        commands = "GET" not in (self.methods or ()) and "auth" not in self.tags
+        keyed = commands and "POST" in (self.methods or ())
 
         async def serve(plain: Request) -> Response:
             request = JsonRequest(plain.scope, plain.receive)
@@ -60,7 +63,8 @@ class PagerRoute(APIRoute):
                     trace.user_id = str((await front.callers.caller(token)).user_id)
                 _check_parameters(request, known)
                 key = _idempotency_key(request) if keyed else None
-                request.state.ask = Ask(front.forwarder, request_headers(current, token, key))
+                match = _if_match(request) if commands else None
+                request.state.ask = Ask(front.forwarder, request_headers(current, token, key, match))
                 return await handle(request)
 
         return serve
@@ -135,6 +139,15 @@ def _check_parameters(request: Request, known: set[str]) -> None:
     for name, value in request.path_params.items():
         if "\0" in str(value):
             raise Problem.invalid(name, "text must not contain U+0000")
+
+
+def _if_match(request: Request) -> Match | None:
+    """Lines of one header are one list (RFC 9110, section 5.3)."""
+    lines = request.headers.getlist(IF_MATCH)
+    try:
+        return Match.read(", ".join(lines)) if lines else None
+    except Invalid as error:
+        raise Problem.of(error.refusal()) from error
 
 
 def _idempotency_key(request: Request) -> str | None:

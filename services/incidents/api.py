@@ -31,7 +31,7 @@ from libs.contracts.leniency import storable
 from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.incidents import application
-from services.incidents.application import INCIDENT
+from services.incidents.application import INCIDENT, INTEGRATION
 from services.incidents.domain import decisions, incident
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
 from services.incidents.explain import entries, explain
@@ -113,7 +113,7 @@ def _incidents(requests: Requests) -> None:
 
 def _statuses(requests: Requests) -> None:
     def change(operation: str, command: Callable[[Actor, datetime, str | None], incident.Answer]) -> None:
-        @requests.handle(operation, ChangeStatus)
+        @requests.handle(operation, ChangeStatus, versioned=INCIDENT)
         def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
             notes = None if body.notes is None else str(storable(body.notes))
             wanted = command(caller.actor, work.now, notes)
@@ -134,6 +134,7 @@ def _integrations(requests: Requests) -> None:
         application.create_integration(work, command, key, caller.cause(work))
         return IntegrationView(
             id=command.integration_id,
+            version=work.shown_version(INTEGRATION, command.integration_id),
             name=body.name,
             type=body.type,
             policy_id=body.policy_id,

@@ -24,6 +24,7 @@ from libs.contracts.incidents import (
     TimelineQuery,
 )
 from libs.contracts.requests import Invalid
+from services.incidents.application import INTEGRATION
 from services.incidents.domain.incident import Incident
 from services.incidents.projections import incidents, integrations, repeats, running, timeline, view_of
 
@@ -231,24 +232,25 @@ def _version(row: Mapping[str, Any]) -> int:
     return int(row["detail"].get("version", 0))
 
 
-def integration_view(row: dict[str, Any], key: str | None = None) -> IntegrationView:
+def integration_view(work: Work, row: dict[str, Any]) -> IntegrationView:
     return IntegrationView(
         id=row["id"],
+        version=work.shown_version(INTEGRATION, row["id"]),
         name=row["name"],
         type=row["kind"],
         policy_id=row["policy_id"],
         team_id=row["team_id"],
         created_at=row["created_at"],
-        key=key,
     )
 
 
 def find_integration(work: Work, integration_id: UUID) -> IntegrationView | None:
     rows = work.fetch(_INTEGRATION, id=integration_id)
-    return integration_view(rows[0]) if rows else None
+    return integration_view(work, rows[0]) if rows else None
 
 
 def list_integrations(work: Work, page: int, limit: int) -> tuple[list[IntegrationView], int]:
     rows = work.fetch(_INTEGRATIONS)
-    first = (page - 1) * limit
-    return [integration_view(row) for row in rows[first : first + limit]], len(rows)
+    shown = rows[(page - 1) * limit : page * limit]
+    work.load(INTEGRATION, [row["id"] for row in shown])
+    return [integration_view(work, row) for row in shown], len(rows)

@@ -59,7 +59,7 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
         _check_rights(body, caller)
         return application.create_schedule(work, body, caller)
 
-    @requests.handle("change_schedule", ChangeSchedule, before=people_arrive)
+    @requests.handle("change_schedule", ChangeSchedule, before=people_arrive, versioned=application.SCHEDULE)
     def change_schedule(work: Work, body: ChangeSchedule, caller: Caller) -> ScheduleView:
         _check_rights(body, caller)
         return application.change_schedule(work, body, caller)

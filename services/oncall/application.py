@@ -20,7 +20,12 @@ from libs.contracts.requests import Forbidden, Invalid, Rejected
 from services.oncall import commands, domain, projections
 from services.oncall.views import is_reachable, one_override, one_schedule
 
-SCHEDULE: Decider[domain.State, commands.Command] = Decider(domain.initial, domain.evolve, domain.decide)
+SCHEDULE: Decider[domain.State, commands.Command] = Decider(
+    domain.initial,
+    domain.evolve,
+    domain.decide,
+    version=lambda state: state.rules_version if state else 0,  # a plan that goes on by itself changes no rule
+)
 ONCALL = Actor.service("oncall")
 Naming = contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride
 """A command that names people."""

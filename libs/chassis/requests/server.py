@@ -19,9 +19,10 @@ from libs.chassis.measure.meters import meters
 from libs.chassis.requests.callers import Caller, Verifier
 from libs.chassis.requests.deadlines import Deadlines, TooLate
 from libs.chassis.requests.idempotency import KeyedRequest
+from libs.chassis.requests.matching import Match
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
-from libs.chassis.store.work import Work
+from libs.chassis.store.work import Decider, Work
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
 from libs.contracts.subjects import Header, rpc_subject
@@ -44,6 +45,20 @@ class _Operation:
     public: bool
     peer: bool
     before: Before | None
+    versioned: Decider[Any, Any] | None
+
+    def run(self, work: Work, match: Match | None, body: Any, *more: Any) -> Any:
+        """The handler's answer.
+
+        A precondition is looked at last: whatever would be refused without it is refused for that (RFC 9110, section
+        13.2.1). It is compared with what the handler decides on, and the append finds out whoever decides meanwhile.
+        """
+        if match is None:
+            return self.handle(work, body, *more)
+        version = None if self.versioned is None else work.shown_version(self.versioned, body.id)
+        answer = self.handle(work, body, *more)
+        match.check(version)
+        return answer
 
 
 @dataclass
@@ -67,16 +82,19 @@ class Requests:
         public: bool = False,
         peer: bool = False,
         before: Before | None = None,
+        versioned: Decider[Any, Any] | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler.
 
         `public`: no access token is asked for; the bus's permissions guard it instead, and `caller` is None, or with
         `peer` a `Peer`. `before` runs ahead of the
         transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
+        `versioned`: this command changes the entity that its body's `id` names, and `If-Match` is about its version.
+        Where no operation says so nothing has a version, and an `If-Match` that names one fails.
         """
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public, peer, before)
+            self.operations[operation] = _Operation(operation, body, handler, public, peer, before, versioned)
             return handler
 
         return register
@@ -151,8 +169,9 @@ class RequestServer:
             prepared = await self._before(operation, body, caller, keyed)
             if isinstance(prepared, Reply):
                 return prepared
+            match = Match.read(headers[Header.IF_MATCH]) if Header.IF_MATCH in headers else None
             committed = await self.store.transact(
-                lambda work: _once(work, keyed, lambda work: operation.handle(work, body, caller, *prepared)),
+                lambda work: _once(work, keyed, lambda work: operation.run(work, match, body, caller, *prepared)),
                 until=None if left is None else began + left,
             )
             return committed.result.model_copy(update={"position": committed.position or committed.result.position})

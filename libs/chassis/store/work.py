@@ -53,6 +53,8 @@ class Decider(Generic[S, C_contra]):
     """Whether a state is kept in memory after its commit, because this process will soon decide on it again."""
     shape: Shape[S] | None = None
     """How a state is kept as a snapshot, for entities that may become long."""
+    version: Callable[[S], int] | None = None
+    """Which version of an entity its views show; None: the number of its events."""
     slot: Callable[[S], int] | None = None
     """The slot of a new entity, from its state after its first event; None: that of its cause. It keeps it for ever."""
 
@@ -207,6 +209,11 @@ class Work:
     def version(self, entity: UUID) -> int:
         """Events of an entity that was loaded here, with those decided here; 0: it does not exist."""
         return self._entities[entity].version
+
+    def shown_version(self, decider: Decider[S, Any], entity: UUID) -> int:
+        """The version that views of it show, as it was read or decided here."""
+        state = self.state(decider, entity)
+        return self.version(entity) if decider.version is None else decider.version(state)
 
     def slot(self, entity: UUID) -> int:
         """Of an entity that was loaded or decided on here."""

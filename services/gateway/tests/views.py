@@ -67,7 +67,7 @@ EXPLANATION = json_of(
 )
 INTEGRATION = json_of(
     incidents.IntegrationView(
-        id=ID, name="Default", type=incidents.IntegrationKind.GENERIC, created_at=NOW, key="k" * 32
+        id=ID, version=1, name="Default", type=incidents.IntegrationKind.GENERIC, created_at=NOW, key="k" * 32
     )
 )
 LAYER = json_of(_LAYER)

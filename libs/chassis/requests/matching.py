@@ -1,0 +1,70 @@
+"""Entity tags: a command is carried out only if nobody has changed its thing since its sender read it (RFC 9110)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from libs.contracts.requests import ErrorKind, Invalid, Rejected
+
+IF_MATCH = "If-Match"
+MOST_TAGS = 100
+"""In one If-Match: nobody has read more versions than that of what they now change."""
+_TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*+)"'
+"""RFC 9110, section 8.8.3. Nothing here is read twice, so that no header takes long."""
+_LIST = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t]*+(?:{_TAG})?)*+[ \t]*+")
+_OURS = re.compile(r'"[0-9]{1,19}"')
+_ANY = "*"
+
+
+def etag(version: int) -> str:
+    """The strong tag of a version."""
+    return f'"{version}"'
+
+
+class PreconditionFailed(Rejected):
+    """It has changed since you read it: read it again, and decide then."""
+
+    kind = ErrorKind.PRECONDITION_FAILED
+
+    def __init__(self, version: int | None) -> None:
+        """`version`: the present one; None: the thing has no versions."""
+        now = None if version is None else etag(version)
+        message = "it has no ETag" if now is None else f"it has changed: its ETag is {now} now"
+        super().__init__(message, field=IF_MATCH, details=None if now is None else {"etag": now})
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What `If-Match` asks for: one of these tags, or with None anything that exists."""
+
+    tags: frozenset[str] | None
+
+    @classmethod
+    def read(cls, header: str) -> Self:
+        """`*`, or a list of tags; a weak one is read and never matches (section 13.1.1).
+
+        Raises:
+            Invalid: it is neither, or names more than `MOST_TAGS`.
+        """
+        if header.strip(" \t") == _ANY:
+            return cls(None)
+        if not _LIST.fullmatch(header):
+            raise Invalid('expected * or ETags in their quotes, such as "7"', field=IF_MATCH)
+        found = re.findall(_TAG, header)
+        if len(found) > MOST_TAGS:
+            raise Invalid(f"expected at most {MOST_TAGS} ETags", field=IF_MATCH)
+        return cls(frozenset(f'"{tag}"' for weak, tag in found if not weak))
+
+    @property
+    def header(self) -> str:
+        """As it travels on the bus: only what could be a tag of ours; `""`, which none is, where nothing could."""
+        if self.tags is None:
+            return _ANY
+        return ", ".join(sorted(tag for tag in self.tags if _OURS.fullmatch(tag))) or '""'
+
+    def check(self, version: int | None) -> None:
+        """Raises PreconditionFailed unless it matches the present version; None: the thing has no versions."""
+        if self.tags is not None and (version is None or etag(version) not in self.tags):
+            raise PreconditionFailed(version)

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from services.incidents import application
-from tests.phone import Answer
+from tests.phone import Answer, Phone
 from tests.world import World
 
 POLICY = f"/escalation/policies/{DEFAULT_POLICY_ID}"
@@ -101,7 +101,7 @@ async def test_who_waits_at_one_incident_keeps_nobody_from_another(
 async def test_who_registers_a_device_again_and_again_keeps_nobody_else_from_it(world: World) -> None:
     ana, bo = await world.person("ana", "ios"), await world.person("bo")
 
-    async def register(who: Any) -> Answer:
+    async def register(who: Phone) -> Answer:
         body = {"deviceId": who.device_id, "deviceName": "mine", "platform": "android", "pushToken": f"fcm-{who.email}"}
         return await who.call("POST", "/devices", body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.requests.callers import Caller
@@ -24,7 +25,7 @@ from libs.contracts.auth import (
     UsersPage,
     UserView,
 )
-from libs.contracts.model import Role
+from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, Invalid, ListPage
 from services.auth import application
 from services.auth.domain import devices
@@ -59,7 +60,7 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     async def refresh(body: Refresh, peer: Peer) -> Tokens:
         return await sign_ins.refresh(body, peer)
 
-    @requests.handle("logout", Logout)
+    @requests.handle("logout", Logout, turn=_own)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
         application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
 
@@ -92,7 +93,7 @@ def _people(requests: Requests, registration: Registration) -> None:
 
 
 def _devices(requests: Requests) -> None:
-    @requests.handle("register_device", RegisterDevice)
+    @requests.handle("register_device", RegisterDevice, turn=_own)
     def register_device(work: Work, body: RegisterDevice, caller: Caller) -> DeviceView:
         command = devices.RegisterDevice(
             user_id=caller.user_id,
@@ -104,7 +105,7 @@ def _devices(requests: Requests) -> None:
         )
         return application.add_device(work, command, body.replace, caller.cause(work))
 
-    @requests.handle("remove_device", RemoveDevice)
+    @requests.handle("remove_device", RemoveDevice, turn=_own)
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
         application.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
 
@@ -112,6 +113,11 @@ def _devices(requests: Requests) -> None:
     def own_devices(work: Work, _body: NoRequest, caller: Caller) -> DevicesView:
         rows = work.fetch(DEVICES_OF, user_id=caller.user_id)
         return DevicesView(devices=tuple(device_view(row) for row in rows))
+
+
+def _own(_body: Contract, caller: Caller) -> UUID:
+    """One's sessions and devices are changed one after the other."""
+    return caller.user_id
 
 
 def _sees_phone(caller: Caller, user_id: object) -> bool:

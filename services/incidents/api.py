@@ -70,7 +70,10 @@ def _decided(work: Work, incident_id: UUID) -> IncidentView:
 
 
 def _incidents(requests: Requests) -> None:
-    @requests.handle("create", CreateIncident)
+    def thread_wanted(body: CreateIncident, _caller: Caller) -> UUID | None:
+        return application.thread_wanted(body)
+
+    @requests.handle("create", CreateIncident, turn=thread_wanted)
     def create(work: Work, body: CreateIncident, caller: Caller) -> IncidentView:
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))

@@ -118,6 +118,11 @@ def _repeats(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID
     return {i: rows.get(i, NOTHING_REPEATED) for i in incidents}
 
 
+def thread_wanted(body: CreateIncident) -> UUID | None:
+    """What a person's incident is to be grouped by; None: it stands alone."""
+    return thread_of(DEFAULT_INTEGRATION_ID, dedup.named_key(body.dedup_key)) if body.dedup_key else None
+
+
 def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inputs) -> UUID:
     """A person opens an incident; with a dedup key that is open already, it is grouped into that one.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from libs.chassis.consume.arrival import Arrival
 from libs.chassis.requests.callers import Caller
@@ -64,14 +65,18 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
         _check_rights(body, caller)
         return application.change_schedule(work, body, caller)
 
-    @requests.handle("add_override", AddOverride, before=people_arrive)
+    @requests.handle("add_override", AddOverride, before=people_arrive, turn=_of_schedule)
     def add_override(work: Work, body: AddOverride, caller: Caller) -> OverrideView:
         _check_rights(body, caller)
         return application.add_override(work, body, caller)
 
-    @requests.handle("cancel_override", CancelOverride)
+    @requests.handle("cancel_override", CancelOverride, turn=_of_schedule)
     def cancel_override(work: Work, body: CancelOverride, caller: Caller) -> OverrideView:
         return application.cancel_override(work, body, caller)
+
+
+def _of_schedule(body: AddOverride | CancelOverride, _caller: Caller) -> UUID:
+    return body.schedule_id
 
 
 def _check_rights(body: application.Naming, caller: Caller) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from libs.chassis.requests.deadlines import Deadlines, TooLate
 from libs.chassis.requests.idempotency import KeyedRequest
 from libs.chassis.requests.matching import Match
 from libs.chassis.requests.peers import Peer
+from libs.chassis.requests.turns import Turns
 from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.model import Contract
@@ -28,13 +29,25 @@ from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
 from libs.contracts.subjects import Header, rpc_subject
 
 _log = structlog.get_logger()
-_WORKERS = 32
+_WORKERS = 256
+"""Requests of one operation at a time: many more than threads, since those that wait for their turn keep none."""
 _REPLY_LIMIT = 1_000_000
 """Bytes: a larger one is refused by the server, and the caller would wait in vain."""
 _TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the answer is too large: ask for less"))
 
 B = TypeVar("B", bound=Contract)
 Before = Callable[[Any, Any], Awaitable[Any]]
+Turn = Callable[[Any, Any], Hashable | None]
+"""What a command is about, from its body and its caller."""
+
+
+def _nothing(_body: Any, _caller: Any) -> None:
+    return None
+
+
+def _entity(body: Any, _caller: Any) -> Hashable:
+    entity: Hashable = body.id
+    return entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,7 @@ class _Operation:
     peer: bool
     before: Before | None
     versioned: Decider[Any, Any] | None
+    turn: Turn
 
     def run(self, work: Work, match: Match | None, body: Any, *more: Any) -> Any:
         """The handler's answer.
@@ -83,6 +97,7 @@ class Requests:
         peer: bool = False,
         before: Before | None = None,
         versioned: Decider[Any, Any] | None = None,
+        turn: Turn | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler.
 
@@ -91,10 +106,15 @@ class Requests:
         transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
         `versioned`: this command changes the entity that its body's `id` names, and `If-Match` is about its version.
         Where no operation says so nothing has a version, and an `If-Match` that names one fails.
+        `turn(body, caller)`: what many may want to change at once; commands about the same are decided one after the
+        other. For what is `versioned` it is the entity.
         """
+        if versioned is not None and "id" not in body.model_fields:
+            raise TypeError(f"{operation}: which entity is versioned? its body has no id")
+        about = turn or (_nothing if versioned is None else _entity)
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public, peer, before, versioned)
+            self.operations[operation] = _Operation(operation, body, handler, public, peer, before, versioned, about)
             return handler
 
         return register
@@ -108,6 +128,7 @@ class RequestServer:
     store: Store
     verifier: Verifier
     deadlines: Deadlines = field(default_factory=Deadlines)
+    turns: Turns = field(default_factory=Turns)
 
     def attach(self, broker: NatsBroker) -> None:
         self.deadlines.parted = meters(self.requests.service).clocks_parted
@@ -170,10 +191,11 @@ class RequestServer:
             if isinstance(prepared, Reply):
                 return prepared
             match = Match.read(headers[Header.IF_MATCH]) if Header.IF_MATCH in headers else None
-            committed = await self.store.transact(
-                lambda work: _once(work, keyed, lambda work: operation.run(work, match, body, caller, *prepared)),
-                until=None if left is None else began + left,
-            )
+            async with self.turns.of(operation.turn(body, caller)):
+                committed = await self.store.transact(
+                    lambda work: _once(work, keyed, lambda work: operation.run(work, match, body, caller, *prepared)),
+                    until=None if left is None else began + left,
+                )
             return committed.result.model_copy(update={"position": committed.position or committed.result.position})
 
     async def _before(

@@ -30,11 +30,13 @@ from libs.contracts.model import Lane
 
 T = TypeVar("T")
 _ATTEMPTS = 10
+_FREE_ATTEMPTS = 2
+"""After so many nobody else appends while it is decided: whoever lost twice would lose again to a crowd."""
 _log = structlog.get_logger()
 
 
 class Contended(Exception):
-    """An entity was changed by others on every attempt."""
+    """Others were in the way on every attempt: they kept the append lock, or waited for us as we for them."""
 
 
 class PastDeadline(Exception):
@@ -120,7 +122,7 @@ class Store:
 
         Raises:
             Overtaken: the cursor no longer stands where `move` says.
-            Contended: a version conflict on every attempt.
+            Contended: the append lock could not be had on any attempt.
             AlreadyTaken: a unique value other than an event's version.
             PastDeadline: it is later than `until`.
             TooSlow: the handler computed for more than `IDLE_IN_TRANSACTION` without a question to the database.
@@ -187,8 +189,10 @@ class Store:
         log = self._opened()
         taken: set[str | None] = set()
         for attempt in range(_ATTEMPTS):
+            if until is not None and perf_counter() >= until:
+                raise PastDeadline  # it waited for its turn or a thread: nothing is decided for nobody
             try:
-                return self._attempt(log, handler, move, self._memory if attempt == 0 else None, until)
+                return self._attempt(log, handler, move, attempt, until)
             except Changed:
                 self.forget()
                 self._meters.conflicted()
@@ -218,20 +222,23 @@ class Store:
                     raise
                 _log.warning("append lock held too long, ending its holder", service=self.schema)
                 log.end_lock_holder()
-        raise Contended(f"{_ATTEMPTS} version conflicts in a row")
+        raise Contended(f"others were in the way {_ATTEMPTS} times in a row")
 
     def _attempt(
         self,
         log: EventLog,
         handler: Callable[[Work], T],
         move: Move | None,
-        memory: Memory | None,
+        attempt: int,
         until: float | None,
     ) -> tuple[Committed[T], Written | None]:
         # Any failure inside leaves through `transaction`, which rolls everything back, the cursor included.
         with log.datastore.transaction(commit=True) as cursor:
             connection, left = cursor.connection, None if until is None else until - perf_counter()
             rows = connection.cursor(row_factory=dict_row, binary=True)
+            if attempt >= _FREE_ATTEMPTS:
+                log.lock_appends(cursor)
+            memory = self._memory if attempt == 0 else None
             work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec)
             with in_time(work):
                 result = handler(work)

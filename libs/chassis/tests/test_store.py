@@ -22,7 +22,7 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.cursors import Move, Overtaken, Position
 from libs.chassis.store.log import Datastore, EventLog, advisory_key
-from libs.chassis.store.store import AlreadyTaken, Contended, is_away
+from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, is_away
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
@@ -159,12 +159,45 @@ async def test_a_version_conflict_is_decided_again_on_what_the_other_wrote(ledge
     assert committed.position == (await ledger.lane())[-1]
     assert len(await ledger.events()) == 2
 
-    def always_late(work: Work) -> None:
-        add(work, entity)
-        other._transact(lambda theirs: add(theirs, entity), None)
 
-    with pytest.raises(Contended):
-        await ledger.store.transact(always_late)
+_CROWD = (
+    "SELECT (SELECT count(*) FROM incidents.stored_events),"
+    " EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+)
+
+
+async def test_whoever_has_lost_twice_is_let_alone_and_loses_no_third_time(ledger: Ledger) -> None:
+    entity, crowd, attempts = uuid4(), ledger.make_store("b"), 0
+    await ledger.add(entity=entity)
+
+    def look(work: Work) -> tuple[int, bool]:
+        work.cursor.execute(_CROWD)
+        count, waits = work.cursor.fetchone().values()  # type: ignore[union-attr]
+        return int(count), bool(waits)
+
+    def slow(work: Work) -> int:
+        """Decides for as long as another one needs to append, or is seen to wait."""
+        nonlocal attempts
+        attempts += 1
+        add(work, entity)
+        before, deadline = look(work)[0], time.monotonic() + DEADLINE
+        while (seen := look(work)) == (before, False):
+            assert time.monotonic() < deadline, "the others have stopped"
+        return seen[0] - before
+
+    async def others() -> None:
+        while True:
+            await crowd.transact(lambda work: add(work, entity))
+
+    ledger.run(others)
+    committed = await ledger.store.transact(slow)
+    assert (attempts, committed.result) == (3, 0), "two in vain, and one beside which nobody appends"
+
+
+async def test_what_waited_past_its_time_is_not_even_decided(ledger: Ledger) -> None:
+    with pytest.raises(PastDeadline):
+        await ledger.store.transact(lambda work: pytest.fail("nobody waits for it"), until=perf_counter())
 
 
 async def test_a_unique_value_that_is_taken_is_told_apart_from_a_version_conflict(ledger: Ledger) -> None:

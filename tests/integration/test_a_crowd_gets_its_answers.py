@@ -1,0 +1,122 @@
+"""However many people do something with one thing at the same time, each gets the right answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg import AsyncConnection
+
+from libs.chassis.testing.deadline import DEADLINE, in_time
+from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from services.incidents import application
+from tests.phone import Answer, Phone
+from tests.world import World
+
+POLICY = f"/escalation/policies/{DEFAULT_POLICY_ID}"
+SCHEDULE = f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}"
+
+
+@pytest.fixture
+async def crowded(world: World) -> AsyncIterator[World]:
+    """Two replicas of each service, which take no turns with one another."""
+    twins = [world.twin(name, f"{name}-2") for name in ("incidents", "escalation", "oncall")]
+    for twin in twins:
+        await twin.start()
+    yield world
+    for twin in twins:
+        await twin.stop()
+
+
+async def _all(status: int, *calls: Awaitable[Answer]) -> list[dict[str, Any]]:
+    answers = await asyncio.gather(*calls)
+    assert {a.status for a in answers} == {status}, [a.body for a in answers if a.status != status]
+    return [next(iter(a.data.values())) for a in answers]
+
+
+async def test_two_hundred_who_report_the_same_open_one_incident_and_each_is_counted(crowded: World) -> None:
+    reports = ({"title": f"db down {n}", "dedupKey": "db"} for n in range(200))
+    told = await _all(201, *(crowded.admin.call("POST", "/incidents", body) for body in reports))
+    assert {i["id"] for i in told} == {(await crowded.incident())["id"]}
+    assert sorted(i["alertCount"] for i in told) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("path", [POLICY, SCHEDULE])
+async def test_thirty_changes_of_one_thing_are_made_one_after_the_other(crowded: World, path: str) -> None:
+    (before,) = (await crowded.admin.call("GET", path)).data.values()
+    told = await _all(200, *(crowded.admin.call("PATCH", path, {"name": f"n{n}"}) for n in range(30)))
+    assert {i["name"] for i in told} == {f"n{n}" for n in range(30)}
+    assert len({i["version"] for i in told}) == 30
+    (after,) = (await crowded.admin.call("GET", path)).data.values()
+    assert after == max(told, key=lambda i: int(i["version"]))
+    assert after["version"] > before["version"]
+
+
+async def test_forty_overrides_of_one_schedule_are_all_there(crowded: World) -> None:
+    def hours(n: int) -> dict[str, str]:
+        start, end = (crowded.clock.now() + timedelta(hours=n + more) for more in (1, 2))
+        return {"userId": str(crowded.admin.user_id), "startTime": start.isoformat(), "endTime": end.isoformat()}
+
+    told = await _all(201, *(crowded.admin.call("POST", f"{SCHEDULE}/overrides", hours(n)) for n in range(40)))
+    listed = (await crowded.admin.call("GET", f"{SCHEDULE}/overrides?limit=100")).data["overrides"]
+    assert {o["id"] for o in listed} == {o["id"] for o in told}
+    assert len(listed) == 40
+    again = await _all(200, *(crowded.admin.call("DELETE", f"{SCHEDULE}/overrides/{o['id']}") for o in told))
+    assert all(o["cancelledAt"] is not None for o in again)
+
+
+async def test_who_waits_at_one_incident_keeps_nobody_from_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [await world.admin.call("POST", "/incidents", {"title": title}) for title in ("db", "web")]
+    crowded, other = (UUID(answer.data["incident"]["id"]) for answer in made)
+    change, entered, opened = application.change, asyncio.Event(), Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(work: Any, incident_id: UUID, *more: Any) -> None:
+        if incident_id == crowded:
+            loop.call_soon_threadsafe(entered.set)
+            assert opened.wait(DEADLINE)
+        change(work, incident_id, *more)
+
+    monkeypatch.setattr(application, "change", slow)
+    crowd = [asyncio.create_task(world.admin.acknowledge(str(crowded))) for _ in range(60)]
+    try:
+        async with in_time():
+            await entered.wait()
+        for _ in range(20):
+            answer = await world.admin.acknowledge(str(other))
+            assert answer.status == 200, answer.body
+        assert not any(task.done() for task in crowd)
+    finally:
+        opened.set()
+    assert {(await task).status for task in crowd} == {200}
+
+
+async def test_who_registers_a_device_again_and_again_keeps_nobody_else_from_it(world: World) -> None:
+    ana, bo = await world.person("ana", "ios"), await world.person("bo")
+
+    async def register(who: Phone) -> Answer:
+        body = {"deviceId": who.device_id, "deviceName": "mine", "platform": "android", "pushToken": f"fcm-{who.email}"}
+        return await who.call("POST", "/devices", body)
+
+    async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as session:
+        await session.execute("SELECT FROM auth.users WHERE id = %s FOR UPDATE", (ana.user_id,))
+        crowd = [asyncio.create_task(register(ana)) for _ in range(60)]
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        await world.eventually(lambda: _counted(session, waiting), lambda n: n > 0, "somebody who waits for ana")
+        for _ in range(10):
+            assert (await register(bo)).status == 201
+        await session.rollback()
+    assert {(await task).status for task in crowd} == {201}
+
+
+async def _counted(session: AsyncConnection[Any], query: str) -> int:
+    row = await (await session.execute(query.encode())).fetchone()
+    assert row is not None
+    return int(row[0])

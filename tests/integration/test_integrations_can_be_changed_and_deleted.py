@@ -105,7 +105,11 @@ async def test_an_integration_goes_when_nobody_works_on_what_came_by_it(world: W
     assert refused["details"] == {"usedBy": used_by, "total": 1}
     assert (await world.admin.call("POST", f"/incidents/{incident['id']}/resolve")).status == 200
 
-    gone = await world.admin.call("DELETE", path)
+    version = (await _shown(world, made))["version"]
+    await world.admin.call("PATCH", path, {"name": "Renamed meanwhile"})
+    stale = await world.admin.call("DELETE", path, **{"If-Match": f'"{version}"'})
+    _refused(stale, 412, "PRECONDITION_FAILED")
+    gone = await world.admin.call("DELETE", path, **{"If-Match": stale.headers["ETag"]})
     assert (gone.status, gone.data) == (200, {})
     for method in ("GET", "DELETE"):
         _refused(await world.admin.call(method, path), 404, "NOT_FOUND")

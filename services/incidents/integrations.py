@@ -100,6 +100,7 @@ def add_key(work: Work, integration_id: UUID, key: str, cause: Cause) -> Created
         NoSuchIntegration, Needed.
         TwoKeysAlready: its details say which.
     """
+    work.load(INTEGRATION, [integration_id])  # before its keys: whoever adds one meanwhile is found by the append
     live = [key_view(row) for row in work.fetch(_KEYS, ids=[integration_id])]
     named = _named(key)
     try:
@@ -117,6 +118,7 @@ def revoke_key(work: Work, integration_id: UUID, key_id: UUID, cause: Cause) -> 
     Raises:
         NoSuchIntegration, NoSuchKey.
     """
+    work.load(INTEGRATION, [integration_id])  # as above
     hashes = [row["key_hash"] for row in work.fetch(_KEYS, ids=[integration_id])]
     found = next((one for one in hashes if dedup.key_id(one) == key_id), None)
     if found is None:

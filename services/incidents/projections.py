@@ -50,6 +50,10 @@ SCHEMA = "incidents"
 DEFAULT_TIMEOUT_MINUTES = 15.0
 metadata = MetaData(schema=SCHEMA)
 
+OF_INTEGRATION: ColumnElement[str] = literal_column("(view ->> 'integrationId')", Text)
+"""By which an incident came. Whoever asks for it says it as its index does, word for word."""
+IS_OPEN = text(f"status IN ({', '.join(repr(str(status)) for status in OPEN)})")
+
 incidents = Table(
     "incidents",
     metadata,
@@ -64,12 +68,9 @@ incidents = Table(
     Index("incidents_status_idx", "status", "created_at"),
     Index("incidents_assigned_to_idx", "assigned_to", "created_at"),
     Index("incidents_number_idx", "number", unique=True),
+    # What is open keeps its integration from being deleted.
+    Index("incidents_open_integration_idx", OF_INTEGRATION, postgresql_where=IS_OPEN),
 )
-OF_INTEGRATION: ColumnElement[str] = literal_column("view ->> 'integrationId'", Text)
-"""By which an open incident came: it keeps the integration from being deleted."""
-IS_OPEN = text(f"status IN ({', '.join(repr(str(status)) for status in OPEN)})")
-"""As the index of these says it, word for word."""
-Index("incidents_open_integration_idx", OF_INTEGRATION, postgresql_where=IS_OPEN)
 # Where the running escalation stands, as ESCALATION tells it: a replica, completed into every view.
 running = Table(
     "running_escalations",

@@ -48,6 +48,38 @@ class IntegrationCreated(Fact, type="pager.incidents.IntegrationCreated.v1"):
     team_id: UUID | None = None
 
 
+class IntegrationChanged(Fact, type="pager.incidents.IntegrationChanged.v1"):
+    """The whole integration after the change; incidents that are open keep what they began with."""
+
+    integration_id: UUID
+    name: str
+    kind: IntegrationKind
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+
+
+class IntegrationKeyAdded(Fact, type="pager.incidents.IntegrationKeyAdded.v1"):
+    """A routing key that senders may use from now on, also the first one; nothing in here helps to guess it."""
+
+    integration_id: UUID
+    key_id: UUID
+    hint: str
+    """Its last characters, by which people tell two keys apart."""
+
+
+class IntegrationKeyRevoked(Fact, type="pager.incidents.IntegrationKeyRevoked.v1"):
+    """From now on an alert with this key is one with an unknown key."""
+
+    integration_id: UUID
+    key_id: UUID
+
+
+class IntegrationDeleted(Fact, type="pager.incidents.IntegrationDeleted.v1"):
+    """It is gone with all its keys."""
+
+    integration_id: UUID
+
+
 class IncidentBrief(Contract):
     """What a page says, carried along so that no hop has to ask."""
 
@@ -472,6 +504,36 @@ class CreateIntegration(StrictContract):
     team_id: UUID | None = None
 
 
+class ChangeIntegration(StrictContract):
+    """`PATCH`: fields not given stay; `policyId` given as null goes."""
+
+    id: UUID
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    policy_id: UUID | None = None
+    team_id: UUID | None = None
+
+
+class RevokeKey(StrictContract):
+    id: UUID
+    key_id: UUID
+
+
+class IntegrationKeyView(Contract):
+    """A routing key that senders may use, without the key."""
+
+    id: UUID
+    created_at: Moment
+    last_used_at: Moment | None = None
+    """When an alert last came with it, to the minute; None: none has, as far as is known."""
+    hint: str | None = None
+    """Its last four characters; None: an older release has made it."""
+
+
+class CreatedKeyView(IntegrationKeyView):
+    key: str
+    """32 characters, shown once: here."""
+
+
 class IntegrationView(Contract):
     id: UUID
     version: int
@@ -480,5 +542,15 @@ class IntegrationView(Contract):
     policy_id: UUID | None = None
     team_id: UUID | None = None
     created_at: Moment
+    updated_at: Moment
+    keys: tuple[IntegrationKeyView, ...] = ()
+    """Oldest first, at most two."""
     key: str | None = None
     """32 characters, shown once: in the answer to its creation."""
+
+
+class IntegrationList(Contract):
+    """Oldest first; `total` is exact."""
+
+    integrations: tuple[IntegrationView, ...]
+    total: int

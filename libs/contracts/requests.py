@@ -203,6 +203,10 @@ class ById(Contract):
     id: UUID
 
 
+class Nothing(Contract):
+    """An answer without data: the request was carried out."""
+
+
 class ListPage(Contract):
     """A page of a list; `total` is exact."""
 

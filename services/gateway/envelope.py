@@ -13,8 +13,10 @@ from starlette.responses import Response
 
 from libs.chassis.requests.matching import etag
 from libs.contracts.auth import HeldDevice
+from libs.contracts.incidents import IntegrationKeyView
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal
+from libs.contracts.uses import Use
 
 Code = Literal[
     "VALIDATION_ERROR",
@@ -61,14 +63,21 @@ _CODE_OF_KIND: Mapping[ErrorKind, Code] = {
 
 
 class ErrorDetails(Contract):
-    """The field at fault, as the caller wrote it, what is wrong with it, and what there is to choose from."""
+    """The field at fault, as it was written, what is wrong with it; what there is to choose from, or is in the way."""
 
-    field: str = Field(examples=["email"])
-    reason: str = Field(examples=["must be a valid email address"])
+    field: str | None = Field(default=None, examples=["email"])
+    reason: str | None = Field(default=None, examples=["must be a valid email address"])
     devices: tuple[HeldDevice, ...] | None = Field(
         default=None, description="The caller's devices, where one of them has to go; only present then."
     )
     etag: str | None = Field(default=None, description="The present one, where If-Match names others; only then.")
+    keys: tuple[IntegrationKeyView, ...] | None = Field(
+        default=None, description="The integration's keys, where one of them has to go; only present then."
+    )
+    used_by: tuple[Use, ...] | None = Field(
+        default=None, description="What needs the thing that was to be deleted, at most ten; only present then."
+    )
+    total: int | None = Field(default=None, description="How many need it; only present with `usedBy`.")
 
 
 class ErrorBody(Contract):
@@ -130,6 +139,8 @@ def failure(problem: Problem) -> Response:
     if problem.field is not None:
         error["message"] = f"{problem.field}: {problem.message}"
         error["details"] = {"field": problem.field, "reason": problem.message, **problem.more}
+    elif problem.more:
+        error["details"] = dict(problem.more)
     headers = dict(problem.headers or {})
     if problem.code == "UNAUTHENTICATED":
         # RFC 9110, section 11.6.1: a 401 names the scheme.

@@ -22,10 +22,6 @@ class Pagination(Contract):
     total_is_estimate: bool | None = Field(default=None, description="Only present when true.")
 
 
-class Nothing(Contract):
-    """No data: the request was carried out."""
-
-
 def answer(title: str, data: type[Contract]) -> type[Contract]:
     """`{"success": true, "data": <data>}` under the name `<title>Answer`."""
     return create_model(f"{title}Answer", __base__=Contract, success=(Literal[True], ...), data=(data, ...))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +11,9 @@ from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import (
+    ChangeIntegration,
     ChangeStatus,
+    CreatedKeyView,
     CreateIncident,
     CreateIntegration,
     ExplainQuery,
@@ -22,39 +22,34 @@ from libs.contracts.incidents import (
     IncidentExplained,
     IncidentList,
     IncidentView,
+    IntegrationList,
     IntegrationView,
     ListIncidents,
+    RevokeKey,
     Timeline,
     TimelineQuery,
 )
 from libs.contracts.leniency import storable
-from libs.contracts.model import Contract, Role
-from libs.contracts.requests import ById, ListPage, NotFound
-from services.incidents import application
-from services.incidents.application import INCIDENT, INTEGRATION
+from libs.contracts.model import Role
+from libs.contracts.requests import ById, ListPage, Nothing
+from services.incidents import application, integrations
+from services.incidents.application import INCIDENT
 from services.incidents.domain import decisions, incident
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
 from services.incidents.explain import entries, explain
 from services.incidents.finding import find_incident
 from services.incidents.inputs import StoredInputs
+from services.incidents.integrations import INTEGRATION
 from services.incidents.projections import SCHEMA
 from services.incidents.views import (
     decided_view,
-    find_integration,
     incident_view,
-    list_integrations,
     list_views,
     timeline_of,
     timeline_page,
 )
 
-_KEY_CHARACTERS = string.ascii_letters + string.digits
 _TOTAL_LIMIT = 10_000
-
-
-class IntegrationList(Contract):
-    integrations: tuple[IntegrationView, ...]
-    total: int
 
 
 def api() -> Requests:
@@ -132,28 +127,39 @@ def _integrations(requests: Requests) -> None:
     @requests.handle("create_integration", CreateIntegration)
     def create_integration(work: Work, body: CreateIntegration, caller: Caller) -> IntegrationView:
         caller.require(Role.LEAD)
-        key = "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(32))
+        key = integrations.new_key()
         command = IntegrationWanted(work.new_id(), body.name, body.type, body.policy_id, body.team_id)
-        application.create_integration(work, command, key, caller.cause(work))
-        return IntegrationView(
-            id=command.integration_id,
-            version=work.shown_version(INTEGRATION, command.integration_id),
-            name=body.name,
-            type=body.type,
-            policy_id=body.policy_id,
-            team_id=body.team_id,
-            created_at=work.now,
-            key=key,
-        )
+        integrations.create_integration(work, command, key, caller.cause(work))
+        made = integrations.decided_integration(work, command.integration_id)
+        return made.model_copy(update={"key": key})
+
+    @requests.handle("change_integration", ChangeIntegration, versioned=INTEGRATION)
+    def change_integration(work: Work, body: ChangeIntegration, caller: Caller) -> IntegrationView:
+        caller.require(Role.LEAD)
+        integrations.change_integration(work, body, caller.cause(work))
+        return integrations.decided_integration(work, body.id)
+
+    @requests.handle("delete_integration", ById, versioned=INTEGRATION)
+    def delete_integration(work: Work, body: ById, caller: Caller) -> Nothing:
+        caller.require(Role.LEAD)
+        integrations.delete_integration(work, body.id, caller.cause(work))
+        return Nothing()
+
+    @requests.handle("add_integration_key", ById, versioned=INTEGRATION)
+    def add_integration_key(work: Work, body: ById, caller: Caller) -> CreatedKeyView:
+        caller.require(Role.LEAD)
+        return integrations.add_key(work, body.id, integrations.new_key(), caller.cause(work))
+
+    @requests.handle("revoke_integration_key", RevokeKey, versioned=INTEGRATION)
+    def revoke_integration_key(work: Work, body: RevokeKey, caller: Caller) -> Nothing:
+        caller.require(Role.LEAD)
+        integrations.revoke_key(work, body.id, body.key_id, caller.cause(work))
+        return Nothing()
 
     @requests.handle("integration", ById)
     def integration(work: Work, body: ById, _caller: Caller) -> IntegrationView:
-        view = find_integration(work, body.id)
-        if view is None:
-            raise NotFound("there is no such integration")
-        return view
+        return integrations.find_integration(work, body.id)
 
     @requests.handle("integrations", ListPage)
-    def integrations(work: Work, body: ListPage, _caller: Caller) -> IntegrationList:
-        views, total = list_integrations(work, body.page, body.limit)
-        return IntegrationList(integrations=tuple(views), total=total)
+    def integrations_(work: Work, body: ListPage, _caller: Caller) -> IntegrationList:
+        return integrations.list_integrations(work, body.page, body.limit)

@@ -7,26 +7,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
-from libs.contracts.defaults import (
-    ADMINS_POLICY_ID,
-    DEFAULT_INTEGRATION_ID,
-    DEFAULT_INTEGRATION_NAME,
-    OWN_INTEGRATION_ID,
-    OWN_INTEGRATION_NAME,
-)
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated, IntegrationKind
+from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated
 from libs.contracts.slots import slot_of, thread_of
 from services.incidents import dedup
-from services.incidents.domain import decisions, incident, integration
+from services.incidents.domain import decisions, incident
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
 from services.incidents.places import latest, place_at
-from services.incidents.projections import SCHEMA, integration_keys, repeated
+from services.incidents.projections import SCHEMA, repeated
 from services.incidents.replicas import people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
@@ -49,9 +42,6 @@ INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
     team=lambda state: state.created.team_id if state.created else None,
     shape=Shape(incident.evolve, incident.Incident),
     slot=_slot,
-)
-INTEGRATION: Decider[integration.Integration, integration.CreateIntegration] = Decider(
-    integration.initial, integration.evolve, integration.decide
 )
 
 
@@ -192,19 +182,3 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """What was sent to whom, for the timeline and for explanations."""
     for event in events:
         work.put(*replicate(event))
-
-
-def make_first_integrations(work: Work) -> None:
-    """The first start makes "Default" and "Pager", for our own alarms; later starts find them."""
-    for integration_id, name, policy in (
-        (DEFAULT_INTEGRATION_ID, DEFAULT_INTEGRATION_NAME, None),
-        (OWN_INTEGRATION_ID, OWN_INTEGRATION_NAME, ADMINS_POLICY_ID),
-    ):
-        command = integration.CreateIntegration(integration_id, name, IntegrationKind.GENERIC, policy)
-        work.decide(INTEGRATION, integration_id, command, work.begin(SERVICE))
-
-
-def create_integration(work: Work, command: integration.CreateIntegration, key: str, cause: Cause) -> None:
-    work.decide(INTEGRATION, command.integration_id, command, cause)
-    row = {"key_hash": dedup.key_hash(key), "integration_id": command.integration_id, "created_at": work.now}
-    work.put(Row(integration_keys, row))

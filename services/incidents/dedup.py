@@ -72,6 +72,11 @@ def key_hash(routing_key: str) -> str:
     return hashlib.sha256(routing_key.encode()).hexdigest()
 
 
+def key_id(key_hash: str) -> UUID:
+    """How people call a key that nobody can read any more."""
+    return _derived("key", key_hash)
+
+
 def without_keys(raw: bytes) -> bytes:
     """An alert with the hash of its routing key in the key's place: its bytes may be parked and shown (promise 13)."""
     return _KEY.sub(_hashed, raw) if b'"routing' in raw else raw

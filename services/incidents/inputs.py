@@ -40,11 +40,12 @@ class Thread(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The integration that an alert came through."""
+    """The integration that an alert came through, and when its key was last seen to be used."""
 
     id: UUID
     policy_id: UUID | None = None
     team_id: UUID | None = None
+    used_at: datetime | None = None
 
 
 class Inputs(Protocol):
@@ -90,7 +91,7 @@ class StoredInputs:
 
     def sources(self, key_hashes: Sequence[str]) -> Mapping[str, Source]:
         rows = self.work.fetch(tables.BY_KEY, hashes=list(key_hashes)) if key_hashes else ()
-        return {row["key_hash"]: Source(row["id"], row["policy_id"], row["team_id"]) for row in rows}
+        return {r["key_hash"]: Source(r["id"], r["policy_id"], r["team_id"], r["last_used_at"]) for r in rows}
 
     def numbers(self, count: int) -> Sequence[int]:
         return [row["number"] for row in self.work.fetch(tables.NUMBERS, count=count)] if count else []
@@ -117,7 +118,9 @@ class MemoryInputs:
         return {row["id"] for row in self.desk.rows(tables.seen_alerts)} & set(ids)
 
     def sources(self, key_hashes: Sequence[str]) -> Mapping[str, Source]:
-        return {key: self.integrations[key] for key in key_hashes if key in self.integrations}
+        known, uses = self.integrations, self.desk.tables.get(tables.integration_keys, {})
+        used = {key: uses.get(key, {}).get("last_used_at") for key in key_hashes}
+        return {key: known[key]._replace(used_at=used[key]) for key in key_hashes if key in known}
 
     def numbers(self, count: int) -> Sequence[int]:
         first, self._last_number = self._last_number + 1, self._last_number + count

@@ -21,9 +21,9 @@ from services.incidents.alerts.purge import AlertsPurge, LaneReader
 from services.incidents.alerts.stream import AlertStream
 from services.incidents.alerts.taken import taken_alerts
 from services.incidents.api import api
-from services.incidents.application import make_first_integrations
 from services.incidents.consumers import consumers
 from services.incidents.housekeeping import Housekeeping
+from services.incidents.integrations import make_first_integrations
 from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.settings import Settings

@@ -13,7 +13,11 @@ from libs.contracts.incidents import (
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
+    IntegrationChanged,
     IntegrationCreated,
+    IntegrationDeleted,
+    IntegrationKeyAdded,
+    IntegrationKeyRevoked,
     PagingRequested,
     PriorityRaised,
     SnoozeEnded,
@@ -21,7 +25,8 @@ from libs.contracts.incidents import (
 )
 from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.taken import taken_alerts
-from services.incidents.application import INCIDENT, INTEGRATION
+from services.incidents.application import INCIDENT
+from services.incidents.integrations import INTEGRATION
 from services.incidents.projections import (
     SCHEMA,
     dedup_keys,
@@ -55,7 +60,13 @@ ORIGINS = Origins(
             PriorityRaised,
             PagingRequested,
         ): folding(INCIDENT),
-        (IntegrationCreated,): folding(INTEGRATION),
+        (
+            IntegrationCreated,
+            IntegrationChanged,
+            IntegrationKeyAdded,
+            IntegrationKeyRevoked,
+            IntegrationDeleted,
+        ): folding(INTEGRATION),
     },
     projections=(incidents, dedup_keys, integrations),
     replicas=(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Index,
     Integer,
@@ -22,11 +23,13 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
+    literal_column,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.store.changes import Change, Newest, Row, Tally
+from libs.chassis.store.changes import Change, Gone, Newest, Patch, Row, Tally
 from libs.chassis.store.cursors import Position
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.incidents import (
@@ -35,15 +38,21 @@ from libs.contracts.incidents import (
     IncidentResolved,
     IncidentView,
     IntegrationCreated,
+    IntegrationDeleted,
 )
 from libs.contracts.slots import thread_of
 from services.incidents.dedup import stands_alone
 from services.incidents.domain.incident import OPEN, Incident
+from services.incidents.domain.integration import Integration
 from services.incidents.words import summary_of
 
 SCHEMA = "incidents"
 DEFAULT_TIMEOUT_MINUTES = 15.0
 metadata = MetaData(schema=SCHEMA)
+
+OF_INTEGRATION: ColumnElement[str] = literal_column("(view ->> 'integrationId')", Text)
+"""By which an incident came. Whoever asks for it says it as its index does, word for word."""
+IS_OPEN = text(f"status IN ({', '.join(repr(str(status)) for status in OPEN)})")
 
 incidents = Table(
     "incidents",
@@ -59,6 +68,8 @@ incidents = Table(
     Index("incidents_status_idx", "status", "created_at"),
     Index("incidents_assigned_to_idx", "assigned_to", "created_at"),
     Index("incidents_number_idx", "number", unique=True),
+    # What is open keeps its integration from being deleted.
+    Index("incidents_open_integration_idx", OF_INTEGRATION, postgresql_where=IS_OPEN),
 )
 # Where the running escalation stands, as ESCALATION tells it: a replica, completed into every view.
 running = Table(
@@ -114,13 +125,19 @@ integrations = Table(
     Column("policy_id", Uuid),
     Column("team_id", Uuid),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("updated_at", DateTime(timezone=True)),
 )
+# A key's id follows from its hash (dedup.py). What it was used for last is written once a minute.
 integration_keys = Table(
     "integration_keys",
     metadata,
     Column("key_hash", Text, primary_key=True),
     Column("integration_id", Uuid, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("hint", Text),
+    Column("last_used_at", DateTime(timezone=True)),
+    Index("integration_keys_integration_idx", "integration_id", "created_at"),
 )
 # Our own events and those of ESCALATION and NOTIFIER, in words: the timeline, and the chains that explain walks.
 timeline = Table(
@@ -165,19 +182,27 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
                 },
                 by=("generation",),
             )
-    elif isinstance(event.data, IntegrationCreated):
-        fact = event.data
-        yield Row(
-            integrations,
-            {
-                "id": fact.integration_id,
-                "name": fact.name,
-                "kind": str(fact.kind),
-                "policy_id": fact.policy_id,
-                "team_id": fact.team_id,
-                "created_at": event.time,
-            },
-        )
+    elif isinstance(state, Integration):
+        yield _integration_change(event, state)
+
+
+def _integration_change(event: Envelope[Any], state: Integration) -> Change:
+    row = {
+        "id": event.entity,
+        "name": state.name,
+        "kind": str(state.kind),
+        "policy_id": state.policy_id,
+        "team_id": state.team_id,
+        "version": event.version,
+        "updated_at": event.time,
+    }
+    match event.data:
+        case IntegrationCreated():
+            return Row(integrations, row | {"created_at": event.time})
+        case IntegrationDeleted():
+            return Gone(integrations, {"id": event.entity})
+        case _:
+            return Patch(integrations, row)
 
 
 def incident_row(event: Envelope[Any], state: Incident) -> dict[str, Any]:
@@ -294,7 +319,7 @@ REPEATS = select(repeats.c.incident_id, *_last).where(repeats.c.incident_id == a
 SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
 """Which of the alerts `ids` have been taken."""
 BY_KEY = (
-    select(integrations, integration_keys.c.key_hash)
+    select(integrations, integration_keys.c.key_hash, integration_keys.c.last_used_at)
     .join(integration_keys, integration_keys.c.integration_id == integrations.c.id)
     .where(integration_keys.c.key_hash == any_(bindparam("hashes", type_=ARRAY(Text))))
 )

@@ -18,15 +18,13 @@ from libs.contracts.incidents import (
     Acknowledgement,
     EscalationView,
     IncidentView,
-    IntegrationView,
     ListIncidents,
     Status,
     TimelineQuery,
 )
 from libs.contracts.requests import Invalid
-from services.incidents.application import INTEGRATION
 from services.incidents.domain.incident import Incident
-from services.incidents.projections import incidents, integrations, repeats, running, timeline, view_of
+from services.incidents.projections import incidents, repeats, running, timeline, view_of
 
 _BRIEF = 1000
 _FEW = 3
@@ -66,8 +64,6 @@ _at, _number, _event_id = (
 _AFTER = _OLDEST.where(timeline.c.at >= _at, tuple_(*_PLACE) > tuple_(_at, _number, _event_id))
 _NEWEST = _OF_IT.order_by(*(column.desc() for column in _PLACE)).limit(bindparam("limit", type_=Integer))
 _STARTS = _NEWEST.where(timeline.c.type == EscalationStarted.__name__)
-_INTEGRATION = select(integrations).where(integrations.c.id == bindparam("id"))
-_INTEGRATIONS = select(integrations).order_by(integrations.c.created_at, integrations.c.id)
 
 
 def incident_view(work: Work, incident_id: UUID) -> IncidentView | None:
@@ -230,27 +226,3 @@ def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
 
 def _version(row: Mapping[str, Any]) -> int:
     return int(row["detail"].get("version", 0))
-
-
-def integration_view(work: Work, row: dict[str, Any]) -> IntegrationView:
-    return IntegrationView(
-        id=row["id"],
-        version=work.shown_version(INTEGRATION, row["id"]),
-        name=row["name"],
-        type=row["kind"],
-        policy_id=row["policy_id"],
-        team_id=row["team_id"],
-        created_at=row["created_at"],
-    )
-
-
-def find_integration(work: Work, integration_id: UUID) -> IntegrationView | None:
-    rows = work.fetch(_INTEGRATION, id=integration_id)
-    return integration_view(work, rows[0]) if rows else None
-
-
-def list_integrations(work: Work, page: int, limit: int) -> tuple[list[IntegrationView], int]:
-    rows = work.fetch(_INTEGRATIONS)
-    shown = rows[(page - 1) * limit : page * limit]
-    work.load(INTEGRATION, [row["id"] for row in shown])
-    return [integration_view(work, row) for row in shown], len(rows)

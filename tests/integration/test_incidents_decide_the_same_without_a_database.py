@@ -29,9 +29,10 @@ from libs.contracts.model import Priority
 from libs.contracts.subjects import OWN_SOURCE
 from services.incidents import dedup
 from services.incidents.alerts.intake import take_items
-from services.incidents.application import SERVICE, create_incident, create_integration
+from services.incidents.application import SERVICE, create_incident
 from services.incidents.domain.integration import CreateIntegration
 from services.incidents.inputs import Inputs, MemoryInputs, Source, StoredInputs
+from services.incidents.integrations import create_integration
 from services.incidents.projections import dedup_keys, incidents, project, seen_alerts
 from tests.decisions import questions, tables_of, told
 from tests.servers import Servers
@@ -190,6 +191,7 @@ async def test_random_histories_end_in_the_same_facts_and_rows_on_tables_and_on_
             decided |= history.decided
     assert decided == {
         "IntegrationCreated",
+        "IntegrationKeyAdded",
         "IncidentCreated",
         "AlertsGrouped",
         "PriorityRaised",

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from libs.chassis.requests.peers import Peer
 from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
 from libs.contracts.model import StrictContract
+from libs.contracts.requests import Nothing
 from services.gateway.addresses import place_of
 from services.gateway.envelope import Problem, item, success
 from services.gateway.front import front_of
-from services.gateway.responses import TOO_MANY_DEVICES, Documented, Nothing, answer, documented, one
+from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/auth", tags=["auth"], route_class=PagerRoute)

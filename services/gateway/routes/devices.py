@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import DevicesView, DeviceView, RegisterDevice, RemoveDevice
+from libs.contracts.requests import Nothing
 from services.gateway.envelope import item, success
-from services.gateway.responses import TOO_MANY_DEVICES, Nothing, answer, documented, one
+from services.gateway.responses import TOO_MANY_DEVICES, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])

@@ -9,13 +9,14 @@ import pytest
 from fastapi.routing import APIRoute
 
 from libs.contracts.escalation import ChangePolicy
-from libs.contracts.incidents import ChangeStatus
+from libs.contracts.incidents import ChangeIntegration, ChangeStatus
 from libs.contracts.model import StrictContract
 from libs.contracts.oncall import AddOverride, ChangeSchedule
 from libs.contracts.subjects import Header
 from services.gateway.app import _RESOURCES
 from services.gateway.routes.escalation import PolicyChange
 from services.gateway.routes.incidents import StatusBody
+from services.gateway.routes.integrations import IntegrationChange
 from services.gateway.routes.on_call import OverrideBody, ScheduleChange
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import USER, World
@@ -79,6 +80,10 @@ def made(name: str, path: str, operation: str, body: Any, key: str, view: Any, *
 
 def patched(name: str, path: str, operation: str, body: Any, key: str, view: Any) -> Case:
     return Case(name, "PATCH", path, operation, body | {"id": ID}, view, {key: view}, body)
+
+
+def gone(name: str, path: str, operation: str, asked: Any) -> Case:
+    return Case(name, "DELETE", path, operation, asked, {}, {})
 
 
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
@@ -193,6 +198,31 @@ CASES = [
     ),
     paged("listIntegrations", "/integrations", "incidents.integrations", "integrations", v.INTEGRATION),
     got("getIntegration", f"/integrations/{ID}", "incidents.integration", {"id": ID}, "integration", v.INTEGRATION),
+    patched(
+        "changeIntegration",
+        f"/integrations/{ID}",
+        "incidents.change_integration",
+        {"policyId": None},
+        "integration",
+        v.INTEGRATION,
+    ),
+    gone("deleteIntegration", f"/integrations/{ID}", "incidents.delete_integration", {"id": ID}),
+    Case(
+        "addIntegrationKey",
+        "POST",
+        f"/integrations/{ID}/keys",
+        "incidents.add_integration_key",
+        {"id": ID},
+        v.INTEGRATION_KEY,
+        {"key": v.INTEGRATION_KEY},
+        status=201,
+    ),
+    gone(
+        "revokeIntegrationKey",
+        f"/integrations/{ID}/keys/{ID}",
+        "incidents.revoke_integration_key",
+        {"id": ID, "keyId": ID},
+    ),
     Case(
         "listNotifications",
         "GET",
@@ -256,6 +286,7 @@ async def test_an_estimated_total_says_so(pager: World) -> None:
         (StatusBody, ChangeStatus, "id"),
         (ScheduleChange, ChangeSchedule, "id"),
         (PolicyChange, ChangePolicy, "id"),
+        (IntegrationChange, ChangeIntegration, "id"),
         (OverrideBody, AddOverride, "schedule_id"),
     ],
 )

@@ -67,9 +67,17 @@ EXPLANATION = json_of(
 )
 INTEGRATION = json_of(
     incidents.IntegrationView(
-        id=ID, version=1, name="Default", type=incidents.IntegrationKind.GENERIC, created_at=NOW, key="k" * 32
+        id=ID,
+        version=1,
+        name="Default",
+        type=incidents.IntegrationKind.GENERIC,
+        created_at=NOW,
+        updated_at=NOW,
+        keys=(incidents.IntegrationKeyView(id=ID, created_at=NOW, hint="kkkk"),),
+        key="k" * 32,
     )
 )
+INTEGRATION_KEY = json_of(incidents.CreatedKeyView(id=ID, created_at=NOW, hint="kkkk", key="k" * 32))
 LAYER = json_of(_LAYER)
 SCHEDULE = json_of(
     oncall.ScheduleView(

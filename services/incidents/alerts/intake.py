@@ -32,6 +32,7 @@ from services.incidents.alerts.stream import END, OTHER, READ, AlertStream
 from services.incidents.alerts.taken import known_among, remember
 from services.incidents.alerts.threads import Signal
 from services.incidents.inputs import Inputs, StoredInputs
+from services.incidents.integrations import note_use
 from services.incidents.places import fired_before
 from services.incidents.projections import SCHEMA
 
@@ -58,6 +59,7 @@ def _signals(work: Work, items: Sequence[Item], inputs: Inputs) -> list[Signal]:
     read = [read_item(item) for item in items]
     hashes = {r.key_hash for r in read if r.key_hash is not None}
     sources = inputs.sources(sorted(hashes))
+    note_use(work, sources)
     signals: list[Signal] = []
     for one in read:
         signal, reason = meaning_of(one, sources)

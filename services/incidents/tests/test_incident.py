@@ -18,8 +18,6 @@ from libs.contracts.incidents import (
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
-    IntegrationCreated,
-    IntegrationKind,
     PagingReason,
     PagingRequested,
     PriorityRaised,
@@ -28,7 +26,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Lane, Priority
 from libs.contracts.requests import Invalid
-from services.incidents.application import INCIDENT, INTEGRATION
+from services.incidents.application import INCIDENT
 from services.incidents.domain.decisions import AlreadyOver, NoSuchIncident, NotResolvedYet, alerts_after
 from services.incidents.domain.incident import (
     Acknowledge,
@@ -47,7 +45,6 @@ from services.incidents.domain.incident import (
     Snooze,
     TimeOutAcknowledgement,
 )
-from services.incidents.domain.integration import CreateIntegration
 
 AT = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)
@@ -309,8 +306,3 @@ def test_levels_of_an_earlier_run_or_a_lower_place_are_no_news() -> None:
     after.when(escalated(2, run=2)).then_nothing()
     after.when(escalated(1, run=2)).then_nothing()
     after.when(escalated(1, 2, run=2)).then_types(IncidentEscalated)
-
-
-def test_an_integration_is_created_once() -> None:
-    command = CreateIntegration(ID, "prom", IntegrationKind.GENERIC)
-    Given(INTEGRATION, []).when(command).then_types(IntegrationCreated).when(command).then_nothing()

@@ -61,6 +61,7 @@ async def test_an_integration_is_changed_and_later_incidents_follow(world: World
 async def test_a_key_is_replaced_while_senders_change_over(world: World) -> None:
     made = await _made(world)
     (old,) = made["keys"]
+    await world.advance(minutes=1)  # of two keys of one moment neither is the older one
     added = await world.admin.call("POST", f"{PATH}/{made['id']}/keys", **{"Idempotency-Key": "rotate"})
     assert added.status == 201, added.body
     assert (

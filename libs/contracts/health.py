@@ -41,7 +41,7 @@ class Trouble(Contract):
 
 class Health(Contract):
     """`database`: whether PostgreSQL answers this service. `lag`: messages behind, by upstream and lane; `stopped`: why
-    consumption or publishing stopped, if it did; `unstored`: what the bus does not store. Either of them means not ready.
+    consumption or publishing stopped, if it did; `unstored`: what the bus does not store. Either means not ready.
     `troubles`: what it knows of others: vendors, disks, policies."""
 
     service: str

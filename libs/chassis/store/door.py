@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from eventsourcing.persistence import OperationalError
+from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import PGconn, Ping
 
 _PATIENCE = 2
-"""Seconds; libpq takes no fewer."""
+"""Seconds."""
 _SELDOM = 5.0
 """Seconds for which it is believed to take more: each look costs the server a process."""
 
 
 @dataclass
 class Door:
-    """`url`: of the database. As `pg_isready` looks: a greeting, and no login."""
+    """`url`: of the database. A login; libpq's `PQping` would be cheaper, and holds the interpreter's lock."""
 
     url: str
     _open_at: float = float("-inf")
@@ -26,11 +25,10 @@ class Door:
         """Returns when it takes connections, or has a moment ago.
 
         Raises:
-            OperationalError: nobody answers there within two seconds, or it refuses everybody.
+            psycopg.OperationalError: nobody lets us in within two seconds.
         """
         if asyncio.get_running_loop().time() - self._open_at < _SELDOM:
             return
-        asked = make_conninfo(self.url, connect_timeout=_PATIENCE).encode()
-        if (found := await asyncio.to_thread(PGconn.ping, asked)) is not Ping.OK:
-            raise OperationalError(f"no new connection: {Ping(found).name}")
+        connection = await AsyncConnection.connect(make_conninfo(self.url, connect_timeout=_PATIENCE))
+        await connection.close()
         self._open_at = asyncio.get_running_loop().time()

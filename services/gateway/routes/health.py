@@ -41,7 +41,7 @@ async def get_health(request: Request) -> Response:
     summary="Whether bus, database and every service do their work; 503 while one does not",
     responses={
         200: {"model": ReadyView},
-        503: {"model": ReadyView, "description": "Callers are refused, or nobody is paged: `troubles` names who is to blame"},
+        503: {"model": ReadyView, "description": "Callers are refused, or nobody is paged; `troubles` says why"},
     },
 )
 async def get_ready(request: Request) -> Response:

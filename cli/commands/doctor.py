@@ -16,14 +16,14 @@ def doctor(as_json: Json = False) -> None:
     import asyncio
     from dataclasses import asdict
 
-    from cli.stack.examination import Verdict, examine
+    from cli.stack.examination import Level, examine
 
     findings = asyncio.run(examine(Settings.from_environment()))
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         _show(findings)
-    bad = [finding.what for finding in findings if finding.verdict is Verdict.BAD]
+    bad = [finding.what for finding in findings if finding.verdict is Level.BAD]
     if bad:
         raise Failure(f"{len(bad)} in trouble: {', '.join(bad)}")
 
@@ -32,9 +32,9 @@ def _show(findings: list["Finding"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from cli.stack.examination import Verdict
+    from cli.stack.examination import Level
 
-    colours = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "bold red"}
+    colours = {Level.GOOD: "green", Level.NOTE: "yellow", Level.BAD: "bold red"}
     shown = Table(header_style="bold")
     for column in ("", "what", "found"):
         shown.add_column(column, overflow="fold")

@@ -40,6 +40,7 @@ async def _run(settings: Settings, report: Report, *, reload: bool) -> None:
     """Start, say where everything is, and stay; raises `Failure` or `StartError`."""
     import asyncio
 
+    from cli.stack.ready import all_told
     from cli.stack.reload import watch_sources
     from cli.stack.stack import Stack, first_of
 
@@ -47,6 +48,9 @@ async def _run(settings: Settings, report: Report, *, reload: bool) -> None:
     async with Stack(settings, report) as stack:
         await stack.ready()
         _tell(stack, report)
+        for trouble in await all_told(stack.settings.port):
+            report("warning", f"{trouble['culprit']} {trouble['problem']}", **trouble)
+        report("ready", "Pager is ready; Ctrl-C stops it.", url=stack.url)
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(stack.supervisor.failed())]
         if reload:
             tasks.append(asyncio.create_task(watch_sources(stack.supervisor.pids, stack.supervisor.renew)))
@@ -82,4 +86,3 @@ def _tell(stack: "Stack", report: Report) -> None:
             email=secrets.admin_email,
             password=secrets.admin_password,
         )
-    report("ready", "Pager is ready; Ctrl-C stops it.", url=stack.url)

@@ -11,7 +11,7 @@ from typing import Final
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.ports import LOOPBACK
-from libs.contracts.subjects import ALERTS_PROBE, OWN_ALERT_SUBJECTS, UPSTREAMS
+from libs.contracts.subjects import ALERTS_PROBE, OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, rpc_subject
 
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
 ALERTS: Final = "pager.alerts.>"
@@ -105,6 +105,7 @@ def _service(service: str) -> Permissions:
             f"pager.wake.{service}",
             *catch_up,
             "pager.rpc.auth.keys",
+            *(rpc_subject(*question) for question in QUESTIONS.get(service, ())),
             OWN_ALERT_SUBJECTS[1],  # its alarms
             *own,
             *_reading(*streams),

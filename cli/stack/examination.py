@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,16 +17,18 @@ from cli.reach import bus, streams
 from cli.reach.running import operator_url, run_of
 from cli.settings import PORT_SETTING, Settings
 from cli.stack.environment import SERVICES as PROCESSES
-from cli.stack.ready import get_json
+from cli.stack.ready import HEALTH_SECONDS, get_json, troubles_in
+from libs.chassis.monitor.verdict import LAG, Found, Silent, Verdict, judge, look
+from libs.contracts.health import BUS, DATABASE, STORAGE, Effect, Health, Trouble
 from libs.contracts.subjects import SERVICES
 
-LAG_WARNING: Final = 1000
 CLOCK_WARNING: Final = 2.0
 """Seconds: shifts and time-outs are a clock's, so replicas must agree on it."""
-ASK_SECONDS: Final = 2.0
+_SERVERS: Final = {DATABASE: "PostgreSQL", BUS: "NATS"}
+"""What people call them."""
 
 
-class Verdict(StrEnum):
+class Level(StrEnum):
     GOOD = "ok"
     NOTE = "note"
     BAD = "trouble"
@@ -37,104 +39,138 @@ class Finding:
     """One thing that was looked at."""
 
     what: str
-    verdict: Verdict
+    verdict: Level
     detail: str
 
 
-def judge_health(service: str, health: dict[str, Any]) -> list[Finding]:
-    """What a service says about itself: readiness, lag and parked inputs."""
-    stopped = "; ".join((*health.get("stopped", ()), *health.get("unstored", ())))
-    ready = Verdict.GOOD if health.get("ready") else Verdict.BAD
-    role = "active" if health.get("active") else "standby"
-    findings = [Finding(f"service {service}", ready, stopped or f"{health.get('instance', service)}, {role}")]
-    lag = {upstream: behind for upstream, behind in health.get("lag", {}).items() if behind}
-    worst = max(lag.values(), default=0)
+def judge_service(service: str, verdict: Verdict) -> list[Finding]:
+    """What a service says about itself: readiness, lag and parked inputs, judged as everywhere."""
+    word = verdict.found.words[service]
+    said = [trouble.problem for trouble in verdict.of(service)]
+    if not isinstance(word, Health):
+        return [Finding(f"service {service}", _worst(verdict.of(service)), "; ".join(said) or "not known")]
+    role = "active" if word.active else "standby"
+    more = (*word.stopped, *word.unstored)
+    level = _worst(verdict.of(service)) if said or not more else Level.NOTE  # others are to blame
+    findings = [Finding(f"service {service}", level, "; ".join((*said, *more)) or f"{word.instance}, {role}")]
+    lag = {upstream: behind for upstream, behind in word.lag.items() if behind}
+    level = Level.BAD if max(lag.values(), default=0) >= LAG else Level.NOTE if lag else Level.GOOD
     told = ", ".join(f"{upstream} {behind}" for upstream, behind in lag.items())
-    verdict = Verdict.BAD if worst >= LAG_WARNING else Verdict.NOTE if worst else Verdict.GOOD
-    findings.append(Finding(f"lag of {service}", verdict, told or "none"))
-    if parked := {kind: count for kind, count in health.get("parked", {}).items() if count}:
-        # Unreadable alerts are a sender's fault; a failure of ours keeps an incident from being paged.
-        verdict = Verdict.NOTE if set(parked) == {"input"} else Verdict.BAD
+    findings.append(Finding(f"lag of {service}", level, told or "none"))
+    if parked := {kind: count for kind, count in word.parked.items() if count}:
+        level = Level.NOTE if set(parked) == {"input"} else Level.BAD
         told = ", ".join(f"{count} {kind}" for kind, count in parked.items())
-        findings.append(Finding(f"parked by {service}", verdict, f"{told}: see `pager parked list`"))
-    findings += [judge_room(room) for room in health.get("extra", {}).get("rooms", ())]
+        findings.append(Finding(f"parked by {service}", level, f"{told}: see `pager parked list`"))
+    findings += [judge_room(room) for room in word.extra.get("rooms", ())]
     return findings
+
+
+def judge_others(verdict: Verdict) -> list[Finding]:
+    """Bus, database, and whatever else is in trouble that is no service of ours."""
+    others = {trouble.culprit: verdict.of(trouble.culprit) for trouble in verdict.troubles}
+    named = {_SERVERS[part]: others.pop(part, []) for part in (BUS, DATABASE)}
+    named |= {culprit: troubles for culprit, troubles in others.items() if culprit not in (*SERVICES, STORAGE)}
+    return [
+        Finding(name, _worst(troubles), "; ".join(trouble.problem for trouble in troubles) or "answers")
+        for name, troubles in named.items()
+    ]
+
+
+def _worst(troubles: Sequence[Trouble]) -> Level:
+    """A warning is how an installation begins: nothing has broken."""
+    if any(trouble.effect is not Effect.WARNING for trouble in troubles):
+        return Level.BAD
+    return Level.NOTE if troubles else Level.GOOD
 
 
 def judge_clock(answered_at: datetime, now: float) -> Finding:
     """The gateway's clock against ours (`now`: Unix seconds)."""
     apart = abs(answered_at.timestamp() - now)
-    return Finding("clock", Verdict.GOOD if apart < CLOCK_WARNING else Verdict.BAD, f"{apart:.1f} s apart")
+    return Finding("clock", Level.GOOD if apart < CLOCK_WARNING else Level.BAD, f"{apart:.1f} s apart")
 
 
 def judge_room(room: dict[str, Any]) -> Finding:
     """What is free of a disk or a limit, as incidents sees it."""
     if not room.get("known", True):
-        return Finding(f"storage {room['place']}", Verdict.BAD, "not known: it does not answer")
-    verdict = Verdict.BAD if room["low"] else Verdict.GOOD
+        return Finding(f"storage {room['place']}", Level.BAD, "not known: it does not answer")
+    verdict = Level.BAD if room["low"] else Level.GOOD
     free, size = room["free"] / 1024**3, room["size"] / 1024**3
     return Finding(f"storage {room['place']}", verdict, f"{free:.1f} of {size:.1f} GiB free")
 
 
-def judge_processes(run: dict[str, Any], alive: Callable[[int], bool]) -> list[Finding]:
-    """Whether each process of `run.json` lives."""
+def judge_processes(run: dict[str, Any], state: Callable[[int], str | None]) -> list[Finding]:
+    """Whether each process of `run.json` lives; `state` gives what the system says of a pid (None: it is gone)."""
     entries = run.get("processes", {})
-    found = [
-        Finding(f"process {name}", Verdict.GOOD if alive(entry["pid"]) else Verdict.BAD, f"pid {entry['pid']}")
-        for name, entry in entries.items()
-    ]
+    found = [_process(name, entry["pid"], state(entry["pid"])) for name, entry in entries.items()]
     missing = [name for name in PROCESSES if name not in entries]
-    return found + [Finding(f"process {name}", Verdict.BAD, "not in run.json") for name in missing]
+    return found + [Finding(f"process {name}", Level.BAD, "not in run.json") for name in missing]
+
+
+def _process(name: str, pid: int, state: str | None) -> Finding:
+    if state is None:
+        return Finding(f"process {name}", Level.BAD, f"pid {pid} is gone")
+    if state == psutil.STATUS_STOPPED:
+        return Finding(f"process {name}", Level.BAD, f"pid {pid} is stopped: kill -CONT {pid}")
+    return Finding(f"process {name}", Level.GOOD, f"pid {pid}")
+
+
+def state_of(pid: int) -> str | None:
+    """As `psutil` names it; None where there is no such process, or it only waits to be buried."""
+    try:
+        state = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return None
+    return None if state == psutil.STATUS_ZOMBIE else state
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; what cannot be reached is a finding, not an error."""
     home = settings.home
-    findings = [Finding("home", Verdict.GOOD if home.path.is_dir() else Verdict.BAD, str(home.path))]
+    findings = [Finding("home", Level.GOOD if home.path.is_dir() else Level.BAD, str(home.path))]
     try:
         run = run_of(settings)
     except Failure as failure:
-        return [*findings, Finding("stack", Verdict.BAD, str(failure))]
-    findings += judge_processes(run, psutil.pid_exists)
-    findings += await _gateway(str(run["gateway"]))
+        return [*findings, Finding("stack", Level.BAD, str(failure))]
+    findings += judge_processes(run, state_of)
     try:
         async with bus.connected(operator_url(settings)) as client:
-            findings.append(Finding("NATS", Verdict.GOOD, str(run["nats"])))
-            looks: list[Awaitable[list[Finding]]] = [_service(client, service) for service in SERVICES]
-            for found in await asyncio.gather(*looks, _streams(client)):
-                findings += found
+            verdict = judge(await look(client))
+            found, streams_ = await asyncio.gather(_gateway(str(run["gateway"]), verdict), _streams(client, verdict))
     except Failure as failure:
-        findings.append(Finding("NATS", Verdict.BAD, str(failure)))
-    return findings
+        verdict = judge(Found(bus=False, words=dict.fromkeys(SERVICES, Silent.UNKNOWN)))
+        found, streams_ = await _gateway(str(run["gateway"]), verdict), [Finding("NATS", Level.BAD, str(failure))]
+        return [*findings, *found, *streams_]
+    findings += found + judge_others(verdict)
+    findings += [finding for service in SERVICES for finding in judge_service(service, verdict)]
+    return findings + streams_
 
 
-async def _gateway(url: str) -> list[Finding]:
+async def _gateway(url: str, verdict: Verdict) -> list[Finding]:
+    """It answers, and tells what we have seen; a culprit that it alone sees is its own."""
     port = int(url.rpartition(":")[2])
-    answer = await get_json(port, "/api/health", ASK_SECONDS)
+    answer = await get_json(port, "/api/health", HEALTH_SECONDS)
     now = time.time()
     if answer is None or not isinstance(answer[1], dict):
-        return [Finding("gateway", Verdict.BAD, f"{url} does not answer ({PORT_SETTING})")]
-    status, body = answer
+        return [Finding("gateway", Level.BAD, f"{url} does not answer ({PORT_SETTING})")]
+    body = answer[1]
     parts = ", ".join(f"{name} {state}" for name, state in body.get("services", {}).items())
-    verdict = Verdict.GOOD if status == 200 and body.get("status") == "ok" else Verdict.BAD
-    findings = [Finding("gateway", verdict, f"{url}: {body.get('status')} ({parts})")]
+    seen = {trouble.culprit for trouble in verdict.troubles}
+    alone = sorted({said["culprit"] for said in troubles_in(answer)} - seen)
+    told = f"; it alone says: trouble with {', '.join(alone)}" if alone else ""
+    level = Level.BAD if alone else Level.GOOD
+    findings = [Finding("gateway", level, f"{url}: {body.get('status')} ({parts}){told}")]
     if "timestamp" in body:
         findings.append(judge_clock(datetime.fromisoformat(body["timestamp"]), now))
     return findings
 
 
-async def _service(client: Client, service: str) -> list[Finding]:
-    try:
-        return judge_health(service, await bus.ask(client, service, "health", {}, ASK_SECONDS))
-    except Failure as failure:
-        return [Finding(f"service {service}", Verdict.BAD, str(failure))]
-
-
-async def _streams(client: Client) -> list[Finding]:
+async def _streams(client: Client, verdict: Verdict) -> list[Finding]:
+    if not verdict.found.bus:
+        return []
     try:
         drifts = await streams.drifts(client.jetstream())
     except (NatsError, TimeoutError) as error:
-        return [Finding("streams", Verdict.BAD, str(error) or type(error).__name__)]
+        return [Finding("streams", Level.BAD, str(error) or type(error).__name__)]
     if not drifts:
-        return [Finding("streams", Verdict.GOOD, "as declared")]
-    return [Finding(f"stream {drift.stream}", Verdict.BAD, str(drift)) for drift in drifts]
+        return [Finding("streams", Level.GOOD, "as declared")]
+    return [Finding(f"stream {drift.stream}", Level.BAD, str(drift)) for drift in drifts]

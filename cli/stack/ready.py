@@ -12,7 +12,12 @@ from cli.embedded.errors import StartError
 from cli.embedded.ports import LOOPBACK, require_free
 
 POLL_SECONDS: Final = 0.1
+HEALTH_SECONDS: Final = 5.0
+"""Health itself waits up to three seconds for who hangs."""
 PORT_PATIENCE: Final = 1.0
+_PROCESSES: Final = {"bus": "nats", "database": "postgres", "push": "simulator"}
+"""Whose log says more about a culprit that is no process."""
+_KNOWN_SECONDS: Final = 5.0
 
 
 async def get_json(port: int, path: str, timeout: float = 2.0) -> tuple[int, Any] | None:
@@ -31,23 +36,38 @@ async def get_json(port: int, path: str, timeout: float = 2.0) -> tuple[int, Any
 
 
 async def until_ready(port: int, seconds: float, tell: Callable[[str], str]) -> None:
-    """Return when the gateway serves and every service answers it as healthy.
+    """Return when bus, database and every service do their work, as the gateway's `ready` says it.
 
     Raises:
-        Failure: not within `seconds`; `tell` gives the last words of a process by its name.
+        Failure: not within `seconds`, with each culprit; `tell` gives the last words of a process by its name.
     """
     deadline = time.monotonic() + seconds
     while True:
-        answer = await get_json(port, "/api/health/ready")
-        states: dict[str, str] = answer[1].get("services", {}) if answer and isinstance(answer[1], dict) else {}
-        missing = [name for name, state in states.items() if state != "healthy"] if states else ["gateway"]
-        if answer is not None and answer[0] == 200 and not missing:
+        answer = await get_json(port, "/api/health/ready", HEALTH_SECONDS)
+        if answer is not None and answer[0] == 200:
             return
         if time.monotonic() > deadline:
-            said = tell(missing[0])
-            raise Failure(
-                f"not ready after {seconds:.0f} s: {', '.join(missing)}{'; it says: ' + said if said else ''}"
-            )
+            broken = [one for one in troubles_in(answer) if one["effect"] in ("outage", "silence")]
+            words = "; ".join(f"{one['culprit']} {one['problem']}" for one in broken) or "gateway does not answer"
+            said = tell(_PROCESSES.get(culprit := words.split(" ", 1)[0], culprit))
+            raise Failure(f"not ready after {seconds:.0f} s: {words}{'; it says: ' + said if said else ''}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def troubles_in(answer: tuple[int, Any] | None) -> list[dict[str, str]]:
+    """What health or ready says to be wrong, the worst first: `culprit`, `problem` and `effect` each."""
+    body = answer[1] if answer is not None else None
+    return list(body.get("troubles", ())) if isinstance(body, dict) else []
+
+
+async def all_told(port: int) -> list[dict[str, str]]:
+    """What is wrong with a stack that has just become ready; waits a little until it knows who can be reached."""
+    deadline = time.monotonic() + _KNOWN_SECONDS
+    while True:
+        answer = await get_json(port, "/api/health", HEALTH_SECONDS)
+        known = answer is not None and isinstance(answer[1], dict) and answer[1]["services"]["people"] != "unknown"
+        if known or time.monotonic() > deadline:
+            return troubles_in(answer)
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -24,13 +24,16 @@ from cli.reach.parked import parse_id
 from cli.reach.urls import with_user, without_user
 from cli.settings import Settings, port_of, read_environment, value_of
 from cli.stack.environment import common, missing_push, of_service, of_simulated_push
-from cli.stack.examination import Verdict, judge_clock, judge_health, judge_processes
+from cli.stack.examination import Finding, Level, judge_clock, judge_others, judge_processes, judge_service
 from cli.stack.log_rotation import rotate
 from cli.stack.process import last_words
 from cli.stack.reload import concerned
 from cli.stack.secrets_file import Secrets
+from libs.chassis.monitor.verdict import Found, judge
 from libs.contracts.alerts import read_alert
+from libs.contracts.health import Effect, Health, Trouble
 from libs.contracts.model import Priority
+from libs.contracts.subjects import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -236,34 +239,52 @@ def test_parked_ids_name_their_service() -> None:
             parse_id(wrong)
 
 
+def judged(**said: Any) -> list[Finding]:
+    """What doctor says of incidents, and after it of whatever is no service, when all others are well."""
+    words = {name: Health(service=name, instance=f"{name}-1", active=True, ready=True) for name in SERVICES}
+    verdict = judge(Found(bus=True, words=words | {"incidents": words["incidents"].model_copy(update=said)}))
+    return [*judge_service("incidents", verdict), *judge_others(verdict)]
+
+
+def levels(findings: list[Finding]) -> dict[str, str]:
+    return {finding.what: str(finding.verdict) for finding in findings if finding.verdict is not Level.GOOD}
+
+
 def test_doctor_tells_trouble_from_what_is_merely_worth_a_note() -> None:
-    healthy = {"ready": True, "active": True, "instance": "incidents-1", "lag": {"auth.routine": 0}, "parked": {}}
-    assert {finding.verdict for finding in judge_health("incidents", healthy)} == {Verdict.GOOD}
-    unreadable = judge_health("incidents", healthy | {"parked": {"input": 2}})
-    assert unreadable[-1].verdict is Verdict.NOTE
-    failed = judge_health("incidents", healthy | {"parked": {"failure": 1}, "ready": False, "stopped": ["auth: no"]})
-    assert [finding.verdict for finding in failed] == [Verdict.BAD, Verdict.GOOD, Verdict.BAD]
-    behind = judge_health("incidents", healthy | {"lag": {"auth.routine": 5000}})
-    assert behind[1].verdict is Verdict.BAD
-    unstored = judge_health("incidents", healthy | {"ready": False, "unstored": ["bus: ALERTS does not store"]})
-    assert (unstored[0].verdict, unstored[0].detail) == (Verdict.BAD, "bus: ALERTS does not store")
+    assert levels(judged()) == {}
+    assert levels(judged(parked={"input": 2})) == {"parked by incidents": "note"}
+    failed = judged(parked={"failure": 1}, ready=False, stopped=("auth: no",))
+    assert levels(failed) == {"service incidents": "trouble", "parked by incidents": "trouble"}
+    assert "auth: no" in failed[0].detail
+    behind = judged(lag={"auth.routine": 5000})
+    assert levels(behind) == {"service incidents": "trouble", "lag of incidents": "trouble"}
+    unstored = judged(ready=False, unstored=("bus: ALERTS does not store",))
+    assert levels(unstored) == {"service incidents": "note", "NATS": "trouble"}
+    assert unstored[0].detail == "bus: ALERTS does not store"
+    assert levels(judged(ready=False, database=False)) == {"PostgreSQL": "trouble"}
+    nobody = Trouble(culprit="policy Default", problem="reaches nobody", effect=Effect.WARNING)
+    assert levels(judged(troubles=(nobody,))) == {"policy Default": "note"}
     room = {"place": "/data", "free": 2 * 1024**3, "size": 40 * 1024**3, "low": True}
-    nearly_full = judge_health("incidents", healthy | {"extra": {"rooms": [room]}})[-1]
-    assert (nearly_full.verdict, nearly_full.detail) == (Verdict.BAD, "2.0 of 40.0 GiB free")
-    hanging = judge_health("incidents", healthy | {"extra": {"rooms": [room | {"low": False, "known": False}]}})[-1]
-    assert (hanging.verdict, hanging.detail) == (Verdict.BAD, "not known: it does not answer")
+    nearly_full = judged(extra={"rooms": [room]})
+    assert levels(nearly_full) == {"storage /data": "trouble"}
+    assert nearly_full[2].detail == "2.0 of 40.0 GiB free"
+    hanging = judged(extra={"rooms": [room | {"low": False, "known": False}]})
+    assert hanging[2].detail == "not known: it does not answer"
 
 
 def test_doctor_checks_the_clock_and_every_process() -> None:
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    assert judge_clock(noon, noon.timestamp() + 0.5).verdict is Verdict.GOOD
-    assert judge_clock(noon, noon.timestamp() + 90).verdict is Verdict.BAD
-    found = judge_processes({"processes": {"auth": {"pid": 1}, "nats": {"pid": 2}}}, lambda pid: pid == 1)
-    assert [(finding.what, finding.verdict) for finding in found[:2]] == [
-        ("process auth", Verdict.GOOD),
-        ("process nats", Verdict.BAD),
+    assert judge_clock(noon, noon.timestamp() + 0.5).verdict is Level.GOOD
+    assert judge_clock(noon, noon.timestamp() + 90).verdict is Level.BAD
+    states = {1: "sleeping", 2: None, 3: "stopped"}
+    run = {"processes": {"auth": {"pid": 1}, "nats": {"pid": 2}, "postgres": {"pid": 3}}}
+    found = judge_processes(run, lambda pid: states[pid])
+    assert [(finding.what, finding.verdict, finding.detail) for finding in found[:3]] == [
+        ("process auth", Level.GOOD, "pid 1"),
+        ("process nats", Level.BAD, "pid 2 is gone"),
+        ("process postgres", Level.BAD, "pid 3 is stopped: kill -CONT 3"),
     ]
-    assert "process gateway" in {finding.what for finding in found if finding.verdict is Verdict.BAD}
+    assert "process gateway" in {finding.what for finding in found if finding.verdict is Level.BAD}
 
 
 def test_logs_past_the_limit_are_kept_once_and_emptied_in_place(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from cli.demo.team import SeedResult, seed_stack
 from cli.embedded import Home
 from cli.reach import bus
 from cli.reach.alerts import AlertToSend
-from cli.stack.examination import Verdict, examine
+from cli.stack.examination import Level, examine
 from cli.stack.ready import get_json
 from cli.stack.stack import Stack
 from libs.chassis.testing.deadline import DEADLINE
@@ -86,7 +86,7 @@ async def test_an_alert_reaches_the_first_phone_and_then_the_second(stack: Stack
 
 async def test_doctor_finds_nothing_wrong_with_a_stack_that_runs(stack: Stack) -> None:
     findings = await examine(stack.settings)
-    assert [finding for finding in findings if finding.verdict is Verdict.BAD] == []
+    assert [finding for finding in findings if finding.verdict is Level.BAD] == []
     assert "push simulated" in next(finding.detail for finding in findings if finding.what == "gateway")
 
 
@@ -108,6 +108,6 @@ async def test_a_bus_that_lost_its_files_gets_its_streams_again(stack: Stack) ->
 
     async def back() -> bool:
         findings = {finding.what: finding.verdict for finding in await examine(stack.settings)}
-        return pids(stack)["nats"]["pid"] != before and findings.get("streams") is Verdict.GOOD
+        return pids(stack)["nats"]["pid"] != before and findings.get("streams") is Level.GOOD
 
     assert await eventually(back)

@@ -6,7 +6,7 @@ import pytest
 
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
 from cli.embedded.nats_accounts import accounts, permissions, server_config
-from libs.contracts.subjects import OWN_ALERT_SUBJECTS, UPSTREAMS
+from libs.contracts.subjects import OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, rpc_subject
 
 PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
 
@@ -23,6 +23,7 @@ def test_a_service_publishes_events_and_wakes_of_itself_only(service: str) -> No
 def test_a_service_asks_only_its_upstreams_for_events_and_auth_for_keys(service: str) -> None:
     asked = {subject for subject in permissions(service).publish if subject.startswith("pager.rpc.")}
     wanted = {f"pager.rpc.{upstream}.{ask}" for upstream in UPSTREAMS[service] for ask in ("events", "position")}
+    wanted |= {rpc_subject(*question) for question in QUESTIONS.get(service, ())}
     assert asked == wanted | {"pager.rpc.auth.keys"}
 
 

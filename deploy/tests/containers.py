@@ -92,7 +92,7 @@ class Containers:
             until(lambda: bool(get(f"http://127.0.0.1:{self.simulator_port}/healthz")), self._last_words)
             for name in SIMULATED[1:]:
                 self._start(name)
-            until(lambda: bool(get(f"{self.gateway}/api/health")["status"] == "ok"), self._last_words)
+            until(lambda: bool(get(f"{self.gateway}/api/health/ready")), self._last_words)
             yield
 
     def _command(self, name: str) -> list[str]:

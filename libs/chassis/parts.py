@@ -22,6 +22,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.timers import Fire
 from libs.contracts.auth import KeySet
+from libs.contracts.health import Trouble
 from libs.contracts.subjects import lanes_of
 
 FetchKeys = Callable[[], Awaitable[KeySet]]
@@ -88,6 +89,10 @@ class Engine:
     def health(self) -> dict[str, Any]:
         """What else the service's health says."""
         return {}
+
+    def troubles(self) -> Iterable[Trouble]:
+        """What it knows to be wrong with others: a vendor, a disk, a policy."""
+        return ()
 
     async def close(self) -> None:
         """Once in every replica, after the last answer."""

@@ -30,7 +30,7 @@ from libs.chassis.monitor.watched import Replica
 from libs.chassis.parts import Build, Runtime
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.idempotency import KEPT
-from libs.chassis.requests.operations import OwnHealth, add_health_operation, add_log_operations, add_parked_operations
+from libs.chassis.requests.operations import add_health_operation, add_log_operations, add_parked_operations
 from libs.chassis.requests.server import RequestServer
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
@@ -42,6 +42,7 @@ from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Projector
 from libs.chassis.timers import Timers
 from libs.contracts.auth import KeySet
+from libs.contracts.health import Health
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import rpc_subject, wake_subject
 
@@ -121,9 +122,7 @@ class Service:
         requests, rpc = self.parts.answers.requests, self.runtime.rpc
         add_log_operations(requests, rpc)
         add_parked_operations(requests, rpc, self.readers)
-        active, monitoring = (lambda: self.leader.active), self.monitoring
-        own = OwnHealth(self.settings.instance, active, monitoring.at_odds, monitoring.unstored, self._own_health)
-        add_health_operation(requests, rpc, self.readers, own)
+        add_health_operation(requests, self._health)
         answers = self.parts.answers
         verifier = Verifier(answers.keys or self._auth_keys, self.clock, answers.sessions or self._follow_sessions())
         RequestServer(requests, rpc, verifier).attach(self.broker)
@@ -131,8 +130,11 @@ class Service:
         await self.broker.start()
         await has_sent(self.bus.client)  # only then does the server know who answers
 
-    def _own_health(self) -> dict[str, Any]:
-        return {name: said for engine in self.parts.engines for name, said in engine.health().items()}
+    async def _health(self) -> Health:
+        found, engines = await self.monitoring.health(), self.parts.engines
+        extra = {name: said for engine in engines for name, said in engine.health().items()}
+        troubles = tuple(trouble for engine in engines for trouble in engine.troubles())
+        return found.model_copy(update={"extra": extra, "troubles": troubles})
 
     async def stop(self) -> None:
         """Stop serving and hand the lock over at once."""

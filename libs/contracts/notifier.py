@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
+from pydantic import Field
+
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Contract, Lane, Moment, Run, StrictContract
@@ -146,6 +148,18 @@ class PushTokenRetired(Fact, type="pager.notifier.PushTokenRetired.v1"):
     device_id: str
     reason: str
     at: Moment
+
+
+class ReachableQuery(Contract):
+    """`pager.rpc.notifier.reachable`: who of these people has a device that can be paged?"""
+
+    user_ids: tuple[UUID, ...] = Field(max_length=1000)
+
+
+class Reached(Contract):
+    """Those who have; not which, and no address."""
+
+    user_ids: tuple[UUID, ...]
 
 
 class NotificationsQuery(StrictContract):

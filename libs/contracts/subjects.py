@@ -34,6 +34,9 @@ UPSTREAMS: dict[str, tuple[str, ...]] = {
 }
 """Whose events each one consumes; it may ask these for `events` and `position` (promise 13)."""
 
+QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {"escalation": (("notifier", "reachable"),)}
+"""What a service asks of another beside its events: (service, operation)."""
+
 LANED = ("incidents", "escalation", "notifier")
 """Services with events in both lanes; the events of the others are all routine."""
 

@@ -14,6 +14,7 @@ from services.escalation.application import fire, make_first_policies
 from services.escalation.consumers import consumers
 from services.escalation.measures import delay, measures
 from services.escalation.projections import project
+from services.escalation.reachability import Reachability
 from services.escalation.settings import Settings
 
 
@@ -22,7 +23,7 @@ def build(runtime: Runtime) -> Parts:
         Answers(api(Arrival(runtime.rpc, runtime.bus))),
         reads=runtime.follow(consumers()),
         fire=fire,
-        engines=(Beginning(runtime.rpc, make_first_policies),),
+        engines=(Beginning(runtime.rpc, make_first_policies), Reachability(runtime.rpc, runtime.bus)),
         watched=Watched(measures().observe, delay),
     )
 

@@ -161,6 +161,7 @@ POLICIES = (
     .limit(bindparam("page_size", type_=Integer))
     .offset(bindparam("skipped", type_=Integer))
 )
+ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
 POLICY_COUNT = select(func.count().label("total")).select_from(policies)
 
 

@@ -1,83 +1,69 @@
-"""Health: what the services answer, put together in the specification's shape (Health Endpoints)."""
+"""Health: what everybody says of themselves, judged in one place and put into the specification's shape."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from pydantic import ValidationError
-
+from libs.chassis.bus.connection import Bus
 from libs.chassis.clock import Clock
-from libs.chassis.consume.owner import NoRequest
 from libs.chassis.measure.metrics import version
-from libs.chassis.requests.operations import Health
+from libs.chassis.monitor.verdict import Silent, Status, Verdict, judge, look
+from libs.contracts.health import BUS, DATABASE, PUSH, Effect, Health, Trouble
 from libs.contracts.model import Contract, Moment
-from libs.contracts.requests import ErrorKind
-from libs.contracts.subjects import SERVICES
-from services.gateway.envelope import Problem
-from services.gateway.forwarding import Forwarder
 
-PAGING = ("incidents", "escalation", "notifier")
-"""Without one of these nobody is paged; people and shifts live on as replicas when auth or oncall is away."""
-_TIMEOUT = 1.0
 _FRESH = 1.0
 """Seconds for which an answer is given again: the door is public and each look asks every service."""
 
 
 class Parts(Contract):
-    """`push` is `simulated` where vendor credentials are missing; `bus` is `unhealthy` also when NATS is there and does
-    not store; `storage` is `low` when a disk or a limit is about to be full, `unknown` where nobody can see it."""
+    """`healthy` or `unhealthy`, and `unknown` where whoever knows is away.
+
+    `bus` is `unhealthy` also when NATS is there and does not store; `push` is `simulated` where vendor credentials are
+    missing, `degraded` while one of two vendors is away; `storage` is `low` when a disk or a limit is about to be full;
+    `people` is `unreachable` when there is a policy of which nobody has a device.
+    """
 
     database: str
     bus: str
     push: str
     storage: str
+    people: str
 
 
 class HealthView(Contract):
-    """The specification's bare shape; `degraded`: something is away that paging can do without."""
+    """The specification's bare shape, and `troubles`: each culprit by name, the worst first.
 
-    status: Literal["ok", "degraded", "unavailable"]
+    `unavailable`: nobody can be paged; `degraded`: something is wrong, and pages are sent.
+    """
+
+    status: Status
     timestamp: Moment
     version: str
     uptime: int
     """Seconds."""
     services: Parts
+    troubles: tuple[Trouble, ...]
 
 
 class ReadyView(Contract):
-    """Whether this gateway can serve, and how each service does: `healthy`, `stopped` or `away`.
+    """The same truth by service: `healthy`, `stopped`, `hanging` (no answer), `away` (no process) or `unknown`."""
 
-    `degraded`: it serves, but alerts or events are not stored.
-    """
-
-    status: Literal["ok", "degraded", "unavailable"]
+    status: Status
     services: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """`database_away`: a service answered that it cannot reach PostgreSQL."""
-
-    health: Health | None
-    database_away: bool = False
-
-    @property
-    def state(self) -> str:
-        if self.health is None:
-            return "away"
-        return "healthy" if self.health.ready else "stopped"
+    troubles: tuple[Trouble, ...]
 
 
 @dataclass
 class HealthCheck:
-    forwarder: Forwarder
+    bus: Bus
     clock: Clock
     push: str | None = None
     started: datetime = field(init=False)
-    _found: dict[str, _Found] = field(default_factory=dict)
+    _verdict: Verdict | None = None
     _found_at: float = float("-inf")
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -85,66 +71,68 @@ class HealthCheck:
         self.started = self.clock.now()
 
     async def view(self) -> HealthView:
-        found = await self._look()
-        paging = all(found[service].state == "healthy" for service in PAGING)
-        storage = _storage(found["incidents"])
-        well = storage != "low" and all(one.state == "healthy" for one in found.values())
+        verdict = await self.verdict()
         now = self.clock.now()
         return HealthView(
-            status="ok" if well else "degraded" if paging else "unavailable",
+            status=verdict.status,
             timestamp=now,
             version=version(),
             uptime=int((now - self.started).total_seconds()),
             services=Parts(
-                database=_database(found),
-                bus="healthy" if self.forwarder.bus.connected and _stores(found) else "unhealthy",
-                push=self._push(found["notifier"]),
-                storage=storage,
+                database=_database(verdict),
+                bus="unhealthy" if verdict.of(BUS) else "healthy",
+                push=self._push(verdict),
+                storage=_said(verdict, "incidents", "storage"),
+                people=_said(verdict, "escalation", "people"),
             ),
+            troubles=tuple(verdict.troubles),
         )
 
-    async def ready(self) -> ReadyView:
-        """Ready while the bus is there: a gateway taken away for a sick service could not even say so."""
-        found = await self._look()
-        states = {service: one.state for service, one in found.items()}
-        serves = "ok" if _stores(found) else "degraded"
-        return ReadyView(status=serves if self.forwarder.bus.connected else "unavailable", services=states)
+    async def ready(self) -> tuple[ReadyView, bool]:
+        """And whether it is so: bus, database and every service do their work."""
+        verdict = await self.verdict()
+        states = {name: _state(verdict, name) for name in verdict.found.words}
+        return ReadyView(status=verdict.status, services=states, troubles=tuple(verdict.troubles)), verdict.is_ready
 
-    def _push(self, notifier: _Found) -> str:
-        if notifier.health is None or not notifier.health.ready:
-            return "unhealthy"
-        return str(notifier.health.extra.get("push") or self.push or "healthy")
-
-    async def _look(self) -> dict[str, _Found]:
+    async def verdict(self) -> Verdict:
+        """Of now, or of a moment ago."""
         async with self._looking:
             now = asyncio.get_running_loop().time()
-            if now - self._found_at >= _FRESH or not self.forwarder.bus.connected:
-                answers = await asyncio.gather(*(self._ask(service) for service in SERVICES))
-                self._found = dict(zip(SERVICES, answers, strict=True))
+            if self._verdict is None or now - self._found_at >= _FRESH or not self.bus.connected:
+                self._verdict = judge(await look(self.bus.client))
                 self._found_at = asyncio.get_running_loop().time()
-            return self._found
+            return self._verdict
 
-    async def _ask(self, service: str) -> _Found:
-        try:
-            reply = await self.forwarder.ask(service, "health", NoRequest(), {}, _TIMEOUT)
-            if reply.ok:
-                return _Found(Health.model_validate(reply.data))
-        except (Problem, ValidationError):
-            return _Found(None)
-        return _Found(None, reply.error is not None and reply.error.kind is ErrorKind.UNAVAILABLE)
-
-
-def _stores(found: dict[str, _Found]) -> bool:
-    """Known only through the services: each looks whether its events are published, incidents writes into ALERTS."""
-    return not any(one.health is not None and one.health.unstored for one in found.values())
+    def _push(self, verdict: Verdict) -> str:
+        notifier = _healthy(verdict.found.words, "notifier")
+        if notifier is None:
+            return "unknown"
+        effects = {t.effect for t in verdict.troubles if t.culprit.startswith(PUSH)} - {Effect.WARNING}
+        if effects:
+            return "unhealthy" if Effect.SILENCE in effects else "degraded"
+        return str(notifier.extra.get("push") or self.push or "healthy")
 
 
-def _storage(incidents: _Found) -> str:
-    return "unknown" if incidents.health is None else str(incidents.health.extra.get("storage", "unknown"))
+def _healthy(words: Mapping[str, object], service: str) -> Health | None:
+    word = words[service]
+    return word if isinstance(word, Health) and word.ready else None
 
 
-def _database(found: dict[str, _Found]) -> str:
-    """Known only through the services: each reads its database to answer."""
-    if any(one.database_away for one in found.values()):
+def _state(verdict: Verdict, service: str) -> Literal["healthy", "stopped", "hanging", "away", "unknown"]:
+    match verdict.found.words[service]:
+        case Silent() as why:
+            return why.value
+        case word:
+            return "healthy" if word.ready else "stopped"
+
+
+def _said(verdict: Verdict, service: str, what: str) -> str:
+    word = verdict.found.words[service]
+    return str(word.extra.get(what, "unknown")) if isinstance(word, Health) else "unknown"
+
+
+def _database(verdict: Verdict) -> str:
+    """Known only through the services: each asks its database for itself."""
+    if verdict.of(DATABASE):
         return "unhealthy"
-    return "healthy" if any(one.health is not None for one in found.values()) else "unknown"
+    return "healthy" if any(isinstance(word, Health) for word in verdict.found.words.values()) else "unknown"

@@ -69,7 +69,7 @@ class Gateway:
             self._listening.close()
             raise
         self._forwarder = Forwarder(self.bus)
-        health = HealthCheck(self._forwarder, self.clock, self.settings.push)
+        health = HealthCheck(self.bus, self.clock, self.settings.push)
         metrics = GatewayMetrics(self.bus, self.settings)
         sessions = EndedSessions("gateway", self.bus, self.clock)
         self._following = asyncio.create_task(stoppable(sessions.run), name="gateway sessions")

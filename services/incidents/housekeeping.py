@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from libs.chassis.monitor.room import Rooms
 from libs.chassis.parts import Engine
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.store import is_away
+from libs.contracts.health import STORAGE, Effect, Trouble
 from services.incidents.alerts.purge import ALARM_ABOVE, AlertsPurge
 
 _log = structlog.get_logger()
@@ -89,6 +91,12 @@ class Housekeeping(Engine):
         state = "low" if any(room.low for room in rooms) else "healthy" if known else "unknown"
         told = [{"place": r.place, "free": r.free, "size": r.size, "low": r.low, "known": r.known} for r in rooms]
         return {"storage": state, "rooms": told}
+
+    def troubles(self) -> Iterator[Trouble]:
+        """Where there is little room left; everybody may read it, so it names a folder and not the way to it."""
+        for room in (room for room in self.rooms.all() if room.low):
+            problem = f"has little room left in {Path(room.place).name}: when it is full, alerts are refused"
+            yield Trouble(culprit=STORAGE, problem=problem, effect=Effect.FAULT)
 
     def gauges(self) -> Iterator[GaugeValue]:
         """Room by place, and how full ALERTS is as far as the active replica has seen."""

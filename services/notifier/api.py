@@ -9,14 +9,23 @@ from uuid import UUID
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.notifier import AttemptView, MethodKind, NotificationList, NotificationsQuery, NotificationView
-from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF
+from libs.contracts.notifier import (
+    AttemptView,
+    MethodKind,
+    NotificationList,
+    NotificationsQuery,
+    NotificationView,
+    ReachableQuery,
+    Reached,
+)
+from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, REACHABLE
 
 
 def api() -> Requests:
     """`list`: whoever is signed in may see who was told of an incident, as they may see the incident.
 
     On which of their devices is their own affair: its id is what a phone signs in with.
+    `reachable`: whoever must know who can be paged at all is told that, and nothing of devices and tokens.
     """
     requests = Requests("notifier")
 
@@ -28,6 +37,11 @@ def api() -> Requests:
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
         views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.user_id) for row in rows)
         return NotificationList(notifications=tuple(views))
+
+    @requests.handle("reachable", ReachableQuery, public=True)
+    def reachable(work: Work, query: ReachableQuery, _caller: None) -> Reached:
+        rows = work.fetch(REACHABLE, ids=list(query.user_ids))
+        return Reached(user_ids=tuple(row["user_id"] for row in rows))
 
     return requests
 

@@ -16,6 +16,7 @@ from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.store.changes import Row
+from libs.contracts.health import PUSH, Effect, Trouble
 from services.notifier.api import api
 from services.notifier.consumers import consumers
 from services.notifier.freshness import Freshness
@@ -32,6 +33,7 @@ class Sending(Engine):
     """The vendors' clients run in every replica; the active one sends."""
 
     settings: Settings
+    clock: Clock
     vendors: Mapping[str, Provider]
     sender: Sender
 
@@ -49,6 +51,17 @@ class Sending(Engine):
         """What health says of push; `breakers` is meaningful in the active replica, which alone sends."""
         breakers = {name: str(vendor.breaker.state) for name, vendor in self.vendors.items() if vendor.client}
         return {"push": self.settings.push, "breakers": breakers}
+
+    def troubles(self) -> Iterator[Trouble]:
+        """Which vendor is away: one of two is a fault, all of them are silence."""
+        now = self.clock.now()
+        used = {name: vendor.trouble(now) for name, vendor in self.vendors.items() if vendor.client is not None}
+        if not used:
+            yield Trouble(culprit=PUSH, problem="has no vendor: no credentials are set", effect=Effect.WARNING)
+        effect = Effect.SILENCE if all(used.values()) else Effect.FAULT
+        for name, trouble in used.items():
+            if trouble is not None:
+                yield Trouble(culprit=f"{PUSH} {name}", problem=trouble, effect=effect)
 
     async def close(self) -> None:
         for client in self._clients():
@@ -74,7 +87,7 @@ def build(runtime: Runtime) -> Parts:
     return Parts(
         Answers(api()),
         reads=runtime.follow(consumers(settings.pages_per_minute)),
-        engines=(Sending(settings, vendors, sender),),
+        engines=(Sending(settings, runtime.clock, vendors, sender),),
         watched=Watched(measures().observe, partial(backlog, vendors)),
     )
 

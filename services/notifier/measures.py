@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -27,7 +26,7 @@ from libs.contracts.notifier import (
 from services.notifier.domain.notification import Notification, paging_since
 from services.notifier.projections import OUTBOX
 from services.notifier.providers import Provider, PushClient
-from services.notifier.push.breaker import Breaker, BreakerState
+from services.notifier.push.breaker import BreakerState
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome, Verdict
 
@@ -100,6 +99,10 @@ class MeasuredClient:
         self._client = client
         self._seconds = seconds
 
+    @property
+    def trouble(self) -> str | None:
+        return self._client.trouble
+
     async def start(self) -> None:
         await self._client.start()
 
@@ -131,16 +134,10 @@ def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[GaugeValue]
         overdue = seconds_since(row["oldest"], work.now)
         yield GaugeValue("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
         if vendor.client is not None:
-            shown = _state(vendor.breaker, work.now)
+            shown = vendor.breaker.state_at(work.now)
             for state in BreakerState:
                 here = {"state": str(state), **labels}
                 yield GaugeValue("pager_push_breaker", "1 for the breaker's state.", shown is state, here)
-
-
-def _state(breaker: Breaker, now: datetime) -> BreakerState:
-    """Open only while it holds pages back: where nothing is sent, nobody asks it whether its time is over."""
-    is_over = breaker.retry_at is not None and breaker.retry_at <= now
-    return BreakerState.HALF_OPEN if is_over else breaker.state
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 from libs.chassis.clock import Clock
 from libs.chassis.settings import SettingsError
 from services.notifier.push.apns import ApnsClient
-from services.notifier.push.breaker import Breaker
+from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.fcm import FcmClient
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome
@@ -26,6 +26,11 @@ is back, and two probes every two seconds burden nobody."""
 
 class PushClient(Protocol):
     """A vendor."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing could be sent there now, in a few words of ours; None while nothing speaks against it."""
+        ...
 
     async def start(self) -> None: ...
 
@@ -45,6 +50,13 @@ class Provider:
     credentials: str = ""
     """Their fingerprint: with others, or for another topic or project, other tokens are good."""
     breaker: Breaker = field(default_factory=lambda: Breaker(open_for=OPEN_FOR))
+
+    def trouble(self, now: datetime) -> str | None:
+        """Why pages do not get there; also of a vendor that answers, and takes none."""
+        if self.client is None:
+            return None
+        is_open = self.breaker.state_at(now) is BreakerState.OPEN
+        return self.client.trouble or ("has taken none of the last pages" if is_open else None)
 
 
 def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:

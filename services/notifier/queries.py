@@ -129,6 +129,14 @@ DEVICES_OF = (
 )
 """Living devices of the people `ids`, the newest of each first."""
 
+REACHABLE = (
+    select(DEVICES.c.user_id)
+    .distinct()
+    .select_from(DEVICES.outerjoin(RETIRED_TOKENS, SAME_DEVICE))
+    .where(DEVICES.c.user_id == any_(ids_parameter()), ALIVE)
+)
+"""Who of the people `ids` has one."""
+
 _ASKED = func.unnest(ids_parameter()).table_valued(column("id", Uuid)).render_derived("asked")
 HEARD_OF = (
     select(

@@ -117,7 +117,8 @@ async def test_a_nats_whose_disk_was_full_is_noticed_left_alone_while_it_is_full
     _, body = await _until(world, lambda: _health(world), lambda found: found[0] == 503, "health that is not ok")
     assert (body["status"], body["services"]["bus"]) == ("unavailable", "unhealthy")
     ready = await world.http("GET", "/health/ready")
-    assert (ready.status, ready.body["status"]) == (200, "degraded"), "a gateway that were taken away could not say it"
+    assert (ready.status, ready.body["troubles"]) == (503, body["troubles"]), "health and ready tell the same"
+    assert {trouble["culprit"] for trouble in body["troubles"]} == {"bus"}
 
     small.disk.free()
     assert not await small.is_stored(), "the server does not come back by itself"

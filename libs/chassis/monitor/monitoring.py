@@ -11,6 +11,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from libs.chassis.bus.connection import Bus
+from libs.chassis.consume.parking import count_parked
 from libs.chassis.consume.reader import place_of
 from libs.chassis.measure.meters import meters
 from libs.chassis.measure.metrics import GaugeValue
@@ -19,8 +20,10 @@ from libs.chassis.monitor.sampling import database_samples, process_samples
 from libs.chassis.monitor.storing import Storing
 from libs.chassis.monitor.watched import Replica
 from libs.chassis.stopping import stoppable
+from libs.chassis.store.door import Door
 from libs.chassis.store.store import Store, is_away
-from libs.chassis.store.work import Decided
+from libs.chassis.store.work import Decided, Work
+from libs.contracts.health import Health
 from libs.contracts.model import Lane
 from libs.contracts.requests import MetricsView, Reply
 from libs.contracts.subjects import rpc_subject
@@ -36,6 +39,8 @@ _STALE = 5.0
 _SCRAPE_WAIT = 0.3
 """Seconds that metrics wait for the database: the gateway waits 0.5 for all of our answer."""
 _READY_WAIT = 2.0
+_HEALTH_WAIT = 1.0
+"""Seconds that health waits for the database: whoever asks for it waits for two (`verdict.PATIENCE`)."""
 
 
 class BusWatch:
@@ -68,8 +73,11 @@ class Monitoring:
         )
         self._looking: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._door = Door(replica.settings.database_url.get_secret_value())
         self._found: Sequence[GaugeValue] = ()
-        self._found_at = self._asked_at = float("-inf")
+        self._parked: dict[str, int] = {}
+        self._asked_at = float("-inf")
+        self._found_at = asyncio.get_running_loop().time()  # it has just been used
         self.monitor = Monitor(replica.settings, self.ready, self.metrics)
 
     async def start(self) -> None:
@@ -93,6 +101,23 @@ class Monitoring:
         """Whether this replica can do its work, and why not."""
         await self._ask(_READY_WAIT)
         return self._readiness()
+
+    async def health(self) -> Health:
+        """What this replica knows of itself; it waits for nobody long, so that silence means that it hangs."""
+        await self._ask(_HEALTH_WAIT, fresh=0.0)
+        stopped = (*(f"{place_of(r)}: {r.stopped}" for r in self._replica.readers if r.stopped), *self.at_odds())
+        unstored, database = tuple(self.unstored()), self._is_database_up()
+        return Health(
+            service=self._replica.name,
+            instance=self._replica.settings.instance,
+            active=self._replica.leader.active,
+            ready=database and not stopped and not unstored,
+            database=database,
+            lag={place_of(reader): reader.lag for reader in self._replica.readers},
+            stopped=stopped,
+            unstored=unstored,
+            parked=self._parked,
+        )
 
     async def metrics(self, **labels: str) -> bytes:
         """Everything in Prometheus' text format, with further labels if wanted."""
@@ -156,23 +181,33 @@ class Monitoring:
     def _is_database_up(self) -> bool:
         return asyncio.get_running_loop().time() - self._found_at <= _STALE
 
-    async def _ask(self, wait: float) -> None:
-        """One question at a time, at most one a second, and nobody waits for it longer than `wait`."""
+    async def _ask(self, wait: float, fresh: float = _FRESH) -> None:
+        """One question at a time, none `fresh` seconds after the last, and nobody waits for it longer than `wait`."""
         now = asyncio.get_running_loop().time()
-        if self._asking is None or (self._asking.done() and now - self._asked_at >= _FRESH):
+        if self._asking is None or (self._asking.done() and now - self._asked_at >= fresh):
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask_database())
-        await asyncio.wait((self._asking,), timeout=wait)
+        # What hangs since long is not waited for again.
+        await asyncio.wait((self._asking,), timeout=max(0.0, wait - (now - self._asked_at)))
 
     async def _ask_database(self) -> None:
         replica = self._replica
+
+        def read(work: Work) -> None:
+            self._found, self._parked = database_samples(replica, work), count_parked(work, replica.name)
+
         try:
-            self._found = await self._own_store().read(lambda work: database_samples(replica, work))
+            await self._own_store().read(read)
+            await self._door.look()
             self._found_at = asyncio.get_running_loop().time()
         except Exception as error:  # noqa: BLE001 - whatever it is, readiness and metrics say it
-            self._found_at = float("-inf")
-            say = _log.warning if is_away(error) else _log.exception
-            say("database not read", service=replica.name, reason=str(error))
+            if is_away(error):
+                self._found_at = float("-inf")
+                _log.warning("database not read", service=replica.name, reason=str(error))
+            else:
+                # A fault in counting is ours: PostgreSQL has answered.
+                self._found, self._found_at = (), asyncio.get_running_loop().time()
+                _log.exception("database not read", service=replica.name)
 
     async def _answer(self, message: Msg) -> None:
         instance = self._replica.settings.instance

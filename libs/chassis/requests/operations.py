@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,19 +12,19 @@ from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.parking import (
     Parked,
     ParkedKind,
-    count_parked,
     list_parked,
     load_parked,
     parked_ids,
     unpark,
     waits_behind,
 )
-from libs.chassis.consume.reader import Reader, StoredReader, place_of
+from libs.chassis.consume.reader import StoredReader
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.epochs import read_epochs
 from libs.chassis.store.log import EventLog
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
+from libs.contracts.health import Health
 from libs.contracts.model import Contract
 from libs.contracts.requests import (
     EventsPage,
@@ -46,21 +45,6 @@ _PAGE_BYTES = 512 * 1024
 
 Replay = Callable[[Work, Parked], None]
 """Handle a parked input again, in a transaction that also removes it."""
-
-
-class Health(Contract):
-    """`lag`: messages behind, by upstream and lane; `stopped`: why consumption or publishing stopped, if it did;
-    `unstored`: what the bus does not store. Either of them means not ready."""
-
-    service: str
-    instance: str
-    active: bool
-    ready: bool
-    lag: dict[str, int] = {}
-    stopped: tuple[str, ...] = ()
-    unstored: tuple[str, ...] = ()
-    parked: dict[str, int] = {}
-    extra: dict[str, Any] = {}
 
 
 class ParkedPage(Contract):
@@ -149,31 +133,7 @@ async def _replay_one(store: Store, service: str, replays: Mapping[str, Replay],
         return 0
 
 
-@dataclass(frozen=True)
-class OwnHealth:
-    """What a replica knows of itself."""
-
-    instance: str
-    is_active: Callable[[], bool]
-    unpublished: Callable[[], Sequence[str]]
-    """Why its relay does not publish."""
-    unstored: Callable[[], Sequence[str]]
-    extra: Callable[[], dict[str, Any]]
-
-
-def add_health_operation(requests: Requests, store: Store, readers: Sequence[Reader], own: OwnHealth) -> None:
+def add_health_operation(requests: Requests, health: Callable[[], Awaitable[Health]]) -> None:
     @requests.handle("health", NoRequest, public=True)
-    async def health(_query: NoRequest, _caller: None) -> Health:
-        stopped = (*(f"{place_of(r)}: {r.stopped}" for r in readers if r.stopped), *own.unpublished())
-        unstored = tuple(own.unstored())
-        return Health(
-            service=requests.service,
-            instance=own.instance,
-            active=own.is_active(),
-            ready=not stopped and not unstored,
-            lag={place_of(reader): reader.lag for reader in readers},
-            stopped=stopped,
-            unstored=unstored,
-            parked=await store.read(lambda work: count_parked(work, requests.service)),
-            extra=own.extra(),
-        )
+    async def answer(_query: NoRequest, _caller: None) -> Health:
+        return await health()

@@ -15,6 +15,8 @@ LOCK: Final = 1
 """Of every replica: the session that holds, or waits for, the lock of the active one."""
 MONITOR: Final = 1
 """Of every replica, once somebody has asked for its readiness or metrics: it must not wait behind requests."""
+DOOR: Final = 1
+"""For a moment, when the same asks whether there are new ones to be had."""
 IDLE_SECONDS: Final = 60.0
 """After a minute in which one was not used, a pool closes it; its last one stays, so that no page waits for a login."""
 
@@ -24,4 +26,4 @@ def at_most(services: int, replicas: int) -> int:
 
     The successor opens its own `WORK` sessions before its predecessor's have ended.
     """
-    return services * (replicas * (RPC + LOCK + MONITOR) + 2 * WORK)
+    return services * (replicas * (RPC + LOCK + MONITOR + DOOR) + 2 * WORK)

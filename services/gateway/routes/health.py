@@ -38,12 +38,15 @@ async def get_health(request: Request) -> Response:
 @router.get(
     "/ready",
     operation_id="getReady",
-    summary="Whether this gateway can serve",
-    responses={200: {"model": ReadyView}, 503: {"model": ReadyView, "description": "The bus is away"}},
+    summary="Whether bus, database and every service do their work; 503 while one does not",
+    responses={
+        200: {"model": ReadyView},
+        503: {"model": ReadyView, "description": "Callers are refused, or nobody is paged; `troubles` says why"},
+    },
 )
 async def get_ready(request: Request) -> Response:
-    view = await front_of(request).health.ready()
-    return _answer(view, 503 if view.status == "unavailable" else 200)
+    view, is_ready = await front_of(request).health.ready()
+    return _answer(view, 200 if is_ready else 503)
 
 
 @router.get("/live", operation_id="getLive", summary="Whether this process runs", responses={200: {"model": LiveView}})

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from libs.chassis.requests.operations import Health
 from libs.chassis.settings import SettingsError
 from libs.chassis.testing.deadline import in_time
+from libs.contracts.health import Health
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.subjects import SERVICES
 from services.gateway.app import Api
@@ -135,26 +135,48 @@ async def test_health_has_the_bare_shape_of_the_specification(fresh: World, path
         "timestamp": fresh.clock.now().isoformat().replace("+00:00", "Z"),
         "version": answer.json["version"],
         "uptime": int((fresh.clock.now() - _check(fresh).started).total_seconds()),
-        "services": {"database": "healthy", "bus": "healthy", "push": "healthy", "storage": "unknown"},
+        "services": {
+            "database": "healthy",
+            "bus": "healthy",
+            "push": "healthy",
+            "storage": "unknown",
+            "people": "unknown",
+        },
+        "troubles": [],
     }
 
 
-async def test_health_is_a_503_and_ready_not_ok_when_what_is_written_is_not_stored(fresh: World) -> None:
+async def test_health_and_ready_are_503_when_what_is_written_is_not_stored(fresh: World) -> None:
     await _all_healthy(fresh, incidents=_health("incidents", ready=False, unstored=["bus: ALERTS does not store"]))
 
     answer = await fresh.call("GET", "/api/health", token=None)
     ready = await fresh.call("GET", "/api/health/ready", token=None)
 
     assert (answer.status, answer.json["services"]["bus"]) == (503, "unhealthy")
-    assert (ready.status, ready.json["status"], ready.json["services"]["incidents"]) == (200, "degraded", "stopped")
+    assert (ready.status, ready.json["status"], ready.json["services"]["incidents"]) == (503, "unavailable", "stopped")
+    assert ready.json["troubles"] == answer.json["troubles"] != []
 
 
-async def test_health_is_degraded_while_there_is_little_room_left(fresh: World) -> None:
-    await _all_healthy(fresh, incidents=_health("incidents", extra={"storage": "low"}))
+async def test_health_is_degraded_and_ready_while_there_is_little_room_left(fresh: World) -> None:
+    low = {"culprit": "storage", "problem": "has little room left in nats", "effect": "fault"}
+    await _all_healthy(fresh, incidents=_health("incidents", extra={"storage": "low"}, troubles=[low]))
+
+    answer = await fresh.call("GET", "/api/health", token=None)
+    ready = await fresh.call("GET", "/api/health/ready", token=None)
+
+    assert (answer.status, answer.json["status"], answer.json["services"]["storage"]) == (200, "degraded", "low")
+    assert (ready.status, ready.json["status"], ready.json["troubles"]) == (200, "degraded", [low])
+
+
+async def test_health_names_the_policy_that_reaches_nobody(fresh: World) -> None:
+    nobody = {"culprit": "policy Default", "problem": "reaches nobody", "effect": "warning"}
+    said = _health("escalation", extra={"people": "unreachable"}, troubles=[nobody])
+    await _all_healthy(fresh, escalation=said)
 
     answer = await fresh.call("GET", "/api/health", token=None)
 
-    assert (answer.status, answer.json["status"], answer.json["services"]["storage"]) == (200, "degraded", "low")
+    assert (answer.status, answer.json["status"], answer.json["services"]["people"]) == (200, "degraded", "unreachable")
+    assert answer.json["troubles"] == [nobody]
 
 
 async def test_health_says_when_pushes_are_simulated(fresh: World) -> None:
@@ -179,7 +201,20 @@ async def test_health_is_a_503_when_consumption_stopped(fresh: World) -> None:
 
     answer = await fresh.call("GET", "/api/health", token=None)
 
-    assert (answer.status, answer.json["services"]["push"]) == (503, "unhealthy")
+    assert (answer.status, answer.json["services"]["push"]) == (503, "unknown")
+    assert [trouble["culprit"] for trouble in answer.json["troubles"]] == ["notifier"]
+
+
+async def test_health_tells_a_vendor_that_is_away_from_both(fresh: World) -> None:
+    for effect, status, push in (("fault", 200, "degraded"), ("silence", 503, "unhealthy")):
+        away = {"culprit": "push fcm", "problem": "cannot be reached: timeout", "effect": effect}
+        await fresh.stubs.forget()
+        _check(fresh)._found_at = float("-inf")
+        await _all_healthy(fresh, notifier=_health("notifier", troubles=[away]))
+
+        answer = await fresh.call("GET", "/api/health", token=None)
+
+        assert (answer.status, answer.json["services"]["push"], answer.json["troubles"]) == (status, push, [away])
 
 
 async def test_health_is_degraded_when_people_cannot_sign_in(fresh: World) -> None:
@@ -207,13 +242,30 @@ async def test_many_looks_at_health_are_one(fresh: World) -> None:
     assert len(fresh.stubs.asked["incidents.health"]) == 1
 
 
-async def test_ready_lists_every_service(fresh: World) -> None:
+async def test_ready_lists_every_service_and_is_a_503_while_one_is_away(fresh: World) -> None:
     await _all_healthy(fresh, oncall=None)
 
     answer = await fresh.call("GET", "/api/health/ready", token=None)
 
-    assert answer.status == 200
+    assert (answer.status, answer.json["status"]) == (503, "degraded")
     assert answer.json["services"] == dict.fromkeys(SERVICES, "healthy") | {"oncall": "away"}
+    assert [trouble["culprit"] for trouble in answer.json["troubles"]] == ["oncall"]
+
+
+async def test_ready_is_a_503_while_every_service_is_away(fresh: World) -> None:
+    answer = await fresh.call("GET", "/api/health/ready", token=None)
+
+    assert (answer.status, answer.json["status"]) == (503, "unavailable")
+    assert answer.json["services"] == dict.fromkeys(SERVICES, "away")
+
+
+async def test_a_service_that_hangs_is_told_from_one_that_is_away(fresh: World) -> None:
+    await _all_healthy(fresh, oncall=None)
+    await fresh.stubs.answer_raw("oncall.health", None)
+
+    answer = await fresh.call("GET", "/api/health/ready", token=None)
+
+    assert answer.json["services"] == dict.fromkeys(SERVICES, "healthy") | {"oncall": "hanging"}
 
 
 async def test_live_asks_nobody(pager: World) -> None:

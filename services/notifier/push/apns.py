@@ -70,6 +70,12 @@ class ApnsClient:
         self.credentials = ("apns", key_id, team_id, topic, self._authority)
         """What makes a token ours or a stranger's."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot be reached; an idle connection is asked every few seconds whether it lives."""
+        said = self._pool.trouble if self._pool is not None else None
+        return said and f"cannot be reached: {said}"
+
     async def start(self) -> None:
         """Begin to connect. Never fails: an unreachable vendor shows in the outcomes."""
         self._pool = ApnsPool(

@@ -62,8 +62,9 @@ class _Exchange:
 class ApnsConnection(APNsTLSClientProtocol):
     """A connection of `ApnsPool`, which alone opens it, gives it work and is told of every change by `on_change`."""
 
-    KEEPALIVE = 240.0
-    """Seconds of idleness before a PING: under the 350 s after which common NAT gateways forget a connection."""
+    KEEPALIVE = 15.0
+    """Seconds of idleness before a PING: so soon is it known that the vendor is away, before a page finds out. It is
+    also far below the 350 s after which common NAT gateways forget a connection."""
 
     def __init__(self, *args: Any, on_change: Callable[[], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

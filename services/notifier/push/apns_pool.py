@@ -58,6 +58,11 @@ class ApnsPool(APNsBaseConnectionPool):
         """Begin to open all connections; returns at once and never fails: sends wait for the first that is ready."""
         self._dial_missing()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no connection; None while there is one, or the first is still being dialled."""
+        return self._failure if self._failures and not self._usable() else None
+
     async def aclose(self) -> None:
         """Close everything; requests in flight and waiting ones fail."""
         self._closed = True

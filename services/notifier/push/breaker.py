@@ -69,6 +69,11 @@ class Breaker:
             return None
         return self.opened_at + self._open_for
 
+    def state_at(self, now: datetime) -> BreakerState:
+        """Open only while it holds pages back: where nothing is sent, nobody asks it whether its time is over."""
+        is_over = self.retry_at is not None and self.retry_at <= now
+        return BreakerState.HALF_OPEN if is_over else self.state
+
     def fails(self, device: Hashable) -> bool:
         """Whether a send to this device has failed since the last success."""
         return device in self._failing

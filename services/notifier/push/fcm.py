@@ -31,6 +31,10 @@ CONNECTIONS = 64
 KEEPALIVE = 240.0
 # Well inside the token's margin of 5 minutes, so that no page has to wait for a token.
 TOUCH_EVERY = 30.0
+LOOK_EVERY = 15.0
+LOOK_LIMIT = 3.0
+"""Seconds between two looks at whether FCM answers at all, and for each: pages are rare, and none must be the first to
+find out."""
 
 
 class FcmClient:
@@ -60,12 +64,21 @@ class FcmClient:
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
         self._token: GoogleToken | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._url = url
+        self._keepers: list[asyncio.Task[None]] = []
+        self._unreachable: str | None = None
 
     @property
     def credentials(self) -> tuple[str, ...]:
         """What makes a token ours or a stranger's."""
         return ("fcm", self._endpoint, self._account.email)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing could be sent now: it does not answer, or gives us no token."""
+        if self._unreachable is not None:
+            return f"cannot be reached: {self._unreachable}"
+        return self._token.trouble if self._token is not None else None
 
     async def start(self) -> None:
         """Begin to fetch the token. Never fails: an unreachable vendor shows in the outcomes."""
@@ -77,13 +90,14 @@ class FcmClient:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._token = GoogleToken(account=self._account, session=self._session, clock=self._clock)
-        self._keeper = asyncio.get_running_loop().create_task(self._keep_token())
+        loop = asyncio.get_running_loop()
+        self._keepers = [loop.create_task(self._keep_token()), loop.create_task(self._keep_looking(self._session))]
 
     async def close(self) -> None:
         """Close all connections; sends in flight end as transient."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         if self._token is not None:
             await self._token.close()
         if self._session is not None:
@@ -136,6 +150,21 @@ class FcmClient:
         headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
         async with session.post(self._endpoint, data=body, headers=headers, allow_redirects=False) as response:
             return FcmAnswer(response.status, response.headers.get("Retry-After"), await read_some(response))
+
+    async def _keep_looking(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            await self._look(session)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _look(self, session: aiohttp.ClientSession) -> None:
+        """Any answer will do: it is about whether anybody is there."""
+        try:
+            async with asyncio.timeout(LOOK_LIMIT), session.get(self._url, allow_redirects=False):
+                self._unreachable = None
+        except TimeoutError:
+            self._unreachable = "timeout"
+        except aiohttp.ClientError as error:
+            self._unreachable = _connection_reason(error)
 
     async def _keep_token(self) -> None:
         while self._token is not None:

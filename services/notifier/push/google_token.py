@@ -79,6 +79,15 @@ class GoogleToken:
         self._expires_at: datetime | None = None
         self._fetching: asyncio.Task[str] | None = None
         self._failed_at: datetime | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no token; None while there is one, or none has been asked for yet."""
+        if self._failure is None or (self._expires_at is not None and self._clock.now() < self._expires_at):
+            return None
+        refused = isinstance(self._failure, TokenRefused)
+        return "refuses our credentials" if refused else "gives no token that pages could be sent with"
 
     async def get(self) -> str:
         """A token that is valid now. Raises TokenRefused or TokenUnavailable."""
@@ -117,8 +126,8 @@ class GoogleToken:
     def _fetched(self, task: asyncio.Task[str]) -> None:
         self._fetching = None
         # Reading the exception tells asyncio that a background failure, which nobody awaits, was seen.
-        failed = not task.cancelled() and task.exception() is not None
-        self._failed_at = self._clock.now() if failed else None
+        self._failure = None if task.cancelled() else task.exception()
+        self._failed_at = None if self._failure is None else self._clock.now()
 
     async def _fetch(self) -> str:
         asked_at = self._clock.now()

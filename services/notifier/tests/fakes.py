@@ -150,6 +150,7 @@ class FakeVendor:
 
     answer: Callable[[Page], Awaitable[Outcome]] | None = None
     pages: list[Page] = field(default_factory=list)
+    trouble: str | None = None
 
     async def start(self) -> None: ...
 

@@ -209,6 +209,19 @@ async def test_idle_connections_are_kept_alive(server: ApnsServer, monkeypatch: 
                 await asyncio.sleep(0.01)
 
 
+async def test_a_vendor_that_is_gone_is_known_before_a_page_finds_out_and_forgotten_when_it_is_back(
+    server: ApnsServer,
+) -> None:
+    async with client_of(server) as client:
+        await client.send(TOKEN, a_page())
+        assert client.trouble is None
+        await server.stop()
+        await until(lambda: client.trouble == "cannot be reached: connection refused")
+        await server.start()
+        await until(lambda: client.trouble is None)
+    assert len(server.requests) == 1
+
+
 async def test_a_worn_connection_is_replaced_without_losing_a_page(
     server: ApnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

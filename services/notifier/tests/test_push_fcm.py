@@ -17,6 +17,7 @@ from aiohttp import web
 from google.auth import jwt
 
 from libs.chassis.testing.deadline import DEADLINE, in_time
+from services.notifier.push import fcm
 from services.notifier.push.fcm import FcmClient
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.tests.push_fcm_server import FcmServer, write_service_account
@@ -98,7 +99,32 @@ async def test_many_sends_share_one_connection(server: FcmServer, account: str) 
     async with client_of(server, account) as client:
         for _ in range(20):
             assert (await client.send("t", a_page())).verdict is Verdict.ACCEPTED
-    assert len(server.sockets) == 1
+    assert len(server.sockets) <= 2, "its own, or that of the look at whether anybody is there"
+
+
+async def test_a_vendor_that_is_gone_is_known_before_a_page_finds_out_and_forgotten_when_it_is_back(
+    server: FcmServer, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcm, "LOOK_EVERY", 0.01)
+    async with client_of(server, account) as client:
+        await client.send("t", a_page())
+        assert client.trouble is None
+        await server.stop()
+        await until(lambda: client.trouble == "cannot be reached: connection refused")
+        await server.start()
+        await until(lambda: client.trouble is None)
+    assert len(server.messages) == 1
+
+
+async def test_a_vendor_that_refuses_our_credentials_is_in_trouble_and_its_words_are_not_told(
+    server: FcmServer, account: str
+) -> None:
+    async def refuse() -> web.StreamResponse:
+        return web.json_response({"error": "invalid_grant of pager@pager-test"}, status=400)
+
+    server.token_answer = refuse
+    async with client_of(server, account) as client:
+        await until(lambda: client.trouble == "refuses our credentials")
 
 
 async def test_the_token_is_renewed_before_it_expires_without_making_a_page_wait(

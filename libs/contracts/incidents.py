@@ -201,6 +201,27 @@ class PriorityRaised(CountedFact, type="pager.incidents.PriorityRaised.v1"):
     at: Moment
 
 
+class PriorityLowered(CountedFact, type="pager.incidents.PriorityLowered.v1"):
+    """A person finds it less bad. It goes on travelling in the lane that it has reached, and pages nobody for this."""
+
+    incident_id: UUID
+    previous: Priority
+    priority: Priority
+    by: Actor
+    at: Moment
+
+
+class IncidentEdited(CountedFact, type="pager.incidents.IncidentEdited.v1"):
+    """What it says now, all of it, in the place of what its opener said; pages from here on say this."""
+
+    incident_id: UUID
+    title: str
+    description: str | None = None
+    metadata: dict[str, Any] = {}
+    by: Actor
+    at: Moment
+
+
 class AlertsGrouped(Fact, type="pager.incidents.AlertsGrouped.v1"):
     """Its alert came again, at least so often: most repeats have no event of their own (docs/adr/0035).
 
@@ -324,6 +345,9 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
@@ -350,6 +374,16 @@ class ChangeStatus(StrictContract):
 
     id: UUID
     notes: str | None = Field(default=None, max_length=10_000)
+
+
+class EditIncident(StrictContract):
+    """`PATCH /incidents/{id}`: fields not given stay; a `description` of null goes, `metadata` is replaced whole."""
+
+    id: UUID
+    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"\S")
+    description: str | None = Field(default=None, max_length=16_384)
+    priority: Priority | None = None
+    metadata: Metadata | None = None
 
 
 class ListIncidents(StrictContract):

@@ -16,6 +16,7 @@ from libs.contracts.incidents import (
     CreatedKeyView,
     CreateIncident,
     CreateIntegration,
+    EditIncident,
     ExplainQuery,
     Explanation,
     FindExplanation,
@@ -73,6 +74,12 @@ def _incidents(requests: Requests) -> None:
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
         return _decided(work, made)
+
+    @requests.handle("edit", EditIncident, versioned=INCIDENT)
+    def edit(work: Work, body: EditIncident, caller: Caller) -> IncidentView:
+        clean = EditIncident.model_validate(storable(body.model_dump(mode="json", exclude_unset=True)))
+        application.edit(work, clean, caller.cause(work), StoredInputs(work))
+        return _decided(work, body.id)
 
     @requests.handle("get", ById)
     def get(work: Work, body: ById, _caller: Caller) -> IncidentView:

@@ -13,7 +13,7 @@ from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import AlertPlace, CreateIncident, IncidentCreated
+from libs.contracts.incidents import AlertPlace, CreateIncident, EditIncident, IncidentCreated
 from libs.contracts.slots import slot_of, thread_of
 from services.incidents import dedup
 from services.incidents.domain import decisions, incident
@@ -86,7 +86,11 @@ def _counted_elsewhere(before: Repeats, state: incident.Incident, counted: int) 
 
 
 def change(
-    work: Work, incident_id: UUID, command: incident.Answer | incident.Restart, cause: Cause, inputs: Inputs
+    work: Work,
+    incident_id: UUID,
+    command: incident.Answer | incident.Restart | incident.Edit,
+    cause: Cause,
+    inputs: Inputs,
 ) -> None:
     """Something becomes of an incident; the event says how many alerts there were by then.
 
@@ -99,6 +103,26 @@ def change(
     newest = latest(place_at(opened.incarnation, opened.sequence) if opened else None, again.place)
     place = AlertPlace(incarnation=newest.incarnation, sequence=newest.position) if newest else None
     work.decide(INCIDENT, incident_id, incident.Counted(command, 1 + again.times, place), cause)
+
+
+def edit(work: Work, body: EditIncident, cause: Cause, inputs: Inputs) -> None:
+    """What was not given stays as it is.
+
+    Raises:
+        NoSuchIncident; AlreadyOver: nobody pages for the priority of what is over.
+    """
+    state = work.state(INCIDENT, body.id)
+    if state.created is None:
+        raise decisions.NoSuchIncident
+    command = incident.Edit(
+        title=body.title or state.created.title,
+        description=body.description if "description" in body.model_fields_set else state.created.description,
+        metadata=state.created.metadata if body.metadata is None else body.metadata,
+        priority=body.priority or state.priority,
+        by=cause.actor,
+        at=work.now,
+    )
+    change(work, body.id, command, cause, inputs)
 
 
 def _repeats(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, Repeats]:

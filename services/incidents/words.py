@@ -10,12 +10,14 @@ from libs.contracts.incidents import (
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
+    IncidentEdited,
     IncidentEscalated,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
     PagingReason,
     PagingRequested,
+    PriorityLowered,
     PriorityRaised,
     SnoozeEnded,
     SuppressionEnded,
@@ -100,6 +102,10 @@ def _of_a_run(fact: Fact) -> str:
     match fact:
         case PriorityRaised():
             return f"raised from {fact.previous} to {fact.priority}"
+        case PriorityLowered():
+            return f"lowered from {fact.previous} to {fact.priority}"
+        case IncidentEdited():
+            return f"edited; now: {fact.title}"
         case PagingRequested():
             return f"to be paged again (run {fact.run}): {_AGAIN[fact.reason]}"
         case IncidentSnoozed():

@@ -33,7 +33,7 @@ from services.escalation.projections import project as project_escalation
 from services.incidents import application as incidents
 from services.incidents.alerts.intake import take_items
 from services.incidents.consumers import consumers as incidents_consumers
-from services.incidents.domain.incident import Answer, Incident, Restart
+from services.incidents.domain.incident import Answer, Edit, Incident, Restart
 from services.incidents.inputs import NOTHING_REPEATED
 from services.incidents.inputs import MemoryInputs as IncidentsInputs
 from services.incidents.projections import project as project_incidents
@@ -204,7 +204,7 @@ class Flow:
         incident: UUID = newest.entity
         return incident
 
-    def ask(self, incident: UUID, command: Answer | Restart) -> list[Envelope[Any]]:
+    def ask(self, incident: UUID, command: Answer | Restart | Edit) -> list[Envelope[Any]]:
         """A command on an incident, as a person or a timer gives it."""
         return self.take(
             "incidents",

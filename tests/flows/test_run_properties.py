@@ -24,7 +24,7 @@ from libs.contracts.incidents import (
     SnoozeEnded,
     Status,
 )
-from libs.contracts.model import Lane, Role
+from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import AttemptFailed, NotificationIntended, NotificationWithdrawn
 from libs.contracts.requests import Rejected
 from services.escalation.application import ESCALATION
@@ -35,6 +35,7 @@ from services.incidents.domain.incident import (
     Acknowledge,
     Answer,
     Close,
+    Edit,
     EndSnooze,
     LiftSuppression,
     Reopen,
@@ -73,7 +74,7 @@ class Paging(RuleBasedStateMachine):
     def alert(self, key: str, priority: str) -> None:
         self.incidents[self.flow.fire(key, priority, dedupKey=key)] = None
 
-    def _ask(self, data: st.DataObject, command: Answer | Restart) -> None:
+    def _ask(self, data: st.DataObject, command: Answer | Restart | Edit) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         try:
             self.flow.ask(incident, command)
@@ -92,6 +93,11 @@ class Paging(RuleBasedStateMachine):
     @rule(data=st.data(), kind=st.sampled_from([Resolve, Close, Reopen]))
     def end_or_reopen(self, data: st.DataObject, kind: type[Resolve | Close | Reopen]) -> None:
         self._ask(data, kind(self._somebody(data), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data(), title=st.sampled_from(["as it was", "as it is"]), priority=st.sampled_from(Priority))
+    def edit(self, data: st.DataObject, title: str, priority: Priority) -> None:
+        self._ask(data, Edit(title, None, {}, priority, self._somebody(data), self.flow.now))
 
     @precondition(lambda self: self.incidents)
     @rule(data=st.data())

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from libs.contracts.incidents import (
     ChangeStatus,
     CreateIncident,
+    EditIncident,
     ExplainQuery,
     Explanation,
     IncidentView,
     ListIncidents,
+    Metadata,
     Status,
     Timeline,
     TimelineQuery,
@@ -50,6 +52,15 @@ class StatusBody(StrictContract):
     """May be left out."""
 
     notes: str | None = Field(default=None, max_length=10_000, examples=["Investigating the database connection issue"])
+
+
+class IncidentEdit(StrictContract):
+    """Fields not given stay; `description` given as null goes, `metadata` is replaced as a whole."""
+
+    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"\S")
+    description: str | None = Field(default=None, max_length=16_384)
+    priority: Priority | None = None
+    metadata: Metadata | None = None
 
 
 NotesBody = Annotated[StatusBody | None, Body()]
@@ -94,6 +105,18 @@ async def create_incident(body: Annotated[CreateIncident, Body(openapi_examples=
 @router.get("/{id}", operation_id="getIncident", summary="One incident", responses=documented(_INCIDENT))
 async def get_incident(incident_id: IncidentId, ask: Asking) -> Response:
     return item("incident", await ask.query("incidents", "get", ById(id=incident_id)))
+
+
+@router.patch(
+    "/{id}",
+    operation_id="editIncident",
+    summary="Edit an incident",
+    responses=documented(_INCIDENT, conflict="it is over, and its priority would change"),
+)
+async def edit_incident(incident_id: IncidentId, body: IncidentEdit, ask: Asking) -> Response:
+    """A higher priority pages its people again, as for a worse alert; a lower one pages nobody."""
+    request = complete(EditIncident, body, id=incident_id)
+    return item("incident", await ask.command("incidents", "edit", request))
 
 
 @router.post(

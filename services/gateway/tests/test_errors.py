@@ -245,7 +245,7 @@ async def test_an_unknown_path_is_a_404(pager: World, path: str) -> None:
     ("method", "path", "allow"),
     [
         ("DELETE", INCIDENTS, "GET, HEAD, POST"),
-        ("PUT", INCIDENT, "GET, HEAD"),
+        ("PUT", INCIDENT, "GET, HEAD, PATCH"),
         ("GET", "/api/v1/auth/login", "POST"),
         ("POST", f"/api/v1/on-call/schedules/{v.ID}", "GET, HEAD, PATCH"),
         ("OPTIONS", INCIDENTS, "GET, HEAD, POST"),

@@ -9,13 +9,13 @@ import pytest
 from fastapi.routing import APIRoute
 
 from libs.contracts.escalation import ChangePolicy
-from libs.contracts.incidents import ChangeIntegration, ChangeStatus
+from libs.contracts.incidents import ChangeIntegration, ChangeStatus, EditIncident
 from libs.contracts.model import StrictContract
 from libs.contracts.oncall import AddOverride, ChangeSchedule
 from libs.contracts.subjects import Header
 from services.gateway.app import _RESOURCES
 from services.gateway.routes.escalation import PolicyChange
-from services.gateway.routes.incidents import StatusBody
+from services.gateway.routes.incidents import IncidentEdit, StatusBody
 from services.gateway.routes.integrations import IntegrationChange
 from services.gateway.routes.on_call import OverrideBody, ScheduleChange
 from services.gateway.tests import views as v
@@ -116,6 +116,9 @@ CASES = [
     ),
     made("createIncident", "/incidents", "incidents.create", CREATE, "incident", v.INCIDENT),
     got("getIncident", INCIDENT, "incidents.get", {"id": ID}, "incident", v.INCIDENT),
+    patched(
+        "editIncident", INCIDENT, "incidents.edit", {"description": None, "priority": "low"}, "incident", v.INCIDENT
+    ),
     changed("acknowledgeIncident", "acknowledge", {"notes": "looking"}),
     changed("resolveIncident", "resolve", None),
     changed("closeIncident", "close", {}),
@@ -284,6 +287,7 @@ async def test_an_estimated_total_says_so(pager: World) -> None:
     ("body", "contract", "from_path"),
     [
         (StatusBody, ChangeStatus, "id"),
+        (IncidentEdit, EditIncident, "id"),
         (ScheduleChange, ChangeSchedule, "id"),
         (PolicyChange, ChangePolicy, "id"),
         (IntegrationChange, ChangeIntegration, "id"),

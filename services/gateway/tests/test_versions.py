@@ -95,7 +95,7 @@ def test_the_document_says_where_tags_are_given_and_taken() -> None:
             assert taken == ("412" in operation["responses"])
             conditional |= {operation["operationId"]} if taken else set()
     status = {"acknowledgeIncident", "resolveIncident", "closeIncident"}
-    changes = {"changeSchedule", "changePolicy"}
+    changes = {"editIncident", "changeSchedule", "changePolicy", "changeIntegration"}
     assert conditional >= status | changes
     made = {"createIncident", "createSchedule", "createPolicy", "createIntegration"}
     got = {"getIncident", "getSchedule", "getPolicy", "getIntegration"}

@@ -176,7 +176,7 @@ def _answer(
 
 def _raise(work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
     """The same problem again, and worse: its people are paged as for the new priority."""
-    if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).priority):
+    if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).worst):
         _answer(work, thread, incident.Raise(signal.alert.priority, cause.actor, work.now), cause, pin)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs.contracts.envelope import Fact
+from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
     AlertPlace,
@@ -16,12 +16,14 @@ from libs.contracts.incidents import (
     IncidentBrief,
     IncidentClosed,
     IncidentCreated,
+    IncidentEdited,
     IncidentEscalated,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
     PagingReason,
     PagingRequested,
+    PriorityLowered,
     PriorityRaised,
     SnoozeEnded,
     Status,
@@ -34,6 +36,7 @@ from services.incidents.domain.incident import (
     Close,
     Command,
     Counted,
+    Edit,
     EndSnooze,
     Escalate,
     GroupAlerts,
@@ -45,6 +48,7 @@ from services.incidents.domain.incident import (
     Resolve,
     Snooze,
     TimeOutAcknowledgement,
+    evolve,
 )
 
 NEWS_EVERY = timedelta(minutes=1)
@@ -99,6 +103,8 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return [IncidentClosed(incident_id=created.incident_id, run=state.run, by=by, at=at, notes=notes)]
         case Snooze():
             return _snoozed(command, state, created)
+        case Edit():
+            return _edited(command, state, created)
         case Raise() | EndSnooze() | LiftSuppression() | TimeOutAcknowledgement() | Reopen():
             return _restart(command, state, created)
         case _:
@@ -155,11 +161,8 @@ def _restart(
     """Why it needs people again, and the request that follows from it."""
     incident_id = created.incident_id
     match command:
-        case Raise(priority, by, at) if state.is_open and priority.is_worse_than(state.priority):
-            raised = PriorityRaised(incident_id=incident_id, previous=state.priority, priority=priority, by=by, at=at)
-            # Whatever suppresses it still does; worse than expected ends a snooze.
-            wanted = [] if state.suppressed else [_request(state, created, PagingReason.RAISED, at, priority)]
-            return [raised, *wanted]
+        case Raise(priority, by, at) if state.is_open and priority.is_worse_than(state.worst):
+            return _raised(priority, by, at, state, created)
         case EndSnooze(until, at) if state.is_open and state.snoozed_until == until:
             ended = SnoozeEnded(incident_id=incident_id, at=at)
             wanted = (
@@ -179,6 +182,35 @@ def _restart(
             return [reopened, _request(state, created, PagingReason.REOPENED, at, state.priority)]
         case _:
             return []
+
+
+def _raised(priority: Priority, by: Actor, at: datetime, state: Incident, created: IncidentCreated) -> list[Fact]:
+    incident_id = created.incident_id
+    raised = PriorityRaised(incident_id=incident_id, previous=state.priority, priority=priority, by=by, at=at)
+    # Whatever suppresses it still does; worse than expected ends a snooze.
+    wanted = [] if state.suppressed else [_request(state, created, PagingReason.RAISED, at, priority)]
+    return [raised, *wanted]
+
+
+def _edited(command: Edit, state: Incident, created: IncidentCreated) -> list[Fact]:
+    """Its words first, so that whoever is paged for a higher priority reads them."""
+    facts: list[Fact] = []
+    words, by, at = (command.title, command.description, command.metadata), command.by, command.at
+    incident_id = created.incident_id
+    if words != (created.title, created.description, created.metadata):
+        title, description, metadata = words
+        edited = IncidentEdited(
+            incident_id=incident_id, title=title, description=description, metadata=metadata, by=by, at=at
+        )
+        facts, state = [edited], evolve(state, edited)
+    if command.priority == state.priority:
+        return facts
+    if not state.is_open or state.created is None:
+        raise AlreadyOver(field="priority")
+    if command.priority.is_worse_than(state.priority):
+        return [*facts, *_raised(command.priority, by, at, state, state.created)]
+    lowered = PriorityLowered(incident_id=incident_id, previous=state.priority, priority=command.priority, by=by, at=at)
+    return [*facts, lowered]
 
 
 def _is_held(state: Incident, run: int) -> bool:

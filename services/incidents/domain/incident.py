@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from libs.contracts.envelope import Actor, Fact
@@ -20,11 +21,13 @@ from libs.contracts.incidents import (
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
+    IncidentEdited,
     IncidentEscalated,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
     PagingRequested,
+    PriorityLowered,
     PriorityRaised,
     SnoozeEnded,
     Status,
@@ -51,13 +54,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`created` is None before the first event: there is no such incident."""
+    """`created` is None before the first event: there is no such incident. Its words are those of the newest edit."""
 
     created: IncidentCreated | None = None
     status: Status = Status.CREATED
     priority: Priority = Priority.LOW
-    lane: Lane = Lane.ROUTINE
-    """Of its worst priority so far: what is on its way to people must not be overtaken by their answers."""
+    worst: Priority = Priority.LOW
+    """So far: what a person has lowered is raised by an alert only if that is worse than all before."""
     assigned_to: UUID | None = None
     alert_count: int = 1
     """At least: what events have told of."""
@@ -82,6 +85,11 @@ class Incident:
     """The last place of its escalation that is known here."""
 
     @property
+    def lane(self) -> Lane:
+        """Of its worst priority so far: what is on its way to people must not be overtaken by their answers."""
+        return self.worst.lane
+
+    @property
     def is_open(self) -> bool:
         return self.created is not None and self.status in OPEN
 
@@ -99,7 +107,7 @@ def evolve(state: Incident, fact: Fact) -> Incident:
                 state,
                 created=fact,
                 priority=fact.priority,
-                lane=fact.priority.lane,
+                worst=fact.priority,
                 assigned_to=fact.assigned_to,
                 title=fact.title,
                 description=fact.description,
@@ -118,6 +126,11 @@ def evolve(state: Incident, fact: Fact) -> Incident:
             return replace(state, status=Status.RESOLVED, resolved=fact, updated_at=fact.at, snoozed_until=None)
         case IncidentClosed():
             return replace(state, status=Status.CLOSED, closed=fact, updated_at=fact.at)
+        case PriorityLowered():
+            return replace(state, priority=fact.priority, updated_at=fact.at)
+        case IncidentEdited() if state.created is not None:
+            said = {"title": fact.title, "description": fact.description, "metadata": fact.metadata}
+            return replace(state, created=state.created.model_copy(update=said), updated_at=fact.at)
         case _:
             return _paging(state, fact)
 
@@ -136,8 +149,8 @@ def _paging(state: Incident, fact: Fact) -> Incident:
             again = Status.ESCALATED if state.status is Status.ACKNOWLEDGED else state.status
             return replace(state, run=fact.run, status=again, suppressed=False, snoozed_until=None, heard=None)
         case PriorityRaised():
-            lane = Lane.URGENT if Lane.URGENT in (state.lane, fact.priority.lane) else Lane.ROUTINE
-            return replace(state, priority=fact.priority, lane=lane, updated_at=fact.at)
+            worst = fact.priority if fact.priority.is_worse_than(state.worst) else state.worst
+            return replace(state, priority=fact.priority, worst=worst, updated_at=fact.at)
         case IncidentSnoozed():
             return replace(state, snoozed_until=fact.until, updated_at=fact.at, heard=_heard(fact, state))
         case SnoozeEnded():
@@ -287,14 +300,26 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A person says what it is to say, and how bad it is."""
+
+    title: str
+    description: str | None
+    metadata: dict[str, Any]
+    priority: Priority
+    by: Actor
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """`command`, where `alerts` have come in so far, exactly, the newest of them at `place`."""
 
-    command: Escalate | Answer | Restart
+    command: Escalate | Answer | Restart | Edit
     alerts: int
     place: AlertPlace | None = None
 
 
 Answer = Acknowledge | Resolve | Close | Snooze
 Restart = Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen
-Command = OpenIncident | GroupAlerts | Escalate | Answer | Restart | Counted
+Command = OpenIncident | GroupAlerts | Escalate | Answer | Restart | Edit | Counted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,12 +15,14 @@ from libs.contracts.incidents import (
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
+    IncidentEdited,
     IncidentEscalated,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
     PagingReason,
     PagingRequested,
+    PriorityLowered,
     PriorityRaised,
     Status,
     SuppressionEnded,
@@ -33,6 +36,7 @@ from services.incidents.domain.incident import (
     Close,
     Command,
     Counted,
+    Edit,
     EndSnooze,
     Escalate,
     GroupAlerts,
@@ -239,6 +243,51 @@ def test_an_acknowledged_incident_that_is_raised_needs_somebody_again_and_the_sa
     [taken] = after.when(Acknowledge(ANA, UNTIL)).facts
     assert isinstance(taken, IncidentAcknowledged)
     assert taken.run == 2
+
+
+def edit(state: Incident, **fields: Any) -> Edit:
+    created = state.created
+    assert created is not None
+    said = {"title": created.title, "description": created.description, "metadata": created.metadata}
+    return Edit(**({**said, "priority": state.priority, "by": ANA, "at": LATER} | fields))
+
+
+def test_what_is_edited_is_said_from_then_on_and_pages_of_a_higher_priority_say_it_too() -> None:
+    before = given(LOW)
+    words = {"title": "disk full", "description": None, "metadata": {"host": "db-1"}}
+    decision = before.when(edit(before.state(), **words, priority=Priority.HIGH))
+    decision.then_types(IncidentEdited, PriorityRaised, PagingRequested)
+    request = decision.facts[-1]
+    assert isinstance(request, PagingRequested)
+    assert (request.run, request.brief.title, request.brief.description) == (2, "disk full", None)
+    after = decision.then(decision.facts)
+    assert after.state().created == LOW.model_copy(update=words)
+    assert (after.state().priority, after.state().title) == (Priority.HIGH, LOW.title), "its alerts say what they say"
+    after.when(edit(after.state())).then_nothing()
+
+
+def test_what_a_person_lowers_pages_nobody_and_is_raised_by_an_alert_only_beyond_its_worst() -> None:
+    before = given(CREATED.model_copy(update={"priority": Priority.HIGH}))
+    lowered = before.when(edit(before.state(), priority=Priority.LOW)).then_types(PriorityLowered)
+    assert (lowered.state().priority, lowered.state().lane) == (Priority.LOW, Lane.URGENT), (
+        "nothing overtakes its pages"
+    )
+    lowered.when(Raise(Priority.HIGH, ANA, LATER)).then_nothing()
+    lowered.when(Raise(Priority.CRITICAL, ANA, LATER)).then_types(PriorityRaised, PagingRequested)
+    again = lowered.when(edit(lowered.state(), priority=Priority.MEDIUM)).then_types(PriorityRaised, PagingRequested)
+    assert (again.state().priority, again.state().worst) == (Priority.MEDIUM, Priority.HIGH)
+
+
+def test_of_what_is_over_the_words_can_be_mended_but_its_priority_would_page_nobody() -> None:
+    over = given(CREATED, RESOLVED)
+    over.when(edit(over.state(), title="disk full")).then_types(IncidentEdited)
+    worse = edit(over.state(), title="disk full", priority=Priority.LOW)
+    assert over.when(worse).then_rejected(AlreadyOver).field == "priority"
+
+
+def test_a_suppressed_incident_that_a_person_raises_still_pages_nobody() -> None:
+    quiet = given(QUIET.model_copy(update={"priority": Priority.LOW}))
+    quiet.when(edit(quiet.state(), priority=Priority.CRITICAL)).then_types(PriorityRaised)
 
 
 def test_an_answer_says_which_runs_it_stops() -> None:

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Lane, Moment, Priority, Run, RunAnswered, StrictContract
 from libs.contracts.slots import thread_of
+from libs.contracts.texts import ONE_LINE
 
 _BRIEF = 500
 
@@ -324,21 +325,15 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    return text
-
-
 class CreateIncident(StrictContract):
     """`POST /incidents`."""
 
     # Odd values that an alert on NATS is read without (docs/adr/0034) are refused here, and the field named.
-    title: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
+    title: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=16_384)
     priority: Priority = Priority.MEDIUM
     assigned_to: UUID | None = None
-    dedup_key: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)] | None = None
+    dedup_key: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = {}
     escalation_timeout_minutes: float | None = Field(default=None, ge=0.05, le=10_080)
     policy_id: UUID | None = None
@@ -498,7 +493,7 @@ class IncidentExplained(Explanation):
 
 
 class CreateIntegration(StrictContract):
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     type: IntegrationKind = IntegrationKind.GENERIC
     policy_id: UUID | None = None
     team_id: UUID | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
 
 from libs.contracts.envelope import Fact
-from libs.contracts.model import Contract, Moment, SentMoment, StrictContract
+from libs.contracts.model import Contract, Moment, SentMoment, StrictContract, WallClock
+from libs.contracts.texts import ONE_LINE, TimeZone
 
 
 class RotationType(StrEnum):
@@ -36,9 +36,9 @@ class Layer(StrictContract):
     interval: int = Field(default=1, ge=1, le=366)
     shift_length: str | None = None
     """ISO 8601, only with `custom`."""
-    start: datetime
+    start: WallClock
     """Local wall clock in the schedule's zone, without an offset."""
-    end: datetime | None = None
+    end: WallClock | None = None
     participants: tuple[UUID, ...] = Field(min_length=1, max_length=200)
     restrictions: tuple[Restriction, ...] = ()
 
@@ -113,9 +113,9 @@ class ShiftsPlanned(Fact, type="pager.oncall.ShiftsPlanned.v1"):
 
 
 class CreateSchedule(StrictContract):
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     is_active: bool = True
     layers: tuple[Layer, ...] = Field(default=(), max_length=50)
 
@@ -124,9 +124,9 @@ class ChangeSchedule(StrictContract):
     """`PATCH`: fields not given stay; `layers` is replaced as a whole."""
 
     id: UUID
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
-    timezone: str | None = None
+    timezone: TimeZone | None = None
     is_active: bool | None = None
     layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
 
@@ -157,8 +157,8 @@ class OverridesQuery(StrictContract):
 
 class ShiftsQuery(StrictContract):
     schedule_id: UUID
-    from_time: SentMoment
-    to_time: SentMoment
+    from_: SentMoment = Field(alias="from")
+    to: SentMoment
 
 
 class CurrentQuery(StrictContract):

@@ -119,8 +119,10 @@ def _queries(requests: Requests) -> None:
 
     @requests.handle("on_call", CurrentQuery)
     def on_call(work: Work, query: CurrentQuery, _caller: Caller) -> OnCallListView:
-        found = views.on_call(work, _moment(query.at, work.now))
         wanted = query.schedule_id
+        if wanted is not None:
+            views.one_schedule(work, wanted)
+        found = views.on_call(work, _moment(query.at, work.now))
         return OnCallListView(on_call=tuple(v for v in found if wanted in (None, v.schedule_id)))
 
 

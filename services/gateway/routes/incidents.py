@@ -16,6 +16,7 @@ from libs.contracts.incidents import (
     Explanation,
     IncidentView,
     ListIncidents,
+    Outcome,
     Status,
     Timeline,
     TimelineQuery,
@@ -152,7 +153,11 @@ async def get_timeline(
 async def explain_incident(
     incident_id: IncidentId, ask: Asking, user_id: Annotated[UUID | None, Query(alias="userId")] = None
 ) -> Response:
-    return success(await ask.query("incidents", "explain", ExplainQuery(id=incident_id, user_id=user_id)))
+    found = await ask.query("incidents", "explain", ExplainQuery(id=incident_id, user_id=user_id))
+    if user_id is not None and all(one["outcome"] == Outcome.NOT_PAGED for one in found["people"]):
+        # Somebody who was not paged, or nobody at all: who owns people knows.
+        await ask.query("auth", "user", ById(id=user_id))
+    return success(found)
 
 
 async def _change(ask: Asking, operation: str, incident_id: UUID, body: StatusBody | None) -> Response:

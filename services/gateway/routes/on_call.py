@@ -45,6 +45,7 @@ _CANNOT_TAKE_OVER = (
     "the caller has no device that can be paged, the person is deactivated, or 200 overrides are still to come; "
     "or the Idempotency-Key was used with another body"
 )
+_NO_SCHEDULE = "there is no such schedule"
 _OVERRIDE = one("override", OverrideView, "Override")
 _SCHEDULE = one("schedule", ScheduleView, "Schedule")
 
@@ -168,7 +169,7 @@ async def cancel_override(schedule_id: ScheduleId, override_id: OverrideId, ask:
     "/current",
     operation_id="getCurrentOnCall",
     summary="Who is on call on a schedule; null when nobody is",
-    responses=documented(answer("CurrentOnCall", CurrentView)),
+    responses=documented(answer("CurrentOnCall", CurrentView), missing=_NO_SCHEDULE),
 )
 async def get_current(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
     return success(await ask.query("oncall", "current", CurrentQuery(schedule_id=schedule_id, at=at)))
@@ -178,7 +179,7 @@ async def get_current(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment 
     "",
     operation_id="listOnCall",
     summary="Everybody who is on call, now or at a moment",
-    responses=documented(answer("OnCall", OnCallListView)),
+    responses=documented(answer("OnCall", OnCallListView), missing=_NO_SCHEDULE),
 )
 async def list_on_call(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
     return success(await ask.query("oncall", "on_call", CurrentQuery(schedule_id=schedule_id, at=at)))

@@ -393,6 +393,7 @@ class IncidentView(Contract):
     closed_at: Moment | None = None
     closed_by: str | None = None
     escalation_timeout_minutes: float
+    """What the level that is paged has until the next one; before the first one has fired, what was wished, or 15."""
     team_id: UUID | None = None
     policy_id: UUID | None = None
     integration_id: UUID | None = None

@@ -22,8 +22,15 @@ ONE_LINE: Final = f"^[^{_CONTROLS}]*[^{_BLANKS}][^{_CONTROLS}]*$"
 PHONE: Final = r"^\+[1-9][0-9]{6,14}$"
 """E.164. No tables of national numbers: an old one refuses a number that rings."""
 
+TIME_OF_DAY: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+DURATION: Final = r"^P([0-9]{1,4}W)?([0-9]{1,5}D)?(T([0-9]{1,6}H)?([0-9]{1,7}M)?([0-9]{1,8}S)?)?$"
+"""ISO 8601 without months and years, which have no length. How long it may be is oncall's to say."""
+
 EXPECTED: Final = {
     ONE_LINE: "must be one line of text that is not blank, without control characters",
+    TIME_OF_DAY: "must be a time of the day, such as 22:00",
+    DURATION: "must be an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as PT12H",
     PHONE: "must be a phone number in the form of E.164, such as +4930123456",
 }
 """What is expected of a text with a pattern."""

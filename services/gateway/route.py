@@ -49,10 +49,11 @@ class PagerRoute(APIRoute):
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, Query)
         }
-        body = [TypeAdapter(field.field_info.annotation) for field in self.dependant.body_params]
+        taken: Any = self.dependant.body_params[0].field_info.annotation if self.dependant.body_params else None
+        reading = TypeAdapter[Any](taken) if taken is not None else None
 
         async def serve(plain: Request) -> Response:
-            request = JsonRequest(plain, *body or [None])
+            request = JsonRequest(plain, reading)
             front = front_of(request)
             trace = trace_of(request.scope)
             trace.route = self.path_format

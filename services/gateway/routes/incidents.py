@@ -23,7 +23,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
-from services.gateway.envelope import item, page, success
+from services.gateway.envelope import Problem, item, page, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging
 from services.gateway.responses import answer, documented, one, several
@@ -68,9 +68,11 @@ async def list_incidents(
     status: Annotated[Status | None, Query()] = None,
     priority: Annotated[Priority | None, Query()] = None,
     assigned_to: Annotated[UUID | None, Query()] = None,
-    assigned_to_too: Annotated[UUID | None, Query(alias="assignedTo", include_in_schema=False)] = None,
+    assigned_to_too: Annotated[UUID | None, Query(alias="assignedTo")] = None,
 ) -> Response:
     """`assigned_to` is the specification's spelling; `assignedTo` is understood too."""
+    if assigned_to is not None and assigned_to_too is not None:
+        raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
     wanted = ListIncidents(
         status=status,
         priority=priority,

@@ -10,7 +10,6 @@ from libs.contracts.auth import KeySet
 from services.gateway.front import front_of
 from services.gateway.route import PagerRoute
 
-
 _JWK_SET = "application/jwk-set+json"
 
 

@@ -84,7 +84,7 @@ async def test_a_field_has_one_name(pager: World, case: Case) -> None:
         ("/incidents", CREATE | {"title": "\u200b\u3000"}, "title", "must be one line of text that is not blank"),
         ("/incidents", CREATE | {"title": "a\nb"}, "title", "must be one line of text that is not blank"),
         ("/incidents", CREATE | {"priority": "worst"}, "priority", "must be one of critical, high, medium, low"),
-        ("/incidents", CREATE | {"escalationTimeoutMinutes": 0.01}, "escalationTimeoutMinutes", "must be at least 0.05"),
+        ("/incidents", CREATE | {"escalationTimeoutMinutes": 0}, "escalationTimeoutMinutes", "must be at least 0.05"),
         ("/incidents", CREATE | {"metadata": {"a": "x" * 65_536}}, "metadata", "must be at most 65536 bytes as JSON"),
         ("/incidents", CREATE | {"colour": "red"}, "colour", "there is no such field"),
         ("/incidents", {}, "title", "is required"),
@@ -131,6 +131,7 @@ async def test_addresses_and_phone_numbers_that_are_some_are_taken(
     [
         ("status=created&status=closed", "status", "is given twice"),
         ("page=1&page=1", "page", "is given twice"),
+        (f"assigned_to={v.ID}&assignedTo={v.ID}", "assignedTo", "is given twice"),
         ("page=1.0", "page", "must be a whole number"),
         ("page=%201", "page", "must be a whole number"),
         ("limit=1_0", "limit", "must be a whole number"),

@@ -504,7 +504,7 @@ class ChangeIntegration(StrictContract):
     """`PATCH`: fields not given stay; `policyId` given as null goes."""
 
     id: UUID
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     policy_id: UUID | None = None
     team_id: UUID | None = None
 

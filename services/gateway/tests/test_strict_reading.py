@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from libs.contracts.texts import ONE_LINE
+from services.gateway.app import Api
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import World
 from services.gateway.tests.test_routes import CASES, CREATE, LOGIN, REGISTER, Case
@@ -63,6 +65,29 @@ async def test_a_value_of_another_type_is_refused_by_name(pager: World, case: Ca
             assert answer.error["details"]["field"] == ".".join(map(str, at))
             assert not FOREIGN.search(answer.error["details"]["reason"]), answer.error
     assert case.operation not in pager.stubs.asked
+
+
+def test_whatever_is_shown_as_a_name_is_a_line_with_something_on_it() -> None:
+    document = Api().openapi()
+    shown = {"name", "title", "firstName", "lastName", "deviceName", "dedupKey"}
+
+    def wanting(schema: Any, at: str) -> Iterator[str]:
+        """Names of a request that may be blank."""
+        if isinstance(schema, list):
+            for inner in schema:
+                yield from wanting(inner, at)
+        if not isinstance(schema, dict):
+            return
+        if "$ref" in schema:
+            yield from wanting(document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]], at)
+        for name, field in schema.get("properties", {}).items():
+            if name in shown and all(one.get("pattern") != ONE_LINE for one in [field, *field.get("anyOf", ())]):
+                yield f"{at} {name}"
+        for inner in schema.values():
+            yield from wanting(inner, at)
+
+    verbs = [(path, verb, one) for path, found in document["paths"].items() for verb, one in found.items()]
+    assert [name for path, verb, one in verbs for name in wanting(one.get("requestBody"), f"{verb} {path}")] == []
 
 
 @pytest.mark.parametrize("case", BODIES, ids=lambda case: case.name)

@@ -8,7 +8,20 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Column, Connection, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -72,6 +85,8 @@ def _of_type(kind: TypeEngine[Any], number: int) -> Any:
             return number % 2 == 0
         case Integer():
             return number + 1
+        case Float():
+            return number + 0.5
         case DateTime():
             return datetime.fromtimestamp(1_700_000_000 + number, UTC)
         case LargeBinary():

@@ -25,7 +25,7 @@ from libs.contracts.leniency import (
     storable,
     strictly,
 )
-from libs.contracts.model import Contract, Priority, SentMoment
+from libs.contracts.model import Contract, Priority, ReadMoment
 from libs.contracts.subjects import ALERT_LIMIT, Header
 
 TITLE_LIMIT = 255
@@ -82,7 +82,7 @@ class _Body(BaseModel):
     routing_key: str | None = Field(default=None, pattern=r"\S")
     action: Action = Action.TRIGGER
     metadata: dict[str, Any] | None = None
-    occurred_at: Annotated[SentMoment, BeforeValidator(_written)] | None = None
+    occurred_at: Annotated[ReadMoment, BeforeValidator(_written)] | None = None
 
     @field_validator("summary")
     @classmethod
@@ -106,7 +106,7 @@ class Alert(Contract):
     dedup_key: str | None
     routing_key: str | None
     metadata: dict[str, Any]
-    occurred_at: SentMoment | None
+    occurred_at: ReadMoment | None
     event_source: str | None = None
     event_id: str | None = None
     body_digest: str = ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
+from libs.contracts.texts import ONE_LINE, PHONE, EmailAddress, TimeZone
 
 
 class Platform(StrEnum):
@@ -68,8 +69,8 @@ class Login(StrictContract):
 
     email: str = Field(min_length=3, max_length=255)
     password: str = Field(min_length=1, max_length=1024, repr=False)
-    device_id: str = Field(min_length=1, max_length=255)
-    device_name: str = Field(default="unnamed device", max_length=255)
+    device_id: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
+    device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
     push_token: str | None = Field(default=None, max_length=4096, repr=False)
     platform: Platform | None = None
     replace: str | None = Field(default=None, min_length=1, max_length=255)
@@ -78,34 +79,32 @@ class Login(StrictContract):
 
 class Refresh(StrictContract):
     refresh_token: str = Field(max_length=1024, repr=False)
-    device_id: str = Field(max_length=255)
+    device_id: str = Field(min_length=1, max_length=255)
 
 
 class Logout(StrictContract):
-    device_id: str
+    device_id: str = Field(min_length=1, max_length=255)
     all_devices: bool = False
 
 
 class RegisterUser(StrictContract):
     """`POST /users` (admin)."""
 
-    email: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
-        min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$"
-    )
+    email: EmailAddress
     password: str = Field(max_length=1024, repr=False)
-    first_name: str = Field(min_length=1, max_length=100)
-    last_name: str = Field(min_length=1, max_length=100)
-    roles: tuple[Role, ...] = (Role.USER,)
-    phone: str | None = Field(default=None, max_length=20)
-    timezone: str = "UTC"
-    team_ids: tuple[UUID, ...] = ()
+    first_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
+    last_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
+    roles: tuple[Role, ...] = Field(default=(Role.USER,), min_length=1, max_length=10)
+    phone: str | None = Field(default=None, pattern=PHONE)
+    timezone: TimeZone = "UTC"
+    team_ids: tuple[UUID, ...] = Field(default=(), max_length=100)
 
 
 class RegisterDevice(StrictContract):
     """`POST /devices`, for the caller."""
 
-    device_id: str = Field(min_length=1, max_length=255)
-    device_name: str = Field(default="unnamed device", max_length=255)
+    device_id: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
+    device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
     platform: Platform
     push_token: str = Field(min_length=1, max_length=4096, repr=False)
     replace: str | None = Field(default=None, min_length=1, max_length=255)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -10,6 +11,10 @@ from pydantic import Field
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Contract, Moment, Priority, Role, Run, RunAnswered, StrictContract
+from libs.contracts.texts import ONE_LINE
+
+Minutes = Annotated[float, Field(ge=0.05, le=10_080)]
+"""Of a time-out, from three seconds to a week."""
 
 
 class TargetType(StrEnum):
@@ -28,8 +33,8 @@ class Target(StrictContract):
 
 
 class Level(StrictContract):
-    timeout_minutes: float = Field(gt=0, le=10_080)
-    timeout_minutes_by_priority: dict[Priority, float] = {}
+    timeout_minutes: Minutes
+    timeout_minutes_by_priority: dict[Priority, Minutes] = {}
     targets: tuple[Target, ...] = Field(min_length=1, max_length=100)
 
 
@@ -140,7 +145,7 @@ class EscalationCancelled(Fact, type="pager.escalation.EscalationCancelled.v1"):
 
 
 class CreatePolicy(StrictContract):
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     priority_filter: tuple[Priority, ...] = ()
     repeat: int = Field(default=3, ge=0, le=100)
     levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
@@ -148,7 +153,7 @@ class CreatePolicy(StrictContract):
 
 class ChangePolicy(StrictContract):
     id: UUID
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     priority_filter: tuple[Priority, ...] | None = None
     repeat: int | None = Field(default=None, ge=0, le=100)
     levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Lane, Moment, Priority, Run, RunAnswered, StrictContract
 from libs.contracts.slots import thread_of
+from libs.contracts.texts import ONE_LINE
 
 _BRIEF = 500
 
@@ -348,22 +349,16 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    return text
-
-
 class CreateIncident(StrictContract):
     """`POST /incidents`."""
 
     # Odd values that an alert on NATS is read without (docs/adr/0034) are refused here, and the field named.
-    title: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
+    title: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=16_384)
     priority: Priority = Priority.MEDIUM
     assigned_to: UUID | None = None
-    dedup_key: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)] | None = None
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = {}
+    dedup_key: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
+    metadata: Metadata = {}
     escalation_timeout_minutes: float | None = Field(default=None, ge=0.05, le=10_080)
     policy_id: UUID | None = None
     team_id: UUID | None = None
@@ -380,7 +375,7 @@ class EditIncident(StrictContract):
     """`PATCH /incidents/{id}`: fields not given stay; a `description` of null goes, `metadata` is replaced whole."""
 
     id: UUID
-    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"\S")
+    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=16_384)
     priority: Priority | None = None
     metadata: Metadata | None = None
@@ -432,6 +427,7 @@ class IncidentView(Contract):
     closed_at: Moment | None = None
     closed_by: str | None = None
     escalation_timeout_minutes: float
+    """What the level that is paged has until the next one; before the first one has fired, what was wished, or 15."""
     team_id: UUID | None = None
     policy_id: UUID | None = None
     integration_id: UUID | None = None
@@ -532,7 +528,7 @@ class IncidentExplained(Explanation):
 
 
 class CreateIntegration(StrictContract):
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     type: IntegrationKind = IntegrationKind.GENERIC
     policy_id: UUID | None = None
     team_id: UUID | None = None
@@ -542,7 +538,7 @@ class ChangeIntegration(StrictContract):
     """`PATCH`: fields not given stay; `policyId` given as null goes."""
 
     id: UUID
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     policy_id: UUID | None = None
     team_id: UUID | None = None
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from libs.contracts.model import SentMoment
+from libs.contracts.model import ReadMoment
 
 DEPTH_LIMIT = 32
 _TOO_DEEP = "[nested too deeply]"
@@ -20,7 +20,7 @@ number could be stored and never be read again."""
 _QUOTED = 2000
 """Characters of what was sent that stand in for a summary."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
-_MOMENT: TypeAdapter[Any] = TypeAdapter(SentMoment)
+_MOMENT: TypeAdapter[Any] = TypeAdapter(ReadMoment)
 _KEYED = re.compile(r"routing[-_ ]?key", re.IGNORECASE)
 _WITHHELD = "[withheld: it names a routing key]"
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
@@ -62,9 +62,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON (RFC 8259, section 6)")
 
 
-strictly: Callable[[str], Any] = json.JSONDecoder(
-    parse_constant=_no_constant, parse_float=_finite, parse_int=_held
-).decode
+HELD_NUMBERS: Mapping[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite, "parse_int": _held}
+"""For a decoder of numbers that can be held; it raises ValueError for others."""
+
+strictly: Callable[[str], Any] = json.JSONDecoder(**HELD_NUMBERS).decode
 """JSON as the RFC has it, of numbers that can be held; raises ValueError or RecursionError."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,12 +13,14 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapSerializer,
     WrapValidator,
 )
@@ -41,6 +45,30 @@ class StrictContract(Contract):
     model_config = ConfigDict(extra="forbid")
 
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_WALL_CLOCK = re.compile(
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
+)
+
+
+def _written(moment: Any) -> Any:
+    """Seconds since some epoch are no time: whoever sends milliseconds would mean another one."""
+    return _read(moment, _RFC_3339, "must be an RFC 3339 time with its offset, such as 2026-10-19T09:00:00Z")
+
+
+def _local(moment: Any) -> Any:
+    return _read(moment, _WALL_CLOCK, "must be a local time without an offset, such as 2026-10-19T09:00")
+
+
+def _read(moment: Any, form: re.Pattern[str], expected: str) -> Any:
+    if isinstance(moment, datetime):
+        return moment
+    with suppress(ValueError):
+        if isinstance(moment, str) and form.fullmatch(moment):
+            return datetime.fromisoformat(moment.upper())
+    raise ValueError(expected)
+
+
 def _to_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -51,8 +79,25 @@ def _to_utc(moment: datetime) -> datetime:
 Moment = AwareDatetime
 """An aware moment of ours: UTC, because every clock here is."""
 
-SentMoment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-"""An aware moment that somebody else wrote, in whatever zone: UTC after parsing."""
+ReadMoment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""An aware moment that a machine wrote in one of the forms of ISO 8601, in whatever zone: UTC after parsing."""
+
+SentMoment = Annotated[ReadMoment, BeforeValidator(_written)]
+"""An aware moment that a caller wrote as RFC 3339 has it: UTC after parsing."""
+
+WallClock = Annotated[
+    datetime,
+    BeforeValidator(_local),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "local-date-time",
+            "pattern": _WALL_CLOCK.pattern,
+            "examples": ["2026-10-19T09:00"],
+        }
+    ),
+]
+"""What a clock on the wall shows somewhere: no moment until its zone is known, and so no `date-time`."""
 
 
 class StillSealed(str):

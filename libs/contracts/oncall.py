@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
 
 from libs.contracts.envelope import Fact
-from libs.contracts.model import Contract, Moment, SentMoment, StrictContract
+from libs.contracts.model import Contract, Moment, SentMoment, StrictContract, WallClock
+from libs.contracts.texts import DURATION, ONE_LINE, TIME_OF_DAY, TimeZone
 
 
 class RotationType(StrEnum):
@@ -20,12 +20,22 @@ class RotationType(StrEnum):
     CUSTOM = "custom"
 
 
+class Day(StrEnum):
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
 class Restriction(StrictContract):
     """Hours in which a layer applies: from `from` (local wall clock, HH:MM) on each of `days`, for `duration`."""
 
-    days: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    from_: str = Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    duration: str
+    days: tuple[Day, ...] = Field(default=tuple(Day), min_length=1, max_length=7)
+    from_: str = Field(alias="from", pattern=TIME_OF_DAY)
+    duration: str = Field(pattern=DURATION)
     """ISO 8601, at most P7D."""
 
 
@@ -34,13 +44,13 @@ class Layer(StrictContract):
 
     rotation_type: RotationType = RotationType.WEEKLY
     interval: int = Field(default=1, ge=1, le=366)
-    shift_length: str | None = None
+    shift_length: str | None = Field(default=None, pattern=DURATION)
     """ISO 8601, only with `custom`."""
-    start: datetime
+    start: WallClock
     """Local wall clock in the schedule's zone, without an offset."""
-    end: datetime | None = None
+    end: WallClock | None = None
     participants: tuple[UUID, ...] = Field(min_length=1, max_length=200)
-    restrictions: tuple[Restriction, ...] = ()
+    restrictions: tuple[Restriction, ...] = Field(default=(), max_length=50)
 
 
 class Override(Contract):
@@ -113,9 +123,9 @@ class ShiftsPlanned(Fact, type="pager.oncall.ShiftsPlanned.v1"):
 
 
 class CreateSchedule(StrictContract):
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     is_active: bool = True
     layers: tuple[Layer, ...] = Field(default=(), max_length=50)
 
@@ -124,9 +134,9 @@ class ChangeSchedule(StrictContract):
     """`PATCH`: fields not given stay; `layers` is replaced as a whole."""
 
     id: UUID
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
-    timezone: str | None = None
+    timezone: TimeZone | None = None
     is_active: bool | None = None
     layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
 
@@ -157,8 +167,8 @@ class OverridesQuery(StrictContract):
 
 class ShiftsQuery(StrictContract):
     schedule_id: UUID
-    from_time: SentMoment
-    to_time: SentMoment
+    from_: SentMoment = Field(alias="from")
+    to: SentMoment
 
 
 class CurrentQuery(StrictContract):

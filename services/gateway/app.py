@@ -14,7 +14,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from libs.chassis.measure.metrics import version
+from libs.contracts.faults import first_fault
 from services.gateway import docs
+from services.gateway.body import no_object
 from services.gateway.edge import Edge
 from services.gateway.envelope import CODE_OF, Problem, failure
 from services.gateway.front import Front
@@ -114,11 +116,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> Response:
     """The first fault: its field as the caller spelled it, without the place that it came from."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what the handler is registered for
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"][1:])
-    if not path:
-        return failure(Problem.invalid("body", "a JSON object is needed"))
-    return failure(Problem.invalid(path, first["msg"]))
+    found = [{**fault, "loc": fault["loc"][1:]} for fault in error.errors()]
+    path, sentence = first_fault(found)
+    return failure(Problem.invalid(path, sentence) if path else no_object())
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

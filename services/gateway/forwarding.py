@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import structlog
@@ -118,14 +117,9 @@ class Ask:
     forwarder: Forwarder
     headers: Mapping[str, str]
 
-    async def query(
-        self, service: str, operation: str, body: Contract, *, spelling: Mapping[str, str] | None = None
-    ) -> Any:
-        """The data of the answer; raises Problem for a refusal.
-
-        `spelling`: the caller's names of fields that the service calls otherwise.
-        """
-        return _data(await self.forwarder.query(service, operation, body, self.headers), spelling or {})
+    async def query(self, service: str, operation: str, body: Contract) -> Any:
+        """The data of the answer; raises Problem for a refusal."""
+        return _data(await self.forwarder.query(service, operation, body, self.headers))
 
     async def command(
         self, service: str, operation: str, body: Contract, *, repeatable: bool = False, peer: Peer | None = None
@@ -159,10 +153,9 @@ def complete(contract: type[C], body: Contract, **from_path: Any) -> C:
     return contract.model_validate(body.model_dump(exclude_unset=True) | from_path)
 
 
-def _data(reply: Reply, spelling: Mapping[str, str] = MappingProxyType({})) -> Any:
+def _data(reply: Reply) -> Any:
     if reply.ok:
         return reply.data
     if reply.error is None:
         raise Problem("INTERNAL", "internal error")
-    field = reply.error.field
-    raise Problem.of(reply.error.model_copy(update={"field": spelling.get(field, field) if field else None}))
+    raise Problem.of(reply.error)

@@ -11,7 +11,9 @@ from services.gateway.envelope import CODE_OF, ErrorAnswer
 
 DESCRIPTION = (
     "Answers are `{success: true, data}` or `{success: false, error: {code, message, details?}}`; times are RFC 3339 "
-    "in UTC. Every answer carries `X-Request-ID`; 429 and 503 carry `Retry-After`."
+    "in UTC. Every answer carries `X-Request-ID`; 429 and 503 carry `Retry-After`. Bodies are read strictly: a field "
+    "that is not described here, one that is given twice, or a number as text is refused by name, and so is an unknown "
+    "or repeated query parameter. Health, metrics and this document are served under `/api/v1` as well."
 )
 _REF = "#/components/schemas/"
 _ERROR = {"application/json": {"schema": {"$ref": f"{_REF}ErrorAnswer"}}}
@@ -107,12 +109,12 @@ def _done(operation: dict[str, Any]) -> dict[str, Any]:
 def _errors_of(path: str, operation: dict[str, Any]) -> list[int]:
     """The errors that follow from an operation's shape."""
     if {"health", "docs"} & set(operation.get("tags", ())):
-        return []
+        return [400, 500]
     errors = [400, 500, 503]
     if "security" in operation:
         errors += [401, 403]
     if "requestBody" in operation:
-        errors += [413, 415]
+        errors += [408, 413, 415]
     if "{" in path:
         errors.append(404)
     return errors

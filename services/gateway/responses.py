@@ -39,9 +39,13 @@ def several(name: str, view: Any, title: str) -> type[Contract]:
     return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
 
 
-def documented(model: type[Contract], status: int = 200, *, conflict: str | None = None) -> Documented:
+def documented(
+    model: type[Contract], status: int = 200, *, conflict: str | None = None, missing: str | None = None
+) -> Documented:
     """`responses` of a route; the errors that follow from its shape are added by `openapi.py`."""
     responses: Documented = {status: {"model": model, "description": "Done"}}
     if conflict is not None:
         responses[409] = {"description": f"CONFLICT: {conflict}"}
+    if missing is not None:
+        responses[404] = {"description": f"NOT_FOUND: {missing}"}
     return responses

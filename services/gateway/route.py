@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Security
@@ -12,13 +12,14 @@ from fastapi.params import Query
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from opentelemetry.trace import SpanKind
-from pydantic_core import from_json
+from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.chassis.measure import telemetry
 from libs.chassis.requests.matching import IF_MATCH, Match
 from libs.contracts.requests import Invalid
+from services.gateway.body import JsonRequest
 from services.gateway.callers import bearer
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
@@ -26,12 +27,8 @@ from services.gateway.forwarding import Ask, request_headers
 from services.gateway.front import front_of
 
 V1 = "/api/v1"
-BODY_LIMIT = 1024 * 1024
-"""Bytes of a body for people's API."""
-DRAIN_LIMIT = 8 * BODY_LIMIT
-"""Bytes that are read, and thrown away, before a 413: closing on a sender makes most clients lose the answer."""
 _KEY_LIMIT = 255
-_JSON = re.compile(r"^application/([a-z0-9!#$&^_.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
 
 _BEARER = HTTPBearer(auto_error=False, scheme_name="accessToken", bearerFormat="JWT")
@@ -45,12 +42,18 @@ class PagerRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
-        known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, Query)}
         commands = "GET" not in (self.methods or ()) and "auth" not in self.tags
         keyed = commands and "POST" in (self.methods or ())
+        known = {
+            field.alias: field.field_info.annotation
+            for field in get_flat_params(self.dependant)
+            if isinstance(field.field_info, Query)
+        }
+        taken: Any = self.dependant.body_params[0].field_info.annotation if self.dependant.body_params else None
+        reading = TypeAdapter[Any](taken) if taken is not None else None
 
         async def serve(plain: Request) -> Response:
-            request = JsonRequest(plain.scope, plain.receive)
+            request = JsonRequest(plain, reading)
             front = front_of(request)
             trace = trace_of(request.scope)
             trace.route = self.path_format
@@ -80,62 +83,21 @@ Asking = Annotated[Ask, Depends(_ask)]
 """A handler's way to the services."""
 
 
-class JsonRequest(Request):
-    """A request whose body is small, UTF-8 and JSON, or a Problem that says which it is not."""
+def _check_parameters(request: Request, known: Mapping[str, Any]) -> None:
+    """An unknown parameter is an error that names it: a mistyped filter would silently list everything.
 
-    async def body(self) -> bytes:
-        if not hasattr(self, "_body"):
-            self._body = await self._read()
-            if self._body and not _JSON.match(self.headers.get("content-type", "")):
-                raise Problem("UNSUPPORTED_MEDIA_TYPE", "send the body as Content-Type: application/json")
-        return self._body
-
-    async def json(self) -> Any:
-        raw = await self.body()
-        try:
-            # Strict, unlike the standard library: no NaN, no lone surrogates, bounded depth.
-            value = from_json(raw, allow_inf_nan=False)
-        except ValueError as error:
-            raise Problem.invalid("body", f"not valid JSON: {error}") from error
-        if b"\\u0000" in raw and _has_nul(value):
-            raise Problem.invalid("body", "text must not contain U+0000")
-        return value
-
-    async def _read(self) -> bytes:
-        length = self.headers.get("content-length", "")
-        if length.isdigit() and int(length) > DRAIN_LIMIT:
-            raise _too_large()
-        body, size = bytearray(), 0
-        async for chunk in self.stream():
-            size += len(chunk)
-            if size <= BODY_LIMIT:
-                body += chunk
-            elif size > DRAIN_LIMIT:
-                raise _too_large()
-        if size > BODY_LIMIT:
-            raise _too_large()
-        return bytes(body)
-
-
-def _too_large() -> Problem:
-    return Problem("PAYLOAD_TOO_LARGE", "the body is longer than 1 MiB", headers={"Connection": "close"})
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_has_nul(key) or _has_nul(child) for key, child in value.items())
-    return isinstance(value, list) and any(_has_nul(child) for child in value)
-
-
-def _check_parameters(request: Request, known: set[str]) -> None:
-    """An unknown parameter is an error that names it: a mistyped filter would silently list everything."""
-    for name, value in request.query_params.items():
+    So is one that is given twice: one of its values would silently count for nothing.
+    """
+    given = request.query_params.multi_items()
+    for name, value in given:
         if name not in known:
-            raise Problem.invalid(name, "unknown query parameter")
+            raise Problem.invalid(name[:100], "unknown query parameter")
+        if sum(name == other for other, _ in given) > 1:
+            raise Problem.invalid(name, "is given twice")
         if "\0" in value:
             raise Problem.invalid(name, "text must not contain U+0000")
+        if known[name] is int and not _WHOLE.fullmatch(value):
+            raise Problem.invalid(name, "must be a whole number")
     for name, value in request.path_params.items():
         if "\0" in str(value):
             raise Problem.invalid(name, "text must not contain U+0000")

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     DateTime,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -82,6 +83,7 @@ running = Table(
     Column("next_at", DateTime(timezone=True)),
     Column("exhausted", Boolean, nullable=False),
     Column("assigned_to", Uuid),
+    Column("timeout_minutes", Float),
 )
 dedup_keys = Table(
     "dedup_keys",

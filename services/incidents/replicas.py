@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -59,11 +60,11 @@ def _escalation(event: Envelope[Any]) -> Iterable[Change]:
         case EscalationDue() | EscalationExhausted():
             people = people_of(fact)
             detail |= {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
-            yield _running_row(fact, people)
+            yield _running_row(fact, people, event.time)
     yield timeline_row(event, fact.incident_id, people, **detail)
 
 
-def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...]) -> Newest:
+def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...], at: datetime) -> Newest:
     """A raised incident changes its lane: what is read later may have happened earlier."""
     values = {
         "incident_id": fact.incident_id,
@@ -73,5 +74,6 @@ def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, 
         "next_at": fact.next_due_at,
         "exhausted": isinstance(fact, EscalationExhausted),
         "assigned_to": next(iter(people), None),
+        "timeout_minutes": None if fact.next_due_at is None else (fact.next_due_at - at) / timedelta(minutes=1),
     }
     return Newest(running, values, by=("run", "round", "level"))

@@ -92,7 +92,10 @@ def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
     waiting = view.status in (Status.CREATED, Status.ESCALATED) and row["run"] >= view.run
     next_at = row["next_at"] if waiting else None
     escalation = EscalationView(level=row["level"], next_at=next_at, exhausted=bool(row["exhausted"]))
-    return view.model_copy(update={"escalation": escalation, "assigned_to": view.assigned_to or row["assigned_to"]})
+    known = {"escalation": escalation, "assigned_to": view.assigned_to or row["assigned_to"]}
+    if row["timeout_minutes"] is not None:
+        known["escalation_timeout_minutes"] = row["timeout_minutes"]
+    return view.model_copy(update=known)
 
 
 def list_views(work: Work, query: ListIncidents) -> tuple[list[IncidentView], int]:

@@ -106,10 +106,10 @@ def _queries(requests: Requests) -> None:
 
     @requests.handle("shifts", ShiftsQuery)
     def shifts(work: Work, query: ShiftsQuery, _caller: Caller) -> ShiftsView:
-        _check_range(query.from_time, query.to_time)
-        found = views.shifts_between(work, query.schedule_id, query.from_time, query.to_time)
+        _check_range(query.from_, query.to)
+        found = views.shifts_between(work, query.schedule_id, query.from_, query.to)
         if len(found) > MOST_SHIFTS:
-            raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="toTime")
+            raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="to")
         return ShiftsView(shifts=found)
 
     @requests.handle("current", CurrentQuery)
@@ -119,8 +119,10 @@ def _queries(requests: Requests) -> None:
 
     @requests.handle("on_call", CurrentQuery)
     def on_call(work: Work, query: CurrentQuery, _caller: Caller) -> OnCallListView:
-        found = views.on_call(work, _moment(query.at, work.now))
         wanted = query.schedule_id
+        if wanted is not None:
+            views.one_schedule(work, wanted)
+        found = views.on_call(work, _moment(query.at, work.now))
         return OnCallListView(on_call=tuple(v for v in found if wanted in (None, v.schedule_id)))
 
 
@@ -132,12 +134,12 @@ def _check_page(page: int, limit: int) -> None:
 
 
 def _check_range(from_: datetime, to: datetime) -> None:
-    for field, moment in (("fromTime", from_), ("toTime", to)):
+    for field, moment in (("from", from_), ("to", to)):
         _check_year(moment, field)
     if to <= from_:
-        raise Invalid("expected a moment after fromTime", field="toTime")
+        raise Invalid("expected a moment after from", field="to")
     if to - from_ > LONGEST_RANGE:
-        raise Invalid(f"expected at most {LONGEST_RANGE.days} days after fromTime", field="toTime")
+        raise Invalid(f"expected at most {LONGEST_RANGE.days} days after from", field="to")
 
 
 def _moment(asked: datetime | None, now: datetime) -> datetime:

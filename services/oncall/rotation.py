@@ -18,10 +18,10 @@ from importlib import resources
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from libs.contracts.oncall import Layer, Restriction, RotationType
+from libs.contracts.oncall import Day, Layer, Restriction, RotationType
 from libs.contracts.requests import Invalid
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS = tuple(Day)
 SHORTEST_TURN = timedelta(hours=1)
 LONGEST_TURN = timedelta(days=366)
 LONGEST_RESTRICTION = timedelta(days=7)
@@ -129,8 +129,6 @@ def _check_length(layer: Layer, path: str) -> None:
 
 
 def _check_restriction(restriction: Restriction, path: str) -> None:
-    if not restriction.days or any(day not in DAYS for day in restriction.days):
-        raise Invalid(f"expected days out of {', '.join(DAYS)}", field=f"{path}.days")
     length = duration(restriction.duration)
     if length is None or length > LONGEST_RESTRICTION:
         raise Invalid("expected an ISO 8601 duration of at most P7D, e.g. PT8H", field=f"{path}.duration")
@@ -203,7 +201,7 @@ def _windows(
 
 
 def _windows_of(restriction: Restriction, tz: ZoneInfo, days: Sequence[date]) -> Iterator[tuple[datetime, datetime]]:
-    weekdays = {DAYS.index(day) for day in restriction.days}
+    weekdays = {_DAYS.index(day) for day in restriction.days}
     begins = time.fromisoformat(restriction.from_)
     length = duration(restriction.duration) or timedelta()
     for day in days:

@@ -37,6 +37,8 @@ LARGEST = 1024 * 1024 - 4096
 """Bytes of an alert that the bus carries, with room for its headers."""
 ESCAPED = "\x01"
 """JSON spells it with six characters."""
+WIDE = "😀"
+"""Of what a name may hold, the longest in bytes."""
 UNITS = st.text(st.sampled_from('x"\\\x01\x1f\x7fé\u2028😀\ud800'), min_size=1, max_size=4)
 NUMBERS = st.sampled_from([1e15, 1e16, -1.7976931348623157e308, 5e-324, int("9" * 1000), 0.1, None, True])
 SIZES = st.sampled_from([50, 10_000, 64 * 1024, LARGEST])
@@ -90,7 +92,7 @@ def crowded(kind: str) -> Flow:
         {"timeoutMinutes": 0.123456789, "timeoutMinutesByPriority": by_priority, "targets": targets[n : n + 100]}
         for n in range(0, 2000, 100)
     ]
-    body = CreatePolicy.model_validate({"name": ESCAPED * 255, "repeat": 100, "levels": levels})
+    body = CreatePolicy.model_validate({"name": WIDE * 255, "repeat": 100, "levels": levels})
     change = policies.ChangePolicy(name=body.name, repeat=body.repeat, levels=body.levels)
     flow.take("escalation", lambda work: work.decide(escalation.POLICY, DEFAULT_POLICY_ID, change, work.begin(ME)))
     return flow
@@ -177,8 +179,11 @@ def test_what_a_person_may_ask_for_is_paged_and_can_be_answered(unit: str) -> No
     def text(length: int) -> str:
         return str(storable((unit * length)[:length]))
 
+    def line(length: int) -> str:
+        return "".join(c if c.isprintable() else WIDE for c in text(length))
+
     body = CreateIncident(
-        title=text(254) + "x", description=text(16_384), dedup_key=text(254) + "x", priority=Priority.CRITICAL,
+        title=line(254) + "x", description=text(16_384), dedup_key=line(254) + "x", priority=Priority.CRITICAL,
         metadata={text(8): text(METADATA_LIMIT // 6 - 50)},
     )  # fmt: skip
     flow.take(

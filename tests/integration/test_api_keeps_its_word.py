@@ -131,6 +131,25 @@ async def test_a_fault_in_a_request_is_named_by_its_field(world: World) -> None:
     _refused(await world.admin.call("GET", "/incidents/not-an-id"), 400, "VALIDATION_ERROR", "id")
 
 
+async def test_what_is_asked_of_nobody_is_not_found(world: World) -> None:
+    ana = await world.person("ana", "ios")
+    made = await world.admin.call("POST", "/incidents", {"title": "x", "priority": "low"})
+    incident, nobody = made.data["incident"]["id"], uuid4()
+    for path in (
+        f"/incidents/{incident}/explain?userId={nobody}",
+        f"/incidents/{nobody}/explain?userId={ana.user_id}",
+        f"/notifications?incidentId={nobody}",
+        f"/on-call?scheduleId={nobody}",
+        f"/on-call/current?scheduleId={nobody}",
+        f"/on-call/current?scheduleId={nobody}&at=2030-01-01T00:00:00Z",
+    ):
+        _refused(await ana.call("GET", path), 404, "NOT_FOUND")
+    explained = (await ana.call("GET", f"/incidents/{incident}/explain?userId={ana.user_id}")).data["people"]
+    assert [(one["userId"], one["outcome"]) for one in explained] == [(str(ana.user_id), "not_paged")]
+    assert (await ana.call("GET", f"/notifications?incidentId={incident}")).data == {"notifications": []}
+    assert (await ana.call("GET", f"/on-call?scheduleId={DEFAULT_SCHEDULE_ID}")).data["onCall"] != []
+
+
 async def test_wrong_paths_methods_sizes_and_kinds_of_bodies_get_their_own_errors(world: World) -> None:
     call = world.admin.call
     _refused(await call("GET", "/no/such/path"), 404, "NOT_FOUND")

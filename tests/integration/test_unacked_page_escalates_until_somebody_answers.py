@@ -103,6 +103,12 @@ async def test_time_outs_follow_the_incidents_priority_and_the_callers_wish(worl
     wish = {"title": "it is urgent to me", "priority": "low", "escalationTimeoutMinutes": 10}
     assert (await ana.call("POST", "/incidents", wish)).status == 201
     await ana.expect_push("urgent to me")
+    shown = {"it is critical": 0.5, "it is high": 30, "it is low": 60, "it is urgent to me": 10}
+    await world.eventually(
+        world.incidents,
+        lambda found: {i["title"]: i["escalationTimeoutMinutes"] for i in found} == shown,
+        "what the policy does is shown",
+    )
     for minutes, words in ((0.6, "it is critical"), (9.5, "urgent to me"), (20, "it is high"), (30, "it is low")):
         await bo.expect_no_push()
         await world.advance(minutes=minutes)

@@ -24,6 +24,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.turns import Turns
 from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Decider, Work
+from libs.contracts.faults import first_fault
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
 from libs.contracts.subjects import Header, rpc_subject
@@ -175,7 +176,7 @@ class RequestServer:
     async def _run(self, operation: _Operation, raw: bytes, headers: Mapping[str, str]) -> Reply:
         began, left = perf_counter(), self.deadlines.left(headers.get(Header.DEADLINE))
         caller = None if operation.public else await self.verifier.verify(headers.get(Header.TOKEN))
-        body = operation.body.model_validate_json(raw or b"{}")
+        body = operation.body.model_validate_json(raw or b"{}", strict=True)
         title = f"{self.requests.service} {operation.name}"
         with telemetry.span(self.requests.service, title, headers.get(Header.TRACEPARENT)) as traceparent:
             if caller is not None:
@@ -224,6 +225,5 @@ def _once(work: Work, keyed: KeyedRequest | None, handle: Callable[[Work], Any])
 
 def invalid(error: ValidationError) -> Refusal:
     """The first fault of a body: its field as the caller wrote it, and what was expected."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    return Refusal(kind=ErrorKind.VALIDATION, message=first["msg"], field=path or None)
+    path, sentence = first_fault(error.errors(include_url=False, include_input=False))
+    return Refusal(kind=ErrorKind.VALIDATION, message=sentence, field=path or None)

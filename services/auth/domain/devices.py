@@ -11,10 +11,19 @@ from uuid import UUID, uuid5
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
+from libs.contracts.requests import Invalid
 from services.auth.domain.text import check_text
 
-_HEX = re.compile(r"[0-9a-fA-F]+")
 _APNS_TOKEN = re.compile(r"[0-9a-fA-F]{64}")
+_TOKENS = {
+    # Of any length (Apple: "don't assume it"), in whole bytes; ours goes into the path of a request.
+    Platform.IOS: (re.compile(r"([0-9a-fA-F]{2}){16,200}"), "must be an APNs token: 32 to 400 hexadecimal digits"),
+    Platform.ANDROID: (
+        re.compile(r"[A-Za-z0-9_:.-]{8,4096}"),
+        "must be an FCM token: 8 or more of A-Z a-z 0-9 _ : . -",
+    ),
+}
+"""What the vendors make. A browser's subscription is a document of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +76,7 @@ def guess_platform(push_token: str) -> Platform:
 
 def one_spelling(platform: Platform, push_token: str) -> str:
     """Apple's tokens are hexadecimal: in capitals or not, they are one token. Google's are told apart by case."""
-    is_hex = platform is Platform.IOS and _HEX.fullmatch(push_token) is not None
-    return push_token.lower() if is_hex else push_token
+    return push_token.lower() if platform is Platform.IOS else push_token
 
 
 def initial() -> State:
@@ -100,7 +108,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         case RegisterDevice(), _:
             check_text(command.device_id, "deviceId")
             check_text(command.name, "deviceName")
-            check_text(command.push_token, "pushToken")
+            _check_token(command.platform, command.push_token)
             return [
                 DeviceRegistered(
                     user_id=command.user_id,
@@ -115,6 +123,14 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [DeviceRemoved(user_id=user_id, device_id=device_id, reason=reason)]
         case _:
             return []
+
+
+def _check_token(platform: Platform, push_token: str) -> None:
+    """A token that no vendor makes would be found out by the page that does not arrive."""
+    check_text(push_token, "pushToken")
+    form, expected = _TOKENS.get(platform, (None, ""))
+    if form is not None and not form.fullmatch(push_token):
+        raise Invalid(expected, field="pushToken")
 
 
 def _is_held(command: RegisterDevice, state: Held) -> bool:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyView
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
+from libs.contracts.texts import ONE_LINE
 from services.gateway.envelope import item, page
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging
@@ -28,7 +29,7 @@ _POLICY = one("policy", PolicyView, "Policy")
 class PolicyChange(StrictContract):
     """Fields not given stay; `levels` is replaced as a whole."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     priority_filter: tuple[Priority, ...] | None = None
     repeat: int | None = Field(default=None, ge=0, le=100)
     levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)

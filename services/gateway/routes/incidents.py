@@ -18,13 +18,15 @@ from libs.contracts.incidents import (
     IncidentView,
     ListIncidents,
     Metadata,
+    Outcome,
     Status,
     Timeline,
     TimelineQuery,
 )
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
-from services.gateway.envelope import item, page, success
+from libs.contracts.texts import ONE_LINE
+from services.gateway.envelope import Problem, item, page, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging
 from services.gateway.responses import answer, documented, one, several
@@ -57,7 +59,7 @@ class StatusBody(StrictContract):
 class IncidentEdit(StrictContract):
     """Fields not given stay; `description` given as null goes, `metadata` is replaced as a whole."""
 
-    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"\S")
+    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=16_384)
     priority: Priority | None = None
     metadata: Metadata | None = None
@@ -78,9 +80,11 @@ async def list_incidents(
     status: Annotated[Status | None, Query()] = None,
     priority: Annotated[Priority | None, Query()] = None,
     assigned_to: Annotated[UUID | None, Query()] = None,
-    assigned_to_too: Annotated[UUID | None, Query(alias="assignedTo", include_in_schema=False)] = None,
+    assigned_to_too: Annotated[UUID | None, Query(alias="assignedTo")] = None,
 ) -> Response:
     """`assigned_to` is the specification's spelling; `assignedTo` is understood too."""
+    if assigned_to is not None and assigned_to_too is not None:
+        raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
     wanted = ListIncidents(
         status=status,
         priority=priority,
@@ -175,7 +179,11 @@ async def get_timeline(
 async def explain_incident(
     incident_id: IncidentId, ask: Asking, user_id: Annotated[UUID | None, Query(alias="userId")] = None
 ) -> Response:
-    return success(await ask.query("incidents", "explain", ExplainQuery(id=incident_id, user_id=user_id)))
+    found = await ask.query("incidents", "explain", ExplainQuery(id=incident_id, user_id=user_id))
+    if user_id is not None and all(one["outcome"] == Outcome.NOT_PAGED for one in found["people"]):
+        # Somebody who was not paged, or nobody at all: who owns people knows.
+        await ask.query("auth", "user", ById(id=user_id))
+    return success(found)
 
 
 async def _change(ask: Asking, operation: str, incident_id: UUID, body: StatusBody | None) -> Response:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from libs.contracts.incidents import ChangeIntegration, CreatedKeyView, CreateIntegration, IntegrationView, RevokeKey
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import ById, Nothing
+from libs.contracts.texts import ONE_LINE
 from services.gateway.envelope import item, page, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging
@@ -30,7 +31,7 @@ _NEEDED = "open incidents came by it (`details.usedBy`), or Pager itself needs i
 class IntegrationChange(StrictContract):
     """Fields not given stay; `policyId` given as null goes: its incidents then run the policy Default."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     policy_id: UUID | None = None
     team_id: UUID | None = None
 

@@ -27,6 +27,7 @@ from libs.contracts.oncall import (
     ShiftsView,
 )
 from libs.contracts.requests import ById
+from libs.contracts.texts import ONE_LINE, TimeZone
 from services.gateway.envelope import item, page, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging
@@ -44,7 +45,7 @@ _CANNOT_TAKE_OVER = (
     "the caller has no device that can be paged, the person is deactivated, or 200 overrides are still to come; "
     "or the Idempotency-Key was used with another body"
 )
-_RANGE = {"fromTime": "from", "toTime": "to"}
+_NO_SCHEDULE = "there is no such schedule"
 _OVERRIDE = one("override", OverrideView, "Override")
 _SCHEDULE = one("schedule", ScheduleView, "Schedule")
 
@@ -52,9 +53,9 @@ _SCHEDULE = one("schedule", ScheduleView, "Schedule")
 class ScheduleChange(StrictContract):
     """Fields not given stay; `layers` is replaced as a whole."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
-    timezone: str | None = None
+    timezone: TimeZone | None = None
     is_active: bool | None = None
     layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
 
@@ -108,12 +109,12 @@ async def change_schedule(schedule_id: ScheduleId, body: ScheduleChange, ask: As
 )
 async def list_shifts(
     schedule_id: ScheduleId,
-    from_time: Annotated[SentMoment, Query(alias="from")],
-    to_time: Annotated[SentMoment, Query(alias="to")],
+    from_: Annotated[SentMoment, Query(alias="from")],
+    to: Annotated[SentMoment, Query()],
     ask: Asking,
 ) -> Response:
-    wanted = ShiftsQuery(schedule_id=schedule_id, from_time=from_time, to_time=to_time)
-    return success(await ask.query("oncall", "shifts", wanted, spelling=_RANGE))
+    wanted = ShiftsQuery(schedule_id=schedule_id, from_=from_, to=to)
+    return success(await ask.query("oncall", "shifts", wanted))
 
 
 @router.post(
@@ -168,7 +169,7 @@ async def cancel_override(schedule_id: ScheduleId, override_id: OverrideId, ask:
     "/current",
     operation_id="getCurrentOnCall",
     summary="Who is on call on a schedule; null when nobody is",
-    responses=documented(answer("CurrentOnCall", CurrentView)),
+    responses=documented(answer("CurrentOnCall", CurrentView), missing=_NO_SCHEDULE),
 )
 async def get_current(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
     return success(await ask.query("oncall", "current", CurrentQuery(schedule_id=schedule_id, at=at)))
@@ -178,7 +179,7 @@ async def get_current(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment 
     "",
     operation_id="listOnCall",
     summary="Everybody who is on call, now or at a moment",
-    responses=documented(answer("OnCall", OnCallListView)),
+    responses=documented(answer("OnCall", OnCallListView), missing=_NO_SCHEDULE),
 )
 async def list_on_call(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
     return success(await ask.query("oncall", "on_call", CurrentQuery(schedule_id=schedule_id, at=at)))

@@ -88,7 +88,7 @@ def gone(name: str, path: str, operation: str, asked: Any) -> Case:
 
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
 FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False}
-RANGE = {"scheduleId": ID, "fromTime": NOON, "toTime": NIGHT}
+RANGE = {"scheduleId": ID, "from": NOON, "to": NIGHT}
 OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
 ALL = {"onCall": [v.ON_CALL]}
 NOBODY = {"currentOnCall": None}

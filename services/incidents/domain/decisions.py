@@ -93,7 +93,7 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return [_escalated(command, created)]
         case Acknowledge() if not state.is_open:
             raise AlreadyOver
-        case Acknowledge(by=by) if not any(a.user_id == by.id and a.run == state.run for a in state.acknowledgements):
+        case Acknowledge() if _says_more(command, state):
             return [_acknowledged(command, state, created)]
         case Resolve(by, at, notes) if state.is_open:
             return [IncidentResolved(incident_id=created.incident_id, run=state.run, by=by, at=at, notes=notes)]
@@ -109,6 +109,12 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return _restart(command, state, created)
         case _:
             return []
+
+
+def _says_more(command: Acknowledge, state: Incident) -> bool:
+    """The first of this person in this run, or notes that theirs have not said yet: repeated it is no news."""
+    theirs = [a.notes for a in state.acknowledgements if a.user_id == command.by.id and a.run == state.run]
+    return not theirs or (command.notes is not None and command.notes not in theirs)
 
 
 def alerts_after(command: GroupAlerts, state: Incident) -> int:

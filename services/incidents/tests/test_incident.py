@@ -161,6 +161,21 @@ def test_an_acknowledgement_is_decided_once_for_each_person() -> None:
     after.when(Acknowledge(BO, LATER)).then_types(IncidentAcknowledged)
 
 
+def test_what_somebody_adds_to_their_acknowledgement_is_kept_beside_it() -> None:
+    looking = Acknowledge(ANA, LATER, "looking at the disk")
+    after = (
+        given(CREATED).when(Acknowledge(ANA, LATER)).then([ACKNOWLEDGED]).when(looking).then_types(IncidentAcknowledged)
+    )
+    assert [(a.user_id, a.notes) for a in after.state().acknowledgements] == [
+        (ANA.id, None),
+        (ANA.id, "looking at the disk"),
+    ]
+    after.when(looking).then_nothing()
+    after.when(Acknowledge(ANA, LATER)).then_nothing()
+    both = after.when(Acknowledge(BO, LATER, "looking at the disk")).then_types(IncidentAcknowledged).state()
+    assert [(a.user_id, a.notes) for a in both.acknowledgements][2:] == [(BO.id, "looking at the disk")]
+
+
 def test_what_is_over_cannot_be_acknowledged() -> None:
     given(CREATED, RESOLVED).when(Acknowledge(BO, LATER)).then_rejected(AlreadyOver)
 

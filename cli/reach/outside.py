@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -44,10 +45,12 @@ async def prepare(url: str, passwords: Mapping[str, str]) -> DatabaseUrls:
     return DatabaseUrls(owner=url, services=dict.fromkeys(STATEFUL_SERVICES, url))
 
 
-async def reading_url(url: str, role: str, password: str) -> str:
-    """`url` as it is, or, where it is a superuser's, that of a role of ours in our database. Raises `Failure`."""
+async def url_as(url: str, role: str) -> str:
+    """`url` as it is, or, where it is a superuser's, our database in a role of ours: that asks for no password, and
+    changes none, so that a mistyped home does no harm. Raises `Failure`.
+    """
     try:
-        return _in_our_database(url, role, password) if await _is_superuser(url) else url
+        return _in_role(url, role) if await _is_superuser(url) else url
     except (psycopg.Error, OSError) as error:
         raise Failure(f"PAGER_DATABASE_URL: {error}") from None
 
@@ -78,7 +81,12 @@ async def _make_schemas(url: str) -> None:
 
 
 def _in_our_database(url: str, user: str, password: str) -> str:
-    scheme, _, rest = with_user(url, user, password).partition("://")
-    authority, _, tail = rest.partition("/")
-    query = tail.partition("?")[2]
-    return f"{scheme}://{authority}/{DATABASE}{'?' + query if query else ''}"
+    parts = urlsplit(with_user(url, user, password))
+    return parts._replace(path=f"/{DATABASE}").geturl()
+
+
+def _in_role(url: str, role: str) -> str:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query["options"] = f"{query.get('options', '')} -c role={role}".strip()
+    return parts._replace(path=f"/{DATABASE}", query=urlencode(query, quote_via=quote)).geturl()

@@ -9,10 +9,12 @@ import asyncio
 import json
 import sys
 
+import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.console.failure import TROUBLE, Failure
 from cli.reach import streams
+from cli.reach.epochs import begin_where_made_anew
 from libs.chassis.store import migrate
 from libs.contracts.subjects import SERVICES
 
@@ -31,6 +33,14 @@ def migrate_all(url: str) -> dict[str, list[str]]:
     return done
 
 
+def new_epochs(url: str) -> dict[str, int]:
+    """Of logs that were made anew, by service. Raises `Failure`."""
+    try:
+        return begin_where_made_anew(url)
+    except psycopg.Error as error:
+        raise Failure(f"no epoch could be begun: {error}") from None
+
+
 def main() -> int:
     """Do both; a failure is one line on stderr and exit code 1."""
     order = json.loads(sys.stdin.readline() or "null")
@@ -38,11 +48,12 @@ def main() -> int:
         return TROUBLE
     try:
         migrated = migrate_all(order["databaseUrl"]) if order["databaseUrl"] else {}
+        epochs = new_epochs(order["databaseUrl"]) if order["databaseUrl"] else {}
         declared = asyncio.run(streams.declare_at(order["natsUrl"]))
     except Failure as failure:
         sys.stderr.write(f"{failure}\n")
         return failure.exit_code
-    sys.stdout.write(json.dumps({"migrated": migrated, "streams": declared}) + "\n")
+    sys.stdout.write(json.dumps({"migrated": migrated, "streams": declared, "epochs": epochs}) + "\n")
     return 0
 
 

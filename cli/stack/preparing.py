@@ -48,7 +48,8 @@ class Preparing:
             await process.wait()
 
     async def run(self, database_url: str, nats_url: str) -> dict[str, Any]:
-        """Migrate and declare; what was done: `{"migrated": {service: [revision]}, "streams": {name: outcome}}`.
+        """Migrate and declare; what was done, as `{"migrated": {service: [revision]}, "streams": {name: outcome},
+        "epochs": {service: number}}`.
 
         Raises:
             Failure: with the child's one line.

@@ -124,6 +124,8 @@ class Stack:
         if preparing is not None:
             done = await preparing.run(urls.owner, self.nats_url_of("operator"))
             self.report("prepared", _prepared(done), **done)
+            for service, number in done["epochs"].items():
+                self.report("warning", f"the log of {service} was made anew: epoch {number} has begun")
         self._held.push_async_callback(self._stop_services)
         await self._start_services(urls.services)
         self.run_file.begin(

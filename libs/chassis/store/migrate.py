@@ -54,6 +54,25 @@ def upgrade(service: str, url: str, revision: str = "head") -> None:
     _with_connection(service, url, run)
 
 
+@dataclass(frozen=True)
+class WayDown:
+    """From where a schema stands to a revision below it."""
+
+    to: str
+    """`base`: nothing is left."""
+    taken_back: tuple[tuple[str, str], ...]
+    """Each revision on the way, and what it had brought in a sentence; the newest first."""
+
+
+def way_down(service: str, url: str, revision: str | None = None) -> WayDown:
+    """What `downgrade` would do; nothing is done.
+
+    Raises:
+        MigrationRefused: there is no such revision, or it lies above where the schema stands.
+    """
+    return _with_connection(service, url, lambda config, connection: _way(service, config, connection, revision))
+
+
 def downgrade(service: str, url: str, revision: str | None = None) -> None:
     """Take a schema down, by default by one revision; `base` removes everything.
 
@@ -62,16 +81,22 @@ def downgrade(service: str, url: str, revision: str | None = None) -> None:
     """
 
     def run(config: Config, connection: Connection) -> None:
-        place = _place(service, config, connection)
-        at = place.index(place.current)
-        if at == 0 and revision is None:
-            raise MigrationRefused(f"{service} is empty: there is nothing to take back")
-        wanted = place.known[at - 1] if revision is None else revision
-        if place.index(wanted) > at:
-            raise MigrationRefused(f"{service} stands at {place.current}, below {wanted}: that is a way up")
-        command.downgrade(config, wanted)
+        command.downgrade(config, _way(service, config, connection, revision).to)
 
     _with_connection(service, url, run)
+
+
+def _way(service: str, config: Config, connection: Connection, revision: str | None) -> WayDown:
+    place = _place(service, config, connection)
+    at = place.index(place.current)
+    if at == 0 and revision is None:
+        raise MigrationRefused(f"{service} is empty: there is nothing to take back")
+    wanted = place.known[at - 1] if revision is None else revision
+    if place.index(wanted) > at:
+        raise MigrationRefused(f"{service} stands at {place.current}, below {wanted}: that is a way up")
+    script = ScriptDirectory.from_config(config)
+    leaving = reversed(place.known[place.index(wanted) + 1 : at + 1])
+    return WayDown(wanted, tuple((name, script.get_revision(name).doc) for name in leaving))
 
 
 def status(service: str, url: str) -> MigrationStatus:

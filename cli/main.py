@@ -27,6 +27,7 @@ from cli.console.failure import STOPPED, TROUBLE, USAGE, Failure
 from cli.console.output import for_any_terminal
 from cli.embedded.errors import StartError
 from libs.chassis.printable import printable
+from libs.chassis.surroundings import forget_libpq
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,6 +62,7 @@ for group in (alerts, parked, epochs, migrations, prepare, deploy_config):
 
 def main() -> None:
     """Entry point: every failure is one line on stderr, and exit code 1 or 2."""
+    forget_libpq()
     for_any_terminal()
     sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
 

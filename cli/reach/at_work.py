@@ -7,6 +7,7 @@ import psycopg
 from cli.console.failure import Failure
 from cli.reach.running import run_of
 from cli.settings import Settings
+from libs.chassis.store.connections import session
 
 _SESSIONS = """
     SELECT DISTINCT split_part(application_name, '/', 2) FROM pg_stat_activity
@@ -28,5 +29,5 @@ async def require_nobody(settings: Settings, url: str) -> None:
 
 
 def _sessions(url: str) -> list[str]:
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with psycopg.connect(url, **session(url, "pager/command")) as connection:
         return [str(name) for (name,) in connection.execute(_SESSIONS)]

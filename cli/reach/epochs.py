@@ -11,6 +11,7 @@ from psycopg import sql
 from cli.console.failure import USAGE, Failure
 from cli.reach.doors import database_door
 from cli.settings import Settings
+from libs.chassis.store.connections import session
 from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
 from libs.contracts.model import Lane
 from libs.contracts.subjects import SERVICES, UPSTREAMS
@@ -75,7 +76,7 @@ def begin_where_made_anew(url: str) -> dict[str, int]:
     `url` is the owner's. Raises `psycopg.Error`.
     """
     begun = {}
-    with psycopg.connect(url, connect_timeout=5, application_name="pager/epoch") as connection:
+    with psycopg.connect(url, **session(url, "pager/epoch")) as connection:
         for service in SERVICES:
             try:
                 with connection.transaction():
@@ -93,7 +94,7 @@ def begin_where_made_anew(url: str) -> dict[str, int]:
 
 def events_of(url: str, service: str) -> int:
     """How many events a log holds; 0 where there is none. `url` is the owner's. Raises `psycopg.Error`."""
-    with psycopg.connect(url, connect_timeout=5, application_name="pager/epoch") as connection:
+    with psycopg.connect(url, **session(url, "pager/epoch")) as connection:
         log = sql.Identifier(service, "stored_events")
         try:
             row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(log)).fetchone()
@@ -104,7 +105,7 @@ def events_of(url: str, service: str) -> int:
 
 async def _as_owner(settings: Settings, run: Callable[[Session], T]) -> T:
     def work(url: str) -> T:
-        with psycopg.connect(url, connect_timeout=5, application_name="pager/epoch") as connection:
+        with psycopg.connect(url, **session(url, "pager/epoch")) as connection:
             return run(connection)
 
     async with database_door(settings, "owner") as url:

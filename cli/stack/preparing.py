@@ -4,35 +4,36 @@ import asyncio
 import json
 import os
 import signal
-import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
 from cli.console.failure import Failure
 from cli.embedded.account import Account
-from cli.embedded.home import Home
+from cli.stack.process import PYTHON
 
 SECONDS: Final = 120.0
 
 
 class Preparing:
-    """`async with Preparing(home) as preparing: await preparing.run(…)`; leaving the block ends the child."""
+    """`async with Preparing(environment) as preparing: await preparing.run(…)`; leaving the block ends the child."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
         account = Account(os.geteuid(), os.getegid(), "", switched=False)
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            *PYTHON,
             "-m",
             "cli.stack.preparation",
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
+            env=self._environment,
             start_new_session=True,
             preexec_fn=account.before_exec(signal.SIGKILL),
         )

@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import os
-import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from cli.stack.cure import Cure, unwell
 from cli.stack.environment import process_name
 from cli.stack.log_rotation import keep_small
 from cli.stack.preparing import Preparing
-from cli.stack.process import Process, last_words
+from cli.stack.process import PYTHON, Process, last_words
 from cli.stack.ready import port_is_free, until_ready
 from cli.stack.run_file import RunFile
 from cli.stack.secrets_file import Secrets
@@ -37,9 +36,7 @@ STREAM_SECONDS: Final = 15.0
 Commands = Mapping[str, tuple[str, ...]]
 """How each service is started."""
 
-COMMANDS: Final[Commands] = {
-    service: (sys.executable, "-m", f"services.{service}.main") for service in environment.SERVICES
-}
+COMMANDS: Final[Commands] = {service: (*PYTHON, "-m", f"services.{service}.main") for service in environment.SERVICES}
 
 NICENESS: Final[Mapping[str, int]] = {"notifier": -5}
 """The last hop goes first: on a full machine pages that are nearly out do not wait for alerts that come in (ADR 23)."""
@@ -118,7 +115,11 @@ class Stack:
         self.supervisor = Supervisor(self.report, self._changed)
         self._held.callback(home.clear_run)
         self._held.push_async_callback(self._stop_servers)
-        preparing = await self._held.enter_async_context(Preparing(home)) if self.prepared else None
+        preparing = (
+            await self._held.enter_async_context(Preparing(environment.common(self.settings.environment)))
+            if self.prepared
+            else None
+        )
         await self._start_servers()
         urls = await self._database_urls()
         if preparing is not None:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from libs.contracts.subjects import SERVICES
+from tests.command import Pager
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
 from tests.integration.test_the_bus_says_the_same_as_the_logs import _from_bus
-from tests.command import Pager
 from tests.phone import Phone, described
 from tests.restores import back_again, backup, cut_log, restore
 from tests.servers import recreate
 from tests.world import World
+
 
 async def _pushed(world: World, phone: Phone, words: str) -> None:
     """A push with these words comes, among others."""

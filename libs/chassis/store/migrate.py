@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from libs.chassis.settings import check_service
+from libs.chassis.store.connections import session
 
 _LOOK_AGAIN = 0.1
 _ROOT = Path(__file__).resolve().parents[3]
@@ -149,7 +150,8 @@ def _take_turn(connection: Connection, service: str) -> None:
 
 def _with_connection(service: str, url: str, run: Callable[[Config, Connection], T]) -> T:
     check_service(service)
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    begin = session(url, f"pager/{service}/migrate")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=begin)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).resolve().parent / "migrations"))
     config.set_main_option("version_locations", str(_ROOT / "services" / service / "migrations"))

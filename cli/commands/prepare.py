@@ -23,7 +23,7 @@ def schemas(settings: Settings, *, as_json: bool) -> None:
 
     Raises `Failure`.
     """
-    from cli.stack.preparation import migrate_all, new_epochs
+    from cli.stack.schemas import migrate_all, new_epochs
 
     if settings.database_url is None:
         raise Failure("PAGER_DATABASE_URL: name the owner's URL (PAGER_DATABASE_URL_FILE: a file with it)", USAGE)

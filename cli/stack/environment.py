@@ -42,8 +42,11 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def missing_push(environment: Mapping[str, str]) -> dict[str, bool]:
-    """Whether the simulator must stand in, by provider: there are no credentials for the real one."""
-    return {"fcm": not environment.get(FCM[0]), "apns": not environment.get(APNS[0])}
+    """Whether the simulator must stand in, by provider: nothing at all is set for the real one.
+
+    Half of it is a mistake, which the notifier refuses: whoever sets it means to reach real phones.
+    """
+    return {name: not any(environment.get(v) for v in variables) for name, variables in (("fcm", FCM), ("apns", APNS))}
 
 
 def of_simulated_push(environment: Mapping[str, str], simulated: Mapping[str, str]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Self
 
-from cli.console.failure import Failure
+from cli.console.failure import BadSettings, Failure
 from cli.console.report import Report
 from cli.embedded.credentials import STATEFUL_SERVICES
+from cli.embedded.errors import StartError
 from cli.embedded.nats import EmbeddedNats
 from cli.embedded.ports import free_port
 from cli.embedded.postgres import EmbeddedPostgres
@@ -19,6 +20,7 @@ from cli.reach import outside
 from cli.reach.urls import with_user, without_user
 from cli.settings import PORT_SETTING, SIMULATOR_PORT_SETTING, Settings
 from cli.stack import environment, secrets_file
+from cli.stack.answering import until_answers
 from cli.stack.cure import Cure, unwell
 from cli.stack.environment import process_name
 from cli.stack.log_rotation import keep_small
@@ -107,19 +109,19 @@ class Stack:
 
     async def _start(self) -> None:
         home = self.settings.home
+        preparing = await self._held.enter_async_context(Preparing(self.settings)) if self.prepared else None
+        if preparing is not None:
+            for hint in await preparing.check():
+                self.report("warning", hint)
         self._held.enter_context(home.hold())
+        await self._servers_elsewhere()
+        await self._choose_ports(crashed=home.run_file.exists())
         home.clear_run()  # of a run that was killed
         self.secrets = secrets_file.load_or_make(home, self.settings.environment)
-        await self._choose_ports()
         self.run_file = RunFile(home)
         self.supervisor = Supervisor(self.report, self._changed)
         self._held.callback(home.clear_run)
         self._held.push_async_callback(self._stop_servers)
-        preparing = (
-            await self._held.enter_async_context(Preparing(environment.common(self.settings.environment)))
-            if self.prepared
-            else None
-        )
         await self._start_servers()
         urls = await self._database_urls()
         if preparing is not None:
@@ -143,18 +145,31 @@ class Stack:
     def _changed(self) -> None:
         self.run_file.write(self.supervisor.pids())
 
-    async def _choose_ports(self) -> None:
-        chosen = self.settings
-        if chosen.port == 0:
-            chosen = replace(chosen, port=free_port())
-        else:
-            await port_is_free(chosen.port, PORT_SETTING)
-        if self._simulates():
-            if chosen.simulator_port == 0:
-                chosen = replace(chosen, simulator_port=free_port())
-            else:
-                await port_is_free(chosen.simulator_port, SIMULATOR_PORT_SETTING)
-        self.settings = chosen
+    async def _servers_elsewhere(self) -> None:
+        """Return when those that are not embedded answer. Raises `Failure`."""
+        given = {"PAGER_DATABASE_URL": self.settings.database_url, "PAGER_NATS_URL": self.settings.nats_url}
+        await asyncio.gather(*(until_answers(s, url, self.report) for s, url in given.items() if url is not None))
+
+    async def _choose_ports(self, *, crashed: bool) -> None:
+        """Look at all of them, and choose those that were left to us. Raises `BadSettings`.
+
+        `crashed`: servers of an earlier run may still hold theirs, until they are ended.
+        """
+        ours = (PORT_SETTING, *((SIMULATOR_PORT_SETTING,) if self._simulates() else ()))
+        faults = []
+        for setting, number in self.settings.ports.items():
+            if number and (setting in ours or not (crashed or setting == SIMULATOR_PORT_SETTING)):
+                try:
+                    await port_is_free(number, setting)
+                except StartError as error:
+                    faults.append(str(error))
+        if faults:
+            raise BadSettings(*faults)
+        self.settings = replace(
+            self.settings,
+            port=self.settings.port or free_port(),
+            simulator_port=self.settings.simulator_port or free_port(),
+        )
 
     def _simulates(self) -> bool:
         return self.settings.simulators and any(environment.missing_push(self.settings.environment).values())

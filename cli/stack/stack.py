@@ -113,8 +113,8 @@ class Stack:
         if preparing is not None:
             for hint in await preparing.check():
                 self.report("warning", hint)
+            await self._servers_elsewhere()
         self._held.enter_context(home.hold())
-        await self._servers_elsewhere()
         await self._choose_ports(crashed=home.run_file.exists())
         home.clear_run()  # of a run that was killed
         self.secrets = secrets_file.load_or_make(home, self.settings.environment)

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cli.console.failure import Failure
+from cli.console.failure import BadSettings, Failure
 from cli.console.report import silent_report
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.settings import Settings
@@ -252,7 +252,7 @@ async def test_a_second_stack_in_the_same_home_fails_and_names_the_holder(home: 
 async def test_a_taken_port_names_its_setting_and_leaves_nothing_running(home: Home) -> None:
     async with EmbeddedNats(home) as nats:
         taken = Settings(home=home, environment={}, port=nats.port, simulators=False)
-        with pytest.raises(StartError, match=f"PAGER_PORT: port {nats.port} .* choose another"):
+        with pytest.raises(BadSettings, match=f"PAGER_PORT: port {nats.port} .* choose another"):
             async with Stack(taken, silent_report):
                 pass
     assert home.read_run() is None

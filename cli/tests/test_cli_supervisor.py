@@ -29,7 +29,7 @@ SLEEPER = "import time; print('serving', flush=True); time.sleep(600)"
 # Writes what it was given and stays, as a service does.
 TELLER = (
     "import json, os, sys, time; "
-    "open(os.environ['TELL'] + '/' + os.environ['PAGER_INSTANCE'], 'a').write("
+    "open(os.environ['PAGER_TELL'] + '/' + os.environ['PAGER_INSTANCE'], 'a').write("
     "json.dumps({k: v for k, v in os.environ.items() if k.startswith('PAGER_')}) + '\\n'); time.sleep(600)"
 )
 
@@ -218,7 +218,7 @@ async def test_run_json_tells_the_truth_before_during_and_after(home: Home) -> N
 
 
 async def test_a_restarted_service_gets_the_same_environment(home: Home, tmp_path: Path) -> None:
-    given = settings(home, "nats://u:p@127.0.0.1:1", {"TELL": str(tmp_path), "PAGER_ADMIN_PASSWORD": "Secret-123456"})
+    given = settings(home, "nats://u:p@127.0.0.1:1", {"PAGER_TELL": str(tmp_path), "PAGER_ADMIN_PASSWORD": "Secret-123456"})
     stack = OwnStack(given, silent_report, commands(TELLER, "auth", "incidents", "gateway"), prepared=False)
 
     def told(instance: str) -> list[dict[str, str]]:

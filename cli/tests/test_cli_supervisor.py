@@ -218,7 +218,9 @@ async def test_run_json_tells_the_truth_before_during_and_after(home: Home) -> N
 
 
 async def test_a_restarted_service_gets_the_same_environment(home: Home, tmp_path: Path) -> None:
-    given = settings(home, "nats://u:p@127.0.0.1:1", {"PAGER_TELL": str(tmp_path), "PAGER_ADMIN_PASSWORD": "Secret-123456"})
+    given = settings(
+        home, "nats://u:p@127.0.0.1:1", {"PAGER_TELL": str(tmp_path), "PAGER_ADMIN_PASSWORD": "Secret-123456"}
+    )
     stack = OwnStack(given, silent_report, commands(TELLER, "auth", "incidents", "gateway"), prepared=False)
 
     def told(instance: str) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """Who works on an installation now: nothing may be taken from under them."""
 
 import asyncio
+import time
 
 import psycopg
 
@@ -9,9 +10,13 @@ from cli.reach.running import run_of
 from cli.settings import Settings
 from libs.chassis.store.connections import session
 
+_LEAVING = 2.0
+"""Seconds that the session of a process which has just ended may take to end, too."""
+# Commands that only look have names of two parts; migrations take turns by themselves.
 _SESSIONS = """
     SELECT DISTINCT split_part(application_name, '/', 2) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'pager/%'
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+      AND application_name LIKE 'pager/%/%' AND application_name NOT LIKE 'pager/%/migrate'
     ORDER BY 1
 """
 
@@ -24,8 +29,11 @@ async def require_nobody(settings: Settings, url: str) -> None:
         pass
     else:
         raise Failure(f"Pager runs in {settings.home.path}, process {run['processes']['pager']['pid']}: stop it first")
-    if found := await asyncio.to_thread(_sessions, url):
-        raise Failure(f"the database is in use by {', '.join(found)}: stop them first")
+    deadline = time.monotonic() + _LEAVING
+    while found := await asyncio.to_thread(_sessions, url):
+        if time.monotonic() > deadline:
+            raise Failure(f"the database is in use by {', '.join(found)}: stop them first")
+        await asyncio.sleep(0.1)
 
 
 def _sessions(url: str) -> list[str]:

@@ -6,6 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen --all-extras
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH :=
+export PIP_ROOT_USER_ACTION := ignore
 # What was compiled once is kept: the tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.

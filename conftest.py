@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from libs.chassis.surroundings import forget_libpq
 from libs.chassis.testing.examples import register_profiles
 from libs.chassis.testing.turns import Turns
 
@@ -22,6 +23,7 @@ _STARTING = {"servers", "running", "restorable"}
 _TURNS = pytest.StashKey[Turns]()
 
 register_profiles()
+forget_libpq()
 
 
 def _is_alone(item: pytest.Item) -> bool:

@@ -23,10 +23,11 @@ from cli.commands.reset import reset
 from cli.commands.seed import seed
 from cli.commands.tail import tail
 from cli.commands.up import up
-from cli.console.failure import STOPPED, TROUBLE, USAGE, Failure
+from cli.console.failure import STOPPED, TROUBLE, USAGE, BadSettings, Failure
 from cli.console.output import for_any_terminal
 from cli.embedded.errors import StartError
 from libs.chassis.printable import printable
+from libs.chassis.surroundings import forget_libpq
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,6 +62,7 @@ for group in (alerts, parked, epochs, migrations, prepare, deploy_config):
 
 def main() -> None:
     """Entry point: every failure is one line on stderr, and exit code 1 or 2."""
+    forget_libpq()
     for_any_terminal()
     sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
 
@@ -75,6 +77,8 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except typer.TyperException as error:
         tell = getattr(error, "format_message", error.__str__)
         return _say(str(tell()), USAGE)
+    except BadSettings as bad:
+        return _say(str(bad), bad.exit_code, *bad.faults)
     except Failure as failure:
         return _say(str(failure), failure.exit_code)
     except StartError as error:
@@ -89,11 +93,15 @@ def exit_code_of(command: Callable[[], Any]) -> int:
         return _say(f"unexpected {type(error).__name__}: {error} (PAGER_DEBUG=1 shows where)", TROUBLE)
 
 
-def _say(message: str, code: int) -> int:
-    """A line for people, or for programs where the command was asked to answer as JSON."""
+def _say(message: str, code: int, *faults: str) -> int:
+    """A line for people (one for each fault), or for programs where the command was asked to answer as JSON."""
     line = printable(" ".join(message.split()))
-    told = json.dumps({"error": {"message": line, "exitCode": code}}) if "--json" in sys.argv else f"pager: {line}"
-    sys.stderr.write(f"{told}\n")
+    if "--json" in sys.argv:
+        several = {"faults": list(faults)} if faults else {}
+        lines = [json.dumps({"error": {"message": line, "exitCode": code} | several})]
+    else:
+        lines = [f"pager: {printable(fault)}" for fault in faults or (line,)]
+    sys.stderr.writelines(f"{told}\n" for told in lines)
     return code
 
 

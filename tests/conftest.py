@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from tests.command import Pager, pager_of
 from tests.restorable import Restorable, restorable_world
 from tests.servers import Servers
 from tests.world import World
@@ -27,3 +29,9 @@ async def restorable() -> AsyncIterator[Restorable]:
     """A world on servers of its own, whose bus can be set back."""
     async with restorable_world() as made:
         yield made
+
+
+@pytest.fixture
+def pager(world: World, tmp_path: Path) -> Pager:
+    """Commands against the world's database, from a home of their own."""
+    return pager_of(world, tmp_path)

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.commands.options import Json
+from cli.commands.options import Json, Yes
+from cli.console.asking import agree
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json, table
 from cli.settings import Settings
@@ -46,7 +47,7 @@ def begin_epoch(
     after: Annotated[
         int | None, typer.Option(help="The last position that is as it always was; the log's end by default.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Begin a new epoch of a log: whoever has read further goes back to where it begins."""
@@ -64,12 +65,10 @@ def begin_epoch(
     place = log.end if after is None else after
     if not 0 <= place <= log.end:
         raise Failure(f"--after: {place} is no position of {service}: its log ends at {log.end}", USAGE)
-    if not yes:
-        if as_json:
-            raise Failure("no epoch was begun; --json needs --yes", USAGE)
+    if not (yes or as_json):
         _show(log, place)
-        if not typer.confirm(f"Begin epoch {log.next_number} of {service} after position {place}?"):
-            raise Failure("no epoch was begun", USAGE)
+    question = f"Begin epoch {log.next_number} of {service} after position {place}?"
+    agree(question, yes=yes, as_json=as_json, otherwise="no epoch was begun")
     asyncio.run(begin(settings, log, place, reason.strip()))
     (log,) = asyncio.run(logs(settings, (service,)))
     if as_json:

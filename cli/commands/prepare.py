@@ -23,16 +23,18 @@ def schemas(settings: Settings, *, as_json: bool) -> None:
 
     Raises `Failure`.
     """
-    from cli.stack.preparation import migrate_all
+    from cli.stack.schemas import migrate_all, new_epochs
 
     if settings.database_url is None:
         raise Failure("PAGER_DATABASE_URL: name the owner's URL (PAGER_DATABASE_URL_FILE: a file with it)", USAGE)
-    migrated = migrate_all(settings.database_url)
+    migrated, epochs = migrate_all(settings.database_url), new_epochs(settings.database_url)
     if as_json:
-        print_json({"migrated": migrated})
+        print_json({"migrated": migrated, "epochs": epochs})
         return
     rows = [(service, ", ".join(revisions) or "up to date") for service, revisions in migrated.items()]
     console().print(table(None, ("schema", "migrated"), rows))
+    for service, number in epochs.items():
+        console().print(f"the log of {service} was made anew: epoch {number} has begun")
 
 
 @prepare.command("streams")

@@ -28,7 +28,7 @@ def up(
     """
     from cli.stack.interrupt import run_until_signal
 
-    settings = replace(Settings.from_environment(), replicas=replicas, simulators=not no_simulators)
+    settings = replace(Settings.read(), replicas=replicas, simulators=not no_simulators)
     if port is not None:
         settings = replace(settings, port=port)
     report = json_report if as_json else text_report

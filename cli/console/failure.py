@@ -16,3 +16,11 @@ class Failure(Exception):
     def __init__(self, message: str, exit_code: int = TROUBLE) -> None:
         super().__init__(" ".join(message.split()))
         self.exit_code = exit_code
+
+
+class BadSettings(Failure):
+    """Nothing was started: each of `faults` is a line that names a setting."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("; ".join(faults), USAGE)
+        self.faults = tuple(" ".join(fault.split()) for fault in faults)

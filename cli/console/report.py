@@ -15,7 +15,7 @@ class Report(Protocol):
 
 def text_report(kind: str, text: str, **details: Any) -> None:
     """A line for people; troubles go to stderr."""
-    stream = sys.stderr if kind in ("died", "warning") else sys.stdout
+    stream = sys.stderr if kind in ("died", "waiting", "warning") else sys.stdout
     stream.write(f"{printable_lines(text)}\n")
     stream.flush()
 

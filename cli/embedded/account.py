@@ -130,6 +130,10 @@ def _find_or_make() -> Account:
         return account
     for command in ACCOUNT_COMMANDS:
         if shutil.which(command[0]) is not None:
+            sys.stderr.write(
+                f"pager: PostgreSQL refuses to run as root: `{command[0]}` makes the system user"
+                f" `{ACCOUNT_NAME}`, which the servers run as\n"
+            )
             subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if (account := _named(ACCOUNT_NAME)) is not None:
                 return account

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from cli.embedded.credentials import AUDITOR, OWNER, STATEFUL_SERVICES, SUPERUSER
+from libs.chassis.store.connections import session
 from libs.chassis.store.roles import auditor_grants
 
 DATABASE: Final = "pager"
@@ -44,11 +45,12 @@ async def database_setup(
     table is made. Each new session computes `rounds` of its password anew; tests, which open thousands, ask for
     fewer. Raises `psycopg.Error`.
     """
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+    begin = session(url, "pager/setup")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, **begin) as connection:
         if database not in await _names(connection, "SELECT datname FROM pg_database"):
             await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
     # Roles belong to the whole cluster: this one transaction makes everything else.
-    async with await psycopg.AsyncConnection.connect(url, dbname=database) as connection:
+    async with await psycopg.AsyncConnection.connect(url, dbname=database, **begin) as connection:
         known = await _names(connection, "SELECT rolname FROM pg_roles")
         for role, password in passwords.items():
             verifier = scram_verifier(password, secrets.token_bytes(16), rounds)

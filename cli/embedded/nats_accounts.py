@@ -193,4 +193,5 @@ def server_config(
     }
     if monitoring_port is not None:
         config["http"] = f"{LOOPBACK}:{monitoring_port}"
-    return json.dumps(config, indent=2) + "\n"
+    # Its reader knows no \u escapes.
+    return json.dumps(config, indent=2, ensure_ascii=False) + "\n"

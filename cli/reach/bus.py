@@ -1,5 +1,6 @@
 """Talking to NATS from the command line: as an operator, or as any sender."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,18 +33,21 @@ async def connected(url: str) -> AsyncIterator[Client]:
         refused.append(str(error))
 
     try:
-        client = await nats.connect(
-            url,
-            inbox_prefix=f"_INBOX_{user}" if user else "_INBOX",
-            allow_reconnect=False,
-            connect_timeout=2,
-            name="pager-cli",
-            error_cb=on_error,
-            **tls,
-        )
+        # The client tries a refused connection again and again, whatever it is told of reconnecting.
+        async with asyncio.timeout(TIMEOUT):
+            client = await nats.connect(
+                url,
+                inbox_prefix=f"_INBOX_{user}" if user else "_INBOX",
+                allow_reconnect=False,
+                connect_timeout=2,
+                name="pager-cli",
+                error_cb=on_error,
+                **tls,
+            )
     except (NatsError, OSError, TimeoutError) as error:
         shown = urlsplit(url).netloc.rpartition("@")[2]
-        raise Failure(f"NATS at {shown} does not answer: {str(error) or type(error).__name__}") from None
+        why = str(error) or next(iter(refused), "") or "no answer in time"
+        raise Failure(f"NATS at {shown} does not answer: {why}") from None
     try:
         yield client
     finally:

@@ -11,6 +11,7 @@ from psycopg import sql
 from cli.console.failure import USAGE, Failure
 from cli.reach.doors import database_door
 from cli.settings import Settings
+from libs.chassis.store.connections import session
 from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
 from libs.contracts.model import Lane
 from libs.contracts.subjects import SERVICES, UPSTREAMS
@@ -68,9 +69,43 @@ async def begin(settings: Settings, log: LogEnd, after: int, reason: str) -> Epo
     return await _as_owner(settings, run)
 
 
+def begin_where_made_anew(url: str) -> dict[str, int]:
+    """Where a log is empty that others have read: it begins an epoch that none of them has seen, else its new events
+    would be taken for the old ones. The numbers, by service; nothing where a schema is not up to date.
+
+    `url` is the owner's. Raises `psycopg.Error`.
+    """
+    begun = {}
+    with psycopg.connect(url, **session(url, "pager/epoch")) as connection:
+        for service in SERVICES:
+            try:
+                with connection.transaction():
+                    log = _log(connection, service)
+                    ahead = max((log.epochs.keep(r.epoch, r.position) for r in log.readers), default=0)
+                    if log.end == 0 and ahead > 0:
+                        current, number = log.epochs.current, log.next_number
+                        reason = f"its schema was made anew; others had read up to position {ahead}"
+                        if begin_epoch(connection, service, current.number, Epoch(number, 0, current.begun_at, reason)):
+                            begun[service] = number
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction):
+                continue
+    return begun
+
+
+def events_of(url: str, service: str) -> int:
+    """How many events a log holds; 0 where there is none. `url` is the owner's. Raises `psycopg.Error`."""
+    with psycopg.connect(url, **session(url, "pager/epoch")) as connection:
+        log = sql.Identifier(service, "stored_events")
+        try:
+            row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(log)).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return 0
+        return int(row[0]) if row else 0
+
+
 async def _as_owner(settings: Settings, run: Callable[[Session], T]) -> T:
     def work(url: str) -> T:
-        with psycopg.connect(url, connect_timeout=5, application_name="pager/epoch") as connection:
+        with psycopg.connect(url, **session(url, "pager/epoch")) as connection:
             return run(connection)
 
     async with database_door(settings, "owner") as url:
@@ -98,6 +133,8 @@ def _log(connection: Session, service: str) -> LogEnd:
     readers: list[ReaderAt] = []
     for reader, upstreams in UPSTREAMS.items():
         if service in upstreams and reader in SERVICES:  # the gateway keeps nothing
+            if connection.execute("SELECT to_regclass(%s)", (f"{reader}.cursors",)).fetchone() == (None,):
+                continue  # its own schema is not there yet
             rows = connection.execute(
                 sql.SQL("SELECT lane, epoch, position FROM {} WHERE upstream = %s ORDER BY lane DESC").format(
                     sql.Identifier(reader, "cursors")

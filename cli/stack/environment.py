@@ -22,15 +22,31 @@ _GATEWAYS_OWN: Final = ("PAGER_METRICS_TOKEN", "PAGER_METRICS_TOKEN_FILE")
 SERVICES: Final = (*STATEFUL_SERVICES, "gateway")
 
 
+_PASSED: Final = (
+    *("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),  # which authorities this machine believes
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+)
+_OUR_PREFIXES: Final = ("PAGER_", "JWT_", "OTEL_")
+_CHOSEN: Final = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
+
+
 def common(environment: Mapping[str, str]) -> dict[str, str]:
-    """What every child inherits: the caller's environment without the settings that are decided by process."""
+    """What every child gets: settings but for those that are decided by process, where things are, and nothing else.
+
+    A shell's proxies (which would catch calls to this machine), PG*, PYTHONPATH and language are for other programs.
+    """
     decided = {f"PAGER_{name}{suffix}" for name in _OURS for suffix in ("", "_FILE")}
-    return {name: value for name, value in environment.items() if name not in decided}
+    settings = {k: v for k, v in environment.items() if k.startswith(_OUR_PREFIXES) and k not in decided}
+    return settings | {name: environment[name] for name in _PASSED if name in environment} | _CHOSEN
 
 
 def missing_push(environment: Mapping[str, str]) -> dict[str, bool]:
-    """Whether the simulator must stand in, by provider: there are no credentials for the real one."""
-    return {"fcm": not environment.get(FCM[0]), "apns": not environment.get(APNS[0])}
+    """Whether the simulator must stand in, by provider: nothing at all is set for the real one.
+
+    Half of it is a mistake, which the notifier refuses: whoever sets it means to reach real phones.
+    """
+    return {name: not any(environment.get(v) for v in variables) for name, variables in (("fcm", FCM), ("apns", APNS))}
 
 
 def of_simulated_push(environment: Mapping[str, str], simulated: Mapping[str, str]) -> dict[str, str]:
@@ -56,7 +72,6 @@ def of_service(
         "PAGER_NATS_URL": nats_url,
         "PAGER_INSTANCE": f"{service}-{replica}",
         "PAGER_PUBLIC_URL": inherited.get("PAGER_PUBLIC_URL") or public_url,
-        "PYTHONUNBUFFERED": "1",
     }
     if service == "gateway":
         return environment | {"PAGER_PORT": str(port)}

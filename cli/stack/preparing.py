@@ -4,35 +4,38 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
-from cli.console.failure import Failure
+from cli.console.failure import BadSettings, Failure
 from cli.embedded.account import Account
-from cli.embedded.home import Home
+from cli.settings import Settings
+from cli.stack.environment import common
+from cli.stack.process import PYTHON
 
 SECONDS: Final = 120.0
+CHECK_SECONDS: Final = 30.0
 
 
 class Preparing:
-    """`async with Preparing(home) as preparing: await preparing.run(…)`; leaving the block ends the child."""
+    """`async with Preparing(settings) as preparing:`, then `check` and `run`; leaving the block ends the child."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
         account = Account(os.geteuid(), os.getegid(), "", switched=False)
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            *PYTHON,
             "-m",
             "cli.stack.preparation",
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
+            env=common(self._settings.environment),
             start_new_session=True,
             preexec_fn=account.before_exec(signal.SIGKILL),
         )
@@ -47,21 +50,44 @@ class Preparing:
                 process.kill()
             await process.wait()
 
+    async def check(self) -> list[str]:
+        """Look at all settings; what is odd about them and harmless, a line each.
+
+        Raises:
+            BadSettings: with all faults.
+        """
+        settings = self._settings
+        order = {"environment": dict(settings.environment), "ports": settings.ports}
+        checked = await self._told(order, CHECK_SECONDS, "the settings were not checked")
+        hints: list[str] = checked["hints"]
+        if faults := [*settings.faults, *checked["faults"]]:
+            raise BadSettings(*dict.fromkeys(faults), *hints)
+        return hints
+
     async def run(self, database_url: str, nats_url: str) -> dict[str, Any]:
-        """Migrate and declare; what was done: `{"migrated": {service: [revision]}, "streams": {name: outcome}}`.
+        """Migrate and declare; what was done, as `{"migrated": {service: [revision]}, "streams": {name: outcome},
+        "epochs": {service: number}}`.
 
         Raises:
             Failure: with the child's one line.
         """
-        if self._process is None:
+        order = {"databaseUrl": database_url, "natsUrl": nats_url}
+        return await self._told(order, SECONDS, "the migrations did not end")
+
+    async def _told(self, order: dict[str, Any], seconds: float, otherwise: str) -> dict[str, Any]:
+        """The answer to a line. Raises `Failure`: what it said on stderr, or `otherwise`."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("the preparation was not started")
-        order = json.dumps({"databaseUrl": database_url, "natsUrl": nats_url}) + "\n"
         try:
-            out, err = await asyncio.wait_for(self._process.communicate(order.encode()), SECONDS)
+            async with asyncio.timeout(seconds):
+                with suppress(OSError):  # it has ended, and says why
+                    process.stdin.write(json.dumps(order).encode() + b"\n")
+                    await process.stdin.drain()
+                if answer := await process.stdout.readline():
+                    result: dict[str, Any] = json.loads(answer)
+                    return result
+                said = (await process.stderr.read()).decode("utf-8", "replace").strip().splitlines()
         except TimeoutError:
-            raise Failure(f"the migrations did not end within {SECONDS:.0f} s") from None
-        if self._process.returncode != 0:
-            lines = err.decode("utf-8", "replace").strip().splitlines()
-            raise Failure(lines[-1] if lines else f"the migrations ended with {self._process.returncode}")
-        result: dict[str, Any] = json.loads(out.splitlines()[-1])
-        return result
+            raise Failure(f"{otherwise} within {seconds:.0f} s") from None
+        raise Failure(said[-1] if said else otherwise)

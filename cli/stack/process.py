@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ from cli.embedded.home import Home
 
 STOP_SECONDS: Final = 5.0
 _LOG_TAIL: Final = 16_384
+
+PYTHON: Final = (sys.executable, "-P")
+"""With what is installed alone: a folder in which somebody calls us may hold modules of the same names."""
 
 Argv = Callable[[], Sequence[str]]
 

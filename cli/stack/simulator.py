@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from cli.console.failure import Failure
 from cli.embedded.home import Home
-from cli.stack.process import Process
+from cli.stack.process import PYTHON, Process
 from cli.stack.ready import file_changed, modified
 
 ENVIRONMENT_FILE: Final = "simulator.json"
@@ -65,4 +64,4 @@ class Simulator(Process):
 
     def _command(self) -> Sequence[str]:
         ports = ("--port", str(self._port), "--apns-port", str(self._apns_port))
-        return (sys.executable, "-m", "cli.simulators", "--home", str(self._folder), *ports)
+        return (*PYTHON, "-m", "cli.simulators", "--home", str(self._folder), *ports)

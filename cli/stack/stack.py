@@ -3,16 +3,16 @@
 import asyncio
 import importlib
 import os
-import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Self
 
-from cli.console.failure import Failure
+from cli.console.failure import BadSettings, Failure
 from cli.console.report import Report
 from cli.embedded.credentials import STATEFUL_SERVICES
+from cli.embedded.errors import StartError
 from cli.embedded.nats import EmbeddedNats
 from cli.embedded.ports import free_port
 from cli.embedded.postgres import EmbeddedPostgres
@@ -20,11 +20,12 @@ from cli.reach import outside
 from cli.reach.urls import with_user, without_user
 from cli.settings import PORT_SETTING, SIMULATOR_PORT_SETTING, Settings
 from cli.stack import environment, secrets_file
+from cli.stack.answering import until_answers
 from cli.stack.cure import Cure, unwell
 from cli.stack.environment import process_name
 from cli.stack.log_rotation import keep_small
 from cli.stack.preparing import Preparing
-from cli.stack.process import Process, last_words
+from cli.stack.process import PYTHON, Process, last_words
 from cli.stack.ready import port_is_free, until_ready
 from cli.stack.run_file import RunFile
 from cli.stack.secrets_file import Secrets
@@ -37,9 +38,7 @@ STREAM_SECONDS: Final = 15.0
 Commands = Mapping[str, tuple[str, ...]]
 """How each service is started."""
 
-COMMANDS: Final[Commands] = {
-    service: (sys.executable, "-m", f"services.{service}.main") for service in environment.SERVICES
-}
+COMMANDS: Final[Commands] = {service: (*PYTHON, "-m", f"services.{service}.main") for service in environment.SERVICES}
 
 NICENESS: Final[Mapping[str, int]] = {"notifier": -5}
 """The last hop goes first: on a full machine pages that are nearly out do not wait for alerts that come in (ADR 23)."""
@@ -110,20 +109,26 @@ class Stack:
 
     async def _start(self) -> None:
         home = self.settings.home
+        preparing = await self._held.enter_async_context(Preparing(self.settings)) if self.prepared else None
+        if preparing is not None:
+            for hint in await preparing.check():
+                self.report("warning", hint)
+            await self._servers_elsewhere()
         self._held.enter_context(home.hold())
+        await self._choose_ports(crashed=home.run_file.exists())
         home.clear_run()  # of a run that was killed
         self.secrets = secrets_file.load_or_make(home, self.settings.environment)
-        await self._choose_ports()
         self.run_file = RunFile(home)
         self.supervisor = Supervisor(self.report, self._changed)
         self._held.callback(home.clear_run)
         self._held.push_async_callback(self._stop_servers)
-        preparing = await self._held.enter_async_context(Preparing(home)) if self.prepared else None
         await self._start_servers()
         urls = await self._database_urls()
         if preparing is not None:
             done = await preparing.run(urls.owner, self.nats_url_of("operator"))
             self.report("prepared", _prepared(done), **done)
+            for service, number in done["epochs"].items():
+                self.report("warning", f"the log of {service} was made anew: epoch {number} has begun")
         self._held.push_async_callback(self._stop_services)
         await self._start_services(urls.services)
         self.run_file.begin(
@@ -140,18 +145,31 @@ class Stack:
     def _changed(self) -> None:
         self.run_file.write(self.supervisor.pids())
 
-    async def _choose_ports(self) -> None:
-        chosen = self.settings
-        if chosen.port == 0:
-            chosen = replace(chosen, port=free_port())
-        else:
-            await port_is_free(chosen.port, PORT_SETTING)
-        if self._simulates():
-            if chosen.simulator_port == 0:
-                chosen = replace(chosen, simulator_port=free_port())
-            else:
-                await port_is_free(chosen.simulator_port, SIMULATOR_PORT_SETTING)
-        self.settings = chosen
+    async def _servers_elsewhere(self) -> None:
+        """Return when those that are not embedded answer. Raises `Failure`."""
+        given = {"PAGER_DATABASE_URL": self.settings.database_url, "PAGER_NATS_URL": self.settings.nats_url}
+        await asyncio.gather(*(until_answers(s, url, self.report) for s, url in given.items() if url is not None))
+
+    async def _choose_ports(self, *, crashed: bool) -> None:
+        """Look at all of them, and choose those that were left to us. Raises `BadSettings`.
+
+        `crashed`: servers of an earlier run may still hold theirs, until they are ended.
+        """
+        ours = (PORT_SETTING, *((SIMULATOR_PORT_SETTING,) if self._simulates() else ()))
+        faults = []
+        for setting, number in self.settings.ports.items():
+            if number and (setting in ours or not (crashed or setting == SIMULATOR_PORT_SETTING)):
+                try:
+                    await port_is_free(number, setting)
+                except StartError as error:
+                    faults.append(str(error))
+        if faults:
+            raise BadSettings(*faults)
+        self.settings = replace(
+            self.settings,
+            port=self.settings.port or free_port(),
+            simulator_port=self.settings.simulator_port or free_port(),
+        )
 
     def _simulates(self) -> bool:
         return self.settings.simulators and any(environment.missing_push(self.settings.environment).values())

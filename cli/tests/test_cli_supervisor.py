@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cli.console.failure import Failure
+from cli.console.failure import BadSettings, Failure
 from cli.console.report import silent_report
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.settings import Settings
@@ -29,7 +29,7 @@ SLEEPER = "import time; print('serving', flush=True); time.sleep(600)"
 # Writes what it was given and stays, as a service does.
 TELLER = (
     "import json, os, sys, time; "
-    "open(os.environ['TELL'] + '/' + os.environ['PAGER_INSTANCE'], 'a').write("
+    "open(os.environ['PAGER_TELL'] + '/' + os.environ['PAGER_INSTANCE'], 'a').write("
     "json.dumps({k: v for k, v in os.environ.items() if k.startswith('PAGER_')}) + '\\n'); time.sleep(600)"
 )
 
@@ -218,7 +218,9 @@ async def test_run_json_tells_the_truth_before_during_and_after(home: Home) -> N
 
 
 async def test_a_restarted_service_gets_the_same_environment(home: Home, tmp_path: Path) -> None:
-    given = settings(home, "nats://u:p@127.0.0.1:1", {"TELL": str(tmp_path), "PAGER_ADMIN_PASSWORD": "Secret-123456"})
+    given = settings(
+        home, "nats://u:p@127.0.0.1:1", {"PAGER_TELL": str(tmp_path), "PAGER_ADMIN_PASSWORD": "Secret-123456"}
+    )
     stack = OwnStack(given, silent_report, commands(TELLER, "auth", "incidents", "gateway"), prepared=False)
 
     def told(instance: str) -> list[dict[str, str]]:
@@ -252,7 +254,7 @@ async def test_a_second_stack_in_the_same_home_fails_and_names_the_holder(home: 
 async def test_a_taken_port_names_its_setting_and_leaves_nothing_running(home: Home) -> None:
     async with EmbeddedNats(home) as nats:
         taken = Settings(home=home, environment={}, port=nats.port, simulators=False)
-        with pytest.raises(StartError, match=f"PAGER_PORT: port {nats.port} .* choose another"):
+        with pytest.raises(BadSettings, match=f"PAGER_PORT: port {nats.port} .* choose another"):
             async with Stack(taken, silent_report):
                 pass
     assert home.read_run() is None

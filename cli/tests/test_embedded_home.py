@@ -1,12 +1,14 @@
 """What `PAGER_HOME` promises: private passwords, one user at a time, readers that never see half a file."""
 
 import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from cli.embedded import Home, StartError
+from cli.embedded import Home, StartError, account
 from cli.embedded.account import account_for
 from cli.embedded.credentials import NATS_USERS, POSTGRES_ROLES
 from cli.embedded.places import server_folder
@@ -87,15 +89,28 @@ def test_data_that_the_account_could_not_reach_live_elsewhere_behind_a_link(tmp_
     closed.mkdir(mode=0o700)
     home = Home(closed / "home")
     home.prepare()
-    account = account_for(home.postgres, home.nats)
-    folder = server_folder(home, "postgres", account)
+    chosen = account_for(home.postgres, home.nats)
+    folder = server_folder(home, "postgres", chosen)
     assert home.postgres.is_symlink()
-    assert account.can_use(folder)
+    assert chosen.can_use(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     (folder / "kept").write_text("data")
     moved = Home(home.path.rename(closed / "moved"))
-    assert server_folder(moved, "postgres", account) == folder
+    assert server_folder(moved, "postgres", chosen) == folder
     moved.erase()
     assert not folder.parent.exists()
     assert not moved.path.exists()
+
+
+def test_root_says_that_it_makes_a_user(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    made: list[str] = []
+    pager = account.Account(990, 990, "pager", switched=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/sbin/{name}")
+    monkeypatch.setattr(subprocess, "run", lambda command, **_options: made.append(command[0]))
+    monkeypatch.setattr(account, "_named", lambda name: pager if made and name == "pager" else None)
+    assert account.account_for() == pager
+    assert "`useradd` makes the system user `pager`" in capsys.readouterr().err
+    assert account.account_for() == pager
+    assert capsys.readouterr().err == "", "it is there already"

@@ -13,6 +13,7 @@ import uvloop
 from libs.chassis.measure import logs
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError
+from libs.chassis.surroundings import forget_libpq
 
 _log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ def run(service: Service) -> None:
         if failure is not None:
             raise failure
 
+    forget_libpq()
     logs.configure(service.name, service.settings.instance, service.settings.log_level, service.settings.log_format)
     try:
         uvloop.run(main())

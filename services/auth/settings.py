@@ -35,7 +35,7 @@ class Settings(ServiceSettings):
 
     master_key: SecretStr = Field(min_length=32)
     """32 characters or more, the same in every replica; the keys that seal secrets at rest are derived from it."""
-    admin_email: str | None = Field(default=None, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")
+    admin_email: str | None = Field(default=None, max_length=255)
     admin_password: SecretStr | None = None
     """The first start makes this admin; later starts leave an existing account as it is."""
     jwt_access_expires: Duration = Field(
@@ -47,6 +47,13 @@ class Settings(ServiceSettings):
     bcrypt_rounds: int = Field(default=MIN_ROUNDS, ge=4, le=16)
     insecure_test_hashing: bool = False
     """Tests only: allows fewer bcrypt rounds than the specification."""
+
+    @field_validator("admin_email")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+            raise ValueError("is no e-mail address")
+        return value
 
     @field_validator("admin_password")
     @classmethod
@@ -60,12 +67,15 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        faults = []
         if (self.admin_email is None) != (self.admin_password is None):
-            raise ValueError("PAGER_ADMIN_EMAIL and PAGER_ADMIN_PASSWORD go together: set both or neither")
+            faults.append("PAGER_ADMIN_EMAIL and PAGER_ADMIN_PASSWORD go together: set both or neither")
         if self.bcrypt_rounds < MIN_ROUNDS and not self.insecure_test_hashing:
-            raise ValueError(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
+            faults.append(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
         if self.jwt_access_expires > LONGEST:
-            raise ValueError("JWT_ACCESS_EXPIRES must be at most 1h: who is signed out is remembered for that long")
+            faults.append("JWT_ACCESS_EXPIRES must be at most 1h: who is signed out is remembered for that long")
         if self.jwt_refresh_expires <= self.jwt_access_expires:
-            raise ValueError("JWT_REFRESH_EXPIRES must be longer than JWT_ACCESS_EXPIRES")
+            faults.append("JWT_REFRESH_EXPIRES must be longer than JWT_ACCESS_EXPIRES")
+        if faults:
+            raise ValueError("\n".join(faults))
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
 
     database_url: SecretStr = Field(default=SecretStr(""), exclude=True, repr=False)
     """Not used: the gateway owns nothing."""
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=3000, ge=0, le=65535)
     public_url: str | None = None
     """Where people reach it; `https://…` turns on HSTS."""
@@ -45,6 +45,16 @@ class Settings(ServiceSettings):
         for origin in _split(value):
             if not _ORIGIN.match(origin):
                 raise ValueError("expected origins such as https://pager.example, by name and without a path")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for network in _split(value):
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError("expected addresses or networks such as 10.0.0.7, 10.0.0.0/8") from None
         return value
 
     @property

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import HttpUrl, ReadableFile, ServiceSettings
 from services.notifier.domain.bundling import MOST
 
 FCM_URL = "https://fcm.googleapis.com"
@@ -22,19 +22,19 @@ class Settings(ServiceSettings):
     """Where people reach the gateway; links in pages begin with it."""
     pages_per_minute: int = Field(default=MOST, ge=1, le=1000)
     """Of one incident (or what comes of its dedup key again) to one person; what would be more is bundled."""
-    fcm_credentials_file: str | None = None
+    fcm_credentials_file: ReadableFile | None = None
     """JSON of a service account."""
-    fcm_url: str = FCM_URL
-    fcm_token_url: str | None = None
+    fcm_url: HttpUrl = FCM_URL
+    fcm_token_url: HttpUrl | None = None
     """Replaces the `token_uri` of the service account."""
-    apns_key_file: str | None = None
+    apns_key_file: ReadableFile | None = None
     """The .p8 file."""
     apns_key_id: str | None = None
     apns_team_id: str | None = None
     apns_topic: str | None = None
     """The app's bundle id."""
-    apns_url: str = APNS_URL
-    apns_ca_file: str | None = None
+    apns_url: HttpUrl = APNS_URL
+    apns_ca_file: ReadableFile | None = None
     """PEM of an own authority instead of the system's, for simulators."""
 
     @model_validator(mode="after")
@@ -42,10 +42,11 @@ class Settings(ServiceSettings):
         needed = ("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic")
         missing = [name for name in needed if not getattr(self, name)]
         begun = len(missing) < len(needed) or self.apns_url != APNS_URL or self.apns_ca_file
-        if missing and begun:
-            raise ValueError(f"APNs is half configured: PAGER_{missing[0].upper()} is missing")
+        faults = [f"PAGER_{name.upper()}: is missing, APNs is half configured" for name in missing if begun]
         if not self.fcm_credentials_file and (self.fcm_url != FCM_URL or self.fcm_token_url):
-            raise ValueError("FCM is half configured: PAGER_FCM_CREDENTIALS_FILE is missing")
+            faults.append("PAGER_FCM_CREDENTIALS_FILE: is missing, FCM is half configured")
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
     @property

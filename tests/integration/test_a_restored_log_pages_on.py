@@ -5,44 +5,18 @@ The steps are those of docs/runbooks/restore.md.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from libs.contracts.subjects import SERVICES
+from tests.command import Pager
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
 from tests.integration.test_the_bus_says_the_same_as_the_logs import _from_bus
 from tests.phone import Phone, described
 from tests.restores import back_again, backup, cut_log, restore
 from tests.servers import recreate
 from tests.world import World
-
-Pager = Callable[..., Awaitable[tuple[int, Any]]]
-
-
-@pytest.fixture
-def pager(world: World, tmp_path: Path) -> Pager:
-    """`pager …` against the world's database: its exit code, and its JSON, or all that it says where it was `asked`."""
-    url = world.servers.database_url("owner", world.database)
-    environment = os.environ | {"PAGER_HOME": str(tmp_path), "PAGER_DATABASE_URL": url}
-
-    async def call(*arguments: str, asked: str | None = None) -> tuple[int, Any]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli.main", *arguments, *(("--json",) if asked is None else ()), env=environment,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate((asked or "").encode())
-        if asked is not None:
-            return process.returncode or 0, (out + err).decode()
-        return process.returncode or 0, json.loads(out) if out else err.decode()
-
-    return call
 
 
 async def _pushed(world: World, phone: Phone, words: str) -> None:
@@ -249,9 +223,9 @@ async def test_a_service_whose_log_and_stream_differ_is_not_ready_until_an_epoch
     assert 'pager_relay_at_odds{service="incidents"} 1.0' in text
 
     begin = ("epoch", "begin", "incidents", "--after", str(kept), "--reason", "no privileges came back")
-    code, told = await pager(*begin, asked="n\n")
+    code, told = await pager(*begin, asked="n")
     assert (code, "goes back" in told, "no epoch was begun" in told) == (2, True, True), told
-    code, told = await pager(*begin, asked="y\n")
+    code, told = await pager(*begin, asked="y")
     assert (code, f"epoch 2 of incidents has begun after position {kept}" in told) == (0, True), told
     code, told = await pager("epoch", asked="")
     assert (code, "no privileges came back" in told) == (0, True), told

@@ -10,6 +10,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg import errors as pg
 
+from libs.chassis.store.connections import session
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.store import is_away
 
@@ -49,9 +50,12 @@ class Leader:
         connection = await AsyncConnection.connect(
             self.url,
             autocommit=True,
-            connect_timeout=5,
-            application_name=f"pager/{self.service}/{self.instance}/lock",
-            options=f"-c idle_session_timeout={_SESSION_TIMEOUT_MS} -c lock_timeout=2000",
+            **session(
+                self.url,
+                f"pager/{self.service}/{self.instance}/lock",
+                f"idle_session_timeout={_SESSION_TIMEOUT_MS}",
+                "lock_timeout=2000",
+            ),
         )
         try:
             await self._acquire(connection)

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from libs.chassis.store.connections import session
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.model import Lane
 
@@ -54,10 +55,8 @@ def connect(url: str, name: str) -> psycopg.Connection[Any]:
     return psycopg.connect(
         url,
         autocommit=True,
-        connect_timeout=5,
-        application_name=name,
         # The plan must never depend on what the statistics of a growing table say: positions have an index.
-        options="-c timezone=UTC -c enable_seqscan=off -c enable_bitmapscan=off",
+        **session(url, name, "timezone=UTC", "enable_seqscan=off", "enable_bitmapscan=off"),
     )
 
 

@@ -18,6 +18,7 @@ from libs.chassis.rebuild.origins import Origins
 from libs.chassis.rebuild.repeating import Reading, Writer, upstream_reading
 from libs.chassis.rebuild.shadow import Compared, Shadow, Unrepeatable, drop_shadows, shadow_of
 from libs.chassis.rebuild.swapping import swap_moment
+from libs.chassis.store.connections import session
 from libs.chassis.store.epochs import read_epochs
 from libs.chassis.store.log import advisory_key
 from libs.contracts.model import Lane
@@ -68,7 +69,9 @@ class Rebuild:
         schema = self.origins.schema
         with contextlib.ExitStack() as stack:
             stack.enter_context(_without_collector())
-            connection = stack.enter_context(contextlib.closing(psycopg.connect(self.url, **_session(schema))))
+            connection = stack.enter_context(
+                contextlib.closing(psycopg.connect(self.url, **_session(self.url, schema)))
+            )
             cursor = connection.cursor()
             stack.enter_context(self._alone(connection))
             cleaned = drop_shadows(cursor, schema)
@@ -240,13 +243,10 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _session(schema: str) -> dict[str, Any]:
-    return {
-        "application_name": f"pager/{schema}/rebuild",
-        "connect_timeout": 5,
-        # Losing the last commits of a shadow loses nothing: until the swap nobody needs it, and the swap is flushed.
-        "options": "-c timezone=UTC -c synchronous_commit=off -c maintenance_work_mem=64MB -c work_mem=16MB",
-    }
+def _session(url: str, schema: str) -> dict[str, Any]:
+    # Losing the last commits of a shadow loses nothing: until the swap nobody needs it, and the swap is flushed.
+    settings = ("timezone=UTC", "synchronous_commit=off", "maintenance_work_mem=64MB", "work_mem=16MB")
+    return session(url, f"pager/{schema}/rebuild", *settings)
 
 
 def _clean(connection: psycopg.Connection[Any], schema: str) -> None:

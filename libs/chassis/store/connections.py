@@ -1,8 +1,10 @@
-"""How many database sessions a service holds: what its pools are made with, and what a server must have room for."""
+"""Database sessions: how each of ours begins, and how many a service holds at most."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from psycopg.conninfo import conninfo_to_dict
 
 WORK: Final = 7
 """The active replica's: one for each of its readers (at most six), and one that the relay never has to wait for."""
@@ -27,3 +29,13 @@ def at_most(services: int, replicas: int) -> int:
     The successor opens its own `WORK` sessions before its predecessor's have ended.
     """
     return services * (replicas * (RPC + LOCK + MONITOR + DOOR) + 2 * WORK)
+
+
+def session(url: str, name: str, *settings: str) -> dict[str, Any]:
+    """What each session of ours begins with, for psycopg: a name, and `settings` after those that the URL brings.
+
+    The encoding is said, since role, database and server may each say another one: alerts are written in all letters.
+    """
+    brought = str(conninfo_to_dict(url).get("options") or "")
+    options = " ".join((brought, *(f"-c {setting}" for setting in settings))).strip()
+    return {"application_name": name, "connect_timeout": 5, "client_encoding": "UTF8", "options": options}

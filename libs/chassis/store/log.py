@@ -19,7 +19,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg.types.array import ListBinaryDumper
 
-from libs.chassis.store.connections import IDLE_SECONDS
+from libs.chassis.store.connections import IDLE_SECONDS, session
 from libs.chassis.store.snapshots import Snapshot
 from libs.contracts.codec import ID_AT
 from libs.contracts.model import Lane
@@ -65,17 +65,13 @@ class Datastore(PostgresDatastore):
         # when they have grown (measured with a relay at 4,000 events/s: 78 % of a core for PostgreSQL instead of 29 %).
         # A join with the rows that a statement brings along would be such a plan too: they are few, and found by their
         # keys.
-        options = f"-c lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)} -c timezone=UTC"
-        options += "".join(f" -c enable_{plan}=off" for plan in ("seqscan", "hashjoin", "mergejoin"))
+        settings = [f"lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)}", "timezone=UTC"]
+        settings += [f"enable_{plan}=off" for plan in ("seqscan", "hashjoin", "mergejoin")]
         if not check:
             # The active consumer repeats a few statements, each by an index: to plan them each time for their values
             # cost a tenth of PostgreSQL's time under load.
-            options += " -c plan_cache_mode=force_generic_plan"
-        self.pool.kwargs |= parameters | {
-            "application_name": application_name,
-            "options": options,
-            "context": _ADAPTERS,
-        }
+            settings.append("plan_cache_mode=force_generic_plan")
+        self.pool.kwargs |= parameters | session(url, application_name, *settings) | {"context": _ADAPTERS}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from libs.chassis.settings import check_service
+from libs.chassis.store.connections import session
 
 _LOOK_AGAIN = 0.1
 _ROOT = Path(__file__).resolve().parents[3]
@@ -54,6 +55,25 @@ def upgrade(service: str, url: str, revision: str = "head") -> None:
     _with_connection(service, url, run)
 
 
+@dataclass(frozen=True)
+class WayDown:
+    """From where a schema stands to a revision below it."""
+
+    to: str
+    """`base`: nothing is left."""
+    taken_back: tuple[tuple[str, str], ...]
+    """Each revision on the way, and what it had brought in a sentence; the newest first."""
+
+
+def way_down(service: str, url: str, revision: str | None = None) -> WayDown:
+    """What `downgrade` would do; nothing is done.
+
+    Raises:
+        MigrationRefused: there is no such revision, or it lies above where the schema stands.
+    """
+    return _with_connection(service, url, lambda config, connection: _way(service, config, connection, revision))
+
+
 def downgrade(service: str, url: str, revision: str | None = None) -> None:
     """Take a schema down, by default by one revision; `base` removes everything.
 
@@ -62,16 +82,22 @@ def downgrade(service: str, url: str, revision: str | None = None) -> None:
     """
 
     def run(config: Config, connection: Connection) -> None:
-        place = _place(service, config, connection)
-        at = place.index(place.current)
-        if at == 0 and revision is None:
-            raise MigrationRefused(f"{service} is empty: there is nothing to take back")
-        wanted = place.known[at - 1] if revision is None else revision
-        if place.index(wanted) > at:
-            raise MigrationRefused(f"{service} stands at {place.current}, below {wanted}: that is a way up")
-        command.downgrade(config, wanted)
+        command.downgrade(config, _way(service, config, connection, revision).to)
 
     _with_connection(service, url, run)
+
+
+def _way(service: str, config: Config, connection: Connection, revision: str | None) -> WayDown:
+    place = _place(service, config, connection)
+    at = place.index(place.current)
+    if at == 0 and revision is None:
+        raise MigrationRefused(f"{service} is empty: there is nothing to take back")
+    wanted = place.known[at - 1] if revision is None else revision
+    if place.index(wanted) > at:
+        raise MigrationRefused(f"{service} stands at {place.current}, below {wanted}: that is a way up")
+    script = ScriptDirectory.from_config(config)
+    leaving = reversed(place.known[place.index(wanted) + 1 : at + 1])
+    return WayDown(wanted, tuple((name, script.get_revision(name).doc) for name in leaving))
 
 
 def status(service: str, url: str) -> MigrationStatus:
@@ -124,7 +150,8 @@ def _take_turn(connection: Connection, service: str) -> None:
 
 def _with_connection(service: str, url: str, run: Callable[[Config, Connection], T]) -> T:
     check_service(service)
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    begin = session(url, f"pager/{service}/migrate")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=begin)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).resolve().parent / "migrations"))
     config.set_main_option("version_locations", str(_ROOT / "services" / service / "migrations"))

@@ -89,7 +89,7 @@ def test_a_missing_setting_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     monkeypatch.delenv(name)
-    assert _line(capsys) == f"pager: {name}: Field required"
+    assert _line(capsys) == f"pager: {name}: is missing"
 
 
 def test_only_our_own_services_become_part_of_sql_and_paths() -> None:

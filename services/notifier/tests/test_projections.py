@@ -121,5 +121,5 @@ def test_a_half_configured_provider_stops_the_service(given: dict[str, str], nam
 
 def test_health_tells_simulators_from_vendors() -> None:
     assert Settings.load(**REQUIRED).push == "not configured"
-    assert Settings.load(**REQUIRED, fcm_credentials_file="f").push == "healthy"
-    assert Settings.load(**REQUIRED, fcm_credentials_file="f", fcm_url="http://127.0.0.1:1").push == "simulated"
+    assert Settings.load(**REQUIRED, fcm_credentials_file=__file__).push == "healthy"
+    assert Settings.load(**REQUIRED, fcm_credentials_file=__file__, fcm_url="http://127.0.0.1:1").push == "simulated"

@@ -1,0 +1,143 @@
+"""Settings are looked at together before anything starts: every fault is a line, in our words, without its secret."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cli.console.failure import Failure
+from cli.embedded.ports import LOOPBACK, free_port
+from cli.settings import Settings
+from cli.stack.answering import PATIENCE, until_answers
+from cli.stack.checking import Checked, check
+from cli.stack.environment import missing_push
+from cli.tests.test_cli_commands import ROOT, run
+
+
+def checked(environment: Mapping[str, str], **ports: int) -> Checked:
+    return check({"PATH": "/bin"} | dict(environment), ports)
+
+
+def test_a_shell_that_says_nothing_is_right() -> None:
+    assert checked({}) == Checked((), ())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("PAGER_LOG_LEVEL", "loud", "must be one of 'debug', 'info', 'warning', 'error' or 'critical'"),
+        ("PAGER_LOG_FORMAT", "xml", "must be one of 'json' or 'text'"),
+        ("PAGER_TRUSTED_PROXIES", "10.0.0.0/8, foo", "expected addresses or networks"),
+        ("PAGER_CORS_ORIGINS", "*", "expected origins"),
+        ("PAGER_PUBLIC_URL", "pager.example", "expected http://… or https://…"),
+        ("PAGER_METRICS_TOKEN", "secret", "must have at least 16 characters"),
+        ("PAGER_MASTER_KEY", "secret", "must have at least 32 characters"),
+        ("PAGER_ADMIN_PASSWORD", "secret", "the password needs at least 12 characters"),
+        ("PAGER_ADMIN_EMAIL", "secret", "is no e-mail address"),
+        ("PAGER_MASTER_KEY_FILE", "/nowhere/secret", "No such file"),
+        ("PAGER_PAGES_PER_MINUTE", "secret", "must be a whole number"),
+        ("PAGER_PAGES_PER_MINUTE", "0", "must be at least 1"),
+        ("PAGER_ALERTS_FLOOR_HOURS", "1000", "must be at most 168"),
+        ("JWT_ACCESS_EXPIRES", "15", "expected a number and a unit"),
+        ("PAGER_FCM_CREDENTIALS_FILE", "/nowhere/google.json", "No such file or directory: /nowhere/google.json"),
+        ("PAGER_NATS_URL", "http://u:secret@h", "must begin with nats:// or tls://"),
+        ("PAGER_NATS_URL", "nats://u:secret@h:99999", "is no URL"),
+        ("PAGER_DATABASE_URL", "mysql://u:secret@h/d", "must begin with postgresql:// or postgres://"),
+        ("PAGER_HOST", "nonsense.invalid", "is no address of this machine"),
+        ("PAGER_MONITOR_PORT", "9464", "several processes would share it"),
+        ("PAGER_HOME", __file__, "is no folder"),
+        ("PAGER_HOME", "a\nb", "characters that are no text"),
+        ("PAGER_HOME", "\udcff", "characters that are no text"),
+    ],
+)
+def test_each_fault_is_a_line_that_names_its_setting(setting: str, value: str, says: str) -> None:
+    faults = checked({setting: value}).faults
+    assert len(faults) == 1, faults
+    assert faults[0].startswith(f"{setting}: "), faults
+    assert says in faults[0]
+    assert "secret" not in faults[0].removesuffix("/nowhere/secret")
+
+
+def test_what_contradicts_each_other_is_found_beside_what_is_wrong_by_itself() -> None:
+    given = {"PAGER_APNS_KEY_ID": "A1", "PAGER_APNS_TEAM_ID": "T1", "PAGER_FCM_URL": "https://fcm.example"}
+    assert checked(given | {"PAGER_PAGES_PER_MINUTE": "many"}).faults == (
+        "PAGER_PAGES_PER_MINUTE: must be a whole number",
+        "PAGER_APNS_KEY_FILE: is missing, APNs is half configured",
+        "PAGER_APNS_TOPIC: is missing, APNs is half configured",
+        "PAGER_FCM_CREDENTIALS_FILE: is missing, FCM is half configured",
+    )
+    assert missing_push(given) == {"fcm": False, "apns": False}, "no simulator stands in for half of a vendor"
+    assert len(checked({"JWT_ACCESS_EXPIRES": "2h", "JWT_REFRESH_EXPIRES": "1h"}).faults) == 2
+
+
+def test_two_ports_are_not_alike() -> None:
+    assert checked({}, PAGER_PORT=3000, PAGER_NATS_PORT=3000, PAGER_POSTGRES_PORT=0, PAGER_SIMULATOR_PORT=0).faults == (
+        "PAGER_NATS_PORT: 3000 is PAGER_PORT already; choose another, or 0 for any free one",
+    )
+
+
+def test_a_mistyped_setting_is_no_fault_and_its_neighbour_is_named() -> None:
+    found = checked({"PAGER_LOG_LEVLE": "debug", "PAGER_SERVICE_HOST": "10.0.0.1", "PAGER_TEST_SERVERS": "containers"})
+    assert found == Checked(
+        (), ("PAGER_LOG_LEVLE is no setting: did you mean PAGER_LOG_LEVEL?", "PAGER_SERVICE_HOST is no setting")
+    )
+
+
+def test_up_tells_all_faults_at_once_and_makes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    wrong = {"PAGER_PORT": "99999", "PAGER_NATS_PORT": "x", "PAGER_LOG_LEVEL": "loud", "PAGER_APNS_KEY_ID": "A1"}
+    done = run(home, "up", **wrong)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, len(lines)) == (2, 6), done.stderr
+    assert [line.split(": ")[1] for line in lines[:2]] == ["PAGER_PORT", "PAGER_NATS_PORT"]
+    assert all(line.startswith("pager: PAGER_") for line in lines)
+    assert not home.exists()
+    done = run(home, "up", "--json", **wrong)
+    assert len(json.loads(done.stderr)["error"]["faults"]) == 6
+
+
+def test_ports_that_are_taken_are_told_together(tmp_path: Path) -> None:
+    first, second = free_port(), free_port()
+    serve = f"import socket, sys; a = [socket.create_server(('{LOOPBACK}', p)) for p in ({first}, {second})]; input()"
+    with subprocess.Popen([sys.executable, "-c", serve], stdin=subprocess.PIPE, cwd=ROOT) as other:
+        try:
+            done = run(tmp_path, "up", PAGER_PORT=str(first), PAGER_POSTGRES_PORT=str(second), PAGER_SIMULATOR_PORT="0")
+        finally:
+            other.communicate(b"\n")
+    lines = done.stderr.splitlines()
+    assert [line.split(" on ")[0] for line in lines] == [
+        f"pager: PAGER_PORT: port {first}",
+        f"pager: PAGER_POSTGRES_PORT: port {second}",
+    ]
+
+
+def test_an_environment_file_that_is_no_text_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(b"PAGER_PORT=\xff\xfe")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Failure, match=r"\.env: is no text"):
+        Settings.from_environment()
+
+
+async def test_a_server_elsewhere_that_does_not_answer_is_named_again_and_again_and_given_up() -> None:
+    told: list[str] = []
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def report(kind: str, text: str, **_details: object) -> None:
+        told.append(f"{kind} {text}")
+
+    url = f"nats://operator:secret@{LOOPBACK}:1"
+    with pytest.raises(
+        Failure, match=f"PAGER_NATS_URL: nats://{LOOPBACK}:1 does not answer .connection refused"
+    ) as gone:
+        await until_answers("PAGER_NATS_URL", url, report, lambda: now, sleep)
+    assert len(told) == 6
+    assert told[0] == f"waiting PAGER_NATS_URL: nats://{LOOPBACK}:1 does not answer (connection refused); waiting"
+    assert "secret" not in str(gone.value) + "".join(told)
+    assert now == PATIENCE

@@ -1,20 +1,50 @@
-"""The query parameters of lists."""
+"""The query parameters of lists, and what an answer says beside the rows."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import Depends, Query
+from starlette.responses import Response
 
-from libs.contracts.requests import ListPage
+from libs.contracts.requests import EXACT, ListPage
+from services.gateway.envelope import success
 
-PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
-PageLimit = Annotated[int, Query(ge=1, le=100)]
-
-
-async def _paging(page: PageNumber = 1, limit: PageLimit = 20) -> ListPage:
-    return ListPage(page=page, limit=limit)
+_NUMBER = Query(ge=1, description=f"From 1; pages reach to row {EXACT}, and cursors further.")
+_CURSOR = Query(max_length=4096, description="`nextCursor` of the page before; the last page has none.")
 
 
-Paging = Annotated[ListPage, Depends(_paging)]
-"""`page` from 1, `limit` from 1 to 100 (specification, GET /incidents)."""
+def _paging(default: int) -> Callable[..., Coroutine[Any, Any, ListPage]]:
+    async def paging(
+        page: Annotated[int | None, _NUMBER] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = default,
+        cursor: Annotated[str | None, _CURSOR] = None,
+    ) -> ListPage:
+        given = {"page": page, "limit": None if limit == default else limit, "cursor": cursor}
+        return ListPage(**{name: value for name, value in given.items() if value is not None})
+
+    return paging
+
+
+Paging = Annotated[ListPage, Depends(_paging(20))]
+"""`page` from 1, or `cursor`; `limit` from 1 to 100 (specification, GET /incidents)."""
+WholePaging = Annotated[ListPage, Depends(_paging(100))]
+"""The same, a hundred where nothing is said: for what belongs to one thing and is looked at as a whole."""
+
+
+def page(name: str, found: Any, asked: ListPage) -> Response:
+    """The page that was asked for, with the specification's `pagination`; `totalIsEstimate` only where it is one.
+
+    `page` and `totalPages` only where pages are numbered. A service of the release before says no total where it
+    answers with all that there is.
+    """
+    total = int(found.get("total", len(found[name])))
+    numbered = {} if asked.cursor is not None else {"page": asked.page or 1}
+    pagination: dict[str, Any] = numbered | {"limit": asked.limit, "total": total}
+    if numbered:
+        pagination["totalPages"] = math.ceil(total / asked.limit)
+    if found.get("totalIsEstimate"):
+        pagination["totalIsEstimate"] = True
+    return success({name: found[name], "pagination": pagination, "nextCursor": found.get("nextCursor")})

@@ -221,6 +221,14 @@ class ListPage(StrictContract):
     cursor: str | None = Field(default=None, max_length=4096)
     """`nextCursor` of the page before."""
 
+    def offset(self) -> int:
+        """How many rows stand before a numbered page. Raises Invalid: pages do not reach so far."""
+        page = self.page or 1
+        if page * self.limit > EXACT:
+            last = f"the last page of {self.limit} rows is {EXACT // self.limit}"
+            raise Invalid(f"{last}: go on from there with its nextCursor as cursor", field="page")
+        return (page - 1) * self.limit
+
 
 class ListView(Contract):
     """What a list's answer says beside its rows."""

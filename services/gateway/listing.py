@@ -9,21 +9,25 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from starlette.responses import Response
 
-from libs.contracts.requests import EXACT, ListPage
-from services.gateway.envelope import success
+from libs.contracts.requests import EXACT, Invalid, ListPage
+from services.gateway.envelope import Problem, success
 
-_NUMBER = Query(ge=1, description=f"From 1; pages reach to row {EXACT}, and cursors further.")
-_CURSOR = Query(max_length=4096, description="`nextCursor` of the page before; the last page has none.")
+PageNumber = Annotated[int, Query(ge=1, description=f"Pages reach to row {EXACT}, and cursors further.")]
+PageLimit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[
+    str | None, Query(max_length=4096, description="`nextCursor` of the page before; the last page has none.")
+]
 
 
 def _paging(default: int) -> Callable[..., Coroutine[Any, Any, ListPage]]:
-    async def paging(
-        page: Annotated[int | None, _NUMBER] = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = default,
-        cursor: Annotated[str | None, _CURSOR] = None,
-    ) -> ListPage:
-        given = {"page": page, "limit": None if limit == default else limit, "cursor": cursor}
-        return ListPage(**{name: value for name, value in given.items() if value is not None})
+    async def paging(page: PageNumber = 1, limit: PageLimit = default, cursor: Cursor = None) -> ListPage:
+        given = {"page": page if page > 1 else None, "limit": limit if limit != default else None, "cursor": cursor}
+        asked = ListPage(**{name: value for name, value in given.items() if value is not None})
+        try:
+            asked.model_copy(update={"limit": limit}).offset()
+        except Invalid as error:
+            raise Problem.of(error.refusal()) from None
+        return asked
 
     return paging
 

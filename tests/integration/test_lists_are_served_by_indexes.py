@@ -127,7 +127,7 @@ async def _whose(world: World, spelling: str, *people: UUID) -> list[int]:
 
 
 async def test_numbered_pages_end_with_a_word_about_cursors(world: World) -> None:
-    for page in (501, 10**30):
+    for page in (501, 10**9):
         answer = await world.admin.call("GET", f"/incidents?page={page}")
         error = answer.body["error"]
         assert (answer.status, error["details"]["field"]) == (400, "page")

@@ -127,7 +127,7 @@ class Listing:
             place = self.keyset.place(query.cursor)
             rows = work.fetch(self._after, **parameters, **place, limit_=limit, reach_=limit)
         else:
-            offset = _offset(query)
+            offset = query.offset()
             rows = work.fetch(self._numbered, **parameters, limit_=limit, offset_=offset, reach_=offset + limit)
         following = self.keyset.cursor(rows[query.limit - 1]) if len(rows) > query.limit else None
         return Page(rows[: query.limit], *self._total(work, parameters), following)
@@ -138,14 +138,6 @@ class Listing:
             return total, False
         plan = work.fetch(self._explain, **parameters)[0]["QUERY PLAN"]
         return max(total, int(plan[0]["Plan"]["Plan Rows"])), True
-
-
-def _offset(query: ListPage) -> int:
-    page = query.page or 1
-    if page * query.limit > EXACT:
-        last = f"the last page of {query.limit} rows is {EXACT // query.limit}"
-        raise Invalid(f"{last}: go on from there with its nextCursor as cursor", field="page")
-    return (page - 1) * query.limit
 
 
 def _ordered(keyset: Keyset, rows: Sequence[Select[Any]]) -> Any:

@@ -67,10 +67,10 @@ class Api:
     async def every(self, path: str, name: str) -> list[dict[str, Any]]:
         """All pages of a list."""
         found: list[dict[str, Any]] = []
-        page = 1
+        cursor = ""
         while True:
-            data = await self.call("GET", f"{path}?page={page}&limit=100")
+            data = await self.call("GET", f"{path}?limit=100{cursor}")
             found += data[name]
-            if page >= data.get("pagination", {}).get("totalPages", 1):
+            if data.get("nextCursor") is None:
                 return found
-            page += 1
+            cursor = f"&cursor={data['nextCursor']}"

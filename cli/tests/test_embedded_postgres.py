@@ -155,7 +155,7 @@ async def test_the_settings_are_durable_small_and_utc(shared: EmbeddedPostgres) 
         "max_connections",
     )
     rows = [await fetch(shared.url("auth"), f"SHOW {name}") for name in names]
-    assert [row[0][0] for row in rows] == ["on", "on", "on", "off", "UTC", "128MB", "190"]
+    assert [row[0][0] for row in rows] == ["on", "on", "on", "off", "UTC", "128MB", "220"]
     assert await fetch(shared.url("auth"), "SELECT current_setting('server_encoding'), upper('é')") == [("UTF8", "É")]
 
 

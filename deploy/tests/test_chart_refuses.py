@@ -84,7 +84,7 @@ def test_a_vendor_that_nobody_needs_may_be_switched_off_but_not_both() -> None:
             "services.auth.autoscaling: means nothing while autoscaling.enabled=false",
         ),
         (at("services.oncall.autoscaling.maxReplicas", 2), "services.oncall: minReplicas 3 is more than maxReplicas 2"),
-        (at("database.maxConnections", 1000), "database.maxConnections: 1375 connections may be needed"),
+        (at("database.maxConnections", 1000), "database.maxConnections: 1690 connections may be needed"),
     ],
 )
 def test_contradictions_about_replicas_are_refused(change: Values, told: str) -> None:
@@ -116,4 +116,4 @@ def test_notes_warn_of_what_is_less_safe_than_it_could_be() -> None:
     weak = {"nats": {"tls": {"enabled": False, "ca": {"existingSecret": ""}}}, "networkPolicy": {"enabled": False}}
     notes = render(over(values_of("default"), weak | {"database": {"sslMode": "require"}})).notes
     assert notes.count("WARNING") == 3
-    assert "1375 connections" in notes
+    assert "1690 connections" in notes

@@ -37,6 +37,7 @@ from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.connections import MONITOR, RPC, WORK
 from libs.chassis.store.pruning import Pruning, Retention
+from libs.chassis.store.queries import Queries
 from libs.chassis.store.store import Store, Written
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Projector
@@ -77,6 +78,8 @@ class Service:
             self.store("rpc", RPC),
             OwedAlarms(self.name, self.bus, self.clock),
         )
+        url, instance = self.settings.database_url.get_secret_value(), self.settings.instance
+        self.queries = Queries(url, self.name, clock=self.clock, instance=instance)
         self.parts = self.build(self.runtime)
         self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
@@ -114,7 +117,7 @@ class Service:
             readers=self.readers,
             has_timers=self.timers is not None,
             watched=self.parts.watched,
-            stores={"work": self.runtime.work, "rpc": self.runtime.rpc},
+            stores={"work": self.runtime.work, "rpc": self.runtime.rpc, "query": self.queries},
             open_store=lambda: self.store("monitor", MONITOR),
         )
 
@@ -125,7 +128,7 @@ class Service:
         add_health_operation(requests, self._health)
         answers = self.parts.answers
         verifier = Verifier(answers.keys or self._auth_keys, self.clock, answers.sessions or self._follow_sessions())
-        RequestServer(requests, rpc, verifier).attach(self.broker)
+        RequestServer(requests, rpc, self.queries, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
         await has_sent(self.bus.client)  # only then does the server know who answers
@@ -147,6 +150,7 @@ class Service:
             await engine.close()
         self.runtime.work.close()
         self.runtime.rpc.close()
+        self.queries.close()
         telemetry.stop(self.name)
 
     async def finished(self) -> None:

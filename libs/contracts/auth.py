@@ -10,6 +10,7 @@ from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
+from libs.contracts.requests import ListView
 from libs.contracts.texts import ONE_LINE, PHONE, EmailAddress, TimeZone
 
 
@@ -128,11 +129,10 @@ class UserView(Contract):
     created_at: Moment
 
 
-class UsersPage(Contract):
-    """`pager.rpc.auth.users`: a page of people by last and first name; `total` is exact."""
+class UsersPage(ListView):
+    """`pager.rpc.auth.users`: a page of people by last and first name."""
 
     users: tuple[UserView, ...]
-    total: int
 
 
 class DeviceView(Contract):
@@ -155,7 +155,7 @@ class HeldDevice(Contract):
     is_paged: bool
 
 
-class DevicesView(Contract):
+class DevicesView(ListView):
     """`pager.rpc.auth.devices`: the caller's devices that can be paged, oldest first."""
 
     devices: tuple[DeviceView, ...]

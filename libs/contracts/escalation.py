@@ -11,6 +11,7 @@ from pydantic import Field
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Contract, Moment, Priority, Role, Run, RunAnswered, StrictContract
+from libs.contracts.requests import ListView
 from libs.contracts.texts import ONE_LINE
 
 Minutes = Annotated[float, Field(ge=0.05, le=10_080)]
@@ -172,8 +173,7 @@ class PolicyView(Contract):
     updated_at: Moment
 
 
-class PolicyList(Contract):
-    """By name; `total` is exact."""
+class PolicyList(ListView):
+    """By name."""
 
     policies: tuple[PolicyView, ...]
-    total: int

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Lane, Moment, Priority, Run, RunAnswered, StrictContract
+from libs.contracts.requests import ListPage, ListView
 from libs.contracts.slots import thread_of
 from libs.contracts.texts import ONE_LINE
 
@@ -381,12 +382,10 @@ class EditIncident(StrictContract):
     metadata: Metadata | None = None
 
 
-class ListIncidents(StrictContract):
+class ListIncidents(ListPage):
     status: Status | None = None
     priority: Priority | None = None
     assigned_to: UUID | None = None
-    page: int = Field(default=1, ge=1)
-    limit: int = Field(default=20, ge=1, le=100)
 
 
 class EscalationView(Contract):
@@ -441,11 +440,10 @@ class IncidentView(Contract):
     acknowledgements: tuple[Acknowledgement, ...] = ()
 
 
-class IncidentList(Contract):
+class IncidentList(ListView):
+    """Newest first."""
+
     incidents: tuple[IncidentView, ...]
-    total: int
-    """Exact to 10,000, then an estimate."""
-    total_is_estimate: bool = False
 
 
 class TimelineEntry(Contract):
@@ -579,8 +577,7 @@ class IntegrationView(Contract):
     """32 characters, shown once: in the answer to its creation."""
 
 
-class IntegrationList(Contract):
-    """Oldest first; `total` is exact."""
+class IntegrationList(ListView):
+    """Oldest first."""
 
     integrations: tuple[IntegrationView, ...]
-    total: int

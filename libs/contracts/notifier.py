@@ -9,7 +9,8 @@ from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import IncidentBrief
-from libs.contracts.model import Contract, Lane, Moment, Run, StrictContract
+from libs.contracts.model import Contract, Lane, Moment, Run
+from libs.contracts.requests import ListPage, ListView
 
 
 class NotificationKind(StrEnum):
@@ -162,8 +163,9 @@ class Reached(Contract):
     user_ids: tuple[UUID, ...]
 
 
-class NotificationsQuery(StrictContract):
+class NotificationsQuery(ListPage):
     incident_id: UUID
+    limit: int = Field(default=100, ge=1, le=100)
 
 
 class AttemptView(Contract):
@@ -190,5 +192,7 @@ class NotificationView(Contract):
     attempts: tuple[AttemptView, ...] = ()
 
 
-class NotificationList(Contract):
+class NotificationList(ListView):
+    """Oldest first."""
+
     notifications: tuple[NotificationView, ...]

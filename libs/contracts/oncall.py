@@ -9,6 +9,7 @@ from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, Moment, SentMoment, StrictContract, WallClock
+from libs.contracts.requests import ListPage, ListView
 from libs.contracts.texts import DURATION, ONE_LINE, TIME_OF_DAY, TimeZone
 
 
@@ -159,10 +160,8 @@ class OverrideQuery(StrictContract):
     override_id: UUID
 
 
-class OverridesQuery(StrictContract):
+class OverridesQuery(ListPage):
     schedule_id: UUID
-    page: int = 1
-    limit: int = 20
 
 
 class ShiftsQuery(StrictContract):
@@ -204,13 +203,10 @@ class OverrideView(Override):
     """Whether the person has a device now that can be paged. False is a warning: a page would reach nobody."""
 
 
-class OverridesView(Contract):
-    """A page of a schedule's overrides, also of those that have ended, newest first; `total` is exact."""
+class OverridesView(ListView):
+    """A page of a schedule's overrides, also of those that have ended, newest first."""
 
     overrides: tuple[OverrideView, ...]
-    total: int
-    page: int
-    limit: int
 
 
 class OnCallView(Contract):
@@ -224,13 +220,10 @@ class OnCallView(Contract):
     end_time: Moment
 
 
-class SchedulesView(Contract):
-    """A page of schedules, oldest first; `total` is exact."""
+class SchedulesView(ListView):
+    """A page of schedules, oldest first."""
 
     schedules: tuple[ScheduleView, ...]
-    total: int
-    page: int
-    limit: int
 
 
 class ShiftsView(Contract):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from libs.contracts.model import Contract, Lane, Moment
+from pydantic import Field
+
+from libs.contracts.model import Contract, Lane, Moment, StrictContract
 
 
 class ErrorKind(StrEnum):
@@ -207,8 +209,32 @@ class Nothing(Contract):
     """An answer without data: the request was carried out."""
 
 
-class ListPage(Contract):
-    """A page of a list; `total` is exact."""
+EXACT: Final = 10_000
+"""So far a total is exact, and so far pages are numbered: beyond it a cursor goes on."""
 
-    page: int = 1
-    limit: int = 20
+
+class ListPage(StrictContract):
+    """Which part of a list: page number `page`, or what stands behind `cursor`; neither: the first page."""
+
+    page: int | None = Field(default=None, ge=1)
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=4096)
+    """`nextCursor` of the page before."""
+
+    def offset(self) -> int:
+        """How many rows stand before a numbered page. Raises Invalid: pages do not reach so far."""
+        page = self.page or 1
+        if page * self.limit > EXACT:
+            last = f"the last page of {self.limit} rows is {EXACT // self.limit}"
+            raise Invalid(f"{last}: go on from there with its nextCursor as cursor", field="page")
+        return (page - 1) * self.limit
+
+
+class ListView(Contract):
+    """What a list's answer says beside its rows."""
+
+    total: int
+    """Exact to `EXACT`, then an estimate."""
+    total_is_estimate: bool = False
+    next_cursor: str | None = None
+    """Where the next page begins; None: this was the last one."""

@@ -26,15 +26,12 @@ from libs.contracts.auth import (
     UserView,
 )
 from libs.contracts.model import Contract, Role
-from libs.contracts.requests import ById, Invalid, ListPage
+from libs.contracts.requests import ById, ListPage
 from services.auth import application
 from services.auth.domain import devices
-from services.auth.projections import DEVICES_OF, USERS, USERS_TOTAL, device_view, user_view
+from services.auth.projections import OWN_DEVICES, USERS, device_view, user_view
 from services.auth.registration import Prepared, Registration
 from services.auth.sign_in import SignIns
-
-_MOST = 100
-"""People a page (technical specification: `limit` is at most 100)."""
 
 
 def api(sign_ins: SignIns, registration: Registration, keys: Callable[[], Awaitable[KeySet]]) -> Requests:
@@ -75,19 +72,18 @@ def _people(requests: Requests, registration: Registration) -> None:
         caller.require(Role.ADMIN)
         return application.register_person(work, prepared.command, prepared.password_hash, caller.cause(work))
 
-    @requests.handle("users", ListPage)
+    @requests.query("users", ListPage)
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
-        _check_page(body)
-        rows = work.fetch(USERS, limit=body.limit, offset=(body.page - 1) * body.limit)
-        total = work.fetch(USERS_TOTAL)[0]["total"]
-        return UsersPage(users=tuple(user_view(row, phone=_sees_phone(caller, row["id"])) for row in rows), total=total)
+        page = USERS.page(work, body)
+        views = (user_view(row, phone=_sees_phone(caller, row["id"])) for row in page.rows)
+        return UsersPage(users=tuple(views), **page.told)
 
-    @requests.handle("user", ById)
+    @requests.query("user", ById)
     def user(work: Work, body: ById, caller: Caller) -> UserView:
         found = application.user(work, body.id)
         return found if _sees_phone(caller, found.id) else found.model_copy(update={"phone": None})
 
-    @requests.handle("me", NoRequest)
+    @requests.query("me", NoRequest)
     def me(work: Work, _body: NoRequest, caller: Caller) -> UserView:
         return application.user(work, caller.user_id)
 
@@ -109,10 +105,10 @@ def _devices(requests: Requests) -> None:
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
         application.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
 
-    @requests.handle("devices", NoRequest)
-    def own_devices(work: Work, _body: NoRequest, caller: Caller) -> DevicesView:
-        rows = work.fetch(DEVICES_OF, user_id=caller.user_id)
-        return DevicesView(devices=tuple(device_view(row) for row in rows))
+    @requests.query("devices", ListPage)
+    def own_devices(work: Work, body: ListPage, caller: Caller) -> DevicesView:
+        page = OWN_DEVICES.page(work, body, user_id=caller.user_id)
+        return DevicesView(devices=tuple(map(device_view, page.rows)), **page.told)
 
 
 def _own(_body: Contract, caller: Caller) -> UUID:
@@ -123,12 +119,3 @@ def _own(_body: Contract, caller: Caller) -> UUID:
 def _sees_phone(caller: Caller, user_id: object) -> bool:
     """Colleagues choose each other by name and address; a private number is for leads, admins and oneself."""
     return caller.user_id == user_id or caller.has(Role.LEAD)
-
-
-def _check_page(page: ListPage) -> None:
-    if page.page < 1:
-        raise Invalid("must be at least 1", field="page")
-    if not 1 <= page.limit <= _MOST:
-        raise Invalid(f"must be between 1 and {_MOST}", field="limit")
-    if page.page > 1_000_000:
-        raise Invalid("there is no such page", field="page")

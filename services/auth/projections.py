@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
@@ -53,6 +54,7 @@ users = Table(
     Column("roles", ARRAY(Text), nullable=False),
     Column("team_ids", ARRAY(Uuid), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("users_name_idx", "last_name", "first_name", "id"),
 )
 Index("users_email_key", func.lower(users.c.email), unique=True)
 
@@ -163,13 +165,7 @@ USER_BY_EMAIL = (
     .join(passwords, passwords.c.user_id == users.c.id)
     .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
 )
-USERS = (
-    select(users)
-    .order_by(users.c.last_name, users.c.first_name, users.c.id)
-    .limit(bindparam("limit"))
-    .offset(bindparam("offset"))
-)
-USERS_TOTAL = select(func.count().label("total")).select_from(users)
+USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), select(users))
 ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"])).limit(1)
 
 SESSION_OF = (
@@ -190,6 +186,10 @@ DEVICES_OF = (
     select(devices)
     .where(devices.c.user_id == bindparam("user_id", type_=Uuid))
     .order_by(devices.c.registered_at, devices.c.id)
+)
+OWN_DEVICES = Listing(
+    Keyset("devices", (devices.c.registered_at, devices.c.id)),
+    select(devices).where(devices.c.user_id == bindparam("user_id", type_=Uuid)),
 )
 DEVICES_OF_TOKEN = select(devices).where(devices.c.token_hash == bindparam("token_hash", type_=LargeBinary))
 

@@ -13,11 +13,9 @@ from libs.contracts.model import Role
 from libs.contracts.requests import ById, Invalid, ListPage
 from services.escalation.application import POLICY
 from services.escalation.domain import policies
-from services.escalation.projections import POLICIES, POLICY_COUNT, policy_row
+from services.escalation.projections import POLICIES, policy_row
 from services.escalation.projections import POLICY as POLICY_ROW
 from services.escalation.replicas import unknown_targets
-
-_LARGEST_PAGE = 100
 
 
 def api(arrival: Arrival) -> Requests:
@@ -55,19 +53,14 @@ def api(arrival: Arrival) -> Requests:
             return _view(policy_row(state, updated_at=work.now))
         return _read(work, body)
 
-    @requests.handle("policy", ById)
+    @requests.query("policy", ById)
     def policy(work: Work, body: ById, _caller: Caller) -> PolicyView:
         return _read(work, body)
 
-    @requests.handle("policies", ListPage)
+    @requests.query("policies", ListPage)
     def policies_(work: Work, body: ListPage, _caller: Caller) -> PolicyList:
-        if body.page < 1:
-            raise Invalid("pages count from 1", field="page")
-        if not 1 <= body.limit <= _LARGEST_PAGE:
-            raise Invalid(f"a page has 1 to {_LARGEST_PAGE} entries", field="limit")
-        rows = work.fetch(POLICIES, page_size=body.limit, skipped=(body.page - 1) * body.limit)
-        total = work.fetch(POLICY_COUNT)[0]["total"]
-        return PolicyList(policies=tuple(_view(row) for row in rows), total=total)
+        page = POLICIES.page(work, body)
+        return PolicyList(policies=tuple(map(_view, page.rows)), **page.told)
 
     return requests
 

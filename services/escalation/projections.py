@@ -30,6 +30,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Change, Row
+from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import ResponderUnreachable
@@ -155,14 +156,8 @@ KNOWN_PEOPLE = select(people.c.id).where(people.c.id == func.any(_IDS))
 KNOWN_SCHEDULES = select(schedules.c.id).where(schedules.c.id == func.any(_IDS))
 SHIFTS = select(shifts).where(shifts.c.schedule_id == func.any(_IDS)).order_by(shifts.c.start_time)
 POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
-POLICIES = (
-    select(policies)
-    .order_by(policies.c.name, policies.c.id)
-    .limit(bindparam("page_size", type_=Integer))
-    .offset(bindparam("skipped", type_=Integer))
-)
+POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(policies))
 ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
-POLICY_COUNT = select(func.count().label("total")).select_from(policies)
 
 
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:

@@ -156,17 +156,3 @@ def item(name: str, view: Any, status: int = 200) -> Response:
     """One thing: `{"data": {"<name>": view}}`, with the tag of its version if it has one."""
     headers = {"ETag": etag(view["version"])} if "version" in view else None
     return success({name: view}, status, headers)
-
-
-def page(name: str, found: Any, number: int, limit: int) -> Response:
-    """A page of a list, with the specification's `pagination`; `totalIsEstimate` only where it is one."""
-    total = int(found["total"])
-    pagination: dict[str, Any] = {
-        "page": number,
-        "limit": limit,
-        "total": total,
-        "totalPages": math.ceil(total / limit),
-    }
-    if found.get("totalIsEstimate"):
-        pagination["totalIsEstimate"] = True
-    return success({name: found[name], "pagination": pagination})

@@ -15,10 +15,10 @@ TOO_MANY_DEVICES = "there are five devices; `details.devices` lists them, and `r
 class Pagination(Contract):
     """The specification's `pagination`."""
 
-    page: int
+    page: int | None = Field(default=None, description="Where pages are numbered, as without a cursor.")
     limit: int
     total: int = Field(description="Exact to 10,000, then an estimate.")
-    total_pages: int
+    total_pages: int | None = Field(default=None, description="Where pages are numbered.")
     total_is_estimate: bool | None = Field(default=None, description="Only present when true.")
 
 
@@ -34,8 +34,9 @@ def one(name: str, view: Any, title: str) -> type[Contract]:
 
 
 def several(name: str, view: Any, title: str) -> type[Contract]:
-    """`{"data": {"<name>": [views], "pagination": …}}`."""
-    fields: dict[str, Any] = {name: (list[view], ...), "pagination": (Pagination, ...)}
+    """`{"data": {"<name>": [views], "pagination": …, "nextCursor": …}}`."""
+    beside: dict[str, Any] = {"pagination": (Pagination, ...), "next_cursor": (str | None, None)}
+    fields: dict[str, Any] = {name: (list[view], ...)} | beside
     return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
 
 

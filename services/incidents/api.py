@@ -41,16 +41,14 @@ from services.incidents.explain import entries, explain
 from services.incidents.finding import find_incident
 from services.incidents.inputs import StoredInputs
 from services.incidents.integrations import INTEGRATION
+from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA
 from services.incidents.views import (
     decided_view,
     incident_view,
-    list_views,
     timeline_of,
     timeline_page,
 )
-
-_TOTAL_LIMIT = 10_000
 
 
 def api() -> Requests:
@@ -81,34 +79,32 @@ def _incidents(requests: Requests) -> None:
         application.edit(work, clean, caller.cause(work), StoredInputs(work))
         return _decided(work, body.id)
 
-    @requests.handle("get", ById)
+    @requests.query("get", ById)
     def get(work: Work, body: ById, _caller: Caller) -> IncidentView:
         view = incident_view(work, body.id)
         if view is None:
             raise decisions.NoSuchIncident
         return view
 
-    @requests.handle("list", ListIncidents)
+    @requests.query("list", ListIncidents)
     def list_(work: Work, body: ListIncidents, _caller: Caller) -> IncidentList:
-        views, total = list_views(work, body)
-        capped = total > _TOTAL_LIMIT
-        return IncidentList(incidents=tuple(views), total=min(total, _TOTAL_LIMIT), total_is_estimate=capped)
+        return list_incidents(work, body)
 
-    @requests.handle("timeline", TimelineQuery)
+    @requests.query("timeline", TimelineQuery)
     def timeline(work: Work, body: TimelineQuery, _caller: Caller) -> Timeline:
         page = timeline_page(work, body)
         if not page.rows and body.cursor is None:
             raise decisions.NoSuchIncident
         return Timeline(entries=entries(page.rows), next_cursor=page.following)
 
-    @requests.handle("explain", ExplainQuery)
+    @requests.query("explain", ExplainQuery)
     def explain_(work: Work, body: ExplainQuery, _caller: Caller) -> Explanation:
         rows = timeline_of(work, body.id)
         if not rows:
             raise decisions.NoSuchIncident
         return explain(rows, body.user_id)
 
-    @requests.handle("explanation", FindExplanation, public=True)
+    @requests.query("explanation", FindExplanation, public=True)
     def explanation(work: Work, body: FindExplanation, _caller: None) -> IncidentExplained:
         """For operators (`pager explain`), guarded by the bus (promise 13)."""
         view = find_incident(work, body.key)
@@ -163,10 +159,10 @@ def _integrations(requests: Requests) -> None:
         integrations.revoke_key(work, body.id, body.key_id, caller.cause(work))
         return Nothing()
 
-    @requests.handle("integration", ById)
+    @requests.query("integration", ById)
     def integration(work: Work, body: ById, _caller: Caller) -> IntegrationView:
         return integrations.find_integration(work, body.id)
 
-    @requests.handle("integrations", ListPage)
+    @requests.query("integrations", ListPage)
     def integrations_(work: Work, body: ListPage, _caller: Caller) -> IntegrationList:
-        return integrations.list_integrations(work, body.page, body.limit)
+        return integrations.list_integrations(work, body)

@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Text, Uuid, any_, bindparam, func, select
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, func, select
 
 from libs.chassis.store.changes import Gone, Patch, Row
+from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.defaults import (
     ADMINS_POLICY_ID,
@@ -29,6 +30,7 @@ from libs.contracts.incidents import (
     IntegrationList,
     IntegrationView,
 )
+from libs.contracts.requests import ListPage
 from libs.contracts.uses import MOST_NAMED, Use, UserKind
 from services.incidents import dedup
 from services.incidents.application import SERVICE
@@ -45,13 +47,7 @@ _KEY_CHARACTERS = string.ascii_letters + string.digits
 _HINT = 4
 
 _ONE = select(integrations).where(integrations.c.id == bindparam("id", type_=Uuid))
-_PAGE = (
-    select(integrations)
-    .order_by(integrations.c.created_at, integrations.c.id)
-    .limit(bindparam("count", type_=Integer))
-    .offset(bindparam("skip", type_=Integer))
-)
-_COUNT = select(func.count().label("total")).select_from(integrations)
+_ALL = Listing(Keyset("integrations", (integrations.c.created_at, integrations.c.id)), select(integrations))
 _KEYS = (
     select(integration_keys)
     .where(integration_keys.c.integration_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
@@ -185,10 +181,10 @@ def decided_integration(work: Work, integration_id: UUID) -> IntegrationView:
     return _view(row, keys)
 
 
-def list_integrations(work: Work, page: int, limit: int) -> IntegrationList:
-    """Page `page` (the first is 1) of `limit`, oldest first."""
-    rows = work.fetch(_PAGE, count=limit, skip=(page - 1) * limit)
-    return IntegrationList(integrations=tuple(_views(work, rows)), total=work.fetch(_COUNT)[0]["total"])
+def list_integrations(work: Work, query: ListPage) -> IntegrationList:
+    """A page, oldest first."""
+    page = _ALL.page(work, query)
+    return IntegrationList(integrations=tuple(_views(work, page.rows)), **page.told)
 
 
 def key_view(row: Mapping[str, Any]) -> IntegrationKeyView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
+from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
     AlertsGrouped,
@@ -72,8 +73,9 @@ ORIGINS = Origins(
             IntegrationDeleted,
         ): folding(INTEGRATION),
     },
-    projections=(incidents, dedup_keys, integrations),
+    projections=(dedup_keys, integrations),
     replicas=(
+        Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(running, {"escalation": FROM_ESCALATION}, replicate),
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
     ),

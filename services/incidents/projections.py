@@ -65,12 +65,26 @@ incidents = Table(
     Column("assigned_to", Uuid),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("view", JSONB, nullable=False),
+    # Whom ESCALATION pages first, and the run, round and level in which: what happened here leaves both as they are.
+    Column("paged", Uuid),
+    Column("paged_in", ARRAY(Integer)),
     Index("incidents_created_at_idx", "created_at", "id"),
-    Index("incidents_status_idx", "status", "created_at"),
-    Index("incidents_assigned_to_idx", "assigned_to", "created_at"),
+    Index("incidents_status_priority_idx", "status", "priority", "created_at", "id"),
     Index("incidents_number_idx", "number", unique=True),
     # What is open keeps its integration from being deleted.
     Index("incidents_open_integration_idx", OF_INTEGRATION, postgresql_where=IS_OPEN),
+)
+ASSIGNEE = func.coalesce(incidents.c.assigned_to, incidents.c.paged)
+"""Who is shown as the one whose incident it is: who has it, or else whom its escalation pages."""
+# What it includes is what the expression is made of: without it PostgreSQL would read the rows to count them.
+Index(
+    "incidents_assignee_idx",
+    ASSIGNEE,
+    incidents.c.status,
+    incidents.c.priority,
+    incidents.c.created_at,
+    incidents.c.id,
+    postgresql_include=["assigned_to", "paged"],
 )
 # Where the running escalation stands, as ESCALATION tells it: a replica, completed into every view.
 running = Table(
@@ -129,6 +143,7 @@ integrations = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("updated_at", DateTime(timezone=True)),
+    Index("integrations_created_at_idx", "created_at", "id"),
 )
 # A key's id follows from its hash (dedup.py). What it was used for last is written once a minute.
 integration_keys = Table(

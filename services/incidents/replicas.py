@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Change, Newest
+from libs.chassis.store.changes import Change, Newest, NewestPatch
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.notifier import (
@@ -18,7 +18,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
 )
-from services.incidents.projections import running, timeline_row
+from services.incidents.projections import incidents, running, timeline_row
 
 FROM_ESCALATION = (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled)
 FROM_NOTIFIER = (
@@ -60,12 +60,17 @@ def _escalation(event: Envelope[Any]) -> Iterable[Change]:
         case EscalationDue() | EscalationExhausted():
             people = people_of(fact)
             detail |= {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
-            yield _running_row(fact, people, event.time)
+            yield from _running_rows(fact, people, event.time)
     yield timeline_row(event, fact.incident_id, people, **detail)
 
 
-def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...], at: datetime) -> Newest:
-    """A raised incident changes its lane: what is read later may have happened earlier."""
+def _running_rows(
+    fact: EscalationDue | EscalationExhausted, people: tuple[UUID, ...], at: datetime
+) -> Iterable[Change]:
+    """Also with the incident itself, where an index finds whose it is.
+
+    A raised incident changes its lane: what is read later may have happened earlier.
+    """
     values = {
         "incident_id": fact.incident_id,
         "run": fact.run,
@@ -76,4 +81,6 @@ def _running_row(fact: EscalationDue | EscalationExhausted, people: tuple[UUID, 
         "assigned_to": next(iter(people), None),
         "timeout_minutes": None if fact.next_due_at is None else (fact.next_due_at - at) / timedelta(minutes=1),
     }
-    return Newest(running, values, by=("run", "round", "level"))
+    yield Newest(running, values, by=("run", "round", "level"))
+    paged = {"id": fact.incident_id, "paged": values["assigned_to"], "paged_in": [fact.run, fact.round, fact.level]}
+    yield NewestPatch(incidents, paged, by=("paged_in",))

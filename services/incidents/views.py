@@ -1,33 +1,28 @@
-"""Incidents, timelines and integrations as the API shows them."""
+"""An incident, timelines and integrations as the API shows them."""
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import DateTime, Integer, Select, Uuid, bindparam, func, select, tuple_
+from sqlalchemy import DateTime, Integer, Uuid, bindparam, func, select
 
 from libs.chassis.store.changes import Tally
+from libs.chassis.store.listing import Keyset
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
-    Acknowledgement,
     EscalationView,
     IncidentView,
-    ListIncidents,
     Status,
     TimelineQuery,
 )
-from libs.contracts.requests import Invalid
 from services.incidents.domain.incident import Incident
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
 
-_BRIEF = 1000
-_FEW = 3
 _PAGE_BYTES = 512 * 1024
 """Of a page of a timeline: an answer must stay below the bus's limit of 1 MiB."""
 _ENTRY_BYTES = 500
@@ -37,12 +32,12 @@ _BEGINNING, _LATELY, _LAST_RUNS = 1_000, 10_000, 50
 
 _BESIDE = (running, repeats.c.count.label("repeats"), repeats.c.last_at.label("repeated_at"))
 """What completes a view: rows that change without an event of the incident."""
-_COMPLETE = (
+COMPLETE = (
     select(incidents.c.view, *_BESIDE)
     .outerjoin(running, running.c.incident_id == incidents.c.id)
     .outerjoin(repeats, repeats.c.incident_id == incidents.c.id)
 )
-_VIEW = _COMPLETE.where(incidents.c.id == bindparam("id"))
+_VIEW = COMPLETE.where(incidents.c.id == bindparam("id"))
 _wanted = select(bindparam("id", type_=Uuid).label("id")).subquery()
 _ONE_BESIDE = (
     select(*_BESIDE)
@@ -50,19 +45,14 @@ _ONE_BESIDE = (
     .outerjoin(running, running.c.incident_id == _wanted.c.id)
     .outerjoin(repeats, repeats.c.incident_id == _wanted.c.id)
 )
-_NUMBER = func.coalesce(timeline.c.detail["version"].as_integer(), 0)
-_PLACE = (timeline.c.at, _NUMBER, timeline.c.event_id)
+_NUMBER = func.coalesce(timeline.c.detail["version"].as_integer(), 0).label("number")
+_ORDER = Keyset("timeline", (timeline.c.at, _NUMBER, timeline.c.event_id))
 """Of a row in its timeline. What has one moment stands by the versions of its entities: a creation comes first."""
-_OF_IT = select(timeline).where(timeline.c.incident_id == bindparam("id"))
-_OLDEST = _OF_IT.order_by(*_PLACE).limit(bindparam("limit", type_=Integer))
-_at, _number, _event_id = (
-    bindparam("at", type_=DateTime(timezone=True)),
-    bindparam("number", type_=Integer),
-    bindparam("event_id", type_=Uuid),
-)
+_OF_IT = select(timeline, _NUMBER).where(timeline.c.incident_id == bindparam("id"))
+_OLDEST = _OF_IT.order_by(*_ORDER.columns).limit(bindparam("limit", type_=Integer))
 # The first condition says no more than the second, and is what the index knows.
-_AFTER = _OLDEST.where(timeline.c.at >= _at, tuple_(*_PLACE) > tuple_(_at, _number, _event_id))
-_NEWEST = _OF_IT.order_by(*(column.desc() for column in _PLACE)).limit(bindparam("limit", type_=Integer))
+_AFTER = _OLDEST.where(timeline.c.at >= bindparam("place_0", type_=DateTime(timezone=True)), _ORDER.after())
+_NEWEST = _OF_IT.order_by(*(column.desc() for column in _ORDER.columns)).limit(bindparam("limit", type_=Integer))
 _STARTS = _NEWEST.where(timeline.c.type == EscalationStarted.__name__)
 
 
@@ -98,42 +88,6 @@ def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
     return view.model_copy(update=known)
 
 
-def list_views(work: Work, query: ListIncidents) -> tuple[list[IncidentView], int]:
-    """A page, newest first, and the exact total up to 10,000."""
-    filters = [
-        column == value
-        for column, value in (
-            (incidents.c.status, query.status and str(query.status)),
-            (incidents.c.priority, query.priority and str(query.priority)),
-            (func.coalesce(incidents.c.assigned_to, running.c.assigned_to), query.assigned_to),
-        )
-        if value is not None
-    ]
-    page: Select[Any] = _COMPLETE.where(*filters)
-    page = page.order_by(incidents.c.created_at.desc(), incidents.c.id.desc())
-    rows = work.fetch(page.limit(query.limit).offset((query.page - 1) * query.limit))
-    every = select(incidents.c.id).outerjoin(running, running.c.incident_id == incidents.c.id)
-    capped = every.where(*filters).limit(10_001).subquery()
-    total = work.fetch(select(func.count().label("total")).select_from(capped))[0]["total"]
-    return [in_brief(complete(IncidentView.model_validate(row["view"]), row)) for row in rows], total
-
-
-def in_brief(view: IncidentView) -> IncidentView:
-    """For lists: a page of 100 must fit into one answer, so long texts stay with the incident itself."""
-    shorter: dict[str, Any] = {"acknowledgements": tuple(map(_acknowledgement_in_brief, view.acknowledgements[-_FEW:]))}
-    if view.acknowledgement_notes is not None:
-        shorter["acknowledgement_notes"] = view.acknowledgement_notes[:_BRIEF]
-    if view.description is not None and len(view.description) > _BRIEF:
-        shorter["description"] = view.description[: _BRIEF - 1] + "…"
-    if len(to_json(view.metadata)) > _BRIEF:
-        shorter["metadata"] = {"shortened": "see the incident itself"}
-    return view.model_copy(update=shorter)
-
-
-def _acknowledgement_in_brief(one: Acknowledgement) -> Acknowledgement:
-    return one.model_copy(update={"notes": one.notes[:_BRIEF] if one.notes else one.notes})
-
-
 class Page(NamedTuple):
     """Rows of a timeline in causal order, and the cursor of what follows them; None: nothing does."""
 
@@ -150,10 +104,9 @@ def timeline_page(work: Work, query: TimelineQuery) -> Page:
     if query.cursor is None:
         rows = work.fetch(_OLDEST, id=query.id, limit=query.limit + 1)
     else:
-        at, number, event_id = _read_cursor(query.cursor)
-        rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, at=at, number=number, event_id=event_id)
+        rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, **_ORDER.place(query.cursor))
     shown = _fitting(rows[: query.limit])
-    following = _cursor(rows[shown - 1]) if shown < len(rows) else None
+    following = _ORDER.cursor(rows[shown - 1]) if shown < len(rows) else None
     return Page(causal_order(rows[:shown]), following)
 
 
@@ -165,23 +118,6 @@ def _fitting(rows: Sequence[dict[str, Any]]) -> int:
         if size > _PAGE_BYTES and number:
             return number
     return len(rows)
-
-
-def _cursor(row: Mapping[str, Any]) -> str:
-    place = f"{row['at'].isoformat()}/{_version(row)}/{row['event_id']}"
-    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, int, UUID]:
-    try:
-        place = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        at, number, event_id = place.split("/")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not 0 <= int(number) < 2**31:
-            raise ValueError("no place of a row")
-        return moment.astimezone(UTC), int(number), UUID(event_id)
-    except (ValueError, OverflowError):
-        raise Invalid("must be the nextCursor of another page", field="cursor") from None
 
 
 def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:

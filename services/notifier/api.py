@@ -29,14 +29,14 @@ def api() -> Requests:
     """
     requests = Requests("notifier")
 
-    @requests.handle("list", NotificationsQuery)
+    @requests.query("list", NotificationsQuery)
     def list_notifications(work: Work, query: NotificationsQuery, caller: Caller) -> NotificationList:
-        rows = work.fetch(NOTIFICATIONS_OF, incident_id=query.incident_id)
-        attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in rows}
+        page = NOTIFICATIONS_OF.page(work, query, incident_id=query.incident_id)
+        attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in page.rows}
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
-        views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.user_id) for row in rows)
-        return NotificationList(notifications=tuple(views))
+        views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.user_id) for row in page.rows)
+        return NotificationList(notifications=tuple(views), **page.told)
 
     @requests.handle("reachable", ReachableQuery, public=True)
     def reachable(work: Work, query: ReachableQuery, _caller: None) -> Reached:

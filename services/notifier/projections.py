@@ -98,7 +98,7 @@ NOTIFICATIONS = Table(
     Column("description", Text),
     Column("priority", Text, nullable=False),
     Column("thread", Uuid),
-    Index("notifications_incident_id_idx", "incident_id"),
+    Index("notifications_incident_idx", "incident_id", "created_at", "id"),
 )
 
 # Only what comes of a key again has a thread: a storm of new alerts costs nothing here.

@@ -25,6 +25,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.notifier import NotificationKind, NotificationState
 from services.notifier.projections import (
     ATTEMPTS,
@@ -107,10 +108,9 @@ Of each provider of `providers` and its lane of `lanes` at most as many as it ha
 well that are due before `untils`, and where `overs` says so those alone whose deadline has passed.
 """
 
-NOTIFICATIONS_OF = (
-    select(NOTIFICATIONS)
-    .where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid))
-    .order_by(NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)
+NOTIFICATIONS_OF = Listing(
+    Keyset("notifications", (NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)),
+    select(NOTIFICATIONS).where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid)),
 )
 
 ATTEMPTS_OF = (

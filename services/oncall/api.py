@@ -35,8 +35,6 @@ from services.oncall.rotation import YEARS
 LONGEST_RANGE = timedelta(days=400)
 MOST_SHIFTS = 5000
 """In one answer, which must stay below the bus's limit of 1 MiB."""
-LARGEST_PAGE = 100
-_LAST_PAGE = 1_000_000
 
 
 def api(arrival: Arrival) -> Requests:
@@ -86,25 +84,23 @@ def _check_rights(body: application.Naming, caller: Caller) -> None:
 
 
 def _queries(requests: Requests) -> None:
-    @requests.handle("schedule", ById)
+    @requests.query("schedule", ById)
     def schedule(work: Work, query: ById, _caller: Caller) -> ScheduleView:
         return views.schedule_view(work, query.id)
 
-    @requests.handle("schedules", ListPage)
+    @requests.query("schedules", ListPage)
     def schedules(work: Work, query: ListPage, _caller: Caller) -> SchedulesView:
-        _check_page(query.page, query.limit)
-        return views.schedules_page(work, query.page, query.limit)
+        return views.schedules_page(work, query)
 
-    @requests.handle("override", OverrideQuery)
+    @requests.query("override", OverrideQuery)
     def override(work: Work, query: OverrideQuery, _caller: Caller) -> OverrideView:
         return views.one_override(work, query.schedule_id, query.override_id)
 
-    @requests.handle("overrides", OverridesQuery)
+    @requests.query("overrides", OverridesQuery)
     def overrides(work: Work, query: OverridesQuery, _caller: Caller) -> OverridesView:
-        _check_page(query.page, query.limit)
-        return views.overrides_page(work, query.schedule_id, query.page, query.limit)
+        return views.overrides_page(work, query)
 
-    @requests.handle("shifts", ShiftsQuery)
+    @requests.query("shifts", ShiftsQuery)
     def shifts(work: Work, query: ShiftsQuery, _caller: Caller) -> ShiftsView:
         _check_range(query.from_, query.to)
         found = views.shifts_between(work, query.schedule_id, query.from_, query.to)
@@ -112,25 +108,18 @@ def _queries(requests: Requests) -> None:
             raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="to")
         return ShiftsView(shifts=found)
 
-    @requests.handle("current", CurrentQuery)
+    @requests.query("current", CurrentQuery)
     def current(work: Work, query: CurrentQuery, _caller: Caller) -> CurrentView:
         at = _moment(query.at, work.now)
         return CurrentView(current_on_call=views.current(work, query.schedule_id, at))
 
-    @requests.handle("on_call", CurrentQuery)
+    @requests.query("on_call", CurrentQuery)
     def on_call(work: Work, query: CurrentQuery, _caller: Caller) -> OnCallListView:
         wanted = query.schedule_id
         if wanted is not None:
             views.one_schedule(work, wanted)
         found = views.on_call(work, _moment(query.at, work.now))
         return OnCallListView(on_call=tuple(v for v in found if wanted in (None, v.schedule_id)))
-
-
-def _check_page(page: int, limit: int) -> None:
-    if not 1 <= page <= _LAST_PAGE:
-        raise Invalid(f"expected 1 to {_LAST_PAGE}", field="page")
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise Invalid(f"expected 1 to {LARGEST_PAGE}", field="limit")
 
 
 def _check_range(from_: datetime, to: datetime) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
 from libs.contracts.envelope import Actor, ActorKind, Envelope
@@ -205,14 +206,11 @@ _known_schedules = (
 SCHEDULE = _known_schedules.where(schedules.c.id == bindparam("id", type_=Uuid))
 """One schedule by `id`, with its creation and how far it is planned."""
 
-SCHEDULES = (
-    _known_schedules.order_by(creations.c.created_at, schedules.c.id)
-    .limit(bindparam("count", type_=Integer))
-    .offset(bindparam("skip", type_=Integer))
+SCHEDULES = Listing(
+    Keyset("schedules", (creations.c.created_at, creations.c.schedule_id)),
+    _known_schedules.add_columns(creations.c.schedule_id),
 )
-"""`count` schedules after the first `skip`, oldest first."""
-
-SCHEDULE_COUNT = select(func.count().label("total")).select_from(schedules)
+"""All of them, oldest first."""
 
 _cancellation = overrides.outerjoin(cancellations, cancellations.c.override_id == overrides.c.id)
 # PostgreSQL's `least` leaves nulls out: what was not cancelled ends when it was to end.
@@ -242,18 +240,8 @@ _history = (
 MADE_OVERRIDE = _history.where(overrides.c.id == bindparam("id", type_=Uuid))
 """The override `id` of a schedule as it was added, with its cancellation."""
 
-MADE_OVERRIDES = (
-    _history.order_by(overrides.c.added.desc())
-    .limit(bindparam("count", type_=Integer))
-    .offset(bindparam("skip", type_=Integer))
-)
-"""The same of `count` overrides after the newest `skip` of a schedule."""
-
-OVERRIDE_COUNT = (
-    select(func.count().label("total"))
-    .select_from(overrides)
-    .where(overrides.c.schedule_id == bindparam("schedule_id", type_=Uuid))
-)
+MADE_OVERRIDES = Listing(Keyset("overrides", (overrides.c.added,), descending=True), _history)
+"""The same of all overrides of a schedule, newest first."""
 
 SHIFTS = (
     select(shifts)

@@ -13,12 +13,14 @@ from libs.contracts.oncall import (
     Layer,
     OnCallView,
     Override,
+    OverridesQuery,
     OverridesView,
     OverrideView,
     SchedulesView,
     ScheduleView,
     Shift,
 )
+from libs.contracts.requests import ListPage
 from services.oncall import projections
 from services.oncall.calendar import shifts, whole_shifts
 from services.oncall.domain import NoSuchSchedule
@@ -41,11 +43,10 @@ def schedule_view(work: Work, schedule_id: UUID) -> ScheduleView:
     return _views(work, [one_schedule(work, schedule_id)])[0]
 
 
-def schedules_page(work: Work, page: int, limit: int) -> SchedulesView:
-    """Page `page` (the first is 1) of `limit` schedules, oldest first."""
-    rows = work.fetch(projections.SCHEDULES, count=limit, skip=(page - 1) * limit)
-    total = work.fetch(projections.SCHEDULE_COUNT)[0]["total"]
-    return SchedulesView(schedules=tuple(_views(work, rows)), total=total, page=page, limit=limit)
+def schedules_page(work: Work, query: ListPage) -> SchedulesView:
+    """A page of schedules, oldest first."""
+    page = projections.SCHEDULES.page(work, query)
+    return SchedulesView(schedules=tuple(_views(work, page.rows)), **page.told)
 
 
 def one_override(work: Work, schedule_id: UUID, override_id: UUID) -> OverrideView:
@@ -56,12 +57,11 @@ def one_override(work: Work, schedule_id: UUID, override_id: UUID) -> OverrideVi
     raise NoSuchOverride
 
 
-def overrides_page(work: Work, schedule_id: UUID, page: int, limit: int) -> OverridesView:
-    """Page `page` (the first is 1) of `limit` overrides of a schedule, newest first; raises NoSuchSchedule."""
-    one_schedule(work, schedule_id)
-    rows = work.fetch(projections.MADE_OVERRIDES, schedule_id=schedule_id, count=limit, skip=(page - 1) * limit)
-    total = work.fetch(projections.OVERRIDE_COUNT, schedule_id=schedule_id)[0]["total"]
-    return OverridesView(overrides=tuple(_histories(work, rows)), total=total, page=page, limit=limit)
+def overrides_page(work: Work, query: OverridesQuery) -> OverridesView:
+    """A page of a schedule's overrides, newest first; raises NoSuchSchedule."""
+    one_schedule(work, query.schedule_id)
+    page = projections.MADE_OVERRIDES.page(work, query, schedule_id=query.schedule_id)
+    return OverridesView(overrides=tuple(_histories(work, page.rows)), **page.told)
 
 
 def is_reachable(work: Work, person: UUID) -> bool:

@@ -146,7 +146,7 @@ async def test_what_is_asked_of_nobody_is_not_found(world: World) -> None:
         _refused(await ana.call("GET", path), 404, "NOT_FOUND")
     explained = (await ana.call("GET", f"/incidents/{incident}/explain?userId={ana.user_id}")).data["people"]
     assert [(one["userId"], one["outcome"]) for one in explained] == [(str(ana.user_id), "not_paged")]
-    assert (await ana.call("GET", f"/notifications?incidentId={incident}")).data == {"notifications": []}
+    assert (await ana.call("GET", f"/notifications?incidentId={incident}")).data["notifications"] == []
     assert (await ana.call("GET", f"/on-call?scheduleId={DEFAULT_SCHEDULE_ID}")).data["onCall"] != []
 
 

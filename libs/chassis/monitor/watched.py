@@ -13,6 +13,7 @@ from libs.chassis.consume.reader import Reader
 from libs.chassis.measure.metrics import GaugeValue
 from libs.chassis.monitor.probe import Probe
 from libs.chassis.settings import ServiceSettings
+from libs.chassis.store.queries import Queries
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Decided, Work
 
@@ -46,7 +47,7 @@ class Replica:
     readers: Sequence[Reader]
     has_timers: bool
     watched: Watched
-    stores: Mapping[str, Store]
+    stores: Mapping[str, Store | Queries]
     """Whose connections are counted, by role."""
     open_store: Callable[[], Store]
     """Another one, to ask with: whoever watches must not wait for what it watches."""

@@ -93,7 +93,7 @@ def add_parked_operations(requests: Requests, store: Store, readers: Sequence[St
     """`parked` and `replay`, for operators (`pager parked list|replay`)."""
     replays = {reader.upstream: reader.replay for reader in readers}
 
-    @requests.handle("parked", ParkedQuery, public=True)
+    @requests.query("parked", ParkedQuery, public=True)
     def parked(work: Work, query: ParkedQuery, _caller: None) -> ParkedPage:
         return ParkedPage(parked=tuple(list_parked(work, requests.service, query.after, query.limit)))
 

@@ -22,6 +22,7 @@ from libs.chassis.requests.idempotency import KeyedRequest
 from libs.chassis.requests.matching import Match
 from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.turns import Turns
+from libs.chassis.store.queries import Queries
 from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.faults import first_fault
@@ -57,10 +58,11 @@ class _Operation:
     body: type[Contract]
     handle: Callable[..., Any]
     public: bool
-    peer: bool
-    before: Before | None
-    versioned: Decider[Any, Any] | None
-    turn: Turn
+    peer: bool = False
+    before: Before | None = None
+    versioned: Decider[Any, Any] | None = None
+    turn: Turn = _nothing
+    query: bool = False
 
     def run(self, work: Work, match: Match | None, body: Any, *more: Any) -> Any:
         """The handler's answer.
@@ -83,7 +85,8 @@ class Requests:
     A plain function runs inside a transaction: `handler(work, body, caller) -> view`. What must not hold a connection,
     such as hashing or waiting for other services, is the async step `before(body, caller)` of its command; what that
     returns, if anything, is the handler's fourth argument. An async handler (`handler(body, caller) -> view`) has no
-    transaction, so its answer has no position and is kept under no key: it is for queries, and for `/auth/*`.
+    transaction, so its answer has no position and is kept under no key: it is for `/auth/*`, and between services. What
+    only reads is registered as a `query`: those have places of their own (`store/queries.py`).
     """
 
     service: str
@@ -120,6 +123,17 @@ class Requests:
 
         return register
 
+    def query(
+        self, operation: str, body: type[B], *, public: bool = False
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a handler that only reads: `handler(work, body, caller) -> view`; `public` as in `handle`."""
+
+        def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+            self.operations[operation] = _Operation(operation, body, handler, public, query=True)
+            return handler
+
+        return register
+
 
 @dataclass
 class RequestServer:
@@ -127,6 +141,7 @@ class RequestServer:
 
     requests: Requests
     store: Store
+    queries: Queries
     verifier: Verifier
     deadlines: Deadlines = field(default_factory=Deadlines)
     turns: Turns = field(default_factory=Turns)
@@ -184,6 +199,8 @@ class RequestServer:
             if inspect.iscoroutinefunction(operation.handle):
                 asking = Peer.read(headers.get(Header.FROM)) if operation.peer else caller
                 return Reply(ok=True, data=await operation.handle(body, asking))
+            if operation.query:
+                return Reply(ok=True, data=await self.queries.read(lambda work: operation.handle(work, body, caller)))
             key = headers.get(Header.IDEMPOTENCY_KEY)
             keyed = None
             if key is not None and caller is not None:

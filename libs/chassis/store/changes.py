@@ -58,9 +58,28 @@ class Newest(NamedTuple):
     def key(self) -> Any:
         return _key_of(self.table)(self.values)
 
+    def is_before(self, old: Mapping[str, Any]) -> bool:
+        """Whether what a row holds is later."""
+        return _is_before(self.by, self.values, old)
+
+
+class NewestPatch(NamedTuple):
+    """`Patch`, unless what the row holds is later by the columns `by`: for what another table's events say of a row.
+
+    No other change writes these columns, and this one writes no other: in whatever order they come, the same stays.
+    """
+
+    table: Table
+    values: Mapping[str, Any]
+    by: tuple[str, ...]
+
     @property
-    def rank(self) -> tuple[Any, ...]:
-        return tuple(self.values[column] for column in self.by)
+    def key(self) -> Any:
+        return _key_of(self.table)(self.values)
+
+    def is_before(self, old: Mapping[str, Any]) -> bool:
+        """Whether what a row holds is later."""
+        return _is_before(self.by, self.values, old)
 
 
 class Tally(NamedTuple):
@@ -121,7 +140,12 @@ class Added(NamedTuple):
         return object()
 
 
-Change = Row | Patch | Newest | Tally | Gone | Added
+Change = Row | Patch | Newest | NewestPatch | Tally | Gone | Added
+
+
+def _is_before(by: Sequence[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    there, here = [new[c] for c in by], [old.get(c) for c in by]
+    return None not in here and there < here
 
 
 @lru_cache(maxsize=512)
@@ -156,35 +180,40 @@ def _binary(table: Table) -> frozenset[str]:
 def _write(kind: type, table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> bytes:
     """One statement for any number of rows, which travel as one JSON document.
 
-    A statement a row costs the client more than all the rest of a decision (docs/adr/0005).
+    A statement a row costs the client more than all the rest of a decision (docs/adr/0005). They are written in the
+    order of their keys: two transactions that write the same rows must not wait for one another.
     """
     name = f"{_QUOTE(str(table.schema))}.{_QUOTE(table.name)}"
     keys = [_QUOTE(key) for key in _keys(table)]
     rows = f"json_populate_recordset(NULL::{name}, %s::json)"
     same = " AND ".join(f"t.{key} = r.{key}" for key in keys)
+    if kind is Added:
+        quoted = ", ".join(map(_QUOTE, columns))
+        return f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM {rows}".encode()  # noqa: S608 - names of our own tables
+    rows = f"(SELECT * FROM {rows} ORDER BY {', '.join(keys)})"  # noqa: S608 - names of our own tables
     if kind is Gone:
         return f"DELETE FROM {name} t USING {rows} r WHERE {same}".encode()  # noqa: S608 - names of our own tables
-    if kind is Patch:
+    if kind in (Patch, NewestPatch):
+        later = f" AND {_not_earlier('r', by)}" if by else ""
         taken = ", ".join(f"{c} = r.{c}" for c in map(_QUOTE, columns) if c not in keys)
-        return f"UPDATE {name} t SET {taken} FROM {rows} r WHERE {same}".encode()  # noqa: S608 - names of our own tables
-    quoted = ", ".join(map(_QUOTE, columns))
-    if kind is Added:
-        return f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM {rows}".encode()  # noqa: S608 - names of our own tables
+        return f"UPDATE {name} t SET {taken} FROM {rows} r WHERE {same}{later}".encode()  # noqa: S608 - names of our own tables
     if kind is Tally:
-        # In the order of the keys: two transactions that count the same rows must not wait for one another.
-        return (
-            f"INSERT INTO {name} AS t ({quoted}) SELECT {quoted} FROM {rows} ORDER BY {', '.join(keys)}"  # noqa: S608 - names of our own tables
-            f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {_counted(columns, keys, by)}"
-        ).encode()
-    changed = ", ".join(f"{c} = excluded.{c}" for c in map(_QUOTE, columns) if c not in keys)
+        changed = _counted(columns, keys, by)
+    else:
+        changed = ", ".join(f"{c} = excluded.{c}" for c in map(_QUOTE, columns) if c not in keys)
     action = f"UPDATE SET {changed}" if changed else "NOTHING"
-    if by:
-        old, new = (", ".join(f"{side}.{_QUOTE(c)}" for c in by) for side in ("t", "excluded"))
-        action += f" WHERE ({new}) >= ({old})"
+    if kind is Newest:
+        action += f" WHERE {_not_earlier('excluded', by)}"
+    quoted = ", ".join(map(_QUOTE, columns))
     return (
-        f"INSERT INTO {name} AS t ({quoted}) SELECT {quoted} FROM {rows}"  # noqa: S608 - names of our own tables
+        f"INSERT INTO {name} AS t ({quoted}) SELECT {quoted} FROM {rows} r"  # noqa: S608 - names of our own tables
         f" ON CONFLICT ({', '.join(keys)}) DO {action}"
     ).encode()
+
+
+def _not_earlier(new: str, by: Sequence[str]) -> str:
+    there, here = (", ".join(f"{side}.{_QUOTE(c)}" for c in by) for side in (new, "t"))
+    return f"coalesce(({there}) >= ({here}), true)"
 
 
 def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> str:
@@ -205,16 +234,16 @@ def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> 
 
 def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
     """Write what became of each row, one statement for each table and shape, each on a cursor of its own."""
-    last: dict[tuple[Table, Any], Change] = {}
+    last: dict[tuple[Table, Any, bool], Change] = {}
     for change in changes:
-        place = (change.table, change.key)
+        place = (change.table, change.key, isinstance(change, NewestPatch))
         before = last.setdefault(place, change)
         if before is not change:
             last[place] = _after(before, change)
     groups: dict[tuple[type, Table, tuple[str, ...], tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for change in last.values():
         match change:
-            case Newest(by=by):
+            case Newest(by=by) | NewestPatch(by=by):
                 pass
             case Tally(sums=sums, era=era):
                 by = (era, *sums)
@@ -222,7 +251,8 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
                 by = ()
         shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
-    for (kind, table, columns, by), rows in groups.items():
+    # A row stands before it is amended.
+    for (kind, table, columns, by), rows in sorted(groups.items(), key=lambda group: group[0][0] is NewestPatch):
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
         open_cursor().execute(_write(kind, table, columns, by), (to_json(written).decode(),), prepare=True)
@@ -234,8 +264,8 @@ def _after(before: Change, change: Change) -> Change:
         case ((Row() | Patch()), (Row() | Patch())):
             kind = Row if Row in (type(before), type(change)) else Patch
             return kind(change.table, {**before.values, **change.values})
-        case Newest(), Newest():
-            return change if change.rank >= before.rank else before
+        case (Newest(), Newest(by=by)) | (NewestPatch(), NewestPatch(by=by)):
+            return before if _is_before(by, change.values, before.values) else change
         case Tally(), Tally():
             return change._replace(values=change.onto(before.values))
         case Gone(), Patch():

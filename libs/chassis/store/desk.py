@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Table
 from uuid_utils.compat import uuid4
 
-from libs.chassis.store.changes import Change, Gone, Newest, Patch, Tally
+from libs.chassis.store.changes import Change, Gone, Newest, NewestPatch, Patch, Row, Tally
 from libs.chassis.store.log import NewEvent, Stream
 from libs.chassis.store.snapshots import Snapshot
 from libs.chassis.store.work import Projector, Work
@@ -104,7 +104,12 @@ class Desk:
         elif isinstance(change, Tally):
             rows[change.key] = dict(change.values) if old is None else change.onto(old)
         elif not (
-            (isinstance(change, Patch) and old is None)
-            or (isinstance(change, Newest) and old is not None and change.rank < change._replace(values=old).rank)
+            (isinstance(change, Patch | NewestPatch) and old is None)
+            or (isinstance(change, Newest | NewestPatch) and old is not None and change.is_before(old))
         ):
-            rows[change.key] = {**(old or {}), **change.values}
+            rows[change.key] = {**(_blank(change) if old is None else old), **change.values}
+
+
+def _blank(change: Change) -> dict[str, Any]:
+    """Of a row that may be written in parts, what nobody has written is null."""
+    return {c.name: None for c in change.table.columns if c.nullable} if isinstance(change, Row) else {}

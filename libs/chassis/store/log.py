@@ -42,7 +42,16 @@ def advisory_key(name: str) -> int:
 class Datastore(PostgresDatastore):
     """The library's connection pool, with our connection string, session settings and a name for each session."""
 
-    def __init__(self, url: str, *, schema: str, application_name: str, connections: int, check: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        application_name: str,
+        connections: int,
+        check: bool,
+        settings: Sequence[str] = (),
+    ) -> None:
         parameters = conninfo_to_dict(url)
         super().__init__(
             dbname=str(parameters.get("dbname", "")),
@@ -65,13 +74,13 @@ class Datastore(PostgresDatastore):
         # when they have grown (measured with a relay at 4,000 events/s: 78 % of a core for PostgreSQL instead of 29 %).
         # A join with the rows that a statement brings along would be such a plan too: they are few, and found by their
         # keys.
-        settings = [f"lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)}", "timezone=UTC"]
-        settings += [f"enable_{plan}=off" for plan in ("seqscan", "hashjoin", "mergejoin")]
+        said = [f"lock_timeout={int(APPEND_LOCK_TIMEOUT * 1000)}", "timezone=UTC", *settings]
+        said += [f"enable_{plan}=off" for plan in ("seqscan", "hashjoin", "mergejoin")]
         if not check:
             # The active consumer repeats a few statements, each by an index: to plan them each time for their values
             # cost a tenth of PostgreSQL's time under load.
-            settings.append("plan_cache_mode=force_generic_plan")
-        self.pool.kwargs |= parameters | session(url, application_name, *settings) | {"context": _ADAPTERS}
+            said.append("plan_cache_mode=force_generic_plan")
+        self.pool.kwargs |= parameters | session(url, application_name, *said) | {"context": _ADAPTERS}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.changes import Change
 from libs.chassis.store.log import EventLog
+from libs.chassis.store.queries import Queries
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.testing.clock import MovableClock
@@ -86,6 +87,11 @@ class Ledger:
         self._stack.callback(made.close)
         return made
 
+    def queries(self) -> Queries:
+        made = Queries(self.url(), SCHEMA, clock=self.clock, instance="a")
+        self._stack.callback(made.close)
+        return made
+
     def url(self, user: str = SCHEMA) -> str:
         return self.servers.database_url(user, self.database)
 
@@ -133,7 +139,7 @@ class Ledger:
         """A replica that answers `events`, `position` and these; closing the client of its connection kills it."""
         requests = requests or Requests(SCHEMA)
         add_log_operations(requests, self.make_store("rpc", role="rpc"))
-        server = RequestServer(requests, self.store, Verifier(_no_keys, self.clock, AllGoOn()))
+        server = RequestServer(requests, self.store, self.queries(), Verifier(_no_keys, self.clock, AllGoOn()))
         bus = await self.bus()
 
         async def answer(message: Msg) -> None:

@@ -51,7 +51,7 @@ class _Gate:
 
 def _server(ledger: Ledger, requests: Requests) -> RequestServer:
     verifier: Any = _Anybody()
-    return RequestServer(requests, ledger.store, verifier)
+    return RequestServer(requests, ledger.store, ledger.queries(), verifier)
 
 
 async def _count(server: RequestServer, entity: UUID, number: int = 0) -> _View:

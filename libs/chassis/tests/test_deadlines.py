@@ -178,7 +178,8 @@ async def test_a_command_that_arrives_too_late_or_takes_too_long_is_answered_and
     async def no_keys() -> KeySet:
         return KeySet(keys=())
 
-    server = RequestServer(requests, ledger.store, Verifier(no_keys, ledger.clock, AllGoOn()), Deadlines(here))
+    verifier = Verifier(no_keys, ledger.clock, AllGoOn())
+    server = RequestServer(requests, ledger.store, ledger.queries(), verifier, Deadlines(here))
     entity = uuid4()
     body = json.dumps({"id": str(entity)}).encode()
 

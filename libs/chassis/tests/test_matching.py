@@ -103,7 +103,7 @@ def server(ledger: Ledger) -> RequestServer:
             return ana
 
     verifier: Any = Anybody()
-    return RequestServer(_requests(), ledger.store, verifier)
+    return RequestServer(_requests(), ledger.store, ledger.queries(), verifier)
 
 
 async def _ask(server: RequestServer, entity: UUID, match: str | None, operation: str = "change", **more: str) -> Reply:

@@ -81,7 +81,7 @@ def _requests() -> Requests:
 @pytest.fixture
 def server(ledger: Ledger) -> RequestServer:
     verifier: Any = _Tokens(ledger)
-    return RequestServer(_requests(), ledger.store, verifier)
+    return RequestServer(_requests(), ledger.store, ledger.queries(), verifier)
 
 
 async def _ask(

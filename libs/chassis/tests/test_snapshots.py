@@ -64,7 +64,7 @@ async def test_it_names_epoch_and_ends_and_its_rows_are_as_on_every_wire(ledger:
 
     add_snapshot(requests, ledger.store, "timers", rows)
     verifier: Any = Verifier(_no_keys, ledger.clock, AllGoOn())
-    reply = await RequestServer(requests, ledger.store, verifier).answer("snapshot.timers", b"", {})
+    reply = await RequestServer(requests, ledger.store, ledger.queries(), verifier).answer("snapshot.timers", b"", {})
     assert reply.ok, reply.error
     told = reply.data.model_dump(mode="json", by_alias=True)
     assert (told["epoch"], told["lanes"], told["pages"]) == (1, {"urgent": urgent, "routine": 0}, 1)

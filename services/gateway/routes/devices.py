@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from libs.chassis.consume.owner import NoRequest
-from libs.contracts.auth import DevicesView, DeviceView, RegisterDevice, RemoveDevice
+from libs.contracts.auth import DeviceView, RegisterDevice, RemoveDevice
 from libs.contracts.requests import Nothing
 from services.gateway.envelope import item, success
-from services.gateway.responses import TOO_MANY_DEVICES, answer, documented, one
+from services.gateway.listing import Paging, page
+from services.gateway.responses import TOO_MANY_DEVICES, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
@@ -32,10 +32,10 @@ async def register_device(body: RegisterDevice, ask: Asking) -> Response:
     "",
     operation_id="listDevices",
     summary="The caller's devices",
-    responses=documented(answer("Devices", DevicesView)),
+    responses=documented(several("devices", DeviceView, "Devices")),
 )
-async def list_devices(ask: Asking) -> Response:
-    return success(await ask.query("auth", "devices", NoRequest()))
+async def list_devices(paging: Paging, ask: Asking) -> Response:
+    return page("devices", await ask.query("auth", "devices", paging), paging)
 
 
 # Device ids are the client's: a slash in one must not make it impossible to remove.

@@ -13,9 +13,9 @@ from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyV
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
 from libs.contracts.texts import ONE_LINE
-from services.gateway.envelope import item, page
+from services.gateway.envelope import item
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging
+from services.gateway.listing import Paging, page
 from services.gateway.responses import documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -53,7 +53,7 @@ async def create_policy(body: CreatePolicy, ask: Asking) -> Response:
     responses=documented(several("policies", PolicyView, "Policies")),
 )
 async def list_policies(paging: Paging, ask: Asking) -> Response:
-    return page("policies", await ask.query("escalation", "policies", paging), paging.page, paging.limit)
+    return page("policies", await ask.query("escalation", "policies", paging), paging)
 
 
 @router.get("/policies/{id}", operation_id="getPolicy", summary="One policy", responses=documented(_POLICY))

@@ -26,9 +26,9 @@ from libs.contracts.incidents import (
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
 from libs.contracts.texts import ONE_LINE
-from services.gateway.envelope import Problem, item, page, success
+from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging
+from services.gateway.listing import Paging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -85,14 +85,9 @@ async def list_incidents(
     """`assigned_to` is the specification's spelling; `assignedTo` is understood too."""
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
-    wanted = ListIncidents(
-        status=status,
-        priority=priority,
-        assigned_to=assigned_to or assigned_to_too,
-        page=paging.page,
-        limit=paging.limit,
-    )
-    return page("incidents", await ask.query("incidents", "list", wanted), paging.page, paging.limit)
+    whose = assigned_to or assigned_to_too
+    wanted = complete(ListIncidents, paging, status=status, priority=priority, assigned_to=whose)
+    return page("incidents", await ask.query("incidents", "list", wanted), paging)
 
 
 @router.post(

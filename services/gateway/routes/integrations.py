@@ -13,9 +13,9 @@ from libs.contracts.incidents import ChangeIntegration, CreatedKeyView, CreateIn
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import ById, Nothing
 from libs.contracts.texts import ONE_LINE
-from services.gateway.envelope import item, page, success
+from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging
+from services.gateway.listing import Paging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -54,7 +54,7 @@ async def create_integration(body: CreateIntegration, ask: Asking) -> Response:
     responses=documented(several("integrations", IntegrationView, "Integrations")),
 )
 async def list_integrations(paging: Paging, ask: Asking) -> Response:
-    return page("integrations", await ask.query("incidents", "integrations", paging), paging.page, paging.limit)
+    return page("integrations", await ask.query("incidents", "integrations", paging), paging)
 
 
 @router.get("/{id}", operation_id="getIntegration", summary="One integration", responses=documented(_INTEGRATION))

@@ -8,10 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from libs.contracts.notifier import NotificationList, NotificationsQuery
+from libs.contracts.notifier import NotificationsQuery, NotificationView
 from libs.contracts.requests import ById
-from services.gateway.envelope import success
-from services.gateway.responses import answer, documented
+from services.gateway.forwarding import complete
+from services.gateway.listing import WholePaging, page
+from services.gateway.responses import documented, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(
@@ -23,11 +24,16 @@ router = APIRouter(
     "",
     operation_id="listNotifications",
     summary="Who was told about an incident, and how it went",
-    responses=documented(answer("Notifications", NotificationList), missing="there is no such incident"),
+    responses=documented(
+        several("notifications", NotificationView, "Notifications"), missing="there is no such incident"
+    ),
 )
-async def list_notifications(incident_id: Annotated[UUID, Query(alias="incidentId")], ask: Asking) -> Response:
-    found = await ask.query("notifier", "list", NotificationsQuery(incident_id=incident_id))
+async def list_notifications(
+    incident_id: Annotated[UUID, Query(alias="incidentId")], paging: WholePaging, ask: Asking
+) -> Response:
+    wanted = complete(NotificationsQuery, paging, incident_id=incident_id)
+    found = await ask.query("notifier", "list", wanted)
     if not found["notifications"]:
         # Nobody was told yet, or there is nothing to tell of: who owns incidents knows.
         await ask.query("incidents", "get", ById(id=incident_id))
-    return success(found)
+    return page("notifications", found, wanted)

@@ -28,9 +28,9 @@ from libs.contracts.oncall import (
 )
 from libs.contracts.requests import ById
 from libs.contracts.texts import ONE_LINE, TimeZone
-from services.gateway.envelope import item, page, success
+from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging
+from services.gateway.listing import Paging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -85,7 +85,7 @@ async def create_schedule(body: CreateSchedule, ask: Asking) -> Response:
     responses=documented(several("schedules", ScheduleView, "Schedules")),
 )
 async def list_schedules(paging: Paging, ask: Asking) -> Response:
-    return page("schedules", await ask.query("oncall", "schedules", paging), paging.page, paging.limit)
+    return page("schedules", await ask.query("oncall", "schedules", paging), paging)
 
 
 @router.get("/schedules/{id}", operation_id="getSchedule", summary="One schedule", responses=documented(_SCHEDULE))
@@ -138,8 +138,8 @@ async def add_override(schedule_id: ScheduleId, body: OverrideBody, ask: Asking)
     responses=documented(several("overrides", OverrideView, "Overrides")),
 )
 async def list_overrides(schedule_id: ScheduleId, paging: Paging, ask: Asking) -> Response:
-    wanted = OverridesQuery(schedule_id=schedule_id, page=paging.page, limit=paging.limit)
-    return page("overrides", await ask.query("oncall", "overrides", wanted), paging.page, paging.limit)
+    wanted = complete(OverridesQuery, paging, schedule_id=schedule_id)
+    return page("overrides", await ask.query("oncall", "overrides", wanted), paging)
 
 
 @router.get(

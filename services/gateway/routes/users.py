@@ -11,8 +11,8 @@ from starlette.responses import Response
 from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import RegisterUser, UserView
 from libs.contracts.requests import ById
-from services.gateway.envelope import item, page
-from services.gateway.listing import Paging
+from services.gateway.envelope import item
+from services.gateway.listing import Paging, page
 from services.gateway.responses import documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -36,7 +36,7 @@ async def register_user(body: RegisterUser, ask: Asking) -> Response:
     "", operation_id="listUsers", summary="List people", responses=documented(several("users", UserView, "Users"))
 )
 async def list_users(paging: Paging, ask: Asking) -> Response:
-    return page("users", await ask.query("auth", "users", paging), paging.page, paging.limit)
+    return page("users", await ask.query("auth", "users", paging), paging)
 
 
 @router.get("/me", operation_id="getMe", summary="The caller", responses=documented(_USER))

@@ -60,7 +60,7 @@ def paged(name: str, path: str, operation: str, plural: str, view: Any) -> Case:
         operation,
         PAGE_TWO,
         {plural: [view], "total": 7},
-        {plural: [view], "pagination": OF_SEVEN},
+        {plural: [view], "pagination": OF_SEVEN, "nextCursor": None},
     )
 
 
@@ -87,13 +87,12 @@ def gone(name: str, path: str, operation: str, asked: Any) -> Case:
 
 
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
-FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False}
+FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False, "nextCursor": "later"}
 RANGE = {"scheduleId": ID, "from": NOON, "to": NIGHT}
 OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
 ALL = {"onCall": [v.ON_CALL]}
 NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
-OWN_DEVICES = {"devices": [v.DEVICE]}
 
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
@@ -103,7 +102,7 @@ CASES = [
     got("getMe", "/users/me", "auth.me", {}, "user", v.USER_VIEW),
     got("getUser", f"/users/{ID}", "auth.user", {"id": ID}, "user", v.USER_VIEW),
     made("registerDevice", "/devices", "auth.register_device", REGISTER_DEVICE, "device", v.DEVICE),
-    Case("listDevices", "GET", "/devices", "auth.devices", {}, OWN_DEVICES, OWN_DEVICES),
+    paged("listDevices", "/devices", "auth.devices", "devices", v.DEVICE),
     Case("removeDevice", "DELETE", "/devices/a%2Fb", "auth.remove_device", {"deviceId": "a/b"}, None, {}),
     Case(
         "listIncidents",
@@ -112,7 +111,7 @@ CASES = [
         "incidents.list",
         FILTER,
         FOUND,
-        {"incidents": [v.INCIDENT], "pagination": OF_SEVEN},
+        {"incidents": [v.INCIDENT], "pagination": OF_SEVEN, "nextCursor": "later"},
     ),
     made("createIncident", "/incidents", "incidents.create", CREATE, "incident", v.INCIDENT),
     got("getIncident", INCIDENT, "incidents.get", {"id": ID}, "incident", v.INCIDENT),
@@ -163,7 +162,7 @@ CASES = [
         "oncall.overrides",
         {"scheduleId": ID} | PAGE_TWO,
         {"overrides": [v.OVERRIDE], "total": 7},
-        {"overrides": [v.OVERRIDE], "pagination": OF_SEVEN},
+        {"overrides": [v.OVERRIDE], "pagination": OF_SEVEN, "nextCursor": None},
     ),
     got("getOverride", f"{SCHEDULE}/overrides/{ID}", "oncall.override", OF_SCHEDULE, "override", v.OVERRIDE),
     Case(
@@ -229,11 +228,11 @@ CASES = [
     Case(
         "listNotifications",
         "GET",
-        f"/notifications?incidentId={ID}",
+        f"/notifications?incidentId={ID}&cursor=later",
         "notifier.list",
-        {"incidentId": ID},
-        v.NOTIFICATIONS,
-        v.NOTIFICATIONS,
+        {"incidentId": ID, "cursor": "later"},
+        {"notifications": [v.NOTIFICATION], "total": 101, "nextCursor": None},
+        {"notifications": [v.NOTIFICATION], "pagination": {"limit": 100, "total": 101}, "nextCursor": None},
     ),
 ]
 

@@ -130,21 +130,17 @@ POLICY = json_of(
         updated_at=NOW,
     )
 )
-NOTIFICATIONS = json_of(
-    notifier.NotificationList(
-        notifications=(
-            notifier.NotificationView(
-                id=ID,
-                incident_id=ID,
-                user_id=USER,
-                method="push",
-                device_id="phone",
-                run=1,
-                level=1,
-                round=1,
-                state=notifier.NotificationState.ACCEPTED,
-                created_at=NOW,
-            ),
-        )
+NOTIFICATION = json_of(
+    notifier.NotificationView(
+        id=ID,
+        incident_id=ID,
+        user_id=USER,
+        method="push",
+        device_id="phone",
+        run=1,
+        level=1,
+        round=1,
+        state=notifier.NotificationState.ACCEPTED,
+        created_at=NOW,
     )
 )

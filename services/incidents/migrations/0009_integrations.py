@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0007"
 
 SCHEMA = "incidents"
 _MOMENT = sa.DateTime(timezone=True)

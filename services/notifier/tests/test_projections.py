@@ -97,7 +97,7 @@ def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
 def test_every_query_compiles() -> None:
     for query in (
         queries.DEVICES_OF, queries.HEARD_OF, queries.STOPPABLE, queries.BESIDE, queries.NEXT_DUE, queries.SENDABLE,
-        queries.NOTIFICATIONS_OF, queries.ATTEMPTS_OF, queries.UNSENT, queries.UNTOLD, suspects.REACHED,
+        queries.ATTEMPTS_OF, queries.UNSENT, queries.UNTOLD, suspects.REACHED,
     ):  # fmt: skip
         assert compiled(query)[0].startswith("SELECT")
 

@@ -69,12 +69,12 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
-{{/* Connections to PostgreSQL at the most: 13 of each replica, of one more for each service during a rolling update, and
+{{/* Connections to PostgreSQL at the most: 16 of each replica, of one more for each service during a rolling update, and
      10 for migrations, backups and people. */}}
 {{- define "pager.connections" -}}
 {{- $sum := 10 -}}
 {{- range splitList " " (include "pager.stateful" .) -}}
-{{- $sum = add $sum (mul 13 (add 1 (include "pager.maxReplicas" (dict "root" $ "component" .) | int))) -}}
+{{- $sum = add $sum (mul 16 (add 1 (include "pager.maxReplicas" (dict "root" $ "component" .) | int))) -}}
 {{- end -}}
 {{- $sum -}}
 {{- end -}}

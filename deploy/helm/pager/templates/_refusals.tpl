@@ -70,6 +70,6 @@
 {{- end }}
 {{- $needed := include "pager.connections" . | int }}
 {{- if and $v.database.maxConnections (gt $needed ($v.database.maxConnections | int)) }}
-{{- fail (printf "database.maxConnections: %d connections may be needed (13 a replica), the server has %d; allow fewer replicas or raise max_connections" $needed ($v.database.maxConnections | int)) }}
+{{- fail (printf "database.maxConnections: %d connections may be needed (16 a replica), the server has %d; allow fewer replicas or raise max_connections" $needed ($v.database.maxConnections | int)) }}
 {{- end }}
 {{- end -}}

@@ -1,0 +1,198 @@
+"""`python -m bench.queries`: lists of a million incidents, and acknowledgements beside eight who walk them, as JSON.
+
+The incidents are written into the table of a running Pager (`bench.rows`), and stay for the next run: give it a
+PAGER_HOME of its own. The reference of the same run: a bare round trip to PostgreSQL, the newest page in plain SQL, and
+an answer of the gateway that asks nobody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import psycopg
+import uvloop
+from rich.console import Console
+from rich.progress import Progress
+
+from bench.measure import percentiles
+from bench.rows import fill_incidents, person
+from bench.stack import RunningPager, running_pager
+from cli.reach.api import Api, Refused
+from cli.stack import secrets_file
+
+_WALKERS = 8
+_PAGE = "SELECT view FROM incidents.incidents ORDER BY created_at DESC, id DESC LIMIT 20"
+_SOMEBODY = f"assigned_to={person(3)}"
+LISTS = {
+    "newest": "/incidents",
+    "newest 100": "/incidents?limit=100",
+    "open": "/incidents?status=created",
+    "closed": "/incidents?status=closed",
+    "low": "/incidents?priority=low",
+    "open and low": "/incidents?status=created&priority=low",
+    "somebody's": f"/incidents?{_SOMEBODY}",
+    "somebody's, open": f"/incidents?{_SOMEBODY}&status=created",
+    "somebody's, low": f"/incidents?{_SOMEBODY}&priority=low",
+    "somebody's, open and low": f"/incidents?{_SOMEBODY}&status=created&priority=low",
+    "nobody's": f"/incidents?assigned_to={person(999)}",
+    "page 500": "/incidents?page=500",
+    "somebody's, page 500": f"/incidents?{_SOMEBODY}&page=500",
+    "integrations": "/integrations",
+    "users": "/users",
+    "policies": "/escalation/policies",
+    "schedules": "/on-call/schedules",
+    "devices": "/devices",
+}
+
+
+@dataclass
+class Walker:
+    """Somebody who reads a list from its beginning to its end, again and again."""
+
+    api: Api
+    path: str
+    pages: int = 0
+    refused: Counter[int] = field(default_factory=Counter)
+
+    async def walk(self) -> None:
+        cursor = ""
+        while True:
+            try:
+                data = await self.api.call("GET", f"{self.path}{cursor}")
+            except Refused as error:
+                self.refused[error.status] += 1
+                continue
+            self.pages += 1
+            cursor = f"&cursor={data['nextCursor']}" if data["nextCursor"] else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.queries", description=__doc__)
+    parser.add_argument("--incidents", type=int, default=1_000_000)
+    parser.add_argument("--asked", type=int, default=100, help="how often each list is asked for")
+    given = parser.parse_args()
+    print(json.dumps(uvloop.run(_measure(given.incidents, given.asked)), indent=2))
+
+
+async def _measure(incidents: int, asked: int) -> dict[str, Any]:
+    async with running_pager(1, simulators=False) as pager, _admin(pager) as api:
+        filled = await asyncio.to_thread(_fill, pager.database_url("superuser"), incidents)
+        url = pager.database_url("superuser")
+        lists = {name: await _timed(asked, partial(api.call, "GET", path)) for name, path in LISTS.items()}
+        lists["deep in a walk"] = await _timed(asked, _deep(api))
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            reference = {
+                "SELECT 1": await _timed(asked, lambda: _rows(connection, "SELECT 1")),
+                "newest, in plain SQL": await _timed(asked, lambda: _rows(connection, _PAGE)),
+                "an answer of the gateway alone": await _timed(asked, lambda: _nothing(api)),
+            }
+        return {
+            "incidents": incidents,
+            "filled": filled,
+            "cores": os.cpu_count(),
+            "listsMs": lists,
+            "referenceMs": reference,
+            "acknowledgementsMs": await _acknowledgements(api, asked),
+        }
+
+
+@asynccontextmanager
+async def _admin(pager: RunningPager) -> AsyncIterator[Api]:
+    admin = secrets_file.load_or_make(pager.home, os.environ)
+    async with Api(str(pager.run["gateway"])) as api:
+        signed_in = await api.sign_in(admin.admin_email, admin.admin_password, "bench")
+        yield api.of(signed_in["tokens"]["accessToken"])
+
+
+def _fill(url: str, incidents: int) -> dict[str, float]:
+    begun = time.perf_counter()
+    with psycopg.connect(url, autocommit=True) as connection, Progress(console=Console(stderr=True)) as progress:
+        row = connection.execute("SELECT count(*) FROM incidents.incidents").fetchone()
+        there = int(row[0]) if row else 0
+        if there < incidents:
+            task = progress.add_task("incidents", total=incidents)
+            fill_incidents(connection, incidents, lambda rows: progress.advance(task, rows))
+            connection.execute("SELECT setval('incidents.incident_number', max(number)) FROM incidents.incidents")
+    return {"before": there, "seconds": round(time.perf_counter() - begun, 1)}
+
+
+async def _timed(times: int, ask: Callable[[], Awaitable[object]]) -> dict[str, float]:
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        await ask()
+        seconds.append(time.perf_counter() - begun)
+    return percentiles(seconds)
+
+
+def _deep(api: Api) -> Callable[[], Awaitable[object]]:
+    """One page after the other, of a hundred each."""
+    cursor = ""
+
+    async def following() -> None:
+        nonlocal cursor
+        data = await api.call("GET", f"/incidents?limit=100{cursor}")
+        cursor = f"&cursor={data['nextCursor']}" if data["nextCursor"] else ""
+
+    return following
+
+
+async def _rows(connection: psycopg.AsyncConnection[Any], statement: str) -> list[Any]:
+    return await (await connection.execute(statement.encode())).fetchall()
+
+
+async def _nothing(api: Api) -> None:
+    """Refused at the door: the parameter is unknown."""
+    try:
+        await api.call("GET", "/incidents?nothing=1")
+    except Refused as error:
+        if error.status != 400:
+            raise
+
+
+async def _acknowledgements(api: Api, times: int) -> dict[str, Any]:
+    """Alone, and beside eight walkers: half of them walk all incidents, half those of somebody."""
+    alone = await _acknowledged(api, times)
+    paths = ("/incidents?limit=100", f"/incidents?limit=100&{_SOMEBODY}")
+    walkers = [Walker(api, paths[number % len(paths)]) for number in range(_WALKERS)]
+    walking = [asyncio.create_task(walker.walk()) for walker in walkers]
+    begun = time.perf_counter()
+    beside = await _acknowledged(api, times)
+    seconds = time.perf_counter() - begun
+    for task in walking:
+        task.cancel()
+    await asyncio.gather(*walking, return_exceptions=True)
+    refused: Counter[int] = sum((walker.refused for walker in walkers), Counter())
+    return {
+        "alone": alone,
+        "besideEightWalkers": beside,
+        "pagesASecond": round(sum(walker.pages for walker in walkers) / seconds),
+        "pagesRefused": dict(refused),
+    }
+
+
+async def _acknowledged(api: Api, times: int) -> dict[str, Any]:
+    seconds, refused = list[float](), Counter[int]()
+    for number in range(times):
+        made = await api.call("POST", "/incidents", {"title": f"bench {number}", "priority": "low"})
+        begun = time.perf_counter()
+        try:
+            await api.call("POST", f"/incidents/{made['incident']['id']}/acknowledge", {})
+        except Refused as error:
+            refused[error.status] += 1
+        seconds.append(time.perf_counter() - begun)
+    return percentiles(seconds) | {"refused": dict(refused)}
+
+
+if __name__ == "__main__":
+    main()

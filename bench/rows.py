@@ -1,0 +1,80 @@
+"""Incidents straight into their table, a million in some seconds: for lists, which nothing else is asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from libs.contracts.incidents import IncidentView, Status
+from libs.contracts.model import Lane, Priority
+
+PEOPLE = 20
+_AT_ONCE = 50_000
+_BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+_OPEN = 1000
+"""Of the newest so many are open; what is older is nearly all over, as where people work."""
+# A third has been taken by somebody; the others are of those whom they page. Several come in one moment.
+_FILL = """
+    INSERT INTO incidents.incidents (id, number, status, priority, assigned_to, paged, created_at, view)
+    SELECT id, n, status, priority, own, paged, at, %(view)s::jsonb || jsonb_build_object('id', id, 'number', n,
+        'title', 'disk ' || n || ' is full', 'priority', priority, 'status', status, 'assignedTo', own,
+        'createdAt', at, 'updatedAt', at)
+    FROM generate_series(%(first)s::int, %(last)s::int) AS n, LATERAL (SELECT
+        lpad(to_hex(n), 32, '0')::uuid AS id,
+        (%(statuses)s::text[])[CASE WHEN n > %(open)s OR n %% 500 = 0 THEN 1 + n %% 3 ELSE 4 + n %% 2 END] AS status,
+        (%(priorities)s::text[])[1 + n / 6 %% 4] AS priority,
+        CASE WHEN n %% 3 = 0 THEN lpad(to_hex(1 + n / 3 %% %(people)s), 32, '0')::uuid END AS own,
+        lpad(to_hex(1 + n / 2 %% %(people)s), 32, '0')::uuid AS paged,
+        %(begin)s + n / 4 * interval '1 second' AS at) AS made
+    ON CONFLICT DO NOTHING
+"""
+
+
+def person(number: int) -> UUID:
+    """One of `PEOPLE`, from 0."""
+    return UUID(int=1 + number)
+
+
+def fill_incidents(
+    connection: psycopg.Connection[Any], incidents: int, done: Callable[[int], object] = lambda rows: None
+) -> None:
+    """Fill the table; `connection` commits by itself. `done` is told how many more are there."""
+    values = {
+        "view": Jsonb(_view().model_dump(mode="json", by_alias=True)),
+        "statuses": [str(status) for status in Status],
+        "priorities": [str(priority) for priority in Priority],
+        "people": PEOPLE,
+        "begin": _BEGIN,
+        "open": incidents - _OPEN,
+    }
+    for first in range(1, incidents + 1, _AT_ONCE):
+        last = min(first + _AT_ONCE - 1, incidents)
+        connection.execute(_FILL, values | {"first": first, "last": last})
+        done(last - first + 1)
+    connection.execute("VACUUM ANALYZE incidents.incidents")
+
+
+def _view() -> IncidentView:
+    return IncidentView(
+        id=UUID(int=0),
+        number=0,
+        version=1,
+        title="",
+        description="The disk of a database is full, and what is to be written waits.",
+        priority=Priority.HIGH,
+        status=Status.CREATED,
+        lane=Lane.URGENT,
+        assigned_to=None,
+        created_by="bench",
+        created_at=_BEGIN,
+        updated_at=_BEGIN,
+        escalation_timeout_minutes=15,
+        alert_count=1,
+        run=1,
+        metadata={"host": "db-1"},
+    )

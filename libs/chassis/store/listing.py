@@ -1,0 +1,164 @@
+"""Lists: pages by number and by cursor, over an order that an index serves, with a total that never costs a scan."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, bindparam, func, select, tuple_, union_all
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from libs.chassis.store.work import Work
+from libs.contracts.model import SentMoment
+from libs.contracts.requests import EXACT, Invalid, ListPage
+
+_PLACE: Final = "place_"
+_LIMIT, _OFFSET, _REACH = (bindparam(name, type_=Integer) for name in ("limit_", "offset_", "reach_"))
+_VALUES: Final[Mapping[type, Any]] = {
+    datetime: SentMoment,
+    UUID: UUID,
+    str: Annotated[str, Field(pattern=r"^[^\x00]*$")],
+}
+
+
+class Page(NamedTuple):
+    """Rows, and what the answer says beside them."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    total_is_estimate: bool
+    next_cursor: str | None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The fields of a `ListView`."""
+        return {k: v for k, v in self._asdict().items() if k != "rows"}
+
+
+@dataclass(frozen=True)
+class Keyset:
+    """The order of a list: columns that are unique together, all of them up, or down.
+
+    A cursor holds them as they are in a row, so that what is added elsewhere moves no page. `name` is the list's: a
+    cursor of another list is refused.
+    """
+
+    name: str
+    columns: tuple[ColumnElement[Any], ...]
+    descending: bool = False
+
+    def cursor(self, row: Mapping[str, Any]) -> str:
+        """Where `row` stands, which has these columns by their names."""
+        place = to_json([self.name, *(row[c.key] for c in self.columns if c.key)])
+        return urlsafe_b64encode(place).decode().rstrip("=")
+
+    def place(self, cursor: str) -> dict[str, Any]:
+        """The parameters of `after`.
+
+        Raises:
+            Invalid: it is none of this list's.
+        """
+        try:
+            raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            _, *values = self._form.validate_json(raw, strict=True)
+        except (ValueError, ValidationError):
+            raise Invalid("must be the nextCursor of another page of this list", field="cursor") from None
+        return {f"{_PLACE}{number}": value for number, value in enumerate(values)}
+
+    @cached_property
+    def _form(self) -> TypeAdapter[Any]:
+        values: Any = (Literal[self.name], *map(_value, self.columns))
+        form: Any = tuple[values]
+        return TypeAdapter(form)
+
+    @property
+    def order(self) -> tuple[ColumnElement[Any], ...]:
+        return tuple(c.desc() for c in self.columns) if self.descending else self.columns
+
+    def after(self) -> ColumnElement[bool]:
+        """What stands behind the place of a cursor. The first condition says no more, and is what every index knows."""
+        here = tuple_(*self.columns)
+        there = tuple_(*(bindparam(f"{_PLACE}{n}", type_=c.type) for n, c in enumerate(self.columns)))
+        return here < there if self.descending else here > there
+
+
+def _value(column: ColumnElement[Any]) -> Any:
+    if isinstance(column.type, Integer):
+        bits = 63 if isinstance(column.type, BigInteger) else 31
+        return Annotated[int, Field(ge=-(2**bits), lt=2**bits)]
+    return _VALUES[column.type.python_type]
+
+
+class Listing:
+    """The statements of one list. Built once, since each is compiled once.
+
+    `rows`: what is listed, with its filters. Several of them are stretches of one index: they are merged in their
+    order, so that each is read no further than the page reaches.
+    """
+
+    def __init__(self, keyset: Keyset, *rows: Select[Any]) -> None:
+        self.keyset = keyset
+        self._numbered = _ordered(keyset, rows).limit(_LIMIT).offset(_OFFSET)
+        self._after = _ordered(keyset, [s.where(keyset.after()) for s in rows]).limit(_LIMIT)
+        keys = [s.with_only_columns(*keyset.columns, maintain_column_froms=True) for s in rows]
+        counted = union_all(*keys) if len(keys) > 1 else keys[0]
+        self._count = select(func.count().label("total")).select_from(counted.limit(EXACT + 1).subquery())
+        self._explain = _Explain(counted)
+
+    def page(self, work: Work, query: ListPage, **parameters: Any) -> Page:
+        """What `query` asks for, with the parameters of the filters.
+
+        Raises:
+            Invalid: the cursor is none of this list's, or pages do not reach so far.
+        """
+        limit = query.limit + 1
+        if query.cursor is not None:
+            if query.page is not None:
+                raise Invalid("give a page or a cursor, not both", field="cursor")
+            place = self.keyset.place(query.cursor)
+            rows = work.fetch(self._after, **parameters, **place, limit_=limit, reach_=limit)
+        else:
+            offset = query.offset()
+            rows = work.fetch(self._numbered, **parameters, limit_=limit, offset_=offset, reach_=offset + limit)
+        following = self.keyset.cursor(rows[query.limit - 1]) if len(rows) > query.limit else None
+        return Page(rows[: query.limit], *self._total(work, parameters), following)
+
+    def _total(self, work: Work, parameters: Mapping[str, Any]) -> tuple[int, bool]:
+        total = int(work.fetch(self._count, **parameters)[0]["total"])
+        if total <= EXACT:
+            return total, False
+        plan = work.fetch(self._explain, **parameters)[0]["QUERY PLAN"]
+        return max(total, int(plan[0]["Plan"]["Plan Rows"])), True
+
+
+def _ordered(keyset: Keyset, rows: Sequence[Select[Any]]) -> Any:
+    """Of several no stretch is read further than the page reaches, whatever the planner thinks of it."""
+    if len(rows) == 1:
+        return rows[0].order_by(*keyset.order)
+    stretches = [s.order_by(*keyset.order).limit(_REACH).subquery() for s in rows]
+    together = union_all(*map(select, stretches))
+    columns = [together.selected_columns[str(c.key)] for c in keyset.columns]
+    return together.order_by(*(c.desc() if keyset.descending else c for c in columns))
+
+
+class _Explain(Executable, ClauseElement):
+    """The planner's guess: it knows from statistics about how many rows there are."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+
+
+@compiles(_Explain)
+def _explain(element: _Explain, compiler: SQLCompiler, **options: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"

@@ -1,0 +1,117 @@
+"""Pages by number and by cursor, on a list of one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, select
+
+from libs.chassis.store.listing import Keyset, Listing, Page
+from libs.chassis.store.queries import Queries
+from libs.chassis.tests.ledger import Ledger
+from libs.contracts.requests import EXACT, Invalid, ListPage
+
+_THINGS = Table(
+    "things",
+    MetaData(schema="incidents"),
+    Column("id", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+)
+_ORDER = Keyset("things", (_THINGS.c.kind, _THINGS.c.id), descending=True)
+_ALL = Listing(_ORDER, select(_THINGS))
+_SOME = Listing(_ORDER, *(select(_THINGS).where(_THINGS.c.kind == kind) for kind in ("a", "c")))
+
+
+@pytest.fixture
+async def queries(ledger: Ledger) -> Queries:
+    await ledger.query("CREATE TABLE incidents.things (id bigint PRIMARY KEY, kind text NOT NULL)")
+    await ledger.query("CREATE UNIQUE INDEX ON incidents.things (kind, id)")
+    await ledger.query("GRANT SELECT ON incidents.things TO PUBLIC")
+    await _add(ledger, 1, 30)
+    return ledger.queries()
+
+
+async def _add(ledger: Ledger, first: int, last: int) -> None:
+    await ledger.query(
+        "INSERT INTO incidents.things SELECT n, chr(97 + n %% 3) FROM generate_series(%s::int, %s::int) n", first, last
+    )
+
+
+async def _page(queries: Queries, listing: Listing, **asked: Any) -> Page:
+    return await queries.read(lambda work: listing.page(work, ListPage(**asked)))
+
+
+@pytest.mark.parametrize(("listing", "rows"), [(_ALL, 30), (_SOME, 20)])
+async def test_whoever_walks_with_cursors_sees_each_row_once_while_others_come(
+    queries: Queries, ledger: Ledger, listing: Listing, rows: int
+) -> None:
+    page = await _page(queries, listing, limit=4)
+    assert (page.total, page.total_is_estimate) == (rows, False)
+    walked, more = [page], 100
+    while page.next_cursor is not None:
+        await _add(ledger, more, more + 5)  # before and behind what was seen
+        more += 6
+        page = await _page(queries, listing, limit=4, cursor=page.next_cursor)
+        walked.append(page)
+    seen = [(row["kind"], row["id"]) for page in walked for row in page.rows]
+    assert seen == sorted(seen, reverse=True)
+    assert len(set(seen)) == len(seen)
+    assert sum(1 for _, number in seen if number <= 30) == rows
+
+
+async def test_numbered_pages_end_where_totals_end_being_exact(queries: Queries, ledger: Ledger) -> None:
+    first, second = await _page(queries, _ALL, limit=20), await _page(queries, _ALL, limit=20, page=2)
+    assert (len(first.rows), len(second.rows), second.next_cursor) == (20, 10, None)
+    await _add(ledger, 31, EXACT + 500)
+    await ledger.query("ANALYZE incidents.things")
+    last = await _page(queries, _ALL, limit=100, page=EXACT // 100)
+    assert last.total_is_estimate
+    assert EXACT < last.total < 2 * EXACT
+    with pytest.raises(Invalid, match="nextCursor") as refused:
+        await _page(queries, _ALL, limit=100, page=EXACT // 100 + 1)
+    assert refused.value.field == "page"
+    beyond = await _page(queries, _ALL, limit=100, cursor=last.next_cursor)
+    assert len({row["id"] for row in (*last.rows, *beyond.rows)}) == 200
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("", "x", "////", "W10", "\u00e9", "%00"),
+        Keyset("others", _ORDER.columns).cursor({"kind": "a", "id": 1}),
+        _ORDER.cursor({"kind": "a", "id": "1"}),
+        _ORDER.cursor({"kind": "a", "id": 2**63}),
+        _ORDER.cursor({"kind": "a\0", "id": 1}),
+        _ORDER.cursor({"kind": 1, "id": 1}),
+        _ORDER.cursor({"kind": None, "id": 1}),
+    ],
+)
+async def test_a_cursor_that_is_none_of_this_list_is_refused(queries: Queries, cursor: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        await _page(queries, _ALL, cursor=cursor)
+    assert refused.value.field == "cursor"
+
+
+async def test_page_and_cursor_contradict_each_other(queries: Queries) -> None:
+    cursor = (await _page(queries, _ALL, limit=1)).next_cursor
+    with pytest.raises(Invalid) as refused:
+        await _page(queries, _ALL, cursor=cursor, page=1)
+    assert refused.value.field == "cursor"
+
+
+@pytest.mark.parametrize("asked", [{"page": 0}, {"limit": 0}, {"limit": 101}, {"cursor": "x" * 4097}])
+def test_what_no_page_can_be_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ListPage(**asked)
+
+
+def test_a_cursor_holds_moments_and_ids_as_they_are() -> None:
+    table = Table("x", MetaData(), Column("at", DateTime(timezone=True)), Column("id", Uuid))
+    order = Keyset("x", (table.c.at, table.c.id))
+    for at in ("0001-01-01T00:00:00+01:00", "2026-01-01T00:00:00", "infinity"):
+        with pytest.raises(Invalid):
+            order.place(order.cursor({"at": at, "id": "00000000-0000-0000-0000-000000000001"}))
+    place = order.place(order.cursor({"at": "2026-01-01T00:00:00.000001Z", "id": "0" * 31 + "1"}))
+    assert str(place["place_0"]) == "2026-01-01 00:00:00.000001+00:00"

@@ -10,7 +10,8 @@ from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, Invalid, ListPage
+from libs.contracts.requests import ById, Invalid, ListPage, Nothing
+from services.escalation import application
 from services.escalation.application import POLICY
 from services.escalation.domain import policies
 from services.escalation.projections import POLICIES, POLICY_COUNT, policy_row
@@ -54,6 +55,16 @@ def api(arrival: Arrival) -> Requests:
         if changed and isinstance(state, policies.Policy):
             return _view(policy_row(state, updated_at=work.now))
         return _read(work, body)
+
+    async def uses_arrive(_body: ById, caller: Caller) -> None:
+        caller.require(Role.LEAD)
+        await arrival.of_everything("incidents")
+
+    @requests.handle("delete_policy", ById, before=uses_arrive, versioned=POLICY)
+    def delete_policy(work: Work, body: ById, caller: Caller) -> Nothing:
+        caller.require(Role.LEAD)
+        application.delete_policy(work, body.id, caller.cause(work))
+        return Nothing()
 
     @requests.handle("policy", ById)
     def policy(work: Work, body: ById, _caller: Caller) -> PolicyView:

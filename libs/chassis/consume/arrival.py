@@ -23,7 +23,7 @@ Missing = Callable[[Work], bool]
 
 
 class Unreachable(Rejected):
-    """This names something that is not known here yet, and its owner does not answer: try again."""
+    """This depends on something that may not be known here yet, and its owner does not answer: try again."""
 
     kind = ErrorKind.UNAVAILABLE
 
@@ -62,6 +62,16 @@ class Arrival:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 await self._arrived(missing, targets)
+
+    async def of_everything(self, upstream: str) -> None:
+        """Return when what an upstream has written by now is read, or after a second.
+
+        For whoever wants to know of something that nothing needs it. What is written at this moment is never known.
+
+        Raises:
+            Unreachable: the upstream cannot be asked.
+        """
+        await self.of(lambda _work: True, upstream)
 
     async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], tuple[int, int]]) -> None:
         seen: list[Position] = []

@@ -8,7 +8,7 @@ from libs.chassis.consume.arrival import Arrival
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView
+from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView, TargetType
 from libs.contracts.model import Role
 from libs.contracts.requests import ById, Invalid, ListPage, Nothing
 from services.escalation import application
@@ -31,6 +31,7 @@ def api(arrival: Arrival) -> Requests:
     async def targets_arrive(body: CreatePolicy | ChangePolicy, caller: Caller) -> None:
         caller.require(Role.LEAD)
         levels = body.levels or ()
+        _check_teams(levels)
         await arrival.of(lambda work: bool(unknown_targets(work, levels)), "auth", "oncall")
 
     @requests.handle("create_policy", CreatePolicy, before=targets_arrive)
@@ -91,6 +92,16 @@ def _read(work: Work, body: ById | ChangePolicy) -> PolicyView:
 
 def _view(row: dict[str, Any]) -> PolicyView:
     return PolicyView.model_validate(row)
+
+
+def _check_teams(levels: tuple[Level, ...]) -> None:
+    """Raises Invalid with the field of the first team that is named: there are none."""
+    for i, level in enumerate(levels):
+        for j, target in enumerate(level.targets):
+            if target.type is TargetType.TEAM:
+                raise Invalid(
+                    "there are no teams yet: name people, a role or a schedule", field=f"levels.{i}.targets.{j}"
+                )
 
 
 def _check_targets(work: Work, levels: tuple[Level, ...]) -> None:

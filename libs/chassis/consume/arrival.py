@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.consume.owner import Owner
@@ -28,6 +29,14 @@ class Unreachable(Rejected):
     kind = ErrorKind.UNAVAILABLE
 
 
+class Seen(Enum):
+    """What waiting has come to."""
+
+    THERE = "nothing is missing"
+    READ = "something is missing, and all that the upstreams had written is read: it does not exist"
+    LATE = "something is missing, and perhaps still to be read; or the newest events had no effect here"
+
+
 @dataclass
 class Arrival:
     """For the `before` of a command that names things of other services.
@@ -40,28 +49,30 @@ class Arrival:
     patience: float = _PATIENCE
     _looks: dict[tuple[str, Lane], tuple[float, asyncio.Task[Position]]] = field(default_factory=dict)
 
-    async def of(self, missing: Missing, *upstreams: str) -> None:
+    async def of(self, missing: Missing, *upstreams: str) -> Seen:
         """Return when nothing is missing, or when what the upstreams have written by now is read, or after a second.
 
-        What is missing then does not exist: the command refuses it.
+        What is missing then is taken not to exist: the command refuses it, unless it knows better.
 
         Raises:
             Unreachable: something is missing, and an upstream cannot be asked.
         """
         if not await self.store.read(missing):
-            return
+            return Seen.THERE
         try:
             ends = await asyncio.gather(*(Owner(self.bus, u).position(timeout=self.patience) for u in upstreams))
         except BusAway:
             if await self.store.read(missing):
                 raise Unreachable from None
-            return
+            return Seen.THERE
         targets = {
             (u, lane): (end.epoch, p) for u, end in zip(upstreams, ends, strict=True) for lane, p in end.lanes.items()
         }
+        seen = Seen.LATE
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
-                await self._arrived(missing, targets)
+                seen = await self._arrived(missing, targets)
+        return seen
 
     async def of_everything(self, upstream: str) -> None:
         """Return when what an upstream has written by now is read, or after a second.
@@ -73,15 +84,15 @@ class Arrival:
         """
         await self.of(lambda _work: True, upstream)
 
-    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], tuple[int, int]]) -> None:
+    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], tuple[int, int]]) -> Seen:
         seen: list[Position] = []
         while True:
             at = [await self._look(*place) for place in targets]
             if all((a.epoch, a.position) >= target for a, target in zip(at, targets.values(), strict=True)):
-                return
+                return Seen.READ if await self.store.read(missing) else Seen.THERE
             # Nothing arrives without a cursor's step; and what has no effect here moves no cursor for a while.
             if at != seen and not await self.store.read(missing):
-                return
+                return Seen.THERE
             seen = at
             await asyncio.sleep(_LOOK_AGAIN)
 

@@ -100,7 +100,7 @@ def _check_teams(levels: tuple[Level, ...]) -> None:
         for j, target in enumerate(level.targets):
             if target.type is TargetType.TEAM:
                 raise Invalid(
-                    "there are no teams yet: name people, a role or a schedule", field=f"levels.{i}.targets.{j}"
+                    "there are no teams yet: name people, a role or a schedule", field=f"levels.{i}.targets.{j}.id"
                 )
 
 

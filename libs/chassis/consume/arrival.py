@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.consume.owner import Owner
@@ -35,6 +36,19 @@ class Seen(Enum):
     THERE = "nothing is missing"
     READ = "something is missing, and all that the upstreams had written is read: it does not exist"
     LATE = "something is missing, and perhaps still to be read; or the newest events had no effect here"
+
+
+class _End(NamedTuple):
+    """Where a lane ended when its owner was asked; `epoch_after`: after which position the present epoch began."""
+
+    epoch: int
+    epoch_after: int
+    position: int
+
+    def is_read(self, at: Position) -> bool:
+        """Where nothing has been written in the present epoch, whoever had read the ones before has read it all."""
+        as_written = at.epoch == self.epoch or self.position <= self.epoch_after
+        return at.epoch > self.epoch or (as_written and at.position >= self.position)
 
 
 @dataclass
@@ -66,7 +80,9 @@ class Arrival:
                 raise Unreachable from None
             return Seen.THERE
         targets = {
-            (u, lane): (end.epoch, p) for u, end in zip(upstreams, ends, strict=True) for lane, p in end.lanes.items()
+            (u, lane): _End(end.epoch, end.epoch_after, p)
+            for u, end in zip(upstreams, ends, strict=True)
+            for lane, p in end.lanes.items()
         }
         seen = Seen.LATE
         with suppress(TimeoutError):
@@ -84,11 +100,11 @@ class Arrival:
         """
         await self.of(lambda _work: True, upstream)
 
-    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], tuple[int, int]]) -> Seen:
+    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], _End]) -> Seen:
         seen: list[Position] = []
         while True:
             at = [await self._look(*place) for place in targets]
-            if all((a.epoch, a.position) >= target for a, target in zip(at, targets.values(), strict=True)):
+            if all(end.is_read(a) for a, end in zip(at, targets.values(), strict=True)):
                 return Seen.READ if await self.store.read(missing) else Seen.THERE
             # Nothing arrives without a cursor's step; and what has no effect here moves no cursor for a while.
             if at != seen and not await self.store.read(missing):

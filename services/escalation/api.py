@@ -10,7 +10,7 @@ from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView, TargetType
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, Invalid, ListPage, Nothing
+from libs.contracts.requests import ById, Invalid, ListPage, NoSuchTeam, Nothing
 from services.escalation import application
 from services.escalation.application import POLICY
 from services.escalation.domain import policies
@@ -99,9 +99,7 @@ def _check_teams(levels: tuple[Level, ...]) -> None:
     for i, level in enumerate(levels):
         for j, target in enumerate(level.targets):
             if target.type is TargetType.TEAM:
-                raise Invalid(
-                    "there are no teams yet: name people, a role or a schedule", field=f"levels.{i}.targets.{j}.id"
-                )
+                raise NoSuchTeam(field=f"levels.{i}.targets.{j}.id")
 
 
 def _check_targets(work: Work, levels: tuple[Level, ...]) -> None:

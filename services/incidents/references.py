@@ -19,7 +19,7 @@ from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
 from libs.contracts.incidents import ChangeIntegration, CreateIncident, CreateIntegration, ListIncidents
-from libs.contracts.requests import Invalid
+from libs.contracts.requests import Invalid, NoSuchTeam
 from services.incidents.projections import metadata
 
 FROM_AUTH = (UserRegistered,)
@@ -46,7 +46,7 @@ class Unknown(NamedTuple):
 
 _NO_PERSON = Unknown("assignedTo", "there is no such person")
 _NO_POLICY = Unknown("policyId", "there is no such policy")
-_NO_TEAM = Unknown("teamId", "there are no teams yet: leave it out")
+_NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
 
 
 def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:

@@ -13,7 +13,8 @@ from tests.phone import PASSWORD, Answer
 from tests.world import World
 
 NOBODY = str(uuid4())
-NO_TEAMS = "there are no teams yet"
+NO_TEAMS = "There are no teams yet"
+PERSON = {"email": "new@pager.test", "password": PASSWORD, "firstName": "New", "lastName": "One", "roles": ["user"]}
 LAYER = {"start": "2026-01-05T09:00", "participants": [NOBODY]}
 
 
@@ -45,6 +46,7 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
         ("POST", "/escalation/policies", _level(type="user", id=NOBODY), "levels.0.targets.0.id", "there is no such"),
         ("PATCH", policy, _level(type="schedule", id=NOBODY), "levels.0.targets.0.id", "there is no such"),
         ("POST", "/escalation/policies", _level(type="team", id=NOBODY), "levels.0.targets.0.id", NO_TEAMS),
+        ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
         ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, "layers.0.participants.0", "no such person"),
     )
     for method, path, body, field, words in cases:
@@ -59,8 +61,7 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
 async def test_what_was_made_a_moment_ago_is_known(world: World) -> None:
     policy = await world.admin.call("POST", "/escalation/policies", _level(type="role", role="admin"))
     policy_id = policy.data["policy"]["id"]
-    person = {"email": "new@pager.test", "password": PASSWORD, "firstName": "New", "lastName": "One"}
-    made = await world.admin.call("POST", "/users", person | {"roles": ["user"]})
+    made = await world.admin.call("POST", "/users", PERSON)
     user_id = made.data["user"]["id"]
     body = {"title": "it burns", "policyId": policy_id, "assignedTo": user_id}
     opened = await world.admin.call("POST", "/incidents", body)

@@ -5,8 +5,8 @@ from alembic import op
 
 from libs.chassis.store.tables import grant_tables
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 SCHEMA = "incidents"
 _TABLES = ("people", "policies")

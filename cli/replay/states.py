@@ -21,6 +21,7 @@ from services.escalation.domain.escalations import NotStarted, escalation_id
 from services.incidents.application import INCIDENT
 from services.incidents.projections import view_of
 from services.oncall.application import SCHEDULE
+from services.oncall.domain import Deleted
 
 KINDS: Final = ("incident", "schedule", "policy")
 
@@ -87,6 +88,11 @@ def _fold(histories: dict[str, History], service: str, decider: Decider[Any, Any
     return _Folded(decider, rows, service)
 
 
+def _was_deleted(kind: str, folded: _Folded) -> Failure:
+    last = folded.events[-1]
+    return Failure(f"{kind} {last.entity} was deleted at {last.time.isoformat()}: ask for a moment before")
+
+
 def incident_at(histories: dict[str, History], incident: UUID, at: datetime) -> AsOf:
     """The incident as the API showed it, and where its escalation stood. Raises `Failure`."""
     folded = _fold(histories, "incidents", INCIDENT, "incident", incident, at)
@@ -113,6 +119,8 @@ def schedule_at(histories: dict[str, History], schedule: UUID, at: datetime) -> 
     """The schedule's rules, and whom its plan of then put on call at that moment. Raises `Failure`."""
     folded = _fold(histories, "oncall", SCHEDULE, "schedule", schedule, at)
     known = folded.state
+    if isinstance(known, Deleted):
+        raise _was_deleted("schedule", folded)
     on_call = next((s for s in known.planned if s.start_time <= at < s.end_time), None)
     state = {
         "name": known.name,
@@ -130,6 +138,8 @@ def schedule_at(histories: dict[str, History], schedule: UUID, at: datetime) -> 
 def policy_at(histories: dict[str, History], policy: UUID, at: datetime) -> AsOf:
     """The version of a policy that an escalation begun at that moment ran. Raises `Failure`."""
     folded = _fold(histories, "escalation", POLICY, "policy", policy, at)
+    if folded.state.deleted:
+        raise _was_deleted("policy", folded)
     plan = folded.state.plan
     state = {
         "name": plan.name,

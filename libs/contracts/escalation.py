@@ -61,6 +61,12 @@ class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
     levels: tuple[Level, ...]
 
 
+class PolicyDeleted(Fact, type="pager.escalation.PolicyDeleted.v1"):
+    """It can be asked for no more; an escalation that runs it all the same goes on with it."""
+
+    policy_id: UUID
+
+
 class Paged(Contract):
     """One person and why: `via` is the target or fallback that led to them, e.g. `schedule:<id>`, `admins`."""
 

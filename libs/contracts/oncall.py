@@ -96,6 +96,12 @@ class ScheduleChanged(Fact, type="pager.oncall.ScheduleChanged.v1"):
     layers: tuple[Layer, ...]
 
 
+class ScheduleDeleted(Fact, type="pager.oncall.ScheduleDeleted.v1"):
+    """Nobody is on call on it any more, and none of its shifts or overrides can be asked for."""
+
+    schedule_id: UUID
+
+
 class OverrideAdded(Fact, type="pager.oncall.OverrideAdded.v1"):
     schedule_id: UUID
     override: Override

@@ -90,6 +90,10 @@ class Invalid(Rejected):
     kind = ErrorKind.VALIDATION
 
 
+class NoSuchTeam(Invalid):
+    """There are no teams yet: leave it out."""
+
+
 class Reply(Contract):
     """The answer to every request: data or a refusal, and the position of the log after a command."""
 

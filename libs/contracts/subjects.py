@@ -26,7 +26,7 @@ SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 
 UPSTREAMS: dict[str, tuple[str, ...]] = {
     "auth": (),
-    "oncall": ("auth",),
+    "oncall": ("auth", "escalation"),
     "incidents": ("auth", "escalation", "notifier"),
     "escalation": ("auth", "oncall", "incidents", "notifier"),
     "notifier": ("auth", "incidents", "escalation"),

@@ -12,6 +12,7 @@ from libs.chassis.store.store import Store
 from libs.contracts.auth import RegisterUser
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
+from libs.contracts.requests import NoSuchTeam
 from services.auth import application
 from services.auth.domain import users
 from services.auth.domain.users import one_address
@@ -43,6 +44,8 @@ class Registration:
 
     async def prepare(self, body: RegisterUser) -> Prepared:
         """Raises Invalid with the field at fault, or AddressTaken; neither is worth a hash."""
+        if body.team_ids:
+            raise NoSuchTeam(field="teamIds.0")
         check_password(body.password)
         command = users.RegisterUser(
             user_id=uuid4(),

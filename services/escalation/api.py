@@ -8,9 +8,10 @@ from libs.chassis.consume.arrival import Arrival
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView
+from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView, TargetType
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, Invalid, ListPage
+from libs.contracts.requests import ById, Invalid, ListPage, NoSuchTeam, Nothing
+from services.escalation import application
 from services.escalation.application import POLICY
 from services.escalation.domain import policies
 from services.escalation.projections import POLICIES, policy_row
@@ -28,6 +29,7 @@ def api(arrival: Arrival) -> Requests:
     async def targets_arrive(body: CreatePolicy | ChangePolicy, caller: Caller) -> None:
         caller.require(Role.LEAD)
         levels = body.levels or ()
+        _check_teams(levels)
         await arrival.of(lambda work: bool(unknown_targets(work, levels)), "auth", "oncall")
 
     @requests.handle("create_policy", CreatePolicy, before=targets_arrive)
@@ -53,6 +55,16 @@ def api(arrival: Arrival) -> Requests:
             return _view(policy_row(state, updated_at=work.now))
         return _read(work, body)
 
+    async def uses_arrive(_body: ById, caller: Caller) -> None:
+        caller.require(Role.LEAD)
+        await arrival.of_everything("incidents")
+
+    @requests.handle("delete_policy", ById, before=uses_arrive, versioned=POLICY)
+    def delete_policy(work: Work, body: ById, caller: Caller) -> Nothing:
+        caller.require(Role.LEAD)
+        application.delete_policy(work, body.id, caller.cause(work))
+        return Nothing()
+
     @requests.query("policy", ById)
     def policy(work: Work, body: ById, _caller: Caller) -> PolicyView:
         return _read(work, body)
@@ -73,6 +85,14 @@ def _read(work: Work, body: ById | ChangePolicy) -> PolicyView:
 
 def _view(row: dict[str, Any]) -> PolicyView:
     return PolicyView.model_validate(row)
+
+
+def _check_teams(levels: tuple[Level, ...]) -> None:
+    """Raises Invalid with the field of the first team that is named: there are none."""
+    for i, level in enumerate(levels):
+        for j, target in enumerate(level.targets):
+            if target.type is TargetType.TEAM:
+                raise NoSuchTeam(field=f"levels.{i}.targets.{j}.id")
 
 
 def _check_targets(work: Work, levels: tuple[Level, ...]) -> None:

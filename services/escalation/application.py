@@ -16,11 +16,13 @@ from libs.contracts.escalation import PlannedLevel
 from libs.contracts.incidents import IncidentCreated
 from libs.contracts.model import Lane, Priority
 from libs.contracts.notifier import PersonUnreachable
+from libs.contracts.uses import MOST_NAMED, Use, UserKind
 from services.escalation.domain import decisions, escalations, people, policies
 from services.escalation.domain.people import Directory
 from services.escalation.domain.requests import Request, request_of
 from services.escalation.inputs import ME, Inputs, StoredInputs
-from services.escalation.projections import SCHEMA, TIMER
+from services.escalation.projections import RUNNING, SCHEMA, TIMER, USING
+from services.escalation.replicas import FROM_INTEGRATIONS, replicate
 
 POLICY: Decider[policies.State, policies.Command] = Decider(
     policies.initial,
@@ -61,8 +63,35 @@ def make_first_policies(work: Work) -> None:
         work.decide(POLICY, command.id, command, work.begin(ME))
 
 
+def delete_policy(work: Work, policy_id: UUID, cause: Cause) -> None:
+    """Unless somebody is paged by it now, or an integration has its incidents run it.
+
+    One that was made to run it at this moment pages by Default, and says so (docs/adr/0045).
+
+    Raises:
+        NoSuchPolicy, Needed, InUse.
+    """
+    work.lock_appends()
+    running = work.fetch(RUNNING, id=policy_id, count=MOST_NAMED)
+    work.load(_ANY, [row["id"] for row in running])
+    uses = [_running(work.state(_ANY, row["id"])) for row in running]
+    using = work.fetch(USING, id=policy_id, count=MOST_NAMED)
+    uses += [Use(type=UserKind.INTEGRATION, id=row["id"], name=row["name"]) for row in using]
+    total = sum(rows[0]["total"] for rows in (running, using) if rows)
+    work.decide(POLICY, policy_id, policies.DeletePolicy(uses, total), cause)
+
+
+def _running(state: escalations.State) -> Use:
+    assert isinstance(state, Running)  # noqa: S101 - its row says so, and nobody else appends
+    brief = state.run.brief
+    return Use(type=UserKind.INCIDENT, id=brief.incident_id, name=f"#{brief.number}")
+
+
 def follow_incidents(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
     """Page about incidents that need people, stop for those that somebody has taken."""
+    for event in events:
+        if isinstance(event.data, FROM_INTEGRATIONS):
+            work.put(*replicate(event))
     said = [(event, asked) for event in events if (asked := request_of(event.data)) is not None]
     entities = [escalations.escalation_id(event.data.incident_id) for event, _ in said]
     begun = (e for e, (event, _) in zip(entities, said, strict=True) if isinstance(event.data, IncidentCreated))
@@ -156,6 +185,8 @@ def _choose_policies(
             own = work.state(POLICY, asked)
             if not isinstance(own, policies.Policy):
                 note = f"policy {asked} does not exist: Default is used"
+            elif own.deleted:
+                note = f"policy {asked} was deleted: Default is used"
             elif own.is_default or own.plan.takes(priority):
                 policy = own
             else:

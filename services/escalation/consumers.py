@@ -13,9 +13,8 @@ from libs.contracts.incidents import (
     PagingRequested,
 )
 from libs.contracts.notifier import PersonUnreachable
-from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
 from services.escalation.application import follow_incidents, follow_notifier
-from services.escalation.replicas import follow_people, follow_schedules
+from services.escalation.replicas import FROM_INTEGRATIONS, FROM_ONCALL, follow_people, follow_schedules
 
 _ANSWERS = (IncidentAcknowledged, IncidentResolved, IncidentClosed, IncidentSnoozed)
 
@@ -28,7 +27,7 @@ def consumers() -> list[Consumer]:
     """
     return [
         Consumer("auth", (UserRegistered,), follow_people, first=True),
-        Consumer("oncall", (ScheduleCreated, ShiftsPlanned), follow_schedules, first=True),
-        Consumer("incidents", (IncidentCreated, PagingRequested, *_ANSWERS), follow_incidents),
+        Consumer("oncall", FROM_ONCALL, follow_schedules, first=True),
+        Consumer("incidents", (IncidentCreated, PagingRequested, *_ANSWERS, *FROM_INTEGRATIONS), follow_incidents),
         Consumer("notifier", (PersonUnreachable,), follow_notifier, sparse=True),
     ]

@@ -11,27 +11,28 @@ from libs.contracts.escalation import (
     EscalationStarted,
     PolicyChanged,
     PolicyCreated,
+    PolicyDeleted,
     ResponderUnreachable,
 )
 from libs.contracts.model import Lane
-from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.projections import (
     SCHEMA,
     escalations,
+    integrations,
     people,
     policies,
     project,
     schedules,
     shifts,
 )
-from services.escalation.replicas import replicate
+from services.escalation.replicas import FROM_INTEGRATIONS, FROM_ONCALL, replicate
 
 ORIGINS = Origins(
     SCHEMA,
     project,
     streams={
-        (PolicyCreated, PolicyChanged): folding(POLICY),
+        (PolicyCreated, PolicyChanged, PolicyDeleted): folding(POLICY),
         # The lanes differ in nothing that folds.
         (
             EscalationStarted,
@@ -44,7 +45,8 @@ ORIGINS = Origins(
     projections=(policies, escalations),
     replicas=(
         Replica(people, {"auth": (UserRegistered,)}, replicate),
-        Replica(schedules, {"oncall": (ScheduleCreated, ShiftsPlanned)}, replicate),
+        Replica(schedules, {"oncall": FROM_ONCALL}, replicate),
+        Replica(integrations, {"incidents": FROM_INTEGRATIONS}, replicate),
     ),
     refused={
         shifts: "what was kept of past shifts depends on when their plans were read;"

@@ -24,12 +24,13 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     true,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.store.changes import Change, Row
+from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.envelope import Envelope
@@ -60,6 +61,8 @@ policies = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Index("policies_name_idx", "name", "id"),
 )
+_RUNS = text("state IN ('waiting', 'exhausted')")
+"""Whoever asks for it says it as its index does, word for word."""
 # The event that set the timer, its correlation and its trace are kept so that a timer, which has none, names its cause.
 # `run` is the highest that was started or answered.
 escalations = Table(
@@ -78,6 +81,8 @@ escalations = Table(
     Column("correlation_id", Uuid, nullable=False),
     Column("traceparent", Text),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    # What runs keeps its policy from being deleted.
+    Index("escalations_running_policy_idx", "policy_id", postgresql_where=_RUNS),
 )
 people = Table(
     "people",
@@ -92,6 +97,14 @@ schedules = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("plan_version", Integer),
+)
+# Which policy its incidents run, for whoever wants to delete one.
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("policy_id", Uuid),
 )
 shifts = Table(
     "shifts",
@@ -155,6 +168,21 @@ CAUSES = select(
 KNOWN_PEOPLE = select(people.c.id).where(people.c.id == func.any(_IDS))
 KNOWN_SCHEDULES = select(schedules.c.id).where(schedules.c.id == func.any(_IDS))
 SHIFTS = select(shifts).where(shifts.c.schedule_id == func.any(_IDS)).order_by(shifts.c.start_time)
+_total = func.count().over().label("total")
+RUNNING = (
+    select(escalations.c.id, _total)
+    .where(escalations.c.policy_id == bindparam("id", type_=Uuid), _RUNS)
+    .order_by(escalations.c.id)
+    .limit(bindparam("count", type_=Integer))
+)
+"""The first `count` escalations that page by the policy `id`, and how many there are."""
+USING = (
+    select(integrations.c.id, integrations.c.name, _total)
+    .where(integrations.c.policy_id == bindparam("id", type_=Uuid))
+    .order_by(integrations.c.name, integrations.c.id)
+    .limit(bindparam("count", type_=Integer))
+)
+"""The first `count` integrations whose incidents run the policy `id`, and how many there are."""
 POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(policies))
 ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
@@ -163,6 +191,8 @@ ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     """The rows and the timer that an event writes; whole rows, so that the last of several says everything."""
     match state:
+        case Policy(deleted=True):
+            yield Gone(policies, {"id": event.entity})
         case Policy():
             yield Row(policies, policy_row(state, updated_at=event.time))
         case running.Waiting() | running.Exhausted() if isinstance(event.data, ResponderUnreachable):

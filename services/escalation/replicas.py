@@ -1,4 +1,4 @@
-"""Replicas of people and shifts: what AUTH and ONCALL say."""
+"""Replicas of people, shifts and integrations: what AUTH, ONCALL and INCIDENTS say."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType
-from libs.contracts.oncall import ScheduleCreated, ShiftsPlanned
+from libs.contracts.incidents import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from libs.contracts.oncall import ScheduleCreated, ScheduleDeleted, ShiftsPlanned
 from services.escalation.projections import (
     KNOWN_PEOPLE,
     KNOWN_SCHEDULES,
     SHIFTS,
     Span,
+    integrations,
     people,
     replan,
     schedules,
     shifts,
 )
+
+FROM_ONCALL = (ScheduleCreated, ShiftsPlanned, ScheduleDeleted)
+FROM_INTEGRATIONS = (IntegrationCreated, IntegrationChanged, IntegrationDeleted)
 
 
 def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
@@ -31,7 +36,7 @@ def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> Non
 
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
-    """The rows that an event of AUTH or ONCALL alone writes here; pure, for rebuilds. Shifts need a clock as well."""
+    """The rows that an event of an upstream alone writes here; pure, for rebuilds. Shifts need a clock as well."""
     match event.data:
         case UserRegistered() as user:
             yield Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True})
@@ -39,19 +44,26 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(schedules, {"id": schedule.schedule_id})
         case ShiftsPlanned() as plan:
             yield Row(schedules, {"id": plan.schedule_id, "plan_version": plan.schedule_version})
+        case ScheduleDeleted(schedule_id=schedule_id):
+            yield Gone(schedules, {"id": schedule_id})
+        case IntegrationCreated() | IntegrationChanged() as made:
+            yield Row(integrations, {"id": made.integration_id, "name": made.name, "policy_id": made.policy_id})
+        case IntegrationDeleted(integration_id=integration_id):
+            yield Gone(integrations, {"id": integration_id})
 
 
 def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep who is on call when: each plan replaces what was planned in its range."""
-    planned = [e.data for e in events if isinstance(e.data, ShiftsPlanned)]
+    """Keep who is on call when: each plan replaces what was planned in its range, and a deletion all of it."""
+    said = [e.data for e in events if isinstance(e.data, ShiftsPlanned | ScheduleDeleted)]
     for event in events:
         work.put(*replicate(event))
-    before: dict[UUID, list[Span]] = {p.schedule_id: [] for p in planned}
+    before: dict[UUID, list[Span]] = {fact.schedule_id: [] for fact in said}
     for row in work.fetch(SHIFTS, ids=list(before)) if before else ():
         before[row["schedule_id"]].append(Span(row["start_time"], row["end_time"], row["user_id"]))
     after = dict(before)
-    for plan in planned:
-        after[plan.schedule_id] = replan(after[plan.schedule_id], plan, work.now)
+    for fact in said:
+        spans = after[fact.schedule_id]
+        after[fact.schedule_id] = replan(spans, fact, work.now) if isinstance(fact, ShiftsPlanned) else []
     for schedule, spans in after.items():
         _write_shifts(work, schedule, set(before[schedule]), set(spans))
 

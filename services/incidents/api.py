@@ -32,7 +32,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.leniency import storable
 from libs.contracts.model import Role
-from libs.contracts.requests import ById, ListPage, Nothing
+from libs.contracts.requests import ById, ListPage, NotFound, Nothing
 from services.incidents import application, integrations
 from services.incidents.application import INCIDENT
 from services.incidents.domain import decisions, incident
@@ -43,6 +43,7 @@ from services.incidents.inputs import StoredInputs
 from services.incidents.integrations import INTEGRATION
 from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA
+from services.incidents.references import References
 from services.incidents.views import (
     decided_view,
     incident_view,
@@ -51,11 +52,12 @@ from services.incidents.views import (
 )
 
 
-def api() -> Requests:
+def api(references: References) -> Requests:
+    """`references`: what is known of the people, policies and teams that a request names."""
     requests = Requests(SCHEMA)
-    _incidents(requests)
+    _incidents(requests, references)
     _statuses(requests)
-    _integrations(requests)
+    _integrations(requests, references)
     return requests
 
 
@@ -63,11 +65,20 @@ def _decided(work: Work, incident_id: UUID) -> IncidentView:
     return decided_view(work, work.state(INCIDENT, incident_id), work.version(incident_id))
 
 
-def _incidents(requests: Requests) -> None:
+def _incidents(requests: Requests, references: References) -> None:
+    async def names_exist(body: CreateIncident, _caller: Caller) -> None:
+        # In doubt the incident is opened: Default, and the policy's own people, are paged in the place of what is not.
+        if (unknown := await references.unknown(body)) is not None:
+            raise unknown.refused()
+
+    async def filter_exists(body: ListIncidents, _caller: Caller) -> None:
+        if (unknown := await references.unknown(body)) is not None:
+            raise NotFound(unknown.reason, field=unknown.field)
+
     def thread_wanted(body: CreateIncident, _caller: Caller) -> UUID | None:
         return application.thread_wanted(body)
 
-    @requests.handle("create", CreateIncident, turn=thread_wanted)
+    @requests.handle("create", CreateIncident, before=names_exist, turn=thread_wanted)
     def create(work: Work, body: CreateIncident, caller: Caller) -> IncidentView:
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
@@ -86,7 +97,7 @@ def _incidents(requests: Requests) -> None:
             raise decisions.NoSuchIncident
         return view
 
-    @requests.query("list", ListIncidents)
+    @requests.query("list", ListIncidents, before=filter_exists)
     def list_(work: Work, body: ListIncidents, _caller: Caller) -> IncidentList:
         return list_incidents(work, body)
 
@@ -126,8 +137,13 @@ def _statuses(requests: Requests) -> None:
     change("close", incident.Close)
 
 
-def _integrations(requests: Requests) -> None:
-    @requests.handle("create_integration", CreateIntegration)
+def _integrations(requests: Requests, references: References) -> None:
+    async def names_exist(body: CreateIntegration | ChangeIntegration, caller: Caller) -> None:
+        caller.require(Role.LEAD)
+        if (unknown := await references.surely_unknown(body)) is not None:
+            raise unknown.refused()
+
+    @requests.handle("create_integration", CreateIntegration, before=names_exist)
     def create_integration(work: Work, body: CreateIntegration, caller: Caller) -> IntegrationView:
         caller.require(Role.LEAD)
         key = integrations.new_key()
@@ -136,7 +152,7 @@ def _integrations(requests: Requests) -> None:
         made = integrations.decided_integration(work, command.integration_id)
         return made.model_copy(update={"key": key})
 
-    @requests.handle("change_integration", ChangeIntegration, versioned=INTEGRATION)
+    @requests.handle("change_integration", ChangeIntegration, before=names_exist, versioned=INTEGRATION)
     def change_integration(work: Work, body: ChangeIntegration, caller: Caller) -> IntegrationView:
         caller.require(Role.LEAD)
         integrations.change_integration(work, body, caller.cause(work))

@@ -20,6 +20,7 @@ from services.incidents.domain import decisions, incident
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
 from services.incidents.places import latest, place_at
 from services.incidents.projections import SCHEMA, repeated
+from services.incidents.references import replicate_reference
 from services.incidents.replicas import people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
@@ -187,7 +188,7 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Input
     again = _repeats(work, further, inputs or StoredInputs(work)) if further else {}
     for event in events:
         fact = event.data
-        work.put(*replicate(event))
+        work.put(*replicate(event), *replicate_reference(event))
         # A log that was restored to before this incident's creation knows nothing of it.
         if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)

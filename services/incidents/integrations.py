@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, func, select
+from sqlalchemy import ARRAY, Text, Uuid, and_, any_, bindparam, cast, func, or_, select
 
 from libs.chassis.store.changes import Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
@@ -36,7 +36,7 @@ from services.incidents import dedup
 from services.incidents.application import SERVICE
 from services.incidents.domain import integration
 from services.incidents.inputs import Source
-from services.incidents.projections import IS_OPEN, OF_INTEGRATION, incidents, integration_keys, integrations
+from services.incidents.projections import IS_OPEN, incidents, integration_keys, integrations
 
 INTEGRATION: Decider[integration.Integration, integration.Command] = Decider(
     integration.initial, integration.evolve, integration.decide
@@ -53,9 +53,11 @@ _KEYS = (
     .where(integration_keys.c.integration_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
     .order_by(integration_keys.c.created_at, integration_keys.c.key_hash)
 )
+_id = bindparam("id", type_=Uuid)
+_by_its_view = incidents.c.view["integrationId"].astext == cast(_id, Text)
 _OPEN = (
     select(incidents.c.id, incidents.c.number, func.count().over().label("total"))
-    .where(bindparam("id", type_=Text) == OF_INTEGRATION, IS_OPEN)
+    .where(or_(incidents.c.integration_id == _id, and_(incidents.c.integration_id.is_(None), _by_its_view)), IS_OPEN)
     .order_by(incidents.c.number)
     .limit(MOST_NAMED)
 )
@@ -133,7 +135,7 @@ def delete_integration(work: Work, integration_id: UUID, cause: Cause) -> None:
         NoSuchIntegration, Needed, InUse.
     """
     work.lock_appends()
-    rows = work.fetch(_OPEN, id=str(integration_id))
+    rows = work.fetch(_OPEN, id=integration_id)
     uses = [Use(type=UserKind.INCIDENT, id=row["id"], name=f"#{row['number']}") for row in rows]
     total = rows[0]["total"] if rows else 0
     work.decide(INTEGRATION, integration_id, integration.DeleteIntegration(uses, total), cause)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.consume.arrival import Arrival
 from libs.chassis.monitor.probe import Probe
 from libs.chassis.monitor.room import Rooms
 from libs.chassis.monitor.watched import Watched
@@ -26,6 +27,7 @@ from services.incidents.housekeeping import Housekeeping
 from services.incidents.integrations import make_first_integrations
 from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
+from services.incidents.references import References
 from services.incidents.settings import Settings
 
 REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
@@ -51,7 +53,7 @@ def build(runtime: Runtime) -> Parts:
     purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
     house = Housekeeping(runtime.bus, runtime.clock, purge, Rooms(runtime.bus, settings.folders))
     return Parts(
-        Answers(api()),
+        Answers(api(References(Arrival(runtime.rpc, runtime.bus)))),
         reads=(*alerts, *runtime.follow(consumers())),
         engines=(Beginning(runtime.rpc, make_first_integrations), settling, house),
         watched=Watched(

@@ -42,6 +42,7 @@ from services.incidents.projections import (
     seen_alerts,
     timeline,
 )
+from services.incidents.references import FROM_AUTH, FROM_POLICIES, people, policies, replicate_reference
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
 
 ORIGINS = Origins(
@@ -76,6 +77,8 @@ ORIGINS = Origins(
     projections=(dedup_keys, integrations),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
+        Replica(people, {"auth": FROM_AUTH}, replicate_reference),
+        Replica(policies, {"escalation": FROM_POLICIES}, replicate_reference),
         Replica(running, {"escalation": FROM_ESCALATION}, replicate),
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
     ),

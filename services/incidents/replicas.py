@@ -21,6 +21,7 @@ from libs.contracts.notifier import (
 from services.incidents.projections import incidents, running, timeline_row
 
 FROM_ESCALATION = (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled)
+"""What it says of incidents."""
 FROM_NOTIFIER = (
     NotificationIntended,
     NotificationAccepted,

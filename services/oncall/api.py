@@ -27,7 +27,7 @@ from libs.contracts.oncall import (
     ShiftsQuery,
     ShiftsView,
 )
-from libs.contracts.requests import ById, Invalid, ListPage
+from libs.contracts.requests import ById, Invalid, ListPage, Nothing
 from services.oncall import application, views
 from services.oncall.projections import SCHEMA
 from services.oncall.rotation import YEARS
@@ -62,6 +62,16 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
     def change_schedule(work: Work, body: ChangeSchedule, caller: Caller) -> ScheduleView:
         _check_rights(body, caller)
         return application.change_schedule(work, body, caller)
+
+    async def policies_arrive(_body: ById, caller: Caller) -> None:
+        caller.require(Role.LEAD)
+        await arrival.of_everything("escalation")
+
+    @requests.handle("delete_schedule", ById, before=policies_arrive, versioned=application.SCHEDULE)
+    def delete_schedule(work: Work, body: ById, caller: Caller) -> Nothing:
+        caller.require(Role.LEAD)
+        application.delete_schedule(work, body, caller)
+        return Nothing()
 
     @requests.handle("add_override", AddOverride, before=people_arrive, turn=_of_schedule)
     def add_override(work: Work, body: AddOverride, caller: Caller) -> OverrideView:

@@ -16,15 +16,18 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID, DEFAULT_SCHEDULE_NAME
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role
 from libs.contracts.oncall import Layer, Override, OverrideView, ScheduleView
-from libs.contracts.requests import Forbidden, Invalid, Rejected
+from libs.contracts.requests import ById, Forbidden, Invalid, Rejected
 from services.oncall import commands, domain, projections
+from services.oncall.targets import targeting
 from services.oncall.views import is_reachable, one_override, one_schedule
 
 SCHEDULE: Decider[domain.State, commands.Command] = Decider(
     domain.initial,
     domain.evolve,
     domain.decide,
-    version=lambda state: state.rules_version if state else 0,  # a plan that goes on by itself changes no rule
+    version=lambda state: (
+        state.rules_version if isinstance(state, domain.Schedule) else 0
+    ),  # a plan that goes on by itself changes no rule
 )
 ONCALL = Actor.service("oncall")
 Naming = contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride
@@ -110,6 +113,19 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) 
     return _view(work, body.id, created_at=before["created_at"], updated_at=updated_at)
 
 
+def delete_schedule(work: Work, body: ById, caller: Caller) -> None:
+    """With its shifts and overrides, unless a policy pages it.
+
+    A policy that is changed to page it at this moment passes it with a reason (docs/adr/0045).
+
+    Raises:
+        NotFound: there is no such schedule.
+        InUse: the policies that page it.
+    """
+    uses, total = targeting(work, body.id)
+    work.decide(SCHEDULE, body.id, commands.DeleteSchedule(uses, total), caller.cause(work))
+
+
 def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> OverrideView:
     """Participants take shifts themselves, on a device that can be paged; leads let anybody take them.
 
@@ -123,7 +139,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
         Invalid, TooManyOverrides: as the rules say; or somebody named is not known.
     """
     schedule = work.state(SCHEDULE, body.schedule_id)
-    if schedule is None:
+    if not isinstance(schedule, domain.Schedule):
         raise domain.NoSuchSchedule
     if not (body.user_id == caller.user_id and caller.user_id in schedule.participants):
         _require_lead(caller, "only participants of a schedule may take its shifts; leads let anybody take them")
@@ -214,7 +230,7 @@ def unknown_people(work: Work, ids: Mapping[UUID, str]) -> list[UUID]:
 def _view(work: Work, schedule_id: UUID, *, created_at: datetime, updated_at: datetime) -> ScheduleView:
     """A schedule as it is after this transaction's decisions."""
     schedule = work.state(SCHEDULE, schedule_id)
-    if schedule is None:
+    if not isinstance(schedule, domain.Schedule):
         raise domain.NoSuchSchedule
     return ScheduleView(
         id=schedule.id,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
 from libs.contracts.oncall import Layer, Override
+from libs.contracts.uses import Use
 
 
 class Keep(Enum):
@@ -61,4 +63,12 @@ class PlanShifts:
     now: datetime
 
 
-Command = CreateSchedule | ChangeSchedule | AddOverride | CancelOverride | PlanShifts
+@dataclass(frozen=True, slots=True)
+class DeleteSchedule:
+    """`uses`: the first of the policies that page it, `total` of them all."""
+
+    uses: Sequence[Use] = ()
+    total: int = 0
+
+
+Command = CreateSchedule | ChangeSchedule | DeleteSchedule | AddOverride | CancelOverride | PlanShifts

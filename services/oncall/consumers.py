@@ -1,4 +1,4 @@
-"""What oncall takes from AUTH."""
+"""What oncall takes from AUTH and ESCALATION."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from collections.abc import Sequence
 from libs.chassis.consume.follower import Consumer
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
 from services.oncall.application import learn_people
+from services.oncall.targets import FROM_ESCALATION, follow_policies
 
 
 def consumers() -> Sequence[Consumer]:
-    """AUTH comes first: a schedule must never refuse a person whom auth knows."""
-    return (Consumer("auth", (UserRegistered, DeviceRegistered, DeviceRemoved), learn_people, first=True),)
+    """AUTH comes first: a schedule must never refuse a person whom auth knows.
+
+    Of ESCALATION only policies matter here, and not each page may wake this process for them.
+    """
+    return (
+        Consumer("auth", (UserRegistered, DeviceRegistered, DeviceRemoved), learn_people, first=True),
+        Consumer("escalation", FROM_ESCALATION, follow_policies, sparse=True),
+    )

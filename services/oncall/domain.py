@@ -3,12 +3,15 @@
 | state | command | events out |
 |---|---|---|
 | no schedule | CreateSchedule | ScheduleCreated, and ShiftsPlanned over the horizon when it is active |
-| no schedule | ChangeSchedule, AddOverride, CancelOverride | refused: there is no such schedule |
-| no schedule | PlanShifts | nothing |
+| no schedule, deleted | ChangeSchedule, DeleteSchedule, AddOverride, CancelOverride | refused: there is none |
+| no schedule, deleted | PlanShifts | nothing |
+| deleted | CreateSchedule again | nothing |
 | schedule | CreateSchedule again | nothing |
 | schedule | ChangeSchedule to what it is | nothing |
 | active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned from now on (empty when now inactive) |
 | inactive before and after | ChangeSchedule | ScheduleChanged |
+| a policy pages it | DeleteSchedule | refused: it is still used |
+| schedule | DeleteSchedule | ScheduleDeleted |
 | schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
 | schedule | AddOverride again | nothing |
 | schedule without this override | CancelOverride | refused: there is no such override |
@@ -33,10 +36,12 @@ from libs.contracts.oncall import (
     OverrideCancelled,
     ScheduleChanged,
     ScheduleCreated,
+    ScheduleDeleted,
     Shift,
     ShiftsPlanned,
 )
 from libs.contracts.requests import Invalid, NotFound
+from libs.contracts.uses import InUse
 from services.oncall.calendar import whole_shifts
 from services.oncall.commands import (
     AddOverride,
@@ -44,6 +49,7 @@ from services.oncall.commands import (
     ChangeSchedule,
     Command,
     CreateSchedule,
+    DeleteSchedule,
     Keep,
     PlanShifts,
 )
@@ -96,7 +102,14 @@ class Schedule:
         return frozenset(person for layer in self.layers for person in layer.participants)
 
 
-State = Schedule | None
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """It is gone; `schedule`: what it was, so that everything of it can go."""
+
+    schedule: Schedule
+
+
+State = Schedule | Deleted | None
 
 
 def initial() -> State:
@@ -117,6 +130,8 @@ def evolve(state: State, fact: Fact) -> State:
             )
         case Schedule(), ScheduleChanged():
             return _ruled(state, fact)
+        case Schedule(), ScheduleDeleted():
+            return Deleted(state)
         case Schedule(), OverrideAdded():
             return _overridden(state, fact.override)
         case Schedule(), OverrideCancelled():
@@ -131,18 +146,23 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
     Raises:
         NoSuchSchedule, NoSuchOverride: the command needs one.
+        InUse: a policy pages it.
         TooManyOverrides: no more can be added.
         Invalid: rules that cannot be planned, with the field at fault.
     """
     match state, command:
         case None, CreateSchedule():
             return _create(command)
-        case None, PlanShifts():
+        case (None | Deleted(), PlanShifts()) | (Deleted(), CreateSchedule()):
             return []
-        case None, _:
+        case None | Deleted(), _:
             raise NoSuchSchedule
         case Schedule(), ChangeSchedule():
             return _change(state, command)
+        case Schedule(), DeleteSchedule(uses, total) if total:
+            raise InUse(uses, total)
+        case Schedule(), DeleteSchedule():
+            return [ScheduleDeleted(schedule_id=state.id)]
         case Schedule(), AddOverride(override, now):
             return _override(state, override, now)
         case Schedule(), CancelOverride(override_id, now):
@@ -164,7 +184,7 @@ def _create(command: CreateSchedule) -> list[Fact]:
     )
     _check(created)
     schedule = evolve(None, created)
-    assert schedule is not None  # noqa: S101 - narrows for the type checker
+    assert isinstance(schedule, Schedule)  # noqa: S101 - narrows for the type checker
     return [created, *_bounded(_plan(schedule, command.now))]
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
-from libs.contracts.oncall import OverrideAdded, OverrideCancelled, ScheduleChanged, ScheduleCreated, ShiftsPlanned
+from libs.contracts.oncall import (
+    OverrideAdded,
+    OverrideCancelled,
+    ScheduleChanged,
+    ScheduleCreated,
+    ScheduleDeleted,
+    ShiftsPlanned,
+)
 from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
     SCHEMA,
@@ -19,16 +26,25 @@ from services.oncall.projections import (
     schedules,
     shifts,
 )
+from services.oncall.targets import FROM_ESCALATION, policies, replicate_policy
 
 ORIGINS = Origins(
     SCHEMA,
     project,
     streams={
-        (ScheduleCreated, ScheduleChanged, OverrideAdded, OverrideCancelled, ShiftsPlanned): folding(SCHEDULE),
+        (
+            ScheduleCreated,
+            ScheduleChanged,
+            OverrideAdded,
+            OverrideCancelled,
+            ShiftsPlanned,
+            ScheduleDeleted,
+        ): folding(SCHEDULE),
     },
     projections=(schedules, creations, plans, overrides, cancellations, shifts),
     replicas=(
         Replica(people, {"auth": (UserRegistered,)}, replicate),
         Replica(devices, {"auth": (DeviceRegistered, DeviceRemoved)}, replicate),
+        Replica(policies, {"escalation": FROM_ESCALATION}, replicate_policy),
     ),
 )

@@ -41,18 +41,18 @@ from libs.contracts.oncall import (
     Shift,
     ShiftsPlanned,
 )
-from services.oncall.domain import Schedule
+from services.oncall.domain import Deleted, Schedule
 
 SCHEMA = "oncall"
 PLAN_TIMER = "plan"
 PLAN_AGAIN = timedelta(days=89, hours=1)
 """What is left of the plan when it is extended: the hour is for a service that is just starting."""
 
-_metadata = MetaData(schema=SCHEMA)
+metadata = MetaData(schema=SCHEMA)
 
 people = Table(
     "people",
-    _metadata,
+    metadata,
     Column("user_id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
@@ -60,13 +60,13 @@ people = Table(
 # Who can be paged at all: no token, and no name of a device, is anything to this service.
 devices = Table(
     "devices",
-    _metadata,
+    metadata,
     Column("user_id", Uuid, primary_key=True),
     Column("device_id", Text, primary_key=True),
 )
 schedules = Table(
     "schedules",
-    _metadata,
+    metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("description", Text),
@@ -79,7 +79,7 @@ schedules = Table(
 # Apart from `schedules`, so that every row is written whole by one event and a rebuild in any batch is the same.
 creations = Table(
     "creations",
-    _metadata,
+    metadata,
     Column("schedule_id", Uuid, primary_key=True),
     Column("created_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -87,14 +87,14 @@ creations = Table(
 )
 plans = Table(
     "plans",
-    _metadata,
+    metadata,
     Column("schedule_id", Uuid, primary_key=True),
     Column("planned_from", DateTime(timezone=True), nullable=False),
     Column("planned_to", DateTime(timezone=True), nullable=False),
 )
 overrides = Table(
     "overrides",
-    _metadata,
+    metadata,
     Column("id", Uuid, primary_key=True),
     Column("schedule_id", Uuid, nullable=False),
     Column("user_id", Uuid, nullable=False),
@@ -109,14 +109,14 @@ overrides = Table(
 # Apart from `overrides`, as `creations` are from `schedules`.
 cancellations = Table(
     "cancellations",
-    _metadata,
+    metadata,
     Column("override_id", Uuid, primary_key=True),
     Column("cancelled_by", Uuid),
     Column("cancelled_at", DateTime(timezone=True), nullable=False),
 )
 shifts = Table(
     "shifts",
-    _metadata,
+    metadata,
     Column("schedule_id", Uuid, primary_key=True),
     Column("start_time", DateTime(timezone=True), primary_key=True),
     Column("end_time", DateTime(timezone=True), nullable=False),
@@ -126,8 +126,11 @@ shifts = Table(
 )
 
 
-def project(event: Envelope[Any], state: Schedule) -> Iterable[Change]:
+def project(event: Envelope[Any], state: Schedule | Deleted) -> Iterable[Change]:
     """What an event writes; the timer extends the plan before less than 89 days of it are left."""
+    if isinstance(state, Deleted):
+        yield from _gone(state.schedule)
+        return
     match event.data:
         case ScheduleCreated(schedule_id=schedule_id, created_by=created_by):
             yield _schedule_row(event, state)
@@ -158,6 +161,18 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(devices, {"user_id": user_id, "device_id": device_id})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})
+
+
+def _gone(schedule: Schedule) -> Iterable[Change]:
+    """A schedule with all that belongs to it."""
+    key = {"schedule_id": schedule.id}
+    yield Gone(schedules, {"id": schedule.id})
+    yield from (Gone(table, key) for table in (creations, plans))
+    yield from (Gone(shifts, key | {"start_time": shift.start_time}) for shift in schedule.planned)
+    for made in schedule.made:
+        yield Gone(overrides, {"id": made.override.id})
+        yield Gone(cancellations, {"override_id": made.override.id})
+    yield timer_gone(SCHEMA, schedule.id, PLAN_TIMER)
 
 
 def _person(actor: Actor) -> UUID | None:

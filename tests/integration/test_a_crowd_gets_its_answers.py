@@ -104,8 +104,8 @@ async def test_who_registers_a_device_again_and_again_keeps_nobody_else_from_it(
     ana, bo = await world.person("ana", "ios"), await world.person("bo")
 
     async def register(who: Phone) -> Answer:
-        body = {"deviceId": who.device_id, "deviceName": "mine", "platform": "android", "pushToken": f"fcm-{who.user_id}"}
-        return await who.call("POST", "/devices", body)
+        body = {"deviceId": who.device_id, "deviceName": "mine", "platform": "android"}
+        return await who.call("POST", "/devices", body | {"pushToken": f"fcm-{who.user_id}"})
 
     async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as session:
         await session.execute("SELECT FROM auth.users WHERE id = %s FOR UPDATE", (ana.user_id,))

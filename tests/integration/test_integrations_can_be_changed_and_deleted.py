@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+from sqlalchemy import update
+
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, OWN_INTEGRATION_ID
+from services.incidents.projections import incidents
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import Answer
 from tests.world import World
@@ -104,6 +107,10 @@ async def test_an_integration_goes_when_nobody_works_on_what_came_by_it(world: W
     number = f"#{incident['number']}"
     used_by = [{"type": "incident", "id": incident["id"], "name": number}]
     assert refused["details"] == {"usedBy": used_by, "total": 1}
+    # Also where an older release has written its row.
+    old = update(incidents).values(integration_id=None)
+    await world.services["incidents"].runtime.work.transact(lambda work: work.fetch(old))
+    assert _refused(await world.admin.call("DELETE", path), 409, "CONFLICT")["details"]["usedBy"] == used_by
     assert (await world.admin.call("POST", f"/incidents/{incident['id']}/resolve")).status == 200
 
     version = (await _shown(world, made))["version"]

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.consume.owner import Owner
@@ -23,9 +25,30 @@ Missing = Callable[[Work], bool]
 
 
 class Unreachable(Rejected):
-    """This names something that is not known here yet, and its owner does not answer: try again."""
+    """This depends on something that may not be known here yet, and its owner does not answer: try again."""
 
     kind = ErrorKind.UNAVAILABLE
+
+
+class Seen(Enum):
+    """What waiting has come to."""
+
+    THERE = "nothing is missing"
+    READ = "something is missing, and all that the upstreams had written is read: it does not exist"
+    LATE = "something is missing, and perhaps still to be read; or the newest events had no effect here"
+
+
+class _End(NamedTuple):
+    """Where a lane ended when its owner was asked; `epoch_after`: after which position the present epoch began."""
+
+    epoch: int
+    epoch_after: int
+    position: int
+
+    def is_read(self, at: Position) -> bool:
+        """Where nothing has been written in the present epoch, whoever had read the ones before has read it all."""
+        as_written = at.epoch == self.epoch or self.position <= self.epoch_after
+        return at.epoch > self.epoch or (as_written and at.position >= self.position)
 
 
 @dataclass
@@ -40,38 +63,52 @@ class Arrival:
     patience: float = _PATIENCE
     _looks: dict[tuple[str, Lane], tuple[float, asyncio.Task[Position]]] = field(default_factory=dict)
 
-    async def of(self, missing: Missing, *upstreams: str) -> None:
+    async def of(self, missing: Missing, *upstreams: str) -> Seen:
         """Return when nothing is missing, or when what the upstreams have written by now is read, or after a second.
 
-        What is missing then does not exist: the command refuses it.
+        What is missing then is taken not to exist: the command refuses it, unless it knows better.
 
         Raises:
             Unreachable: something is missing, and an upstream cannot be asked.
         """
         if not await self.store.read(missing):
-            return
+            return Seen.THERE
         try:
             ends = await asyncio.gather(*(Owner(self.bus, u).position(timeout=self.patience) for u in upstreams))
         except BusAway:
             if await self.store.read(missing):
                 raise Unreachable from None
-            return
+            return Seen.THERE
         targets = {
-            (u, lane): (end.epoch, p) for u, end in zip(upstreams, ends, strict=True) for lane, p in end.lanes.items()
+            (u, lane): _End(end.epoch, end.epoch_after, p)
+            for u, end in zip(upstreams, ends, strict=True)
+            for lane, p in end.lanes.items()
         }
+        seen = Seen.LATE
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
-                await self._arrived(missing, targets)
+                seen = await self._arrived(missing, targets)
+        return seen
 
-    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], tuple[int, int]]) -> None:
+    async def of_everything(self, upstream: str) -> None:
+        """Return when what an upstream has written by now is read, or after a second.
+
+        For whoever wants to know of something that nothing needs it. What is written at this moment is never known.
+
+        Raises:
+            Unreachable: the upstream cannot be asked.
+        """
+        await self.of(lambda _work: True, upstream)
+
+    async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], _End]) -> Seen:
         seen: list[Position] = []
         while True:
             at = [await self._look(*place) for place in targets]
-            if all((a.epoch, a.position) >= target for a, target in zip(at, targets.values(), strict=True)):
-                return
+            if all(end.is_read(a) for a, end in zip(at, targets.values(), strict=True)):
+                return Seen.READ if await self.store.read(missing) else Seen.THERE
             # Nothing arrives without a cursor's step; and what has no effect here moves no cursor for a while.
             if at != seen and not await self.store.read(missing):
-                return
+                return Seen.THERE
             seen = at
             await asyncio.sleep(_LOOK_AGAIN)
 

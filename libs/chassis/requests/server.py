@@ -124,12 +124,15 @@ class Requests:
         return register
 
     def query(
-        self, operation: str, body: type[B], *, public: bool = False
+        self, operation: str, body: type[B], *, public: bool = False, before: Before | None = None
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a handler that only reads: `handler(work, body, caller) -> view`; `public` as in `handle`."""
+        """Register a handler that only reads: `handler(work, body, caller) -> view`.
+
+        `public` as in `handle`; `before` too, but what it returns is nobody's.
+        """
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public, query=True)
+            self.operations[operation] = _Operation(operation, body, handler, public, before=before, query=True)
             return handler
 
         return register
@@ -200,6 +203,8 @@ class RequestServer:
                 asking = Peer.read(headers.get(Header.FROM)) if operation.peer else caller
                 return Reply(ok=True, data=await operation.handle(body, asking))
             if operation.query:
+                if operation.before is not None:
+                    await operation.before(body, caller)
                 return Reply(ok=True, data=await self.queries.read(lambda work: operation.handle(work, body, caller)))
             key = headers.get(Header.IDEMPOTENCY_KEY)
             keyed = None

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.sending import has_sent
-from libs.chassis.consume.arrival import Arrival, Unreachable
+from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
 from libs.chassis.store.cursors import START, Move, Position
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
@@ -30,6 +30,8 @@ class _Upstream:
     ledger: Ledger
     bus: Bus
     end: int = 9
+    epoch: int = 1
+    epoch_after: int = 0
     asked: int = 0
     looks: int = 0
     missing: bool = True
@@ -37,7 +39,7 @@ class _Upstream:
 
     async def answer(self, message: Msg) -> None:
         self.asked += 1
-        view = PositionView(epoch=1, lanes={_LANE: self.end})
+        view = PositionView(epoch=self.epoch, epoch_after=self.epoch_after, lanes={_LANE: self.end})
         await message.respond(Reply(ok=True, data=view).to_json())
 
     async def read_to(self, position: int) -> None:
@@ -83,7 +85,24 @@ async def test_it_ends_when_what_the_owner_had_written_is_read(upstream: _Upstre
     await _started(upstream, 2, waiting)
     await upstream.read_to(9)
     async with in_time():
-        await waiting
+        assert await waiting is Seen.READ
+
+
+async def test_a_lane_in_which_nothing_was_ever_written_is_read(upstream: _Upstream) -> None:
+    upstream.end = 0
+    async with in_time():
+        assert await upstream.arrival().of(upstream.is_missing, "auth") is Seen.READ
+
+
+async def test_who_has_read_all_before_a_new_epoch_has_read_it_all_while_nothing_is_written_in_it(
+    upstream: _Upstream,
+) -> None:
+    await upstream.read_to(9)
+    upstream.epoch, upstream.epoch_after = 2, 9
+    async with in_time():
+        assert await upstream.arrival().of(upstream.is_missing, "auth") is Seen.READ
+    upstream.end = 10
+    assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.LATE
 
 
 async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_not_at_the_end(
@@ -94,13 +113,12 @@ async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_n
     upstream.missing = False
     await upstream.read_to(3)
     async with in_time():
-        await waiting
+        assert await waiting is Seen.THERE
 
 
 async def test_it_ends_when_patience_does(upstream: _Upstream) -> None:
     async with in_time():
-        await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth")
-    assert upstream.missing
+        assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.LATE
 
 
 async def test_an_owner_who_does_not_answer_leaves_it_open_whether_there_is_such_a_thing(upstream: _Upstream) -> None:

@@ -105,7 +105,7 @@ def planned(levels: Iterable[Level], directory: Directory, assigned: UUID | None
 def _resolve(target: Target, directory: Directory) -> tuple[Iterable[Paged], str | None]:
     match target:
         case Target(type=TargetType.SCHEDULE, id=UUID() as schedule):
-            return _on_call(schedule, directory.on_call.get(schedule, OnCall()))
+            return _on_call(schedule, directory.on_call.get(schedule))
         case Target(type=TargetType.USER, id=UUID() as user) if user in directory.active:
             return (Paged(user_id=user, via=f"user:{user}"),), None
         case Target(type=TargetType.USER):
@@ -118,7 +118,9 @@ def _resolve(target: Target, directory: Directory) -> tuple[Iterable[Paged], str
             return (), f"{target.type} {target.id} has nobody"
 
 
-def _on_call(schedule: UUID, now: OnCall) -> tuple[tuple[Paged, ...], str | None]:
+def _on_call(schedule: UUID, now: OnCall | None) -> tuple[tuple[Paged, ...], str | None]:
+    if now is None:
+        return (), f"there is no schedule {schedule}"
     if now.user_id is not None:
         return (Paged(user_id=now.user_id, via=f"schedule:{schedule}"),), None
     if now.next_id is not None:

@@ -15,9 +15,10 @@ from libs.contracts.defaults import (
     DEFAULT_SCHEDULE_ID,
 )
 from libs.contracts.envelope import Fact
-from libs.contracts.escalation import Level, PolicyChanged, PolicyCreated, Target, TargetType
+from libs.contracts.escalation import Level, PolicyChanged, PolicyCreated, PolicyDeleted, Target, TargetType
 from libs.contracts.model import Priority, Role
-from libs.contracts.requests import Invalid, NotFound
+from libs.contracts.requests import Invalid, NotFound, Rejected
+from libs.contracts.uses import InUse, Use
 
 MIN_MINUTES = 0.05
 """Three seconds: twenty levels of nearly no time rang one phone a thousand times in forty seconds."""
@@ -27,6 +28,10 @@ MAX_MINUTES = 10_080.0
 
 class NoSuchPolicy(NotFound):
     """There is no such policy."""
+
+
+class Needed(Rejected):
+    """Pager itself needs this policy: it can be changed, and not deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Policy:
     is_default: bool
     created_by: str
     created_at: datetime
+    deleted: bool = False
+    """Then nothing begins with it any more."""
 
     @property
     def plan(self) -> Plan:
@@ -98,7 +105,15 @@ class ChangePolicy:
     levels: tuple[Level, ...] | None = None
 
 
-Command = CreatePolicy | ChangePolicy
+@dataclass(frozen=True, slots=True)
+class DeletePolicy:
+    """`uses`: the first of what needs it, `total` of them all."""
+
+    uses: Sequence[Use] = ()
+    total: int = 0
+
+
+Command = CreatePolicy | ChangePolicy | DeletePolicy
 
 
 def default_policy(now: datetime) -> CreatePolicy:
@@ -134,6 +149,8 @@ def evolve(state: State, fact: Fact) -> State:
             return Policy(fact.policy_id, (_plan(fact),), fact.is_default, fact.created_by, fact.created_at)
         case Policy(), PolicyChanged():
             return replace(state, plans=(*state.plans, _plan(fact)))
+        case Policy(), PolicyDeleted():
+            return replace(state, deleted=True)
         case _:
             # An id that a caller made up may be another entity's: to us it is no policy.
             return state
@@ -143,7 +160,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
     """What a command changes.
 
     Raises:
-        NoSuchPolicy: a change of what does not exist.
+        NoSuchPolicy: a change of what does not exist, or its deletion.
+        Needed, InUse: it cannot be deleted, or not now.
         Invalid: a target or a time-out that cannot be, or a filter on the Default policy.
     """
     match state, command:
@@ -152,12 +170,18 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [_created(command)]
         case Policy(), CreatePolicy():
             return []
-        case NoPolicy(), ChangePolicy():
+        case NoPolicy() | Policy(deleted=True), _:
             raise NoSuchPolicy(field="id")
         case Policy(), ChangePolicy():
             plan = _changed(state.plan, command)
             _check(plan, state.is_default)
             return [] if plan == state.plan else [_change(state.id, plan)]
+        case Policy(), DeletePolicy() if state.is_default or state.id == ADMINS_POLICY_ID:
+            raise Needed
+        case Policy(), DeletePolicy(uses, total) if total:
+            raise InUse(uses, total)
+        case Policy(), DeletePolicy():
+            return [PolicyDeleted(policy_id=state.id)]
     return []
 
 

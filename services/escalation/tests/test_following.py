@@ -18,7 +18,8 @@ from libs.contracts.incidents import IncidentClosed, IncidentResolved, IncidentS
 from libs.contracts.model import Lane, Priority
 from services.escalation.application import POLICY, follow_incidents
 from services.escalation.domain.escalations import Cancelled, NotStarted, Waiting
-from services.escalation.domain.policies import ChangePolicy
+from services.escalation.domain.policies import ChangePolicy, CreatePolicy, DeletePolicy, Plan
+from services.escalation.inputs import ME
 from services.escalation.projections import project
 from services.escalation.tests.desk import (
     ESCALATION_ID,
@@ -32,7 +33,18 @@ from services.escalation.tests.desk import (
     requested,
     said,
 )
-from services.escalation.tests.world import ADMINS_LEVEL, ANN, BO, CY, DEE, INCIDENT, NOW, an_id, minutes
+from services.escalation.tests.world import (
+    ADMINS_LEVEL,
+    ANN,
+    BO,
+    CY,
+    DEE,
+    INCIDENT,
+    LEADS_LEVEL,
+    NOW,
+    an_id,
+    minutes,
+)
 
 
 @pytest.fixture
@@ -73,6 +85,25 @@ def test_a_policy_that_does_not_exist_is_said_in_each_run(desk: EscalationDesk) 
     for fact in (created(policy_id=unknown), requested(2, policy_id=unknown)):
         due = desk.told(said(fact))[-1].data
         assert due.reason == f"policy {unknown} does not exist: Default is used"
+
+
+def test_a_policy_that_is_deleted_while_it_is_asked_for_is_replaced_by_default_and_what_runs_it_goes_on(
+    desk: EscalationDesk,
+) -> None:
+    ours = an_id("our policy")
+    plan = Plan("Ours", (), repeat=0, levels=(ADMINS_LEVEL, LEADS_LEVEL))
+    desk.desk.take(lambda work: work.decide(POLICY, ours, CreatePolicy(ours, plan, "x", NOW), work.begin(ME)), NOW)
+    desk.told(said(created(policy_id=ours)))
+    # It began on the policy that somebody was about to delete.
+    desk.desk.take(lambda work: work.decide(POLICY, ours, DeletePolicy(), work.begin(ME)), NOW)
+    assert (desk.row["policy_id"], desk.row["state"]) == (ours, "waiting")
+    [level_2] = desk.due(NOW + minutes(5))
+    assert (level_2.data.level, [p.user_id for p in level_2.data.people]) == (2, [CY])
+    # And what comes later begins on Default.
+    started, due = desk.told(said(requested(2, policy_id=ours)))
+    assert started.data.policy_id == DEFAULT_POLICY_ID
+    assert due.data.reason == f"policy {ours} was deleted: Default is used"
+    assert [p.user_id for p in due.data.people] == [ANN]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,21 @@ import pytest
 
 from libs.chassis.testing.given import Given
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
-from libs.contracts.escalation import PolicyChanged, PolicyCreated, Target, TargetType
+from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted, Target, TargetType
 from libs.contracts.model import Priority, Role
 from libs.contracts.requests import ErrorKind, Invalid
+from libs.contracts.uses import InUse, Use, UserKind
 from services.escalation.application import POLICY
-from services.escalation.domain.policies import ChangePolicy, CreatePolicy, NoSuchPolicy, Policy, default_policy
+from services.escalation.domain.policies import (
+    ChangePolicy,
+    CreatePolicy,
+    DeletePolicy,
+    Needed,
+    NoSuchPolicy,
+    Policy,
+    admins_policy,
+    default_policy,
+)
 from services.escalation.tests.world import ANN, BRIEF, LEADS_LEVEL, NOW, ON_CALL_LEVEL, PLAN, start
 from services.escalation.tests.world import POLICY as POLICY_ID
 
@@ -54,6 +64,23 @@ def test_a_change_that_changes_nothing_makes_no_version() -> None:
 def test_a_policy_that_does_not_exist_cannot_be_changed() -> None:
     error = NOTHING.when(ChangePolicy(repeat=1)).then_rejected(NoSuchPolicy)
     assert (error.kind, error.field) == (ErrorKind.NOT_FOUND, "id")
+
+
+def test_a_policy_that_nothing_needs_goes_for_good() -> None:
+    given = NOTHING.when(CREATE).then_types(PolicyCreated)
+    use = Use(type=UserKind.INTEGRATION, id=POLICY_ID, name="Shop")
+    refused = given.when(DeletePolicy((use,), total=3)).then_rejected(InUse)
+    assert str(refused) == 'it is still used by integration "Shop" and 2 more'
+    after = given.when(DeletePolicy()).then([PolicyDeleted(policy_id=POLICY_ID)])
+    for command in (DeletePolicy(), ChangePolicy(repeat=1)):
+        after.when(command).then_rejected(NoSuchPolicy)
+    after.when(CREATE).then_nothing()
+    NOTHING.when(DeletePolicy()).then_rejected(NoSuchPolicy)
+
+
+@pytest.mark.parametrize("needed", [default_policy(NOW), admins_policy(NOW)], ids=["Default", "Admins"])
+def test_what_pager_itself_needs_is_not_deleted(needed: CreatePolicy) -> None:
+    NOTHING.when(needed).then_types(PolicyCreated).when(DeletePolicy()).then_rejected(Needed)
 
 
 def test_the_default_policy_cannot_be_narrowed() -> None:

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyView
 from libs.contracts.model import Priority, StrictContract
-from libs.contracts.requests import ById
+from libs.contracts.requests import ById, Nothing
 from libs.contracts.texts import ONE_LINE
-from services.gateway.envelope import item
+from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
-from services.gateway.responses import documented, one, several
+from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/escalation", tags=["escalation"], route_class=PagerRoute, dependencies=[SIGNED_IN])
@@ -65,3 +65,16 @@ async def get_policy(policy_id: PolicyId, ask: Asking) -> Response:
 async def change_policy(policy_id: PolicyId, body: PolicyChange, ask: Asking) -> Response:
     request = complete(ChangePolicy, body, id=policy_id)
     return item("policy", await ask.command("escalation", "change_policy", request))
+
+
+@router.delete(
+    "/policies/{id}",
+    operation_id="deletePolicy",
+    summary="Delete a policy",
+    responses=documented(
+        answer("PolicyDeleted", Nothing),
+        conflict="incidents that page by it or integrations need it (`details.usedBy`), or Pager itself",
+    ),
+)
+async def delete_policy(policy_id: PolicyId, ask: Asking) -> Response:
+    return success(await ask.command("escalation", "delete_policy", ById(id=policy_id)))

@@ -72,7 +72,7 @@ NotesBody = Annotated[StatusBody | None, Body()]
     "",
     operation_id="listIncidents",
     summary="List incidents",
-    responses=documented(several("incidents", IncidentView, "Incidents")),
+    responses=documented(several("incidents", IncidentView, "Incidents"), missing="there is no such person"),
 )
 async def list_incidents(
     paging: Paging,

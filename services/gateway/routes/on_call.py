@@ -26,7 +26,7 @@ from libs.contracts.oncall import (
     ShiftsQuery,
     ShiftsView,
 )
-from libs.contracts.requests import ById
+from libs.contracts.requests import ById, Nothing
 from libs.contracts.texts import ONE_LINE, TimeZone
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
@@ -99,6 +99,16 @@ async def get_schedule(schedule_id: ScheduleId, ask: Asking) -> Response:
 async def change_schedule(schedule_id: ScheduleId, body: ScheduleChange, ask: Asking) -> Response:
     request = complete(ChangeSchedule, body, id=schedule_id)
     return item("schedule", await ask.command("oncall", "change_schedule", request))
+
+
+@router.delete(
+    "/schedules/{id}",
+    operation_id="deleteSchedule",
+    summary="Delete a schedule, with its shifts and overrides",
+    responses=documented(answer("ScheduleDeleted", Nothing), conflict="policies page it (`details.usedBy`)"),
+)
+async def delete_schedule(schedule_id: ScheduleId, ask: Asking) -> Response:
+    return success(await ask.command("oncall", "delete_schedule", ById(id=schedule_id)))
 
 
 @router.get(

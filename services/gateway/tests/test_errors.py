@@ -242,7 +242,7 @@ async def test_an_unknown_path_is_a_404(pager: World, path: str) -> None:
         ("DELETE", INCIDENTS, "GET, HEAD, POST"),
         ("PUT", INCIDENT, "GET, HEAD, PATCH"),
         ("GET", "/api/v1/auth/login", "POST"),
-        ("POST", f"/api/v1/on-call/schedules/{v.ID}", "GET, HEAD, PATCH"),
+        ("POST", f"/api/v1/on-call/schedules/{v.ID}", "GET, HEAD, PATCH, DELETE"),
         ("OPTIONS", INCIDENTS, "GET, HEAD, POST"),
         ("POST", "/api/health", "GET, HEAD"),
     ],

@@ -190,6 +190,8 @@ CASES = [
     patched(
         "changePolicy", f"/escalation/policies/{ID}", "escalation.change_policy", {"repeat": 0}, "policy", v.POLICY
     ),
+    gone("deletePolicy", f"/escalation/policies/{ID}", "escalation.delete_policy", {"id": ID}),
+    gone("deleteSchedule", SCHEDULE, "oncall.delete_schedule", {"id": ID}),
     made(
         "createIntegration",
         "/integrations",

@@ -19,12 +19,20 @@ from libs.chassis.testing.given import Given
 from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
-from libs.contracts.oncall import ScheduleChanged, ScheduleCreated, Shift, ShiftsPlanned
+from libs.contracts.oncall import ScheduleChanged, ScheduleCreated, ScheduleDeleted, Shift, ShiftsPlanned
 from libs.contracts.requests import Invalid, NotFound
+from libs.contracts.uses import InUse, Use, UserKind
 from services.oncall import plans
 from services.oncall.application import SCHEDULE
 from services.oncall.calendar import shifts
-from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule, CreateSchedule, PlanShifts
+from services.oncall.commands import (
+    AddOverride,
+    CancelOverride,
+    ChangeSchedule,
+    CreateSchedule,
+    DeleteSchedule,
+    PlanShifts,
+)
 from services.oncall.domain import HORIZON, Schedule
 from services.oncall.tests.rules import ANA, BO, CY, layer, override, told, utc
 
@@ -67,6 +75,21 @@ def test_the_first_plan_begins_with_the_true_start_of_the_running_shift_and_ends
     assert plan.from_time == utc("2026-03-02 09:00")
     assert plan.to_time == utc("2026-06-08 09:00") == plan.shifts[-1].end_time
     assert plan.to_time >= NOW + HORIZON
+
+
+def test_a_schedule_that_a_policy_pages_stays_and_another_goes_for_good() -> None:
+    use = Use(type=UserKind.POLICY, id=ID, name="Nights")
+    refused = created().when(DeleteSchedule((use,), total=1)).then_rejected(InUse)
+    assert str(refused) == 'it is still used by policy "Nights"'
+    after = created().when(DeleteSchedule()).then([ScheduleDeleted(schedule_id=ID)])
+    coming = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")
+    changes = (ChangeSchedule(NOW, name="x"), AddOverride(coming, NOW), CancelOverride(coming.id, NOW))
+    for command in (DeleteSchedule(), *changes):
+        after.when(command).then_rejected(NotFound)
+        nothing().when(command).then_rejected(NotFound)
+    # Each admin who comes asks for the first schedule again; and a timer may have been on its way.
+    after.when(CREATE).then_nothing()
+    after.when(PlanShifts(NOW + timedelta(days=30))).then_nothing()
 
 
 def test_a_schedule_that_begins_later_is_planned_from_now() -> None:

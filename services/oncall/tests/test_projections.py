@@ -14,8 +14,14 @@ from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
 from libs.contracts.oncall import OverrideAdded, OverrideCancelled
 from services.oncall.application import SCHEDULE
-from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule, CreateSchedule, PlanShifts
-from services.oncall.domain import Schedule
+from services.oncall.commands import (
+    AddOverride,
+    CancelOverride,
+    ChangeSchedule,
+    CreateSchedule,
+    DeleteSchedule,
+    PlanShifts,
+)
 from services.oncall.projections import cancellations, devices, overrides, plans, project, replicate, schedules, shifts
 from services.oncall.tests.rules import ANA, CY, layer, override, utc
 
@@ -30,7 +36,7 @@ class Tables:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
-        self.state: Schedule | None = None
+        self.state: Any = None
         self.version = 0
 
     def run(self, command: Any) -> Tables:
@@ -107,6 +113,14 @@ def test_the_timer_is_due_before_less_than_89_days_are_planned() -> None:
 
 def test_an_inactive_schedule_has_no_timer() -> None:
     assert created().run(ChangeSchedule(NOW, is_active=False)).of(TIMERS) == []
+
+
+def test_a_deleted_schedule_leaves_nothing_behind() -> None:
+    tables = created()
+    stand_in = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")
+    tables.run(AddOverride(stand_in, NOW)).run(CancelOverride(stand_in.id, NOW)).run(DeleteSchedule())
+    assert tables.rows == {}
+    assert tables.run(PlanShifts(NOW + timedelta(days=10))).rows == {}, "its timer may have been on its way"
 
 
 def test_a_schedule_s_row_follows_its_rules() -> None:

@@ -1,0 +1,104 @@
+"""People, policies and teams that a request names: replicas of whom and what there is, and what is said of the others.
+
+Only requests are held to them. What senders write on the bus names an integration at most, and pages in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Table, Uuid, bindparam, select
+
+from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
+from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.work import Work
+from libs.contracts.auth import UserRegistered
+from libs.contracts.envelope import Envelope
+from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
+from libs.contracts.incidents import ChangeIntegration, CreateIncident, CreateIntegration, ListIncidents
+from libs.contracts.requests import Invalid, NoSuchTeam
+from services.incidents.projections import metadata
+
+FROM_AUTH = (UserRegistered,)
+FROM_POLICIES = (PolicyCreated, PolicyChanged, PolicyDeleted)
+
+people = Table("people", metadata, Column("id", Uuid, primary_key=True))
+policies = Table("policies", metadata, Column("id", Uuid, primary_key=True))
+_PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
+_POLICY = select(policies.c.id).where(policies.c.id == bindparam("id", type_=Uuid))
+
+Naming = CreateIncident | CreateIntegration | ChangeIntegration | ListIncidents
+"""What names somebody or something of another service."""
+
+
+class Unknown(NamedTuple):
+    """A field of a request, and what is wrong with what it names."""
+
+    field: str
+    reason: str
+
+    def refused(self) -> Invalid:
+        return Invalid(self.reason, field=self.field)
+
+
+_NO_PERSON = Unknown("assignedTo", "there is no such person")
+_NO_POLICY = Unknown("policyId", "there is no such policy")
+_NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
+
+
+def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Keep who exists: no names, no addresses."""
+    for event in events:
+        work.put(*replicate_reference(event))
+
+
+def replicate_reference(event: Envelope[Any]) -> Iterable[Change]:
+    """The row that an event of AUTH or ESCALATION writes here; pure, for rebuilds."""
+    match event.data:
+        case UserRegistered(user_id=user_id):
+            yield Row(people, {"id": user_id})
+        case PolicyCreated(policy_id=policy_id) | PolicyChanged(policy_id=policy_id):
+            yield Row(policies, {"id": policy_id})
+        case PolicyDeleted(policy_id=policy_id):
+            yield Gone(policies, {"id": policy_id})
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """`arrival`: how a request waits for a person or a policy that was made a moment ago."""
+
+    arrival: Arrival
+
+    async def unknown(self, body: Naming) -> Unknown | None:
+        """The first field of a request that surely names nobody or nothing; it may wait a second for each.
+
+        In doubt there is none: where the owner does not answer, or our replica of policies is still behind.
+        """
+        with suppress(Unreachable):
+            return await self.surely_unknown(body)
+        return None
+
+    async def surely_unknown(self, body: Naming) -> Unknown | None:
+        """The same.
+
+        Raises:
+            Unreachable: it is not known whether there is such a person or policy.
+        """
+        if getattr(body, "team_id", None) is not None:
+            return _NO_TEAM
+        person, policy = getattr(body, "assigned_to", None), getattr(body, "policy_id", None)
+        if person is not None:
+            seen = await self.arrival.of(lambda work: not work.fetch(_PERSON, id=person), "auth")
+            if seen is not Seen.THERE:
+                return _NO_PERSON
+        if policy is not None:
+            seen = await self.arrival.of(lambda work: not work.fetch(_POLICY, id=policy), "escalation")
+            if seen is Seen.LATE:
+                # In a storm books are read late, and all of ESCALATION has an effect here: it may just have been made.
+                raise Unreachable
+            if seen is Seen.READ:
+                return _NO_POLICY
+        return None

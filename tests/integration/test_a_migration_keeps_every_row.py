@@ -116,19 +116,14 @@ def test_the_release_before_places_reads_alerts_on_from_where_they_were_left(
 def test_whom_an_escalation_pages_stands_with_each_incident(owner: str, connection: Connection) -> None:
     """Of more of them than are filled at once; what the release before pages meanwhile is not undone."""
     downgrade("incidents", owner, "0006")
-    number = "lpad(to_hex(n), 32, '0')::uuid"
-    connection.execute(
-        text(
-            "INSERT INTO incidents.incidents (id, number, status, priority, created_at, view)"
-            f" SELECT {number}, n, 'created', 'high', now(), '{{}}' FROM generate_series(1, 2500) n"
-        )
+    fill_them = (
+        "INSERT INTO incidents.incidents (id, number, status, priority, created_at, view)"
+        " SELECT lpad(to_hex(n), 32, '0')::uuid, n, 'created', 'high', now(), '{}' FROM generate_series(1, 2500) n",
+        "INSERT INTO incidents.running_escalations (incident_id, run, round, level, exhausted, assigned_to)"
+        " SELECT id, 1, 2, 3, false, id FROM incidents.incidents WHERE number > 1",
     )
-    connection.execute(
-        text(
-            "INSERT INTO incidents.running_escalations (incident_id, run, round, level, exhausted, assigned_to)"
-            f" SELECT {number}, 1, 2, 3, false, {number} FROM generate_series(2, 3000) n"
-        )
-    )
+    for statement in fill_them:
+        connection.execute(text(statement))
     connection.commit()
     upgrade("incidents", owner)
     filled = "SELECT count(*) FROM incidents.incidents WHERE paged = id AND paged_in = ARRAY[1, 2, 3]"

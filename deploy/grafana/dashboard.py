@@ -176,7 +176,7 @@ DATABASE = Row(
             (
                 Query(
                     "sum by (service, instance, role)"
-                    f' (rate(pager_database_busy_seconds_sum{{{_SERVICE},role=~"work|rpc"}}{_RATE}))'
+                    f' (rate(pager_database_busy_seconds_sum{{{_SERVICE},role=~"work|rpc|query"}}{_RATE}))'
                     f" / max by (service, instance, role) (pager_database_pool_max{{{_SERVICE}}})",
                     "{{service}} {{role}} {{instance}}",
                 ),

@@ -113,6 +113,24 @@ def test_the_release_before_places_reads_alerts_on_from_where_they_were_left(
     assert [tuple(row) for row in rows] == [("oncall", 8, "made"), ("ALERTS", 60, "made"), ("ALERTS", 70, "made")]
 
 
+def test_whom_an_escalation_pages_stands_with_each_incident(owner: str, connection: Connection) -> None:
+    """Of more of them than are filled at once; what the release before pages meanwhile is not undone."""
+    downgrade("incidents", owner, "0006")
+    fill_them = (
+        "INSERT INTO incidents.incidents (id, number, status, priority, created_at, view)"
+        " SELECT lpad(to_hex(n), 32, '0')::uuid, n, 'created', 'high', now(), '{}' FROM generate_series(1, 2500) n",
+        "INSERT INTO incidents.running_escalations (incident_id, run, round, level, exhausted, assigned_to)"
+        " SELECT id, 1, 2, 3, false, id FROM incidents.incidents WHERE number > 1",
+    )
+    for statement in fill_them:
+        connection.execute(text(statement))
+    connection.commit()
+    upgrade("incidents", owner)
+    filled = "SELECT count(*) FROM incidents.incidents WHERE paged = id AND paged_in = ARRAY[1, 2, 3]"
+    assert connection.execute(text(filled)).scalar_one() == 2499
+    assert connection.execute(text("SELECT count(*) FROM incidents.incidents WHERE paged IS NULL")).scalar_one() == 1
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_migrated_schema_is_the_one_that_the_code_expects(service: str, connection: Connection) -> None:
     importlib.import_module(f"services.{service}.origins")  # whoever has a table stands there

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Column, Integer, MetaData, Table, Text, text
 
-from libs.chassis.store.changes import Added, Change, Gone, Patch, Row, Tally
+from libs.chassis.store.changes import Added, Change, Gone, NewestPatch, Patch, Row, Tally
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
@@ -153,3 +153,60 @@ async def test_two_transactions_that_count_the_same_rows_do_not_wait_for_one_ano
     assert found == [(20, 20)]
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert await ledger.query(deadlocks) == [(0,)]
+
+
+BOOKS = Table(
+    "books",
+    MetaData(schema=SCHEMA),
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("lent_to", Text),
+    Column("lent_in", ARRAY(Integer)),
+)
+BOOK = Row(BOOKS, {"id": "a", "title": "old"})
+
+
+def lent(to: str, *place: int, book: str = "a") -> NewestPatch:
+    return NewestPatch(BOOKS, {"id": book, "lent_to": to, "lent_in": list(place)}, by=("lent_in",))
+
+
+@pytest.fixture
+async def books(ledger: Ledger) -> Ledger:
+    await ledger.query("CREATE TABLE incidents.books (id text PRIMARY KEY, title text, lent_to text, lent_in int[])")
+    await ledger.query("GRANT ALL ON incidents.books TO PUBLIC")
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ([BOOK, lent("ana", 1, 1, 2), lent("bo", 1, 2, 1)], [("old", "bo", [1, 2, 1])]),
+        ([BOOK, lent("bo", 1, 2, 1), lent("ana", 1, 1, 2)], [("old", "bo", [1, 2, 1])]),
+        ([BOOK, lent("bo", 1, 2, 1), lent("cy", 1, 2, 1)], [("old", "cy", [1, 2, 1])]),
+        ([BOOK, lent("bo", 2, 1), Row(BOOKS, {"id": "a", "title": "new"})], [("new", "bo", [2, 1])]),
+        ([lent("bo", 2, 1)], []),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_row_is_amended_by_what_is_not_earlier_and_only_where_it_stands(
+    books: Ledger, changes: list[Change], left: list[Any], together: bool
+) -> None:
+    desk = Desk(lambda _event, _state: ())
+    for batch in [changes] if together else [[change] for change in changes]:
+        await books.store.transact(putting(batch))
+        desk.take(putting(batch), NOON)
+    assert await books.query("SELECT title, lent_to, lent_in FROM incidents.books") == left
+    assert [(r["title"], r["lent_to"], r["lent_in"]) for r in desk.rows(BOOKS)] == left
+
+
+async def test_who_writes_rows_and_who_amends_them_do_not_wait_for_one_another(books: Ledger) -> None:
+    names = [f"{n:03}" for n in range(200)]
+    rows = [Row(BOOKS, {"id": name, "title": "old"}) for name in names]
+    await books.store.transact(putting(rows))
+    other = books.make_store("b")
+    for place in range(10):
+        amended = [lent("ana", place, book=name) for name in reversed(names)]
+        await asyncio.gather(books.store.transact(putting(rows)), other.transact(putting(amended)))
+    assert await books.query("SELECT min(lent_in), max(lent_in) FROM incidents.books") == [([9], [9])]
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert await books.query(deadlocks) == [(0,)]

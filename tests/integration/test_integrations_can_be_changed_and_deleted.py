@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import update
 
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, OWN_INTEGRATION_ID
+from services.incidents.dedup import key_hash
+from services.incidents.inputs import Source
+from services.incidents.integrations import note_use
 from services.incidents.projections import incidents
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import Answer
@@ -91,6 +94,25 @@ async def test_a_key_is_replaced_while_senders_change_over(world: World) -> None
         _refused(await world.admin.call("DELETE", f"{PATH}/{unknown}"), 404, "NOT_FOUND")
     logged = [e.name for e in await world.log("incidents") if str(e.entity) == made["id"]]
     assert logged == ["IntegrationCreated", "IntegrationKeyAdded", "IntegrationKeyAdded", "IntegrationKeyRevoked"]
+
+
+async def test_the_last_use_of_a_key_is_noted_once_a_minute_and_brings_no_revoked_key_back(world: World) -> None:
+    made = await _made(world)
+    (key,) = made["keys"]
+    assert key["lastUsedAt"] is None
+    moments = []
+    for seconds in (0, 59, 2):
+        await world.advance(seconds=seconds)
+        await _fires(world, made["key"], f"after {seconds} s")
+        moments.append((await _shown(world, made))["keys"][0]["lastUsedAt"])
+    assert moments[0] is not None
+    assert (moments[1] == moments[0], moments[2] > moments[0]) == (True, True)
+
+    assert (await world.admin.call("DELETE", f"{PATH}/{made['id']}/keys/{key['id']}")).status == 200
+    # A batch of alerts that had found it before it was revoked.
+    late = {key_hash(made["key"]): Source(UUID(made["id"]))}
+    await world.services["incidents"].runtime.work.transact(lambda work: note_use(work, late))
+    assert (await _shown(world, made))["keys"] == []
 
 
 async def test_of_many_who_want_a_second_key_at_once_one_gets_it(world: World) -> None:

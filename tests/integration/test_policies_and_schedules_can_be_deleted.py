@@ -147,6 +147,20 @@ async def test_a_schedule_that_goes_while_a_policy_comes_to_page_it_is_passed_wi
     await _log_is_as_tables(world)
 
 
+async def test_nothing_goes_while_nobody_can_say_what_needs_it(world: World) -> None:
+    ana = await world.person("ana")
+    policy, schedule = await _policy(world, _user(ana)), await _schedule(world, ana)
+    await world.settle()
+    for owner, path in (("incidents", f"{POLICIES}/{policy['id']}"), ("escalation", f"{SCHEDULES}/{schedule['id']}")):
+        await world.stop(owner)
+        refused = await world.admin.call("DELETE", path)
+        _refused(refused, 503, "UNAVAILABLE")
+        assert "Retry-After" in refused.headers
+        await world.start(owner)
+        await world.settle()
+        assert (await world.admin.call("DELETE", path)).status == 200
+
+
 async def test_what_pager_needs_stays_and_only_leads_delete(world: World) -> None:
     ana = await world.person("ana")
     policy, schedule = await _policy(world, _user(ana)), await _schedule(world, ana)

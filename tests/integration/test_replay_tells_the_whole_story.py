@@ -205,6 +205,30 @@ async def test_the_state_as_of_a_moment_follows_the_rules_of_then(world: World) 
             policy_at(histories, incident, now)
 
 
+async def test_what_is_deleted_is_shown_as_of_a_moment_before_and_said_to_be_deleted_after(world: World) -> None:
+    ana, _ = await world.two_responders()
+    layer = {"start": "2026-01-05T09:00", "participants": [str(ana.user_id)]}
+    level = {"timeoutMinutes": 5, "targets": [{"type": "user", "id": str(ana.user_id)}]}
+    made = {
+        "/on-call/schedules": {"name": "Second", "layers": [layer]},
+        "/escalation/policies": {"name": "Nights", "levels": [level]},
+    }
+    ids = {}
+    for path, body in made.items():
+        (one,) = (await world.admin.call("POST", path, body)).data.values()
+        ids[path] = UUID(one["id"])
+    then = world.clock.now()
+    await world.advance(minutes=5)
+    for path, one in ids.items():
+        assert (await world.admin.call("DELETE", f"{path}/{one}")).status == 200
+    with logs(world) as found:
+        histories = {history.service: history for history in found}
+        for state_at, one in zip((schedule_at, policy_at), ids.values(), strict=True):
+            assert state_at(histories, one, then).state["name"] in ("Second", "Nights")
+            with pytest.raises(Failure, match="was deleted at"):
+                state_at(histories, one, world.clock.now())
+
+
 async def test_an_unknown_version_is_named_and_kept_as_it_is(world: World) -> None:
     await world.two_responders()
     raw = await _copy_of_an_event(world, "UserRegistered.v1", "UserRegistered.v9")

@@ -1,0 +1,70 @@
+"""What is said of the people, policies and teams that a request names, by what waiting for them has come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
+from libs.contracts.incidents import ChangeIntegration, CreateIncident
+from services.incidents.references import References
+
+SOMEBODY, SOMETHING = uuid4(), uuid4()
+INCIDENT = CreateIncident(title="it burns", assigned_to=SOMEBODY, policy_id=SOMETHING)
+
+
+@dataclass
+class _Waiting:
+    """Comes to what it is told, by upstream; None: the upstream cannot be asked."""
+
+    outcomes: dict[str, Seen | None]
+    asked: list[str] = field(default_factory=list)
+
+    async def of(self, _missing: Any, upstream: str) -> Seen:
+        self.asked.append(upstream)
+        outcome = self.outcomes[upstream]
+        if outcome is None:
+            raise Unreachable
+        return outcome
+
+
+def references(auth: Seen | None = Seen.THERE, escalation: Seen | None = Seen.THERE) -> tuple[References, _Waiting]:
+    waiting = _Waiting({"auth": auth, "escalation": escalation})
+    return References(cast("Arrival", waiting)), waiting
+
+
+async def test_whoever_and_whatever_is_there_is_named() -> None:
+    known, waiting = references()
+    assert await known.unknown(INCIDENT) is None
+    assert waiting.asked == ["auth", "escalation"]
+
+
+async def test_nobody_is_asked_about_what_is_not_named() -> None:
+    known, waiting = references(None, None)
+    assert await known.unknown(CreateIncident(title="it burns")) is None
+    assert await known.surely_unknown(ChangeIntegration(id=uuid4(), policy_id=None)) is None
+    assert waiting.asked == []
+
+
+async def test_what_is_not_there_is_said_by_its_field() -> None:
+    for seen in (Seen.READ, Seen.LATE):  # much of what AUTH says has no effect here, and moves no place
+        found = await references(auth=seen)[0].unknown(INCIDENT)
+        assert found is not None
+        assert found.refused().field == "assignedTo"
+    found = await references(escalation=Seen.READ)[0].unknown(INCIDENT)
+    assert found is not None
+    assert found.refused().field == "policyId"
+    found = await references()[0].unknown(CreateIncident(title="it burns", team_id=uuid4()))
+    assert found is not None
+    assert found.refused().field == "teamId"
+
+
+@pytest.mark.parametrize("escalation", [Seen.LATE, None], ids=["books are late in a storm", "its owner is away"])
+async def test_a_policy_that_may_be_there_is_no_reason_to_refuse_an_incident(escalation: Seen | None) -> None:
+    known, _ = references(escalation=escalation)
+    assert await known.unknown(INCIDENT) is None
+    with pytest.raises(Unreachable):
+        await known.surely_unknown(INCIDENT)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +23,10 @@ MOST = 5
 WIDER = 3
 """Times as many from each network around that: a /64 has 5, its /56 15, its /48 45."""
 WINDOW = timedelta(minutes=1)
+_PATIENCE = 5.0
+"""Seconds for which an attempt waits for others from its place."""
+_WAITING = 100
+"""Attempts that may wait: strangers behind many addresses would keep as many connections otherwise."""
 _PLACES = 10_000
 """Of each kind are remembered, the last ones: whoever has more addresses than that is held up by the hashing alone."""
 
@@ -40,13 +45,19 @@ class _Place:
             self.wrong.popleft()
         if len(self.wrong) >= self.most:
             return (self.wrong[0] + WINDOW - now).total_seconds()
-        # What is not decided yet may be wrong too: a hundred guesses at once are not one.
-        return 1.0 if len(self.wrong) + self.under_way >= self.most else 0.0
+        return 1.0 if self.is_busy else 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """What is not decided yet may be wrong too: a hundred guesses at once are not one."""
+        return len(self.wrong) < self.most <= len(self.wrong) + self.under_way
 
 
 @dataclass
 class Brake:
-    """`with brake.attempt(address, email): <ask auth>`; in this process's memory, so each replica of us has its own.
+    """`await brake.turn(address, email)`, then `with brake.attempt(address, email): <ask auth>`.
+
+    In this process's memory, so each replica of us has its own.
 
     Refused attempts do not count, so the address is free again a minute after its wrong ones, however often somebody
     tries meanwhile. Nor does it matter to an account that has signed in from an address before what strangers behind
@@ -57,6 +68,24 @@ class Brake:
     _places: OrderedDict[tuple[str, str], _Place] = field(default_factory=OrderedDict)
     _known: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
     """(network, account) that have signed in."""
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, when an attempt ends."""
+    _waiting: int = 0
+
+    async def turn(self, address: str, email: str) -> None:
+        """Wait, for seconds at most, while others from there are looked at: a shift that signs in at once is right."""
+        places = self._places_of(networks_of(address), _one_spelling(email))
+        if self._waiting >= _WAITING:
+            return
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while any(place.retry_after(self.clock.now()) and place.is_busy for place in places):
+                    await self._ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
 
     @contextmanager
     def attempt(self, address: str, email: str) -> Iterator[bool]:
@@ -70,7 +99,7 @@ class Brake:
         networks, account = networks_of(address), _one_spelling(email)
         here = (networks[0], account)
         known = here in self._known
-        places = [self._place(here)] if known else [self._place((n, ""), w) for w, n in enumerate(networks)]
+        places = self._places_of(networks, account)
         now = self.clock.now()
         if (seconds := max(place.retry_after(now) for place in places)) > 0:
             headers = {"Retry-After": str(math.ceil(seconds))}
@@ -90,6 +119,14 @@ class Brake:
                 place.under_way -= 1
                 if wrong:
                     place.wrong.append(self.clock.now())
+            self._ended.set()
+            self._ended = asyncio.Event()
+
+    def _places_of(self, networks: Sequence[str], account: str) -> list[_Place]:
+        here = (networks[0], account)
+        if here in self._known:
+            return [self._place(here)]
+        return [self._place((network, ""), width) for width, network in enumerate(networks)]
 
     def _place(self, key: tuple[str, str], width: int = 0) -> _Place:
         place = self._places.get(key) or _Place(MOST * WIDER**width)

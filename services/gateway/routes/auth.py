@@ -54,6 +54,7 @@ class RefreshBody(StrictContract):
 async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking, request: Request) -> Response:
     front = front_of(request)
     address = front.addresses.of(request)
+    await front.brake.turn(address, body.email)
     with front.brake.attempt(address, body.email) as known:
         return success(await ask.command("auth", "login", body, peer=Peer(place_of(address), known)))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from contextlib import ExitStack
 
 import pytest
 from structlog.testing import capture_logs
 
 from libs.chassis.testing.clock import MovableClock
+from libs.chassis.testing.deadline import in_time
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.subjects import Header
 from services.gateway import brake as braking
@@ -67,6 +70,45 @@ def test_a_hundred_guesses_at_once_are_not_one(brake: Brake) -> None:
             under_way.enter_context(brake.attempt("192.0.2.1", "ana@x.test"))
         assert _try(brake) == "RATE_LIMITED 1"
     assert _try(brake) == "in", "they were right"
+
+
+async def test_a_shift_that_signs_in_at_once_is_let_in_and_of_a_hundred_guesses_five_count(
+    brake: Brake,
+) -> None:
+    looked = 0
+
+    async def signs_in(email: str, ends: str) -> str:
+        nonlocal looked
+        await brake.turn("192.0.2.1", email)
+        try:
+            with brake.attempt("192.0.2.1", email):
+                looked += 1
+                await asyncio.sleep(0)
+                if ends:
+                    raise Problem(ends, "")  # type: ignore[arg-type]
+        except Problem as problem:
+            return problem.code
+        return "in"
+
+    async with in_time():
+        shift = await asyncio.gather(*(signs_in(f"{n}@x.test", "") for n in range(20)))
+        assert shift == ["in"] * 20
+        looked = 0
+        guesses = await asyncio.gather(*(signs_in("victim@x.test", "UNAUTHENTICATED") for _ in range(100)))
+    assert (looked, Counter(guesses)) == (MOST, {"UNAUTHENTICATED": MOST, "RATE_LIMITED": 100 - MOST})
+
+
+async def test_nobody_waits_for_long_and_no_crowd_does(brake: Brake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.gateway.brake._PATIENCE", 0.01)
+    with ExitStack() as under_way:
+        for _ in range(MOST):
+            under_way.enter_context(brake.attempt("192.0.2.1", "ana@x.test"))
+        async with in_time():
+            await brake.turn("192.0.2.1", "bo@x.test")
+            monkeypatch.setattr("services.gateway.brake._PATIENCE", 3600.0)
+            monkeypatch.setattr("services.gateway.brake._WAITING", 0)
+            await brake.turn("192.0.2.1", "bo@x.test")
+    assert _try(brake) == "in"
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "CONFLICT", "VALIDATION_ERROR"])

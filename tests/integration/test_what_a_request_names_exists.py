@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID
+from services.gateway.app import Api
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer
 from tests.world import World
@@ -56,6 +57,29 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
             assert words in error["details"]["reason"]
     _refused(await ana.call("GET", f"/incidents?assignedTo={NOBODY}"), 404, "NOT_FOUND")
     assert await world.incidents() == []
+
+
+async def test_whatever_a_path_names_and_is_not_there_is_404(world: World, subtests: pytest.Subtests) -> None:
+    hour = {"startTime": "2030-01-01T00:00:00Z", "endTime": "2030-01-01T01:00:00Z"}
+    bodies = {"addOverride": hour | {"userId": str(world.admin.user_id)}}
+    queries = {"listShifts": "?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00Z"}
+    walked = set()
+    for path, verbs in Api().openapi()["paths"].items():
+        for verb, operation in verbs.items():
+            uuids = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path" and _is_uuid(p)]
+            if not uuids:
+                continue
+            name = operation["operationId"]
+            walked.add(name)
+            where = path.removeprefix("/api/v1").format(**dict.fromkeys(uuids, NOBODY)) + queries.get(name, "")
+            body = bodies.get(name, {} if verb == "patch" else None)
+            with subtests.test(operation=name):
+                _refused(await world.admin.call(verb.upper(), where, body), 404, "NOT_FOUND")
+    assert {"getIncident", "addOverride", "deletePolicy", "revokeIntegrationKey"} < walked
+
+
+def _is_uuid(parameter: dict[str, Any]) -> bool:
+    return bool(parameter["schema"].get("format") == "uuid")
 
 
 async def test_what_was_made_a_moment_ago_is_known(world: World) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from libs.contracts.defaults import DEFAULT_POLICY_ID
+from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from services.auth.registration import admin_id
+from services.gateway.app import Api
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer
-from tests.world import World
+from tests.world import ADMIN, World
 
 NOBODY = str(uuid4())
 NO_TEAMS = "There are no teams yet"
@@ -28,34 +32,115 @@ def _refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
     return error
 
 
+TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+"""The world's clock begins now, and an override at most a year later."""
+INCIDENT = {"title": "it burns"}
+HOUR = {"startTime": TOMORROW.isoformat(), "endTime": (TOMORROW + timedelta(hours=1)).isoformat()}
+ME = {"userId": str(admin_id(ADMIN))}
+NO_PERSON, NO_POLICY, NO_TARGET = (
+    "there is no such person",
+    "there is no such policy",
+    "there is no such user or schedule",
+)
+SCHEDULE, POLICY = "/on-call/schedules/{id}", "/escalation/policies/{id}"
+PEOPLE, TARGET = "layers.0.participants.0", "levels.0.targets.0.id"
+BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
+    ("POST", "/incidents", INCIDENT | {"assignedTo": NOBODY}, "assignedTo", NO_PERSON),
+    ("POST", "/incidents", INCIDENT | {"policyId": NOBODY}, "policyId", NO_POLICY),
+    ("POST", "/incidents", INCIDENT | {"teamId": NOBODY}, "teamId", NO_TEAMS),
+    ("POST", "/integrations", {"name": "x", "policyId": NOBODY}, "policyId", NO_POLICY),
+    ("POST", "/integrations", {"name": "x", "teamId": NOBODY}, "teamId", NO_TEAMS),
+    ("PATCH", "/integrations/{id}", {"policyId": NOBODY}, "policyId", NO_POLICY),
+    ("PATCH", "/integrations/{id}", {"teamId": NOBODY}, "teamId", NO_TEAMS),
+    ("POST", "/escalation/policies", _level(type="user", id=NOBODY), TARGET, NO_TARGET),
+    ("POST", "/escalation/policies", _level(type="team", id=NOBODY), TARGET, NO_TEAMS),
+    ("PATCH", POLICY, _level(type="schedule", id=NOBODY), TARGET, NO_TARGET),
+    ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
+    ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, PEOPLE, NO_PERSON),
+    ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
+    ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
+    ("POST", f"{SCHEDULE}/overrides", HOUR | ME | {"replaces": NOBODY}, "replaces", NO_PERSON),
+)
+"""Every field of a body that names something of another resource: method, path, body, field, and what is said."""
+FILTERS = (
+    ("/incidents", "assigned_to"),
+    ("/incidents", "assignedTo"),
+    ("/incidents/{id}/explain", "userId"),
+    ("/notifications", "incidentId"),
+    ("/on-call", "scheduleId"),
+    ("/on-call/current", "scheduleId"),
+)
+"""Every parameter of a query that does."""
+
+
 async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_is_named(
     world: World, subtests: pytest.Subtests
 ) -> None:
-    ana = await world.person("ana")
     integration = (await world.admin.call("POST", "/integrations", {"name": "Shop"})).data["integration"]
-    mine, policy = f"/integrations/{integration['id']}", f"/escalation/policies/{DEFAULT_POLICY_ID}"
-    incident = {"title": "it burns"}
-    cases = (
-        ("POST", "/incidents", incident | {"assignedTo": NOBODY}, "assignedTo", "there is no such person"),
-        ("POST", "/incidents", incident | {"policyId": NOBODY}, "policyId", "there is no such policy"),
-        ("POST", "/incidents", incident | {"teamId": NOBODY}, "teamId", NO_TEAMS),
-        ("POST", "/integrations", {"name": "x", "policyId": NOBODY}, "policyId", "there is no such policy"),
-        ("POST", "/integrations", {"name": "x", "teamId": NOBODY}, "teamId", NO_TEAMS),
-        ("PATCH", mine, {"policyId": NOBODY}, "policyId", "there is no such policy"),
-        ("PATCH", mine, {"teamId": NOBODY}, "teamId", NO_TEAMS),
-        ("POST", "/escalation/policies", _level(type="user", id=NOBODY), "levels.0.targets.0.id", "there is no such"),
-        ("PATCH", policy, _level(type="schedule", id=NOBODY), "levels.0.targets.0.id", "there is no such"),
-        ("POST", "/escalation/policies", _level(type="team", id=NOBODY), "levels.0.targets.0.id", NO_TEAMS),
-        ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
-        ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, "layers.0.participants.0", "no such person"),
-    )
-    for method, path, body, field, words in cases:
+    of = {"/integrations": integration["id"], "/escalation": DEFAULT_POLICY_ID, "/on-call": DEFAULT_SCHEDULE_ID}
+    for method, path, body, field, words in BODIES:
         with subtests.test(method=method, path=path, field=field):
-            error = _refused(await world.admin.call(method, path, body), 400, "VALIDATION_ERROR")
+            concrete = path.format(id=next((one for kind, one in of.items() if path.startswith(kind)), None))
+            error = _refused(await world.admin.call(method, concrete, body), 400, "VALIDATION_ERROR")
             assert error["details"]["field"] == field
             assert words in error["details"]["reason"]
-    _refused(await ana.call("GET", f"/incidents?assignedTo={NOBODY}"), 404, "NOT_FOUND")
     assert await world.incidents() == []
+    opened = opened_id(await world.admin.call("POST", "/incidents", INCIDENT))
+    for path, name in FILTERS:
+        with subtests.test(path=path, name=name):
+            asked = f"{path.format(id=opened)}?{name}={NOBODY}"
+            _refused(await world.admin.call("GET", asked), 404, "NOT_FOUND")
+
+
+def test_no_field_or_parameter_that_names_something_is_forgotten_here() -> None:
+    document = Api().openapi()
+    fields, parameters = set(), set()
+    for path, verbs in document["paths"].items():
+        where = path.removeprefix("/api/v1")
+        for verb, operation in verbs.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            fields |= {(verb.upper(), where, field) for field in _uuids(body, document)}
+            parameters |= {
+                (where, p["name"]) for p in operation.get("parameters", ()) if p["in"] == "query" and _is_uuid(p)
+            }
+    assert fields == {(method, path, field) for method, path, _, field, _ in BODIES}
+    assert parameters == set(FILTERS)
+
+
+def _uuids(schema: dict[str, Any], document: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Dotted paths of all that is a UUID."""
+    for one in (schema, *schema.get("anyOf", ())):
+        name = one.get("$ref", "").rpartition("/")[2]
+        known = document["components"]["schemas"][name] if name else one
+        if known.get("format") == "uuid":
+            yield path
+        for field, inner in known.get("properties", {}).items():
+            yield from _uuids(inner, document, f"{path}.{field}".lstrip("."))
+        if "items" in known:
+            yield from _uuids(known["items"], document, f"{path}.0")
+
+
+async def test_whatever_a_path_names_and_is_not_there_is_404(world: World, subtests: pytest.Subtests) -> None:
+    bodies = {"addOverride": HOUR | ME}
+    queries = {"listShifts": "?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00Z"}
+    walked = set()
+    for path, verbs in Api().openapi()["paths"].items():
+        for verb, operation in verbs.items():
+            uuids = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path" and _is_uuid(p)]
+            if not uuids:
+                continue
+            name = operation["operationId"]
+            walked.add(name)
+            where = path.removeprefix("/api/v1").format(**dict.fromkeys(uuids, NOBODY)) + queries.get(name, "")
+            body = bodies.get(name, {} if verb == "patch" else None)
+            with subtests.test(operation=name):
+                _refused(await world.admin.call(verb.upper(), where, body), 404, "NOT_FOUND")
+    assert {"getIncident", "addOverride", "deletePolicy", "revokeIntegrationKey"} < walked
+
+
+def _is_uuid(parameter: dict[str, Any]) -> bool:
+    schema = parameter["schema"]
+    return any(one.get("format") == "uuid" for one in (schema, *schema.get("anyOf", ())))
 
 
 async def test_what_was_made_a_moment_ago_is_known(world: World) -> None:

@@ -18,7 +18,9 @@ def reset(yes: Yes = False, as_json: Json = False) -> None:
     home = settings.home
     if not home.path.is_dir():
         if as_json:
-            print_json({"home": str(home.path), "erased": False})
+            print_json({"home": str(home.path), "erased": False, "left": []})
+        else:
+            console().print(f"nothing here: there is no {home.path}")
         return
     if not is_ours(home.path):
         raise Failure(f"PAGER_HOME: {home.path} is not a folder that Pager made; nothing was erased", USAGE)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.commands.admin import admin
 from cli.commands.alert import alerts
 from cli.commands.demo import demo
 from cli.commands.deploy_config import deploy_config
@@ -56,7 +57,7 @@ def pager(
 
 for command in (up, demo, seed, reset, doctor, tail, replay, explain, rebuild):
     app.command()(command)
-for group in (alerts, parked, epochs, migrations, prepare, deploy_config):
+for group in (admin, alerts, parked, epochs, migrations, prepare, deploy_config):
     app.add_typer(group)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.commands.options import Json
-from cli.console.failure import Failure
+from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json
 from cli.embedded.files import write_private
 from cli.settings import read_environment
@@ -65,6 +65,8 @@ def for_kubernetes(folder: Path, addresses: "Addresses", namespace: str, *, as_j
     from cli.deployment import kubernetes
     from cli.deployment.installation import Installation
 
+    if folder.is_dir() and folder.stat().st_mode & 0o077:
+        raise Failure(f"--folder: others may enter {folder}: name a new one, or chmod 700 it", USAGE)
     installation = Installation.at(folder / STATE, addresses, read_environment())
     written = write_folder(folder, kubernetes.files(installation, namespace))
     _tell(installation, written, f"kubectl apply -f {written[0]}", as_json=as_json)

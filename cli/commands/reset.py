@@ -1,32 +1,40 @@
 """`pager reset`: forgets everything."""
 
-from typing import Annotated
-
-import typer
-
-from cli.commands.options import Json
+from cli.commands.options import Json, Yes
+from cli.console.asking import agree
 from cli.console.failure import USAGE, Failure
-from cli.console.output import print_json
+from cli.console.output import console, print_json
+from cli.embedded.belongings import is_ours
 from cli.embedded.errors import StartError
 from cli.settings import Settings
 
 
-def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, as_json: Json = False) -> None:
-    """Erase PAGER_HOME with everything in it."""
-    home = Settings.from_environment().home
+def reset(yes: Yes = False, as_json: Json = False) -> None:
+    """Erase what Pager keeps in PAGER_HOME; what somebody else has put there stays.
+
+    Servers elsewhere are left alone.
+    """
+    settings = Settings.from_environment()
+    home = settings.home
     if not home.path.is_dir():
         if as_json:
-            print_json({"home": str(home.path), "erased": False})
+            print_json({"home": str(home.path), "erased": False, "left": []})
+        else:
+            console().print(f"nothing here: there is no {home.path}")
         return
-    if not (home.lock_file.exists() or home.credentials_file.exists()):
+    if not is_ours(home.path):
         raise Failure(f"PAGER_HOME: {home.path} is not a folder that Pager made; nothing was erased", USAGE)
     try:
         with home.hold():  # before the question: who runs here must be stopped first
             pass
     except StartError as error:
         raise Failure(str(error)) from None
-    if not yes and (as_json or not typer.confirm(f"Erase {home.path} with all alerts, incidents and people?")):
-        raise Failure("nothing was erased" + ("; --json needs --yes" if as_json else ""), USAGE)
-    home.erase()
+    what = "all alerts, incidents and people"
+    if settings.database_url is not None:
+        what = "its keys and passwords, without which the database at PAGER_DATABASE_URL cannot be used again"
+    agree(f"Erase Pager's home {home.path}: {what}?", yes=yes, as_json=as_json, otherwise="nothing was erased")
+    left = home.erase()
     if as_json:
-        print_json({"home": str(home.path), "erased": True})
+        print_json({"home": str(home.path), "erased": True, "left": left})
+    elif left:
+        console().print(f"left in {home.path}, as Pager has not made it: {', '.join(left)}")

@@ -78,11 +78,30 @@ def _tell(stack: "Stack", report: Report) -> None:
         missing = missing_push(stack.settings.environment)
         vendors = " and ".join(name.upper() for name, gone in missing.items() if gone)
         report("warning", f"Pushes for {vendors} go to the simulators: no credentials are set.", push="simulated")
-    secrets = stack.secrets
-    if secrets.first:
+    tell_admin(stack, report)
+
+
+def tell_admin(stack: "Stack", report: Report) -> None:
+    """The password that was made here once, when everything is up; after that, where it is kept."""
+    from cli.stack import secrets_file
+
+    secrets, home = stack.secrets, stack.settings.home
+    if not secrets.made_here:
+        return
+    file = str(home.path / secrets_file.FILE_NAME)
+    if secrets.shown:
         report(
-            "admin",
-            f"  Admin (shown once)   {secrets.admin_email}   {secrets.admin_password}",
+            "account",
+            f"  Admin {secrets.admin_email}: the password is in {file}",
             email=secrets.admin_email,
-            password=secrets.admin_password,
+            file=file,
         )
+        return
+    report(
+        "admin",
+        f"  Admin (shown once, kept in {file})   {secrets.admin_email}   {secrets.admin_password}",
+        email=secrets.admin_email,
+        password=secrets.admin_password,
+        file=file,
+    )
+    secrets_file.remember_shown(home)

@@ -6,19 +6,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
+from cli.embedded import belongings
 from cli.embedded.credentials import Credentials
 from cli.embedded.errors import HOME_SETTING, StartError
 from cli.embedded.files import PRIVATE_FILE, give, write_private
 
-SERVER_FOLDERS: Final = ("postgres", "nats")
-
 
 class Home:
-    """Layout: `postgres/`, `nats/`, `logs/`, `credentials.json`, `run.json`, `lock`.
+    """Layout: `postgres/`, `nats/`, `logs/`, `credentials.json`, `run.json`, `lock`; `belongings` knows all of it.
 
     `postgres` and `nats` may be links: see `places.server_folder`. Nothing is touched on disk before
     `prepare`.
@@ -31,7 +30,7 @@ class Home:
         self.logs = self.path / "logs"
         self.credentials_file = self.path / "credentials.json"
         self.run_file = self.path / "run.json"
-        self.lock_file = self.path / "lock"
+        self.lock_file = self.path / belongings.LOCK
         self._lock = -1
         self._holders = 0
 
@@ -55,6 +54,7 @@ class Home:
             yield home
         finally:
             home.erase()
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -63,13 +63,13 @@ class Home:
         return status.st_uid, status.st_gid
 
     def prepare(self) -> None:
-        """Make the folder and `logs/`; an existing folder keeps its mode. Raises `StartError`."""
+        """Make the folder and `logs/`; one that was there keeps its mode, and what is in it. Raises `StartError`."""
         try:
-            if not self.path.is_dir():
-                self.path.mkdir(parents=True)
-                # Root's servers run as another account, which must pass through; it still cannot list
-                # anything.
-                self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            if made := not self.path.is_dir():
+                self.path.mkdir(mode=0o700, parents=True)
+                if os.geteuid() == 0:  # whose servers run as another account, which must pass through
+                    self.path.chmod(0o711)
+            belongings.take(self.path, made=made)
             if not self.logs.is_dir():
                 self.logs.mkdir(mode=0o700)
                 give(self.logs, *self.owner)
@@ -164,16 +164,12 @@ class Home:
         """Remove `run.json` at the end of a run."""
         self.run_file.unlink(missing_ok=True)
 
-    def erase(self) -> None:
-        """Delete the home with all data, also what was put elsewhere. Raises `StartError` while it is in use."""
-        if not self.path.is_dir():
-            return
+    def erase(self) -> list[str]:
+        """Delete all of Pager's data, also what was put elsewhere; the names of what is left in the folder.
+
+        Raises `StartError` while it is in use.
+        """
+        if not self.path.is_dir() or not belongings.is_ours(self.path):
+            return []
         with self.hold():
-            for name in SERVER_FOLDERS:
-                folder = self.path / name
-                if folder.is_symlink():
-                    target = folder.resolve()
-                    shutil.rmtree(target, ignore_errors=True)
-                    with suppress(OSError):
-                        target.parent.rmdir()
-            shutil.rmtree(self.path)
+            return belongings.erase(self.path)

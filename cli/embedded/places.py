@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from cli.embedded.account import Account
+from cli.embedded.belongings import STATE
 from cli.embedded.errors import HOME_SETTING, StartError
 from cli.embedded.files import give, give_tree
 from cli.embedded.home import Home
 
-STATE: Final = Path("/var/lib")
 PROGRAMS: Final = STATE / "pager-programs"
 POSTGRES_MAJOR: Final = 16
 INSTALL_CURE: Final = "install Pager again with its extra `cli`"

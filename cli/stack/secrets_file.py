@@ -13,18 +13,21 @@ from cli.embedded.home import Home
 from cli.settings import DEFAULT_ADMIN, value_of
 
 FILE_NAME: Final = "secrets.json"
+_SHOWN: Final = "adminPasswordShown"
 MASTER_KEY_BYTES: Final = 32
 """AES-256."""
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """`first` tells that the admin's password was made just now and has been shown to nobody yet."""
+    """`first`: the admin's password was made just now; `made_here`: by us, and kept; `shown`: somebody has seen it."""
 
     master_key: str = field(repr=False)
     admin_email: str
     admin_password: str = field(repr=False)
     first: bool = False
+    made_here: bool = False
+    shown: bool = False
 
 
 def stored(home: Home) -> dict[str, str]:
@@ -70,9 +73,29 @@ def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
         admin_email=choose("PAGER_ADMIN_EMAIL", "adminEmail", DEFAULT_ADMIN),
         admin_password=choose("PAGER_ADMIN_PASSWORD", "adminPassword", new_password()),
         first="adminPassword" in made,
+        made_here=value_of(environment, "PAGER_ADMIN_PASSWORD") is None,
+        shown=_SHOWN in known,
     )
     remember(home, **made)
     return result
+
+
+def remember_shown(home: Home) -> None:
+    """Somebody has seen the admin's password: from now on it is only said where it is."""
+    remember(home, **{_SHOWN: "yes"})
+
+
+def admin_email(home: Home, environment: Mapping[str, str]) -> str:
+    """The first admin's address. Raises `Failure`."""
+    return value_of(environment, "PAGER_ADMIN_EMAIL") or stored(home).get("adminEmail", DEFAULT_ADMIN)
+
+
+def remember_password(home: Home, email: str, password: str, *, is_admin: bool) -> None:
+    """A password that was reset, where an older one is kept: the admin's, those of `pager seed`. Raises `Failure`."""
+    known = stored(home)
+    for name in (f"password:{email}", *(("adminPassword",) if is_admin else ())):
+        if name in known:
+            remember(home, **{name: password})
 
 
 def new_key() -> str:

@@ -134,8 +134,8 @@ def test_reset_asks_and_refuses_what_is_not_a_home_or_is_in_use(home: Home, tmp_
     assert refused.returncode == 2
     assert home.path.is_dir()
     done = run(home.path, "reset", "--yes", "--json")
-    assert json.loads(done.stdout) == {"home": str(home.path), "erased": True}
-    assert not home.path.exists()
+    assert json.loads(done.stdout) == {"home": str(home.path), "erased": True, "left": []}
+    assert list(home.path.iterdir()) == [], "the folder was there before"
 
 
 def test_settings_come_from_the_environment_over_the_env_file(tmp_path: Path) -> None:

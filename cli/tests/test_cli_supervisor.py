@@ -10,17 +10,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
+from cli.commands.up import tell_admin
 from cli.console.failure import BadSettings, Failure
 from cli.console.report import silent_report
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.settings import Settings
 from cli.stack.process import Process
-from cli.stack.secrets_file import load_or_make
+from cli.stack.secrets_file import load_or_make, remember_password
 from cli.stack.stack import Stack
 from cli.stack.supervisor import Supervisor
 from libs.chassis.testing.deadline import DEADLINE
@@ -270,6 +272,32 @@ def test_secrets_are_made_once_and_the_environment_wins(home: Home) -> None:
     assert "From-outside-1" not in (home.path / "secrets.json").read_text()
     assert (home.path / "secrets.json").stat().st_mode & 0o077 == 0
     assert first.master_key not in repr(first)
+
+
+def test_the_admins_password_is_shown_until_a_start_has_come_to_its_end(home: Home) -> None:
+    told: list[str] = []
+
+    def start(environment: dict[str, str]) -> Any:
+        return SimpleNamespace(secrets=load_or_make(home, environment), settings=SimpleNamespace(home=home))
+
+    def report(kind: str, text: str, **details: Any) -> None:
+        told.append(f"{kind} {details.get('password', '')}")
+        assert str(home.path / "secrets.json") in text
+
+    password = start({}).secrets.admin_password  # and it is interrupted
+    for _ in range(3):
+        tell_admin(start({}), report)
+    assert told == [f"admin {password}", "account ", "account "]
+    tell_admin(start({"PAGER_ADMIN_PASSWORD": "From-outside-1"}), report)
+    assert len(told) == 3, "whoever has set it knows it"
+
+
+def test_a_reset_password_takes_the_place_of_the_one_that_was_kept(home: Home) -> None:
+    load_or_make(home, {})
+    remember_password(home, "admin@pager.local", "New-Password-1", is_admin=True)
+    remember_password(home, "eva@pager.local", "Never-Kept-1", is_admin=False)
+    assert load_or_make(home, {}).admin_password == "New-Password-1"
+    assert "Never-Kept-1" not in (home.path / "secrets.json").read_text()
 
 
 SUPERVISED: Sequence[str] = (

@@ -184,3 +184,10 @@ def _is_empty(folder: Path) -> bool:
 def _pager(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_folder_of_somebody_else_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(Failure, match=f"--folder: others may enter {tmp_path}: name a new one, or chmod 700 it"):
+        for_kubernetes(tmp_path, ADDRESSES, "paging", as_json=True)
+    assert (stat.S_IMODE(tmp_path.stat().st_mode), list(tmp_path.iterdir())) == (0o755, [])

@@ -73,7 +73,7 @@ def test_the_run_file_is_replaced_whole_and_cleared(tmp_path: Path) -> None:
     home.write_run({"nats": "nats://127.0.0.1:4222"})
     home.write_run({"nats": "nats://127.0.0.1:4223"})
     assert home.read_run() == {"nats": "nats://127.0.0.1:4223"}
-    assert sorted(path.name for path in home.path.iterdir()) == ["logs", "run.json"]
+    assert sorted(path.name for path in home.path.iterdir()) == ["logs", "pager-home.json", "run.json"]
     home.clear_run()
     assert home.read_run() is None
 
@@ -114,3 +114,41 @@ def test_root_says_that_it_makes_a_user(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "`useradd` makes the system user `pager`" in capsys.readouterr().err
     assert account.account_for() == pager
     assert capsys.readouterr().err == "", "it is there already"
+
+
+def test_what_pager_has_made_is_erased_and_nothing_else(tmp_path: Path) -> None:
+    ours, shared = Home(tmp_path / "ours"), Home(tmp_path / "shared")
+    shared.path.mkdir(mode=0o755)
+    shared.path.chmod(0o755)
+    (shared.path / "thesis.txt").write_text("mine")
+    (shared.path / "data").mkdir()
+    for home in (ours, shared):
+        home.credentials()
+        (home.path / ".credentials.json.x1").write_text("half")
+        (home.postgres / "data").mkdir(parents=True)
+        home.write_run({})
+    assert stat.S_IMODE(shared.path.stat().st_mode) == 0o755
+    assert (ours.erase(), ours.path.exists()) == ([], False)
+    assert shared.erase() == ["data", "thesis.txt"]
+    assert sorted(path.name for path in shared.path.iterdir()) == ["data", "thesis.txt"]
+    assert shared.erase() == [], "it is not Pager's any more"
+    assert (shared.path / "thesis.txt").read_text() == "mine"
+
+
+def test_things_of_somebody_else_with_our_names_keep_pager_out(tmp_path: Path) -> None:
+    home = Home(tmp_path / "project")
+    (home.path / "logs").mkdir(parents=True)
+    (home.path / "logs" / "theirs.log").write_text("mine")
+    with pytest.raises(StartError, match="project holds logs, which Pager has not made"):
+        home.prepare()
+    assert home.erase() == []
+    assert (home.path / "logs" / "theirs.log").read_text() == "mine"
+
+
+def test_data_behind_a_link_are_erased_and_the_place_around_them_stays(tmp_path: Path) -> None:
+    home, disk = Home(tmp_path / "home"), tmp_path / "disk"
+    (disk / "pg").mkdir(parents=True)
+    home.prepare()
+    home.postgres.symlink_to(disk / "pg")
+    home.erase()
+    assert (home.path.exists(), list(disk.iterdir())) == (False, [])

@@ -204,6 +204,7 @@ async def test_a_home_in_use_by_another_start_is_refused(shared: EmbeddedPostgre
 async def test_a_foreign_folder_is_one_clear_line_and_stays_untouched(
     home: Home, version: str | None, complaint: str
 ) -> None:
+    home.prepare()
     data = home.postgres / "data"
     data.mkdir(parents=True)
     (data / "mine.txt").write_text("precious")

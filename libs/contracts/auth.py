@@ -31,6 +31,12 @@ class UserRegistered(Fact, type="pager.auth.UserRegistered.v1"):
     team_ids: tuple[UUID, ...] = ()
 
 
+class PasswordReset(Fact, type="pager.auth.PasswordReset.v1"):
+    """An operator has given somebody another password; all their sessions end with it."""
+
+    user_id: UUID
+
+
 class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):
     """A phone that can be paged. Registering the same `device_id` again replaces its name and token."""
 

@@ -19,7 +19,7 @@ from libs.contracts.requests import NotFound, Rejected
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
 from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
-from services.auth.domain.users import RegisterUser, one_address
+from services.auth.domain.users import RegisterUser, ResetPassword, one_address
 from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
@@ -37,7 +37,7 @@ from services.auth.projections import passwords as passwords_table
 from services.auth.projections import sessions as sessions_table
 from services.auth.tokens import RefreshToken
 
-USERS: Decider[users.State, RegisterUser] = Decider(users.initial, users.evolve, users.decide)
+USERS: Decider[users.State, users.Command] = Decider(users.initial, users.evolve, users.decide)
 DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devices.evolve, devices.decide)
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
@@ -93,6 +93,25 @@ def register_user(work: Work, command: RegisterUser, password_hash: str, cause: 
         row = {"user_id": command.user_id, "hash": password_hash, "changed_at": work.now}
         work.put(Row(passwords_table, row))
     return bool(decided)
+
+
+def reset_password(work: Work, email: str, password_hash: str, cause: Cause) -> int:
+    """Give somebody another password and end all their sessions; how many these were.
+
+    Their devices are paged as before: whoever is on call must not fall silent for it. Raises NotFound.
+    """
+    known = credentials_of(work, email)
+    if known is None:
+        raise NotFound(f"nobody has the address {email}", field="email")
+    user_id = known.user.id
+    work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    work.decide(USERS, user_id, ResetPassword(user_id), cause)
+    work.put(Row(passwords_table, {"user_id": user_id, "hash": password_hash, "changed_at": work.now}))
+    ended = [row["id"] for row in work.fetch(SESSIONS_OF_LOCKED, user_id=user_id)]
+    work.load(SESSIONS, ended)
+    for session in ended:
+        work.decide(SESSIONS, session, EndSession("password reset"), cause)
+    return len(ended)
 
 
 def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:

@@ -6,6 +6,7 @@ from libs.chassis.rebuild.origins import Origins, folding
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
+    PasswordReset,
     SessionEnded,
     SignedIn,
     SignInRefused,
@@ -18,7 +19,7 @@ ORIGINS = Origins(
     "auth",
     project,
     streams={
-        (UserRegistered,): folding(USERS),
+        (UserRegistered, PasswordReset): folding(USERS),
         (DeviceRegistered, DeviceRemoved): folding(DEVICES),
         (SignedIn, SignInRefused, SessionEnded): folding(SESSIONS),
     },

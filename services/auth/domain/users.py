@@ -9,10 +9,10 @@ from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from libs.contracts.auth import UserRegistered
+from libs.contracts.auth import PasswordReset, UserRegistered
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Role
-from libs.contracts.requests import Invalid
+from libs.contracts.requests import Invalid, NotFound
 from services.auth.domain.text import check_text
 
 
@@ -43,6 +43,16 @@ class RegisterUser:
     team_ids: tuple[UUID, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ResetPassword:
+    """Another password; which one is nobody's business here."""
+
+    user_id: UUID
+
+
+Command = RegisterUser | ResetPassword
+
+
 def one_address(typed: str) -> str:
     """An address as we keep it: spaces around it, and how letters are composed (NFC or NFD), tell nobody apart."""
     return normalize("NFC", typed.strip())
@@ -60,10 +70,10 @@ def evolve(state: State, fact: Fact) -> State:
             return state
 
 
-def decide(command: RegisterUser, state: State) -> Sequence[Fact]:
-    """Raises Invalid with the field at fault."""
-    match state:
-        case Unregistered():
+def decide(command: Command, state: State) -> Sequence[Fact]:
+    """Raises Invalid with the field at fault, or NotFound."""
+    match command, state:
+        case RegisterUser(), Unregistered():
             _check(command)
             return [
                 UserRegistered(
@@ -77,7 +87,11 @@ def decide(command: RegisterUser, state: State) -> Sequence[Fact]:
                     team_ids=tuple(dict.fromkeys(command.team_ids)),
                 )
             ]
-        case Registered():
+        case ResetPassword(user_id), Unregistered():
+            raise NotFound(f"there is no user {user_id}")
+        case ResetPassword(user_id), Registered():
+            return [PasswordReset(user_id=user_id)]
+        case _:
             return []
 
 

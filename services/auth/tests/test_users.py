@@ -5,11 +5,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chassis.testing.given import Given
-from libs.contracts.auth import UserRegistered
+from libs.contracts.auth import PasswordReset, UserRegistered
 from libs.contracts.model import Role
-from libs.contracts.requests import Invalid
+from libs.contracts.requests import Invalid, NotFound
 from services.auth.application import USERS
-from services.auth.domain.users import RegisterUser
+from services.auth.domain.users import RegisterUser, ResetPassword
 from services.auth.registration import admin_id
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
@@ -89,3 +89,10 @@ def test_a_bad_field_is_refused_by_its_name_on_the_wire(changes: dict[str, objec
 
 def test_the_first_admins_id_follows_from_the_address_in_any_case() -> None:
     assert admin_id("Admin@Example.com") == admin_id("admin@example.com") != admin_id("other@example.com")
+
+
+def test_a_password_is_reset_each_time_it_is_asked_for_of_somebody_who_is_there() -> None:
+    reset = PasswordReset(user_id=BO)
+    Given(USERS, [registered()]).when(ResetPassword(BO)).then([reset])
+    Given(USERS, [registered(), reset]).when(ResetPassword(BO)).then([reset])
+    Given(USERS, []).when(ResetPassword(BO)).then_rejected(NotFound)

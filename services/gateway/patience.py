@@ -30,6 +30,7 @@ class PatientProtocol(HttpToolsProtocol):
     _in_head = True
     _head = 0
     """Bytes of it so far, where it has not ended."""
+    _ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,8 +39,10 @@ class PatientProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._timer is None:
             self._wait(PATIENCE)  # line ends before a request are no request yet
+        self._ended = not self._in_head
         super().data_received(data)
-        self._head = self._head + len(data) if self._in_head else 0
+        # Of bytes among which a head or a request ended, none is counted: they are one read at most.
+        self._head = self._head + len(data) if self._in_head and not self._ended else 0
         if self._head > HEAD_LIMIT:
             self._refuse(Problem("VALIDATION_ERROR", "the head of the request is longer than 64 KiB"))
 
@@ -49,7 +52,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._wait(PATIENCE)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._ended = False, True
         self._wait(PATIENCE + _LEFT_TO_THE_BODY)
         super().on_headers_complete()
 
@@ -75,6 +78,9 @@ class PatientProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _give_up(self) -> None:
+        if self._in_head and self._head == 0:
+            self.transport.close()  # it was opened ahead: a 408 would be taken for the answer to what comes now
+            return
         _log.info("request did not come in time", ip=self.client[0] if self.client else None)
         if self._in_head:
             self._refuse(Problem("REQUEST_TIMEOUT", "the request did not come in time"))

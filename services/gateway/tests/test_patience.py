@@ -12,6 +12,7 @@ import pytest
 
 from libs.chassis.testing.deadline import in_time
 from services.gateway import patience
+from services.gateway.tests import views as v
 from services.gateway.tests.stubs import World
 
 pytestmark = pytest.mark.servers
@@ -74,7 +75,11 @@ def refused(heard: bytes, status: int) -> dict[str, str]:
     return error
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /api/health/live HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"X: "])
+async def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(pager: World) -> None:
+    assert await talk(pager, once()) == b""
+
+
+@pytest.mark.parametrize("sent", [b"GET /api/health/live HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"X: "])
 async def test_a_request_whose_head_never_ends_is_a_408(pager: World, sent: bytes) -> None:
     assert refused(await talk(pager, once(sent)), 408)["code"] == "REQUEST_TIMEOUT"
 
@@ -124,6 +129,22 @@ async def test_a_head_without_end_is_refused_before_it_fills_the_memory(pager: W
     heard = await talk(pager, once(asked, b"x" * (patience.HEAD_LIMIT + 1 - len(asked))))
 
     assert refused(heard, 400)["message"] == "the head of the request is longer than 64 KiB"
+
+
+@pytest.mark.parametrize("size", [70_000, 300_000])
+async def test_a_long_body_is_not_taken_for_a_head(pager: World, size: int) -> None:
+    """However it is cut into reads: in one with its head, and its end with the beginning of the next request."""
+    await pager.stubs.answer("incidents.create", v.INCIDENT)
+    body = json.dumps({"title": "x", "metadata": {"a": "x" * 60_000}}).encode().ljust(size)
+    head = f"Content-Type: application/json\r\nContent-Length: {size}\r\nAuthorization: Bearer {pager.token()}\r\n\r\n"
+    asked = b"POST /api/v1/incidents HTTP/1.1\r\n" + HOST + head.encode() + body
+
+    heard = await talk(
+        pager, once(asked * 2 + b"GET /api/health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    )
+
+    assert heard.count(b"HTTP/1.1 201 ") == 2
+    assert heard.count(b"HTTP/1.1 200 ") == 1
 
 
 async def test_what_is_no_http_is_a_400_in_our_envelope(pager: World) -> None:

@@ -72,7 +72,9 @@ class Login(StrictContract):
     password: str = Field(min_length=1, max_length=1024, repr=False)
     device_id: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
-    push_token: str | None = Field(default=None, max_length=4096, repr=False)
+    push_token: str | None = Field(
+        default=None, max_length=4096, repr=False, json_schema_extra={"format": "push-token"}
+    )
     platform: Platform | None = None
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     """The `deviceId` or `sessionId` of a device of theirs that this one takes the place of."""
@@ -108,7 +110,8 @@ class RegisterDevice(StrictContract):
     device_id: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
     platform: Platform
-    push_token: str = Field(min_length=1, max_length=4096, repr=False)
+    push_token: str = Field(min_length=1, max_length=4096, repr=False, json_schema_extra={"format": "push-token"})
+    """As the platform's vendor makes them: APNs hexadecimal digits, FCM `A-Z a-z 0-9 _ : . -`."""
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     """As at sign-in."""
 

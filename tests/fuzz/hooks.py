@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.request import Request, urlopen
 from zoneinfo import available_timezones
 
 import schemathesis
 from hypothesis import strategies as st
+
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from services.auth.registration import admin_id
 
 _SIGN_IN_EVERY = 10
 """Seconds: among what is tried is to sign out."""
@@ -23,7 +26,19 @@ schemathesis.openapi.format(
     st.datetimes(*_YEARS).map(lambda at: at.isoformat(timespec="minutes")),
 )
 schemathesis.openapi.format("new-password", _WORD.map("Correct-7-{}-Horse".format))
-schemathesis.openapi.format("etag", st.integers(1, 9).map('"{}"'.format) | st.sampled_from(["*", '"1", "2"', 'W/"1"']))
+# Mostly what is carried out: a version that is no more the present one hides all that would come after.
+schemathesis.openapi.format("etag", st.sampled_from(["*", "*", "*", "*", "*", "*", '"1"', '"1", "2"', 'W/"1"']))
+# Hexadecimal digits are a token of either vendor.
+schemathesis.openapi.format("push-token", st.text("0123456789abcdef", min_size=64, max_size=64))
+schemathesis.openapi.format(
+    "date-time",
+    st.integers(-60 * 24, 60 * 24).map(
+        lambda hours: f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
+    ),
+)
+# Of ids that are made up nothing is known: mostly those that every installation has.
+_KNOWN = (DEFAULT_SCHEDULE_ID, DEFAULT_POLICY_ID, DEFAULT_INTEGRATION_ID, admin_id(os.environ["PAGER_FUZZ_EMAIL"]))
+schemathesis.openapi.format("uuid", (st.sampled_from(_KNOWN) | st.sampled_from(_KNOWN) | st.uuids()).map(str))
 schemathesis.openapi.format("email", st.builds("{}@{}.example".format, _WORD, _WORD))
 
 

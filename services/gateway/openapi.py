@@ -29,8 +29,8 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": '`*`, or a list of ETags such as `"7"`: carried out only if the present one is among them, and otherwise a 412.',
-    "schema": {"type": "string", "format": "etag"},
+    "description": '`*`, or a list of ETags such as `"7"`: carried out if the present one is among them, else a 412.',
+    "schema": {"type": "string", "format": "etag", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'},
 }
 _ETAG = {"description": "Of the version in the answer, for If-Match.", "schema": {"type": "string"}}
 

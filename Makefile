@@ -11,9 +11,10 @@ export PIP_ROOT_USER_ACTION := ignore
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.
 WORKERS ?= 3
+FUZZ_SECONDS ?= 300
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos chaos-long dashboard rules-test deploy-check clean
+.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos chaos-long fuzz dashboard rules-test deploy-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
@@ -66,6 +67,9 @@ chaos: setup ## what may happen to each part of the path, once, while alerts flo
 
 chaos-long: setup ## everything is killed in turn, with one and with two replicas: some six minutes of a whole machine
 	@$(RUN) pytest tests/chaos --run-chaos --timeout=0 -s
+
+fuzz: setup ## the running API against its own description, all checks (FUZZ_SECONDS=300)
+	@$(RUN) --group fuzz python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 dashboard: setup ## the Grafana dashboard, from the code
 	@$(RUN) python -m deploy.grafana.dashboard

@@ -38,8 +38,13 @@ class ControlDoor:
     def __call__(self, request: Request, responder: Responder) -> None:
         """Route one request; every 400 names the field that is wrong."""
         # A web page must not read the pages of a pager through DNS rebinding.
-        if urlsplit(f"//{request.header(b'host') or ''}").hostname not in _LOOPBACK:
+        if not _is_loopback(f"//{request.header(b'host') or ''}"):
             _send(responder, 403, {"error": "host: only loopback names are served"})
+            return
+        # Nor tell what is answered to them: a browser says which page asks.
+        origin = request.header(b"origin")
+        if origin is not None and not _is_loopback(origin):
+            _send(responder, 403, {"error": "origin: only pages of this machine are served"})
             return
         path = request.target.partition("?")[0]
         handler = self._routes.get((request.method, path))
@@ -87,6 +92,10 @@ class ControlDoor:
         _send(responder, 200, [rule.to_document() for rule in self._book.rules()])
 
     def _add(self, request: Request, responder: Responder) -> None:
+        # Any page may post a form or plain text anywhere; for JSON its browser asks first, and nobody here says yes.
+        if (request.header(b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
+            _send(responder, 415, {"error": "content-type: must be application/json"})
+            return
         try:
             document = payloads.decode(request.body)
         except ValueError as fault:
@@ -101,6 +110,13 @@ class ControlDoor:
     def _health(self, request: Request, responder: Responder) -> None:
         counts = {"newestId": self._log.newest_id, "oldestId": self._log.oldest_id, "rules": len(self._book)}
         _send(responder, 200, {"status": "ok", **counts, **self._describe()})
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in _LOOPBACK
+    except ValueError:
+        return False
 
 
 def _send(responder: Responder, status: int, document: object) -> None:

@@ -252,6 +252,24 @@ async def test_only_loopback_names_may_read(http: ClientSession, simulators: Sim
     assert (await call(http, "GET", f"{simulators.environment.url}/healthz"))[1]["status"] == "ok"
 
 
+async def test_no_web_page_tells_what_is_answered(http: ClientSession, simulators: Simulators) -> None:
+    url, rule = f"{simulators.environment.url}/behaviour", b'{"provider": "fcm", "answer": "INTERNAL"}'
+    for status, headers in (
+        (415, {"content-type": "text/plain"}),
+        (415, {"content-type": "application/x-www-form-urlencoded"}),
+        (403, {"content-type": "application/json", "origin": "https://evil.example"}),
+        (403, {"content-type": "application/json", "origin": "null"}),
+        (403, {"content-type": "application/json", "origin": "http://["}),
+        (403, {"content-type": "application/json", "host": "evil.example:3001"}),
+        (405, {"origin": "http://localhost:5173", "access-control-request-method": "POST"}),
+        (200, {"content-type": "application/json; charset=utf-8", "origin": "http://localhost:5173"}),
+    ):
+        async with http.request("OPTIONS" if status == 405 else "POST", url, data=rule, headers=headers) as answer:
+            assert answer.status == status, headers
+            assert "access-control-allow-origin" not in answer.headers
+    assert len(simulators.book.rules()) == 1
+
+
 async def test_pipelined_requests_are_answered_in_order(simulators: Simulators) -> None:
     port = int(simulators.environment.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

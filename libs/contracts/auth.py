@@ -74,11 +74,13 @@ class SessionEnded(Fact, type="pager.auth.SessionEnded.v1"):
 class Login(StrictContract):
     """`POST /auth/login`; `platform` is guessed from the token when it is missing: 64 hex digits mean ios."""
 
-    email: str = Field(min_length=3, max_length=255)
+    email: str = Field(min_length=3, max_length=255, pattern=ONE_LINE)
     password: str = Field(min_length=1, max_length=1024, repr=False)
     device_id: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
-    push_token: str | None = Field(default=None, max_length=4096, repr=False)
+    push_token: str | None = Field(
+        default=None, max_length=4096, repr=False, json_schema_extra={"format": "push-token"}
+    )
     platform: Platform | None = None
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     """The `deviceId` or `sessionId` of a device of theirs that this one takes the place of."""
@@ -98,7 +100,8 @@ class RegisterUser(StrictContract):
     """`POST /users` (admin)."""
 
     email: EmailAddress
-    password: str = Field(max_length=1024, repr=False)
+    password: str = Field(max_length=1024, repr=False, json_schema_extra={"format": "new-password"})
+    """At least 12 characters, among them a lower-case and an upper-case letter, a number and a symbol."""
     first_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     last_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     roles: tuple[Role, ...] = Field(default=(Role.USER,), min_length=1, max_length=10)
@@ -113,7 +116,8 @@ class RegisterDevice(StrictContract):
     device_id: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
     device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
     platform: Platform
-    push_token: str = Field(min_length=1, max_length=4096, repr=False)
+    push_token: str = Field(min_length=1, max_length=4096, repr=False, json_schema_extra={"format": "push-token"})
+    """As the platform's vendor makes them: APNs hexadecimal digits, FCM `A-Z a-z 0-9 _ : . -`."""
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     """As at sign-in."""
 

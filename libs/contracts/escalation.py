@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import IncidentBrief
@@ -27,6 +27,25 @@ class TargetType(StrEnum):
 
 class Target(StrictContract):
     """Whom a level pages: becomes people when the level fires. `id` for all but `role`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "properties": {"type": {"const": "role"}, "role": {"type": "string"}, "id": {"type": "null"}},
+                    "required": ["role"],
+                },
+                {
+                    "properties": {
+                        "type": {"not": {"const": "role"}},
+                        "id": {"type": "string"},
+                        "role": {"type": "null"},
+                    },
+                    "required": ["id"],
+                },
+            ]
+        }
+    )
 
     type: TargetType
     id: UUID | None = None

@@ -43,6 +43,7 @@ def _form(context: Mapping[str, Any]) -> str:
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
     "missing": "is required",
+    "json_invalid": "is not valid JSON",
     "extra_forbidden": "there is no such field",
     "value_error": _ours,
     "model_type": _OBJECT,

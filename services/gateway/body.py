@@ -16,14 +16,13 @@ from starlette.requests import Request
 
 from libs.contracts.faults import first_fault
 from libs.contracts.leniency import DEPTH_LIMIT, HELD_NUMBERS
+from services.gateway import patience
 from services.gateway.envelope import Problem
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body for people's API."""
 DRAIN_LIMIT = 8 * BODY_LIMIT
 """Bytes that are read, and thrown away, before a 413: closing on a sender makes most clients lose the answer."""
-PATIENCE = 30.0
-"""Seconds in which a whole body has to come."""
 _JSON = re.compile(r"^application/([a-z0-9!#$&^_.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
 _CLOSE = {"Connection": "close"}
 
@@ -47,7 +46,7 @@ class JsonRequest(Request):
 
     async def _read_in_time(self) -> bytes:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience.PATIENCE):
                 return await self._read()
         except TimeoutError:
             raise Problem("REQUEST_TIMEOUT", "the body did not come in time", headers=_CLOSE) from None

@@ -18,6 +18,7 @@ from services.gateway.envelope import Problem, failure
 _log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._~-]{1,128}$")
+_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]{1,300}")
 _SECRET = re.compile(r"[A-Za-z0-9_.~-]{32,}")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _STATE = "pager.trace"
@@ -81,7 +82,10 @@ class Edge:
         inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         began = time.perf_counter()
         try:
-            await self.app(inner, receive, send_out)
+            if _names_a_host(scope, headers):
+                await self.app(inner, receive, send_out)
+            else:
+                await failure(Problem.invalid("Host", "must name this server, once"))(scope, receive, send_out)
         except Exception:  # noqa: BLE001 - a caller waits: every request gets an answer
             _log.exception("request failed", request_id=trace.request_id, route=trace.route)
             if trace.status == 0:
@@ -97,6 +101,12 @@ class Edge:
         if self.https:
             headers.setdefault("Strict-Transport-Security", HSTS)
         headers["X-Request-ID"] = trace.request_id
+
+
+def _names_a_host(scope: Scope, headers: Headers) -> bool:
+    """Whether it says whom it is for, as HTTP/1.1 has to (RFC 9112, section 3.2)."""
+    hosts = headers.getlist("host")
+    return (len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None) or (not hosts and scope["http_version"] == "1.0")
 
 
 def _endpoint(scope: Scope, trace: Trace) -> str:

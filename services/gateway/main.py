@@ -29,6 +29,7 @@ from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.health import HealthCheck
 from services.gateway.metrics import GatewayMetrics
+from services.gateway.patience import PatientProtocol
 from services.gateway.settings import Settings
 
 _log = structlog.get_logger()
@@ -100,7 +101,7 @@ class Gateway:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             build(self.front, self.settings),
-            http="httptools",
+            http=PatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

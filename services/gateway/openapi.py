@@ -23,14 +23,14 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "required": False,
     "description": "The same key and body get the same answer for 24 hours; another body with it is a 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": r"^[!-~]([ -~]{0,253}[!-~])?$"},
 }
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "`*`, or a list of ETags: carried out only if the present one is among them, and otherwise a 412.",
-    "schema": {"type": "string", "examples": ['"7"']},
+    "description": '`*`, or a list of ETags such as `"7"`: carried out if the present one is among them, else a 412.',
+    "schema": {"type": "string", "format": "etag", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'},
 }
 _ETAG = {"description": "Of the version in the answer, for If-Match.", "schema": {"type": "string"}}
 

@@ -128,6 +128,8 @@ async def test_every_failure_is_an_answer_and_leaves_nothing_behind(
     ("raw", "field"),
     [
         (b'{"count": "many"}', "count"),
+        (b'{"count": "1"}', "count"),
+        (b'{"count": true}', "count"),
         (b'{"count": -1}', "count"),
         (b'{"nested": {"a": "b"}}', "nested.a"),
         (b'{"cuont": 1}', "cuont"),

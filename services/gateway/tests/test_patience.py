@@ -1,0 +1,151 @@
+"""Slow and odd clients of HTTP/1.1: whoever does not finish a request gets 408 and no connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from libs.chassis.testing.deadline import in_time
+from services.gateway import patience
+from services.gateway.tests import views as v
+from services.gateway.tests.stubs import World
+
+pytestmark = pytest.mark.servers
+
+HOST = b"Host: pager\r\n"
+LOGIN = (
+    b"POST /api/v1/auth/login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "_LEFT_TO_THE_BODY", 0.1)
+
+
+async def talk(pager: World, sent: AsyncIterator[bytes]) -> bytes:
+    """All that the gateway says until it hangs up, while this is sent."""
+    at = urlsplit(pager.gateway.url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+
+    async def say() -> None:
+        with suppress(ConnectionError):
+            async for part in sent:
+                writer.write(part)
+                await writer.drain()
+
+    async with in_time():
+        saying = asyncio.create_task(say())
+        heard = b""
+        with suppress(ConnectionResetError):  # what is said after the gateway has hung up
+            while part := await reader.read(65_536):
+                heard += part
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
+        writer.close()
+    return heard
+
+
+async def once(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def dripping(*parts: bytes, drop: bytes) -> AsyncIterator[bytes]:
+    """And then a little at a time, for ever."""
+    for part in parts:
+        yield part
+    while True:
+        await asyncio.sleep(0.01)
+        yield drop
+
+
+def refused(heard: bytes, status: int) -> dict[str, str]:
+    """The error of the one answer that was heard."""
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), heard
+    assert b"connection: close" in head.lower()
+    error: dict[str, str] = json.loads(body)["error"]
+    return error
+
+
+async def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(pager: World) -> None:
+    assert await talk(pager, once()) == b""
+
+
+@pytest.mark.parametrize("sent", [b"GET /api/health/live HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"X: "])
+async def test_a_request_whose_head_never_ends_is_a_408(pager: World, sent: bytes) -> None:
+    assert refused(await talk(pager, once(sent)), 408)["code"] == "REQUEST_TIMEOUT"
+
+
+@pytest.mark.parametrize(("sent", "drop"), [(b"GET / HTTP/1.1\r\n" + HOST + b"X: ", b"x"), (b"", b"\r\n")])
+async def test_a_head_that_comes_a_little_at_a_time_ends_as_well(pager: World, sent: bytes, drop: bytes) -> None:
+    assert refused(await talk(pager, dripping(sent, drop=drop)), 408)["code"] == "REQUEST_TIMEOUT"
+
+
+async def test_a_body_that_never_comes_is_a_408(pager: World) -> None:
+    heard = await talk(pager, once(LOGIN, b'{"email": '))
+
+    assert refused(heard, 408)["code"] == "REQUEST_TIMEOUT"
+    assert b"x-request-id" in heard.lower()
+
+
+async def test_a_body_that_comes_a_little_at_a_time_ends_as_well(pager: World) -> None:
+    assert refused(await talk(pager, dripping(LOGIN, drop=b" ")), 408)["code"] == "REQUEST_TIMEOUT"
+
+
+async def test_the_rest_of_a_body_that_nobody_waits_for_holds_no_connection(pager: World) -> None:
+    unasked = b"POST /api/v1/incidents HTTP/1.1\r\n" + HOST + b"Content-Length: 100000\r\n\r\n"
+
+    heard = await talk(pager, dripping(unasked, drop=b"x"))
+
+    assert heard.startswith(b"HTTP/1.1 401 ")
+    assert heard.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: b\r\n", b"Host: \r\n", b"Host: a/b\r\n", b"Host: a b\r\n"])
+async def test_a_request_that_names_no_host_is_a_400(pager: World, hosts: bytes) -> None:
+    asked = b"GET /api/health/live HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n"
+
+    assert refused(await talk(pager, once(asked)), 400)["code"] == "VALIDATION_ERROR"
+
+
+async def test_http_1_0_needs_no_host(pager: World) -> None:
+    heard = await talk(pager, once(b"GET /api/health/live HTTP/1.0\r\n\r\n"))
+
+    assert heard.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_head_without_end_is_refused_before_it_fills_the_memory(pager: World) -> None:
+    asked = b"GET /api/health/live HTTP/1.1\r\n" + HOST + b"X: "
+
+    # No byte more than that: one that nobody reads any more would break the connection before the answer is heard.
+    heard = await talk(pager, once(asked, b"x" * (patience.HEAD_LIMIT + 1 - len(asked))))
+
+    assert refused(heard, 400)["message"] == "the head of the request is longer than 64 KiB"
+
+
+@pytest.mark.parametrize("size", [70_000, 300_000])
+async def test_a_long_body_is_not_taken_for_a_head(pager: World, size: int) -> None:
+    """However it is cut into reads: in one with its head, and its end with the beginning of the next request."""
+    await pager.stubs.answer("incidents.create", v.INCIDENT)
+    body = json.dumps({"title": "x", "metadata": {"a": "x" * 60_000}}).encode().ljust(size)
+    head = f"Content-Type: application/json\r\nContent-Length: {size}\r\nAuthorization: Bearer {pager.token()}\r\n\r\n"
+    asked = b"POST /api/v1/incidents HTTP/1.1\r\n" + HOST + head.encode() + body
+
+    heard = await talk(
+        pager, once(asked * 2 + b"GET /api/health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    )
+
+    assert heard.count(b"HTTP/1.1 201 ") == 2
+    assert heard.count(b"HTTP/1.1 200 ") == 1
+
+
+async def test_what_is_no_http_is_a_400_in_our_envelope(pager: World) -> None:
+    assert refused(await talk(pager, once(b"HELO pager\r\n\r\n")), 400)["code"] == "VALIDATION_ERROR"

@@ -1,0 +1,1 @@
+"""The running API against its own description: `make fuzz` (Schemathesis, all checks)."""

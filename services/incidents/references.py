@@ -75,7 +75,7 @@ class References:
     async def unknown(self, body: Naming) -> Unknown | None:
         """The first field of a request that surely names nobody or nothing; it may wait a second for each.
 
-        In doubt there is none: where the owner does not answer, or our replica of policies is still behind.
+        In doubt there is none: where the owner does not answer, or what it has said is still to be read.
         """
         with suppress(Unreachable):
             return await self.surely_unknown(body)
@@ -92,11 +92,14 @@ class References:
         person, policy = getattr(body, "assigned_to", None), getattr(body, "policy_id", None)
         if person is not None:
             seen = await self.arrival.of(lambda work: not work.fetch(_PERSON, id=person), "auth")
+            if seen is Seen.LATE:
+                raise Unreachable
             if seen is not Seen.THERE:
+                # Much of what AUTH says has no effect here, and moves no place.
                 return _NO_PERSON
         if policy is not None:
             seen = await self.arrival.of(lambda work: not work.fetch(_POLICY, id=policy), "escalation")
-            if seen is Seen.LATE:
+            if seen in (Seen.STILL, Seen.LATE):
                 # In a storm books are read late, and all of ESCALATION has an effect here: it may just have been made.
                 raise Unreachable
             if seen is Seen.READ:

@@ -35,7 +35,10 @@ class Seen(Enum):
 
     THERE = "nothing is missing"
     READ = "something is missing, and all that the upstreams had written is read: it does not exist"
-    LATE = "something is missing, and perhaps still to be read; or the newest events had no effect here"
+    STILL = (
+        "something is missing, and our place stands still: the newest events have no effect here, or wait to be read"
+    )
+    LATE = "something is missing, and they are still being read"
 
 
 class _End(NamedTuple):
@@ -84,11 +87,13 @@ class Arrival:
             for u, end in zip(upstreams, ends, strict=True)
             for lane, p in end.lanes.items()
         }
-        seen = Seen.LATE
+        before = [await self._look(*place) for place in targets]
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
-                seen = await self._arrived(missing, targets)
-        return seen
+                return await self._arrived(missing, targets)
+        after = [await self._look(*place) for place in targets]
+        begun = all(at.position or end.is_read(at) for at, end in zip(after, targets.values(), strict=True))
+        return Seen.STILL if begun and after == before else Seen.LATE
 
     async def of_everything(self, upstream: str) -> None:
         """Return when what an upstream has written by now is read, or after a second.

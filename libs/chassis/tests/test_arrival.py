@@ -102,7 +102,7 @@ async def test_who_has_read_all_before_a_new_epoch_has_read_it_all_while_nothing
     async with in_time():
         assert await upstream.arrival().of(upstream.is_missing, "auth") is Seen.READ
     upstream.end = 10
-    assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.LATE
+    assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.STILL
 
 
 async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_not_at_the_end(
@@ -118,7 +118,9 @@ async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_n
 
 async def test_it_ends_when_patience_does(upstream: _Upstream) -> None:
     async with in_time():
-        assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.LATE
+        assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.LATE, "nothing is read yet"
+        await upstream.read_to(3)
+        assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.STILL
 
 
 async def test_an_owner_who_does_not_answer_leaves_it_open_whether_there_is_such_a_thing(upstream: _Upstream) -> None:

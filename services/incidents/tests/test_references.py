@@ -50,7 +50,7 @@ async def test_nobody_is_asked_about_what_is_not_named() -> None:
 
 
 async def test_what_is_not_there_is_said_by_its_field() -> None:
-    for seen in (Seen.READ, Seen.LATE):  # much of what AUTH says has no effect here, and moves no place
+    for seen in (Seen.READ, Seen.STILL):
         found = await references(auth=seen)[0].unknown(INCIDENT)
         assert found is not None
         assert found.refused().field == "assignedTo"
@@ -62,7 +62,15 @@ async def test_what_is_not_there_is_said_by_its_field() -> None:
     assert found.refused().field == "teamId"
 
 
-@pytest.mark.parametrize("escalation", [Seen.LATE, None], ids=["books are late in a storm", "its owner is away"])
+@pytest.mark.parametrize("auth", [Seen.LATE, None], ids=["just started", "its owner is away"])
+async def test_a_person_who_may_be_there_is_no_reason_to_refuse_an_incident(auth: Seen | None) -> None:
+    known, _ = references(auth=auth)
+    assert await known.unknown(INCIDENT) is None
+    with pytest.raises(Unreachable):
+        await known.surely_unknown(INCIDENT)
+
+
+@pytest.mark.parametrize("escalation", [Seen.STILL, Seen.LATE, None])
 async def test_a_policy_that_may_be_there_is_no_reason_to_refuse_an_incident(escalation: Seen | None) -> None:
     known, _ = references(escalation=escalation)
     assert await known.unknown(INCIDENT) is None

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 STATEMENT_SECONDS: Final = 1.0
 """For one statement: its caller gives up after two seconds (`services/gateway/forwarding.py`)."""
-PATIENCE: Final = 0.5
+PATIENCE: Final = 0.8
 """Seconds for which a query waits for a place."""
 # One moment for all statements of a query: a page and its total fit together.
 _SETTINGS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import AsyncIterator, Generator
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,7 +24,10 @@ _STARTING = {"servers", "running", "restorable"}
 _TURNS = pytest.StashKey[Turns]()
 
 register_profiles()
+# Whatever shell calls the tests: libraries in them would send what is meant for this machine elsewhere.
 forget_libpq()
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]
 
 
 def _is_alone(item: pytest.Item) -> bool:

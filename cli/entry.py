@@ -1,9 +1,7 @@
 """The first lines of the `pager` command: what must be so before anything else is imported."""
 
-import os
 import signal
 import sys
-from pathlib import Path
 
 
 def main() -> None:
@@ -21,6 +19,9 @@ def leave_out_pythonpath(search: list[str]) -> None:
 
     But for the folder that we ourselves come from.
     """
+    import os
+    from pathlib import Path
+
     ours = Path(__file__).resolve().parents[1]
     for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         if entry and Path(entry).resolve() != ours:

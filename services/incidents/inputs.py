@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -71,6 +71,10 @@ class Inputs(Protocol):
         """Numbers that no incident has had."""
         ...
 
+    def unused(self, numbers: Iterable[int]) -> None:
+        """Of these: no incident gets them in this transaction."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StoredInputs:
@@ -94,7 +98,10 @@ class StoredInputs:
         return {r["key_hash"]: Source(r["id"], r["policy_id"], r["team_id"], r["last_used_at"]) for r in rows}
 
     def numbers(self, count: int) -> Sequence[int]:
-        return [row["number"] for row in self.work.fetch(tables.NUMBERS, count=count)] if count else []
+        return self.work.numbers(tables.NUMBERS, count)
+
+    def unused(self, numbers: Iterable[int]) -> None:
+        self.work.give_back(numbers)
 
 
 @dataclass
@@ -125,6 +132,10 @@ class MemoryInputs:
     def numbers(self, count: int) -> Sequence[int]:
         first, self._last_number = self._last_number + 1, self._last_number + count
         return range(first, first + count)
+
+    def unused(self, numbers: Iterable[int]) -> None:
+        if left := list(numbers):
+            self._last_number = min(left) - 1
 
 
 def _thread(row: Mapping[str, Any], repeats: Repeats) -> Thread:

@@ -73,6 +73,16 @@ def write(
 
 
 @contextmanager
+def undoing(work: Work) -> Iterator[None]:
+    """Around all of a transaction but its commit, of which nobody may know whether it has happened."""
+    try:
+        yield
+    except BaseException:
+        work.undone()
+        raise
+
+
+@contextmanager
 def in_time(work: Work) -> Iterator[None]:
     """Tell a session that the server ended for our slowness from a database that is away: trying again cures only one.
 

@@ -18,11 +18,12 @@ from psycopg.rows import dict_row
 from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.changes import Change, Row
-from libs.chassis.store.commit import Changed, in_time, write
+from libs.chassis.store.commit import Changed, in_time, undoing, write
 from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, read_cursor
 from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
 from libs.chassis.store.log import Datastore, EventLog, Run
 from libs.chassis.store.memory import Memory
+from libs.chassis.store.spare import Spare
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Decided, Projector, Work
 from libs.contracts.codec import CODEC, Codec
@@ -98,6 +99,7 @@ class Store:
         self._threads = self._meters.threads(role, connections)
         self._log: EventLog | None = None
         self._memory = Memory()
+        self._spare = Spare()
         self._listeners: list[Listener] = []
         self._observers: list[Callable[[Sequence[Decided]], None]] = []
 
@@ -239,8 +241,8 @@ class Store:
             if attempt >= _FREE_ATTEMPTS:
                 log.lock_appends(cursor)
             memory = self._memory if attempt == 0 else None
-            work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec)
-            with in_time(work):
+            work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec, spare=self._spare)
+            with in_time(work), undoing(work):
                 result = handler(work)
                 events, changes = work.new_events()
                 table = chassis_tables(self.schema).snapshots

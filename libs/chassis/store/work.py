@@ -18,6 +18,7 @@ from libs.chassis.store.changes import Change, adapt, compiled
 from libs.chassis.store.log import NewEvent, Stream
 from libs.chassis.store.memory import Known, Memory
 from libs.chassis.store.snapshots import EVERY, Shape, Snapshot, UnreadableSnapshot
+from libs.chassis.store.spare import Spare
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
@@ -148,6 +149,8 @@ class Work:
     decided: list[Decided] = field(default_factory=list)
     _entities: dict[UUID, _Entity] = field(default_factory=dict)
     _held: set[UUID] = field(default_factory=set)
+    spare: Spare = field(default_factory=Spare)
+    _lent: set[int] = field(default_factory=set)
     asked_at: float = field(default_factory=perf_counter)
     """When the database last answered: it ends sessions that compute for too long inside a transaction."""
 
@@ -310,6 +313,24 @@ class Work:
         rows = self.cursor.fetchall() if self.cursor.description else []
         self.asked_at = perf_counter()
         return rows
+
+    def numbers(self, sequence: Executable, count: int) -> list[int]:
+        """Numbers that nothing has; `sequence` asks for `count` new ones. A rollback makes them spare again."""
+        found = self.spare.take(count)
+        if missing := count - len(found):
+            found += [row["number"] for row in self.fetch(sequence, count=missing)]
+        self._lent.update(found)
+        return found
+
+    def give_back(self, numbers: Iterable[int]) -> None:
+        """Of those that this transaction got: it writes nothing with them."""
+        returned = self._lent.intersection(numbers)
+        self._lent -= returned
+        self.spare.give(returned)
+
+    def undone(self) -> None:
+        """It was rolled back, for certain."""
+        self.give_back(list(self._lent))
 
     def lock_appends(self) -> None:
         """Take the append lock now: before locking rows that other appends write.

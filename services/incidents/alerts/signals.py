@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from libs.chassis.store.changes import Added
@@ -43,7 +44,9 @@ def take_signals(
         )
         for key, known in inputs.threads(list(_shared(signals))).items()
     }
-    numbers = _number_source(inputs, len(set(keys) - {k for k, t in threads.items() if t.is_open}))
+    # The expected ones in one query, and more where a batch resolves and re-opens.
+    ready = iter(inputs.numbers(len(set(keys) - {k for k, t in threads.items() if t.is_open})))
+    numbers = partial(_following, ready, inputs)
     _preload(work, zip(keys, signals, strict=True), threads)
     pin = _pinning(work, inputs, threads)
     _agree(work, threads.values(), pin)
@@ -58,6 +61,7 @@ def take_signals(
         if signal.alert.action is not Action.TRIGGER and put_off(signal):
             continue
         _take(work, signal, key, threads, numbers, pin)
+    inputs.unused(ready)
     for thread in threads.values():
         _flush(work, thread)
 
@@ -89,15 +93,9 @@ def _agree(work: Work, threads: Iterable[Thread], pin: Callable[[], None]) -> No
                 pin()  # then what is still missing was counted by an older release, in the log alone or without a place
 
 
-def _number_source(inputs: Inputs, expected: int) -> Callable[[], int]:
-    """Numbers for new incidents: the expected ones in one query, and more where a batch resolves and re-opens."""
-    numbers = iter(inputs.numbers(expected))
-
-    def following() -> int:
-        number = next(numbers, None)
-        return inputs.numbers(1)[0] if number is None else number
-
-    return following
+def _following(ready: Iterator[int], inputs: Inputs) -> int:
+    number = next(ready, None)
+    return inputs.numbers(1)[0] if number is None else number
 
 
 def _pinning(work: Work, inputs: Inputs, threads: Mapping[UUID, Thread]) -> Callable[[], None]:

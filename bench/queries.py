@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import uvloop
@@ -25,14 +26,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.measure import percentiles
-from bench.rows import fill_incidents, person
+from bench.rows import fill_incidents
 from bench.stack import RunningPager, running_pager
 from cli.reach.api import Api, Refused
 from cli.stack import secrets_file
 
 _WALKERS = 8
 _PAGE = "SELECT view FROM incidents.incidents ORDER BY created_at DESC, id DESC LIMIT 20"
-_SOMEBODY = f"assigned_to={person(3)}"
 LISTS = {
     "newest": "/incidents",
     "newest 100": "/incidents?limit=100",
@@ -40,13 +40,12 @@ LISTS = {
     "closed": "/incidents?status=closed",
     "low": "/incidents?priority=low",
     "open and low": "/incidents?status=created&priority=low",
-    "somebody's": f"/incidents?{_SOMEBODY}",
-    "somebody's, open": f"/incidents?{_SOMEBODY}&status=created",
-    "somebody's, low": f"/incidents?{_SOMEBODY}&priority=low",
-    "somebody's, open and low": f"/incidents?{_SOMEBODY}&status=created&priority=low",
-    "nobody's": f"/incidents?assigned_to={person(999)}",
+    "somebody's": "/incidents?assigned_to={me}",
+    "somebody's, open": "/incidents?assigned_to={me}&status=created",
+    "somebody's, low": "/incidents?assigned_to={me}&priority=low",
+    "somebody's, open and low": "/incidents?assigned_to={me}&status=created&priority=low",
     "page 500": "/incidents?page=500",
-    "somebody's, page 500": f"/incidents?{_SOMEBODY}&page=500",
+    "somebody's, page 500": "/incidents?assigned_to={me}&page=500",
     "integrations": "/integrations",
     "users": "/users",
     "policies": "/escalation/policies",
@@ -85,10 +84,12 @@ def main() -> None:
 
 
 async def _measure(incidents: int, asked: int) -> dict[str, Any]:
-    async with running_pager(1, simulators=False) as pager, _admin(pager) as api:
-        filled = await asyncio.to_thread(_fill, pager.database_url("superuser"), incidents)
+    async with running_pager(1, simulators=False) as pager, _admin(pager) as (api, me):
         url = pager.database_url("superuser")
-        lists = {name: await _timed(asked, partial(api.call, "GET", path)) for name, path in LISTS.items()}
+        filled = await asyncio.to_thread(_fill, url, incidents, me)
+        lists = {
+            name: await _timed(asked, partial(api.call, "GET", path.format(me=me))) for name, path in LISTS.items()
+        }
         lists["deep in a walk"] = await _timed(asked, _deep(api))
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             reference = {
@@ -102,26 +103,27 @@ async def _measure(incidents: int, asked: int) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "listsMs": lists,
             "referenceMs": reference,
-            "acknowledgementsMs": await _acknowledgements(api, asked),
+            "acknowledgementsMs": await _acknowledgements(api, me, asked),
         }
 
 
 @asynccontextmanager
-async def _admin(pager: RunningPager) -> AsyncIterator[Api]:
+async def _admin(pager: RunningPager) -> AsyncIterator[tuple[Api, UUID]]:
+    """The API as the admin, and who that is."""
     admin = secrets_file.load_or_make(pager.home, os.environ)
     async with Api(str(pager.run["gateway"])) as api:
         signed_in = await api.sign_in(admin.admin_email, admin.admin_password, "bench")
-        yield api.of(signed_in["tokens"]["accessToken"])
+        yield api.of(signed_in["tokens"]["accessToken"]), UUID(signed_in["user"]["id"])
 
 
-def _fill(url: str, incidents: int) -> dict[str, float]:
+def _fill(url: str, incidents: int, whose: UUID) -> dict[str, float]:
     begun = time.perf_counter()
     with psycopg.connect(url, autocommit=True) as connection, Progress(console=Console(stderr=True)) as progress:
         row = connection.execute("SELECT count(*) FROM incidents.incidents").fetchone()
         there = int(row[0]) if row else 0
         if there < incidents:
             task = progress.add_task("incidents", total=incidents)
-            fill_incidents(connection, incidents, lambda rows: progress.advance(task, rows))
+            fill_incidents(connection, incidents, whose, lambda rows: progress.advance(task, rows))
             connection.execute("SELECT setval('incidents.incident_number', max(number)) FROM incidents.incidents")
     return {"before": there, "seconds": round(time.perf_counter() - begun, 1)}
 
@@ -160,10 +162,10 @@ async def _nothing(api: Api) -> None:
             raise
 
 
-async def _acknowledgements(api: Api, times: int) -> dict[str, Any]:
+async def _acknowledgements(api: Api, me: UUID, times: int) -> dict[str, Any]:
     """Alone, and beside eight walkers: half of them walk all incidents, half those of somebody."""
     alone = await _acknowledged(api, times)
-    paths = ("/incidents?limit=100", f"/incidents?limit=100&{_SOMEBODY}")
+    paths = ("/incidents?limit=100", f"/incidents?limit=100&assigned_to={me}")
     walkers = [Walker(api, paths[number % len(paths)]) for number in range(_WALKERS)]
     walking = [asyncio.create_task(walker.walk()) for walker in walkers]
     begun = time.perf_counter()

@@ -13,7 +13,8 @@ from psycopg.types.json import Jsonb
 from libs.contracts.incidents import IncidentView, Status
 from libs.contracts.model import Lane, Priority
 
-PEOPLE = 20
+_OTHERS = 19
+"""People besides the one whom is asked for."""
 _AT_ONCE = 50_000
 _BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _OPEN = 1000
@@ -28,27 +29,25 @@ _FILL = """
         lpad(to_hex(n), 32, '0')::uuid AS id,
         (%(statuses)s::text[])[CASE WHEN n > %(open)s OR n %% 500 = 0 THEN 1 + n %% 3 ELSE 4 + n %% 2 END] AS status,
         (%(priorities)s::text[])[1 + n / 6 %% 4] AS priority,
-        CASE WHEN n %% 3 = 0 THEN lpad(to_hex(1 + n / 3 %% %(people)s), 32, '0')::uuid END AS own,
-        lpad(to_hex(1 + n / 2 %% %(people)s), 32, '0')::uuid AS paged,
+        CASE WHEN n %% 3 = 0 THEN (%(people)s::uuid[])[1 + n / 3 %% 20] END AS own,
+        (%(people)s::uuid[])[1 + n / 2 %% 20] AS paged,
         %(begin)s + n / 4 * interval '1 second' AS at) AS made
     ON CONFLICT DO NOTHING
 """
 
 
-def person(number: int) -> UUID:
-    """One of `PEOPLE`, from 0."""
-    return UUID(int=1 + number)
-
-
 def fill_incidents(
-    connection: psycopg.Connection[Any], incidents: int, done: Callable[[int], object] = lambda rows: None
+    connection: psycopg.Connection[Any], incidents: int, whose: UUID, done: Callable[[int], object] = lambda rows: None
 ) -> None:
-    """Fill the table; `connection` commits by itself. `done` is told how many more are there."""
+    """Fill the table; a twentieth is of the person `whose`.
+
+    `connection` commits by itself. `done` is told how many more are there.
+    """
     values = {
         "view": Jsonb(_view().model_dump(mode="json", by_alias=True)),
         "statuses": [str(status) for status in Status],
         "priorities": [str(priority) for priority in Priority],
-        "people": PEOPLE,
+        "people": [whose, *(UUID(int=number) for number in range(1, _OTHERS + 1))],
         "begin": _BEGIN,
         "open": incidents - _OPEN,
     }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import to_json
 
 from libs.contracts.envelope import Actor, Fact
@@ -382,10 +382,21 @@ class EditIncident(StrictContract):
     metadata: Metadata | None = None
 
 
+def _somebody(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        raise ValueError("must be a UUID, or me") from None
+
+
+Whose = Annotated[UUID | Literal["me"], WrapValidator(_somebody)]
+"""`me` is whoever asks."""
+
+
 class ListIncidents(ListPage):
     status: Status | None = None
     priority: Priority | None = None
-    assigned_to: UUID | None = None
+    assigned_to: Whose | None = None
 
 
 class EscalationView(Contract):

@@ -72,7 +72,7 @@ def _incidents(requests: Requests, references: References) -> None:
             raise unknown.refused()
 
     async def filter_exists(body: ListIncidents, _caller: Caller) -> None:
-        if (unknown := await references.unknown(body)) is not None:
+        if body.assigned_to != "me" and (unknown := await references.unknown(body)) is not None:
             raise NotFound(unknown.reason, field=unknown.field)
 
     def thread_wanted(body: CreateIncident, _caller: Caller) -> UUID | None:
@@ -98,8 +98,9 @@ def _incidents(requests: Requests, references: References) -> None:
         return view
 
     @requests.query("list", ListIncidents, before=filter_exists)
-    def list_(work: Work, body: ListIncidents, _caller: Caller) -> IncidentList:
-        return list_incidents(work, body)
+    def list_(work: Work, body: ListIncidents, caller: Caller) -> IncidentList:
+        mine = body.assigned_to == "me"
+        return list_incidents(work, body.model_copy(update={"assigned_to": caller.user_id}) if mine else body)
 
     @requests.query("timeline", TimelineQuery)
     def timeline(work: Work, body: TimelineQuery, _caller: Caller) -> Timeline:

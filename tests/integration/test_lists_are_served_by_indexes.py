@@ -118,6 +118,8 @@ async def test_what_pages_somebody_is_listed_as_theirs(world: World, whose: str)
     await bo.expect_push("db down")
     await world.settle()
     assert await _whose(world, whose, ana.user_id, bo.user_id) == [0, 1]
+    mine = [len((await who.call("GET", f"/incidents?{whose}=me")).data["incidents"]) for who in (ana, bo)]
+    assert mine == [0, 1]
 
 
 async def _whose(world: World, spelling: str, *people: UUID) -> list[int]:

@@ -22,6 +22,7 @@ from libs.contracts.incidents import (
     Status,
     Timeline,
     TimelineQuery,
+    Whose,
 )
 from libs.contracts.model import Priority, StrictContract
 from libs.contracts.requests import ById
@@ -79,10 +80,10 @@ async def list_incidents(
     ask: Asking,
     status: Annotated[Status | None, Query()] = None,
     priority: Annotated[Priority | None, Query()] = None,
-    assigned_to: Annotated[UUID | None, Query()] = None,
-    assigned_to_too: Annotated[UUID | None, Query(alias="assignedTo")] = None,
+    assigned_to: Annotated[Whose | None, Query()] = None,
+    assigned_to_too: Annotated[Whose | None, Query(alias="assignedTo")] = None,
 ) -> Response:
-    """`assigned_to` is the specification's spelling; `assignedTo` is understood too."""
+    """`assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks."""
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
     whose = assigned_to or assigned_to_too

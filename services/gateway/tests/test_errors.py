@@ -168,7 +168,8 @@ async def test_a_wrong_field_is_a_400_that_names_it_as_the_caller_wrote_it(
     [
         ("status=asleep", "status"),
         ("priority=", "priority"),
-        ("assigned_to=me", "assigned_to"),
+        ("assigned_to=you", "assigned_to"),
+        ("assignedTo=", "assignedTo"),
         ("page=0", "page"),
         ("page=99999999999999999999", "page"),
         ("page=501", "page"),

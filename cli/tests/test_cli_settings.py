@@ -25,6 +25,20 @@ def test_a_shell_that_says_nothing_is_right() -> None:
     assert checked({}) == Checked((), ())
 
 
+def test_an_empty_setting_is_none() -> None:
+    empty = (
+        "LOG_LEVEL",
+        "PAGES_PER_MINUTE",
+        "APNS_KEY_FILE",
+        "APNS_TOPIC",
+        "FCM_URL",
+        "NATS_URL",
+        "MONITOR_PORT",
+        "HOST",
+    )
+    assert checked({f"PAGER_{name}": "" for name in empty}) == Checked((), ())
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [

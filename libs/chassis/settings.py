@@ -78,7 +78,9 @@ ReadableFile = Annotated[str, AfterValidator(readable)]
 class ServiceSettings(BaseSettings):
     """What every service reads; a service adds its own in its `settings.py`."""
 
-    model_config = SettingsConfigDict(env_prefix="PAGER_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PAGER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     database_url: PostgresUrl
     """PostgreSQL, as the role `pager_<service>`."""

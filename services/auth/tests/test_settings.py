@@ -38,7 +38,7 @@ def test_lifetimes_are_read_without_the_prefix(monkeypatch: pytest.MonkeyPatch) 
     assert settings.jwt_refresh_expires == timedelta(hours=12)
 
 
-@pytest.mark.parametrize("value", ["900", "0m", "-5m", "15 m", "soon", "", "1.5h"])
+@pytest.mark.parametrize("value", ["900", "0m", "-5m", "15 m", "soon", "1.5h"])
 def test_a_lifetime_without_a_clear_unit_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("JWT_ACCESS_EXPIRES", value)
     with pytest.raises(SettingsError, match="JWT_ACCESS_EXPIRES"):

@@ -16,6 +16,7 @@ from libs.chassis.consume.feed import Feed
 from libs.chassis.consume.forever import BeginAgain, follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner, Refused
+from libs.chassis.fault import fault_of
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.codec import CODEC, Codec
@@ -146,7 +147,7 @@ class Fold(Generic[S]):
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is: who is watched says it, and tries again
             _log.exception("snapshot not understood", service=self.service, upstream=self.upstream, name=self.name)
-            reason = f"snapshot {self.name} of {self.upstream}: {type(error).__name__}: {error}"
+            reason = f"snapshot {self.name} of {self.upstream}: {fault_of(error)}"
         self.stopped = reason
         await asyncio.sleep(_REFUSED_AGAIN)
         raise BeginAgain(reason)
@@ -167,4 +168,4 @@ class Fold(Generic[S]):
                 except Exception as error:
                     # The owner could handle it: its next snapshot says what came of it.
                     _log.exception("event not folded", service=self.service, upstream=self.upstream, type=item.type)
-                    raise BeginAgain(f"{item.type} at {item.at.position}: {type(error).__name__}: {error}") from error
+                    raise BeginAgain(f"{item.type} at {item.at.position}: {fault_of(error)}") from error

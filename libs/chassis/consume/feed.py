@@ -19,7 +19,7 @@ from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, fact_filter, lane_filter, place_of_id, stream_of
+from libs.contracts.subjects import Header, fact_filter, lane_filter, place_of_id, public_filter, stream_of
 
 _log = structlog.get_logger()
 BATCH = 500
@@ -63,6 +63,8 @@ class Feed:
     pace: Pace = at_once
     must_know_end: bool = False
     """Whether a reader at position 0 waits until its owner has said where the lane ends: it would know nobody yet."""
+    private: bool = True
+    """Whether private facts are read, too. Their places in the chain are then gaps that the owner explains."""
     only: tuple[str, ...] = ()
     """Types of events that the stream shall send alone; none: all. What the stream lost is then only seen when the feed
     begins, and read from its owner: a chain cannot be checked of which most links stay away."""
@@ -79,9 +81,9 @@ class Feed:
     """The stream's last sequence when the feed began."""
 
     def __post_init__(self) -> None:
-        self._owner = Owner(self.bus, self.upstream)
+        self._owner = Owner(self.bus, self.upstream, self.private)
         self._stream = stream_of(self.upstream)
-        self._subject = lane_filter(self.upstream, self.lane)
+        self._subject = (lane_filter if self.private else public_filter)(self.upstream, self.lane)
 
     async def after(self, place: Position) -> AsyncGenerator[Batch, None]:
         """Everything that follows `place`, for ever. `Position(epoch, position)` of a log's end will do for a place.
@@ -108,6 +110,12 @@ class Feed:
                 if not messages:
                     if self._at.position >= self._target:
                         self.caught_up.set()
+                    elif not self.private and not pull.behind:
+                        # The end of its owner's log may be something that the stream does not tell us.
+                        while (batch := await self._from_owner()) is not None:
+                            yield batch
+                        self._target = 0
+                        continue
                     messages = await self.pace(pull)
                     if messages[0].sequence <= passed:
                         messages = [message for message in messages if message.sequence > passed]
@@ -219,7 +227,12 @@ class Feed:
 
     async def _bridge(self, message: Received) -> Batch:
         """One step from where we are to a message that does not follow: some of the gap, or the new epoch."""
-        batch = await self._from_owner()
+        try:
+            batch = await self._from_owner()
+        except BusAway:
+            if not self.private:
+                self.caught_up.set()  # what is known by now must do: nobody shall wait for an owner that is away
+            raise
         if batch is None:
             epoch, position, *_ = _place(message)
             raise BusAway(f"{self.upstream} has no event after {self._at.position}, before {epoch}/{position}")
@@ -232,9 +245,10 @@ class Feed:
         if page.epoch != epoch:
             return self._change_epoch(page.epoch, page.epoch_after)
         places = [Position(page.epoch, e.position, 0, self._incarnation) for e in page.events]
-        items = [Item(at, e.type, e.raw.encode()) for at, e in zip(places, page.events, strict=True)]
-        if not items:
+        if not places:
             return None
+        # Of what we are not to read only the place is told.
+        items = [Item(at, e.type, e.raw.encode()) for at, e in zip(places, page.events, strict=True) if e.raw]
         self._at = places[-1]
         return Batch(items, self._at)
 

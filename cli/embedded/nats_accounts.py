@@ -174,8 +174,10 @@ def permissions(user: str) -> Permissions:
     inbox = f"{inbox_prefix(user)}.>"
     # An alarm of ours pages the admins under a policy of its own: whoever sends alerts for others cannot raise one.
     ours = OWN_ALERT_SUBJECTS
+    # Logs, and what was parked, are for services and operators; whoever stands at the door forwards nobody there.
+    inner = (*ours, *(f"pager.rpc.*.{asked}" for asked in ("events", "public_events", "parked", "replay")))
     return {
-        "gateway": Permissions(("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox,), denied=ours),
+        "gateway": Permissions(("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox,), denied=inner),
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
         "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=ours),
         "auditor": Permissions(_reading(*EVENT_STREAMS), (inbox, "pager.events.>")),

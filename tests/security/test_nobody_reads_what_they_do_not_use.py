@@ -90,9 +90,8 @@ async def test_nobody_but_the_notifier_gets_at_a_push_token(world: World, reader
         # What may be made is held against what is asked for.
         (f"$JS.API.CONSUMER.CREATE.AUTH.x.{SESSIONS}", _consumer(whole)),
         (f"$JS.API.CONSUMER.CREATE.AUTH.x.{public_filter('auth', Lane.ROUTINE)}", _consumer(whole)),
+        (rpc_subject("auth", "events"), {"epoch": 1, "lane": "routine", "after": 0, "limit": 100}),
     ]
-    if reader != "gateway":
-        tries.append((rpc_subject("auth", "events"), {"epoch": 1, "lane": "routine", "after": 0, "limit": 100}))
     answered: list[bytes | None] = []
     for subject, body in tries:
         try:

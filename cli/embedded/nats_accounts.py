@@ -23,8 +23,8 @@ from libs.contracts.subjects import (
     lane_filter,
     lanes_of,
     public_filter,
+    reads_all,
     rpc_subject,
-    takes_private,
 )
 
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
@@ -109,7 +109,7 @@ def filters_of(reader: str, upstream: str) -> tuple[str, ...]:
     if (reader, upstream) in SPARSE:
         types = (f"pager.{upstream}.{fact}.v1" for fact in READS[reader][upstream])
         return tuple(fact_filter(type_name, lane) for type_name in types for lane in lanes_of(upstream))
-    whole = lane_filter if takes_private(reader, upstream) else public_filter
+    whole = lane_filter if reads_all(reader, upstream) else public_filter
     return tuple(whole(upstream, lane) for lane in lanes_of(upstream))
 
 
@@ -136,7 +136,7 @@ def _acknowledging(*streams: str) -> tuple[str, ...]:
 
 def _catching_up(reader: str, upstream: str) -> tuple[str, ...]:
     """What it asks an owner for when the stream has lost something."""
-    events = "events" if takes_private(reader, upstream) else "public_events"
+    events = "events" if reads_all(reader, upstream) else "public_events"
     return rpc_subject(upstream, events), rpc_subject(upstream, "position")
 
 

@@ -7,7 +7,7 @@ import pytest
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
 from cli.embedded.nats_accounts import accounts, permissions, server_config
 from libs.contracts.model import Lane
-from libs.contracts.subjects import OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, lane_filter, rpc_subject, takes_private
+from libs.contracts.subjects import OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, lane_filter, reads_all, rpc_subject
 
 PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
 
@@ -25,7 +25,7 @@ def test_a_service_asks_only_its_upstreams_for_events_and_auth_for_keys(service:
     asked = {subject for subject in permissions(service).publish if subject.startswith("pager.rpc.")}
     wanted = {f"pager.rpc.{upstream}.position" for upstream in UPSTREAMS[service]}
     wanted |= {
-        f"pager.rpc.{upstream}.{'events' if takes_private(service, upstream) else 'public_events'}"
+        f"pager.rpc.{upstream}.{'events' if reads_all(service, upstream) else 'public_events'}"
         for upstream in UPSTREAMS[service]
     }
     wanted |= {rpc_subject(*question) for question in QUESTIONS.get(service, ())}

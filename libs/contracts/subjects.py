@@ -85,8 +85,14 @@ def is_private(type_name: str) -> bool:
     return type_name.rpartition(".")[0] in PRIVATE
 
 
-def takes_private(reader: str, upstream: str) -> bool:
-    return any(f"pager.{upstream}.{fact}" in PRIVATE for fact in READS[reader].get(upstream, ()))
+def has_private(service: str) -> bool:
+    return any(fact.split(".")[1] == service for fact in PRIVATE)
+
+
+def reads_all(reader: str, upstream: str) -> bool:
+    """Whether nothing of this upstream is kept from it: there is nothing private, or it takes that."""
+    taken = READS[reader].get(upstream, ())
+    return not has_private(upstream) or any(f"pager.{upstream}.{fact}" in PRIVATE for fact in taken)
 
 
 def event_subject(type_name: str, lane: Lane, entity: UUID) -> str:
@@ -97,8 +103,7 @@ def event_subject(type_name: str, lane: Lane, entity: UUID) -> str:
 
 def lane_filter(service: str, lane: Lane) -> str:
     """All of a lane, the private facts too: whoever has these has one lane."""
-    has_private = any(fact.split(".")[1] == service for fact in PRIVATE)
-    return f"pager.events.{service}.>" if has_private else public_filter(service, lane)
+    return f"pager.events.{service}.>" if has_private(service) else public_filter(service, lane)
 
 
 def public_filter(service: str, lane: Lane) -> str:

@@ -18,7 +18,7 @@ from nats.js.errors import APIError
 
 from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.deadline import DEADLINE, in_time
-from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS, takes_private
+from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS, reads_all
 from tests.servers import Servers
 from tests.world import World
 
@@ -158,7 +158,7 @@ async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Serv
         asked = {f"pager.rpc.{o}.{ask}" for o in SERVICES for ask in asks}
         allowed = {f"pager.rpc.{up}.position" for up in UPSTREAMS[service]}
         allowed |= {
-            f"pager.rpc.{up}.{'events' if takes_private(service, up) else 'public_events'}" for up in UPSTREAMS[service]
+            f"pager.rpc.{up}.{'events' if reads_all(service, up) else 'public_events'}" for up in UPSTREAMS[service]
         }
         for subject in sorted(asked - allowed):
             refused.clear()

@@ -91,14 +91,15 @@ def read_api(stream: str) -> tuple[str, ...]:
 
 
 def filtered_api(stream: str, *filters: str) -> tuple[str, ...]:
-    """For reading of a stream what is on these subjects alone.
+    """For reading of a stream what is on these subjects alone; without any, what its consumers ask for.
 
     The name of a consumer's filter is part of the subject on which it is made, and the server holds it against what
-    the request says. A message by its number, or a consumer with several filters, could be anything: there are none.
+    the request says. A message by its number could be anything: there is none.
     """
     return (
         f"$JS.API.STREAM.INFO.{stream}",
         *(f"$JS.API.CONSUMER.CREATE.{stream}.*.{filter_}" for filter_ in filters),
+        *(() if filters else (f"$JS.API.CONSUMER.CREATE.{stream}.*",)),
         f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
     )
@@ -113,9 +114,16 @@ def filters_of(reader: str, upstream: str) -> tuple[str, ...]:
     return tuple(whole(upstream, lane) for lane in lanes_of(upstream))
 
 
+def _is_unbound(reader: str, upstream: str) -> bool:
+    """Of a consumer with several filters none is in its subject: who reads so is kept from nothing of that stream."""
+    return (reader, upstream) in SPARSE and len(READS[reader][upstream]) > 1
+
+
 def _following(reader: str) -> tuple[str, ...]:
     """What it reads of others' streams, and of auth's who is signed out."""
-    filters = {upstream: filters_of(reader, upstream) for upstream in UPSTREAMS[reader]}
+    filters = {
+        upstream: () if _is_unbound(reader, upstream) else filters_of(reader, upstream) for upstream in READS[reader]
+    }
     if reader != "auth":
         filters["auth"] = (*filters.get("auth", ()), SESSIONS)
     return tuple(subject for upstream, some in filters.items() for subject in filtered_api(upstream.upper(), *some))

@@ -7,7 +7,17 @@ import pytest
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
 from cli.embedded.nats_accounts import accounts, permissions, server_config
 from libs.contracts.model import Lane
-from libs.contracts.subjects import OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, lane_filter, reads_all, rpc_subject
+from libs.contracts.subjects import (
+    OWN_ALERT_SUBJECTS,
+    QUESTIONS,
+    READS,
+    SPARSE,
+    UPSTREAMS,
+    has_private,
+    lane_filter,
+    reads_all,
+    rpc_subject,
+)
 
 PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
 
@@ -48,7 +58,9 @@ def test_of_others_streams_only_what_is_read_can_be_had(reader: str) -> None:
             # A message by its number may be any of the stream.
             assert asked not in subject or subject.split(asked)[1].split(".")[0] in whole, subject
         made = subject.partition("$JS.API.CONSUMER.CREATE.")[2].split(".")
-        assert made[0] in ("", *whole) or len(made) > 3, f"{subject} lets its filter be anything"
+        several = (reader, made[0].lower()) in SPARSE and len(READS[reader][made[0].lower()]) > 1
+        assert made[0] in ("", *whole) or len(made) > 3 or several, f"{subject} lets its filter be anything"
+        assert not (several and has_private(made[0].lower()))
     private = {f"$JS.API.CONSUMER.CREATE.AUTH.*.{lane_filter('auth', Lane.ROUTINE)}", "$JS.API.CONSUMER.CREATE.AUTH.>"}
     may = bool(private & set(permissions(reader).publish))
     assert may == (reader in ("auth", "notifier")), "push tokens are the notifier's alone"

@@ -25,18 +25,24 @@ SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 """The event-sourced services, in the order in which they are started."""
 
 _ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed")
+_RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")
+_POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
 _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "auth": {},
-    "oncall": {"auth": ("UserRegistered", "DeviceAdded", "DeviceRemoved")},
+    "oncall": {"auth": ("UserRegistered", "DeviceAdded", "DeviceRemoved"), "escalation": _POLICIES},
     "incidents": {
-        "escalation": ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled"),
+        "auth": ("UserRegistered",),
+        "escalation": (*_RUNS, *_POLICIES),
         "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
     },
     "escalation": {
         "auth": ("UserRegistered",),
-        "oncall": ("ScheduleCreated", "ShiftsPlanned"),
-        "incidents": ("IncidentCreated", "PagingRequested", *_ANSWERED),
+        "oncall": ("ScheduleCreated", "ShiftsPlanned", "ScheduleDeleted"),
+        "incidents": (
+            *("IncidentCreated", "PagingRequested", *_ANSWERED),
+            *("IntegrationCreated", "IntegrationChanged", "IntegrationDeleted"),
+        ),
         "notifier": ("PersonUnreachable",),
     },
     "notifier": {
@@ -49,7 +55,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
 """Whose events each one takes, and which: what the bus lets it read comes of this table, and a test holds it against
 the consumers that run. Everybody beside that follows which sessions have ended (`SESSIONS`)."""
 
-SPARSE = frozenset({("escalation", "notifier")})
+SPARSE = frozenset({("escalation", "notifier"), ("oncall", "escalation")})
 """(reader, upstream): it gets these facts alone of the stream, and not whole lanes."""
 
 UPSTREAMS: dict[str, tuple[str, ...]] = {reader: tuple(upstreams) for reader, upstreams in READS.items()}

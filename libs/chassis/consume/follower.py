@@ -55,8 +55,8 @@ class Consumer:
     def __post_init__(self) -> None:
         if self.first and self.sparse:
             raise ValueError("a reader that must reach its owner's end needs every event on the way")
-        if self.sparse and len(self.facts) > 1:
-            raise ValueError("the bus binds a reader to one subject: it gets one fact, or whole lanes")
+        if self.sparse and has_private(self.upstream):
+            raise ValueError("a reader of several facts is bound by nothing: it might read what is private")
 
 
 @dataclass

@@ -33,6 +33,7 @@ An event is a CloudEvent 1.0 in binary mode on `pager.events.<service>.<lane>.<E
 the service's name in capitals. Its body is the envelope below, byte for byte as it is stored in the owner's log; the
 headers `Nats-Msg-Id: <service>/<epoch>/<position>`, `Pager-Position` and `Pager-Previous` say where it stands in the
 chain of its lane ([ADR 2](adr/0002-stored-bytes-are-published-bytes.md), [ADR 3](adr/0003-chained-cursor-per-lane.md)).
+`DeviceRegistered` is published on `private` instead of its lane ([ADR 48](adr/0048-permissions-by-what-is-used.md)).
 
 Fields marked *personal* belong to a person (names, addresses, push tokens). The mark is there so that they can be
 encrypted under that person's key; they are not encrypted yet.

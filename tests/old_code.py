@@ -20,7 +20,7 @@ from libs.chassis.store.log import EventLog
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.model import Lane
 from libs.contracts.subjects import Header, lane_filter, lanes_of, stream_of
-from tests.servers import Servers
+from tests.servers import OLD_CODE, Servers
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +101,9 @@ class OldWorld(World):
                 return False
 
         await self.eventually(ready, bool, f"{name} on old code")
+
+    def values_of(self, name: str) -> dict[str, Any]:
+        return super().values_of(name) | {"nats_url": self.servers.nats_url(OLD_CODE)}
 
     def _environment(self, name: str) -> dict[str, str]:
         values = {f"PAGER_{key.upper()}": str(value) for key, value in self.values_of(name).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import nats
 import psutil
@@ -30,6 +33,8 @@ from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.subjects import SERVICES, STREAMS
 
 _numbers = itertools.count(1)
+OLD_CODE = "old-code"
+"""The NATS user of a release before the permissions of now."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a home gets a name of its own in it
 _ROOM = 3 * 1024**3
@@ -52,7 +57,8 @@ class Servers:
         return database_url(host, int(port), role, self.credentials.postgres[role], database)
 
     def nats_url(self, user: str) -> str:
-        return self.nats.replace("nats://", f"nats://{user}:{self.credentials.nats[user]}@")
+        password = self.credentials.nats["operator" if user == OLD_CODE else user]
+        return self.nats.replace("nats://", f"nats://{user}:{password}@")
 
     async def connect(self, user: str | None = None) -> Client:
         """A connection as one of our users, or as an anonymous sender."""
@@ -111,10 +117,21 @@ async def running_servers() -> AsyncIterator[Servers]:
         yield servers
 
 
+def _with_old_code(**settings: Any) -> str:
+    """The configuration, and one more user: accounts are made anew when the last process of a release has gone, so that
+    old code, and whoever works with it, runs under the permissions of before, which were wider.
+    """
+    config = json.loads(server_config(**settings))
+    everything = {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}, "allow_responses": True}
+    old = {"user": OLD_CODE, "password": settings["passwords"]["operator"], "permissions": everything}
+    config["accounts"]["PAGER"]["users"].append(old)
+    return json.dumps(config)
+
+
 @asynccontextmanager
 async def embedded_servers() -> AsyncIterator[Servers]:
     """From the PyPI wheels: no Docker."""
-    with Home.temporary(_in_memory()) as home:
+    with Home.temporary(_in_memory()) as home, patch("cli.embedded.nats.server_config", _with_old_code):
         async with EmbeddedPostgres(home) as postgres, EmbeddedNats(home) as bus:
             yield Servers(f"127.0.0.1:{postgres.port}", bus.url, home.credentials())
 
@@ -143,7 +160,7 @@ async def containers_with_servers() -> AsyncIterator[Servers]:
     credentials = Credentials.completed({})
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "nats.conf"
-        text = server_config(
+        text = _with_old_code(
             name="test",
             port=4222,
             folder="/data",

@@ -11,7 +11,21 @@ from typing import Final
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.ports import LOOPBACK
-from libs.contracts.subjects import ALERTS_PROBE, OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, rpc_subject
+from libs.contracts.subjects import (
+    ALERTS_PROBE,
+    OWN_ALERT_SUBJECTS,
+    QUESTIONS,
+    READS,
+    SESSIONS,
+    SPARSE,
+    UPSTREAMS,
+    fact_filter,
+    lane_filter,
+    lanes_of,
+    public_filter,
+    reads_all,
+    rpc_subject,
+)
 
 EVENT_STREAMS: Final = tuple(service.upper() for service in STATEFUL_SERVICES)
 ALERTS: Final = "pager.alerts.>"
@@ -62,7 +76,7 @@ def inbox_prefix(user: str) -> str:
 
 
 def read_api(stream: str) -> tuple[str, ...]:
-    """JetStream API subjects for reading one stream with pull consumers that acknowledge nothing."""
+    """JetStream API subjects for reading one stream whole, with pull consumers that acknowledge nothing."""
     return (
         f"$JS.API.STREAM.INFO.{stream}",
         f"$JS.API.STREAM.MSG.GET.{stream}",
@@ -74,6 +88,45 @@ def read_api(stream: str) -> tuple[str, ...]:
         f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
     )
+
+
+def filtered_api(stream: str, *filters: str) -> tuple[str, ...]:
+    """For reading of a stream what is on these subjects alone; without any, what its consumers ask for.
+
+    The name of a consumer's filter is part of the subject on which it is made, and the server holds it against what
+    the request says. A message by its number could be anything: there is none.
+    """
+    return (
+        f"$JS.API.STREAM.INFO.{stream}",
+        *(f"$JS.API.CONSUMER.CREATE.{stream}.*.{filter_}" for filter_ in filters),
+        *(() if filters else (f"$JS.API.CONSUMER.CREATE.{stream}.*",)),
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.>",
+    )
+
+
+def filters_of(reader: str, upstream: str) -> tuple[str, ...]:
+    """On which subjects of an upstream it reads: whole lanes, or its facts where these are few."""
+    if (reader, upstream) in SPARSE:
+        types = (f"pager.{upstream}.{fact}.v1" for fact in READS[reader][upstream])
+        return tuple(fact_filter(type_name, lane) for type_name in types for lane in lanes_of(upstream))
+    whole = lane_filter if reads_all(reader, upstream) else public_filter
+    return tuple(whole(upstream, lane) for lane in lanes_of(upstream))
+
+
+def _is_unbound(reader: str, upstream: str) -> bool:
+    """Of a consumer with several filters none is in its subject: who reads so is kept from nothing of that stream."""
+    return (reader, upstream) in SPARSE and len(READS[reader][upstream]) > 1
+
+
+def _following(reader: str) -> tuple[str, ...]:
+    """What it reads of others' streams, and of auth's who is signed out."""
+    filters = {
+        upstream: () if _is_unbound(reader, upstream) else filters_of(reader, upstream) for upstream in READS[reader]
+    }
+    if reader != "auth":
+        filters["auth"] = (*filters.get("auth", ()), SESSIONS)
+    return tuple(subject for upstream, some in filters.items() for subject in filtered_api(upstream.upper(), *some))
 
 
 def _reading(*streams: str) -> tuple[str, ...]:
@@ -89,16 +142,21 @@ def _acknowledging(*streams: str) -> tuple[str, ...]:
     return tuple(f"$JS.ACK.{stream}.>" for stream in streams)
 
 
+def _catching_up(reader: str, upstream: str) -> tuple[str, ...]:
+    """What it asks an owner for when the stream has lost something."""
+    events = "events" if reads_all(reader, upstream) else "public_events"
+    return rpc_subject(upstream, events), rpc_subject(upstream, "position")
+
+
 def _service(service: str) -> Permissions:
     upstreams = UPSTREAMS[service]
-    streams = (service.upper(), *(upstream.upper() for upstream in upstreams))
-    if service == "incidents":
-        streams += ("ALERTS",)
+    whole = (service.upper(), "ALERTS") if service == "incidents" else (service.upper(),)
+    streams = (*whole, *(upstream.upper() for upstream in (*upstreams, "auth")))
     own: tuple[str, ...] = ()
     if service == "incidents":
         # It reads alerts, so it alone knows which have been taken: nobody else of ours may purge, and it nothing else.
         own = ("$JS.API.STREAM.PURGE.ALERTS", ALERTS_PROBE)
-    catch_up = (f"pager.rpc.{upstream}.{ask}" for upstream in upstreams for ask in ("events", "position"))
+    catch_up = (subject for upstream in upstreams for subject in _catching_up(service, upstream))
     return Permissions(
         publish=(
             f"pager.events.{service}.>",
@@ -108,7 +166,8 @@ def _service(service: str) -> Permissions:
             *(rpc_subject(*question) for question in QUESTIONS.get(service, ())),
             OWN_ALERT_SUBJECTS[1],  # its alarms
             *own,
-            *_reading(*streams),
+            *_reading(*whole),
+            *_following(service),
             *_acknowledging(*streams),
         ),
         subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}"),
@@ -121,11 +180,12 @@ def permissions(user: str) -> Permissions:
     if user in STATEFUL_SERVICES:
         return _service(user)
     inbox = f"{inbox_prefix(user)}.>"
-    followed = (upstream.upper() for upstream in UPSTREAMS["gateway"])
     # An alarm of ours pages the admins under a policy of its own: whoever sends alerts for others cannot raise one.
     ours = OWN_ALERT_SUBJECTS
+    # Logs, and what was parked, are for services and operators; whoever stands at the door forwards nobody there.
+    inner = (*ours, *(f"pager.rpc.*.{asked}" for asked in ("events", "public_events", "parked", "replay")))
     return {
-        "gateway": Permissions(("pager.rpc.>", ALERTS, *_reading(*followed)), (inbox,), denied=ours),
+        "gateway": Permissions(("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox,), denied=inner),
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
         "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=ours),
         "auditor": Permissions(_reading(*EVENT_STREAMS), (inbox, "pager.events.>")),

@@ -6,7 +6,18 @@ import pytest
 
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
 from cli.embedded.nats_accounts import accounts, permissions, server_config
-from libs.contracts.subjects import OWN_ALERT_SUBJECTS, QUESTIONS, UPSTREAMS, rpc_subject
+from libs.contracts.model import Lane
+from libs.contracts.subjects import (
+    OWN_ALERT_SUBJECTS,
+    QUESTIONS,
+    READS,
+    SPARSE,
+    UPSTREAMS,
+    has_private,
+    lane_filter,
+    reads_all,
+    rpc_subject,
+)
 
 PASSWORDS = {user: f"secret-{user}" for user in NATS_USERS}
 
@@ -22,7 +33,11 @@ def test_a_service_publishes_events_and_wakes_of_itself_only(service: str) -> No
 @pytest.mark.parametrize("service", STATEFUL_SERVICES)
 def test_a_service_asks_only_its_upstreams_for_events_and_auth_for_keys(service: str) -> None:
     asked = {subject for subject in permissions(service).publish if subject.startswith("pager.rpc.")}
-    wanted = {f"pager.rpc.{upstream}.{ask}" for upstream in UPSTREAMS[service] for ask in ("events", "position")}
+    wanted = {f"pager.rpc.{upstream}.position" for upstream in UPSTREAMS[service]}
+    wanted |= {
+        f"pager.rpc.{upstream}.{'events' if reads_all(service, upstream) else 'public_events'}"
+        for upstream in UPSTREAMS[service]
+    }
     wanted |= {rpc_subject(*question) for question in QUESTIONS.get(service, ())}
     assert asked == wanted | {"pager.rpc.auth.keys"}
 
@@ -31,8 +46,24 @@ def test_a_service_asks_only_its_upstreams_for_events_and_auth_for_keys(service:
 def test_a_service_reads_its_own_stream_and_those_upstream(service: str) -> None:
     publish = permissions(service).publish
     read = {subject.rsplit(".", 1)[1] for subject in publish if subject.startswith("$JS.API.STREAM.INFO.")}
-    extra = {"ALERTS"} if service == "incidents" else set()
+    extra = {"AUTH"} | ({"ALERTS"} if service == "incidents" else set())
     assert read == {service.upper(), *map(str.upper, UPSTREAMS[service])} | extra
+
+
+@pytest.mark.parametrize("reader", [*STATEFUL_SERVICES, "gateway"])
+def test_of_others_streams_only_what_is_read_can_be_had(reader: str) -> None:
+    whole = {reader.upper(), *(("ALERTS",) if reader == "incidents" else ())}
+    for subject in permissions(reader).publish:
+        for asked in ("MSG.GET.", "DIRECT.GET.", "CONSUMER.INFO."):
+            # A message by its number may be any of the stream.
+            assert asked not in subject or subject.split(asked)[1].split(".")[0] in whole, subject
+        made = subject.partition("$JS.API.CONSUMER.CREATE.")[2].split(".")
+        several = (reader, made[0].lower()) in SPARSE and len(READS[reader][made[0].lower()]) > 1
+        assert made[0] in ("", *whole) or len(made) > 3 or several, f"{subject} lets its filter be anything"
+        assert not (several and has_private(made[0].lower()))
+    private = {f"$JS.API.CONSUMER.CREATE.AUTH.*.{lane_filter('auth', Lane.ROUTINE)}", "$JS.API.CONSUMER.CREATE.AUTH.>"}
+    may = bool(private & set(permissions(reader).publish))
+    assert may == (reader in ("auth", "notifier")), "push tokens are the notifier's alone"
 
 
 @pytest.mark.parametrize("user", NATS_USERS)
@@ -50,7 +81,8 @@ def test_only_services_may_raise_an_alarm_of_ours(user: str) -> None:
     assert isinstance(table, dict)
     may_alert = "pager.alerts.>" in table["allow"]
     assert may_alert == (user in ("gateway", "operator", "sender", "anonymous"))
-    assert tuple(table.get("deny", ())) == (OWN_ALERT_SUBJECTS if may_alert else ())
+    denied = {subject for subject in table.get("deny", ()) if subject.startswith("pager.alerts.")}
+    assert denied == (set(OWN_ALERT_SUBJECTS) if may_alert else set())
 
 
 @pytest.mark.parametrize("user", NATS_USERS)

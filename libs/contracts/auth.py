@@ -38,7 +38,10 @@ class PasswordReset(Fact, type="pager.auth.PasswordReset.v1"):
 
 
 class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):
-    """A phone that can be paged. Registering the same `device_id` again replaces its name and token."""
+    """A phone that can be paged. Registering the same `device_id` again replaces its name and token.
+
+    Private: whoever only needs to know that there is one reads `DeviceAdded`.
+    """
 
     user_id: UUID
     device_id: str
@@ -46,6 +49,13 @@ class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):
     platform: Platform
     push_token: Personal[str]
     registered_at: Moment
+
+
+class DeviceAdded(Fact, type="pager.auth.DeviceAdded.v1"):
+    """What all may know of a `DeviceRegistered`, which comes right before it: somebody has a device."""
+
+    user_id: UUID
+    device_id: str
 
 
 class DeviceRemoved(Fact, type="pager.auth.DeviceRemoved.v1"):

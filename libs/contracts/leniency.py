@@ -104,8 +104,9 @@ def read_json(body: bytes) -> tuple[Any, tuple[str, ...]]:
         except RecursionError:
             return _leniently(_shallow(text)), wrong
     except ValueError as error:
+        place = f" (character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         raise ValueError(
-            f"the body is not JSON: {error}" if at is None else f"the body is not valid UTF-8 at byte {at}"
+            f"the body is not JSON{place}" if at is None else f"the body is not valid UTF-8 at byte {at}"
         ) from error
 
 

@@ -24,15 +24,46 @@ ALERT_LIMIT = 512 * 1024
 SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 """The event-sourced services, in the order in which they are started."""
 
-UPSTREAMS: dict[str, tuple[str, ...]] = {
-    "auth": (),
-    "oncall": ("auth", "escalation"),
-    "incidents": ("auth", "escalation", "notifier"),
-    "escalation": ("auth", "oncall", "incidents", "notifier"),
-    "notifier": ("auth", "incidents", "escalation"),
-    "gateway": ("auth", "incidents"),
+_ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed")
+_RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")
+_POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
+_PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
+READS: dict[str, dict[str, tuple[str, ...]]] = {
+    "auth": {},
+    "oncall": {"auth": ("UserRegistered", "DeviceAdded", "DeviceRemoved"), "escalation": _POLICIES},
+    "incidents": {
+        "auth": ("UserRegistered",),
+        "escalation": (*_RUNS, *_POLICIES),
+        "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
+    },
+    "escalation": {
+        "auth": ("UserRegistered",),
+        "oncall": ("ScheduleCreated", "ShiftsPlanned", "ScheduleDeleted"),
+        "incidents": (
+            *("IncidentCreated", "PagingRequested", *_ANSWERED),
+            *("IntegrationCreated", "IntegrationChanged", "IntegrationDeleted"),
+        ),
+        "notifier": ("PersonUnreachable",),
+    },
+    "notifier": {
+        "auth": ("DeviceRegistered", "DeviceRemoved"),
+        "incidents": _ANSWERED,
+        "escalation": ("EscalationDue", "EscalationExhausted"),
+    },
+    "gateway": {},
 }
-"""Whose events each one consumes; it may ask these for `events` and `position` (promise 13)."""
+"""Whose events each one takes, and which: what the bus lets it read comes of this table, and a test holds it against
+the consumers that run. Everybody beside that follows which sessions have ended (`SESSIONS`)."""
+
+SPARSE = frozenset({("escalation", "notifier"), ("oncall", "escalation")})
+"""(reader, upstream): it gets these facts alone of the stream, and not whole lanes."""
+
+UPSTREAMS: dict[str, tuple[str, ...]] = {reader: tuple(upstreams) for reader, upstreams in READS.items()}
+"""Whose events each one consumes; it may ask these for their events and `position` (promise 13)."""
+
+PRIVATE = frozenset({"pager.auth.DeviceRegistered"})
+"""Facts that only those read who take them: they hold push tokens. They stand in their lane as all others do, and are
+published on subjects of their own, where the bus can tell who reads (docs/adr/0048)."""
 
 QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {"escalation": (("notifier", "reachable"),)}
 """What a service asks of another beside its events: (service, operation)."""
@@ -55,13 +86,34 @@ def stream_of(service: str) -> str:
     return service.upper()
 
 
+def is_private(type_name: str) -> bool:
+    """Whether it is one of the private facts, in any version."""
+    return type_name.rpartition(".")[0] in PRIVATE
+
+
+def has_private(service: str) -> bool:
+    return any(fact.split(".")[1] == service for fact in PRIVATE)
+
+
+def reads_all(reader: str, upstream: str) -> bool:
+    """Whether nothing of this upstream is kept from it: there is nothing private, or it takes that."""
+    taken = READS[reader].get(upstream, ())
+    return not has_private(upstream) or any(f"pager.{upstream}.{fact}" in PRIVATE for fact in taken)
+
+
 def event_subject(type_name: str, lane: Lane, entity: UUID) -> str:
-    """`pager.events.<service>.<lane>.<Event>.<id>`"""
+    """`pager.events.<service>.<lane>.<Event>.<id>`; of a private fact `private` stands instead of its lane."""
     _, service, name, _ = type_name.split(".")
-    return f"pager.events.{service}.{lane}.{name}.{entity}"
+    return f"pager.events.{service}.{'private' if is_private(type_name) else lane}.{name}.{entity}"
 
 
 def lane_filter(service: str, lane: Lane) -> str:
+    """All of a lane, the private facts too: whoever has these has one lane."""
+    return f"pager.events.{service}.>" if has_private(service) else public_filter(service, lane)
+
+
+def public_filter(service: str, lane: Lane) -> str:
+    """What of a lane is not private."""
     return f"pager.events.{service}.{lane}.>"
 
 
@@ -69,6 +121,10 @@ def fact_filter(type_name: str, lane: Lane) -> str:
     """Every event of this type in any version."""
     _, service, name, _ = type_name.split(".")
     return f"pager.events.{service}.{lane}.{name}.*"
+
+
+SESSIONS = "pager.events.auth.routine.SessionEnded.*"
+"""What everybody who checks tokens follows."""
 
 
 def rpc_subject(service: str, operation: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, folding
 from libs.contracts.auth import (
+    DeviceAdded,
     DeviceRegistered,
     DeviceRemoved,
     PasswordReset,
@@ -20,7 +21,7 @@ ORIGINS = Origins(
     project,
     streams={
         (UserRegistered, PasswordReset): folding(USERS),
-        (DeviceRegistered, DeviceRemoved): folding(DEVICES),
+        (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SignedIn, SignInRefused, SessionEnded): folding(SESSIONS),
     },
     projections=(users, devices),

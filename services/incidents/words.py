@@ -59,8 +59,8 @@ def summary_of(fact: Fact) -> str:
         case EscalationCancelled():
             return f"escalation stopped: {fact.cause}"
         case NotificationIntended():
-            method = f"{fact.method.kind.shown} on device {fact.method.id} ({fact.method.kind})"
-            return f"to be paged by {method}{_bundle(fact)}"
+            # Not on which device: its id is what a phone signs in with, and everybody reads this.
+            return f"to be paged by {fact.method.kind.shown} ({fact.method.kind}){_bundle(fact)}"
         case NotificationAccepted():
             return f"{fact.provider} accepted the push (attempt {fact.attempt})"
         case AttemptFailed():

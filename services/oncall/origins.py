@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
+from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.oncall import (
     OverrideAdded,
     OverrideCancelled,
@@ -44,7 +44,7 @@ ORIGINS = Origins(
     projections=(schedules, creations, plans, overrides, cancellations, shifts),
     replicas=(
         Replica(people, {"auth": (UserRegistered,)}, replicate),
-        Replica(devices, {"auth": (DeviceRegistered, DeviceRemoved)}, replicate),
+        Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
         Replica(policies, {"escalation": FROM_ESCALATION}, replicate_policy),
     ),
 )

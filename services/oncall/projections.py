@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserRegistered
+from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.envelope import Actor, ActorKind, Envelope
 from libs.contracts.oncall import (
     OverrideAdded,
@@ -157,7 +157,7 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
         case UserRegistered() as person:
             name = f"{person.first_name} {person.last_name}".strip()
             yield Row(people, {"user_id": person.user_id, "name": name, "is_active": True})
-        case DeviceRegistered(user_id=user_id, device_id=device_id):
+        case DeviceAdded(user_id=user_id, device_id=device_id):
             yield Row(devices, {"user_id": user_id, "device_id": device_id})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})

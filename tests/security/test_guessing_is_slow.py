@@ -53,3 +53,6 @@ async def test_nobody_is_told_on_which_device_another_was_paged(world: World) ->
 
     assert await shown(ana) == {"ana-phone"}
     assert await shown(bo) == await shown(world.admin) == {None}
+    incident = (await world.incident())["id"]
+    for told in ("", "/timeline", "/explain"):
+        assert "ana-phone" not in str((await bo.call("GET", f"/incidents/{incident}{told}")).body)

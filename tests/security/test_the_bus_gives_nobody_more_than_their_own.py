@@ -18,7 +18,7 @@ from nats.js.errors import APIError
 
 from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.deadline import DEADLINE, in_time
-from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS
+from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS, reads_all
 from tests.servers import Servers
 from tests.world import World
 
@@ -154,9 +154,12 @@ async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Serv
                 await client.publish(subject, b"{}")
                 assert await _refusals(client, refused), f"{service} may publish {subject}"
                 assert await _messages(servers, other.upper()) == 0
-        asks = ("events", "position", "replay", "acknowledge", "metrics")
+        asks = ("events", "public_events", "position", "replay", "acknowledge", "metrics")
         asked = {f"pager.rpc.{o}.{ask}" for o in SERVICES for ask in asks}
-        allowed = {f"pager.rpc.{up}.{ask}" for up in UPSTREAMS[service] for ask in ("events", "position")}
+        allowed = {f"pager.rpc.{up}.position" for up in UPSTREAMS[service]}
+        allowed |= {
+            f"pager.rpc.{up}.{'events' if reads_all(service, up) else 'public_events'}" for up in UPSTREAMS[service]
+        }
         for subject in sorted(asked - allowed):
             refused.clear()
             await client.publish(subject, b"{}")

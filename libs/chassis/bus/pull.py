@@ -73,8 +73,8 @@ class Pull:
     bus: Bus
     stream: str
     subjects: Sequence[str]
-    start: int
-    """The stream sequence to begin with."""
+    start: int | None
+    """The stream sequence to begin with; None: the last message there is."""
     _queue: deque[Received] = field(default_factory=deque)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _broken: str | None = None
@@ -101,8 +101,8 @@ class Pull:
             single = len(self.subjects) == 1
             config = ConsumerConfig(
                 name=self._name,
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=max(self.start, 1),
+                deliver_policy=DeliverPolicy.LAST if self.start is None else DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=None if self.start is None else max(self.start, 1),
                 ack_policy=AckPolicy.NONE,
                 filter_subject=self.subjects[0] if single else None,
                 filter_subjects=None if single else list(self.subjects),
@@ -153,6 +153,11 @@ class Pull:
                     await self._news.wait()
             except TimeoutError as error:
                 raise BusAway(f"{self.stream}: no heartbeat") from error
+
+    async def first(self) -> Received:
+        """The next message, which stays here; raises BusAway as `arrived`."""
+        await self.arrived()
+        return self._queue[0]
 
     async def some(self, limit: int = 500) -> list[Received]:
         """What is there, in order, at most `limit` and 8 MiB, at least one; waits for the first message.

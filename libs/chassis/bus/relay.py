@@ -16,6 +16,7 @@ from libs.chassis.bus.connection import Bus, BusAway, WrongSequence
 from libs.chassis.bus.handed import Handed
 from libs.chassis.bus.wire import Outgoing
 from libs.chassis.clock import Clock
+from libs.chassis.fault import fault_of
 from libs.chassis.store.epochs import Epoch, Epochs
 from libs.chassis.store.log import LoggedEvent, Run
 from libs.chassis.store.store import Store, is_away
@@ -191,7 +192,7 @@ class Relay:
         except PersistenceError as error:
             if is_away(error):
                 raise
-            raise Refused(f"{odds}; no epoch could be begun: {str(error).strip()} (see `pager epoch`)") from error
+            raise Refused(f"{odds}; no epoch could be begun: {fault_of(error)} (see `pager epoch`)") from error
         if begun:
             _log.warning("new epoch", service=self.service, epoch=odds.epoch, after=odds.after)
 

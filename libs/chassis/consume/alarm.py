@@ -14,6 +14,7 @@ from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.wire import Outgoing
 from libs.chassis.clock import Clock
 from libs.chassis.consume.parking import alarmed, without_alarm
+from libs.chassis.fault import fault_in
 from libs.chassis.store.store import Store, is_away
 from libs.contracts.alerts import source_of
 from libs.contracts.model import Priority
@@ -101,7 +102,7 @@ class ParkedAlarms:
     def _key(self, view: ParkedView) -> str:
         """The same fault: the same kind of input, failing with the same type of error."""
         kind = view.upstream if view.upstream == ALERTS else view.type
-        return f"parked:{self.service}:{kind}:{view.reason.split(':', 1)[0]}"
+        return f"parked:{self.service}:{kind}:{fault_in(view.reason)}"
 
     async def _raise(self, key: str, views: Sequence[ParkedView]) -> None:
         """One alarm for them all; the first says what is wrong."""
@@ -116,7 +117,8 @@ class ParkedAlarms:
                 self.bus,
                 f"{self.service} could not handle an event of {first.upstream}",
                 key,
-                f"{where}: {first.reason}{f' (and {more} more)' if more else ''}. See: pager parked list",
+                f"{where}: {fault_in(first.reason)}{f' (and {more} more)' if more else ''}."
+                " What it says is kept beside it: pager parked list",
             )
 
         await self.store.transact(lambda work: alarmed(work, self.service, [view.id for view in views], work.now))

@@ -11,6 +11,7 @@ import structlog
 
 from libs.chassis.consume.item import Item, Unreadable, stands_alone
 from libs.chassis.consume.parking import NothingBefore, Parked, ParkedKind, park, park_behind, parked_entities
+from libs.chassis.fault import fault_in
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.cursors import START, Move, Overtaken, Position
 from libs.chassis.store.store import Store, passes
@@ -110,7 +111,8 @@ class Applier:
             return
         self._failures += 1
         if self.stop_after is not None and self._failures >= self.stop_after:
-            raise Stopped(f"{self._failures} different events in a row failed; the last: {reason}")
+            _log.error("not parked", service=self.service, position=item.at.position, reason=reason)
+            raise Stopped(f"{self._failures} different events in a row failed; the last: {fault_in(reason)}")
         _log.error("parked", service=self.service, upstream=self.upstream, position=item.at.position, reason=reason)
         await self._park(item, ParkedKind.FAILURE, reason)
 

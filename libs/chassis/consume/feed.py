@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import structlog
-from nats.errors import Error as NatsError
-from nats.js.errors import APIError, NotFoundError
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.pull import Pull, Received
@@ -21,7 +19,7 @@ from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.model import Lane
-from libs.contracts.subjects import Header, fact_filter, lane_filter, place_of_id, stream_of
+from libs.contracts.subjects import Header, fact_filter, lane_filter, place_of_id, public_filter, stream_of
 
 _log = structlog.get_logger()
 BATCH = 500
@@ -65,6 +63,8 @@ class Feed:
     pace: Pace = at_once
     must_know_end: bool = False
     """Whether a reader at position 0 waits until its owner has said where the lane ends: it would know nobody yet."""
+    private: bool = True
+    """Whether private facts are read, too. Their places in the chain are then gaps that the owner explains."""
     only: tuple[str, ...] = ()
     """Types of events that the stream shall send alone; none: all. What the stream lost is then only seen when the feed
     begins, and read from its owner: a chain cannot be checked of which most links stay away."""
@@ -81,9 +81,9 @@ class Feed:
     """The stream's last sequence when the feed began."""
 
     def __post_init__(self) -> None:
-        self._owner = Owner(self.bus, self.upstream)
+        self._owner = Owner(self.bus, self.upstream, self.private)
         self._stream = stream_of(self.upstream)
-        self._subject = lane_filter(self.upstream, self.lane)
+        self._subject = (lane_filter if self.private else public_filter)(self.upstream, self.lane)
 
     async def after(self, place: Position) -> AsyncGenerator[Batch, None]:
         """Everything that follows `place`, for ever. `Position(epoch, position)` of a log's end will do for a place.
@@ -94,9 +94,11 @@ class Feed:
             nats.errors.Error, nats.js.errors.APIError, TimeoutError: the same.
         """
         self._at = place
-        start, certain = await self._start()
-        async with Pull(self.bus, self._stream, self._subjects(), start) as pull:
+        async with Pull(self.bus, self._stream, self._subjects(), await self._start()) as pull:
             self._pull = pull
+            # Where it does not, what the stream held when it began says nothing: its owner tells all of that.
+            certain = await self._goes_on(pull)
+            passed = self._last if self._is_known() and not certain else 0
             if not certain:
                 while (batch := await self._from_owner()) is not None:
                     yield batch
@@ -108,7 +110,16 @@ class Feed:
                 if not messages:
                     if self._at.position >= self._target:
                         self.caught_up.set()
+                    elif not self.private and not pull.behind:
+                        # The end of its owner's log may be something that the stream does not tell us.
+                        while (batch := await self._from_owner()) is not None:
+                            yield batch
+                        self._target = 0
+                        continue
                     messages = await self.pace(pull)
+                    if messages[0].sequence <= passed:
+                        messages = [message for message in messages if message.sequence > passed]
+                        continue
                 items, messages = self._in_order(messages)
                 if items:
                     yield Batch(items, items[-1].at)
@@ -136,31 +147,34 @@ class Feed:
             return (view.epoch if position > view.epoch_after else None), position
         except BusAway:
             _log.debug("its owner is away, its stream must do", upstream=self.upstream)
-        try:
-            last = await self.bus.js.get_last_msg(self._stream, self._subject)
-        except NotFoundError:
-            return 0, 0
-        except (NatsError, APIError, TimeoutError) as error:
-            raise BusAway(str(error)) from error
-        return _position(last.headers)
+        async with Pull(self.bus, self._stream, self._subjects(), None) as pull:
+            return _position((await pull.first()).headers) if pull.behind else (0, 0)
 
     def _subjects(self) -> tuple[str, ...]:
         return tuple(fact_filter(name, self.lane) for name in self.only) or (self._subject,)
 
-    async def _start(self) -> tuple[int, bool]:
-        """The stream sequence to begin with, and whether the stream surely holds all that follows the place."""
+    async def _start(self) -> int:
+        """The stream sequence to begin with: that of our place, to see whether it still is that."""
         info = await self.bus.js.stream_info(self._stream)
         self._incarnation = str(info.created)
-        at, last = self._at, info.state.last_seq
-        self._last = last
-        if at.incarnation == self._incarnation and 0 < at.sequence <= last:
-            try:
-                message = await self.bus.js.get_msg(self._stream, at.sequence)
-            except NotFoundError:
-                return last + 1, False
-            if _position(message.headers) == (at.epoch, at.position):
-                return at.sequence + 1, True
-        return (1 if at.position == 0 else last + 1), False
+        self._last = info.state.last_seq
+        if self._is_known():
+            return self._at.sequence
+        return 1 if self._at.position == 0 else self._last + 1
+
+    def _is_known(self) -> bool:
+        """Whether our place has one in the stream as it is now."""
+        return self._at.incarnation == self._incarnation and 0 < self._at.sequence <= self._last
+
+    async def _goes_on(self, pull: Pull) -> bool:
+        """Whether the stream surely holds all that follows our place: it holds that, too.
+
+        The consumer tells it, which is bound to what we may read; a message by its number would be any of the stream.
+        """
+        if not (self._is_known() and pull.behind):
+            return False
+        at, first = self._at, await pull.first()
+        return first.sequence == at.sequence and _position(first.headers) == (at.epoch, at.position)
 
     async def _look_at_owner(self) -> bool:
         """Learn where the lane ends now; whether another epoch has begun, so that nothing more of ours may be taken.
@@ -213,7 +227,12 @@ class Feed:
 
     async def _bridge(self, message: Received) -> Batch:
         """One step from where we are to a message that does not follow: some of the gap, or the new epoch."""
-        batch = await self._from_owner()
+        try:
+            batch = await self._from_owner()
+        except BusAway:
+            if not self.private:
+                self.caught_up.set()  # what is known by now must do: nobody shall wait for an owner that is away
+            raise
         if batch is None:
             epoch, position, *_ = _place(message)
             raise BusAway(f"{self.upstream} has no event after {self._at.position}, before {epoch}/{position}")
@@ -226,9 +245,10 @@ class Feed:
         if page.epoch != epoch:
             return self._change_epoch(page.epoch, page.epoch_after)
         places = [Position(page.epoch, e.position, 0, self._incarnation) for e in page.events]
-        items = [Item(at, e.type, e.raw.encode()) for at, e in zip(places, page.events, strict=True)]
-        if not items:
+        if not places:
             return None
+        # Of what we are not to read only the place is told.
+        items = [Item(at, e.type, e.raw.encode()) for at, e in zip(places, page.events, strict=True) if e.raw]
         self._at = places[-1]
         return Batch(items, self._at)
 

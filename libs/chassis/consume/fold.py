@@ -16,12 +16,13 @@ from libs.chassis.consume.feed import Feed
 from libs.chassis.consume.forever import BeginAgain, follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner, Refused
+from libs.chassis.fault import fault_of
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane
-from libs.contracts.subjects import lanes_of
+from libs.contracts.subjects import has_private, is_private, lanes_of
 
 S = TypeVar("S")
 _log = structlog.get_logger()
@@ -91,7 +92,8 @@ class Fold(Generic[S]):
         self._owner = Owner(self.bus, self.upstream)
         self._names = tuple(fact.type.rpartition(".")[0] + "." for fact in self.facts)
         lanes = lanes_of(self.upstream)
-        self.lanes = [FoldedLane(self, lane, Feed(self.bus, self.upstream, lane)) for lane in lanes]
+        private = not has_private(self.upstream) or any(is_private(fact.type) for fact in self.facts)
+        self.lanes = [FoldedLane(self, lane, Feed(self.bus, self.upstream, lane, private=private)) for lane in lanes]
         """One `Reader` a lane."""
 
     @property
@@ -146,7 +148,7 @@ class Fold(Generic[S]):
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is: who is watched says it, and tries again
             _log.exception("snapshot not understood", service=self.service, upstream=self.upstream, name=self.name)
-            reason = f"snapshot {self.name} of {self.upstream}: {type(error).__name__}: {error}"
+            reason = f"snapshot {self.name} of {self.upstream}: {fault_of(error)}"
         self.stopped = reason
         await asyncio.sleep(_REFUSED_AGAIN)
         raise BeginAgain(reason)
@@ -167,4 +169,4 @@ class Fold(Generic[S]):
                 except Exception as error:
                     # The owner could handle it: its next snapshot says what came of it.
                     _log.exception("event not folded", service=self.service, upstream=self.upstream, type=item.type)
-                    raise BeginAgain(f"{item.type} at {item.at.position}: {type(error).__name__}: {error}") from error
+                    raise BeginAgain(f"{item.type} at {item.at.position}: {fault_of(error)}") from error

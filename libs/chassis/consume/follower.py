@@ -23,6 +23,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane
+from libs.contracts.subjects import has_private, is_private
 
 _log = structlog.get_logger()
 _STORM = 1000
@@ -54,6 +55,8 @@ class Consumer:
     def __post_init__(self) -> None:
         if self.first and self.sparse:
             raise ValueError("a reader that must reach its owner's end needs every event on the way")
+        if self.sparse and has_private(self.upstream):
+            raise ValueError("a reader of several facts is bound by nothing: it might read what is private")
 
 
 @dataclass
@@ -75,7 +78,8 @@ class Follower:
         consumer, pace = self.consumer, self._patiently if self.consumer.patient else at_once
         self._wanted = _Wanted(consumer.facts)
         only = tuple(fact.type for fact in consumer.facts) if consumer.sparse else ()
-        self._feed = Feed(self.bus, consumer.upstream, self.lane, pace, must_know_end=consumer.first, only=only)
+        private = not has_private(consumer.upstream) or any(is_private(fact.type) for fact in consumer.facts)
+        self._feed = Feed(self.bus, consumer.upstream, self.lane, pace, consumer.first, private, only)
         self._applier = Applier(self.service, consumer.upstream, self.lane, self.store, self.take, self.on_park)
 
     @property

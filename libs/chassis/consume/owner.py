@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.contracts.model import Contract, Lane
 from libs.contracts.requests import (
@@ -18,6 +20,7 @@ from libs.contracts.requests import (
 )
 from libs.contracts.subjects import rpc_subject
 
+_log = structlog.get_logger()
 _SNAPSHOT_WAIT = 5.0
 """Seconds for one page. The first one waits for the reading of all of them."""
 
@@ -32,10 +35,12 @@ class Refused(BusAway):
 
 @dataclass(frozen=True)
 class Owner:
-    """`pager.rpc.<service>.events`, `.position` and `.snapshot.<name>` of one upstream."""
+    """`pager.rpc.<service>.events`, `.public_events`, `.position` and `.snapshot.<name>` of one upstream."""
 
     bus: Bus
     service: str
+    private: bool = True
+    """Whether its private facts are asked for, too; without them only their places in the log are told."""
 
     async def events(self, epoch: int, lane: Lane, after: int) -> EventsPage:
         """The next stretch of a lane.
@@ -44,7 +49,18 @@ class Owner:
             BusAway: the owner does not answer.
         """
         query = EventsQuery(epoch=epoch, lane=lane, after=after)
-        return EventsPage.model_validate((await self._ask("events", query, timeout=5.0)).data)
+        if not self.private:
+            try:
+                return await self._events("public_events", query)
+            except Refused:
+                raise
+            except BusAway:
+                # During a rollout its owner, or the bus's accounts, may be of the release before.
+                _log.debug("public events not answered", upstream=self.service)
+        return await self._events("events", query)
+
+    async def _events(self, operation: str, query: EventsQuery) -> EventsPage:
+        return EventsPage.model_validate((await self._ask(operation, query, timeout=5.0)).data)
 
     async def position(self, timeout: float = 1.0) -> PositionView:
         """Where each lane of the log ends; raises BusAway when the owner does not answer."""

@@ -10,6 +10,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.fault import fault_of
 
 _log = structlog.get_logger()
 DEADLINE = 2.0
@@ -37,7 +38,7 @@ class Probe:
             ack = await self.bus.js.publish(self.subject, body, timeout=DEADLINE)
             found = (await self.bus.js.get_msg(self.stream, ack.seq)).data
         except (NatsError, APIError, TimeoutError) as error:
-            raise BusAway(f"{type(error).__name__} {error}".strip()) from error
+            raise BusAway(fault_of(error)) from error
         if found != body:
             raise BusAway("something else was read back")
         try:

@@ -15,9 +15,10 @@ from datetime import timedelta
 import structlog
 
 from libs.chassis.bus.agreement import Agreement, Told
-from libs.chassis.bus.connection import Bus
+from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.relay import AtOdds
 from libs.chassis.clock import Clock
+from libs.chassis.fault import fault_of
 from libs.chassis.monitor.probe import DEADLINE, Probe
 from libs.chassis.monitor.sampling import unpublished_since
 from libs.chassis.store.log import LoggedEvent
@@ -88,7 +89,8 @@ class Storing:
         try:
             await self.probe.look()
         except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
-            self._say(self.probe.stream, f"{self.probe.stream} does not store what is written: {error}")
+            told = str(error) if isinstance(error, BusAway) else fault_of(error)
+            self._say(self.probe.stream, f"{self.probe.stream} does not store what is written: {told}")
         else:
             self._since.pop(self.probe.stream, None)
 
@@ -102,7 +104,7 @@ class Storing:
         except Exception as error:  # noqa: BLE001 - whatever it is: who watches goes on, and says it
             if is_away(error):
                 return  # the database: said elsewhere, and nothing is known
-            self._say(what, f"{what} cannot be compared with the log: {type(error).__name__} {error}".strip())
+            self._say(what, f"{what} cannot be compared with the log: {fault_of(error)}")
             return
         if waiting > LATE:
             self._say(what, f"{what} lacks events that were committed {waiting.total_seconds():.0f} s ago")

@@ -21,7 +21,7 @@ from libs.chassis.consume.parking import (
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.epochs import read_epochs
-from libs.chassis.store.log import EventLog
+from libs.chassis.store.log import EventLog, LoggedEvent
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.health import Health
@@ -37,7 +37,7 @@ from libs.contracts.requests import (
     ReplayResult,
     StoredEventView,
 )
-from libs.contracts.subjects import lanes_of
+from libs.contracts.subjects import is_private, lanes_of
 
 _log = structlog.get_logger()
 _PAGE_BYTES = 512 * 1024
@@ -52,11 +52,18 @@ class ParkedPage(Contract):
 
 
 def add_log_operations(requests: Requests, store: Store) -> None:
-    """`events` and `position`: the bus says who may ask; consumers hold no access token."""
+    """`events`, `public_events` and `position`: the bus says who may ask; consumers hold no access token."""
     lanes = lanes_of(requests.service)
 
     @requests.handle("events", EventsQuery, public=True)
     async def events(query: EventsQuery, _caller: None) -> EventsPage:
+        return await page_of(query, lambda event: event.raw.decode())
+
+    @requests.handle("public_events", EventsQuery, public=True)
+    async def public_events(query: EventsQuery, _caller: None) -> EventsPage:
+        return await page_of(query, lambda event: "" if is_private(event.type) else event.raw.decode())
+
+    async def page_of(query: EventsQuery, told: Callable[[LoggedEvent], str]) -> EventsPage:
         def read(log: EventLog, cursor: Cursor[Any]) -> EventsPage:
             last, epochs = log.last_position(cursor, query.lane), read_epochs(cursor.connection, requests.service)
             epoch, shared = epochs.current, epochs.shared(query.epoch)
@@ -70,7 +77,7 @@ def add_log_operations(requests: Requests, store: Store) -> None:
                 if page and size > _PAGE_BYTES:
                     break
                 page.append(
-                    StoredEventView(position=event.position, previous=previous, type=event.type, raw=event.raw.decode())
+                    StoredEventView(position=event.position, previous=previous, type=event.type, raw=told(event))
                 )
                 previous = event.position
             if read_epochs(cursor.connection, requests.service).current != epoch:

@@ -180,9 +180,13 @@ class RequestServer:
         except PastDeadline:
             refusal = TooLate().refusal()
         except AlreadyTaken as error:
-            refusal = Refusal(kind=ErrorKind.CONFLICT, message=f"already taken ({error})")
-        except (Contended, BusAway) as error:
+            _log.warning("already taken", service=self.requests.service, operation=operation, constraint=str(error))
+            refusal = Refusal(kind=ErrorKind.CONFLICT, message="already taken")
+        except Contended as error:
             refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message=str(error), retry_after=1.0)
+        except BusAway as error:
+            _log.warning("bus away", service=self.requests.service, operation=operation, reason=str(error))
+            refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="who is needed for it is away", retry_after=1.0)
         except Exception as error:  # noqa: BLE001 - a caller waits: every request gets an answer
             if is_away(error):
                 refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="the database is away", retry_after=1.0)

@@ -18,13 +18,11 @@ from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.requests.callers import LEEWAY, LONGEST, Caller, Unsure
 from libs.contracts.auth import SessionEnded
 from libs.contracts.codec import CODEC, UnknownEvent
-from libs.contracts.model import Lane
 from libs.contracts.requests import Unauthenticated
-from libs.contracts.subjects import fact_filter, stream_of
+from libs.contracts.subjects import SESSIONS, stream_of
 
 _log = structlog.get_logger()
 _STREAM = stream_of("auth")
-_SUBJECT = fact_filter(SessionEnded.type, Lane.ROUTINE)
 _PATIENCE = 1.0
 """Seconds that a caller waits for the list: a process that has just started has it in a moment."""
 _LOADED_WITHIN = 10.0
@@ -71,7 +69,7 @@ class EndedSessions:
 
     async def _follow(self) -> None:
         try:
-            async with Pull(self.bus, _STREAM, (_SUBJECT,), start=1) as pull:
+            async with Pull(self.bus, _STREAM, (SESSIONS,), start=1) as pull:
                 while pull.behind:
                     async with asyncio.timeout(_LOADED_WITHIN):
                         self._take(await pull.some())

@@ -212,7 +212,7 @@ async def test_five_different_ones_in_a_row_stop_it_before_the_fifth_and_a_succe
 ) -> None:
     lanes.bad = {1, 2, 3, 5, 6, 7, 8, 9, 10}
     applier = await lanes.begin()
-    with pytest.raises(Stopped, match=r"^5 different events in a row failed; the last: ZeroDivisionError: a fault"):
+    with pytest.raises(Stopped, match=r"^5 different events in a row failed; the last: ZeroDivisionError$"):
         await _apply(applier, *lanes.items(*(uuid4() for _ in range(10))))
     assert set(await lanes.kinds()) == {1, 2, 3, 5, 6, 7, 8}
     assert (await lanes.cursor()).position == 8, "the fifth stays where it was"

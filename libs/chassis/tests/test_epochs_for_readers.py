@@ -24,7 +24,7 @@ async def test_whatever_is_restored_a_reader_from_the_start_gets_the_log_and_one
 ) -> None:
     chance, told = random.Random(seed), Told()
     await ledger.answer()
-    bus = await ledger.bus("gateway")
+    bus = await ledger.bus("operator")
     seen: dict[Lane, list[Batch]] = {lane: [] for lane in Lane}
 
     def follow(lane: Lane) -> Any:

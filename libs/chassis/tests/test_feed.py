@@ -61,7 +61,7 @@ class Source:
 async def source(ledger: Ledger) -> Source:
     await ledger.answer()
     js = (await ledger.bus("operator")).client.jetstream()
-    return Source(ledger, js, await ledger.bus("gateway"), await ledger.relay())
+    return Source(ledger, js, await ledger.bus("operator"), await ledger.relay())
 
 
 async def _read(feed: Feed, place: Position, last: int) -> list[Batch]:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nats.js.errors import NotFoundError
 
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.bus.pull import Received
@@ -37,10 +36,16 @@ class Stream:
     async def stream_info(self, _name: str) -> Any:
         return SimpleNamespace(created=self.created, state=SimpleNamespace(last_seq=max(self.held, default=0)))
 
-    async def get_msg(self, _name: str, sequence: int) -> Any:
-        if sequence not in self.held:
-            raise NotFoundError
-        return self.held[sequence]
+
+class Reader:
+    """A consumer on it, from a sequence on."""
+
+    def __init__(self, stream: Stream, start: int) -> None:
+        self._left = sorted(sequence for sequence in stream.held if sequence >= start)
+        self.behind, self._held = len(self._left), stream.held
+
+    async def first(self) -> Received:
+        return self._held[self._left[0]]
 
 
 def feed(at: Position, stream: Stream | None = None, only: Sequence[str] = ()) -> Feed:
@@ -112,19 +117,21 @@ WHOLE = Stream(message(4, 3), message(5, 4), message(6, 5))
 @pytest.mark.parametrize(
     ("at", "stream", "begins"),
     [
-        (AT, WHOLE, (106, True)),
+        (AT, WHOLE, (105, True)),
         (START, WHOLE, (1, False)),
         # The stream was made anew, and another message lies where ours had been: what it holds says nothing.
         (AT, Stream(message(5, 4), created=RECREATED), (106, False)),
-        (AT, Stream(message(4, 3), message(6, 5)._replace(sequence=105)), (106, False)),
-        (AT, Stream(message(5, 4, epoch=2)), (106, False)),
+        (AT, Stream(message(4, 3), message(6, 5)._replace(sequence=105)), (105, False)),
+        (AT, Stream(message(5, 4, epoch=2)), (105, False)),
         # It has lost its tail, or the message at our place.
         (AT, Stream(message(4, 3)), (105, False)),
-        (AT, Stream(message(4, 3), message(6, 5)), (107, False)),
+        (AT, Stream(message(4, 3), message(6, 5)), (105, False)),
         (AT._replace(sequence=0), WHOLE, (107, False)),
     ],
 )
-async def test_it_begins_behind_its_place_only_where_the_stream_surely_holds_all_that_follows(
+async def test_it_goes_on_from_its_place_only_where_the_stream_surely_holds_all_that_follows(
     at: Position, stream: Stream, begins: tuple[int, bool]
 ) -> None:
-    assert await feed(at, stream)._start() == begins
+    made = feed(at, stream)
+    reader: Any = Reader(stream, start := await made._start())
+    assert (start, await made._goes_on(reader)) == begins

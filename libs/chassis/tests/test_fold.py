@@ -114,7 +114,7 @@ async def upstream(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Upstream:
     monkeypatch.setattr(owning, "_SNAPSHOT_WAIT", 0.5)
     monkeypatch.setattr(folding, "_REFUSED_AGAIN", 0.05)
     js = (await ledger.bus("operator")).client.jetstream()
-    return Upstream(ledger, js, await ledger.bus("gateway"), await ledger.relay())
+    return Upstream(ledger, js, await ledger.bus("operator"), await ledger.relay())
 
 
 async def _from_the_beginning(upstream: Upstream) -> Counts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.auth import DeviceAdded, DeviceRegistered, DeviceRemoved, Platform
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
 from libs.contracts.requests import Invalid
@@ -117,7 +117,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
                     platform=command.platform,
                     push_token=one_spelling(command.platform, command.push_token),
                     registered_at=command.now,
-                )
+                ),
+                DeviceAdded(user_id=command.user_id, device_id=command.device_id),
             ]
         case RemoveDevice(reason=reason), Held(user_id=user_id, device_id=device_id):
             return [DeviceRemoved(user_id=user_id, device_id=device_id, reason=reason)]

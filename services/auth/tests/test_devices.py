@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from libs.chassis.testing.given import Given
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.auth import DeviceAdded, DeviceRegistered, DeviceRemoved, Platform
 from libs.contracts.requests import Invalid
 from services.auth.application import DEVICES
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, guess_platform
@@ -24,11 +24,12 @@ REGISTERED = DeviceRegistered(
     push_token="fcm-token-1",
     registered_at=NOW,
 )
+ADDED = DeviceAdded(user_id=BO, device_id="phone")
 REMOVED = DeviceRemoved(user_id=BO, device_id="phone", reason="signed out")
 
 
 def test_a_device_is_registered() -> None:
-    Given(DEVICES, []).when(REGISTER).then([REGISTERED])
+    Given(DEVICES, []).when(REGISTER).then([REGISTERED, ADDED])
 
 
 def test_repeating_a_registration_decides_nothing() -> None:
@@ -38,17 +39,17 @@ def test_repeating_a_registration_decides_nothing() -> None:
 def test_registering_the_same_later_is_news_since_its_vendor_may_have_refused_the_token_meanwhile() -> None:
     later = NOW.replace(hour=10)
     again = REGISTERED.model_copy(update={"registered_at": later})
-    Given(DEVICES, [REGISTERED]).when(replace(REGISTER, now=later)).then([again]).when(REGISTER).then_nothing()
+    Given(DEVICES, [REGISTERED]).when(replace(REGISTER, now=later)).then([again, ADDED]).when(REGISTER).then_nothing()
 
 
 def test_an_iphones_token_is_kept_in_one_spelling_and_googles_as_it_is() -> None:
     apple = replace(REGISTER, platform=Platform.IOS, push_token="AbCd" * 16)
-    (fact,) = Given(DEVICES, []).when(apple).facts
+    (fact, _) = Given(DEVICES, []).when(apple).facts
     assert isinstance(fact, DeviceRegistered)
     assert fact.push_token == "abcd" * 16
     Given(DEVICES, [fact]).when(replace(apple, push_token="ABCD" * 16)).then_nothing()
     for platform in (Platform.ANDROID, Platform.WEB):
-        (fact,) = Given(DEVICES, []).when(replace(REGISTER, platform=platform, push_token="ABCD" * 16)).facts
+        (fact, _) = Given(DEVICES, []).when(replace(REGISTER, platform=platform, push_token="ABCD" * 16)).facts
         assert isinstance(fact, DeviceRegistered)
         assert fact.push_token == "ABCD" * 16
 
@@ -64,7 +65,9 @@ def test_an_iphones_token_is_kept_in_one_spelling_and_googles_as_it_is() -> None
     ],
 )
 def test_a_token_that_a_vendor_could_have_made_is_taken(platform: Platform, token: str) -> None:
-    Given(DEVICES, []).when(replace(REGISTER, platform=platform, push_token=token)).then_types(DeviceRegistered)
+    Given(DEVICES, []).when(replace(REGISTER, platform=platform, push_token=token)).then_types(
+        DeviceRegistered, DeviceAdded
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_a_token_that_no_vendor_makes_is_refused(platform: Platform, token: str)
 )
 def test_another_name_token_or_platform_replaces_what_was_registered(changes: dict[str, str]) -> None:
     command = replace(REGISTER, **changes)  # type: ignore[arg-type]
-    Given(DEVICES, [REGISTERED]).when(command).then([REGISTERED.model_copy(update=dict(changes))])
+    Given(DEVICES, [REGISTERED]).when(command).then([REGISTERED.model_copy(update=dict(changes)), ADDED])
 
 
 def test_a_device_is_removed_with_its_reason() -> None:
@@ -104,7 +107,7 @@ def test_removing_what_is_not_there_decides_nothing() -> None:
 
 
 def test_a_removed_device_may_come_back() -> None:
-    Given(DEVICES, [REGISTERED, REMOVED]).when(REGISTER).then([REGISTERED])
+    Given(DEVICES, [REGISTERED, REMOVED]).when(REGISTER).then([REGISTERED, ADDED])
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_control_characters_are_refused(changes: dict[str, str], field: str) -> 
 
 
 def test_names_may_hold_any_letters_and_emoji() -> None:
-    Given(DEVICES, []).when(replace(REGISTER, name="Bø\u2019s 👨‍👩‍👧 phone")).then_types(DeviceRegistered)
+    Given(DEVICES, []).when(replace(REGISTER, name="Bø\u2019s 👨‍👩‍👧 phone")).then_types(DeviceRegistered, DeviceAdded)
 
 
 @pytest.mark.parametrize("token", ["a" * 64, "0123456789ABCDEFabcdef0123456789" * 2])

@@ -56,8 +56,9 @@ class Keeping:
         place = signal.place
         if place is None or place.position <= self.passed:
             return False
-        # What it says beside that is nowhere shown, and that it is no repeat has been seen to.
-        alert = signal.alert.model_copy(update={"description": None, "metadata": {}, "event_id": None})
+        # What it says beside that is nowhere shown, that it is no repeat has been seen to, and whose it is is known.
+        left_out: dict[str, Any] = {"description": None, "metadata": {}, "event_id": None, "routing_key": None}
+        alert = signal.alert.model_copy(update=left_out)
         row = {
             "incarnation": place.incarnation,
             "sequence": place.position,

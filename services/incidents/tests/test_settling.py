@@ -6,20 +6,25 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from pydantic_core import to_json
 
 from libs.chassis.consume import apply
+from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import Position
 from libs.chassis.testing.deadline import in_time
+from libs.contracts.alerts import read_alert
 from libs.contracts.model import Lane
 from libs.contracts.slots import thread_of
 from services.incidents.alerts import answers
 from services.incidents.alerts.answers import Settling
-from services.incidents.alerts.kept import kept_answers, parked_of, signal_in, signal_of
+from services.incidents.alerts.kept import Keeping, kept_answers, parked_of, signal_in, signal_of
 from services.incidents.alerts.stream import READ, AlertStream
+from services.incidents.alerts.threads import Signal
 from services.incidents.places import changed, created
 from services.incidents.tests.lanes import KEY, RESOLVE, ROUTINE, SHOP, TRIGGER, URGENT, sent
 
@@ -90,6 +95,21 @@ def settling_of(rows: list[dict[str, Any]], bus: Bus, **at: int) -> tuple[Settli
     settling._transact = transact  # type: ignore[method-assign, assignment]
     settling._set_aside = set_aside  # type: ignore[method-assign, assignment]
     return settling, stream, store
+
+
+def test_what_is_kept_of_an_answer_has_no_routing_key() -> None:
+    place = Position(0, 7, 7, NEW)
+    alert = read_alert("pager.alerts.shop", {}, json.dumps({"summary": "s", "routingKey": KEY}).encode())
+    signal = Signal(alert, uuid4(), None, None, "till", "00-0-0-00", place)
+    rows: list[Row] = []
+
+    class Work:
+        now = datetime(2026, 3, 1, tzinfo=UTC)
+        put = rows.append
+
+    assert Keeping(cast("Any", Work()), passed=0).put_off(signal)
+    assert signal.alert.routing_key == KEY
+    assert KEY not in repr(rows[0])
 
 
 async def test_an_answer_of_a_stream_that_is_no_more_waits_for_nobody() -> None:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from services.notifier.push.outcome import Outcome, Verdict, retry_after_seconds
+from services.notifier.push.outcome import Outcome, Verdict, code_word, retry_after_seconds
 
 EXPIRED_TOKEN = "ExpiredProviderToken"  # noqa: S105 - Apple's word, no secret
 TOO_MANY_UPDATES = "TooManyProviderTokenUpdates"
@@ -119,4 +119,4 @@ def _body(raw: bytes) -> tuple[str, datetime | None]:
             at = None
         if at is not None and at < FIRST_YEAR:
             at = None
-    return (reason[:200] if isinstance(reason, str) else ""), at
+    return code_word(reason), at

@@ -238,7 +238,7 @@ def _connect_reason(error: Exception) -> str:
         case ConnectionRefusedError():
             return "connection refused"
         case ssl.SSLCertVerificationError():
-            return f"certificate refused: {error.verify_message}"
+            return f"certificate refused ({error.verify_code})"
         case ssl.SSLError():
             return f"TLS failed: {error.reason}"
         case _:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.notifier.push.outcome import Outcome, Verdict, retry_after_seconds
+from services.notifier.push.outcome import Outcome, Verdict, code_word, retry_after_seconds
 
 # Google, "Scale FCM": without a Retry-After wait a minute after a 429.
 QUOTA_PAUSE = 60.0
@@ -83,7 +83,7 @@ def _reason(error: Mapping[str, Any]) -> str:
     """FCM's error code, else the canonical status, else ""."""
     codes = [detail["errorCode"] for detail in _details(error) if isinstance(detail.get("errorCode"), str)]
     word = codes[0] if codes else error.get("status")
-    return word[:_LONGEST] if isinstance(word, str) else ""
+    return code_word(word)
 
 
 def _is_about_token(error: Mapping[str, Any]) -> bool:

@@ -15,6 +15,8 @@ import aiohttp
 from google.auth import exceptions, jwt
 from google.oauth2 import service_account
 
+from services.notifier.push.outcome import code_word
+
 if TYPE_CHECKING:
     from libs.chassis.clock import Clock
 
@@ -177,7 +179,7 @@ def _read_token(status: int, raw: bytes) -> tuple[str, float]:
     if status == 200 and isinstance(token, str) and token and isinstance(seconds, int | float):
         return token, float(min(LONGEST_LIFE, max(SHORTEST_LIFE, seconds)))  # in this order NaN is the shortest
     word = body.get("error")
-    reason = word[:100] if isinstance(word, str) else f"HTTP {status}"
+    reason = code_word(word) or f"HTTP {status}"
     if 400 <= status < 500 and status not in (408, 429):
         raise TokenRefused(reason)
     raise TokenUnavailable(reason)

@@ -1,10 +1,12 @@
 """What one push attempt came to, in words that are the same for every vendor."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 LONGEST_PAUSE = 60.0
 """Seconds: what a vendor wishes beyond that would cost a page its life."""
 
@@ -45,6 +47,13 @@ class Outcome:
     retry_after: float | None = None
     retired_at: datetime | None = None
     everybodys: bool = field(default=False, compare=False)
+
+
+def code_word(value: object) -> str:
+    """What a vendor calls its reason, where it is a word of code; "" for anything else: this is told to many, and a
+    sentence may quote what we sent.
+    """
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.tables import chassis_tables
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform
+from libs.contracts.auth import DeviceAdded, DeviceRemoved
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
 from libs.contracts.oncall import OverrideAdded, OverrideCancelled
@@ -154,10 +154,8 @@ def test_an_override_and_its_cancellation_say_by_whom() -> None:
 
 
 def test_of_a_device_only_whose_it_is_is_kept() -> None:
-    registered = DeviceRegistered(
-        user_id=ANA, device_id="phone", name="a", platform=Platform.IOS, push_token="t", registered_at=NOW
-    )
+    added = DeviceAdded(user_id=ANA, device_id="phone")
     removed = DeviceRemoved(user_id=ANA, device_id="phone", reason="signed out")
     key = {"user_id": ANA, "device_id": "phone"}
-    assert list(replicate(_event(registered, 1))) == [Row(devices, key)]
+    assert list(replicate(_event(added, 1))) == [Row(devices, key)]
     assert list(replicate(_event(removed, 2))) == [Gone(devices, key)]

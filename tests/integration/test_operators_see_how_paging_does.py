@@ -111,7 +111,8 @@ async def test_everybodys_metrics_name_their_service_and_replica_and_only_one_re
         assert seen.all("pager_consumer_lag", instance="incidents-2") == [], "who does not consume knows no lag"
         lanes = {(s.labels["upstream"], s.labels["lane"]) for s in seen.all("pager_consumer_lag", service="incidents")}
         upstreams = ("alerts", "escalation", "notifier")
-        assert lanes == {(upstream, lane) for upstream in upstreams for lane in ("urgent", "routine")}
+        both = {(upstream, lane) for upstream in upstreams for lane in ("urgent", "routine")}
+        assert lanes == both | {("auth", "routine")}
         stopped = seen.all("pager_consumer_stopped", instance="incidents-2")
         assert {(s.labels["upstream"], s.labels["lane"]) for s in stopped} == lanes
         assert {f"{upstream}.{lane}" for upstream, lane in lanes} == set((await world.health("incidents"))["lag"])

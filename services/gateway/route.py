@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import Depends, Security
 from fastapi.dependencies.utils import get_flat_params
@@ -96,7 +96,7 @@ def _check_parameters(request: Request, known: Mapping[str, Any]) -> None:
             raise Problem.invalid(name, "is given twice")
         if "\0" in value:
             raise Problem.invalid(name, "text must not contain U+0000")
-        if known[name] is int and not _WHOLE.fullmatch(value):
+        if int in (known[name], *get_args(known[name])) and not _WHOLE.fullmatch(value):
             raise Problem.invalid(name, "must be a whole number")
     for name, value in request.path_params.items():
         if "\0" in str(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -143,6 +144,8 @@ class Verifier:
     clock: Clock
     sessions: Sessions
     _keys: JwkSet | None = None
+    _first: asyncio.Task[None] | None = None
+    """Asks for the first keys, for all whom a process that has just started hears at once."""
     _asked_at: datetime = _NEVER
     _refreshed_at: datetime = _NEVER
     """When the keys were asked for that are there."""
@@ -174,7 +177,9 @@ class Verifier:
     async def _check(self, token: str) -> Caller:
         try:
             if self._keys is None:
-                await self._refresh()
+                if self._first is None or self._first.done():
+                    self._first = asyncio.create_task(self._refresh())
+                await asyncio.shield(self._first)
             try:
                 return self._decode(token)
             except InvalidKeyIdError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from base64 import urlsafe_b64encode
@@ -14,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from libs.chassis.bus.connection import BusAway
-from libs.chassis.requests.callers import ClocksApart, Unsure, Verifier
+from libs.chassis.requests.callers import Caller, ClocksApart, Unsure, Verifier
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.sessions import AllGoOn
 from libs.contracts.auth import KeySet
@@ -89,6 +90,20 @@ async def test_a_good_token_names_its_caller_and_keys_are_asked_for_once() -> No
     caller.require(Role.USER)
     with pytest.raises(Forbidden):
         caller.require(Role.ADMIN)
+
+
+async def test_a_crowd_that_comes_right_after_a_start_asks_for_the_keys_once() -> None:
+    clock, auth = MovableClock(), Auth(away=True)
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
+
+    async def crowd() -> list[Any]:
+        return await asyncio.gather(*(verifier.verify(_token(clock)) for _ in range(50)), return_exceptions=True)
+
+    assert {type(one) for one in await crowd()} == {BusAway}
+    assert auth.asked == 1
+    auth.away = False
+    assert {type(one) for one in await crowd()} == {Caller}
+    assert auth.asked == 2
 
 
 async def test_a_token_expires_to_the_second_also_one_that_was_seen_before() -> None:

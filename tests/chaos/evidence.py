@@ -157,5 +157,7 @@ def by_lane(events: Sequence[Any]) -> dict[str, list[Any]]:
     lanes: dict[str, list[Any]] = defaultdict(list)
     for event in events:
         lane = event.lane if isinstance(event, Logged) else event.subject.split(".")[3]
+        if lane == "private":  # where such an event is published, not where it stands
+            lane = json.loads(event.raw)["lane"]
         lanes[lane].append(event)
     return lanes

@@ -100,7 +100,7 @@ class Feed:
             certain = await self._goes_on(pull)
             passed = self._last if self._is_known() and not certain else 0
             if not certain:
-                while (batch := await self._from_owner()) is not None:
+                while (batch := await self._known_from_owner()) is not None:
                     yield batch
             if await self._look_at_owner():
                 while (batch := await self._from_owner()) is not None:
@@ -112,7 +112,7 @@ class Feed:
                         self.caught_up.set()
                     elif not self.private and not pull.behind:
                         # The end of its owner's log may be something that the stream does not tell us.
-                        while (batch := await self._from_owner()) is not None:
+                        while (batch := await self._known_from_owner()) is not None:
                             yield batch
                         self._target = 0
                         continue
@@ -227,16 +227,20 @@ class Feed:
 
     async def _bridge(self, message: Received) -> Batch:
         """One step from where we are to a message that does not follow: some of the gap, or the new epoch."""
-        try:
-            batch = await self._from_owner()
-        except BusAway:
-            if not self.private:
-                self.caught_up.set()  # what is known by now must do: nobody shall wait for an owner that is away
-            raise
+        batch = await self._known_from_owner()
         if batch is None:
             epoch, position, *_ = _place(message)
             raise BusAway(f"{self.upstream} has no event after {self._at.position}, before {epoch}/{position}")
         return batch
+
+    async def _known_from_owner(self) -> Batch | None:
+        """As `_from_owner`; where it is away, what is known by now must do, and nobody waits for the rest."""
+        try:
+            return await self._from_owner()
+        except BusAway:
+            if self._at.position:
+                self.caught_up.set()
+            raise
 
     async def _from_owner(self) -> Batch | None:
         """The next stretch of the owner's log, or its new epoch; None at its end."""

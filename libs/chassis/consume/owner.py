@@ -50,16 +50,15 @@ class Owner:
         """
         query = EventsQuery(epoch=epoch, lane=lane, after=after)
         if not self.private:
-            for _ in range(2):
-                try:
-                    return await self._events("public_events", query)
-                except Refused:
-                    raise
-                except BusAway:
-                    # Whether it is there: of one that is away the bus would keep us waiting for what it forbids.
-                    await self.position()
-            # During a rollout its owner, or the bus's accounts, may be of the release before.
-            _log.debug("public events not answered", upstream=self.service)
+            # Of one that is away nothing is asked: the bus would keep us waiting for what it forbids.
+            await self.position()
+            try:
+                return await self._events("public_events", query)
+            except Refused:
+                raise
+            except BusAway:
+                # During a rollout its owner, or the bus's accounts, may be of the release before.
+                _log.debug("public events not answered", upstream=self.service)
         return await self._events("events", query)
 
     async def _events(self, operation: str, query: EventsQuery) -> EventsPage:

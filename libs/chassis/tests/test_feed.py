@@ -291,3 +291,20 @@ async def test_a_gap_whose_owner_is_away_stops_it_there(source: Source, monkeypa
     monkeypatch.setattr("libs.chassis.consume.owner.Owner.events", away)
     with pytest.raises(BusAway, match="nobody answers"):
         await _read(source.feed(), Position(1, positions[0]), positions[-1])
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_what_is_known_must_do_while_the_owner_that_would_tell_the_rest_is_away(
+    ledger: Ledger, private: bool
+) -> None:
+    """A place that came from the owner has none in the stream; and whoever has read nothing yet knows nobody."""
+    await ledger.add(lane=Lane.URGENT)
+    await ledger.relay()
+    bus = await ledger.bus("operator")
+    for place, is_known in ((Position(1, 1, 0, ""), True), (START, False)):
+        feed = Feed(bus, SCHEMA, Lane.URGENT, must_know_end=True, private=private)
+        with pytest.raises(BusAway):
+            async with in_time(), aclosing(feed.after(place)) as batches:
+                async for _ in batches:
+                    pass
+        assert feed.caught_up.is_set() is is_known

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +24,9 @@ BODY_LIMIT = 1024 * 1024
 """Bytes of a body for people's API."""
 DRAIN_LIMIT = 8 * BODY_LIMIT
 """Bytes that are read, and thrown away, before a 413: closing on a sender makes most clients lose the answer."""
+MOST_VALUES = 50_000
+"""In a body: each costs a hundred times what its bytes do, and everybody waits for the event loop meanwhile. The
+largest schedule has 38,000."""
 _JSON = re.compile(r"^application/([a-z0-9!#$&^_.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
 _CLOSE = {"Connection": "close"}
 
@@ -97,29 +101,39 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names differ: of two values nobody knows which one was meant (RFC 8259, section 4)."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:100]!r} is given twice")
+        names = Counter(name for name, _ in pairs)
+        raise ValueError(f"{names.most_common(1)[0][0][:100]!r} is given twice")
     return found
 
 
 _decode = json.JSONDecoder(object_pairs_hook=_once, **HELD_NUMBERS).decode
 
 
-def _check(value: Any, depth: int = 0) -> None:
+def _check(body: Any) -> None:
     """Raises Problem for what no table and no other reader of JSON could hold."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise Problem.invalid("body", "text must not contain U+0000")
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise Problem.invalid("body", "text must not contain half of a surrogate pair")
-    elif isinstance(value, dict | list):
-        if depth >= DEPTH_LIMIT:
-            raise _nested()
-        for key in value if isinstance(value, dict) else ():
-            _check(key)
-        for child in value.values() if isinstance(value, dict) else value:
-            _check(child, depth + 1)
+    level, depth, many = [body], 0, 1
+    while level:
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict | list):
+                if depth >= DEPTH_LIMIT:
+                    raise _nested()
+                for name in value if isinstance(value, dict) else ():
+                    _check_text(name)
+                below += value.values() if isinstance(value, dict) else value
+        many += len(below)
+        if many > MOST_VALUES:
+            raise Problem.invalid("body", f"has more than {MOST_VALUES} values")
+        level, depth = below, depth + 1
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise Problem.invalid("body", "text must not contain U+0000")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise Problem.invalid("body", "text must not contain half of a surrogate pair")
 
 
 def _nested() -> Problem:

@@ -304,7 +304,5 @@ async def test_what_is_known_must_do_while_the_owner_that_would_tell_the_rest_is
     for place, is_known in ((Position(1, 1, 0, ""), True), (START, False)):
         feed = Feed(bus, SCHEMA, Lane.URGENT, must_know_end=True, private=private)
         with pytest.raises(BusAway):
-            async with in_time(), aclosing(feed.after(place)) as batches:
-                async for _ in batches:
-                    pass
+            await _read(feed, place, 1000)
         assert feed.caught_up.is_set() is is_known

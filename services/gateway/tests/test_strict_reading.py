@@ -11,6 +11,8 @@ import pytest
 
 from libs.contracts.texts import ONE_LINE
 from services.gateway.app import Api
+from services.gateway.body import MOST_VALUES, read_strictly
+from services.gateway.envelope import Problem
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import World
 from services.gateway.tests.test_routes import CASES, CREATE, LOGIN, REGISTER, Case
@@ -182,3 +184,19 @@ async def test_a_moment_is_a_time_with_its_offset(pager: World, at: str) -> None
     assert answer.status == 400
     assert answer.error["details"]["field"] == "at"
     assert answer.error["details"]["reason"].startswith("must be an RFC 3339 time with its offset")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("{" + "".join(f'"n{n}": 1, ' for n in range(60_000)) + '"n59999": 2}', "'n59999' is given twice"),
+        ("[" + "[], " * MOST_VALUES + "[]]", "has more than 50000 values"),
+        ("{" + ", ".join(f'"n{n}": {{}}' for n in range(MOST_VALUES)) + "}", "has more than 50000 values"),
+    ],
+    ids=["names", "values", "objects"],
+)
+def test_what_a_stranger_can_send_is_looked_through_once(body: str, words: str) -> None:
+    """Whoever counted each name in all the others kept everybody waiting for a minute."""
+    with pytest.raises(Problem) as refused:
+        read_strictly(body.encode(), None)
+    assert words in str(refused.value.detail)

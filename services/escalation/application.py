@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
+from libs.chassis.consume.arrival import Unreachable
 from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer, timer_set
-from libs.contracts.defaults import DEFAULT_POLICY_ID
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PlannedLevel
 from libs.contracts.incidents import IncidentCreated
@@ -21,7 +22,7 @@ from services.escalation.domain import decisions, escalations, people, policies
 from services.escalation.domain.people import Directory
 from services.escalation.domain.requests import Request, request_of
 from services.escalation.inputs import ME, Inputs, StoredInputs
-from services.escalation.projections import RUNNING, SCHEMA, TIMER, USING
+from services.escalation.projections import INTEGRATION, RUNNING, SCHEMA, TIMER, USING
 from services.escalation.replicas import FROM_INTEGRATIONS, replicate
 
 POLICY: Decider[policies.State, policies.Command] = Decider(
@@ -70,7 +71,10 @@ def delete_policy(work: Work, policy_id: UUID, cause: Cause) -> None:
 
     Raises:
         NoSuchPolicy, Needed, InUse.
+        Unreachable: not even the integration Default is known here, which every installation has.
     """
+    if not work.fetch(INTEGRATION, id=DEFAULT_INTEGRATION_ID):
+        raise Unreachable
     work.lock_appends()
     running = work.fetch(RUNNING, id=policy_id, count=MOST_NAMED)
     work.load(_ANY, [row["id"] for row in running])

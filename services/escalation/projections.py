@@ -183,6 +183,7 @@ USING = (
     .limit(bindparam("count", type_=Integer))
 )
 """The first `count` integrations whose incidents run the policy `id`, and how many there are."""
+INTEGRATION = select(integrations.c.id).where(integrations.c.id == bindparam("id", type_=Uuid))
 POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(policies))
 ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)

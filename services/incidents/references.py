@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Table, Uuid, bindparam, select
+from sqlalchemy import Column, Select, Table, Uuid, bindparam, select
 
 from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserRegistered
+from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
 from libs.contracts.incidents import ChangeIntegration, CreateIncident, CreateIntegration, ListIncidents
@@ -28,6 +29,7 @@ FROM_POLICIES = (PolicyCreated, PolicyChanged, PolicyDeleted)
 people = Table("people", metadata, Column("id", Uuid, primary_key=True))
 policies = Table("policies", metadata, Column("id", Uuid, primary_key=True))
 _PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
+_ANYBODY = select(people.c.id).limit(1)
 _POLICY = select(policies.c.id).where(policies.c.id == bindparam("id", type_=Uuid))
 
 Naming = CreateIncident | CreateIntegration | ChangeIntegration | ListIncidents
@@ -92,16 +94,22 @@ class References:
         person, policy = getattr(body, "assigned_to", None), getattr(body, "policy_id", None)
         if person is not None:
             seen = await self.arrival.of(lambda work: not work.fetch(_PERSON, id=person), "auth")
-            if seen is Seen.LATE:
+            if seen in (Seen.LATE, Seen.UNREAD) or (seen is not Seen.THERE and not await self._is_filled(_ANYBODY)):
                 raise Unreachable
             if seen is not Seen.THERE:
                 # Much of what AUTH says has no effect here, and moves no place.
                 return _NO_PERSON
         if policy is not None:
             seen = await self.arrival.of(lambda work: not work.fetch(_POLICY, id=policy), "escalation")
-            if seen in (Seen.STILL, Seen.LATE):
+            if seen in (Seen.STILL, Seen.LATE, Seen.UNREAD):
                 # In a storm books are read late, and all of ESCALATION has an effect here: it may just have been made.
                 raise Unreachable
             if seen is Seen.READ:
+                if not await self._is_filled(_POLICY, id=DEFAULT_POLICY_ID):
+                    raise Unreachable
                 return _NO_POLICY
         return None
+
+    async def _is_filled(self, statement: Select[Any], **values: Any) -> bool:
+        """Whether the replica knows what every installation has: one that was made beside older events does not."""
+        return await self.arrival.store.read(lambda work: bool(work.fetch(statement, **values)))

@@ -121,6 +121,7 @@ def delete_schedule(work: Work, body: ById, caller: Caller) -> None:
     Raises:
         NotFound: there is no such schedule.
         InUse: the policies that page it.
+        Unreachable: it is not known which do.
     """
     uses, total = targeting(work, body.id)
     work.decide(SCHEDULE, body.id, commands.DeleteSchedule(uses, total), caller.cause(work))

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Column, Integer, Table, Text, Uuid, any_, bindparam, func, select
 
+from libs.chassis.consume.arrival import Unreachable
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.work import Work
+from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted, TargetType
 from libs.contracts.uses import MOST_NAMED, Use, UserKind
@@ -24,6 +26,7 @@ policies = Table(
     Column("name", Text, nullable=False),
     Column("schedule_ids", ARRAY(Uuid), nullable=False),
 )
+_POLICY = select(policies.c.id).where(policies.c.id == bindparam("id", type_=Uuid))
 _TARGETING = (
     select(policies.c.id, policies.c.name, func.count().over().label("total"))
     .where(bindparam("id", type_=Uuid) == any_(policies.c.schedule_ids))
@@ -50,7 +53,13 @@ def replicate_policy(event: Envelope[Any]) -> Iterable[Change]:
 
 
 def targeting(work: Work, schedule_id: UUID) -> tuple[list[Use], int]:
-    """The first of the policies that page a schedule, and how many there are."""
+    """The first of the policies that page a schedule, and how many there are.
+
+    Raises:
+        Unreachable: not even Default is known here, which every installation has.
+    """
+    if not work.fetch(_POLICY, id=DEFAULT_POLICY_ID):
+        raise Unreachable
     rows = work.fetch(_TARGETING, id=schedule_id, count=MOST_NAMED)
     uses = [Use(type=UserKind.POLICY, id=row["id"], name=row["name"]) for row in rows]
     return uses, rows[0]["total"] if rows else 0

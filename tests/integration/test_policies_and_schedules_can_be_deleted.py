@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+from psycopg import AsyncConnection
+
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Actor
 from services.escalation.application import POLICY
@@ -159,6 +162,24 @@ async def test_nothing_goes_while_nobody_can_say_what_needs_it(world: World) -> 
         await world.start(owner)
         await world.settle()
         assert (await world.admin.call("DELETE", path)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [("escalation.integrations", POLICIES), ("oncall.policies", SCHEDULES)],
+    ids=["policy", "schedule"],
+)
+async def test_nothing_goes_where_a_replica_was_made_beside_older_events(world: World, table: str, path: str) -> None:
+    """As after an update: until it is rebuilt, it knows not even what every installation has."""
+    ana = await world.person("ana")
+    made = await _policy(world, _user(ana)) if path == POLICIES else await _schedule(world, ana)
+    await world.settle()
+    url = world.servers.database_url("superuser", world.database)
+    async with await AsyncConnection.connect(url, autocommit=True) as session:
+        await session.execute(f"DELETE FROM {table}".encode())  # noqa: S608
+    _refused(await world.admin.call("DELETE", f"{path}/{made['id']}"), 503, "UNAVAILABLE")
+    await rebuilt(world, table.partition(".")[0])
+    assert (await world.admin.call("DELETE", f"{path}/{made['id']}")).status == 200
 
 
 async def test_what_pager_needs_stays_and_only_leads_delete(world: World) -> None:

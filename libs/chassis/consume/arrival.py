@@ -39,6 +39,7 @@ class Seen(Enum):
         "something is missing, and our place stands still: the newest events have no effect here, or wait to be read"
     )
     LATE = "something is missing, and they are still being read"
+    UNREAD = "something is missing, and of a lane nothing has had an effect here yet"
 
 
 class _End(NamedTuple):
@@ -93,7 +94,9 @@ class Arrival:
                 return await self._arrived(missing, targets)
         after = [await self._look(*place) for place in targets]
         begun = all(at.position or end.is_read(at) for at, end in zip(after, targets.values(), strict=True))
-        return Seen.STILL if begun and after == before else Seen.LATE
+        if after != before:
+            return Seen.LATE
+        return Seen.STILL if begun else Seen.UNREAD
 
     async def of_everything(self, upstream: str) -> None:
         """Return when what an upstream has written by now is read, or after a second.
@@ -101,9 +104,10 @@ class Arrival:
         For whoever wants to know of something that nothing needs it. What is written at this moment is never known.
 
         Raises:
-            Unreachable: the upstream cannot be asked.
+            Unreachable: the upstream cannot be asked, or what it has written is still being read.
         """
-        await self.of(lambda _work: True, upstream)
+        if await self.of(lambda _work: True, upstream) is Seen.LATE:
+            raise Unreachable
 
     async def _arrived(self, missing: Missing, targets: Mapping[tuple[str, Lane], _End]) -> Seen:
         seen: list[Position] = []

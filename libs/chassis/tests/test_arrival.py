@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
@@ -118,9 +119,28 @@ async def test_it_ends_when_nothing_is_missing_any_more_although_the_cursor_is_n
 
 async def test_it_ends_when_patience_does(upstream: _Upstream) -> None:
     async with in_time():
-        assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.LATE, "nothing is read yet"
+        assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.UNREAD
         await upstream.read_to(3)
         assert await upstream.arrival(patience=0.1).of(upstream.is_missing, "auth") is Seen.STILL
+
+
+async def test_who_is_behind_cannot_say_that_nothing_needs_a_thing(upstream: _Upstream) -> None:
+    await upstream.read_to(3)
+    async with in_time():
+        await upstream.arrival(patience=0.1).of_everything("auth")  # what came since may have no effect here
+
+        async def read_on() -> None:
+            for position in count(4):
+                await upstream.read_to(position)
+
+        upstream.end = 10**9
+        reading = asyncio.create_task(read_on())
+        with pytest.raises(Unreachable):
+            await upstream.arrival(patience=1.0).of_everything("auth")
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        upstream.end = 4
+        await upstream.arrival().of_everything("auth")
 
 
 async def test_an_owner_who_does_not_answer_leaves_it_open_whether_there_is_such_a_thing(upstream: _Upstream) -> None:

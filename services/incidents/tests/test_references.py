@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -22,6 +24,15 @@ class _Waiting:
 
     outcomes: dict[str, Seen | None]
     asked: list[str] = field(default_factory=list)
+    filled: bool = True
+    """Whether our replicas know what every installation has."""
+
+    @property
+    def store(self) -> _Waiting:
+        return self
+
+    async def read(self, handler: Callable[[Any], bool]) -> bool:
+        return handler(SimpleNamespace(fetch=lambda *_, **__: [{}] if self.filled else []))
 
     async def of(self, _missing: Any, upstream: str) -> Seen:
         self.asked.append(upstream)
@@ -49,6 +60,16 @@ async def test_nobody_is_asked_about_what_is_not_named() -> None:
     assert waiting.asked == []
 
 
+@pytest.mark.parametrize("known", [{"auth": Seen.STILL}, {"escalation": Seen.READ}])
+async def test_a_replica_that_was_made_beside_older_events_proves_nothing(known: dict[str, Seen]) -> None:
+    """Until it is rebuilt it knows not even what every installation has."""
+    replicas, waiting = references(**known)
+    waiting.filled = False
+    assert await replicas.unknown(INCIDENT) is None
+    with pytest.raises(Unreachable):
+        await replicas.surely_unknown(INCIDENT)
+
+
 async def test_what_is_not_there_is_said_by_its_field() -> None:
     for seen in (Seen.READ, Seen.STILL):
         found = await references(auth=seen)[0].unknown(INCIDENT)
@@ -62,7 +83,7 @@ async def test_what_is_not_there_is_said_by_its_field() -> None:
     assert found.refused().field == "teamId"
 
 
-@pytest.mark.parametrize("auth", [Seen.LATE, None], ids=["just started", "its owner is away"])
+@pytest.mark.parametrize("auth", [Seen.LATE, Seen.UNREAD, None], ids=["behind", "just started", "its owner is away"])
 async def test_a_person_who_may_be_there_is_no_reason_to_refuse_an_incident(auth: Seen | None) -> None:
     known, _ = references(auth=auth)
     assert await known.unknown(INCIDENT) is None
@@ -70,7 +91,7 @@ async def test_a_person_who_may_be_there_is_no_reason_to_refuse_an_incident(auth
         await known.surely_unknown(INCIDENT)
 
 
-@pytest.mark.parametrize("escalation", [Seen.STILL, Seen.LATE, None])
+@pytest.mark.parametrize("escalation", [Seen.STILL, Seen.LATE, Seen.UNREAD, None])
 async def test_a_policy_that_may_be_there_is_no_reason_to_refuse_an_incident(escalation: Seen | None) -> None:
     known, _ = references(escalation=escalation)
     assert await known.unknown(INCIDENT) is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-
-import pytest
+from uuid import UUID
 
 from tests.world import World
 
@@ -27,38 +26,43 @@ async def _large_policies(world: World) -> list[str]:
 
 
 async def _large_schedules(world: World) -> list[str]:
-    """About 300 kB each, and the first of them has as many overrides as there may be."""
-    layer = {"start": "2026-01-01T09:00", "participants": [str(world.admin.user_id)] * 200}
-    bodies = ({"name": f"Large {number}", "layers": [layer] * 40} for number in range(_SCHEDULES))
+    """About 400 kB each, and the first of them has as many overrides as there may be. Their layers have ended."""
+    layer = {"start": "2026-01-01T09:00", "end": "2026-01-02T09:00", "participants": [str(world.admin.user_id)] * 200}
+    bodies = ({"name": f"Large {number}", "layers": [layer] * 50} for number in range(_SCHEDULES))
     made = [await _made(world, "/on-call/schedules", "schedule", body) for body in bodies]
     for number in range(_OVERRIDES):
         start = world.clock.now() + timedelta(days=1, hours=number)
-        body = {"userId": str(world.admin.user_id)} | {
-            "startTime": start.isoformat(),
-            "endTime": (start + timedelta(hours=1)).isoformat(),
-        }
+        times = {"startTime": start.isoformat(), "endTime": (start + timedelta(hours=1)).isoformat()}
+        body = {"userId": str(world.admin.user_id)} | times
         await _made(world, f"/on-call/schedules/{made[0]}/overrides", "override", body)
     return made
 
 
-@pytest.mark.parametrize("limit", [100, 20, 5])
-async def test_whoever_walks_sees_each_of_them_once(world: World, limit: int) -> None:
-    me = await world.admin.call("GET", "/users/me")
-    world.admin.user_id = me.data["user"]["id"]
+async def _walked(world: World, path: str, name: str, limit: int) -> list[str]:
+    """The ids of all that is listed, page by page."""
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        answer = await world.admin.call("GET", f"{path}?limit={limit}{cursor}")
+        assert answer.status == 200, answer.body
+        rows, following = answer.data[name], answer.data["nextCursor"]
+        seen += [row["id"] for row in rows]
+        full = following is not None and len(rows) < limit
+        assert answer.data["pagination"].get("endsEarly", False) == full
+        if following is None:
+            assert len(seen) == answer.data["pagination"]["total"]
+            return seen
+        assert full or limit <= 5
+        cursor = f"&cursor={following}"
+
+
+async def test_whoever_walks_sees_each_of_them_once(world: World) -> None:
+    world.admin.user_id = UUID((await world.admin.call("GET", "/users/me")).data["user"]["id"])
     for path, name, made in (
         ("/escalation/policies", "policies", await _large_policies(world)),
         ("/on-call/schedules", "schedules", await _large_schedules(world)),
     ):
-        seen, query = [], f"limit={limit}"
-        while True:
-            answer = await world.admin.call("GET", f"{path}?{query}")
-            assert answer.status == 200, answer.body
-            full = answer.data["pagination"].get("endsEarly", False)
-            assert full == (answer.data["nextCursor"] is not None and len(answer.data[name]) < limit)
-            assert full or answer.data["nextCursor"] is None
-            seen += [row["id"] for row in answer.data[name]]
-            if answer.data["nextCursor"] is None:
-                break
-            query = f"limit={limit}&cursor={answer.data['nextCursor']}"
-        assert len(seen) == len(set(seen)) == answer.data["pagination"]["total"]
-        assert set(made) < set(seen)
+        for limit in (100, 20, 5, 1):
+            seen = await _walked(world, path, name, limit)
+            assert len(seen) == len(set(seen))
+            assert set(made) < set(seen)

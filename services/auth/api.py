@@ -76,7 +76,7 @@ def _people(requests: Requests, registration: Registration) -> None:
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
         page = USERS.page(work, body)
         views = (user_view(row, phone=_sees_phone(caller, row["id"])) for row in page.rows)
-        return UsersPage(users=tuple(views), **page.told)
+        return UsersPage(**page.told("users", views))
 
     @requests.query("user", ById)
     def user(work: Work, body: ById, caller: Caller) -> UserView:
@@ -108,7 +108,7 @@ def _devices(requests: Requests) -> None:
     @requests.query("devices", ListPage)
     def own_devices(work: Work, body: ListPage, caller: Caller) -> DevicesView:
         page = OWN_DEVICES.page(work, body, user_id=caller.user_id)
-        return DevicesView(devices=tuple(map(device_view, page.rows)), **page.told)
+        return DevicesView(**page.told("devices", map(device_view, page.rows)))
 
 
 def _own(_body: Contract, caller: Caller) -> UUID:

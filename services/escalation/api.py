@@ -72,7 +72,7 @@ def api(arrival: Arrival) -> Requests:
     @requests.query("policies", ListPage)
     def policies_(work: Work, body: ListPage, _caller: Caller) -> PolicyList:
         page = POLICIES.page(work, body)
-        return PolicyList(policies=tuple(map(_view, page.rows)), **page.told)
+        return PolicyList(**page.told("policies", map(_view, page.rows)))
 
     return requests
 

@@ -41,7 +41,8 @@ WholePaging = Annotated[ListPage, Depends(_paging(100))]
 def page(name: str, found: Any, asked: ListPage) -> Response:
     """The page that was asked for, with the specification's `pagination`; `totalIsEstimate` only where it is one.
 
-    `page` and `totalPages` only where pages are numbered. A service of the release before says no total where it
+    `page` and `totalPages` only where pages are numbered; `endsEarly` only where fewer rows fitted into one answer: the
+    others stand behind `nextCursor`, and on no numbered page. A service of the release before says no total where it
     answers with all that there is.
     """
     total = int(found.get("total", len(found[name])))
@@ -51,4 +52,6 @@ def page(name: str, found: Any, asked: ListPage) -> Response:
         pagination["totalPages"] = math.ceil(total / asked.limit)
     if found.get("totalIsEstimate"):
         pagination["totalIsEstimate"] = True
+    if found.get("nextCursor") is not None and len(found[name]) < asked.limit:
+        pagination["endsEarly"] = True
     return success({name: found[name], "pagination": pagination, "nextCursor": found.get("nextCursor")})

@@ -20,6 +20,11 @@ class Pagination(Contract):
     total: int = Field(description="Exact to 10,000, then an estimate.")
     total_pages: int | None = Field(default=None, description="Where pages are numbered.")
     total_is_estimate: bool | None = Field(default=None, description="Only present when true.")
+    ends_early: bool | None = Field(
+        default=None,
+        description="Only present when true: fewer rows than `limit` fitted into one answer. Those that are missing"
+        " stand behind `nextCursor`, and on no numbered page.",
+    )
 
 
 def answer(title: str, data: type[Contract]) -> type[Contract]:

@@ -186,7 +186,7 @@ def decided_integration(work: Work, integration_id: UUID) -> IntegrationView:
 def list_integrations(work: Work, query: ListPage) -> IntegrationList:
     """A page, oldest first."""
     page = _ALL.page(work, query)
-    return IntegrationList(integrations=tuple(_views(work, page.rows)), **page.told)
+    return IntegrationList(**page.told("integrations", _views(work, page.rows)))
 
 
 def key_view(row: Mapping[str, Any]) -> IntegrationKeyView:

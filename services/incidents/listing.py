@@ -59,11 +59,11 @@ def list_incidents(work: Work, query: ListIncidents) -> IncidentList:
     found = {row["id"]: row for row in work.fetch(_THESE, ids=[row["id"] for row in page.rows])} if page.rows else {}
     rows = (found[row["id"]] for row in page.rows)
     views = (in_brief(complete(IncidentView.model_validate(row["view"]), row)) for row in rows)
-    return IncidentList(incidents=tuple(views), **page.told)
+    return IncidentList(**page.told("incidents", views))
 
 
 def in_brief(view: IncidentView) -> IncidentView:
-    """For lists: a page of 100 must fit into one answer, so long texts stay with the incident itself."""
+    """For lists: many should fit into one answer, so long texts stay with the incident itself."""
     shorter: dict[str, Any] = {"acknowledgements": tuple(map(_acknowledgement_in_brief, view.acknowledgements[-_FEW:]))}
     if view.acknowledgement_notes is not None:
         shorter["acknowledgement_notes"] = view.acknowledgement_notes[:_BRIEF]

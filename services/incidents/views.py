@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from sqlalchemy import DateTime, Integer, Uuid, bindparam, func, select
 
 from libs.chassis.store.changes import Tally
-from libs.chassis.store.listing import Keyset
+from libs.chassis.store.listing import Keyset, fitting
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
@@ -23,10 +23,8 @@ from libs.contracts.incidents import (
 from services.incidents.domain.incident import Incident
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
 
-_PAGE_BYTES = 512 * 1024
-"""Of a page of a timeline: an answer must stay below the bus's limit of 1 MiB."""
 _ENTRY_BYTES = 500
-"""Of an entry beside its words, at most."""
+"""Of an entry of a timeline beside its words, at most."""
 _BEGINNING, _LATELY, _LAST_RUNS = 1_000, 10_000, 50
 """Rows that an explanation reads."""
 
@@ -105,19 +103,13 @@ def timeline_page(work: Work, query: TimelineQuery) -> Page:
         rows = work.fetch(_OLDEST, id=query.id, limit=query.limit + 1)
     else:
         rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, **_ORDER.place(query.cursor))
-    shown = _fitting(rows[: query.limit])
-    following = _ORDER.cursor(rows[shown - 1]) if shown < len(rows) else None
-    return Page(causal_order(rows[:shown]), following)
+    shown = fitting(rows[: query.limit], _size)
+    following = _ORDER.cursor(shown[-1]) if len(shown) < len(rows) else None
+    return Page(causal_order(shown), following)
 
 
-def _fitting(rows: Sequence[dict[str, Any]]) -> int:
-    """How many of these fit into a page: at least one."""
-    size = 0
-    for number, row in enumerate(rows):
-        size += len(to_json(row["summary"])) + _ENTRY_BYTES
-        if size > _PAGE_BYTES and number:
-            return number
-    return len(rows)
+def _size(row: Mapping[str, Any]) -> int:
+    return len(to_json(row["summary"])) + _ENTRY_BYTES
 
 
 def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def api() -> Requests:
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
         views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.user_id) for row in page.rows)
-        return NotificationList(notifications=tuple(views), **page.told)
+        return NotificationList(**page.told("notifications", views))
 
     @requests.handle("reachable", ReachableQuery, public=True)
     def reachable(work: Work, query: ReachableQuery, _caller: None) -> Reached:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -40,13 +40,13 @@ def one_schedule(work: Work, schedule_id: UUID) -> dict[str, Any]:
 
 def schedule_view(work: Work, schedule_id: UUID) -> ScheduleView:
     """A schedule with the overrides that have not ended; raises NoSuchSchedule."""
-    return _views(work, [one_schedule(work, schedule_id)])[0]
+    return next(_views(work, [one_schedule(work, schedule_id)]))
 
 
 def schedules_page(work: Work, query: ListPage) -> SchedulesView:
     """A page of schedules, oldest first."""
     page = projections.SCHEDULES.page(work, query)
-    return SchedulesView(schedules=tuple(_views(work, page.rows)), **page.told)
+    return SchedulesView(**page.told("schedules", _views(work, page.rows)))
 
 
 def one_override(work: Work, schedule_id: UUID, override_id: UUID) -> OverrideView:
@@ -61,7 +61,7 @@ def overrides_page(work: Work, query: OverridesQuery) -> OverridesView:
     """A page of a schedule's overrides, newest first; raises NoSuchSchedule."""
     one_schedule(work, query.schedule_id)
     page = projections.MADE_OVERRIDES.page(work, query, schedule_id=query.schedule_id)
-    return OverridesView(overrides=tuple(_histories(work, page.rows)), **page.told)
+    return OverridesView(**page.told("overrides", _histories(work, page.rows)))
 
 
 def is_reachable(work: Work, person: UUID) -> bool:
@@ -150,15 +150,13 @@ def _reachable(work: Work, people: Sequence[UUID]) -> set[UUID]:
     return {row["user_id"] for row in work.fetch(projections.REACHABLE, ids=list(set(people)))} if people else set()
 
 
-def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[ScheduleView]:
+def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> Iterator[ScheduleView]:
     ids = [row["id"] for row in rows]
     found: dict[UUID, list[Override]] = {i: [] for i in ids}
-    for row in work.fetch(projections.OVERRIDES, ids=ids, since=work.now) if ids else ():
-        found[row["schedule_id"]].append(Override.model_validate(row))
-    return [
-        ScheduleView.model_validate(dict(row) | {"layers": _layers(row), "overrides": tuple(found[row["id"]])})
-        for row in rows
-    ]
+    for override in work.fetch(projections.OVERRIDES, ids=ids, since=work.now) if ids else ():
+        found[override["schedule_id"]].append(Override.model_validate(override))
+    for row in rows:
+        yield ScheduleView.model_validate(dict(row) | {"layers": _layers(row), "overrides": tuple(found[row["id"]])})
 
 
 def _layers(row: Mapping[str, Any]) -> tuple[Layer, ...]:

@@ -1,13 +1,16 @@
-"""Lists: pages by number and by cursor, over an order that an index serves, with a total that never costs a scan."""
+"""Lists: pages by number and by cursor, over an order that an index serves, with a total that never costs a scan.
+
+A page ends early where its rows would not fit into one answer; the next one begins there.
+"""
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -18,10 +21,14 @@ from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from libs.chassis.store.work import Work
-from libs.contracts.model import SentMoment
+from libs.contracts.model import Contract, SentMoment
 from libs.contracts.requests import EXACT, Invalid, ListPage
 
+T = TypeVar("T")
+
 _PLACE: Final = "place_"
+_ANSWER_BYTES: Final = 512 * 1024
+"""Of rows: an answer must stay below the bus's limit of 1 MiB, and one row, which came as an event, is no larger."""
 _LIMIT, _OFFSET, _REACH = (bindparam(name, type_=Integer) for name in ("limit_", "offset_", "reach_"))
 _VALUES: Final[Mapping[type, Any]] = {
     datetime: SentMoment,
@@ -30,18 +37,16 @@ _VALUES: Final[Mapping[type, Any]] = {
 }
 
 
-class Page(NamedTuple):
-    """Rows, and what the answer says beside them."""
-
-    rows: list[dict[str, Any]]
-    total: int
-    total_is_estimate: bool
-    next_cursor: str | None
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """The fields of a `ListView`."""
-        return {k: v for k, v in self._asdict().items() if k != "rows"}
+def fitting(rows: Iterable[T], size: Callable[[T], int]) -> list[T]:
+    """The first of these, as many as fit into one answer by their `size` in bytes: at least one, if there is any."""
+    fit: list[T] = []
+    whole = 0
+    for row in rows:
+        whole += size(row)
+        if fit and whole > _ANSWER_BYTES:
+            break
+        fit.append(row)
+    return fit
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,31 @@ class Keyset:
         return here < there if self.descending else here > there
 
 
+class Page(NamedTuple):
+    """Rows in their order, and what the answer says beside them."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    total_is_estimate: bool
+    next_cursor: str | None
+    keyset: Keyset
+
+    def told(self, name: str, views: Iterable[Contract]) -> dict[str, Any]:
+        """The fields of a `ListView`: as `name` the views of the rows, one of each, as many as fit into one answer.
+
+        Of `views` no more are made than that, and one.
+        """
+        shown = tuple(fitting(views, _size))
+        whole = len(shown) == len(self.rows)
+        following = self.next_cursor if whole else self.keyset.cursor(self.rows[len(shown) - 1])
+        beside = {"total": self.total, "total_is_estimate": self.total_is_estimate, "next_cursor": following}
+        return {name: shown} | beside
+
+
+def _size(view: Contract) -> int:
+    return len(view.to_json())
+
+
 def _value(column: ColumnElement[Any]) -> Any:
     if isinstance(column.type, Integer):
         bits = 63 if isinstance(column.type, BigInteger) else 31
@@ -130,7 +160,7 @@ class Listing:
             offset = query.offset()
             rows = work.fetch(self._numbered, **parameters, limit_=limit, offset_=offset, reach_=offset + limit)
         following = self.keyset.cursor(rows[query.limit - 1]) if len(rows) > query.limit else None
-        return Page(rows[: query.limit], *self._total(work, parameters), following)
+        return Page(rows[: query.limit], *self._total(work, parameters), following, self.keyset)
 
     def _total(self, work: Work, parameters: Mapping[str, Any]) -> tuple[int, bool]:
         total = int(work.fetch(self._count, **parameters)[0]["total"])

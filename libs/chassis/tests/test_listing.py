@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid
 from libs.chassis.store.listing import Keyset, Listing, Page
 from libs.chassis.store.queries import Queries
 from libs.chassis.tests.ledger import Ledger
+from libs.contracts.model import Contract
 from libs.contracts.requests import EXACT, Invalid, ListPage
 
 _THINGS = Table(
@@ -43,6 +45,18 @@ async def _page(queries: Queries, listing: Listing, **asked: Any) -> Page:
     return await queries.read(lambda work: listing.page(work, ListPage(**asked)))
 
 
+class _Wordy(Contract):
+    id: int
+    words: str
+
+
+def _wordy(page: Page, made: list[int]) -> Iterator[_Wordy]:
+    """Six of these fit into one answer, but of every tenth not even two."""
+    for row in page.rows:
+        made.append(row["id"])
+        yield _Wordy(id=row["id"], words="x" * (600_000 if row["id"] % 10 == 0 else 80_000))
+
+
 @pytest.mark.parametrize(("listing", "rows"), [(_ALL, 30), (_SOME, 20)])
 async def test_whoever_walks_with_cursors_sees_each_row_once_while_others_come(
     queries: Queries, ledger: Ledger, listing: Listing, rows: int
@@ -59,6 +73,32 @@ async def test_whoever_walks_with_cursors_sees_each_row_once_while_others_come(
     assert seen == sorted(seen, reverse=True)
     assert len(set(seen)) == len(seen)
     assert sum(1 for _, number in seen if number <= 30) == rows
+
+
+@pytest.mark.parametrize("limit", [100, 4])
+async def test_a_page_ends_where_an_answer_is_full_and_the_next_one_begins_there(queries: Queries, limit: int) -> None:
+    seen: list[int] = []
+    asked: dict[str, Any] = {"page": 1}
+    while True:
+        page = await _page(queries, _ALL, limit=limit, **asked)
+        made: list[int] = []
+        told = page.told("things", _wordy(page, made))
+        shown = [view.id for view in told["things"]]
+        assert shown
+        assert len(shown) == 1 or sum(len(view.to_json()) for view in told["things"]) <= 512 * 1024
+        assert made[: len(shown)] == shown
+        assert len(made) <= len(shown) + 1
+        assert (told["total"], told["total_is_estimate"]) == (30, False)
+        seen += shown
+        if told["next_cursor"] is None:
+            break
+        asked = {"cursor": told["next_cursor"]}
+    assert seen == [row["id"] for row in (await _page(queries, _ALL, limit=100)).rows]
+
+
+async def test_a_page_of_no_rows_is_told(queries: Queries) -> None:
+    page = await _page(queries, _ALL, page=9)
+    assert page.told("things", ()) == {"things": (), "total": 30, "total_is_estimate": False, "next_cursor": None}
 
 
 async def test_numbered_pages_end_where_totals_end_being_exact(queries: Queries, ledger: Ledger) -> None:

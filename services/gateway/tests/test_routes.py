@@ -28,6 +28,7 @@ NOON = "2026-03-02T12:00:00Z"
 NIGHT = "2026-03-02T22:00:00Z"
 PAGE_TWO = {"page": 2, "limit": 5}
 OF_SEVEN = {"page": 2, "limit": 5, "total": 7, "totalPages": 2}
+FULL = OF_SEVEN | {"endsEarly": True}
 LOGIN = {"email": "user@company.com", "password": "securePassword123!", "deviceId": "phone"}
 REGISTER = {"email": "a@b.c", "password": "securePassword123!", "firstName": "A", "lastName": "B", "roles": ["user"]}
 REGISTER_DEVICE = {"deviceId": "phone", "deviceName": "Phone", "platform": "ios", "pushToken": "t"}
@@ -111,7 +112,7 @@ CASES = [
         "incidents.list",
         FILTER,
         FOUND,
-        {"incidents": [v.INCIDENT], "pagination": OF_SEVEN, "nextCursor": "later"},
+        {"incidents": [v.INCIDENT], "pagination": FULL, "nextCursor": "later"},
     ),
     made("createIncident", "/incidents", "incidents.create", CREATE, "incident", v.INCIDENT),
     got("getIncident", INCIDENT, "incidents.get", {"id": ID}, "incident", v.INCIDENT),
@@ -282,6 +283,21 @@ async def test_an_estimated_total_says_so(pager: World) -> None:
         "page": 1, "limit": 20, "total": 10_000, "totalPages": 500, "totalIsEstimate": True
     }  # fmt: skip
     assert pager.stubs.body("incidents.list")["assignedTo"] == ID
+
+
+@pytest.mark.parametrize(("following", "early"), [("later", {"endsEarly": True}), (None, {})])
+async def test_a_page_says_that_its_answer_was_full(
+    pager: World, following: str | None, early: dict[str, bool]
+) -> None:
+    found = {"incidents": [v.INCIDENT], "total": 7, "nextCursor": following}
+    await pager.stubs.answer("incidents.list", found)
+    pages = [(await pager.call("GET", f"/api/v1/incidents?limit={limit}")).json["data"] for limit in (5, 1)]
+    numbers = {"page": 1, "total": 7}
+
+    assert [page["pagination"] for page in pages] == [
+        numbers | {"limit": 5, "totalPages": 2} | early,
+        numbers | {"limit": 1, "totalPages": 7},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.options import Json
+from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json
 from cli.settings import Settings
 
@@ -32,7 +33,9 @@ def reset_password(
 
     settings = Settings.from_environment()
     known = secrets_file.admin_email(settings.home, settings.environment)
-    address, password = email or known, secrets_file.new_password()
+    if email is not None and not email.strip():
+        raise Failure("whose password? the address is empty", USAGE)
+    address, password = known if email is None else email, secrets_file.new_password()
     is_first = address.casefold() == known.casefold()
     ended = asyncio.run(reset(settings, address, password))
     secrets_file.remember_password(settings.home, address, password, is_admin=is_first)

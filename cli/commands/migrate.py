@@ -40,6 +40,8 @@ def migrate_down(
     """
     import asyncio
 
+    from libs.contracts.subjects import SERVICES, UPSTREAMS
+
     settings = _settings(service)
     question = asyncio.run(losses(settings, service, to))
     if not (yes or as_json):
@@ -50,6 +52,10 @@ def migrate_down(
     if not as_json:
         then = "" if found.current is None else f", then `pager rebuild {service}`: tables that come back are empty"
         console().print(f"to go up again: `pager migrate up {service}`{then}")
+        if found.current is None:
+            readers = " ".join(reader for reader in SERVICES if service in UPSTREAMS[reader])
+            told = f"; `pager rebuild` of {readers} forgets what the lost log had told them" if readers else ""
+            console().print(f"then start it{told}")
 
 
 @migrations.command("status")

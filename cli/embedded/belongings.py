@@ -20,7 +20,8 @@ SERVER_FOLDERS: Final = ("postgres", "nats")
 """They may be links."""
 _FOLDERS: Final = (*SERVER_FOLDERS, "logs", "simulators")
 _FILES: Final = ("credentials.json", "secrets.json", "run.json")
-_HALF_WRITTEN: Final = re.compile(rf"\.({'|'.join(map(re.escape, (*_FILES, MARKER)))})\.\w+")
+_HALF_WRITTEN: Final = re.compile(rf"\.({'|'.join(map(re.escape, (*_FILES, MARKER)))})\.[a-z0-9_]{{8}}")
+"""As `mkstemp` names them."""
 
 
 def is_ours(home: Path) -> bool:
@@ -80,7 +81,7 @@ def _made(home: Path) -> bool:
 
 def _half_written(home: Path) -> Iterator[Path]:
     """What a crash has left of files that are replaced in one step."""
-    return (path for path in home.iterdir() if _HALF_WRITTEN.fullmatch(path.name))
+    return (path for path in home.iterdir() if _HALF_WRITTEN.fullmatch(path.name) and path.is_file())
 
 
 def _erase_elsewhere(folder: Path) -> None:

@@ -29,6 +29,8 @@ _OWN: Final = frozenset(
 """What only the command line, or the tests, read."""
 _SECRET: Final = ("PAGER_MASTER_KEY", "PAGER_ADMIN_EMAIL", "PAGER_ADMIN_PASSWORD")
 _URLS: Final = {"PAGER_NATS_URL": ("nats", "tls"), "PAGER_DATABASE_URL": ("postgresql", "postgres")}
+_REACHED_BY_US: Final = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - none is bound here
+"""Where a gateway answers us on loopback."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -91,6 +93,9 @@ def _host_faults(environment: Mapping[str, str]) -> Iterator[str]:
                 socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
             except OSError:
                 yield f"{setting}: {host} is no address of this machine; 0.0.0.0 stands for all of them"
+                continue
+            if setting == "PAGER_HOST" and host not in _REACHED_BY_US:
+                yield f"{setting}: {host} leaves out 127.0.0.1, where we ask whether all is well; 0.0.0.0 does not"
 
 
 def _values(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

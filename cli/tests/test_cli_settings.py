@@ -61,6 +61,7 @@ def test_an_empty_setting_is_none() -> None:
         ("PAGER_NATS_URL", "nats://u:secret@h:99999", "is no URL"),
         ("PAGER_DATABASE_URL", "mysql://u:secret@h/d", "must begin with postgresql:// or postgres://"),
         ("PAGER_HOST", "nonsense.invalid", "is no address of this machine"),
+        ("PAGER_HOST", "127.0.0.2", "leaves out 127.0.0.1"),
         ("PAGER_MONITOR_PORT", "9464", "several processes would share it"),
         ("PAGER_HOME", __file__, "is no folder"),
         ("PAGER_HOME", "a\nb", "characters that are no text"),

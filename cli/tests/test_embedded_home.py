@@ -122,15 +122,16 @@ def test_what_pager_has_made_is_erased_and_nothing_else(tmp_path: Path) -> None:
     shared.path.chmod(0o755)
     (shared.path / "thesis.txt").write_text("mine")
     (shared.path / "data").mkdir()
+    (shared.path / ".secrets.json.bak").write_text("a copy of the keys")
     for home in (ours, shared):
         home.credentials()
-        (home.path / ".credentials.json.x1").write_text("half")
+        (home.path / ".credentials.json.x1_abcde").write_text("half")
         (home.postgres / "data").mkdir(parents=True)
         home.write_run({})
     assert stat.S_IMODE(shared.path.stat().st_mode) == 0o755
     assert (ours.erase(), ours.path.exists()) == ([], False)
-    assert shared.erase() == ["data", "thesis.txt"]
-    assert sorted(path.name for path in shared.path.iterdir()) == ["data", "thesis.txt"]
+    assert shared.erase() == [".secrets.json.bak", "data", "thesis.txt"]
+    assert sorted(path.name for path in shared.path.iterdir()) == [".secrets.json.bak", "data", "thesis.txt"]
     assert shared.erase() == [], "it is not Pager's any more"
     assert (shared.path / "thesis.txt").read_text() == "mine"
 

@@ -36,8 +36,8 @@ def run(service: Service) -> None:
         try:
             await service.start()
         except SettingsError as error:
-            sys.stderr.write(f"pager: {error}\n")
             await service.broker.stop()
+            sys.stderr.write(f"pager: {error}\n")  # the last line says why (docs/runbooks/processes.md)
             raise SystemExit(2) from None
         _rest_the_collector()
         _log.info("serving", service=service.name)

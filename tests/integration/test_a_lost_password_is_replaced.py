@@ -39,5 +39,7 @@ async def test_a_reset_password_ends_every_session_and_no_page(world: World, pag
 
 
 async def test_nobody_gets_a_password_by_a_mistyped_address(world: World, pager: Pager) -> None:
+    code, told = await pager("admin", "reset-password", "")
+    assert code == 2, "an empty variable of a shell is nobody"
     code, told = await pager("admin", "reset-password", "nobody@pager.test")
     assert (code, "nobody has the address nobody@pager.test" in told) == (2, True), told

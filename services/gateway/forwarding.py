@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
@@ -36,6 +37,8 @@ _RETRY = {"Retry-After": "1"}
 _UNKNOWN = "it may have been done all the same; look before you repeat it, or send it with an Idempotency-Key"
 
 C = TypeVar("C", bound=Contract)
+Place = Callable[..., AbstractAsyncContextManager[None]]
+"""`async with place(urgent=…):` around what a service is asked."""
 
 
 @dataclass
@@ -110,29 +113,46 @@ class Forwarder:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
+def unbounded(*, urgent: bool) -> AbstractAsyncContextManager[None]:
+    """Nobody is signed in."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Asks on behalf of one HTTP request: with its token, trace and idempotency key."""
 
     forwarder: Forwarder
     headers: Mapping[str, str]
+    place: Place = unbounded
+    """Kept until the service has answered, or not in time: it may be at work for them until then."""
 
     async def query(self, service: str, operation: str, body: Contract) -> Any:
         """The data of the answer; raises Problem for a refusal."""
-        return _data(await self.forwarder.query(service, operation, body, self.headers))
+        async with self.place(urgent=False):
+            return _data(await self.forwarder.query(service, operation, body, self.headers))
 
     async def command(
-        self, service: str, operation: str, body: Contract, *, repeatable: bool = False, peer: Peer | None = None
+        self,
+        service: str,
+        operation: str,
+        body: Contract,
+        *,
+        repeatable: bool = False,
+        urgent: bool = False,
+        peer: Peer | None = None,
     ) -> Any:
         """The data of the answer; raises Problem for a refusal.
 
         `repeatable`: doing it twice, or late, is as good as once: an acknowledgement is never dropped for its age.
+        `urgent`: it has places of its own, whatever else its caller asks for.
         `peer`: where somebody is who shows no access token.
         """
         headers = dict(self.headers)
         if peer is not None and peer.network is not None:
             headers[Header.FROM] = peer.header
-        return _data(await self.forwarder.command(service, operation, body, headers, repeatable=repeatable))
+        async with self.place(urgent=urgent):
+            return _data(await self.forwarder.command(service, operation, body, headers, repeatable=repeatable))
 
 
 def request_headers(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
     from services.gateway.metrics import GatewayMetrics
+    from services.gateway.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Front:
     metrics: GatewayMetrics
     brake: Brake
     addresses: Addresses
+    places: Places
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -30,6 +30,7 @@ from services.gateway.front import Front
 from services.gateway.health import HealthCheck
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.patience import PatientProtocol
+from services.gateway.places import Places
 from services.gateway.settings import Settings
 
 _log = structlog.get_logger()
@@ -75,7 +76,7 @@ class Gateway:
         sessions = EndedSessions("gateway", self.bus, self.clock)
         self._following = asyncio.create_task(stoppable(sessions.run), name="gateway sessions")
         callers = Callers(self._forwarder, self.clock, sessions)
-        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), Addresses())
+        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), Addresses(), Places())
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")

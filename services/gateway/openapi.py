@@ -112,7 +112,7 @@ def _errors_of(path: str, operation: dict[str, Any]) -> list[int]:
         return [400, 500]
     errors = [400, 500, 503]
     if "security" in operation:
-        errors += [401, 403]
+        errors += [401, 403, 429]
     if "requestBody" in operation:
         errors += [408, 413, 415]
     if "{" in path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Annotated, Any, get_args
 
 from fastapi import Depends, Security
@@ -23,7 +24,7 @@ from services.gateway.body import JsonRequest
 from services.gateway.callers import bearer
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
-from services.gateway.forwarding import Ask, request_headers
+from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
 
 V1 = "/api/v1"
@@ -60,14 +61,17 @@ class PagerRoute(APIRoute):
             traceparent = request.headers.get("traceparent")
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
-                token = None
+                token: str | None = None
+                place: Place = unbounded
                 if signed_in:
                     token = bearer(request.headers.get("authorization"))
-                    trace.user_id = str((await front.callers.caller(token)).user_id)
+                    person = (await front.callers.caller(token)).user_id
+                    trace.user_id = str(person)
+                    place = partial(front.places.of, person, request.is_disconnected)
                 _check_parameters(request, known)
                 key = _idempotency_key(request) if keyed else None
                 match = _if_match(request) if commands else None
-                request.state.ask = Ask(front.forwarder, request_headers(current, token, key, match))
+                request.state.ask = Ask(front.forwarder, request_headers(current, token, key, match), place)
                 return await handle(request)
 
         return serve

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -49,8 +50,9 @@ async def _all(status: int, at_once: int, *calls: Awaitable[Answer]) -> list[dic
 
 
 async def test_two_hundred_who_report_the_same_open_one_incident_and_each_is_counted(crowded: World) -> None:
-    reports = ({"title": f"db down {n}", "dedupKey": "db"} for n in range(200))
-    told = await _all(201, 50, *(crowded.admin.call("POST", "/incidents", body) for body in reports))
+    reports = [{"title": f"db down {n}", "dedupKey": "db"} for n in range(200)]
+    both = (crowded.admin, await crowded.person("ana"))
+    told = await _all(201, 50, *(both[n % 2].call("POST", "/incidents", body) for n, body in enumerate(reports)))
     assert {i["id"] for i in told} == {(await crowded.incident())["id"]}
     assert sorted(i["alertCount"] for i in told) == list(range(1, 201))
 
@@ -82,19 +84,11 @@ async def test_forty_overrides_of_one_schedule_are_all_there(crowded: World) -> 
 async def test_who_waits_at_one_incident_keeps_nobody_from_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    people = [await world.person(f"p{n}") for n in range(7)]
     made = [await world.admin.call("POST", "/incidents", {"title": title}) for title in ("db", "web")]
     crowded, other = (UUID(answer.data["incident"]["id"]) for answer in made)
-    change, entered, opened = application.change, asyncio.Event(), Event()
-    loop = asyncio.get_running_loop()
-
-    def slow(work: Any, incident_id: UUID, *more: Any) -> None:
-        if incident_id == crowded:
-            loop.call_soon_threadsafe(entered.set)
-            assert opened.wait(DEADLINE)
-        change(work, incident_id, *more)
-
-    monkeypatch.setattr(application, "change", slow)
-    crowd = [asyncio.create_task(world.admin.acknowledge(str(crowded))) for _ in range(60)]
+    entered, opened = _held(crowded, monkeypatch)
+    crowd = [asyncio.create_task(who.acknowledge(str(crowded))) for who in people for _ in range(8)]
     try:
         async with in_time():
             await entered.wait()
@@ -107,6 +101,51 @@ async def test_who_waits_at_one_incident_keeps_nobody_from_another(
     assert {(await task).status for task in crowd} == {200}
 
 
+async def test_who_acknowledges_four_hundred_times_and_hangs_up_keeps_nobody_from_another_incident(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, bo = await world.person("ana"), await world.person("bo")
+    made = [await world.admin.call("POST", "/incidents", {"title": title}) for title in ("db", "web")]
+    crowded, other = (UUID(answer.data["incident"]["id"]) for answer in made)
+    entered, opened = _held(crowded, monkeypatch)
+    try:
+        async with in_time():
+            for _ in range(400):
+                await _acknowledge_and_hang_up(world, ana, crowded)
+            await entered.wait()
+        for _ in range(5):
+            answer = await bo.acknowledge(str(other))
+            assert answer.status == 200, answer.body
+    finally:
+        opened.set()
+    await world.eventually(lambda: bo.acknowledge(str(crowded)), lambda a: a.status == 200, "room at the crowded one")
+
+
+def _held(crowded: UUID, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, Event]:
+    """Whatever changes this incident's status waits; the first event says that something does, the second ends it."""
+    change, entered, opened = application.change, asyncio.Event(), Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(work: Any, incident_id: UUID, *more: Any) -> None:
+        if incident_id == crowded:
+            loop.call_soon_threadsafe(entered.set)
+            assert opened.wait(DEADLINE)
+        change(work, incident_id, *more)
+
+    monkeypatch.setattr(application, "change", slow)
+    return entered, opened
+
+
+async def _acknowledge_and_hang_up(world: World, who: Phone, incident: UUID) -> None:
+    at = urlsplit(world.gateway.url)
+    _, writer = await asyncio.open_connection(at.hostname, at.port)
+    path, token = f"/api/v1/incidents/{incident}/acknowledge", who.session["accessToken"]
+    head = f"POST {path} HTTP/1.1\r\nHost: pager\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+    writer.write(head.encode())
+    await writer.drain()
+    writer.close()
+
+
 async def test_who_registers_a_device_again_and_again_keeps_nobody_else_from_it(world: World) -> None:
     ana, bo = await world.person("ana", "ios"), await world.person("bo")
 
@@ -116,7 +155,7 @@ async def test_who_registers_a_device_again_and_again_keeps_nobody_else_from_it(
 
     async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as session:
         await session.execute("SELECT FROM auth.users WHERE id = %s FOR UPDATE", (ana.user_id,))
-        crowd = [asyncio.create_task(register(ana)) for _ in range(60)]
+        crowd = [asyncio.create_task(register(ana)) for _ in range(30)]
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         await world.eventually(lambda: _counted(session, waiting), lambda n: n > 0, "somebody who waits for ana")
         for _ in range(5):

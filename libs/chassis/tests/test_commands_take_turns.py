@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chassis.requests.callers import Caller
-from libs.chassis.requests.server import Requests, RequestServer
-from libs.chassis.requests.turns import Turns
+from libs.chassis.requests.server import _WORKERS, Requests, RequestServer
+from libs.chassis.requests.turns import WAITING, Turns
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add
 from libs.contracts.model import Contract
-from libs.contracts.requests import ById
+from libs.contracts.requests import ById, ErrorKind
 
 
 class _Numbered(ById):
@@ -65,7 +65,7 @@ async def test_a_crowd_at_one_thing_keeps_no_thread_from_the_others(ledger: Ledg
     crowded = uuid4()
     gate = _Gate(crowded)
     server = _server(ledger, gate.requests)
-    crowd = [asyncio.create_task(_count(server, crowded, number)) for number in range(200)]
+    crowd = [asyncio.create_task(_count(server, crowded, number)) for number in range(WAITING)]
     try:
         async with in_time():
             for _ in range(20):
@@ -74,7 +74,29 @@ async def test_a_crowd_at_one_thing_keeps_no_thread_from_the_others(ledger: Ledg
     finally:
         gate.open.set()
     views = await asyncio.gather(*crowd)
-    assert [(v.number, v.before) for v in views] == [(n, n) for n in range(200)], "in the order in which they came"
+    assert [(v.number, v.before) for v in views] == [(n, n) for n in range(WAITING)], "in the order in which they came"
+
+
+async def test_who_finds_a_crowd_before_one_thing_is_told_at_once_and_takes_no_place_of_the_others(
+    ledger: Ledger,
+) -> None:
+    crowded = uuid4()
+    gate = _Gate(crowded)
+    server = _server(ledger, gate.requests)
+    body = _Numbered(id=crowded).to_json()
+    crowd = [asyncio.create_task(server.answer("count", body, {})) for _ in range(_WORKERS)]
+    told = _WORKERS - WAITING - 1
+    try:
+        async with in_time():
+            while sum(task.done() for task in crowd) < told:
+                await asyncio.sleep(0.01)
+            assert (await _count(server, uuid4())).before == 0
+    finally:
+        gate.open.set()
+    replies = await asyncio.gather(*crowd)
+    refused = [reply.error.kind for reply in replies if reply.error is not None]
+    assert refused == [ErrorKind.UNAVAILABLE] * told
+    assert (await _count(server, crowded)).before == WAITING + 1, "and whoever comes back is let in"
 
 
 async def test_a_turn_is_left_by_whoever_fails_or_gives_up_and_nothing_is_kept_of_it() -> None:
@@ -100,4 +122,4 @@ async def test_a_turn_is_left_by_whoever_fails_or_gives_up_and_nothing_is_kept_o
     await staying
     assert order == ["failing", "staying"]
     del failing, leaving, staying
-    assert len(turns._locks) == 0
+    assert len(turns._queues) == 0

@@ -184,4 +184,4 @@ async def explain_incident(
 
 async def _change(ask: Asking, operation: str, incident_id: UUID, body: StatusBody | None) -> Response:
     request = complete(ChangeStatus, body or StatusBody(), id=incident_id)
-    return item("incident", await ask.command("incidents", operation, request, repeatable=True))
+    return item("incident", await ask.command("incidents", operation, request, repeatable=True, urgent=True))

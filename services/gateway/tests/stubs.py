@@ -109,6 +109,17 @@ class Stubs:
         self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=respond))
         await has_sent(self.client)
 
+    async def hold(self, operation: str) -> list[Msg]:
+        """What arrives for `operation`, to be answered when the test says so."""
+        held: list[Msg] = []
+
+        async def take(message: Msg) -> None:
+            held.append(message)
+
+        self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=take))
+        await has_sent(self.client)
+        return held
+
     async def keys(self) -> None:
         await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
 
@@ -165,14 +176,14 @@ class World:
     http: aiohttp.ClientSession
     clock: MovableClock
 
-    def token(self, *, role: Role = Role.ADMIN, minutes: float = 15) -> str:
+    def token(self, *, role: Role = Role.ADMIN, minutes: float = 15, user: UUID = USER) -> str:
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "jti": str(uuid4()),
             "iat": int(self.clock.now().timestamp() + min(minutes - 1, 0) * 60),
             "use": "access",
-            "sub": str(USER),
+            "sub": str(user),
             "sid": str(USER),
             "did": "phone",
             "roles": [str(role)],

@@ -12,13 +12,13 @@ from weakref import WeakValueDictionary
 from services.gateway.envelope import Problem
 
 MOST = 32
-"""Requests of one person at a time: a phone and a browser together stay far below, and an operation has 256 places in
+"""Requests of one person at a time: a phone and a browser together stay far below, and an operation has 512 places in
 a service (`libs/chassis/requests/server.py`), where each may wait for a turn or for what others have just made."""
 URGENT = 8
 """More, for what says that somebody is at it, or that it is over: never refused for what else one asks for."""
-WAITING = 64
-"""Requests of one person that may wait for a place of a kind."""
-PATIENCE = 1.0
+WAITING = 256
+"""Requests of one person that may wait for a place of a kind: a script that opens 200 at once gets its answers."""
+PATIENCE = 5.0
 """Seconds for which one waits."""
 
 Gone = Callable[[], Awaitable[bool]]

@@ -31,7 +31,7 @@ from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
 from libs.contracts.subjects import Header, rpc_subject
 
 _log = structlog.get_logger()
-_WORKERS = 256
+_WORKERS = 512
 """Requests of one operation at a time: many more than threads, since those that wait for their turn keep none."""
 _REPLY_LIMIT = 1_000_000
 """Bytes: a larger one is refused by the server, and the caller would wait in vain."""

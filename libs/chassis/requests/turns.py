@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from libs.contracts.requests import ErrorKind, Rejected
 
-WAITING = 64
-"""Commands that may wait for one turn: a quarter of the places that their operation has (`server.py`)."""
+WAITING = 256
+"""Commands that may wait for one turn: half of the places that their operation has (`server.py`)."""
 
 
 class Crowded(Rejected):

@@ -101,7 +101,7 @@ async def test_who_waits_at_one_incident_keeps_nobody_from_another(
     assert {(await task).status for task in crowd} == {200}
 
 
-async def test_who_acknowledges_four_hundred_times_and_hangs_up_keeps_nobody_from_another_incident(
+async def test_who_acknowledges_seven_hundred_times_and_hangs_up_keeps_nobody_from_another_incident(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, bo = await world.person("ana"), await world.person("bo")
@@ -110,7 +110,7 @@ async def test_who_acknowledges_four_hundred_times_and_hangs_up_keeps_nobody_fro
     entered, opened = _held(crowded, monkeypatch)
     try:
         async with in_time():
-            for _ in range(400):
+            for _ in range(700):
                 await _acknowledge_and_hang_up(world, ana, crowded)
             await entered.wait()
         for _ in range(5):

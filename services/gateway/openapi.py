@@ -11,10 +11,10 @@ from services.gateway.envelope import CODE_OF, ErrorAnswer
 
 DESCRIPTION = (
     "Answers are `{success: true, data}` or `{success: false, error: {code, message, details?}}`; times are RFC 3339 "
-    "in UTC. Every answer carries `X-Request-ID`; 429 and 503 carry `Retry-After`. One person "
-    "may have 32 requests under way at a time, and eight more that acknowledge, resolve or close; others wait. Bodies are read strictly: a field "
-    "that is not described here, one that is given twice, or a number as text is refused by name, and so is an unknown "
-    "or repeated query parameter. Health, metrics and this document are served under `/api/v1` as well."
+    "in UTC. Every answer carries `X-Request-ID`; 429 and 503 carry `Retry-After`. One person may have 32 requests "
+    "under way at a time, and eight more that acknowledge, resolve or close; others wait. Bodies are read strictly: a "
+    "field that is not described here, one that is given twice, or a number as text is refused by name, and so is an "
+    "unknown or repeated query parameter. Health, metrics and this document are served under `/api/v1` as well."
 )
 _REF = "#/components/schemas/"
 _ERROR = {"application/json": {"schema": {"$ref": f"{_REF}ErrorAnswer"}}}

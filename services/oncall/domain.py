@@ -70,7 +70,7 @@ class NoSuchSchedule(NotFound):
 class Schedule:
     """What decisions need of it: what is over is forgotten, so that it does not grow with age; the tables keep it all.
 
-    `planned`: the shifts that were planned and not replaced, of `[planned_from, planned_to)` those that may not be over.
+    `planned`: the shifts in `[planned_from, planned_to)` that were planned, not replaced, and may not be over.
     `version` counts the events, `rules_version` is the version of the last one that changed the rules. `displaced`
     are the starts of the shifts that the newest plan replaced wholly or in part, for the projection.
     """

@@ -1,4 +1,4 @@
-"""What a decision writes beside its events: rows of read models and timers, set, amended or removed, nearly all by primary key."""
+"""What a decision writes beside its events: rows of read models and timers, set, amended or removed, most by their key."""
 
 from __future__ import annotations
 

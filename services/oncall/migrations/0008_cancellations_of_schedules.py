@@ -13,7 +13,8 @@ def upgrade() -> None:
     # Empty where the release before this one, which may still run, writes them.
     op.add_column("cancellations", Column("schedule_id", Uuid), schema=SCHEMA)
     op.execute(
-        "UPDATE oncall.cancellations c SET schedule_id = o.schedule_id FROM oncall.overrides o WHERE o.id = c.override_id"
+        "UPDATE oncall.cancellations c SET schedule_id = o.schedule_id"
+        " FROM oncall.overrides o WHERE o.id = c.override_id"
     )
     op.create_index("cancellations_schedule_idx", "cancellations", ["schedule_id"], schema=SCHEMA)
 

@@ -51,9 +51,10 @@ class Tables:
             for change in project(_event(fact, self.version), self.state):
                 key = change.table.name, change.key
                 if isinstance(change, Cleared):
-                    gone = [k for k, row in self.rows.items() if k[0] == key[0] and change.values.items() <= row.items()]
-                    for cleared in gone:
-                        del self.rows[cleared]
+                    kept = {
+                        k: r for k, r in self.rows.items() if k[0] != key[0] or not change.values.items() <= r.items()
+                    }
+                    self.rows = kept
                 elif isinstance(change, Row):
                     self.rows[key] = self.rows.get(key, {}) | dict(change.values)
                 else:

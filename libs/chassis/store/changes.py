@@ -1,4 +1,4 @@
-"""What a decision writes beside its events: rows of read models and timers, set, amended or removed, most by their key."""
+"""What a decision writes beside its events: rows of read models and timers, set, amended or removed, mostly by key."""
 
 from __future__ import annotations
 

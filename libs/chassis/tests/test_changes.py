@@ -69,11 +69,11 @@ async def test_what_is_cleared_in_one_commit_are_the_rows_of_before_it_and_those
         return Row(ANSWERS, WHOLE | {"actor": actor, "key": key, "answer": f"{actor} {key}".encode()})
 
     cleared = [Cleared(ANSWERS, {"actor": actor}) for actor in ("bo", "cy")]
+    changes: list[Change] = [of("bo", "4"), of("ana", "4"), *cleared, of("bo", "5")]
     await write(ledger, *(of(actor, f"{n}") for actor in ("ana", "bo", "cy") for n in range(3)))
-    left = await write(ledger, of("bo", "4"), of("ana", "4"), *cleared, of("bo", "5"))
+    left = await write(ledger, *changes)
     assert sorted(answer for answer, *_ in left) == [b"ana 0", b"ana 1", b"ana 2", b"ana 4", b"bo 5"]
     desk = Desk(lambda _event, _state: ())
-    changes = [of("bo", "4"), of("ana", "4"), *cleared, of("bo", "5")]
     desk.take(lambda work: work.put(*changes), NOON)
     assert [row["answer"] for row in desk.rows(ANSWERS)] == [b"ana 4", b"bo 5"]
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
+from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer
 from libs.contracts import oncall as contracts
@@ -25,6 +26,7 @@ SCHEDULE: Decider[domain.State, commands.Command] = Decider(
     domain.initial,
     domain.evolve,
     domain.decide,
+    shape=Shape(domain.evolve, domain.Schedule, domain.Deleted),
     version=lambda state: (
         state.rules_version if isinstance(state, domain.Schedule) else 0
     ),  # a plan that goes on by itself changes no rule
@@ -180,7 +182,7 @@ def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) 
     command = commands.CancelOverride(body.override_id, work.now)
     if work.decide(SCHEDULE, body.schedule_id, command, caller.cause(work)):
         return before.model_copy(update={"cancelled_by": caller.user_id, "cancelled_at": work.now})
-    # Whoever cancelled it may have committed between the first look and the decision.
+    # It is over, or whoever cancelled it has committed between the first look and the decision.
     return one_override(work, body.schedule_id, body.override_id)
 
 

@@ -14,9 +14,8 @@
 | schedule | DeleteSchedule | ScheduleDeleted |
 | schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
 | schedule | AddOverride again | nothing |
-| schedule without this override | CancelOverride | refused: there is no such override |
 | override to come or begun | CancelOverride | OverrideCancelled, ShiftsPlanned from now on when it is active |
-| override that was cancelled, or has ended | CancelOverride | nothing |
+| override that was cancelled, has ended, or never was | CancelOverride | nothing: the tables tell which |
 | active, planned for less than the horizon | PlanShifts | ShiftsPlanned for what is missing at the end |
 | inactive, or planned far enough | PlanShifts | nothing |
 """
@@ -25,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
@@ -53,7 +52,7 @@ from services.oncall.commands import (
     Keep,
     PlanShifts,
 )
-from services.oncall.overrides import Made, NoSuchOverride, check_override
+from services.oncall.overrides import MOST, check_override
 from services.oncall.plans import replanned
 from services.oncall.rotation import check_layer, zone
 
@@ -69,10 +68,11 @@ class NoSuchSchedule(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`planned`: every shift that was ever planned and not replaced, over `[planned_from, planned_to)`.
+    """What decisions need of it: what is over is forgotten, so that it does not grow with age; the tables keep it all.
 
+    `planned`: the shifts in `[planned_from, planned_to)` that were planned, not replaced, and may not be over.
     `version` counts the events, `rules_version` is the version of the last one that changed the rules. `displaced`
-    are the shifts that the newest plan replaced wholly or in part, for the projection.
+    are the starts of the shifts that the newest plan replaced wholly or in part, for the projection.
     """
 
     id: UUID
@@ -82,19 +82,14 @@ class Schedule:
     is_active: bool
     layers: tuple[Layer, ...]
     created_by: str
-    made: tuple[Made, ...] = ()
-    """Every override, in the order in which they were added."""
+    overrides: tuple[Override, ...] = ()
+    """Those that were not cancelled and may not be over, in the order in which they were added."""
     version: int = 1
     rules_version: int = 1
     planned: tuple[Shift, ...] = ()
     planned_from: datetime | None = None
     planned_to: datetime | None = None
-    displaced: tuple[Shift, ...] = ()
-
-    @property
-    def overrides(self) -> tuple[Override, ...]:
-        """As far as they apply."""
-        return tuple(applied for made in self.made if (applied := made.applied) is not None)
+    displaced: tuple[datetime, ...] = ()
 
     @property
     def participants(self) -> frozenset[UUID]:
@@ -104,9 +99,9 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """It is gone; `schedule`: what it was, so that everything of it can go."""
+    """It is gone, with everything of it."""
 
-    schedule: Schedule
+    id: UUID
 
 
 State = Schedule | Deleted | None
@@ -131,7 +126,7 @@ def evolve(state: State, fact: Fact) -> State:
         case Schedule(), ScheduleChanged():
             return _ruled(state, fact)
         case Schedule(), ScheduleDeleted():
-            return Deleted(state)
+            return Deleted(state.id)
         case Schedule(), OverrideAdded():
             return _overridden(state, fact.override)
         case Schedule(), OverrideCancelled():
@@ -145,7 +140,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
     """The table at the top.
 
     Raises:
-        NoSuchSchedule, NoSuchOverride: the command needs one.
+        NoSuchSchedule: the command needs one.
         InUse: a policy pages it.
         TooManyOverrides: no more can be added.
         Invalid: rules that cannot be planned, with the field at fault.
@@ -214,10 +209,7 @@ def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
 
 
 def _cancel(state: Schedule, override_id: UUID, now: datetime) -> list[Fact]:
-    made = next((m for m in state.made if m.override.id == override_id), None)
-    if made is None:
-        raise NoSuchOverride
-    if made.cancelled_at is not None or made.override.end_time <= now:
+    if not any(o.id == override_id and o.end_time > now for o in state.overrides):
         return []
     cancelled = OverrideCancelled(schedule_id=state.id, override_id=override_id, cancelled_at=now)
     after = _cancelled(state, cancelled)
@@ -290,17 +282,22 @@ def _ruled(state: Schedule, changed: ScheduleChanged | None = None) -> Schedule:
 
 
 def _overridden(state: Schedule, override: Override) -> Schedule:
-    return replace(_ruled(state), made=(*state.made, Made(override)))
+    overrides = (*state.overrides, override)
+    if len(overrides) > MOST:
+        # No more than that are to come or running: the one that ends before all others is over.
+        over = min(overrides, key=lambda o: o.end_time)
+        overrides = tuple(o for o in overrides if o is not over)
+    return replace(_ruled(state), overrides=overrides)
 
 
 def _cancelled(state: Schedule, fact: OverrideCancelled) -> Schedule:
-    made = tuple(m.cancelled(fact.cancelled_at) if m.override.id == fact.override_id else m for m in state.made)
-    return replace(_ruled(state), made=made)
+    """From that moment on it is as if it had never been; what was planned before stays."""
+    return replace(_ruled(state), overrides=tuple(o for o in state.overrides if o.id != fact.override_id))
 
 
 def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:
-    begins, to = fact.from_time, fact.to_time
-    before = tuple(s for s in state.planned if s.end_time <= begins)
+    begins, to, past = fact.from_time, fact.to_time, _past(state, fact)
+    before = tuple(s for s in state.planned if past < s.end_time <= begins)
     displaced = tuple(s for s in state.planned if s.end_time > begins and s.start_time < to)
     after = tuple(s for s in state.planned if s.start_time >= to)
     head = tuple(s.model_copy(update={"end_time": begins}) for s in displaced[:1] if s.start_time < begins)
@@ -308,8 +305,18 @@ def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:
     return replace(
         state,
         version=state.version + 1,
+        overrides=tuple(o for o in state.overrides if o.end_time > past),
         planned=(*before, *head, *fact.shifts, *tail, *after),
         planned_from=begins if state.planned_from is None else min(state.planned_from, begins),
         planned_to=to if state.planned_to is None else max(state.planned_to, to),
-        displaced=displaced,
+        displaced=tuple(s.start_time for s in displaced),
     )
+
+
+def _past(state: Schedule, fact: ShiftsPlanned) -> datetime:
+    """A moment that had passed when this was planned, as late a one as the events tell."""
+    if state.version == state.rules_version:
+        return fact.from_time  # right after new rules: the plan, or its first piece, begins by now
+    if state.planned_to is not None and fact.from_time >= state.planned_to:
+        return fact.from_time - HORIZON  # what follows all that was planned begins within the horizon
+    return datetime.min.replace(tzinfo=UTC)

@@ -1,9 +1,8 @@
-"""What an override may be, and how much of it applies once it was cancelled."""
+"""What an override may be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.contracts.oncall import Override
@@ -23,27 +22,6 @@ class NoSuchOverride(NotFound):
 
 class TooManyOverrides(Rejected):
     """There are 200 overrides to come already: cancel one, or change the layers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An override as it was added, and the moment from which it does not apply any more."""
-
-    override: Override
-    cancelled_at: datetime | None = None
-
-    @property
-    def applied(self) -> Override | None:
-        """As far as it applies; None: it was cancelled before it began."""
-        if self.cancelled_at is None:
-            return self.override
-        if self.cancelled_at <= self.override.start_time:
-            return None
-        return self.override.model_copy(update={"end_time": min(self.override.end_time, self.cancelled_at)})
-
-    def cancelled(self, at: datetime) -> Made:
-        """The first time counts."""
-        return self if self.cancelled_at is not None else replace(self, cancelled_at=at)
 
 
 def check_override(override: Override, others: Iterable[Override], now: datetime) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Cleared, Gone, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
@@ -113,6 +113,8 @@ cancellations = Table(
     Column("override_id", Uuid, primary_key=True),
     Column("cancelled_by", Uuid),
     Column("cancelled_at", DateTime(timezone=True), nullable=False),
+    Column("schedule_id", Uuid),
+    Index("cancellations_schedule_idx", "schedule_id"),
 )
 shifts = Table(
     "shifts",
@@ -129,7 +131,7 @@ shifts = Table(
 def project(event: Envelope[Any], state: Schedule | Deleted) -> Iterable[Change]:
     """What an event writes; the timer extends the plan before less than 89 days of it are left."""
     if isinstance(state, Deleted):
-        yield from _gone(state.schedule)
+        yield from _gone(state.id)
         return
     match event.data:
         case ScheduleCreated(schedule_id=schedule_id, created_by=created_by):
@@ -143,10 +145,10 @@ def project(event: Envelope[Any], state: Schedule | Deleted) -> Iterable[Change]
             added = {"schedule_id": schedule_id, "added": event.version}
             origin = {"created_by": _person(event.actor), "created_at": event.time}
             yield Row(overrides, override.model_dump() | added | origin)
-        case OverrideCancelled(override_id=override_id, cancelled_at=cancelled_at):
+        case OverrideCancelled(schedule_id=schedule_id, override_id=override_id, cancelled_at=cancelled_at):
             yield _schedule_row(event, state)
-            cancelled = {"cancelled_by": _person(event.actor), "cancelled_at": cancelled_at}
-            yield Row(cancellations, {"override_id": override_id} | cancelled)
+            key = {"override_id": override_id, "schedule_id": schedule_id}
+            yield Row(cancellations, key | {"cancelled_by": _person(event.actor), "cancelled_at": cancelled_at})
         case ShiftsPlanned():
             yield from _plan_rows(event.data, state)
 
@@ -163,16 +165,12 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})
 
 
-def _gone(schedule: Schedule) -> Iterable[Change]:
+def _gone(schedule_id: UUID) -> Iterable[Change]:
     """A schedule with all that belongs to it."""
-    key = {"schedule_id": schedule.id}
-    yield Gone(schedules, {"id": schedule.id})
-    yield from (Gone(table, key) for table in (creations, plans))
-    yield from (Gone(shifts, key | {"start_time": shift.start_time}) for shift in schedule.planned)
-    for made in schedule.made:
-        yield Gone(overrides, {"id": made.override.id})
-        yield Gone(cancellations, {"override_id": made.override.id})
-    yield timer_gone(SCHEMA, schedule.id, PLAN_TIMER)
+    yield Gone(schedules, {"id": schedule_id})
+    key = {"schedule_id": schedule_id}
+    yield from (Cleared(table, key) for table in (creations, plans, overrides, cancellations, shifts))
+    yield timer_gone(SCHEMA, schedule_id, PLAN_TIMER)
 
 
 def _person(actor: Actor) -> UUID | None:
@@ -195,10 +193,10 @@ def _schedule_row(event: Envelope[Any], state: Schedule) -> Row:
 
 def _plan_rows(fact: ShiftsPlanned, state: Schedule) -> Iterable[Change]:
     key = {"schedule_id": state.id}
-    for shift in state.displaced:
-        yield Gone(shifts, key | {"start_time": shift.start_time})
+    for start_time in state.displaced:
+        yield Gone(shifts, key | {"start_time": start_time})
     # A shift that was cut keeps what came before (or after) the plan: begin with the first that was touched.
-    since = min([fact.from_time, *(s.start_time for s in state.displaced)])
+    since = min([fact.from_time, *state.displaced])
     for shift in state.planned:
         if shift.start_time >= since:
             yield _shift_row(state.id, shift)

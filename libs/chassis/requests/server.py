@@ -22,6 +22,7 @@ from libs.chassis.requests.idempotency import KeyedRequest
 from libs.chassis.requests.matching import Match
 from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.turns import Turns
+from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.queries import Queries
 from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Decider, Work
@@ -187,6 +188,9 @@ class RequestServer:
         except BusAway as error:
             _log.warning("bus away", service=self.requests.service, operation=operation, reason=str(error))
             refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="who is needed for it is away", retry_after=1.0)
+        except TooSlow as error:
+            _log.warning("too slow", service=self.requests.service, operation=operation, reason=str(error))
+            refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="it took too long: try again", retry_after=1.0)
         except Exception as error:  # noqa: BLE001 - a caller waits: every request gets an answer
             if is_away(error):
                 refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="the database is away", retry_after=1.0)

@@ -1,4 +1,4 @@
-"""What a decision writes beside its events: rows of read models and timers, set, amended or removed by primary key."""
+"""What a decision writes beside its events: rows of read models and timers, set, amended or removed, mostly by key."""
 
 from __future__ import annotations
 
@@ -129,6 +129,24 @@ class Gone(NamedTuple):
         return _key_of(self.table)(self.values)
 
 
+class Cleared(NamedTuple):
+    """Every row that has these values is removed: for what belongs together, however much it has become.
+
+    The columns are ones that all other changes to the table say, but for those by which rows of it go.
+    """
+
+    table: Table
+    values: Mapping[str, Any]
+
+    @property
+    def key(self) -> Any:
+        return tuple(self.values.items())
+
+    def concerns(self, change: Change) -> bool:
+        """Whether an earlier change was to a row that is removed."""
+        return change.table is self.table and self.values.items() <= change.values.items()
+
+
 class Added(NamedTuple):
     """A further row, whose primary key the table gives."""
 
@@ -140,7 +158,7 @@ class Added(NamedTuple):
         return object()
 
 
-Change = Row | Patch | Newest | NewestPatch | Tally | Gone | Added
+Change = Row | Patch | Newest | NewestPatch | Tally | Gone | Cleared | Added
 
 
 def _is_before(by: Sequence[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
@@ -191,7 +209,9 @@ def _write(kind: type, table: Table, columns: tuple[str, ...], by: tuple[str, ..
         quoted = ", ".join(map(_QUOTE, columns))
         return f"INSERT INTO {name} ({quoted}) SELECT {quoted} FROM {rows}".encode()  # noqa: S608 - names of our own tables
     rows = f"(SELECT * FROM {rows} ORDER BY {', '.join(keys)})"  # noqa: S608 - names of our own tables
-    if kind is Gone:
+    if kind is Cleared:
+        same = " AND ".join(f"t.{c} = r.{c}" for c in map(_QUOTE, columns))
+    if kind in (Gone, Cleared):
         return f"DELETE FROM {name} t USING {rows} r WHERE {same}".encode()  # noqa: S608 - names of our own tables
     if kind in (Patch, NewestPatch):
         later = f" AND {_not_earlier('r', by)}" if by else ""
@@ -232,10 +252,15 @@ def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> 
     return ", ".join(f"{c} = {value(c)}" for c in map(_QUOTE, columns) if c not in keys)
 
 
+_TURNS: Mapping[type, int] = {Cleared: 0, NewestPatch: 2}
+
+
 def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
     """Write what became of each row, one statement for each table and shape, each on a cursor of its own."""
     last: dict[tuple[Table, Any, bool], Change] = {}
     for change in changes:
+        if isinstance(change, Cleared):
+            last = {place: before for place, before in last.items() if not change.concerns(before)}
         place = (change.table, change.key, isinstance(change, NewestPatch))
         before = last.setdefault(place, change)
         if before is not change:
@@ -251,8 +276,8 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
                 by = ()
         shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
-    # A row stands before it is amended.
-    for (kind, table, columns, by), rows in sorted(groups.items(), key=lambda group: group[0][0] is NewestPatch):
+    # What is left was written after its table was cleared of it, and a row stands before it is amended.
+    for (kind, table, columns, by), rows in sorted(groups.items(), key=lambda group: _TURNS.get(group[0][0], 1)):
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
         open_cursor().execute(_write(kind, table, columns, by), (to_json(written).decode(),), prepare=True)

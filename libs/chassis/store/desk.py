@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Table
 from uuid_utils.compat import uuid4
 
-from libs.chassis.store.changes import Change, Gone, Newest, NewestPatch, Patch, Row, Tally
+from libs.chassis.store.changes import Change, Cleared, Gone, Newest, NewestPatch, Patch, Row, Tally
 from libs.chassis.store.log import NewEvent, Stream
 from libs.chassis.store.snapshots import Snapshot
 from libs.chassis.store.work import Projector, Work
@@ -98,6 +98,9 @@ class Desk:
 
     def _apply(self, change: Change) -> None:
         rows = self.tables.setdefault(change.table, {})
+        if isinstance(change, Cleared):
+            self.tables[change.table] = {k: row for k, row in rows.items() if not change.values.items() <= row.items()}
+            return
         old = rows.get(change.key)
         if isinstance(change, Gone):
             rows.pop(change.key, None)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import ARRAY, Column, Integer, MetaData, Table, Text, text
 
-from libs.chassis.store.changes import Added, Change, Gone, NewestPatch, Patch, Row, Tally
+from libs.chassis.store.changes import Added, Change, Cleared, Gone, NewestPatch, Patch, Row, Tally
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
@@ -50,6 +50,11 @@ SECOND = Patch(ANSWERS, KEY | {"answer": b"second"})
         ((SECOND, Row(ANSWERS, WHOLE)), [(b"first", b"\x00h", NOON)]),
         ((Gone(ANSWERS, KEY), SECOND), []),
         ((SECOND, Gone(ANSWERS, KEY)), []),
+        ((Cleared(ANSWERS, {"actor": "bo"}), SECOND), []),
+        ((SECOND, Cleared(ANSWERS, {"actor": "bo"})), []),
+        ((Row(ANSWERS, WHOLE | {"key": "new"}), Cleared(ANSWERS, {"actor": "bo"})), []),
+        ((Cleared(ANSWERS, {"actor": "bo", "operation": "create"}), Row(ANSWERS, WHOLE)), [(b"first", b"\x00h", NOON)]),
+        ((Cleared(ANSWERS, {"actor": "cy"}),), [(b"before", b"\x00h", NOON)]),
     ],
 )
 async def test_changes_of_one_row_add_up_in_their_order(
@@ -57,6 +62,20 @@ async def test_changes_of_one_row_add_up_in_their_order(
 ) -> None:
     await write(ledger, Row(ANSWERS, WHOLE | {"answer": b"before"}))
     assert await write(ledger, *changes) == left
+
+
+async def test_what_is_cleared_in_one_commit_are_the_rows_of_before_it_and_those_of_nobody_else(ledger: Ledger) -> None:
+    def of(actor: str, key: str) -> Row:
+        return Row(ANSWERS, WHOLE | {"actor": actor, "key": key, "answer": f"{actor} {key}".encode()})
+
+    cleared = [Cleared(ANSWERS, {"actor": actor}) for actor in ("bo", "cy")]
+    changes: list[Change] = [of("bo", "4"), of("ana", "4"), *cleared, of("bo", "5")]
+    await write(ledger, *(of(actor, f"{n}") for actor in ("ana", "bo", "cy") for n in range(3)))
+    left = await write(ledger, *changes)
+    assert sorted(answer for answer, *_ in left) == [b"ana 0", b"ana 1", b"ana 2", b"ana 4", b"bo 5"]
+    desk = Desk(lambda _event, _state: ())
+    desk.take(lambda work: work.put(*changes), NOON)
+    assert [row["answer"] for row in desk.rows(ANSWERS)] == [b"ana 4", b"bo 5"]
 
 
 async def test_a_patch_finds_its_rows_by_their_key_however_few_they_were_when_it_was_prepared(ledger: Ledger) -> None:

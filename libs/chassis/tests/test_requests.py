@@ -14,6 +14,7 @@ from pydantic import Field
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests, RequestServer
+from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import in_time
@@ -74,6 +75,7 @@ def _requests() -> Requests:
     fails("forbidden", Forbidden())
     fails("conflict", Rejected("already over"))
     fails("away", BusAway("no answer"))
+    fails("slow", TooSlow("the decision computed for 2.1 s"))
     fails("broken", ZeroDivisionError("a secret of the inside: hunter2"))
     return requests
 
@@ -109,6 +111,7 @@ async def test_a_command_answers_with_its_view_and_the_position_of_its_events(
         ("forbidden", ErrorKind.FORBIDDEN, None),
         ("conflict", ErrorKind.CONFLICT, None),
         ("away", ErrorKind.UNAVAILABLE, None),
+        ("slow", ErrorKind.UNAVAILABLE, None),
         ("broken", ErrorKind.INTERNAL, None),
     ],
 )

@@ -237,8 +237,8 @@ def command(step: tuple[str, Any, Any], now: datetime, before: Schedule) -> Any:
             start = now.replace(tzinfo=None) + timedelta(hours=begins)
             end = max(start, now.replace(tzinfo=None)) + timedelta(hours=hours)
             return AddOverride(override(CY, f"{start}", f"{end}"), now)
-        case "cancel", which, _ if before.made:
-            return CancelOverride(before.made[which % len(before.made)].override.id, now)
+        case "cancel", which, _ if before.overrides:
+            return CancelOverride(before.overrides[which % len(before.overrides)].id, now)
     return PlanShifts(now)
 
 
@@ -269,14 +269,16 @@ def _the_past_stays(steps: list[Any], minutes: list[int]) -> None:
         before, now = schedule(given_), now + timedelta(minutes=passed)
         facts = SCHEDULE.decide(command(step, now, before), before)
         given_ = Given(SCHEDULE, [*given_.facts, *facts])
-        after = schedule(given_)
+        after, until_then = schedule(given_), consumer
         for fact in facts:
             consumer = following(consumer, fact) if isinstance(fact, ShiftsPlanned) else consumer
-        assert after.planned == consumer
-        assert all(a.end_time <= b.start_time for a, b in pairwise(after.planned))
+        kept = len(consumer) - len(after.planned)
+        assert after.planned == consumer[kept:]
+        assert all(s.end_time <= now for s in consumer[:kept]), "only what is over is forgotten"
+        assert all(a.end_time <= b.start_time for a, b in pairwise(consumer))
         if after.planned_to is None or before.planned_to is None or not facts:
             continue
-        assert until(after.planned, now) == until(before.planned, now)
+        assert until(consumer, now) == until(until_then, now)
         if after.is_active and now < before.planned_to:
             assert after.planned_to >= now + HORIZON
             rules = (after.layers, after.overrides, after.timezone)

@@ -164,17 +164,17 @@ async def test_a_service_publishes_its_events_and_those_downstream_read_them(ser
         writing, reading = writer.client.jetstream(), reader.client.jetstream()
         ack = await writing.publish("pager.events.incidents.urgent.X.1", b"event")
         config = ConsumerConfig(
+            name="downstream",
             ack_policy=AckPolicy.NONE,
             mem_storage=True,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=ack.seq,
+            filter_subject="pager.events.incidents.urgent.>",
         )
-        pull = await reading.pull_subscribe("pager.events.incidents.>", stream="INCIDENTS", config=config)
+        made = await reading.add_consumer("INCIDENTS", config)
+        pull = await reading.pull_subscribe_bind(made.name, "INCIDENTS")
         assert (await pull.fetch(1, timeout=DEADLINE))[-1].data == b"event"
-        assert (await pull.consumer_info()).stream_name == "INCIDENTS"
-        last = await reading.get_last_msg("INCIDENTS", "pager.events.incidents.urgent.X.1", direct=False)
-        assert last.seq == ack.seq
-        assert await reading.delete_consumer("INCIDENTS", (await pull.consumer_info()).name)
+        assert await reading.delete_consumer("INCIDENTS", made.name)
         await pull.unsubscribe()
     assert not writer.refusals
     assert not reader.refusals

@@ -50,6 +50,8 @@ def url_fault(url: str, *schemes: str) -> str | None:
         parts = urlsplit(url)
         if parts.scheme not in schemes:
             return f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+        if any(character.isspace() for character in url):
+            return "is no URL: it has spaces"
         if not parts.netloc.rpartition("@")[2]:
             return "names no host"
         if "," not in parts.netloc:  # PostgreSQL may have several

@@ -12,8 +12,11 @@ from pydantic_settings import SettingsConfigDict
 from libs.chassis.requests.callers import LONGEST
 from libs.chassis.settings import ServiceSettings
 from libs.contracts.requests import Invalid
+from libs.contracts.texts import EmailAddress
 from services.auth.passwords import MIN_ROUNDS, check_password
 
+LONGEST_REFRESH = timedelta(days=365)
+"""A phone that nobody has used for a year is nobody's any more."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -35,7 +38,7 @@ class Settings(ServiceSettings):
 
     master_key: SecretStr = Field(min_length=32)
     """32 characters or more, the same in every replica; the keys that seal secrets at rest are derived from it."""
-    admin_email: str | None = Field(default=None, max_length=255)
+    admin_email: EmailAddress | None = None
     admin_password: SecretStr | None = None
     """The first start makes this admin; later starts leave an existing account as it is."""
     jwt_access_expires: Duration = Field(
@@ -47,13 +50,6 @@ class Settings(ServiceSettings):
     bcrypt_rounds: int = Field(default=MIN_ROUNDS, ge=4, le=16)
     insecure_test_hashing: bool = False
     """Tests only: allows fewer bcrypt rounds than the specification."""
-
-    @field_validator("admin_email")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-            raise ValueError("is no e-mail address")
-        return value
 
     @field_validator("admin_password")
     @classmethod
@@ -74,6 +70,8 @@ class Settings(ServiceSettings):
             faults.append(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
         if self.jwt_access_expires > LONGEST:
             faults.append("JWT_ACCESS_EXPIRES must be at most 1h: who is signed out is remembered for that long")
+        if self.jwt_refresh_expires > LONGEST_REFRESH:
+            faults.append("JWT_REFRESH_EXPIRES must be at most 365d")
         if self.jwt_refresh_expires <= self.jwt_access_expires:
             faults.append("JWT_REFRESH_EXPIRES must be longer than JWT_ACCESS_EXPIRES")
         if faults:

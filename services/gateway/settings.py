@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import ServiceSettings, url_fault
 
 _ORIGIN = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s*,]+$")
-_URL = re.compile(r"^https?://[^/\s]+.*$")
 
 
 class Settings(ServiceSettings):
@@ -35,8 +34,8 @@ class Settings(ServiceSettings):
     @field_validator("public_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
-        if value and not _URL.match(value):
-            raise ValueError("expected http://… or https://…")
+        if value and (fault := url_fault(value, "http", "https")):
+            raise ValueError(fault)
         return value or None
 
     @field_validator("cors_origins")

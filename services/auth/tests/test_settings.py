@@ -56,6 +56,12 @@ def test_a_refresh_token_must_outlive_the_access_token() -> None:
         Settings.load(jwt_refresh_expires="15m")
 
 
+def test_a_refresh_token_lives_for_a_year_at_most() -> None:
+    assert Settings.load(jwt_refresh_expires="365d").jwt_refresh_expires == timedelta(days=365)
+    with pytest.raises(SettingsError, match="JWT_REFRESH_EXPIRES must be at most 365d"):
+        Settings.load(jwt_refresh_expires="999999999d")
+
+
 def test_fewer_rounds_need_the_setting_for_tests() -> None:
     with pytest.raises(SettingsError, match="PAGER_BCRYPT_ROUNDS"):
         Settings.load(bcrypt_rounds=11)

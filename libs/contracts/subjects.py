@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -95,10 +96,14 @@ def has_private(service: str) -> bool:
     return any(fact.split(".")[1] == service for fact in PRIVATE)
 
 
+def sees_all(upstream: str, types: Iterable[str]) -> bool:
+    """Whether nothing of this upstream is kept from whoever takes these facts: none is private, or it takes those."""
+    return not has_private(upstream) or any(map(is_private, types))
+
+
 def reads_all(reader: str, upstream: str) -> bool:
-    """Whether nothing of this upstream is kept from it: there is nothing private, or it takes that."""
-    taken = READS[reader].get(upstream, ())
-    return not has_private(upstream) or any(f"pager.{upstream}.{fact}" in PRIVATE for fact in taken)
+    """The same of a service, as the table says."""
+    return sees_all(upstream, (f"pager.{upstream}.{fact}.v1" for fact in READS[reader].get(upstream, ())))
 
 
 def event_subject(type_name: str, lane: Lane, entity: UUID) -> str:

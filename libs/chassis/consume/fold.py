@@ -22,7 +22,7 @@ from libs.chassis.store.cursors import START, Position
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane
-from libs.contracts.subjects import has_private, is_private, lanes_of
+from libs.contracts.subjects import lanes_of, sees_all
 
 S = TypeVar("S")
 _log = structlog.get_logger()
@@ -92,7 +92,7 @@ class Fold(Generic[S]):
         self._owner = Owner(self.bus, self.upstream)
         self._names = tuple(fact.type.rpartition(".")[0] + "." for fact in self.facts)
         lanes = lanes_of(self.upstream)
-        private = not has_private(self.upstream) or any(is_private(fact.type) for fact in self.facts)
+        private = sees_all(self.upstream, (fact.type for fact in self.facts))
         self.lanes = [FoldedLane(self, lane, Feed(self.bus, self.upstream, lane, private=private)) for lane in lanes]
         """One `Reader` a lane."""
 

@@ -23,7 +23,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane
-from libs.contracts.subjects import has_private, is_private
+from libs.contracts.subjects import has_private, sees_all
 
 _log = structlog.get_logger()
 _STORM = 1000
@@ -78,7 +78,7 @@ class Follower:
         consumer, pace = self.consumer, self._patiently if self.consumer.patient else at_once
         self._wanted = _Wanted(consumer.facts)
         only = tuple(fact.type for fact in consumer.facts) if consumer.sparse else ()
-        private = not has_private(consumer.upstream) or any(is_private(fact.type) for fact in consumer.facts)
+        private = sees_all(consumer.upstream, (fact.type for fact in consumer.facts))
         self._feed = Feed(self.bus, consumer.upstream, self.lane, pace, consumer.first, private, only)
         self._applier = Applier(self.service, consumer.upstream, self.lane, self.store, self.take, self.on_park)
 

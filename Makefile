@@ -7,6 +7,8 @@ RUN := $(UV) run --frozen --all-extras
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH :=
 export PIP_ROOT_USER_ACTION := ignore
+# The authorities that this machine trusts, as pip does: behind a proxy that opens TLS uv's own list knows nobody.
+export UV_SYSTEM_CERTS ?= 1
 # What was compiled once is kept: the tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.

@@ -96,15 +96,16 @@ def _names(settings: Settings, found: "IncidentExplained") -> Mapping[UUID, str]
 
 
 def _show(found: "IncidentExplained", names: Mapping[UUID, str]) -> None:
+    from rich.padding import Padding
+
     out = console()
     out.print(f"#{found.number} {found.title}  ({found.incident_id})", style="bold")
     for person in found.people:
-        name = names.get(person.user_id)
-        who = f"{name} ({person.user_id})" if name else str(person.user_id)
+        who = names.get(person.user_id) or str(person.user_id)
         outcome = person.outcome.replace("_", " ")
         out.print()
         out.print(f"{who}: {outcome}", style=_STYLE.get(str(person.outcome), ""))
-        out.print(f"  {with_names(person.reason, names.get)}")
+        out.print(Padding(with_names(person.reason, names.get), (0, 0, 0, 2)))
         rows = [
             (f"{link.at:%Y-%m-%d %H:%M:%S}", link.type, with_names(link.summary, names.get)) for link in person.chain
         ]

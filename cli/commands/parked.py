@@ -6,7 +6,7 @@ import typer
 
 from cli.commands.options import Json, Service
 from cli.console.failure import Failure
-from cli.console.output import console, print_json, table
+from cli.console.output import console, labelled, print_json, table
 from cli.reach.running import operator_url
 from cli.settings import Settings
 
@@ -35,9 +35,8 @@ def list_parked(service: Service = None, as_json: Json = False) -> None:
     for entry in found:
         place = f"{entry['upstream']}.{entry['lane']}/{entry['position']}"
         out.print(f"{entry['id']}  {entry['kind']}, parked at {entry['parkedAt']}", style="bold")
-        out.print(f"  from    {place}, {entry['type']}")
-        out.print(f"  reason  {entry['reason']}")
-        out.print(f"  sent    {_brief(entry['raw'])}", style="dim")
+        told = {"from": f"{place}, {entry['type']}", "reason": entry["reason"], "sent": _brief(entry["raw"])}
+        out.print(labelled(told.items()))
 
 
 def _brief(sent: str) -> str:

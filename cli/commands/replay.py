@@ -1,6 +1,5 @@
 """`pager replay`: what happened, in order, or with `--at` what was so at a moment; data go to standard output alone."""
 
-import json
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import typer
 
 from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
+from cli.console.naming import ids_in, with_names
 from cli.console.output import console, print_json, table
 from cli.replay.forms import FormName
 from cli.settings import Settings
@@ -109,6 +109,7 @@ def _print_state(settings: Settings, at: str, things: dict[str, str | None], *, 
     """Exactly one of the things, by kind. Raises `Failure`."""
     from cli.replay.asked import moment_of
     from cli.replay.logs import as_auditor
+    from cli.replay.names import names_of
     from cli.replay.states import read_state
 
     wanted = {kind: key for kind, key in things.items() if key is not None}
@@ -120,11 +121,40 @@ def _print_state(settings: Settings, at: str, things: dict[str, str | None], *, 
     if as_json:
         print_json(found.document())
         return
-    last = found.last
-    title = f"{kind} {found.id} as of {moment.isoformat()}: version {found.version}, {last.name} at {last.time}"
-    rows = [(name, _shown(value)) for name, value in found.state.items()]
+    told = {name: lines_of(value) for name, value in found.state.items()}
+    ids = ids_in(line for lines in told.values() for line in lines)
+    names = as_auditor(settings, lambda url: names_of(url, ids))
+    rows = [(name, [with_names(line, names.get) for line in lines]) for name, lines in told.items()]
+    title = f"{kind} as of {_utc(moment)}: version {found.version}, {found.last.name} at {_utc(found.last.time)}"
     console().print(table(title, ("what", "value"), rows))
 
 
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+def _utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def lines_of(value: Any) -> list[str]:
+    """A value of a state for people: a line for each part of what has parts."""
+    match value:
+        case dict() if value:
+            return [f"{name}: {_inline(part)}" for name, part in value.items()]
+        case list() if value:
+            return [_inline(part) for part in value]
+        case _:
+            return [_inline(value)]
+
+
+def _inline(value: Any) -> str:
+    match value:
+        case dict() if value:
+            return ", ".join(f"{name} {_inline(part)}" for name, part in value.items())
+        case list() if value:
+            return ", ".join(map(_inline, value))
+        case None | [] | {}:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.commands.options import Json, Service
-from cli.console.event_line import line_of
+from cli.console.event_line import head_of, print_event, words_of
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, json_line
 from cli.reach.running import operator_url
@@ -83,5 +83,5 @@ async def _follow(url: str, subject: str, out: "Console", as_json: bool) -> None
             if as_json:
                 json_line(event)
             else:
-                out.print(line_of(event), soft_wrap=True)
+                print_event(out, head_of(event), words_of(event))
     raise Failure("NATS is gone")

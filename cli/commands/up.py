@@ -1,7 +1,7 @@
 """`pager up`: everything in the foreground, until Ctrl-C."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,8 @@ from cli.stack.environment import missing_push
 
 if TYPE_CHECKING:
     from cli.stack.stack import Stack
+
+_VENDORS: Final = {"fcm": "FCM", "apns": "APNs"}
 
 
 def up(
@@ -76,7 +78,7 @@ def _tell(stack: "Stack", report: Report) -> None:
             report("url", f"  {name:<42}{url}", name=name, url=url)
     if stack.simulator is not None:
         missing = missing_push(stack.settings.environment)
-        vendors = " and ".join(name.upper() for name, gone in missing.items() if gone)
+        vendors = " and ".join(_VENDORS[name] for name, gone in missing.items() if gone)
         report("warning", f"Pushes for {vendors} go to the simulators: no credentials are set.", push="simulated")
     tell_admin(stack, report)
 
@@ -99,7 +101,8 @@ def tell_admin(stack: "Stack", report: Report) -> None:
         return
     report(
         "admin",
-        f"  Admin (shown once, kept in {file})   {secrets.admin_email}   {secrets.admin_password}",
+        f"  {'Admin':<42}{secrets.admin_email}\n  {'Password (shown once)':<42}{secrets.admin_password}\n"
+        f"  {'is kept in':<42}{file}",
         email=secrets.admin_email,
         password=secrets.admin_password,
         file=file,

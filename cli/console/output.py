@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from libs.chassis.printable import printable, printable_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
 PRIORITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
@@ -57,14 +56,29 @@ def _json(document: Any, indent: int | None = None) -> str:
     return printable_json(json.dumps(document, indent=indent, default=str, ensure_ascii=not is_unicode))
 
 
-def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> "Table":
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> "RenderableType":
     """A table of plain values, for `console()`; a list is a cell of several lines."""
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    made = Table(title=title, title_justify="left", header_style="bold")
+    made = Table(header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(Group(*map(str, cell)) if isinstance(cell, list) else str(cell) for cell in row))
+    # Its own title would be broken where the table ends.
+    return made if title is None else Group(Text(printable(title), "bold"), made)
+
+
+def labelled(rows: Iterable[tuple[str, str]]) -> "RenderableType":
+    """Texts behind what they are, a little to the right, each in a column of its own."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_column()
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for label, text in rows:
+        made.add_row("", label, text)
     return made

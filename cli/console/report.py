@@ -1,7 +1,9 @@
 """What a running stack tells: a line on the terminal, or a JSON line with `--json`."""
 
 import json
+import shutil
 import sys
+import textwrap
 from typing import Any, Protocol
 
 from libs.chassis.printable import printable_lines
@@ -16,8 +18,18 @@ class Report(Protocol):
 def text_report(kind: str, text: str, **details: Any) -> None:
     """A line for people; troubles go to stderr."""
     stream = sys.stderr if kind in ("died", "waiting", "warning") else sys.stdout
-    stream.write(f"{printable_lines(text)}\n")
+    shown = printable_lines(text)
+    if stream.isatty():
+        shown = "\n".join(map(_fitting, shown.split("\n")))
+    stream.write(f"{shown}\n")
     stream.flush()
+
+
+def _fitting(line: str) -> str:
+    """Broken between words where the terminal ends; what follows stands a little to the right."""
+    width = shutil.get_terminal_size().columns
+    parts = textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(parts)
 
 
 def json_report(kind: str, text: str, **details: Any) -> None:

@@ -1,36 +1,48 @@
-"""Names of people, from auth's log: ids in what is shown to an operator become names."""
+"""Names from the logs: ids in what is shown to an operator become names."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from cli.replay.logs import open_logs
 from libs.chassis.rebuild.history import History
 
+_NAMING: Final = ("auth", "escalation", "oncall", "incidents")
+"""Whose logs name people, policies, schedules and integrations."""
+
 
 class Names:
     """Looked up when first asked for, and remembered."""
 
-    def __init__(self, auth: History) -> None:
-        self._auth = auth
+    def __init__(self, histories: Sequence[History]) -> None:
+        self._histories = [history for service in _NAMING for history in histories if history.service == service]
         self._known: dict[UUID, str | None] = {}
 
-    def __call__(self, person: UUID) -> str | None:
-        """First and last name; None: auth's log knows no such person."""
-        if person not in self._known:
-            self._known[person] = self._read(person)
-        return self._known[person]
+    def __call__(self, thing: UUID) -> str | None:
+        """What it is called by now, a person first and last name; None: nothing that has a name has this id."""
+        if thing not in self._known:
+            self._known[thing] = next(filter(None, (self._read(history, thing) for history in self._histories)), None)
+        return self._known[thing]
 
-    def _read(self, person: UUID) -> str | None:
-        for row in self._auth.entity(person)[:1]:
-            data = json.loads(row.raw)["data"]
-            return f"{data.get('firstName', '')} {data.get('lastName', '')}".strip() or None
-        return None
+    def _read(self, history: History, thing: UUID) -> str | None:
+        names = (_name_in(json.loads(row.raw)["data"]) for row in reversed(history.entity(thing)))
+        return next(filter(None, names), None)
+
+
+def _name_in(data: dict[str, Any]) -> str | None:
+    if "firstName" in data:
+        return f"{data['firstName']} {data.get('lastName', '')}".strip()
+    name = data.get("name")
+    return name if isinstance(name, str) else None
 
 
 def names_of(url: str, ids: Iterable[UUID]) -> Mapping[UUID, str]:
-    """Names of those ids that are people's. Raises `Failure`."""
-    (auth,) = open_logs(url, ("auth",))
-    with auth.connection:
-        names = Names(auth)
-        return {person: name for person in ids if (name := names(person)) is not None}
+    """The names of those that have one. Raises `Failure`."""
+    histories = open_logs(url, _NAMING)
+    try:
+        names = Names(histories)
+        return {thing: name for thing in ids if (name := names(thing)) is not None}
+    finally:
+        for history in histories:
+            history.connection.close()

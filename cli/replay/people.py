@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from cli.console.event_line import head_of, line_of
+from cli.console.event_line import head_of, print_event, words_of
 from cli.console.naming import NameOf, with_names
 from cli.console.output import console
 from cli.replay.lines import Lines
@@ -13,6 +13,9 @@ from cli.replay.merge import Entry
 from libs.chassis.printable import printable
 from libs.contracts.codec import CODEC, UnknownEvent
 from services.incidents.words import summary_of
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _WHEN: Final = "%Y-%m-%d %H:%M:%S"
 _IN_WORDS: Final = ("incidents", "escalation", "notifier")
@@ -25,22 +28,24 @@ def lines_for_people(services: Sequence[str], name_of: NameOf) -> Lines:
     def lines(entries: Sequence[Entry]) -> bytes:
         with out.capture() as captured:
             for entry in entries:
-                out.print(_line(entry, services[entry.rank], name_of), soft_wrap=True)
+                event = json.loads(entry.row.raw)
+                print_event(out, head_of(event, _WHEN), _words(entry, event, services[entry.rank], name_of))
         return captured.get().encode(out.encoding, "replace")
 
     return lines
 
 
-def _line(entry: Entry, service: str, name_of: NameOf) -> Any:
-    event = json.loads(entry.row.raw)
+def _words(entry: Entry, event: dict[str, Any], service: str, name_of: NameOf) -> "Text":
+    from rich.text import Text
+
     try:
         fact = CODEC.decode(entry.row.type, entry.row.raw).data
     except UnknownEvent:
-        return line_of(event, _WHEN)
+        return words_of(event)
     sentence = summary_of(fact) if service in _IN_WORDS else type(fact).__name__
     if sentence == type(fact).__name__:
-        return line_of(event, _WHEN)
-    line = head_of(event, _WHEN).append(printable(with_names(sentence, name_of)))
+        return words_of(event)
+    line = Text(printable(with_names(sentence, name_of)))
     person = _person(event, name_of)
     return line.append(f"  ({printable(person)})", "dim") if person else line
 

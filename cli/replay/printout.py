@@ -76,8 +76,7 @@ class Printout:
 
     def _form(self, histories: Sequence[History]) -> Callable[[Sequence[str]], lines.Lines]:
         if self.form is FormName.TEXT:
-            auth = next(h for h in histories if h.service == "auth")
-            return partial(lines_for_people, name_of=Names(auth))
+            return partial(lines_for_people, name_of=Names(histories))
         made = lines.csv_lines if self.form is FormName.CSV else lines.jsonl
         # Whoever asks for data and looks at them: what a sender wrote still only shows.
         return (lambda services: _shown(made(services))) if sys.stdout.isatty() else made

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,10 +17,13 @@ from libs.chassis.rebuild.history import History, LogRow, microseconds, moment, 
 from libs.chassis.store.work import Decider
 from libs.contracts.codec import CODEC, UnknownEvent
 from libs.contracts.envelope import Envelope
+from libs.contracts.incidents import IncidentView
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.domain.escalations import NotStarted, escalation_id
 from services.incidents.application import INCIDENT
-from services.incidents.projections import view_of
+from services.incidents.projections import running, view_of
+from services.incidents.replicas import replicate
+from services.incidents.views import complete
 from services.oncall.application import SCHEDULE
 from services.oncall.domain import Deleted
 
@@ -96,11 +100,19 @@ def _was_deleted(kind: str, folded: _Folded) -> Failure:
 def incident_at(histories: dict[str, History], incident: UUID, at: datetime) -> AsOf:
     """The incident as the API showed it, and where its escalation stood. Raises `Failure`."""
     folded = _fold(histories, "incidents", INCIDENT, "incident", incident, at)
-    state = view_of(folded.state, len(folded.events)).model_dump(mode="json", by_alias=True)
     rows, _ = _until(histories["escalation"], escalation_id(incident), at)
-    running = _Folded(ESCALATION[folded.state.lane], rows, "escalation").state
-    state["escalation"] = None if isinstance(running, NotStarted) else _escalation(running)
+    escalated = _Folded(ESCALATION[folded.state.lane], rows, "escalation")
+    view = _completed(view_of(folded.state, len(folded.events)), escalated.events)
+    state = view.model_dump(mode="json", by_alias=True)
+    state["escalation"] = None if isinstance(escalated.state, NotStarted) else _escalation(escalated.state)
     return AsOf("incident", str(incident), at, len(folded.events), folded.events[-1], state)
+
+
+def _completed(view: IncidentView, escalation: Sequence[Envelope[Any]]) -> IncidentView:
+    """With what the escalation's events write of it: whom the level pages, and its time-out."""
+    written = [dict(change.values) for event in escalation for change in replicate(event) if change.table is running]
+    newest = max(written, key=itemgetter("run", "round", "level"), default=None)
+    return view if newest is None else complete(view, {"repeats": None, **newest})
 
 
 def _escalation(state: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from cli import main as entry
 from cli.commands.alert import metadata_of
 from cli.commands.tail import event_of, subject_of
-from cli.console.event_line import line_of
+from cli.console.event_line import head_of, words_of
 from cli.console.failure import Failure
 from cli.embedded import Home
 from cli.reach.alerts import AlertToSend
@@ -230,8 +230,8 @@ def test_tail_shows_an_event_in_a_line() -> None:
     message = Msg(Client(), "pager.events.x", data=json.dumps(event).encode(), headers={"Pager-Position": "7"})
     read = event_of(message)
     assert read["position"] == 7
-    shown = line_of(read).plain
-    assert shown.startswith("22:00:01.250  incidents  IncidentCreated")
+    assert head_of(read).plain.startswith("22:00:01.250Z  incidents  IncidentCreated")
+    shown = words_of(read).plain
     assert "title=db [down]" in shown
     assert "priority=critical" in shown
 

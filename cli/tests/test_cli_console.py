@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from cli import main as entry
-from cli.console.event_line import line_of
+from cli.commands.replay import lines_of
+from cli.console.event_line import head_of, print_event, words_of
 from cli.console.failure import Failure
 from cli.console.naming import ids_in, with_names
-from cli.console.output import console, for_any_terminal, json_line, table
+from cli.console.output import console, for_any_terminal, json_line, labelled, table
 from cli.console.report import text_report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,12 +39,66 @@ def test_tables_lines_titles_and_events_only_show(capsys: pytest.CaptureFixture[
     out = console()
     out.print(table(EVIL, ("what",), [(EVIL,), ([EVIL, "second line"],)]))
     out.print(EVIL, style="bold")
-    out.print(line_of(event(title=EVIL)))
+    print_event(out, head_of(event()), words_of(event(title=EVIL)))
     text_report("died", EVIL)
     shown = capsys.readouterr()
     assert shown.out.count(SHOWN) == 5
     assert "\x1b" not in shown.out
     assert shown.err == SHOWN + "\n"
+
+
+def shown_at(width: int) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
+
+
+def lines_on(terminal: Console) -> list[str]:
+    assert isinstance(terminal.file, io.StringIO)
+    return terminal.file.getvalue().splitlines()
+
+
+WORDS = "Query latency of the reporting database has been over nine hundred milliseconds for ten minutes"
+
+
+@pytest.mark.parametrize("width", [80, 120, 300])
+def test_an_event_breaks_between_words_and_its_time_says_its_zone(width: int) -> None:
+    terminal = shown_at(width)
+    print_event(terminal, head_of(event(), "%Y-%m-%d %H:%M:%S"), words_of(event(title=WORDS, name="latency")))
+    lines = lines_on(terminal)
+    assert lines[0].startswith("2026-03-01 09:00:00.123Z  incidents  IncidentCreated")
+    assert max(map(len, lines)) <= width
+    assert " ".join(" ".join(lines).split()).endswith(f"title={WORDS} name=latency")
+    assert (len(lines) == 1) == (width == 300)
+
+
+def test_the_title_of_a_narrow_table_stands_in_one_line_and_labelled_texts_beneath_themselves() -> None:
+    terminal = shown_at(60)
+    terminal.print(table("how the tables in force differed", ("rows",), [(1,)]))
+    terminal.print(labelled([("reason", "no such key"), ("sent", WORDS)]))
+    lines = lines_on(terminal)
+    assert lines[0] == "how the tables in force differed"
+    sent = [line.rstrip() for line in lines[-2:]]
+    assert [line[:10] for line in sent] == ["  sent    ", " " * 10]
+    assert " ".join(line[10:] for line in sent) == WORDS
+
+
+def test_a_running_stack_tells_in_lines_that_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    text_report("url", f"  Logs      /home/{'x' * 70}/logs")
+    text_report("started", f"{WORDS}\n  Password   secret")
+    *logs, first, second, password = terminal.getvalue().splitlines()
+    assert [line.strip() for line in logs] == ["Logs", f"/home/{'x' * 70}/logs"]
+    assert f"{first} {second.strip()}" == WORDS
+    assert password == "  Password   secret"
+
+
+def test_a_state_is_told_in_words() -> None:
+    assert lines_of(None) == lines_of({}) == lines_of([]) == ["none"]
+    assert lines_of(15.0) == ["15"]
+    assert lines_of({"level": 1, "nextAt": None, "exhausted": False}) == ["level: 1", "nextAt: none", "exhausted: no"]
+    assert lines_of([{"at": "now", "to": ["ana", "bo"]}]) == ["at now, to ana, bo"]
 
 
 def test_json_is_data_and_only_shows(capsys: pytest.CaptureFixture[str]) -> None:

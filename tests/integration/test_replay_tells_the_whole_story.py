@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from cli.console.failure import Failure
+from cli.console.naming import ids_in
 from cli.replay import lines
 from cli.replay.asked import Asked
 from cli.replay.incident import belonging, earliest, find_incident
@@ -148,10 +149,11 @@ async def test_on_a_terminal_it_is_told_in_words_with_names_and_obeys_nobody(wor
     assert (await ana.acknowledge((await world.incident())["id"])).status == 200
     await world.settle()
     with logs(world) as histories:
-        names = Names(histories[SERVICES.index("auth")])
+        names = Names(histories)
         name = names(ana.user_id)
         assert name is not None
         told = replayed(world, form=partial(lines_for_people, name_of=names)).decode().splitlines()
+    assert not ids_in(line for line in told if " escalation " in line)
     incident = [line.split("  ", 1)[1] for line in told if " incidents " in line]
     assert "\x1b" not in "".join(told)
     assert incident[-2].endswith(r"critical incident #1 from db: db \x1b[2J [red]:fire:")
@@ -183,6 +185,7 @@ async def test_the_state_as_of_a_moment_follows_the_rules_of_then(world: World) 
     await world.fire_alert("db down", priority="critical")
     await ana.expect_push("db down")
     incident = UUID((await world.incident("db down"))["id"])
+    shown = await world.incident("db down")
     then = world.clock.now()
     await world.advance(minutes=5)
     await world.policy((30, "bo"))
@@ -194,6 +197,8 @@ async def test_the_state_as_of_a_moment_follows_the_rules_of_then(world: World) 
         histories = {history.service: history for history in found}
         old, new = (incident_at(histories, incident, at).state for at in (then, now))
         assert (old["status"], old["escalation"]["level"], old["escalation"]["policyVersion"]) == ("created", 1, 2)
+        for name in ("escalationTimeoutMinutes", "assignedTo"):
+            assert old[name] == shown[name]
         assert (new["status"], new["escalation"]["state"]) == ("acknowledged", "cancelled")
         on_call = [schedule_at(histories, DEFAULT_SCHEDULE_ID, at).state["onCall"]["userId"] for at in (then, now)]
         assert on_call == [str(ana.user_id), str(bo.user_id)]

@@ -24,6 +24,7 @@ help: ## list the targets
 setup: .venv/.ready ## install what is needed into .venv (uv comes through pip where it is missing)
 
 .venv/.ready: pyproject.toml uv.lock
+	@echo "installing what is needed into .venv, once"
 	@command -v uv >/dev/null 2>&1 || test -x .tools/bin/uv || python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
 	@$$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras --compile-bytecode
 	@touch .venv/.ready

@@ -25,6 +25,8 @@ def reset_password(
     """Give somebody a new password and show it; all their sessions end, and their devices are paged as before.
 
     Works while Pager runs, and while it does not.
+
+    For example: pager admin reset-password ana@example.org
     """
     import asyncio
 

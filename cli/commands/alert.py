@@ -1,7 +1,7 @@
 """`pager alert send`: publishes as any sender does."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -34,20 +34,27 @@ class ActionName(StrEnum):
     RESOLVE = "resolve"
 
 
+_HOW: Final = f"How bad: {', '.join(PriorityName)}; high by default."
+_WHAT: Final = f"One of {', '.join(ActionName)}; all but trigger need a routing key."
+
+
 @alerts.command("send")
 def send(
     summary: Annotated[str, typer.Argument(help="What is wrong, in a line.")],
     source: Annotated[str, typer.Option(help="Who says so: published on pager.alerts.<source>.")] = "cli",
-    priority: Annotated[PriorityName | None, typer.Option(help="How bad; high by default.")] = None,
+    priority: Annotated[PriorityName | None, typer.Option(metavar="HOW", help=_HOW)] = None,
     dedup_key: Annotated[str | None, typer.Option(help="Alerts with the same key are one incident.")] = None,
     description: Annotated[str | None, typer.Option(help="More about it.")] = None,
     routing_key: Annotated[str | None, typer.Option(help="An integration's key.")] = None,
-    action: Annotated[ActionName, typer.Option(help="All but trigger need a routing key.")] = ActionName.TRIGGER,
+    action: Annotated[ActionName, typer.Option(metavar="WHAT", help=_WHAT)] = ActionName.TRIGGER,
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
     cloud_event: Annotated[bool, typer.Option("--cloud-event", help="As a CloudEvent, not as plain JSON.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish an alert without credentials, as senders do, and show that it is on disk."""
+    """Publish an alert without credentials, as senders do, and show that it is on disk.
+
+    For example: pager alert send "Disk is full" --priority critical --source db
+    """
     from cli.reach.alerts import AlertToSend
     from libs.contracts.alerts import Action
     from libs.contracts.model import Priority

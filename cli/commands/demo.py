@@ -15,7 +15,10 @@ def demo(
     home: Annotated[Path | None, typer.Option(help="Keep the data in this folder; else they are erased.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show an alert become a page, escalate and be acknowledged; about twenty seconds."""
+    """Show an alert become a page, escalate and be acknowledged; about twenty seconds.
+
+    For example: pager demo
+    """
     from contextlib import nullcontext
 
     from cli.demo.ending import Ended, show

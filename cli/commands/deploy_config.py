@@ -33,7 +33,10 @@ def for_compose(
     public_url: Annotated[str, typer.Option(help="Where people reach the gateway.")] = "http://localhost:3000",
     as_json: Json = False,
 ) -> None:
-    """Write secrets/ and .env for `docker compose`; a second call keeps every password."""
+    """Write secrets/ and .env for `docker compose`; a second call keeps every password.
+
+    For example: pager deploy-config compose --public-url https://pager.example.org
+    """
     from cli.deployment import compose
     from cli.deployment.installation import Installation
 
@@ -50,11 +53,14 @@ def config_kubernetes(
     postgres_host: Annotated[str, typer.Option(help="As the pods see it.")],
     nats_url: Annotated[str, typer.Option(help="As the pods see it: tls://host:port (or nats://, without TLS).")],
     folder: Annotated[Path, typer.Option(help="Keep it: a second call keeps every password that is there.")],
-    postgres_port: Annotated[int, typer.Option(min=1, max=65_535)] = 5432,
+    postgres_port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = 5432,
     namespace: Annotated[str, typer.Option(help="Where the Secrets go.")] = "pager",
     as_json: Json = False,
 ) -> None:
-    """Write the Secrets of the Helm chart and the roles for PostgreSQL."""
+    """Write the Secrets of the Helm chart and the roles for PostgreSQL.
+
+    For example: pager deploy-config kubernetes --folder secrets --postgres-host db --nats-url tls://nats:4222
+    """
     from cli.deployment.installation import Addresses
 
     for_kubernetes(folder, Addresses(postgres_host, nats_url, postgres_port), namespace, as_json=as_json)
@@ -74,7 +80,10 @@ def for_kubernetes(folder: Path, addresses: "Addresses", namespace: str, *, as_j
 
 @deploy_config.command("nats-accounts")
 def nats_accounts() -> None:
-    """Print the accounts and permissions for nats-server, with passwords by reference."""
+    """Print the accounts and permissions for nats-server, with passwords by reference.
+
+    For example: pager deploy-config nats-accounts > nats-accounts.conf
+    """
     from cli.deployment.bus import accounts_by_reference
 
     sys.stdout.write(accounts_by_reference())

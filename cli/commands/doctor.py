@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look at home, processes, services, lag, parked inputs, streams and clock; exit code 1 on trouble."""
+    """Look at home, processes, services, lag, parked inputs, streams and clock; exit code 1 on trouble.
+
+    For example: pager doctor --json
+    """
     import asyncio
     from dataclasses import asdict
 

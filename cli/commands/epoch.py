@@ -50,7 +50,10 @@ def begin_epoch(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Begin a new epoch of a log: whoever has read further goes back to where it begins."""
+    """Begin a new epoch of a log: whoever has read further goes back to where it begins.
+
+    For example: pager epoch begin incidents --after 4711 --reason "restored from the 02:00 backup"
+    """
     import asyncio
 
     from cli.reach.epochs import begin, logs

@@ -34,7 +34,10 @@ def explain(
     source: Annotated[WhereName, typer.Option(help="The running service, or the logs.")] = WhereName.AUTO,
     as_json: Json = False,
 ) -> None:
-    """Why each person was paged or not, with the chain of events that led to it."""
+    """Why each person was paged or not, with the chain of events that led to it.
+
+    For example: pager explain 17
+    """
     settings = Settings.from_environment()
     found = _explained(settings, incident, _person(user), source)
     if as_json:

@@ -23,7 +23,10 @@ Revision = Annotated[str | None, typer.Option("--to", metavar="REVISION", help="
 
 @migrations.command("up")
 def migrate_up(service: OneService = None, to: Revision = None, as_json: Json = False) -> None:
-    """Bring schemas to their newest revision, or to the one named."""
+    """Bring schemas to their newest revision, or to the one named.
+
+    For example: pager migrate up incidents
+    """
     _migrate("up", service, to, as_json=as_json)
 
 
@@ -37,6 +40,8 @@ def migrate_down(
     """Take a schema back by one revision, or to the one named: what only the newer one holds is lost.
 
     Only while nothing runs. A log that was taken down to `base` goes on in a new epoch once it is up again.
+
+    For example: pager migrate down incidents --to 0002
     """
     import asyncio
 
@@ -60,7 +65,10 @@ def migrate_down(
 
 @migrations.command("status")
 def migrate_status(service: OneService = None, as_json: Json = False) -> None:
-    """Where schemas stand."""
+    """Where schemas stand.
+
+    For example: pager migrate status
+    """
     _migrate("status", service, None, as_json=as_json)
 
 

@@ -17,7 +17,10 @@ parked = typer.Typer(name="parked", no_args_is_help=True, help="Inputs that were
 
 @parked.command("list")
 def list_parked(service: Service = None, as_json: Json = False) -> None:
-    """What was set aside, and why."""
+    """What was set aside, and why.
+
+    For example: pager parked list --service incidents
+    """
     import asyncio
 
     from cli.reach.parked import parked_at, services_of
@@ -50,7 +53,10 @@ def replay_parked(
     service: Service = None,
     as_json: Json = False,
 ) -> None:
-    """Try what was set aside again."""
+    """Try what was set aside again.
+
+    For example: pager parked replay incidents/12
+    """
     import asyncio
 
     from cli.reach.parked import parse_id, replayed_at, services_of

@@ -14,7 +14,10 @@ prepare = typer.Typer(name="prepare", no_args_is_help=True, help="What a deploym
 
 @prepare.command("schemas")
 def prepare_schemas(as_json: Json = False) -> None:
-    """Migrate the schemas of PAGER_DATABASE_URL, the owner's; roles are left alone."""
+    """Migrate the schemas of PAGER_DATABASE_URL, the owner's; roles are left alone.
+
+    For example: pager prepare schemas
+    """
     schemas(Settings.from_environment(), as_json=as_json)
 
 
@@ -42,7 +45,10 @@ def prepare_streams(
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Copies of each stream: 3 on a cluster of three.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Declare the streams at PAGER_NATS_URL, the operator's: made, brought up to date, or refused; never emptied."""
+    """Declare the streams at PAGER_NATS_URL, the operator's: made, brought up to date, or refused; never emptied.
+
+    For example: pager prepare streams --replicas 3
+    """
     streams(Settings.from_environment(), replicas, as_json=as_json)
 
 

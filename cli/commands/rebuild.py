@@ -23,7 +23,10 @@ def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Compare only; exit code 1 for differences.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Make read models and timers anew from the log, while the service runs; say how the old ones differed."""
+    """Make read models and timers anew from the log, while the service runs; say how the old ones differed.
+
+    For example: pager rebuild incidents --check
+    """
     import importlib
 
     from libs.contracts.subjects import SERVICES

@@ -58,6 +58,8 @@ def replay(
     """Print events of all services by time, causes before effects; or with --at what was so at a moment.
 
     Data on stdout, everything else on stderr; exit code 1 for a log with a hole, or a bus that differs from the logs.
+
+    For example: pager replay --incident 17, or pager replay --from 2h --format csv > events.csv
     """
     settings = Settings.from_environment()
     if at is not None:

@@ -13,6 +13,8 @@ def reset(yes: Yes = False, as_json: Json = False) -> None:
     """Erase what Pager keeps in PAGER_HOME; what somebody else has put there stays.
 
     Servers elsewhere are left alone.
+
+    For example: pager reset --yes
     """
     settings = Settings.from_environment()
     home = settings.home

@@ -15,7 +15,10 @@ def seed(
     minutes: Annotated[float, typer.Option(help="Until the second level is paged; fractions are welcome.")] = 0.1,
     as_json: Json = False,
 ) -> None:
-    """Make two people with phones: Ana is on call, Bo is the second level."""
+    """Make two people with phones: Ana is on call, Bo is the second level.
+
+    For example: pager seed --minutes 1
+    """
     import asyncio
 
     from cli.demo.seeding import PEOPLE

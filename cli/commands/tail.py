@@ -22,7 +22,10 @@ def tail(
     type_name: Annotated[str | None, typer.Option("--type", help="Only this event, such as IncidentCreated.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show events as they are published."""
+    """Show events as they are published.
+
+    For example: pager tail --type IncidentCreated
+    """
     from cli.stack.interrupt import run_until_signal
 
     settings = Settings.from_environment()

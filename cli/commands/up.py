@@ -25,8 +25,10 @@ def up(
 ) -> None:
     """Run everything in the foreground; Ctrl-C stops it.
 
-    PAGER_DATABASE_URL (a superuser's or the owner's) and PAGER_NATS_URL name servers elsewhere, which then are not
-    embedded.
+    PAGER_DATABASE_URL (a superuser's or the owner's) and PAGER_NATS_URL name
+    servers elsewhere, which then are not embedded.
+
+    For example: pager up --port 8080
     """
     from cli.stack.interrupt import run_until_signal
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.main import get_command
 
 from cli import main as entry
 from cli.commands.replay import lines_of
@@ -179,3 +183,34 @@ def test_version_and_short_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("pager 0.")
     assert entry.exit_code_of(lambda: entry.app(["explain", "-h"], standalone_mode=False)) == 0
     assert "Why each person was paged" in capsys.readouterr().out
+
+
+def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Each command that does something, with its path."""
+    for name, below in getattr(command, "commands", {}).items():
+        yield from leaves(below, (*path, name))
+    if not hasattr(command, "commands"):
+        yield " ".join(path), command
+
+
+COMMANDS = dict(leaves(get_command(entry.app), ("pager",)))
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_each_command_says_what_it_does_and_shows_how_it_is_called(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = COMMANDS[path]
+    monkeypatch.setenv("COLUMNS", "80")
+    told, _, examples = command.help.partition("For example: ")
+    assert told.strip()
+    for example in examples.split(", or "):
+        words = shlex.split(example)
+        assert " ".join(words).startswith(path)
+        called = words[len(path.split()) :]
+        command.make_context(path, called[: called.index(">")] if ">" in called else called).close()
+    assert all(option.help for option in command.params)
+    monkeypatch.setattr(sys, "argv", ["pager"])
+    assert entry.exit_code_of(lambda: entry.app([*path.split()[1:], "-h"], standalone_mode=False)) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert max(map(len, shown)) <= 80

@@ -1,5 +1,6 @@
 """`pager deploy-config compose|kubernetes|nats-accounts`: secrets, roles and accounts of a deployment."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,9 @@ def for_compose(
     text = compose.environment_file(vendors=vendors, public_url=public_url)
     environment = folder / ".env"
     environment.write_text(text, encoding="utf-8")
-    _tell(installation, [*written, environment], "docker compose up --build --wait", as_json=as_json)
+    kept = folder / SECRETS / "admin-password"
+    then = f"cd {shlex.quote(str(folder))} && docker compose up --build --wait"
+    _tell(installation, [*written, environment], kept, then, as_json=as_json)
 
 
 @deploy_config.command("kubernetes")
@@ -70,12 +73,14 @@ def for_kubernetes(folder: Path, addresses: "Addresses", namespace: str, *, as_j
     """Write `<folder>/kubernetes-secrets.json` and `roles.sql`. Raises `Failure` or `StartError`."""
     from cli.deployment import kubernetes
     from cli.deployment.installation import Installation
+    from cli.stack import secrets_file
 
     if folder.is_dir() and folder.stat().st_mode & 0o077:
         raise Failure(f"--folder: others may enter {folder}: name a new one, or chmod 700 it", USAGE)
     installation = Installation.at(folder / STATE, addresses, read_environment())
     written = write_folder(folder, kubernetes.files(installation, namespace))
-    _tell(installation, written, f"kubectl apply -f {written[0]}", as_json=as_json)
+    kept = folder / STATE / secrets_file.FILE_NAME
+    _tell(installation, written, kept, f"kubectl apply -f {shlex.quote(str(written[0]))}", as_json=as_json)
 
 
 @deploy_config.command("nats-accounts")
@@ -108,7 +113,8 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _tell(installation: "Installation", written: list[Path], then: str, *, as_json: bool) -> None:
+def _tell(installation: "Installation", written: list[Path], kept: Path, then: str, *, as_json: bool) -> None:
+    """`kept`: the file with the admin's password."""
     if as_json:
         print_json({"files": [str(path) for path in written], "adminEmail": installation.secrets.admin_email})
         return
@@ -116,5 +122,5 @@ def _tell(installation: "Installation", written: list[Path], then: str, *, as_js
     for path in written:
         out.print(f"  wrote {path}")
     first = " (made just now)" if installation.secrets.first else ""
-    out.print(f"Admin: {installation.secrets.admin_email}; the password is in admin-password{first}.")
+    out.print(f"Admin: {installation.secrets.admin_email}; the password is in {kept}{first}.")
     out.print(f"Next: {then}")

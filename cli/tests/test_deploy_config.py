@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -43,6 +44,18 @@ def test_the_secrets_of_compose_are_behind_a_folder_that_only_its_owner_enters(t
     for path in folder.iterdir():
         if path.is_file():
             assert stat.S_IMODE(path.stat().st_mode) == 0o644, "containers run as another account"
+
+
+def test_the_file_that_is_said_to_hold_the_admins_password_holds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for_compose(tmp_path / "compose", vendors=False, public_url="http://localhost:3000", as_json=False)
+    for_kubernetes(tmp_path / "cluster", ADDRESSES, "paging", as_json=False)
+    told = "".join(capsys.readouterr().out.split())
+    compose, cluster = re.findall(r"thepasswordisin(/.+?)\(madejustnow\)", told)
+    password = json.loads((tmp_path / "compose" / "secrets" / "state" / "secrets.json").read_text())["adminPassword"]
+    assert Path(compose).read_text().strip() == password
+    assert json.loads(Path(cluster).read_text())["adminPassword"]
 
 
 def test_a_second_call_keeps_every_password(tmp_path: Path) -> None:

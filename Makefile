@@ -9,6 +9,10 @@ export PYTHONPATH :=
 export PIP_ROOT_USER_ACTION := ignore
 # The authorities that this machine trusts, as pip does: behind a proxy that opens TLS uv's own list knows nobody.
 export UV_SYSTEM_CERTS ?= 1
+# uv asks Python in isolation, which reads the names of folders as the shell's language says: not all of them are ASCII.
+ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
+export LC_ALL := C.UTF-8
+endif
 # What was compiled once is kept: the tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.

@@ -9,10 +9,6 @@ export PYTHONPATH :=
 export PIP_ROOT_USER_ACTION := ignore
 # The authorities that this machine trusts, as pip does: behind a proxy that opens TLS uv's own list knows nobody.
 export UV_SYSTEM_CERTS ?= 1
-# uv asks Python in isolation, which reads the names of folders as the shell's language says: not all of them are ASCII.
-ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
-export LC_ALL := C.UTF-8
-endif
 # What was compiled once is kept: the tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute: two cores carry three workers. A file goes to one worker, in the order of collection.
@@ -30,7 +26,9 @@ setup: .venv/.ready ## install what is needed into .venv (uv comes through pip w
 .venv/.ready: pyproject.toml uv.lock
 	@echo "installing what is needed into .venv, once"
 	@command -v uv >/dev/null 2>&1 || test -x .tools/bin/uv || python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
-	@$$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras --compile-bytecode
+	@LC_ALL=C.UTF-8 $$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras --compile-bytecode
+# Relative: before 3.13 Python does not start where a path has letters that the shell's language lacks.
+	@cd .venv/lib/python3*/site-packages && echo ../../../.. > _editable_impl_pager.pth
 	@touch .venv/.ready
 
 demo: setup ## a page from alert to acknowledgement, on this machine, in half a minute

@@ -126,9 +126,7 @@ async def test_a_killed_child_is_started_again_and_said_so(home: Home) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 3])
-async def test_a_child_runs_with_the_niceness_that_was_asked_for_also_after_a_restart(
-    home: Home, more: int
-) -> None:
+async def test_a_child_runs_with_the_niceness_that_was_asked_for_also_after_a_restart(home: Home, more: int) -> None:
     own = os.getpriority(os.PRIO_PROCESS, 0)
     expected = min(own + more, 19)  # less would need a privilege
     niceness = expected if more else 0  # which asks for nothing: it has what its parent has

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, Protocol, Self
@@ -32,7 +33,10 @@ LEEWAY = timedelta(minutes=1)
 _log = structlog.get_logger()
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CACHED_TOKENS = 10_000
-_REFRESH_PAUSE = timedelta(seconds=5)
+_PAUSE = timedelta(seconds=1)
+"""Between two questions for auth's keys: with invented key ids strangers have it asked so often at most."""
+_WAITING = 100
+"""Tokens with a key that is not known, of one process: whoever signs has told it, so a question is worth the wait."""
 
 
 class Unsure(Rejected):
@@ -144,11 +148,13 @@ class Verifier:
     clock: Clock
     sessions: Sessions
     _keys: JwkSet | None = None
-    _first: asyncio.Task[None] | None = None
-    """Asks for the first keys, for all whom a process that has just started hears at once."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _asking: asyncio.Task[None] | None = None
+    """Asks for keys, for all whom a process that has just started hears at once."""
+    _next: asyncio.Task[None] | None = None
+    """Asks after that, for those who have come since."""
+    _waiting: int = 0
     _asked_at: datetime = _NEVER
-    _refreshed_at: datetime = _NEVER
-    """When the keys were asked for that are there."""
     _warned_at: datetime = _NEVER
     _known: dict[str, Caller] = field(default_factory=dict)
 
@@ -157,7 +163,7 @@ class Verifier:
 
         Raises:
             Unauthenticated: no token, not ours, expired or tampered with, or its session is over.
-            Unsure: it is not known yet which sessions are over, or which keys auth has now.
+            Unsure: it is not known yet which sessions are over; or its key is not known, and too many wait for theirs.
             ClocksApart: it is auth's, and begins later.
             BusAway: auth's keys are not known yet and auth does not answer.
         """
@@ -177,27 +183,51 @@ class Verifier:
     async def _check(self, token: str) -> Caller:
         try:
             if self._keys is None:
-                if self._first is None or self._first.done():
-                    self._first = asyncio.create_task(self._refresh())
-                await asyncio.shield(self._first)
+                await asyncio.shield(self._ask())
             try:
                 return self._decode(token)
             except InvalidKeyIdError:
-                # auth may have rotated its keys since; tokens with invented key ids must not ask it each time.
-                if abs(self.clock.now() - self._asked_at) < _REFRESH_PAUSE:
-                    if self._refreshed_at != self._asked_at:
-                        raise Unsure("auth has not said yet which keys it has: try again") from None
-                    raise
-                await self._refresh()
-                return self._decode(token)
+                return await self._decode_anew(token)
         except (ValueError, JoseError) as error:
             raise Unauthenticated("the access token is not valid") from error
 
+    async def _decode_anew(self, token: str) -> Caller:
+        """Auth may have a new key. Nobody has an invented one, which only an answer to a question from now on shows.
+
+        Raises:
+            Unsure: too many wait for such answers.
+        """
+        if self._waiting >= _WAITING:
+            raise Unsure("auth has not said yet which keys it has: try again")
+        self._waiting += 1
+        try:
+            if self._asking is not None and not self._asking.done():
+                await asyncio.shield(self._asking)
+                with suppress(InvalidKeyIdError):
+                    return self._decode(token)
+            if self._next is None or self._next.done():
+                self._next = asyncio.create_task(self._ask_in_turn())
+            await asyncio.shield(self._next)
+        finally:
+            self._waiting -= 1
+        return self._decode(token)
+
+    async def _ask_in_turn(self) -> None:
+        since = self.clock.now() - self._asked_at
+        if timedelta(0) <= since < _PAUSE:  # not after a clock that was set back
+            await self.sleep((_PAUSE - since).total_seconds())
+        self._next = None  # whoever comes from now on is no earlier than the question
+        await asyncio.shield(self._ask())
+
+    def _ask(self) -> asyncio.Task[None]:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._refresh())
+        return self._asking
+
     async def _refresh(self) -> None:
-        asked_at = self._asked_at = self.clock.now()
+        self._asked_at = self.clock.now()
         keys = await self.fetch_keys()
         self._keys = JwkSet.import_key_set({"keys": list(keys.keys)})
-        self._refreshed_at = asked_at
 
     def _decode(self, token: str) -> Caller:
         assert self._keys is not None  # noqa: S101 - fetched before

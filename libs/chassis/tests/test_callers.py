@@ -119,24 +119,64 @@ async def test_a_token_expires_to_the_second_also_one_that_was_seen_before() -> 
             await verifier.verify(token)
 
 
-async def test_a_rotated_key_is_fetched_once_and_invented_key_ids_do_not_hammer_auth() -> None:
+def _patient(auth: Auth, clock: MovableClock) -> Verifier:
+    """Its waiting moves the clock."""
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+        clock.advance(seconds=seconds)
+
+    return Verifier(auth.fetch, clock, AllGoOn(), sleep=sleep)
+
+
+async def _all(verifier: Verifier, tokens: list[str]) -> set[type[Any]]:
+    """What they come to, at once."""
+    return {type(one) for one in await asyncio.gather(*map(verifier.verify, tokens), return_exceptions=True)}
+
+
+async def test_a_new_key_is_never_a_wrong_token_however_lately_auth_was_asked() -> None:
     clock, auth = MovableClock(), Auth()
-    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    verifier = _patient(auth, clock)
     await verifier.verify(_token(clock))
-    auth.keys.append(_SECOND)
-    clock.advance(seconds=6)
-    await verifier.verify(_token(clock, _SECOND))
-    await verifier.verify(_token(clock, _SECOND))
-    assert auth.asked == 2
+    for number in range(5):
+        auth.keys = [new := _key()]
+        assert await _all(verifier, [_token(clock, new) for _ in range(20)]) == {Caller}
+        assert await _all(verifier, [_token(clock, new, kid="invented")]) == {Unauthenticated}
+        assert auth.asked == 3 + 2 * number
+
+
+async def test_a_token_that_comes_while_auth_is_asked_waits_for_that_answer_and_for_the_next() -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = _patient(auth, clock)
+    await verifier.verify(_token(clock))
+    came: list[asyncio.Task[Caller]] = []
+    fetch = auth.fetch
+
+    async def fetch_slowly() -> KeySet:
+        """Auth changes its key right after it has answered, and somebody comes with the new one before we hear."""
+        answer = await fetch()
+        if not came:
+            auth.keys = [_SECOND]
+            came.append(asyncio.create_task(verifier.verify(_token(clock, _SECOND))))
+            await asyncio.sleep(0)
+        return answer
+
+    verifier.fetch_keys = fetch_slowly
+    assert await _all(verifier, [_token(clock, kid="invented")]) == {Unauthenticated}
+    assert isinstance(await came[0], Caller)
+
+
+async def test_invented_key_ids_have_auth_asked_once_a_second_and_keep_a_bounded_number_of_places() -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = _patient(auth, clock)
+    await verifier.verify(_token(clock))
+    began = clock.now()
     for number in range(10):
-        with pytest.raises(Unauthenticated):
-            await verifier.verify(_token(clock, kid=f"invented-{number}"))
-    assert auth.asked == 2, "asked a moment ago"
-    clock.advance(seconds=6)
-    for number in range(10):
-        with pytest.raises(Unauthenticated):
-            await verifier.verify(_token(clock, kid=f"again-{number}"))
-    assert auth.asked == 3
+        assert await _all(verifier, [_token(clock, kid=f"{number}-{n}") for n in range(100)]) == {Unauthenticated}
+    assert auth.asked == 11
+    assert (clock.now() - began).total_seconds() == 10
+    assert await _all(verifier, [_token(clock, kid=f"more-{n}") for n in range(101)]) == {Unauthenticated, Unsure}
+    assert await _all(verifier, [_token(clock)]) == {Caller}, "whose key is known waits for nobody"
 
 
 @pytest.mark.parametrize(
@@ -211,18 +251,13 @@ async def test_a_token_of_auths_that_begins_later_means_clocks_apart_and_signs_n
 
 async def test_a_rotated_key_that_auth_could_not_tell_yet_is_no_wrong_token() -> None:
     clock, auth = MovableClock(), Auth()
-    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    verifier = _patient(auth, clock)
     await verifier.verify(_token(clock))
     auth.keys, auth.away = [_SECOND], True
-    clock.advance(seconds=6)
-    with pytest.raises(BusAway):
-        await verifier.verify(_token(clock, _SECOND))
-    for _ in range(10):
-        with pytest.raises(Unsure):
-            await verifier.verify(_token(clock, _SECOND))
-    assert auth.asked == 2, "and it is not asked each time"
+    for _ in range(2):
+        assert await _all(verifier, [_token(clock, _SECOND) for _ in range(10)]) == {BusAway}
+    assert auth.asked == 3, "and it is not asked each time"
     auth.away = False
-    clock.advance(seconds=5)
     await verifier.verify(_token(clock, _SECOND))
     clock.advance(seconds=-3600)  # a clock that was set back
     auth.keys = [_FIRST]

@@ -93,7 +93,12 @@ class PatientProtocol(HttpToolsProtocol):
         """Say why, as far as nobody else is talking, and hang up."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
+        answered = self.cycle is None or self.cycle.response_complete
+        unanswered = not answered and not self._in_head and not self.pipeline and not self.cycle.response_started
+        if unanswered:  # whoever is at work on it hears that nobody listens, and says nothing
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if unanswered or (answered and self._in_head):
             answer = failure(problem)
             lines = [b"%s: %s\r\n" % header for header in (*answer.raw_headers, (b"connection", b"close"))]
             self.transport.write(b"".join((STATUS_LINE[problem.status_code], *lines, b"\r\n", bytes(answer.body))))

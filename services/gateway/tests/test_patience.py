@@ -147,5 +147,29 @@ async def test_a_long_body_is_not_taken_for_a_head(pager: World, size: int) -> N
     assert heard.count(b"HTTP/1.1 200 ") == 1
 
 
+CHUNKED = LOGIN.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize("chunks", [(b"zz\r\n",), (b'5\r\n{"a":', b"xx\r\n"), (b"1\r\n{", b"}"), (b"-1\r\n",)])
+async def test_a_chunked_body_that_is_malformed_is_a_400_in_our_envelope(
+    pager: World, chunks: tuple[bytes, ...]
+) -> None:
+    for sent in (once(CHUNKED, *chunks), once(CHUNKED + b"".join(chunks))):
+        heard = await talk(pager, sent)
+        assert refused(heard, 400)["code"] == "VALIDATION_ERROR"
+        assert heard.count(b"HTTP/1.1") == 1
+
+
+async def test_a_malformed_request_behind_one_that_is_at_work_is_not_its_answer(pager: World) -> None:
+    await pager.stubs.answer("incidents.create", v.INCIDENT)
+    body = b'{"title": "x"}'
+    head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nAuthorization: Bearer {pager.token()}"
+    asked = b"POST /api/v1/incidents HTTP/1.1\r\n" + HOST + head.encode() + b"\r\n\r\n" + body
+
+    heard = await talk(pager, once(asked + CHUNKED + b"zz\r\n"))
+
+    assert b"HTTP/1.1 400" not in heard
+
+
 async def test_what_is_no_http_is_a_400_in_our_envelope(pager: World) -> None:
     assert refused(await talk(pager, once(b"HELO pager\r\n\r\n")), 400)["code"] == "VALIDATION_ERROR"

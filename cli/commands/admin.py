@@ -8,6 +8,7 @@ from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
 from cli.console.output import console, print_json
 from cli.settings import Settings
+from libs.contracts.addresses import one_address
 
 admin = typer.Typer(name="admin", no_args_is_help=True, help="Accounts, for whoever runs this installation.")
 
@@ -37,8 +38,8 @@ def reset_password(
     known = secrets_file.admin_email(settings.home, settings.environment)
     if email is not None and not email.strip():
         raise Failure("whose password? the address is empty", USAGE)
-    address, password = known if email is None else email, secrets_file.new_password()
-    is_first = address.casefold() == known.casefold()
+    address, password = one_address(known if email is None else email), secrets_file.new_password()
+    is_first = address == one_address(known)
     ended = asyncio.run(reset(settings, address, password))
     secrets_file.remember_password(settings.home, address, password, is_admin=is_first)
     if as_json:

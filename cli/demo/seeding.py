@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from cli.console.failure import Failure
 from cli.reach.api import Api, Refused
 from cli.reach.bus import ask
+from libs.contracts.addresses import one_address
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 
 SETTLE_SECONDS: Final = 10.0
@@ -65,7 +66,7 @@ class Seeding:
 
     async def run(self) -> Seeded:
         """`api` speaks for an admin. Raises `Failure`."""
-        known = {user["email"].lower(): user["id"] for user in await self.api.every("/users", "users")}
+        known = {one_address(user["email"]): user["id"] for user in await self.api.every("/users", "users")}
         await asyncio.gather(*(self._register(person) for person in PEOPLE if person.email not in known))
         signed_in = await asyncio.gather(*(self._sign_in(person) for person in PEOPLE))
         ids = {person.email: str(answer["user"]["id"]) for person, answer in zip(PEOPLE, signed_in, strict=True)}

@@ -11,6 +11,7 @@ from cli.console.failure import Failure
 from cli.embedded.files import write_private
 from cli.embedded.home import Home
 from cli.settings import DEFAULT_ADMIN, value_of
+from libs.contracts.addresses import one_address
 
 FILE_NAME: Final = "secrets.json"
 _SHOWN: Final = "adminPasswordShown"
@@ -93,7 +94,7 @@ def admin_email(home: Home, environment: Mapping[str, str]) -> str:
 def remember_password(home: Home, email: str, password: str, *, is_admin: bool) -> None:
     """A password that was reset, where an older one is kept: the admin's, those of `pager seed`. Raises `Failure`."""
     known = stored(home)
-    for name in (f"password:{email}", *(("adminPassword",) if is_admin else ())):
+    for name in (f"password:{one_address(email)}", *(("adminPassword",) if is_admin else ())):
         if name in known:
             remember(home, **{name: password})
 

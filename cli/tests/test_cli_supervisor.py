@@ -19,6 +19,7 @@ import pytest
 from cli.commands.up import tell_admin
 from cli.console.failure import BadSettings, Failure
 from cli.console.report import silent_report
+from cli.demo.team import seed_passwords
 from cli.embedded import EmbeddedNats, Home, StartError
 from cli.settings import Settings
 from cli.stack.process import Process
@@ -298,6 +299,13 @@ def test_a_reset_password_takes_the_place_of_the_one_that_was_kept(home: Home) -
     remember_password(home, "eva@pager.local", "Never-Kept-1", is_admin=False)
     assert load_or_make(home, {}).admin_password == "New-Password-1"
     assert "Never-Kept-1" not in (home.path / "secrets.json").read_text()
+
+
+def test_a_seeded_password_is_kept_however_its_address_was_typed_when_it_was_reset(home: Home) -> None:
+    settings = Settings.from_environment({"PAGER_HOME": str(home.path)})
+    seed_passwords(settings)
+    remember_password(home, " ANA@Pager.local", "New-Password-1", is_admin=False)
+    assert seed_passwords(settings)["ana@pager.local"] == "New-Password-1"
 
 
 SUPERVISED: Sequence[str] = (

@@ -41,7 +41,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _email(address: str) -> str:
-    """As it was typed: how one spelling is made of several is auth's to say."""
+    """As it was typed: `addresses` makes one form of several."""
     try:
         email_validator.validate_email(address.strip(), check_deliverability=False)
     except email_validator.EmailNotValidError as error:
@@ -52,7 +52,7 @@ def _email(address: str) -> str:
 EmailAddress = Annotated[
     str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)
 ]
-"""An address of RFC 5321 and 6531 whose domain has a dot; spaces around it are auth's to cut."""
+"""An address of RFC 5321 and 6531 whose domain has a dot; `addresses` makes one form of several."""
 
 TimeZone = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"format": "iana-time-zone"})]
 """A name of the IANA database; which names there are, the services say that compute with them."""

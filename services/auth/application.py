@@ -13,13 +13,14 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from libs.chassis.store.changes import Row
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Cause, Decider, Work
+from libs.contracts.addresses import one_address
 from libs.contracts.auth import DeviceView, HeldDevice, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import NotFound, Rejected
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
 from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
-from services.auth.domain.users import RegisterUser, ResetPassword, one_address
+from services.auth.domain.users import RegisterUser, ResetPassword
 from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
@@ -117,7 +118,7 @@ def reset_password(work: Work, email: str, password_hash: str, cause: Cause) -> 
 def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
     """Register somebody under an id of their own; raises AddressTaken."""
     # Two admins may register one address at once: the second waits here and sees the first one's row.
-    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{one_address(command.email).lower()}"))
+    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{one_address(command.email)}"))
     if credentials_of(work, command.email) is not None:
         raise AddressTaken(field="email")
     register_user(work, command, password_hash, cause)

@@ -9,13 +9,13 @@ import structlog
 
 from libs.chassis.settings import SettingsError
 from libs.chassis.store.store import Store
+from libs.contracts.addresses import one_address
 from libs.contracts.auth import RegisterUser
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
 from libs.contracts.requests import NoSuchTeam
 from services.auth import application
 from services.auth.domain import users
-from services.auth.domain.users import one_address
 from services.auth.passwords import Passwords, check_password
 from services.auth.projections import ADMINS
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 def admin_id(email: str) -> UUID:
     """The first admin's id, known from the address alone; the same however its letters are written."""
-    return uuid5(PAGER, f"user/{one_address(email).lower()}")
+    return uuid5(PAGER, f"user/{one_address(email)}")
 
 
 @dataclass(frozen=True, slots=True)

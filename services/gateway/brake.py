@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
-from unicodedata import normalize
 
 from libs.chassis.clock import Clock
+from libs.contracts.addresses import one_address
 from services.gateway.addresses import networks_of
 from services.gateway.envelope import Problem
 
@@ -74,7 +74,7 @@ class Brake:
 
     async def turn(self, address: str, email: str) -> None:
         """Wait, for seconds at most, while others from there are looked at: a shift that signs in at once is right."""
-        places = self._places_of(networks_of(address), _one_spelling(email))
+        places = self._places_of(networks_of(address), one_address(email))
         if self._waiting >= _WAITING:
             return
         self._waiting += 1
@@ -96,7 +96,7 @@ class Brake:
         Raises:
             Problem: 429, before anything is done.
         """
-        networks, account = networks_of(address), _one_spelling(email)
+        networks, account = networks_of(address), one_address(email)
         here = (networks[0], account)
         known = here in self._known
         places = self._places_of(networks, account)
@@ -132,11 +132,6 @@ class Brake:
         place = self._places.get(key) or _Place(MOST * WIDER**width)
         _keep(self._places, key, place)
         return place
-
-
-def _one_spelling(email: str) -> str:
-    """Of an account's name: auth finds it however it is composed, in small letters or capitals."""
-    return normalize("NFC", normalize("NFC", email.strip()).casefold())
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:

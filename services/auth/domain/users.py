@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from libs.contracts.addresses import one_address
 from libs.contracts.auth import PasswordReset, UserRegistered
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Role
@@ -31,7 +31,7 @@ State = Unregistered | Registered
 
 @dataclass(frozen=True, slots=True)
 class RegisterUser:
-    """`email` is stored in one spelling and compared without case; `timezone` is a name of the IANA database."""
+    """`email` is stored in one form, however it is typed; `timezone` is a name of the IANA database."""
 
     user_id: UUID
     email: str
@@ -51,11 +51,6 @@ class ResetPassword:
 
 
 Command = RegisterUser | ResetPassword
-
-
-def one_address(typed: str) -> str:
-    """An address as we keep it: spaces around it, and how letters are composed (NFC or NFD), tell nobody apart."""
-    return normalize("NFC", typed.strip())
 
 
 def initial() -> State:

@@ -12,6 +12,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
 from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession
+from services.auth.pace import Pace
 from services.auth.projections import SESSION_LOCKED, USER, sessions, user_view
 from services.auth.tokens import RefreshToken, same
 
@@ -29,6 +30,8 @@ class Renewed:
 
     user: UserView
     session_id: UUID
+    first: bool
+    """Nobody had shown its token before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,14 @@ class Asked:
     seen_from: bytes | None
 
 
-def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime) -> Renewed | None:
+def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime, pace: Pace) -> Renewed | None:
     """Replace a good refresh token by `following`; None: it was not good.
 
     The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
     used-up token, or one shown by another device, ends the session: either its thief or its owner holds it
     (technical specification, Token Security; RFC 9700, 4.14.2). So does one that two places ask for `APART` times
-    in a row. So this commits and must not raise.
+    in a row. So this commits, and raises, by `pace`, only where it ends nothing: TooOften. A repeat is never held up:
+    when its grace is over, whoever has not heard the answer would be taken for a thief.
     """
     shown = asked.token
     # The lock makes the second of two refreshes with one token see that the first has used it up.
@@ -67,11 +71,12 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
         reason = "refresh tokens shown in two places"
     else:
         if present:
+            pace.check(shown.session_id, work.now)
             kept = stored(following, expires_at, work.now, asked.seen_from) | {"apart": apart}
             work.put(Row(sessions, session | kept))
         elif apart != session["apart"]:
             work.put(Row(sessions, session | {"used_from": None, "apart": apart}))
-        return Renewed(user_view(people[0]), shown.session_id)
+        return Renewed(user_view(people[0]), shown.session_id, first=present)
     work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
     return None
 

@@ -21,6 +21,7 @@ from services.auth import application, renewal
 from services.auth.domain.devices import RegisterDevice, guess_platform
 from services.auth.domain.sessions import SignIn
 from services.auth.domain.text import check_text
+from services.auth.pace import Pace
 from services.auth.passwords import Passwords
 from services.auth.tokens import AccessTokens, RefreshToken
 
@@ -39,6 +40,7 @@ class SignIns:
     refresh_lifetime: timedelta
     refresh_key: bytes = field(repr=False)
     """From which refresh tokens follow one another."""
+    _pace: Pace = field(default_factory=Pace)
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def log_in(self, body: Login, peer: Peer) -> SignedInView:
@@ -76,7 +78,12 @@ class SignIns:
         return SignedInView(user=user, tokens=self._tokens(user, token, body.device_id))
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
-        """New tokens for a refresh token, which is used up by this (`renewal.GRACE`). Raises Unauthenticated."""
+        """New tokens for a refresh token, which is used up by this (`renewal.GRACE`).
+
+        Raises:
+            Unauthenticated: it is not good.
+            TooOften: it is, and is used up by nothing.
+        """
         refused = Unauthenticated("the refresh token is not valid: sign in again")
         shown = RefreshToken.parse(body.refresh_token)
         if shown is None:
@@ -86,11 +93,13 @@ class SignIns:
 
         def renew(work: Work) -> renewal.Renewed | None:
             asked = renewal.Asked(shown, body.device_id, seen_from)
-            return renewal.renew(work, asked, following, work.now + self.refresh_lifetime)
+            return renewal.renew(work, asked, following, work.now + self.refresh_lifetime, self._pace)
 
         renewed = (await self.store.transact(renew)).result
         if renewed is None:
             raise refused
+        if renewed.first:
+            self._pace.renewed(renewed.session_id, self.clock.now())
         return self._tokens(renewed.user, following, body.device_id)
 
     async def check(self, caller: Caller) -> Caller:

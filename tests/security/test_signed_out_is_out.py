@@ -14,6 +14,7 @@ from libs.chassis.store.changes import Gone
 from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, rpc_subject
+from services.auth.pace import MOST
 from services.auth.projections import users
 from tests.phone import Answer, Phone
 from tests.world import World
@@ -63,6 +64,20 @@ async def _use_an_old_refresh_token(world: World, admin: Phone) -> None:
 
 async def _use_it_on_another_device(world: World, admin: Phone) -> None:
     assert (await _refresh(world, admin, admin.session["refreshToken"], "a-thief")).status == 401
+
+
+async def test_a_client_that_refreshes_in_a_loop_waits_and_stays_signed_in(world: World) -> None:
+    ana = await world.person("ana")
+    before = token = ana.session["refreshToken"]
+    for _ in range(MOST):
+        answer = await _refresh(world, ana, token)
+        assert answer.status == 200
+        before, token = token, answer.data["tokens"]["refreshToken"]
+    braked = [await _refresh(world, ana, token) for _ in range(3)]
+    assert {(answer.status, answer.headers["Retry-After"]) for answer in braked} == {(429, "60")}
+    assert (await _refresh(world, ana, before)).status == 200, "whoever did not hear the answer is never held up"
+    world.clock.advance(seconds=60)
+    assert (await _refresh(world, ana, token)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ _REFRESH_TOKEN = HTTPBearer(auto_error=False, scheme_name="refreshToken", descri
 _LIMITED: Documented = {
     429: {"description": "RATE_LIMITED: five wrong passwords within a minute came from the caller's address"}
 }
+_TOO_OFTEN: Documented = {
+    429: {"description": "RATE_LIMITED: the session was renewed thirty times within a minute, and goes on"}
+}
 _WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
 
 
@@ -63,7 +66,7 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
     "/refresh",
     operation_id="refresh",
     summary="Exchange a refresh token for new tokens",
-    responses=documented(one("tokens", Tokens, "Tokens")),
+    responses=documented(one("tokens", Tokens, "Tokens")) | _TOO_OFTEN,
 )
 async def refresh(
     body: RefreshBody,

@@ -24,6 +24,9 @@ _SWITCHES: Final = ("discard", "duplicate_window", "allow_direct")
 """What an update may change either way: no message is lost by it."""
 
 
+_WHOLE: Final = "stream"
+
+
 class Declared(StrEnum):
     """What became of one stream."""
 
@@ -42,7 +45,14 @@ class Drift:
     expected: object
     curable: bool
 
+    @property
+    def is_missing(self) -> bool:
+        """Not a setting of it: there is no such stream."""
+        return self.setting == _WHOLE
+
     def __str__(self) -> str:
+        if self.is_missing:
+            return f"{self.stream} is missing"
         return f"{self.stream}: {self.setting} is {_shown(self.found)}, expected {_shown(self.expected)}"
 
 
@@ -119,7 +129,7 @@ async def drifts(js: JetStreamContext, specs: tuple[StreamSpec, ...] = STREAMS) 
         try:
             config = (await js.stream_info(spec.name)).config
         except NotFoundError:
-            found.append(Drift(spec.name, "stream", "missing", "declared", curable=True))
+            found.append(Drift(spec.name, _WHOLE, "missing", "declared", curable=True))
         else:
             found += drift_of(config, config_of(spec, config.num_replicas or 1))
     return found

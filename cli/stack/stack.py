@@ -22,6 +22,7 @@ from cli.settings import PORT_SETTING, SIMULATOR_PORT_SETTING, Settings
 from cli.stack import environment, secrets_file
 from cli.stack.answering import until_answers
 from cli.stack.cure import Cure, unwell
+from cli.stack.declaring import Declaring, missing
 from cli.stack.environment import process_name
 from cli.stack.log_rotation import keep_small
 from cli.stack.preparing import Preparing
@@ -141,6 +142,8 @@ class Stack:
         self._background.append(asyncio.create_task(keep_small(home.logs)))
         if self.nats is not None:
             self._background.append(asyncio.create_task(self._cure(self.nats).run()))
+            if self.prepared:
+                self._background.append(asyncio.create_task(self._declaring(self.nats).run()))
 
     def _changed(self) -> None:
         self.run_file.write(self.supervisor.pids())
@@ -215,6 +218,9 @@ class Stack:
             self.report,
         )
 
+    def _declaring(self, server: EmbeddedNats) -> Declaring:
+        return Declaring(lambda: missing(server.monitoring_port), self._declare_again)
+
     def _data_folders(self) -> list[str]:
         """Where the servers beside us keep what must not run out of room."""
         return [str(server.folder) for server in (self.postgres, self.nats) if server is not None]
@@ -265,7 +271,7 @@ class Stack:
                 self.report("started", f"{name} started, pid {process.pid}", process=name, pid=process.pid)
 
     async def _declare_again(self) -> None:
-        """A NATS that came back without its files has no streams, and services only wait for them."""
+        """A NATS that came back without its files has no streams, nor has one that lost them to somebody's command."""
         # Not needed unless NATS dies: half a second to import, and 12 MiB to keep.
         streams = await asyncio.to_thread(importlib.import_module, "cli.reach.streams")
         deadline = asyncio.get_running_loop().time() + STREAM_SECONDS

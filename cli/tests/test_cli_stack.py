@@ -7,23 +7,26 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest_asyncio
 from aiohttp import ClientSession
+from nats.js.client import JetStreamContext
 
 from cli.console.report import silent_report
 from cli.demo.playing import demo_settings
 from cli.demo.seeding import ANA, BO
 from cli.demo.team import SeedResult, seed_stack
 from cli.embedded import Home
-from cli.reach import bus
+from cli.reach import bus, streams
 from cli.reach.alerts import AlertToSend
 from cli.stack.examination import Level, examine
 from cli.stack.ready import get_json
 from cli.stack.stack import Stack
 from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.model import Priority
+from libs.contracts.subjects import STREAMS
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -99,6 +102,34 @@ async def test_a_killed_gateway_comes_back_on_its_port(stack: Stack) -> None:
         return answer is not None and answer[0] == 200 and pids(stack)["gateway"]["pid"] != before
 
     assert await eventually(back)
+
+
+async def test_streams_that_somebody_deletes_are_declared_again_and_pages_go_on(
+    stack: Stack, seeded: SeedResult
+) -> None:
+    async with bus.connected(stack.nats_url_of("operator")) as operator:
+        for spec in STREAMS:
+            assert await operator.jetstream().delete_stream(spec.name)
+        assert {drift.is_missing for drift in await streams.drifts(operator.jetstream())} == {True}
+        await eventually(partial(_as_declared, operator.jetstream()))
+
+    async def back() -> bool:
+        return [f for f in await examine(stack.settings) if f.verdict is Level.BAD] == []
+
+    async def paged() -> bool:
+        return any("after the streams" in json.dumps(push) for push in await pushes(stack, ANA.push_token))
+
+    # Whom to page is an event of now: it goes through each of the streams that are new.
+    alert = AlertToSend("after the streams were deleted", priority=Priority.CRITICAL, cloud_event=True)
+    async with bus.connected(stack.nats_url) as client:
+        await bus.publish_alert(client, alert.subject, json.dumps(alert.body()).encode(), alert.headers())
+    assert await eventually(paged)
+    assert (await seed(stack)).seeded.user_ids == seeded.seeded.user_ids
+    assert await eventually(back)
+
+
+async def _as_declared(js: JetStreamContext) -> bool:
+    return await streams.drifts(js) == []
 
 
 async def test_a_bus_that_lost_its_files_gets_its_streams_again(stack: Stack) -> None:

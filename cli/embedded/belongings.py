@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.embedded.errors import HOME_SETTING, StartError
 from cli.embedded.files import write_private
 
@@ -18,7 +19,11 @@ MARKER: Final = "pager-home.json"
 LOCK: Final = "lock"
 SERVER_FOLDERS: Final = ("postgres", "nats")
 """They may be links."""
-_FOLDERS: Final = (*SERVER_FOLDERS, "logs", "simulators")
+LOGS: Final = "logs"
+_FOLDERS: Final = (*SERVER_FOLDERS, LOGS, "simulators")
+_PROCESSES: Final = (*SERVER_FOLDERS, *STATEFUL_SERVICES, "gateway", "simulator")
+_LOG: Final = re.compile(rf"({'|'.join(_PROCESSES)})(-[2-9])?\.log(\.1)?")
+"""In a folder of this name others may have logs, too."""
 _FILES: Final = ("credentials.json", "secrets.json", "run.json")
 _HALF_WRITTEN: Final = re.compile(rf"\.({'|'.join(map(re.escape, (*_FILES, MARKER)))})\.[a-z0-9_]{{8}}")
 """As `mkstemp` names them."""
@@ -61,6 +66,8 @@ def erase(home: Path) -> list[str]:
         if folder.is_symlink():
             _erase_elsewhere(folder.resolve())
             folder.unlink()
+        elif folder.is_dir() and name == LOGS:
+            _erase_logs(folder)
         elif folder.is_dir():
             shutil.rmtree(folder)
     for file in (home / LOCK, *(home / name for name in _FILES), *_half_written(home), home / MARKER):
@@ -70,6 +77,19 @@ def erase(home: Path) -> list[str]:
             home.rmdir()
             return []
     return sorted(path.name for path in home.iterdir())
+
+
+def is_log(path: Path) -> bool:
+    """Whether one of our processes writes it, or has written it before it was rotated."""
+    return _LOG.fullmatch(path.name) is not None
+
+
+def _erase_logs(folder: Path) -> None:
+    for path in folder.iterdir():
+        if is_log(path):
+            path.unlink()
+    with suppress(OSError):  # somebody has put something in it
+        folder.rmdir()
 
 
 def _made(home: Path) -> bool:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from cli.embedded.belongings import is_log
 from cli.embedded.files import LOG_LIMIT, PRIVATE_FILE
 
 CHECK_SECONDS: Final = 10.0
@@ -18,7 +19,7 @@ def rotate(folder: Path, limit: int = LOG_LIMIT) -> list[str]:
     the new end); what is written between the two steps is lost, which a log may bear.
     """
     done = []
-    for path in folder.glob("*.log"):
+    for path in filter(is_log, folder.glob("*.log")):
         status = path.stat()
         if status.st_size <= limit:
             continue

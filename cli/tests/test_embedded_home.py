@@ -128,10 +128,14 @@ def test_what_pager_has_made_is_erased_and_nothing_else(tmp_path: Path) -> None:
         (home.path / ".credentials.json.x1_abcde").write_text("half")
         (home.postgres / "data").mkdir(parents=True)
         home.write_run({})
+        for name in ("auth.log", "incidents-2.log.1", "gateway.log", "postgres.log"):
+            (home.logs / name).write_text("ours")
     assert stat.S_IMODE(shared.path.stat().st_mode) == 0o755
     assert (ours.erase(), ours.path.exists()) == ([], False)
-    assert shared.erase() == [".secrets.json.bak", "data", "thesis.txt"]
-    assert sorted(path.name for path in shared.path.iterdir()) == [".secrets.json.bak", "data", "thesis.txt"]
+    (shared.logs / "app.log").write_text("mine")
+    assert shared.erase() == [".secrets.json.bak", "data", "logs", "thesis.txt"]
+    assert sorted(path.name for path in shared.path.iterdir()) == [".secrets.json.bak", "data", "logs", "thesis.txt"]
+    assert [path.name for path in shared.logs.iterdir()] == ["app.log"]
     assert shared.erase() == [], "it is not Pager's any more"
     assert (shared.path / "thesis.txt").read_text() == "mine"
 

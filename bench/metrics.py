@@ -57,7 +57,7 @@ async def _ok() -> Reply:
 
 def _gateway() -> GatewayMetrics:
     bus = cast("Bus", SimpleNamespace(on_interruption=lambda _: None, connected=True))
-    values: dict[str, Any] = {"nats_url": "nats://127.0.0.1", "_env_file": None}
+    values: dict[str, Any] = {"nats_url": "nats://127.0.0.1"}
     return GatewayMetrics(bus, Settings(**values))
 
 

@@ -1,61 +1,50 @@
 """What the command line reads from the environment and `.env` (README, Settings)."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, Self, TypeVar
-
-from dotenv import dotenv_values
 
 from cli.console.failure import USAGE, BadSettings, Failure
 from cli.embedded.errors import NATS_PORT_SETTING, POSTGRES_PORT_SETTING
 from cli.embedded.home import Home
+from libs.chassis.environment import merged, read_env_file
+from libs.chassis.environment import value_of as environment_value
 
 PORT_SETTING: Final = "PAGER_PORT"
 SIMULATOR_PORT_SETTING: Final = "PAGER_SIMULATOR_PORT"
 DEFAULT_PORT: Final = 3000
 DEFAULT_SIMULATOR_PORT: Final = 3001
 DEFAULT_ADMIN: Final = "admin@pager.local"
-ENVIRONMENT_FILE: Final = Path(".env")
 T = TypeVar("T")
 
 
-def read_environment(environment: Mapping[str, str] = os.environ, file: Path = ENVIRONMENT_FILE) -> dict[str, str]:
+def read_environment() -> dict[str, str]:
     """The environment over the entries of `.env` in the working folder, which services read by the same rule.
 
-    Raises `Failure` where that file cannot be read.
+    Raises `BadSettings` where that file holds what is no setting.
     """
-    try:
-        from_file = dotenv_values(file) if file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{file}: {getattr(error, 'strerror', None) or 'is no text'}", USAGE) from None
-    return {name: value for name, value in from_file.items() if value is not None} | dict(environment)
+    from_file, faults = read_env_file()
+    if faults:
+        raise BadSettings(*faults)
+    return merged(os.environ, from_file)
 
 
 def value_of(environment: Mapping[str, str], name: str) -> str | None:
-    """`$<name>`, or the content of the file that `$<name>_FILE` names; None where neither is set.
-
-    Raises:
-        Failure: both are set, or the file cannot be read; the line names the setting, never its value.
-    """
-    path = environment.get(f"{name}_FILE")
-    if not path:
-        return environment.get(name) or None
-    if environment.get(name):
-        raise Failure(f"{name} and {name}_FILE are both set: keep one", USAGE)
+    """As `environment.value_of`. Raises `Failure`."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{name}_FILE: {getattr(error, 'strerror', None) or 'not a text'}", USAGE) from None
+        return environment_value(environment, name)
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
 
 
 def port_of(environment: Mapping[str, str], name: str, default: int) -> int:
     """A port by its setting; 0 stands for any free one. Raises `Failure` where it is none."""
     text = environment.get(name) or str(default)
-    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65_535:
         raise Failure(
-            f"{name}: {text!r} is not a port; choose one between 1024 and 65535, or 0 for any free one", USAGE
+            f"{name}: {text[:80]!r} is not a port; choose one between 1024 and 65535, or 0 for any free one", USAGE
         )
     return int(text)
 
@@ -100,8 +89,11 @@ class Settings:
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read what the command line itself uses, with its faults, for whoever looks at all settings together."""
-        given = read_environment() if environment is None else environment
         faults: list[str] = []
+        if environment is None:
+            from_file, faults = read_env_file()
+            environment = merged(os.environ, from_file)
+        given = environment
 
         def read(one: Callable[[], T], default: T) -> T:
             try:

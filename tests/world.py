@@ -116,7 +116,7 @@ class World:
         await self.services.pop(name).stop()
 
     def _settings(self, name: str, **more: Any) -> Any:
-        values = self.values_of(name) | {"_env_file": None} | more
+        values = self.values_of(name) | more
         return importlib.import_module(f"services.{name}.settings").Settings(**values)
 
     def values_of(self, name: str) -> dict[str, Any]:

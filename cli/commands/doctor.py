@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look at home, processes, services, lag, parked inputs, streams and clock; exit code 1 on trouble.
+    """Look at settings, home, processes, services, lag, parked inputs, streams and clock; exit code 1 on trouble.
 
     For example: pager doctor --json
     """
@@ -21,12 +21,12 @@ def doctor(as_json: Json = False) -> None:
 
     from cli.stack.examination import Level, examine
 
-    findings = asyncio.run(examine(Settings.from_environment()))
+    findings = asyncio.run(examine(Settings.read()))
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         _show(findings)
-    bad = [finding.what for finding in findings if finding.verdict is Level.BAD]
+    bad = dict.fromkeys(finding.what for finding in findings if finding.verdict is Level.BAD)
     if bad:
         raise Failure(f"{len(bad)} in trouble: {', '.join(bad)}")
 

@@ -19,7 +19,8 @@ from cli.embedded.home import Home
 from cli.settings import DEFAULT_ADMIN, PORT_SETTING, SIMULATOR_PORT_SETTING, value_of
 from cli.stack.environment import SERVICES, common, of_service
 from cli.stack.secrets_file import Secrets, new_key, new_password
-from libs.chassis.settings import ServiceSettings, SettingsError, url_fault
+from libs.chassis.settings import ServiceSettings, SettingsError, variables
+from libs.chassis.urls import url_fault
 
 MONITOR_PORT_SETTING: Final = "PAGER_MONITOR_PORT"
 _OWN: Final = frozenset(
@@ -27,6 +28,8 @@ _OWN: Final = frozenset(
     | {"PAGER_DEBUG", "PAGER_TEST_SERVERS"}
 )
 """What only the command line, or the tests, read."""
+_DECIDED: Final = frozenset({"PAGER_PORT_FILE", "PAGER_INSTANCE_FILE"})
+"""What a service would read, and is told here."""
 _SECRET: Final = ("PAGER_MASTER_KEY", "PAGER_ADMIN_EMAIL", "PAGER_ADMIN_PASSWORD")
 _URLS: Final = {"PAGER_NATS_URL": ("nats", "tls"), "PAGER_DATABASE_URL": ("postgresql", "postgres")}
 _REACHED_BY_US: Final = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - none is bound here
@@ -51,10 +54,9 @@ def check(environment: Mapping[str, str], ports: Mapping[str, int]) -> Checked:
     known = set(_OWN)
     for service in SERVICES:
         settings: type[ServiceSettings] = importlib.import_module(f"services.{service}.settings").Settings
-        known |= {variable for name in settings.model_fields for variable in _variables(name)}
+        known |= {name for variable in variables(settings).values() for name in (variable, f"{variable}_FILE")}
         faults += _refused(settings, _environment_of(service, environment, given))
-    hints = tuple(_hint(name, known) for name in sorted(environment) if name.startswith("PAGER_") and name not in known)
-    return Checked(tuple(dict.fromkeys(faults)), hints)
+    return Checked(tuple(dict.fromkeys(faults)), tuple(_hints(environment, known - _DECIDED)))
 
 
 def _home_faults(environment: Mapping[str, str]) -> Iterator[str]:
@@ -136,7 +138,7 @@ def _environment_of(service: str, environment: Mapping[str, str], given: Mapping
 def _refused(settings: type[ServiceSettings], environment: Mapping[str, str]) -> tuple[str, ...]:
     with _instead_of_ours(environment):
         try:
-            settings.load(_env_file=None)
+            settings.load()
         except SettingsError as error:
             return error.faults
         return ()
@@ -154,10 +156,12 @@ def _instead_of_ours(environment: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(ours)
 
 
-def _variables(name: str) -> tuple[str, ...]:
-    return (f"PAGER_{name.upper()}", f"PAGER_{name.upper()}_FILE")
-
-
-def _hint(name: str, known: set[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"{name} is no setting" + (f": did you mean {near[0]}?" if near else "")
+def _hints(environment: Mapping[str, str], known: set[str]) -> Iterator[str]:
+    """Names that nobody reads. With our prefix they are said; the others where they come near to one of ours."""
+    for name in sorted(environment.keys() - known):
+        like = name.upper()
+        if like.startswith(("PAGER_", "PAGER-", "JWT_")):
+            one = like.removesuffix("_FILE")
+            near = [one] if one in known else get_close_matches(like, known, n=1, cutoff=0.75)
+            if near or like.startswith("PAGER_"):
+                yield f"{name} is no setting" + (f": did you mean {near[0]}?" if near else "")

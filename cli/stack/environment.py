@@ -5,6 +5,7 @@ from typing import Final
 
 from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.stack.secrets_file import Secrets
+from libs.chassis.environment import OUR_PREFIXES
 
 _OURS: Final = ("DATABASE_URL", "NATS_URL", "MASTER_KEY", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PORT", "INSTANCE")
 """Settings that are decided here, by process: they are never passed on as they are."""
@@ -27,7 +28,6 @@ _PASSED: Final = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),  # which authorities this machine believes
     *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
-_OUR_PREFIXES: Final = ("PAGER_", "JWT_", "OTEL_")
 _CHOSEN: Final = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -37,7 +37,7 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
     A shell's proxies (which would catch calls to this machine), PG*, PYTHONPATH and language are for other programs.
     """
     decided = {f"PAGER_{name}{suffix}" for name in _OURS for suffix in ("", "_FILE")}
-    settings = {k: v for k, v in environment.items() if k.startswith(_OUR_PREFIXES) and k not in decided}
+    settings = {k: v for k, v in environment.items() if k.startswith(OUR_PREFIXES) and k not in decided}
     return settings | {name: environment[name] for name in _PASSED if name in environment} | _CHOSEN
 
 
@@ -68,11 +68,9 @@ def of_service(
     public_url: str,
 ) -> dict[str, str]:
     """The environment of one replica (counted from 1): its own database role and NATS user, and the admin for auth."""
-    environment = dict(inherited) | {
-        "PAGER_NATS_URL": nats_url,
-        "PAGER_INSTANCE": f"{service}-{replica}",
-        "PAGER_PUBLIC_URL": inherited.get("PAGER_PUBLIC_URL") or public_url,
-    }
+    environment = dict(inherited) | {"PAGER_NATS_URL": nats_url, "PAGER_INSTANCE": f"{service}-{replica}"}
+    if not (inherited.get("PAGER_PUBLIC_URL") or inherited.get("PAGER_PUBLIC_URL_FILE")):
+        environment["PAGER_PUBLIC_URL"] = public_url
     if service == "gateway":
         return environment | {"PAGER_PORT": str(port)}
     for name in _GATEWAYS_OWN:

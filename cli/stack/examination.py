@@ -16,6 +16,7 @@ from cli.console.failure import Failure
 from cli.reach import bus, streams
 from cli.reach.running import operator_url, run_of
 from cli.settings import PORT_SETTING, Settings
+from cli.stack.checking import check
 from cli.stack.environment import SERVICES as PROCESSES
 from cli.stack.ready import HEALTH_SECONDS, get_json, troubles_in
 from libs.chassis.monitor.verdict import LAG, Found, Silent, Verdict, judge, look
@@ -41,6 +42,15 @@ class Finding:
     what: str
     verdict: Level
     detail: str
+
+
+def judge_settings(settings: Settings) -> list[Finding]:
+    """What a start would refuse, and what nobody reads."""
+    checked = check(settings.environment, settings.ports)
+    faults = dict.fromkeys((*settings.faults, *checked.faults))
+    findings = [Finding("settings", Level.BAD, fault) for fault in faults]
+    findings += [Finding("settings", Level.NOTE, hint) for hint in checked.hints]
+    return findings or [Finding("settings", Level.GOOD, "can be used")]
 
 
 def judge_service(service: str, verdict: Verdict) -> list[Finding]:
@@ -126,7 +136,8 @@ def state_of(pid: int) -> str | None:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; what cannot be reached is a finding, not an error."""
     home = settings.home
-    findings = [Finding("home", Level.GOOD if home.path.is_dir() else Level.BAD, str(home.path))]
+    findings = judge_settings(settings)
+    findings += [Finding("home", Level.GOOD if home.path.is_dir() else Level.BAD, str(home.path))]
     try:
         run = run_of(settings)
     except Failure as failure:
@@ -135,14 +146,15 @@ async def examine(settings: Settings) -> list[Finding]:
     try:
         async with bus.connected(operator_url(settings)) as client:
             verdict = judge(await look(client))
-            found, streams_ = await asyncio.gather(_gateway(str(run["gateway"]), verdict), _streams(client, verdict))
+            gateway, declared = _gateway(str(run["gateway"]), verdict), _streams(client, verdict, settings)
+            found, found_streams = await asyncio.gather(gateway, declared)
     except Failure as failure:
         verdict = judge(Found(bus=False, words=dict.fromkeys(SERVICES, Silent.UNKNOWN)))
-        found, streams_ = await _gateway(str(run["gateway"]), verdict), [Finding("NATS", Level.BAD, str(failure))]
-        return [*findings, *found, *streams_]
+        found = await _gateway(str(run["gateway"]), verdict)
+        return [*findings, *found, Finding("NATS", Level.BAD, str(failure))]
     findings += found + judge_others(verdict)
     findings += [finding for service in SERVICES for finding in judge_service(service, verdict)]
-    return findings + streams_
+    return findings + found_streams
 
 
 async def _gateway(url: str, verdict: Verdict) -> list[Finding]:
@@ -164,7 +176,7 @@ async def _gateway(url: str, verdict: Verdict) -> list[Finding]:
     return findings
 
 
-async def _streams(client: Client, verdict: Verdict) -> list[Finding]:
+async def _streams(client: Client, verdict: Verdict, settings: Settings) -> list[Finding]:
     if not verdict.found.bus:
         return []
     try:
@@ -173,4 +185,10 @@ async def _streams(client: Client, verdict: Verdict) -> list[Finding]:
         return [Finding("streams", Level.BAD, str(error) or type(error).__name__)]
     if not drifts:
         return [Finding("streams", Level.GOOD, "as declared")]
-    return [Finding(f"stream {drift.stream}", Level.BAD, str(drift)) for drift in drifts]
+    ours = "`pager up` declares it again within 15 s"
+    elsewhere = "`PAGER_NATS_URL=<the operator's> pager prepare streams` declares it"
+    cure = ours if settings.nats_url is None else elsewhere
+    return [
+        Finding(f"stream {drift.stream}", Level.BAD, f"{drift}: {cure}" if drift.is_missing else str(drift))
+        for drift in drifts
+    ]

@@ -22,13 +22,14 @@ from cli.embedded import Home
 from cli.reach.alerts import AlertToSend
 from cli.reach.parked import parse_id
 from cli.reach.urls import with_user, without_user
-from cli.settings import Settings, port_of, read_environment, value_of
+from cli.settings import Settings, port_of, value_of
 from cli.stack.environment import common, missing_push, of_service, of_simulated_push
 from cli.stack.examination import Finding, Level, judge_clock, judge_others, judge_processes, judge_service
 from cli.stack.log_rotation import rotate
 from cli.stack.process import last_words
 from cli.stack.reload import concerned
 from cli.stack.secrets_file import Secrets
+from libs.chassis.environment import merged, read_env_file
 from libs.chassis.monitor.verdict import Found, judge
 from libs.contracts.alerts import read_alert
 from libs.contracts.health import Effect, Health, Trouble
@@ -46,11 +47,16 @@ def home() -> Iterator[Home]:
 
 def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`pager` as a process of its own."""
+    return run_in(ROOT, home, *arguments, **environment)
+
+
+def run_in(folder: Path, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """And where it is called."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PAGER_")}
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],
-        cwd=ROOT,
-        env=clean | {"PAGER_HOME": str(home)} | environment,
+        cwd=folder,
+        env=clean | {"PAGER_HOME": str(home), "PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -113,7 +119,7 @@ def test_no_command_is_imported_with_what_only_its_body_needs() -> None:
 
 
 def test_a_bad_port_names_its_setting(home: Home) -> None:
-    done = run(home.path, "doctor", PAGER_PORT="many")
+    done = run(home.path, "reset", PAGER_PORT="many")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("pager: PAGER_PORT: 'many' is not a port")
 
@@ -122,7 +128,11 @@ def test_doctor_answers_as_json_also_when_nothing_runs(home: Home) -> None:
     done = run(home.path, "doctor", "--json")
     assert done.returncode == 1
     findings = json.loads(done.stdout)["findings"]
-    assert {finding["what"]: finding["verdict"] for finding in findings} == {"home": "ok", "stack": "trouble"}
+    assert {finding["what"]: finding["verdict"] for finding in findings} == {
+        "settings": "ok",
+        "home": "ok",
+        "stack": "trouble",
+    }
 
 
 def test_reset_asks_and_refuses_what_is_not_a_home_or_is_in_use(home: Home, tmp_path: Path) -> None:
@@ -141,7 +151,7 @@ def test_reset_asks_and_refuses_what_is_not_a_home_or_is_in_use(home: Home, tmp_
 def test_settings_come_from_the_environment_over_the_env_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("PAGER_PORT=4000\nPAGER_NATS_PORT=4001\n")
-    given = read_environment({"PAGER_PORT": "5000", "PAGER_HOME": str(tmp_path)}, file)
+    given = merged({"PAGER_PORT": "5000", "PAGER_HOME": str(tmp_path)}, read_env_file(file)[0])
     found = Settings.from_environment(given)
     assert (found.port, found.nats_port, found.simulator_port) == (5000, 4001, 3001)
     assert found.home.path == tmp_path
@@ -296,6 +306,7 @@ def test_logs_past_the_limit_are_kept_once_and_emptied_in_place(tmp_path: Path) 
     with log.open("a") as writer:
         writer.write("x" * 100)
         writer.flush()
+        (tmp_path / "theirs.log").write_text("x" * 100)
         assert rotate(tmp_path, limit=50) == ["auth.log"]
         writer.write("after")
     assert log.read_text() == "after"

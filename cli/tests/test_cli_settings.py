@@ -1,6 +1,7 @@
 """Settings are looked at together before anything starts: every fault is a line, in our words, without its secret."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,11 +11,12 @@ import pytest
 
 from cli.console.failure import Failure
 from cli.embedded.ports import LOOPBACK, free_port
-from cli.settings import Settings
+from cli.settings import Settings, read_environment
+from cli.simulators.credentials import apns_identity, service_account
 from cli.stack.answering import PATIENCE, until_answers
 from cli.stack.checking import Checked, check
 from cli.stack.environment import missing_push
-from cli.tests.test_cli_commands import ROOT, run
+from cli.tests.test_cli_commands import ROOT, run, run_in
 
 
 def checked(environment: Mapping[str, str], **ports: int) -> Checked:
@@ -68,6 +70,27 @@ def test_an_empty_setting_is_none() -> None:
         ("PAGER_HOST", "127.0.0.2", "leaves out 127.0.0.1"),
         ("PAGER_MONITOR_PORT", "9464", "several processes would share it"),
         ("PAGER_HOME", __file__, "is no folder"),
+        ("PAGER_MASTER_KEY", " " * 40, "is blank"),
+        ("PAGER_METRICS_TOKEN", " " * 40, "is blank"),
+        ("PAGER_METRICS_TOKEN", "secret of sixteen", "without spaces"),
+        ("PAGER_ADMIN_PASSWORD", "\t", "is blank"),
+        ("PAGER_APNS_KEY_ID", "secret", "must be ten letters and digits"),
+        ("PAGER_APNS_TOPIC", "secret app", "must be a bundle id"),
+        ("PAGER_APNS_URL", "http://secret", "must begin with https://"),
+        ("PAGER_APNS_URL", "https://apple:x", "is no URL"),
+        ("PAGER_FCM_URL", "fcm.example", "must begin with http:// or https://"),
+        ("PAGER_FCM_URL", "https://u:secret@fcm.example", "must not have a user name"),
+        ("PAGER_FCM_TOKEN_URL", "https://h?secret", "must not have a ? or a #"),
+        ("PAGER_PUBLIC_URL", "https://:3000", "names no host"),
+        ("PAGER_PUBLIC_URL", "https://h:0", "ports are numbers from 1"),
+        ("PAGER_CORS_ORIGINS", "https://a:99999", "expected origins"),
+        ("PAGER_NATS_URL", "nats://u:secret@h:1,nats://h:2", "is no URL"),
+        ("PAGER_NATS_URL", "u:secret@h", "must begin with nats:// or tls://"),
+        ("PAGER_DATABASE_URL", "postgresql://u:secret@h,g:99999/d", "ports are numbers from 1"),
+        ("PAGER_DATABASE_URL", "postgresql://u:secret%zz@h/d", "is no URL that PostgreSQL reads"),
+        ("PAGER_DATABASE_URL", "postgresql://u:secret@h/d?sslmod=secret", "is no URL that PostgreSQL reads"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "foo", "must begin with http:// or https://"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:99999", "is no URL"),
         ("PAGER_HOME", "a\nb", "characters that are no text"),
         ("PAGER_HOME", "\udcff", "characters that are no text"),
     ],
@@ -81,7 +104,8 @@ def test_each_fault_is_a_line_that_names_its_setting(setting: str, value: str, s
 
 
 def test_what_contradicts_each_other_is_found_beside_what_is_wrong_by_itself() -> None:
-    given = {"PAGER_APNS_KEY_ID": "A1", "PAGER_APNS_TEAM_ID": "T1", "PAGER_FCM_URL": "https://fcm.example"}
+    ids = {"PAGER_APNS_KEY_ID": "KEY1234567", "PAGER_APNS_TEAM_ID": "TEAM123456"}
+    given = ids | {"PAGER_FCM_URL": "https://fcm.example"}
     assert checked(given | {"PAGER_PAGES_PER_MINUTE": "many"}).faults == (
         "PAGER_PAGES_PER_MINUTE: must be a whole number",
         "PAGER_APNS_KEY_FILE: is missing, APNs is half configured",
@@ -92,6 +116,63 @@ def test_what_contradicts_each_other_is_found_beside_what_is_wrong_by_itself() -
     assert len(checked({"JWT_ACCESS_EXPIRES": "2h", "JWT_REFRESH_EXPIRES": "1h"}).faults) == 2
 
 
+def test_credentials_of_the_vendors_are_read_before_anything_starts(tmp_path: Path) -> None:
+    account = {"type": "service_account", "project_id": "p1", "client_email": "a@b", "token_uri": "https://g"}
+    apns = {f"PAGER_APNS_{name}": "KEY1234567" for name in ("KEY_ID", "TEAM_ID", "TOPIC")}
+    key, google = tmp_path / "key.p8", tmp_path / "google.json"
+    given = apns | {"PAGER_APNS_KEY_FILE": str(key), "PAGER_FCM_CREDENTIALS_FILE": str(google)}
+    no_account, no_key = "is not the JSON of a service account", json.dumps(account | {"private_key": "secret"})
+    for pem, document, says in (
+        ("", "[]", no_account),
+        ("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----", "secret", no_account),
+        ("secret", json.dumps(account), "private_key is missing"),
+        ("secret", no_key, "holds no private_key that can be read"),
+        ("secret", no_key.replace("p1", "../secret"), "project_id is missing, or has another form"),
+        ("secret", no_key.replace("https://g", "secret"), "its token_uri must begin with"),
+    ):  # fmt: skip
+        key.write_text(pem)
+        google.write_text(document)
+        faults = checked(given | {"PAGER_LOG_LEVEL": "loud"}).faults
+        assert len(faults) == 3, faults
+        assert f"PAGER_APNS_KEY_FILE: is not an unencrypted P-256 private key (.p8): {key}" in faults
+        assert any(fault.startswith("PAGER_FCM_CREDENTIALS_FILE: ") and says in fault for fault in faults), faults
+        assert "secret" not in "".join(faults)
+    _, real = apns_identity(tmp_path)
+    _, file = service_account(tmp_path, "https://google.example/token")
+    right = {"PAGER_APNS_KEY_FILE": str(real), "PAGER_FCM_CREDENTIALS_FILE": str(file)}
+    assert checked(given | right) == Checked((), ())
+
+
+def test_a_file_that_a_setting_names_is_read_with_bounds(tmp_path: Path) -> None:
+    pipe, large, binary, blank = (tmp_path / name for name in ("pipe", "large", "binary", "blank"))
+    os.mkfifo(pipe)
+    large.write_bytes(b"a" * 1_048_577)
+    binary.write_bytes(b"\0\1")
+    blank.write_bytes(b" \n")
+    names = ("PAGER_MASTER_KEY_FILE", "PAGER_LOG_LEVEL_FILE", "PAGER_NATS_URL_FILE", "PAGER_PUBLIC_URL_FILE")
+    for file, says in (
+        (pipe, "is no file"),
+        (large, "is larger than 1 MiB"),
+        (binary, "is no text"),
+        (blank, "is empty"),
+        (tmp_path, "is no file"),
+    ):
+        faults = checked(dict.fromkeys(names, str(file))).faults
+        assert sorted(faults) == sorted(f"{name}: {says}" for name in names)
+        tls = {"PAGER_NATS_URL": "tls://h", "PAGER_NATS_CA_FILE": str(file)}
+        assert [fault.split(":")[0] for fault in checked(tls).faults] == ["PAGER_NATS_CA_FILE"]
+    assert checked(dict.fromkeys(names, "")) == Checked((), ()), "empty is none"
+
+
+def test_what_opentelemetry_would_not_start_with_is_a_fault() -> None:
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    assert checked(given) == Checked((), ())
+    assert len(checked(given | {"OTEL_BSP_MAX_QUEUE_SIZE": "0"}).faults) == 1
+    assert checked(given | {"OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}).faults == (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE: No such file or directory: /nowhere",
+    )
+
+
 def test_two_ports_are_not_alike() -> None:
     assert checked({}, PAGER_PORT=3000, PAGER_NATS_PORT=3000, PAGER_POSTGRES_PORT=0, PAGER_SIMULATOR_PORT=0).faults == (
         "PAGER_NATS_PORT: 3000 is PAGER_PORT already; choose another, or 0 for any free one",
@@ -100,6 +181,13 @@ def test_two_ports_are_not_alike() -> None:
 
 def test_a_mistyped_setting_is_no_fault_and_its_neighbour_is_named() -> None:
     found = checked({"PAGER_LOG_LEVLE": "debug", "PAGER_SERVICE_HOST": "10.0.0.1", "PAGER_TEST_SERVERS": "containers"})
+    assert checked(
+        {"JWT_ACESS_EXPIRES": "1h", "PAGER_PORT_FILE": "/x", "JWT_SECRET": "x", "PAGER_JWT_ACCESS_EXPIRES": "1h"}
+    ).hints == (
+        "JWT_ACESS_EXPIRES is no setting: did you mean JWT_ACCESS_EXPIRES?",
+        "PAGER_JWT_ACCESS_EXPIRES is no setting: did you mean JWT_ACCESS_EXPIRES?",
+        "PAGER_PORT_FILE is no setting: did you mean PAGER_PORT?",
+    )
     assert found == Checked(
         (), ("PAGER_LOG_LEVLE is no setting: did you mean PAGER_LOG_LEVEL?", "PAGER_SERVICE_HOST is no setting")
     )
@@ -107,7 +195,12 @@ def test_a_mistyped_setting_is_no_fault_and_its_neighbour_is_named() -> None:
 
 def test_up_tells_all_faults_at_once_and_makes_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    wrong = {"PAGER_PORT": "99999", "PAGER_NATS_PORT": "x", "PAGER_LOG_LEVEL": "loud", "PAGER_APNS_KEY_ID": "A1"}
+    wrong = {
+        "PAGER_PORT": "99999",
+        "PAGER_NATS_PORT": "x",
+        "PAGER_LOG_LEVEL": "loud",
+        "PAGER_APNS_KEY_ID": "KEY1234567",
+    }
     done = run(home, "up", **wrong)
     lines = done.stderr.splitlines()
     assert (done.returncode, len(lines)) == (2, 6), done.stderr
@@ -138,6 +231,24 @@ def test_an_environment_file_that_is_no_text_is_said_in_a_line(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Failure, match=r"\.env: is no text"):
         Settings.from_environment()
+    with pytest.raises(Failure, match=r"\.env: is no text"):
+        read_environment()
+
+
+def test_lines_of_an_environment_file_that_set_nothing_are_faults_among_the_others(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PAGER_LOG_LEVEL=info\n\nPAGER_MASTER_KEY secret\n# a word\nsecret\n")
+    done = run_in(tmp_path, tmp_path / "home", "up", PAGER_PORT="99999", PAGER_PUBLIC_URL="secret")
+    assert done.returncode == 2
+    assert [line.split(" ", 1)[1].split(":")[0] for line in done.stderr.splitlines()] == [
+        *(".env", ".env", "PAGER_PORT", "PAGER_PUBLIC_URL")
+    ]
+    assert "pager: .env: line 3 is no setting" in done.stderr
+    assert "pager: .env: line 5 is no setting" in done.stderr
+    assert "secret" not in done.stderr
+    assert not (tmp_path / "home").exists()
+    done = run_in(tmp_path, tmp_path / "home", "doctor", PAGER_PUBLIC_URL="secret", COLUMNS="120")
+    assert done.returncode == 1
+    assert all(text in done.stdout for text in (".env: line 3 is no setting", "PAGER_PUBLIC_URL: must begin"))
 
 
 async def test_a_server_elsewhere_that_does_not_answer_is_named_again_and_again_and_given_up() -> None:

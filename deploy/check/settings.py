@@ -22,9 +22,8 @@ def load(service: str, variables: Mapping[str, str], files: Mapping[str, Path]) 
     """
     settings: type[ServiceSettings] = importlib.import_module(f"services.{service}.settings").Settings
     here = {name: _path(name, value, files) for name, value in variables.items()}
-    # No variable of ours, and no `.env` of the folder where the checks run.
     with _nothing_else(here):
-        return settings.load(_env_file=None)
+        return settings.load()
 
 
 def _path(name: str, value: str, files: Mapping[str, Path]) -> str:

@@ -1,19 +1,28 @@
-"""Settings from the environment: prefix `PAGER_`, `.env` is read, `_FILE` variants for secrets (README, Settings)."""
+"""Settings from the environment: prefix `PAGER_`, `_FILE` variants for secrets (README, Settings)."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.chassis.tls import tls_options
+from libs.chassis.environment import (
+    OUR_PREFIXES,
+    TRACES,
+    TRACES_ALONE,
+    merged,
+    read_env_file,
+    text_of,
+    value_of,
+)
+from libs.chassis.tls import tls_options, trusting
+from libs.chassis.urls import base_fault, url_fault
 from libs.contracts.subjects import SERVICES
 
 if TYPE_CHECKING:
@@ -33,62 +42,61 @@ class SettingsError(Exception):
         super().__init__("; ".join(faults))
 
 
-def readable(path: str | None) -> str | None:
-    """For fields that are files. Raises `ValueError` where nobody could read one there."""
-    if path:
-        try:
-            with Path(path).open("rb") as file:
-                file.read(1)
-        except OSError as error:
-            raise ValueError(f"{error.strerror or error}: {path}") from None
-    return path or None
+def file_of(judge: Callable[[str], object]) -> AfterValidator:
+    """For fields that are files. `judge` raises `ValueError` where one cannot be what it should."""
+
+    def check(path: str | None) -> str | None:
+        if path:
+            try:
+                judge(path)
+            except ValueError as error:
+                raise ValueError(f"{error}: {path}") from None
+        return path or None
+
+    return AfterValidator(check)
 
 
-def url_fault(url: str, *schemes: str) -> str | None:
-    """What is wrong with the URL of a server, in words without its password; None: nothing."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in schemes:
-            return f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-        if any(character.isspace() for character in url):
-            return "is no URL: it has spaces"
-        if not parts.netloc.rpartition("@")[2]:
-            return "names no host"
-        if "," not in parts.netloc:  # PostgreSQL may have several
-            _ = parts.port
-    except ValueError:
-        return "is no URL: special characters of a password are written as %xx, ports are numbers up to 65535"
-    return None
+def text_like(pattern: str, expected: str) -> AfterValidator:
+    """For fields of a form that only their own service knows; `expected` is what a person is told."""
 
-
-def _has_scheme(*schemes: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if text and (fault := url_fault(text, *schemes)):
-            raise ValueError(fault)
+        if text and not re.fullmatch(pattern, text):
+            raise ValueError(expected)
         return value
 
-    return check
+    return AfterValidator(check)
 
 
-HttpUrl = Annotated[str, AfterValidator(_has_scheme("http", "https"))]
-NatsUrl = Annotated[SecretStr, AfterValidator(_has_scheme("nats", "tls"))]
-PostgresUrl = Annotated[SecretStr, AfterValidator(_has_scheme("postgresql", "postgres"))]
-ReadableFile = Annotated[str, AfterValidator(readable)]
+def _url(judge: Callable[..., str | None], *schemes: str) -> AfterValidator:
+    def check(value: Any) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text and (fault := judge(text, *schemes)):
+            raise ValueError(fault)
+        return value or None
+
+    return AfterValidator(check)
+
+
+HttpUrl = Annotated[str, _url(base_fault, "http", "https")]
+"""One that others are made of, by what is added at its end."""
+HttpsUrl = Annotated[str, _url(base_fault, "https")]
+NatsUrl = Annotated[SecretStr, _url(url_fault, "nats", "tls")]
+PostgresUrl = Annotated[SecretStr, _url(url_fault, "postgresql", "postgres")]
+TextFile = Annotated[str, file_of(text_of)]
+AuthoritiesFile = Annotated[str, file_of(trusting)]
 
 
 class ServiceSettings(BaseSettings):
     """What every service reads; a service adds its own in its `settings.py`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="PAGER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="PAGER_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     database_url: PostgresUrl
     """PostgreSQL, as the role `pager_<service>`."""
     nats_url: NatsUrl
     """`nats://user:password@host:port`; the user is the service's own NATS account user."""
-    nats_ca_file: str | None = None
+    nats_ca_file: TextFile | None = None
     """PEM of an own authority for `tls://`; the system's authorities are not believed then."""
     instance: str = Field(default_factory=lambda: uuid4().hex[:8])
     """Names this replica in logs, sessions and traces."""
@@ -115,7 +123,7 @@ class ServiceSettings(BaseSettings):
         Raises:
             SettingsError: all faults that there are, never with a value.
         """
-        given, faults = _from_files(cls)
+        given, faults = _given(cls)
         given |= overrides
         while True:
             try:
@@ -123,8 +131,9 @@ class ServiceSettings(BaseSettings):
             except ValidationError as error:
                 found = error.errors(include_url=False, include_input=False)
                 # A default that stands in for a wrong value contradicts nothing.
-                named = [fault.partition(":")[0] for fault in faults]
-                faults += [fault for one in found for fault in _faults(one) if not any(n in fault for n in named)]
+                wrong_ones = [fault.partition(":")[0] for fault in faults]
+                named = {name for one in wrong_ones for name in (one, one.removesuffix("_FILE"))}
+                faults += [fault for one in found for fault in _faults(one) if named.isdisjoint(_NAME.findall(fault))]
                 wrong = {str(one["loc"][0]) for one in found if one["loc"]} - given.keys()
                 # What contradicts each other shows only where each by itself is right: once more, with the defaults.
                 given |= _defaults(cls, wrong)
@@ -143,6 +152,7 @@ def _defaults(settings: type[ServiceSettings], names: set[str]) -> dict[str, Any
     return {name: field.get_default(call_default_factory=True, validated_data={}) for name, field in known.items()}
 
 
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]+")
 _WORDS: Final = {
     "missing": "is missing",
     "int_parsing": "must be a whole number",
@@ -173,35 +183,53 @@ def _variable(location: tuple[int | str, ...]) -> str:
     return name if name.isupper() else f"PAGER_{name.upper()}"
 
 
-def _from_files(settings: type[ServiceSettings]) -> tuple[dict[str, Any], list[str]]:
-    """What stands in the files of `…_FILE` variables, and what is wrong with them."""
+def variables(settings: type[ServiceSettings]) -> dict[str, str]:
+    """The environment variable of each field; the specification's own names have no prefix."""
+    aliases = {name: field.validation_alias for name, field in settings.model_fields.items()}
+    return {
+        name: str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"PAGER_{name.upper()}"
+        for name, alias in aliases.items()
+    }
+
+
+def _given(settings: type[ServiceSettings]) -> tuple[dict[str, Any], list[str]]:
+    """What stands in the files of `…_FILE` variables, and what is wrong before anybody looks at values."""
     values: dict[str, Any] = {}
     faults = []
-    for name in settings.model_fields:
-        variable = f"PAGER_{name.upper()}"
-        path = os.environ.get(f"{variable}_FILE")
+    for name, variable in variables(settings).items():
         # Fields that are files themselves (`…_FILE`) have their own names and no `_FILE_FILE`.
-        if path is None or f"{name}_file" in settings.model_fields:
-            continue
-        if variable in os.environ:
-            faults.append(f"{variable} and {variable}_FILE are both set: keep one")
-            continue
+        given = {v: os.environ[v] for v in (variable, f"{variable}_FILE") if v in os.environ}
+        if f"{name}_file" in settings.model_fields:
+            given.pop(f"{variable}_FILE", None)
         try:
-            values[name] = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            faults.append(f"{variable}_FILE: {error.strerror}")
-        except UnicodeDecodeError:
-            faults.append(f"{variable}_FILE: is no text")
+            value = value_of(given, variable)
+        except ValueError as error:
+            faults.append(str(error))
+        else:
+            if value is not None and not os.environ.get(variable):
+                values[name] = value
+    if os.environ.get(TRACES) or os.environ.get(TRACES_ALONE):
+        from libs.chassis.measure import telemetry  # who sends no traces loads nothing of it here
+
+        faults += telemetry.faults()
     return values, faults
 
 
 def load_or_exit(settings: type[S]) -> S:
-    """For `main`: bad settings stop a service at once, with a line for each fault."""
+    """For `main`: what `.env` says becomes part of this process's environment; bad settings stop a service at once,
+    with a line for each fault.
+    """
+    from_file, faults = read_env_file()
+    ours = {name: value for name, value in from_file.items() if name.startswith(OUR_PREFIXES)}
+    os.environ.update(merged(os.environ, ours))
     try:
-        return settings.load()
+        loaded = settings.load()
+        if not faults:
+            return loaded
     except SettingsError as error:
-        sys.stderr.writelines(f"pager: {fault}\n" for fault in error.faults)
-        raise SystemExit(2) from None
+        faults += error.faults
+    sys.stderr.writelines(f"pager: {fault}\n" for fault in faults)
+    raise SystemExit(2)
 
 
 def check_service(name: str) -> str:

@@ -6,6 +6,8 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
+from libs.chassis.environment import text_of
+
 
 def tls_options(url: str, ca_file: str | None) -> dict[str, Any]:
     """Options of nats-py for a URL; `ca_file` is the PEM of an own authority, which then is the only one believed.
@@ -22,8 +24,23 @@ def tls_options(url: str, ca_file: str | None) -> dict[str, Any]:
             raise ValueError("PAGER_NATS_CA_FILE needs a PAGER_NATS_URL that begins with tls://")
         return {}
     try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # `ssl.SSLError` is one, and has a reason in place of an error text
-        raise ValueError(f"PAGER_NATS_CA_FILE: {error.strerror or error}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = trusting(ca_file)
+    except ValueError as error:
+        raise ValueError(f"PAGER_NATS_CA_FILE: {error}") from None
     return {"tls": context, "tls_handshake_first": True}
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """For a client that believes the authorities of a PEM file, or the system's.
+
+    Raises:
+        ValueError: why it can be none.
+    """
+    if ca_file is not None:
+        text_of(ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError:  # `ssl.SSLError` is one
+        raise ValueError("holds no certificates in the form of PEM") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.chassis.settings import ServiceSettings, url_fault
+from libs.chassis.settings import HttpUrl, ServiceSettings, text_like
+from libs.chassis.urls import url_fault
 
 _ORIGIN = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s*,]+$")
+
+
+BearerToken = Annotated[
+    SecretStr, text_like(r"[!-~]*", "must be letters, digits and signs of ASCII without spaces: a header carries it")
+]
 
 
 class Settings(ServiceSettings):
@@ -20,29 +27,22 @@ class Settings(ServiceSettings):
     """Not used: the gateway owns nothing."""
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=3000, ge=0, le=65535)
-    public_url: str | None = None
+    public_url: HttpUrl | None = None
     """Where people reach it; `https://…` turns on HSTS."""
     cors_origins: str = ""
     """Origins that browsers may call from, separated by commas; none by default."""
     trusted_proxies: str = ""
     """Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, separated by commas."""
-    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    metrics_token: BearerToken | None = Field(default=None, min_length=16)
     """Whoever sends it as a bearer token may read `/api/metrics`; without it only this machine may."""
     push: str | None = None
     """What health says about push when notifier does not say it itself."""
-
-    @field_validator("public_url")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value and (fault := url_fault(value, "http", "https")):
-            raise ValueError(fault)
-        return value or None
 
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: str) -> str:
         for origin in _split(value):
-            if not _ORIGIN.match(origin):
+            if not _ORIGIN.match(origin) or url_fault(origin, origin.partition("://")[0]):
                 raise ValueError("expected origins such as https://pager.example, by name and without a path")
         return value
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Protocol
 
 from libs.chassis.clock import Clock
+from libs.chassis.environment import text_of
 from libs.chassis.settings import SettingsError
 from services.notifier.push.apns import ApnsClient
 from services.notifier.push.breaker import Breaker, BreakerState
@@ -78,10 +78,11 @@ def fingerprint(credentials: Sequence[str]) -> str:
     return sha256(json.dumps(list(credentials)).encode()).hexdigest()[:12]
 
 
+# What the settings have judged is read here once more, and may be another file by now.
 def _apns(settings: Settings, clock: Clock) -> ApnsClient:
     try:
         return ApnsClient(
-            key=Path(settings.apns_key_file or "").read_text(encoding="utf-8"),
+            key=text_of(settings.apns_key_file or ""),
             key_id=settings.apns_key_id or "",
             team_id=settings.apns_team_id or "",
             topic=settings.apns_topic or "",
@@ -89,10 +90,8 @@ def _apns(settings: Settings, clock: Clock) -> ApnsClient:
             ca_file=settings.apns_ca_file,
             clock=clock,
         )
-    except OSError as error:
-        raise SettingsError(f"PAGER_APNS_KEY_FILE or PAGER_APNS_CA_FILE: {error.strerror or error}") from None
     except ValueError as error:
-        raise SettingsError(f"PAGER_APNS_*: {error}") from None
+        raise SettingsError(f"PAGER_APNS_KEY_FILE or PAGER_APNS_CA_FILE: {error}") from None
 
 
 def _fcm(settings: Settings, clock: Clock) -> FcmClient:
@@ -104,4 +103,4 @@ def _fcm(settings: Settings, clock: Clock) -> FcmClient:
             clock=clock,
         )
     except ValueError as error:
-        raise SettingsError(f"PAGER_FCM_*: {error}") from None
+        raise SettingsError(f"PAGER_FCM_CREDENTIALS_FILE: {error}") from None

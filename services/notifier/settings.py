@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from libs.chassis.settings import HttpUrl, ReadableFile, ServiceSettings
+from libs.chassis.environment import text_of
+from libs.chassis.settings import AuthoritiesFile, HttpsUrl, HttpUrl, ServiceSettings, file_of, text_like
 from services.notifier.domain.bundling import MOST
 
 FCM_URL = "https://fcm.googleapis.com"
@@ -15,26 +16,44 @@ APNS_URL = "https://api.push.apple.com"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def _read_apns_key(path: str) -> None:
+    from services.notifier.push.provider_token import read_key  # who has none loads nothing of it
+
+    read_key(text_of(path))
+
+
+def _read_service_account(path: str) -> None:
+    from services.notifier.push.google_token import read_service_account
+
+    read_service_account(text_of(path))
+
+
+ApnsKeyFile = Annotated[str, file_of(_read_apns_key)]
+ServiceAccountFile = Annotated[str, file_of(_read_service_account)]
+AppleId = Annotated[str, text_like(r"[A-Za-z0-9]{10}", "must be ten letters and digits, as Apple shows it")]
+BundleId = Annotated[str, text_like(r"[A-Za-z0-9.-]{1,155}", "must be a bundle id: letters, digits, dots, hyphens")]
+
+
 class Settings(ServiceSettings):
     """A provider is configured when all its credentials are there; half of them is a mistake and stops the service."""
 
-    public_url: str = "http://localhost:3000"
+    public_url: HttpUrl = "http://localhost:3000"
     """Where people reach the gateway; links in pages begin with it."""
     pages_per_minute: int = Field(default=MOST, ge=1, le=1000)
     """Of one incident (or what comes of its dedup key again) to one person; what would be more is bundled."""
-    fcm_credentials_file: ReadableFile | None = None
+    fcm_credentials_file: ServiceAccountFile | None = None
     """JSON of a service account."""
     fcm_url: HttpUrl = FCM_URL
     fcm_token_url: HttpUrl | None = None
     """Replaces the `token_uri` of the service account."""
-    apns_key_file: ReadableFile | None = None
+    apns_key_file: ApnsKeyFile | None = None
     """The .p8 file."""
-    apns_key_id: str | None = None
-    apns_team_id: str | None = None
-    apns_topic: str | None = None
+    apns_key_id: AppleId | None = None
+    apns_team_id: AppleId | None = None
+    apns_topic: BundleId | None = None
     """The app's bundle id."""
-    apns_url: HttpUrl = APNS_URL
-    apns_ca_file: ReadableFile | None = None
+    apns_url: HttpsUrl = APNS_URL
+    apns_ca_file: AuthoritiesFile | None = None
     """PEM of an own authority instead of the system's, for simulators."""
 
     @model_validator(mode="after")

@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from libs.chassis.environment import TRACES, TRACES_ALONE, text_of
+from libs.chassis.urls import url_fault
 from libs.contracts.envelope import Envelope
 
 _ids = RandomIdGenerator()
@@ -28,14 +30,40 @@ def start(service: str, processor: SpanProcessor | None = None) -> None:
     Without either, spans cost nothing and the trace context still travels in the envelopes.
     """
     if processor is None:
-        if not (os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
+        if not (os.environ.get(TRACES) or os.environ.get(TRACES_ALONE)):
             return
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        processor = BatchSpanProcessor(OTLPSpanExporter())
+        processor = _exporting()
     provider = TracerProvider(resource=Resource.create({"service.name": f"pager-{service}"}))
     provider.add_span_processor(processor)
     _providers[service] = provider
+
+
+def _exporting() -> SpanProcessor:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return BatchSpanProcessor(OTLPSpanExporter())
+
+
+def faults() -> list[str]:
+    """What is wrong with OpenTelemetry's own variables, a line each; others than these it replaces by its defaults."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("OTEL_") and value}
+    found = [
+        f"{name}: {fault}"
+        for name in (TRACES, TRACES_ALONE)
+        if name in given and (fault := url_fault(given[name], "http", "https"))
+    ]
+    for name, value in given.items():
+        if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith(("CERTIFICATE", "CLIENT_KEY")):
+            try:
+                text_of(value)
+            except ValueError as error:
+                found.append(f"{name}: {error}: {value}")
+    try:
+        TracerProvider(resource=Resource.create({}), shutdown_on_exit=False)
+        _exporting().shutdown()
+    except ValueError as error:
+        found.append(f"OTEL_…: {error}")
+    return found
 
 
 def stop(service: str) -> None:

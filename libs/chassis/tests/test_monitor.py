@@ -16,7 +16,7 @@ from libs.chassis.settings import ServiceSettings, SettingsError
 
 
 def _settings(**given: Any) -> ServiceSettings:
-    values = {"database_url": "postgresql://x", "nats_url": "nats://x", "instance": "a-1", "_env_file": None}
+    values = {"database_url": "postgresql://x", "nats_url": "nats://x", "instance": "a-1"}
     return ServiceSettings(**values | given)
 
 

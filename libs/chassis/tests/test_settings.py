@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ class _Own(ServiceSettings):
     count: int = 3
     key: str | None = None
     key_file: str | None = None
+    word: str | None = None
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +45,24 @@ def _line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+def _read_as_a_process(monkeypatch: pytest.MonkeyPatch, **environment: str) -> _Own:
+    """`load_or_exit` changes the environment of its process."""
+    monkeypatch.setattr(os, "environ", dict(os.environ) | environment)
+    return load_or_exit(_Own)
+
+
 def test_settings_come_from_the_environment_and_from_env_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("PAGER_COUNT=5\nPAGER_LOG_LEVEL=debug\nUNRELATED=1\n")
-    settings = _Own.load()
-    assert (settings.count, settings.log_level) == (5, "debug")
-    monkeypatch.setenv("PAGER_COUNT", "7")
-    assert _Own.load().count == 7
+    (tmp_path / "key").write_text("of the file\n")
+    (tmp_path / ".env").write_text(
+        f"\ufeffPAGER_COUNT=5\nPAGER_LOG_LEVEL=debug\nUNRELATED=1\nPAGER_WORD_FILE={tmp_path / 'key'}\n"
+    )
+    with monkeypatch.context() as process:
+        settings = _read_as_a_process(process)
+        assert "UNRELATED" not in os.environ, "what is nobody's setting stays where it is"
+    assert (settings.count, settings.log_level, settings.word) == (5, "debug", "of the file")
+    with monkeypatch.context() as process:
+        settings = _read_as_a_process(process, PAGER_COUNT="7", PAGER_WORD="of the environment")
+    assert (settings.count, settings.word) == (7, "of the environment")
     assert "secret" not in repr(settings) + str(settings)
     assert settings.instance != _Own.load().instance
 
@@ -73,6 +87,10 @@ def test_a_setting_that_is_a_file_itself_is_not_read_as_one(monkeypatch: pytest.
         ("PAGER_LOG_FORMAT", "xml", "PAGER_LOG_FORMAT: "),
         ("PAGER_DATABASE_URL_FILE", "/secret/missing", "both set"),
         ("PAGER_COUNT_FILE", "/no/such/file", "PAGER_COUNT_FILE: No such file"),
+        ("PAGER_COUNT_FILE", "/dev/zero", "PAGER_COUNT_FILE: is no file"),
+        ("PAGER_WORD", "  ", "PAGER_WORD: is blank"),
+        ("PAGER_DATABASE_URL", "  ", "PAGER_DATABASE_URL: is blank"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "foo", "OTEL_EXPORTER_OTLP_ENDPOINT: must begin with"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_variable(
@@ -80,8 +98,23 @@ def test_a_fault_is_one_line_that_names_the_variable(
 ) -> None:
     monkeypatch.setenv(name, value)
     line = _line(capsys)
-    assert line.startswith("pager: PAGER_")
+    assert line.startswith(("pager: PAGER_", "pager: OTEL_"))
     assert words in line
+
+
+def test_lines_of_an_env_file_that_set_nothing_stop_a_service_and_are_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(
+        "\r\n\r\nPAGER_COUNT 5\nPAGER_WORD\n'secret\nPAGER_KEY=a # fine\nexport PAGER_KEY=b\n"
+    )
+    with pytest.raises(SystemExit), monkeypatch.context() as process:
+        _read_as_a_process(process, PAGER_COUNT="many")
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        *(f"pager: .env: line {number} is no setting, which would be NAME=value" for number in (3, 4, 5)),
+        "pager: PAGER_COUNT: must be a whole number",
+    ]
 
 
 @pytest.mark.parametrize("name", list(_GOOD))
@@ -103,8 +136,11 @@ def test_an_authority_for_a_bus_without_tls_is_a_contradiction(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PAGER_NATS_CA_FILE", str(tmp_path / "ca.pem"))
+    (tmp_path / "ca.pem").write_text("none")
     assert "PAGER_NATS_CA_FILE needs a PAGER_NATS_URL that begins with tls://" in _line(capsys)
     monkeypatch.setenv("PAGER_NATS_URL", "tls://u:secret2@h:4222")
+    assert "PAGER_NATS_CA_FILE: holds no certificates" in _line(capsys)
+    (tmp_path / "ca.pem").unlink()
     assert "PAGER_NATS_CA_FILE: No such file" in _line(capsys)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
+from libs.chassis.tls import trusting
 from services.notifier.push.apns_answers import EXPIRED_TOKEN, NEW_CONNECTION, TOO_MANY_UPDATES, read_apns
 from services.notifier.push.apns_connection import ConnectionLost
 from services.notifier.push.apns_pool import ApnsPool, ConnectFailed
@@ -63,8 +63,7 @@ class ApnsClient:
         self._clock = clock
         self._timeout = timeout
         self._size = connections
-        self._ssl = ssl.create_default_context(cafile=ca_file)
-        self._ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._ssl = trusting(ca_file)
         self._ssl.set_alpn_protocols(["h2"])
         self._pool: ApnsPool | None = None
         self.credentials = ("apns", key_id, team_id, topic, self._authority)

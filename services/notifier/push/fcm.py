@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import structlog
 
+from libs.chassis.environment import text_of
 from services.notifier.push.fcm_answers import UNAUTHENTICATED, FcmAnswer, read_fcm
 from services.notifier.push.google_token import (
     GoogleToken,
@@ -57,7 +58,7 @@ class FcmClient:
     ) -> None:
         if not url.startswith(("https://", "http://")):
             raise ValueError("the FCM URL must be http(s)://host[:port]")
-        self._account = read_service_account(credentials_file, token_url)
+        self._account = read_service_account(text_of(credentials_file), token_url)
         self._endpoint = f"{url.rstrip('/')}/v1/projects/{self._account.project_id}/messages:send"
         self._clock = clock
         self._timeout = timeout

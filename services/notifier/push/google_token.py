@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from cryptography.exceptions import UnsupportedAlgorithm
 from google.auth import exceptions, jwt
 from google.oauth2 import service_account
 
+from libs.chassis.urls import url_fault
 from services.notifier.push.outcome import code_word
 
 if TYPE_CHECKING:
@@ -50,21 +51,38 @@ class ServiceAccount:
     signer: Any
 
 
-def read_service_account(path: str, token_url: str | None) -> ServiceAccount:
-    """Read the file; `token_url` replaces the one in it. Raises ValueError, without the key in it, for a bad file."""
+def read_service_account(text: str, token_url: str | None = None) -> ServiceAccount:
+    """Of the text of the JSON file; `token_url` replaces the one in it.
+
+    Raises:
+        ValueError: what is wrong with it, without the key in it.
+    """
     try:
-        info = json.loads(Path(path).read_text(encoding="utf-8"))
+        info = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is not the JSON of a service account") from None
+    if not isinstance(info, dict) or info.get("type") != "service_account":
+        raise ValueError('is not the JSON of a service account: it would say "type": "service_account"')
+    for name, form in _FORMS.items():
+        value = info.get(name)
+        if not isinstance(value, str) or not re.fullmatch(form, value):
+            raise ValueError(f"is not the JSON of a service account: {name} is missing, or has another form")
+    url = token_url or info["token_uri"]
+    if fault := url_fault(url, "http", "https"):
+        raise ValueError(f"its token_uri {fault}")
+    try:
         credentials = _credentials(info)
-        project_id, url = info["project_id"], token_url or info["token_uri"]
-    except OSError as error:
-        raise ValueError(f"the FCM credentials file cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, exceptions.GoogleAuthError):
-        raise ValueError("the FCM credentials file is not a service account with project_id and token_uri") from None
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError("the FCM token URL must be http(s)://")
-    return ServiceAccount(project_id, credentials.service_account_email, url, credentials.signer)
+    except (ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm, exceptions.GoogleAuthError):
+        raise ValueError("holds no private_key that can be read") from None
+    return ServiceAccount(info["project_id"], credentials.service_account_email, url, credentials.signer)
 
 
+_FORMS: Final = {
+    "project_id": r"[a-z0-9][a-z0-9:.-]{0,126}[a-z0-9]",  # it becomes part of a path
+    "client_email": r"[!-~]+@[!-~]+",
+    "token_uri": r"[!-~]+",
+    "private_key": r"(?s).+",
+}
 # google-auth is typed in part only; these two calls are its whole use here.
 _credentials: Callable[[Mapping[str, str]], Any] = service_account.Credentials.from_service_account_info
 _sign: Callable[[Any, Mapping[str, Any]], bytes] = jwt.encode

@@ -39,8 +39,8 @@ class ProviderToken(AuthorizationHeaderProvider):
     """
 
     def __init__(self, *, key: str, key_id: str, team_id: str, clock: Clock) -> None:
-        """`key` is the text of Apple's .p8 file. Raises ValueError, without the key in it, if it is not one."""
-        self._key = _load(key)
+        """`key` is the text of Apple's .p8 file. Raises ValueError as `read_key` does."""
+        self._key = read_key(key)
         self._key_id = key_id
         self._team_id = team_id
         self._clock = clock
@@ -96,13 +96,14 @@ class ProviderToken(AuthorizationHeaderProvider):
         return f"{signed}.{_base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
-def _load(key: str) -> ec.EllipticCurvePrivateKey:
+def read_key(key: str) -> ec.EllipticCurvePrivateKey:
+    """Of the text of Apple's .p8 file. Raises ValueError, without the key in it, if it is not one."""
     try:
         loaded = load_pem_private_key(key.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         loaded = None
     if not isinstance(loaded, ec.EllipticCurvePrivateKey) or not isinstance(loaded.curve, ec.SECP256R1):
-        raise ValueError("the APNs key is not an unencrypted P-256 private key (.p8)")
+        raise ValueError("is not an unencrypted P-256 private key (.p8)")
     return loaded
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from services.notifier.api import view_of
 from services.notifier.application import ACTOR, NOTIFICATION
 from services.notifier.settings import Settings
 from services.notifier.tests.notifications import BO, INTEND, NINE, accepted, failed, stop
+from services.notifier.tests.push_fcm_server import write_service_account
 
 
 def write(*commands: Any) -> dict[str, Change]:
@@ -108,7 +110,7 @@ REQUIRED = {"database_url": "postgresql://h/d", "nats_url": "nats://h"}
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"apns_key_id": "K"}, "PAGER_APNS_KEY_FILE"),
+        ({"apns_key_id": "KEY1234567"}, "PAGER_APNS_KEY_FILE"),
         ({"apns_url": "https://127.0.0.1:1"}, "PAGER_APNS_KEY_FILE"),
         ({"fcm_token_url": "http://127.0.0.1"}, "PAGER_FCM_CREDENTIALS_FILE"),
     ],
@@ -119,7 +121,8 @@ def test_a_half_configured_provider_stops_the_service(given: dict[str, str], nam
     assert "\n" not in str(error.value)
 
 
-def test_health_tells_simulators_from_vendors() -> None:
+def test_health_tells_simulators_from_vendors(tmp_path: Path) -> None:
     assert Settings.load(**REQUIRED).push == "not configured"
-    assert Settings.load(**REQUIRED, fcm_credentials_file=__file__).push == "healthy"
-    assert Settings.load(**REQUIRED, fcm_credentials_file=__file__, fcm_url="http://127.0.0.1:1").push == "simulated"
+    given = REQUIRED | {"fcm_credentials_file": write_service_account(tmp_path, "https://oauth2.example/token")}
+    assert Settings.load(**given).push == "healthy"
+    assert Settings.load(**given, fcm_url="http://127.0.0.1:1").push == "simulated"

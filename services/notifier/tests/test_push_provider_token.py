@@ -109,5 +109,5 @@ def test_a_clock_set_back_makes_a_new_token() -> None:
 
 @pytest.mark.parametrize("key", ["", "not a key", pem(ec.generate_private_key(ec.SECP384R1()))])
 def test_a_key_that_can_never_work_is_refused_without_being_shown(key: str) -> None:
-    with pytest.raises(ValueError, match=r"^the APNs key is not an unencrypted P-256 private key \(\.p8\)$"):
+    with pytest.raises(ValueError, match=r"^is not an unencrypted P-256 private key \(\.p8\)$"):
         ProviderToken(key=key, key_id="k", team_id="t", clock=MovableClock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nats.js.errors import NotFoundError
@@ -29,10 +30,7 @@ async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
     ends: dict[str, int] = {}
     todo: list[str] = []
     for name, service in world.services.items():
-        for lane in lanes_of(name):
-            ends[f"{name}.{lane}"] = await service.runtime.work.log_read(
-                lambda log, cursor, lane=lane: EventLog.last_position(log, cursor, lane)  # type: ignore[misc]
-            )
+        ends |= await service.runtime.work.log_read(partial(_ends, name))
     for name, service in world.services.items():
         todo += [f"{name} is not active"] if not service.leader.active else []
         for reader in service.readers:
@@ -43,6 +41,11 @@ async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
             todo += [f"{name} reads {reader.upstream}"] if reader.at.position < end else []
         todo += await _due(world, name, service)
     return ends, todo + await _unread_alerts(world)
+
+
+def _ends(name: str, log: EventLog, cursor: Any) -> dict[str, int]:
+    """In one transaction: whoever waits for rest asks again and again."""
+    return {f"{name}.{lane}": log.last_position(cursor, lane) for lane in lanes_of(name)}
 
 
 async def _last_wanted(upstream: Service, reader: Follower) -> int:

@@ -20,6 +20,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 import aiohttp
+from google.auth.crypt import RSASigner
 from nats.js.api import PubAck
 
 from cli.simulators.behaviour import Rule
@@ -52,6 +53,9 @@ def _simulators_home() -> Path:
 
 _signing_key = cache(SigningKey.generate)
 """One for all worlds of a process, since making it takes a twentieth of a world; their master keys differ."""
+_opened_key = cache(SigningKey.from_pem)
+_vendor_signer = cache(RSASigner.from_string)
+"""Read once each for all worlds of a process: to check a private RSA key, as whoever reads it does, takes long."""
 
 
 class World:
@@ -73,6 +77,8 @@ class World:
     async def __aenter__(self) -> Self:
         self.database = await self._stack.enter_async_context(self.servers.fresh())
         self._stack.enter_context(patch.object(SigningKey, "generate", _signing_key))
+        self._stack.enter_context(patch.object(SigningKey, "from_pem", _opened_key))
+        self._stack.enter_context(patch.object(RSASigner, "from_string", _vendor_signer))
         self.simulators = Simulators(SimulatorSettings(_simulators_home()), lambda: self.clock.now().timestamp())
         self.environment = await self.simulators.start()
         self._stack.push_async_callback(self.simulators.stop)

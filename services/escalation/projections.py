@@ -268,12 +268,11 @@ def replan(spans: Sequence[Span], plan: ShiftsPlanned, now: datetime) -> list[Sp
 
     What ended more than `KEEP_SHIFTS` ago is forgotten. A plan may begin months ahead, where the horizon ended.
     """
-    begin, end = plan.from_time, plan.to_time
-    kept = [
-        piece
-        for s in spans
-        for piece in (Span(s.start, min(s.end, begin), s.user_id), Span(max(s.start, end), s.end, s.user_id))
-        if piece.start < piece.end and piece.end > now - KEEP_SHIFTS
-    ]
+    begin, end, forgotten = plan.from_time, plan.to_time, now - KEEP_SHIFTS
+    outside = [s for s in spans if s.end <= begin or s.start >= end]
+    across = [s for s in spans if s.start < end and s.end > begin]
+    outside += [Span(s.start, begin, s.user_id) for s in across if s.start < begin]
+    outside += [Span(end, s.end, s.user_id) for s in across if s.end > end]
+    kept = [s for s in outside if s.end > forgotten]
     new = [Span(max(s.start_time, begin), min(s.end_time, end), s.user_id) for s in plan.shifts]
     return sorted([*kept, *(s for s in new if s.start < s.end)], key=lambda s: s.start)

@@ -22,9 +22,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
@@ -295,11 +297,16 @@ def _cancelled(state: Schedule, fact: OverrideCancelled) -> Schedule:
     return replace(_ruled(state), overrides=tuple(o for o in state.overrides if o.id != fact.override_id))
 
 
+_start, _end = attrgetter("start_time"), attrgetter("end_time")
+
+
 def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:
     begins, to, past = fact.from_time, fact.to_time, _past(state, fact)
-    before = tuple(s for s in state.planned if past < s.end_time <= begins)
-    displaced = tuple(s for s in state.planned if s.end_time > begins and s.start_time < to)
-    after = tuple(s for s in state.planned if s.start_time >= to)
+    # They are sorted and do not overlap, and there may be thousands of them.
+    first = bisect_right(state.planned, past, key=_end)
+    cut = bisect_right(state.planned, begins, key=_end)
+    rest = bisect_left(state.planned, to, key=_start)
+    before, displaced, after = state.planned[first:cut], state.planned[cut:rest], state.planned[rest:]
     head = tuple(s.model_copy(update={"end_time": begins}) for s in displaced[:1] if s.start_time < begins)
     tail = tuple(s.model_copy(update={"start_time": to}) for s in displaced[-1:] if s.end_time > to)
     return replace(

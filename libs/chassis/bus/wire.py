@@ -176,7 +176,13 @@ def read_status(block: bytes | None) -> tuple[str, str] | None:
 
 
 class Broker(NatsBroker):
-    """FastStream's broker on a `Wire`, so that requests and streams share one connection."""
+    """FastStream's broker on a `Wire`, so that requests and streams share one connection.
+
+    Our handlers take bytes and check them by contracts of their own: FastStream makes no model of their arguments.
+    """
+
+    def __init__(self, **connection: Any) -> None:
+        super().__init__(**connection, serializer=None)
 
     async def _connect(self) -> Client:
         connection = await Wire.to(**self._connection_kwargs)

@@ -35,7 +35,7 @@ def seed(
         print_json(result.document())
         return
     out = console()
-    rows = [(p.name, p.email, result.passwords[p.email], p.device_name, p.push_token[:16] + "…") for p in PEOPLE]
-    out.print(table("Seeded people", ("name", "e-mail", "password", "phone", "push token"), rows))
+    rows = [(p.name, p.email, result.passwords[p.email], p.device_name) for p in PEOPLE]
+    out.print(table("Seeded people", ("name", "e-mail", "password", "phone"), rows))
     out.print(f"{PEOPLE[0].name} is on call; after {minutes:g} min {PEOPLE[1].name} is paged.")
     out.print(f"changed: {', '.join(result.seeded.changed) or 'nothing, it was seeded already'}")

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from cli.console.output import json_line
@@ -80,7 +81,7 @@ class RichView(DemoView):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
-        self._lines: list[Text] = []
+        self._lines: list[tuple[Text, str]] = []
         self._now: Spinner | None = None
         self._live = Live(console=console, refresh_per_second=12, get_renderable=self._render)
 
@@ -88,8 +89,7 @@ class RichView(DemoView):
         self._now = Spinner("dots", Text(text, "dim"))
 
     def happened(self, text: str, **details: Any) -> None:
-        line = Text(f"{self.seconds:6.2f} s  ", "cyan")
-        self._lines.append(line.append("✓ ", "bold green").append(text, "default"))
+        self._lines.append((Text(f"{self.seconds:6.2f} s  ", "cyan").append("✓ ", "bold green"), text))
         self._now = None
 
     def __enter__(self) -> Self:
@@ -101,5 +101,11 @@ class RichView(DemoView):
         self._live.stop()
 
     def _render(self) -> Panel:
-        shown: list[Text | Spinner] = [*self._lines, *([self._now] if self._now else [])]
-        return Panel(Group(*shown), title="Pager", title_align="left", border_style="blue")
+        lines = Table.grid()
+        lines.add_column(no_wrap=True)
+        lines.add_column()
+        for begin, text in self._lines:
+            lines.add_row(begin, Text(text))
+        return Panel(
+            Group(lines, *([self._now] if self._now else [])), title="Pager", title_align="left", border_style="blue"
+        )

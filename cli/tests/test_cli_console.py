@@ -23,6 +23,7 @@ from cli.console.failure import Failure
 from cli.console.naming import ids_in, with_names
 from cli.console.output import console, for_any_terminal, json_line, labelled, table
 from cli.console.report import text_report
+from cli.demo.view import RichView
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIL = "[red]:fire:[/] \x1b[2J\u202egpj"
@@ -96,6 +97,16 @@ def test_a_running_stack_tells_in_lines_that_fit_the_terminal(monkeypatch: pytes
     assert [line.strip() for line in logs] == ["Logs", f"/home/{'x' * 70}/logs"]
     assert f"{first} {second.strip()}" == WORDS
     assert password == "  Password   secret"
+
+
+def test_the_story_of_the_demo_breaks_beneath_its_words() -> None:
+    terminal = shown_at(60)
+    view = RichView(terminal, clock=lambda: 1.0)
+    view.happened(WORDS)
+    terminal.print(view._render())
+    _, first, second, *_ = lines_on(terminal)
+    assert f"✓ {WORDS[:20]}" in first
+    assert second.index(second.strip("│ ")) == first.index(WORDS[:20])
 
 
 def test_a_state_is_told_in_words() -> None:

@@ -1,6 +1,7 @@
 """The compose file: what its schema cannot know."""
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from cli.commands.deploy_config import write_folder
 from cli.deployment import compose
 from cli.deployment.installation import Installation
+from cli.simulators.credentials import apns_identity, service_account
 from deploy.check import settings
 from deploy.check.chart import ROOT
 from deploy.check.findings import Finding
@@ -89,12 +91,14 @@ def variables() -> Iterable[Finding]:
         here = Path(folder)
         installation = Installation.at(here / "state", compose.ADDRESSES, {})
         write_folder(here, compose.files(installation))
-        for vendor_file in ("fcm-service-account", "apns-key"):
-            (here / vendor_file).write_text("{}", encoding="utf-8")
+        identity, key = apns_identity(here)
+        _, account = service_account(here, "https://oauth2.example/token")
+        for vendor_file, made in {"fcm-service-account": account, "apns-key": key}.items():
+            shutil.copyfile(made, here / vendor_file)
         given = {
-            "PAGER_APNS_KEY_ID": "ABCDE12345",
-            "PAGER_APNS_TEAM_ID": "FGHIJ67890",
-            "PAGER_APNS_TOPIC": "org.example",
+            "PAGER_APNS_KEY_ID": identity.key_id,
+            "PAGER_APNS_TEAM_ID": identity.team_id,
+            "PAGER_APNS_TOPIC": identity.topic,
         }
         wrong = []
         for name in services():

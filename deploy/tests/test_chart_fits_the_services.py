@@ -12,6 +12,7 @@ import pytest
 from cli.commands.deploy_config import for_kubernetes
 from cli.deployment.installation import Addresses
 from cli.settings import Settings as CommandSettings
+from cli.simulators.credentials import apns_identity, service_account
 from deploy.check import settings
 from deploy.check.chart import VALUE_SETS, Document, rendered
 from libs.chassis.settings import SettingsError
@@ -28,8 +29,10 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     made: dict[str, dict[str, str]] = {item["metadata"]["name"]: item["stringData"] for item in items}
     # An authority of the right form is what this machine believes.
     authority = Path("/etc/ssl/certs/ca-certificates.crt").read_text()
+    _, key = apns_identity(folder)
+    _, account = service_account(folder, "https://oauth2.example/token")
     return made | {
-        "pager-push": {"service-account.json": "{}", "key.p8": "key"},
+        "pager-push": {"service-account.json": account.read_text(), "key.p8": key.read_text()},
         "nats-ca": {"ca.crt": authority},
         "postgres-ca": {"ca.crt": authority},
     }

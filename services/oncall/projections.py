@@ -140,6 +140,7 @@ def project(event: Envelope[Any], state: Schedule | Deleted) -> Iterable[Change]
             yield Row(creations, origin)
         case ScheduleChanged():
             yield _schedule_row(event, state)
+            yield _timer(state)  # its plan may stay as it was, while it is extended or not
         case OverrideAdded(schedule_id=schedule_id, override=override):
             yield _schedule_row(event, state)
             added = {"schedule_id": schedule_id, "added": event.version}
@@ -198,13 +199,16 @@ def _plan_rows(fact: ShiftsPlanned, state: Schedule) -> Iterable[Change]:
     # A shift that was cut keeps what came before (or after) the plan: begin with the first that was touched.
     since = min([fact.from_time, *state.displaced])
     for shift in state.planned:
-        if shift.start_time >= since:
+        if since <= shift.start_time <= fact.to_time:
             yield _shift_row(state.id, shift)
     yield Row(plans, key | {"planned_from": state.planned_from, "planned_to": state.planned_to})
-    if state.is_active:
-        yield timer_set(SCHEMA, Timer(state.id, PLAN_TIMER, fact.to_time - PLAN_AGAIN))
-    else:
-        yield timer_gone(SCHEMA, state.id, PLAN_TIMER)
+    yield _timer(state)
+
+
+def _timer(state: Schedule) -> Change:
+    if state.is_active and state.planned_to is not None:
+        return timer_set(SCHEMA, Timer(state.id, PLAN_TIMER, state.planned_to - PLAN_AGAIN))
+    return timer_gone(SCHEMA, state.id, PLAN_TIMER)
 
 
 def _shift_row(schedule_id: UUID, shift: Shift) -> Row:

@@ -185,6 +185,12 @@ class CurrentQuery(StrictContract):
     at: SentMoment | None = None
 
 
+class OnCallQuery(ListPage):
+    schedule_id: UUID | None = None
+    at: SentMoment | None = None
+    limit: int = Field(default=100, ge=1, le=100)
+
+
 class ScheduleView(Contract):
     id: UUID
     name: str
@@ -244,5 +250,7 @@ class CurrentView(Contract):
     current_on_call: OnCallView | None
 
 
-class OnCallListView(Contract):
+class OnCallListView(ListView):
+    """A page of who is on call, by the age of their schedules."""
+
     on_call: tuple[OnCallView, ...]

@@ -8,7 +8,7 @@
 | deleted | CreateSchedule again | nothing |
 | schedule | CreateSchedule again | nothing |
 | schedule | ChangeSchedule to what it is | nothing |
-| active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned where the plan differs (inactive now: empty) |
+| active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned where the plan differs (inactive: empty) |
 | inactive before and after | ChangeSchedule | ScheduleChanged |
 | a policy pages it | DeleteSchedule | refused: it is still used |
 | schedule | DeleteSchedule | ScheduleDeleted |

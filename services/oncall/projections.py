@@ -19,10 +19,13 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
     exists,
+    false,
     func,
+    or_,
     select,
     true,
 )
@@ -269,29 +272,34 @@ SHIFTS = (
 )
 """The planned shifts of schedule `id` that overlap `[from, to)`."""
 
+_AT = bindparam("at", type_=DateTime(timezone=True))
 _latest = (
     select(shifts)
     .where(shifts.c.schedule_id == schedules.c.id)
-    .where(shifts.c.start_time <= bindparam("at", type_=DateTime(timezone=True)))
+    .where(shifts.c.start_time <= _AT)
     .order_by(shifts.c.start_time.desc())
     .limit(1)
     .lateral("latest")
 )
-EVERYBODY = (
-    _known_schedules.outerjoin(_latest, true())
-    .add_columns(
-        _latest.c.user_id,
-        _latest.c.start_time,
-        _latest.c.end_time,
-        _latest.c.layer,
-        _latest.c.is_override,
-    )
-    .order_by(creations.c.created_at, schedules.c.id)
+_with_latest = _known_schedules.outerjoin(_latest, true()).add_columns(
+    creations.c.schedule_id,
+    _latest.c.user_id,
+    _latest.c.start_time,
+    _latest.c.end_time,
+    _latest.c.layer,
+    _latest.c.is_override,
 )
-"""Every schedule with its latest shift planned to begin by `at`, which may have ended."""
+ON_CALL = _with_latest.where(schedules.c.id == bindparam("id", type_=Uuid))
+"""Schedule `id` with its latest shift planned to begin by `at`, which may have ended."""
 
-ON_CALL = EVERYBODY.where(schedules.c.id == bindparam("id", type_=Uuid))
-"""The same of one schedule."""
+_is_planned = and_(plans.c.planned_from <= _AT, plans.c.planned_to > _AT)
+_by_the_rules = and_(func.coalesce(_is_planned, false()).is_(false()), schedules.c.is_active)
+EVERYBODY = Listing(
+    Keyset("on_call", (creations.c.created_at, creations.c.schedule_id)),
+    _with_latest.where(or_(and_(_is_planned, _latest.c.end_time > _AT), _by_the_rules)),
+)
+"""The same of every schedule, oldest first, on which somebody is on call at `at`, or may be: where nothing is planned,
+the rules say so."""
 
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""

@@ -118,7 +118,9 @@ class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
 class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
     """A level fires. `people` is never empty unless nobody at all can be found; `reason` says why it fell back.
 
-    (run, round, level) only grows; whoever reads a lower one after a higher one drops it.
+    (run, round, level) only grows; whoever reads a lower one after a higher one drops it. Three more levels stand after
+    the policy's: admins, whoever is on call, anybody, as far as they have a device; each is paged where nobody of the
+    one before could be reached.
     """
 
     incident_id: UUID

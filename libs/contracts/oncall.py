@@ -118,12 +118,16 @@ class OverrideCancelled(Fact, type="pager.oncall.OverrideCancelled.v1"):
 class ShiftsPlanned(Fact, type="pager.oncall.ShiftsPlanned.v1"):
     """Who is on call in `[from_time, to_time)`: replaces every shift planned earlier in that range.
 
-    Sorted, not overlapping; a gap is nobody on call.
+    Sorted, not overlapping; a gap is nobody on call. Only the range in which the plan differs from the one before is
+    told: what was planned outside of it stays, also of a shift that reaches into it, and a plan that differs in nothing
+    is no event.
     """
 
     schedule_id: UUID
     schedule_version: int
     """The schedule's version (its stream in the log) whose rules made the plan."""
+    planned_at: Moment | None = None
+    """What had ended by then is over, and is not planned again. None: it is older than this field."""
     from_time: Moment
     to_time: Moment
     shifts: tuple[Shift, ...]
@@ -179,6 +183,12 @@ class ShiftsQuery(StrictContract):
 class CurrentQuery(StrictContract):
     schedule_id: UUID | None = None
     at: SentMoment | None = None
+
+
+class OnCallQuery(ListPage):
+    schedule_id: UUID | None = None
+    at: SentMoment | None = None
+    limit: int = Field(default=100, ge=1, le=100)
 
 
 class ScheduleView(Contract):
@@ -240,5 +250,7 @@ class CurrentView(Contract):
     current_on_call: OnCallView | None
 
 
-class OnCallListView(Contract):
+class OnCallListView(ListView):
+    """A page of who is on call, by the age of their schedules."""
+
     on_call: tuple[OnCallView, ...]

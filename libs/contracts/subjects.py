@@ -38,7 +38,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
     },
     "escalation": {
-        "auth": ("UserRegistered",),
+        "auth": ("UserRegistered", "DeviceAdded", "DeviceRemoved"),
         "oncall": ("ScheduleCreated", "ShiftsPlanned", "ScheduleDeleted"),
         "incidents": (
             *("IncidentCreated", "PagingRequested", *_ANSWERED),

@@ -130,7 +130,7 @@ def fire(work: Work, timers: Sequence[Timer], inputs: Inputs | None = None) -> N
 
 
 def follow_notifier(work: Work, events: Sequence[Envelope[PersonUnreachable]], inputs: Inputs | None = None) -> None:
-    """Page the next level as soon as nobody of the present one can be reached."""
+    """Page the next level as soon as nobody of the present one can be reached, or else others who can."""
     entities = [escalations.escalation_id(event.data.incident_id) for event in events]
     work.load(_ANY, entities)
     told: list[tuple[UUID, Envelope[PersonUnreachable], escalations.Run]] = []
@@ -140,11 +140,13 @@ def follow_notifier(work: Work, events: Sequence[Envelope[PersonUnreachable]], i
             told.append((entity, event, state.run))
     if not told:
         return
-    around = _around(work, [run for *_, run in told], inputs or StoredInputs(work))
+    inputs = inputs or StoredInputs(work)
+    around = _around(work, [run for *_, run in told], inputs)
+    others = inputs.others({event.data.user_id for _, event, _ in told}, work.now)
     for entity, event, run in told:
         fact = event.data
         command = escalations.ReportUnreachable(
-            fact.run, fact.level, fact.round, fact.user_id, around.plan(run), around.everybody, work.now
+            fact.run, fact.level, fact.round, fact.user_id, around.plan(run), around.everybody, work.now, others
         )
         work.decide(ESCALATION[run.brief.priority.lane], entity, command, Cause.event(event, ME))
 

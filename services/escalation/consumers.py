@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.chassis.consume.follower import Consumer
-from libs.contracts.auth import UserRegistered
 from libs.contracts.incidents import (
     IncidentAcknowledged,
     IncidentClosed,
@@ -14,7 +13,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.notifier import PersonUnreachable
 from services.escalation.application import follow_incidents, follow_notifier
-from services.escalation.replicas import FROM_INTEGRATIONS, FROM_ONCALL, follow_people, follow_schedules
+from services.escalation.replicas import FROM_AUTH, FROM_INTEGRATIONS, FROM_ONCALL, follow_people, follow_schedules
 
 _ANSWERS = (IncidentAcknowledged, IncidentResolved, IncidentClosed, IncidentSnoozed)
 
@@ -26,7 +25,7 @@ def consumers() -> list[Consumer]:
     That a level could not be reached lets it be passed early: its time-out still stands where that message is lost.
     """
     return [
-        Consumer("auth", (UserRegistered,), follow_people, first=True),
+        Consumer("auth", FROM_AUTH, follow_people, first=True),
         Consumer("oncall", FROM_ONCALL, follow_schedules, first=True),
         Consumer("incidents", (IncidentCreated, PagingRequested, *_ANSWERS, *FROM_INTEGRATIONS), follow_incidents),
         Consumer("notifier", (PersonUnreachable,), follow_notifier, sparse=True),

@@ -13,11 +13,20 @@ from uuid import UUID
 
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.envelope import Actor
-from libs.contracts.escalation import TargetType
+from libs.contracts.escalation import Paged, TargetType
 from libs.contracts.model import Role
-from services.escalation.domain.people import Directory, OnCall
+from services.escalation.domain.people import MOST_OTHERS, Directory, OnCall, Others, once
 from services.escalation.domain.policies import Plan
-from services.escalation.projections import CAUSES, EVERYONE, ON_CALL, PEOPLE, Span
+from services.escalation.projections import (
+    CAUSES,
+    EVERYONE,
+    ON_CALL,
+    PEOPLE,
+    REACHABLE,
+    REACHABLE_OF,
+    REACHABLE_ON_CALL,
+    Span,
+)
 
 ME = Actor.service("escalation")
 
@@ -27,6 +36,10 @@ class Inputs(Protocol):
 
     def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
         """Everybody whom these plans, the fallbacks and `users` could page at this moment."""
+        ...
+
+    def others(self, without: Collection[UUID], now: datetime) -> Others:
+        """Who can be paged at this moment whatever the policy; not those `without`, of whom it is known better."""
         ...
 
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
@@ -53,6 +66,15 @@ class StoredInputs:
             everyone=tuple(row["id"] for row in self.work.fetch(EVERYONE)) if _nobody_falls_back(by_role) else (),
         )
 
+    def others(self, without: Collection[UUID], now: datetime) -> Others:
+        """In three queries."""
+        bounds = {"without": list(without), "count": MOST_OTHERS}
+        return _others(
+            [row["id"] for row in self.work.fetch(REACHABLE_OF, **bounds, roles=[str(Role.ADMIN)])],
+            [(row["id"], row["schedule_id"]) for row in self.work.fetch(REACHABLE_ON_CALL, **bounds, moment=now)],
+            [row["id"] for row in self.work.fetch(REACHABLE, **bounds)],
+        )
+
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
         return {row["id"]: _cause(row) for row in self.work.fetch(CAUSES, ids=list(escalations))}
 
@@ -73,6 +95,8 @@ class MemoryInputs:
     """Active people and their roles."""
     schedules: Mapping[UUID, Schedule] = field(default_factory=dict)
     escalations: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict)
+    reachable: Collection[UUID] = frozenset()
+    """Those who have a device."""
 
     def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
         wanted = _wanted(plans, users)
@@ -84,6 +108,15 @@ class MemoryInputs:
             by_role=by_role,
             active=set(found),
             everyone=tuple(sorted(self.people)) if _nobody_falls_back(by_role) else (),
+        )
+
+    def others(self, without: Collection[UUID], now: datetime) -> Others:
+        found = [u for u in sorted(self.people) if u in self.reachable and u not in without]
+        on_call = ((i, self._on_call(s, now).user_id) for i, s in sorted(self.schedules.items()))
+        return _others(
+            [u for u in found if Role.ADMIN in self.people[u]][:MOST_OTHERS],
+            [(user, i) for i, user in on_call if user is not None and user in found][:MOST_OTHERS],
+            found[:MOST_OTHERS],
         )
 
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
@@ -120,6 +153,15 @@ def _by_role(roles: Iterable[Role], people: Iterable[tuple[UUID, Collection[str]
         for role in by_role.keys() & set(theirs):
             by_role[role].append(user)
     return {role: tuple(users) for role, users in by_role.items()}
+
+
+def _others(admins: Iterable[UUID], on_call: Iterable[tuple[UUID, UUID]], anybody: Iterable[UUID]) -> Others:
+    """`on_call`: people with their schedules."""
+    return Others(
+        tuple(Paged(user_id=user, via="admins") for user in admins),
+        once(Paged(user_id=user, via=f"schedule:{schedule}") for user, schedule in on_call),
+        tuple(Paged(user_id=user, via="everyone") for user in anybody),
+    )
 
 
 def _nobody_falls_back(by_role: Mapping[Role, tuple[UUID, ...]]) -> bool:

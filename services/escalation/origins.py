@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
-from libs.contracts.auth import UserRegistered
+from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.escalation import (
     EscalationCancelled,
     EscalationDue,
@@ -18,6 +18,7 @@ from libs.contracts.model import Lane
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.projections import (
     SCHEMA,
+    devices,
     escalations,
     integrations,
     people,
@@ -45,6 +46,7 @@ ORIGINS = Origins(
     projections=(policies, escalations),
     replicas=(
         Replica(people, {"auth": (UserRegistered,)}, replicate),
+        Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
         Replica(schedules, {"oncall": FROM_ONCALL}, replicate),
         Replica(integrations, {"incidents": FROM_INTEGRATIONS}, replicate),
     ),

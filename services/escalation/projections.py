@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    exists,
     func,
     or_,
     select,
@@ -92,6 +93,13 @@ people = Table(
     Column("active", Boolean, nullable=False),
     Index("people_roles_idx", "roles", postgresql_using="gin"),
 )
+# Who can be paged at all: no token, and no name of a device, is anything to this service.
+devices = Table(
+    "devices",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+)
 schedules = Table(
     "schedules",
     metadata,
@@ -162,6 +170,24 @@ PEOPLE = (
 """`ids`, `roles`: the active people among the ids or with one of the roles."""
 
 EVERYONE = select(people.c.id).where(people.c.active).order_by(people.c.id)
+_reachable = and_(
+    people.c.active,
+    exists().where(devices.c.user_id == people.c.id),
+    people.c.id != func.all(bindparam("without", type_=ARRAY(Uuid))),
+)
+_COUNT = bindparam("count", type_=Integer)
+REACHABLE = select(people.c.id).where(_reachable).order_by(people.c.id).limit(_COUNT)
+"""`without`, `count`: the first active people who have a device."""
+REACHABLE_OF = REACHABLE.where(people.c.roles.overlap(bindparam("roles", type_=postgresql.ARRAY(Text))))
+"""`roles` as well: those who have one of them."""
+REACHABLE_ON_CALL = (
+    select(people.c.id, schedules.c.id.label("schedule_id"))
+    .select_from(schedules.join(_current, true()).join(people, people.c.id == _current.c.user_id))
+    .where(_reachable)
+    .order_by(schedules.c.id)
+    .limit(_COUNT)
+)
+"""`moment` as well: those who are on call, with the schedule."""
 CAUSES = select(
     escalations.c.id, escalations.c.event_id, escalations.c.correlation_id, escalations.c.traceparent
 ).where(escalations.c.id == func.any(_IDS))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.work import Work
-from libs.contracts.auth import UserRegistered
+from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType
 from libs.contracts.incidents import IntegrationChanged, IntegrationCreated, IntegrationDeleted
@@ -18,6 +18,7 @@ from services.escalation.projections import (
     KNOWN_SCHEDULES,
     SHIFTS,
     Span,
+    devices,
     integrations,
     people,
     replan,
@@ -25,12 +26,13 @@ from services.escalation.projections import (
     shifts,
 )
 
+FROM_AUTH = (UserRegistered, DeviceAdded, DeviceRemoved)
 FROM_ONCALL = (ScheduleCreated, ShiftsPlanned, ScheduleDeleted)
 FROM_INTEGRATIONS = (IntegrationCreated, IntegrationChanged, IntegrationDeleted)
 
 
-def follow_people(work: Work, events: Sequence[Envelope[UserRegistered]]) -> None:
-    """Keep who exists and with which roles; no names and no addresses."""
+def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
+    """Keep who exists, with which roles, and whether with a device; no names and no addresses."""
     for event in events:
         work.put(*replicate(event))
 
@@ -40,6 +42,10 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     match event.data:
         case UserRegistered() as user:
             yield Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True})
+        case DeviceAdded(user_id=user_id, device_id=device_id):
+            yield Row(devices, {"user_id": user_id, "device_id": device_id})
+        case DeviceRemoved(user_id=user_id, device_id=device_id):
+            yield Gone(devices, {"user_id": user_id, "device_id": device_id})
         case ScheduleCreated() as schedule:
             yield Row(schedules, {"id": schedule.schedule_id})
         case ShiftsPlanned() as plan:

@@ -18,6 +18,7 @@ from libs.contracts.oncall import (
     CurrentQuery,
     CurrentView,
     OnCallListView,
+    OnCallQuery,
     OverrideQuery,
     OverridesQuery,
     OverridesView,
@@ -123,13 +124,9 @@ def _queries(requests: Requests) -> None:
         at = _moment(query.at, work.now)
         return CurrentView(current_on_call=views.current(work, query.schedule_id, at))
 
-    @requests.query("on_call", CurrentQuery)
-    def on_call(work: Work, query: CurrentQuery, _caller: Caller) -> OnCallListView:
-        wanted = query.schedule_id
-        if wanted is not None:
-            views.one_schedule(work, wanted)
-        found = views.on_call(work, _moment(query.at, work.now))
-        return OnCallListView(on_call=tuple(v for v in found if wanted in (None, v.schedule_id)))
+    @requests.query("on_call", OnCallQuery)
+    def on_call(work: Work, query: OnCallQuery, _caller: Caller) -> OnCallListView:
+        return views.on_call(work, query, _moment(query.at, work.now))
 
 
 def _check_range(from_: datetime, to: datetime) -> None:

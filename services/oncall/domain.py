@@ -8,13 +8,13 @@
 | deleted | CreateSchedule again | nothing |
 | schedule | CreateSchedule again | nothing |
 | schedule | ChangeSchedule to what it is | nothing |
-| active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned from now on (empty when now inactive) |
+| active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned where the plan differs (inactive: empty) |
 | inactive before and after | ChangeSchedule | ScheduleChanged |
 | a policy pages it | DeleteSchedule | refused: it is still used |
 | schedule | DeleteSchedule | ScheduleDeleted |
-| schedule | AddOverride | OverrideAdded, ShiftsPlanned from now on when it is active |
+| schedule | AddOverride | OverrideAdded, ShiftsPlanned where the plan differs if it is active |
 | schedule | AddOverride again | nothing |
-| override to come or begun | CancelOverride | OverrideCancelled, ShiftsPlanned from now on when it is active |
+| override to come or begun | CancelOverride | OverrideCancelled, ShiftsPlanned where the plan differs if it is active |
 | override that was cancelled, has ended, or never was | CancelOverride | nothing: the tables tell which |
 | active, planned for less than the horizon | PlanShifts | ShiftsPlanned for what is missing at the end |
 | inactive, or planned far enough | PlanShifts | nothing |
@@ -23,10 +23,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
@@ -55,13 +54,13 @@ from services.oncall.commands import (
     PlanShifts,
 )
 from services.oncall.overrides import MOST, check_override
-from services.oncall.plans import replanned
+from services.oncall.plans import Range, differing, told, whole
 from services.oncall.rotation import check_layer, zone
 
 HORIZON = timedelta(days=90)
 """How far ahead shifts are planned, at least."""
 MOST_SHIFTS = 3500
-"""In one plan: an event must stay below the bus's limit of 1 MiB."""
+"""In one plan."""
 
 
 class NoSuchSchedule(NotFound):
@@ -72,9 +71,9 @@ class NoSuchSchedule(NotFound):
 class Schedule:
     """What decisions need of it: what is over is forgotten, so that it does not grow with age; the tables keep it all.
 
-    `planned`: the shifts in `[planned_from, planned_to)` that were planned, not replaced, and may not be over.
-    `version` counts the events, `rules_version` is the version of the last one that changed the rules. `displaced`
-    are the starts of the shifts that the newest plan replaced wholly or in part, for the projection.
+    `planned`: the shifts in `[planned_from, planned_to)` that were planned, not replaced, and were not over when the
+    newest plan was made. `version` counts the events, `rules_version` is the version of the last one that changed the
+    rules. `displaced` are the starts of the shifts that the newest plan replaced wholly or in part, for the projection.
     """
 
     id: UUID
@@ -182,7 +181,7 @@ def _create(command: CreateSchedule) -> list[Fact]:
     _check(created)
     schedule = evolve(None, created)
     assert isinstance(schedule, Schedule)  # noqa: S101 - narrows for the type checker
-    return [created, *_bounded(_plan(schedule, command.now))]
+    return [created, *_plan(schedule, command.now)]
 
 
 def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
@@ -198,7 +197,7 @@ def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
     if after == _ruled(state):
         return []
     _check(changed)
-    return [changed, *(_bounded(_plan(after, command.now)) if state.is_active or after.is_active else ())]
+    return [changed, *(_plan(after, command.now) if state.is_active or after.is_active else ())]
 
 
 def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
@@ -207,7 +206,7 @@ def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
     check_override(override, state.overrides, now)
     after = _overridden(state, override)
     added = OverrideAdded(schedule_id=state.id, override=override)
-    return [added, *(_bounded(_plan(after, now)) if after.is_active else ())]
+    return [added, *(_plan(after, now) if after.is_active else ())]
 
 
 def _cancel(state: Schedule, override_id: UUID, now: datetime) -> list[Fact]:
@@ -216,7 +215,7 @@ def _cancel(state: Schedule, override_id: UUID, now: datetime) -> list[Fact]:
     cancelled = OverrideCancelled(schedule_id=state.id, override_id=override_id, cancelled_at=now)
     after = _cancelled(state, cancelled)
     # However many shifts it had covered: who is on call by mistake can always be relieved.
-    return [cancelled, *(_plan(after, now) if after.is_active else ())]
+    return [cancelled, *(_plan(after, now, most=None) if after.is_active else ())]
 
 
 def _check(rules: ScheduleCreated | ScheduleChanged) -> None:
@@ -225,35 +224,37 @@ def _check(rules: ScheduleCreated | ScheduleChanged) -> None:
         check_layer(layer, f"layers.{i}")
 
 
-def _bounded(plan: list[Fact]) -> list[Fact]:
-    if sum(len(fact.shifts) for fact in plan if isinstance(fact, ShiftsPlanned)) > MOST_SHIFTS:
-        raise Invalid(
-            f"expected at most {MOST_SHIFTS} shifts in {HORIZON.days} days: make turns longer", field="layers"
-        )
-    return plan
-
-
-def _plan(state: Schedule, now: datetime) -> list[Fact]:
-    """A plan from now on, after the rules have changed; a schedule that never was active has none.
+def _plan(state: Schedule, now: datetime, most: int | None = MOST_SHIFTS) -> list[Fact]:
+    """How the plan from now on differs from the one before, after the rules have changed.
 
     What was planned until now stays. The shift that runs keeps its start where the same person goes on in the same
-    layer, and with the first plan, which has nothing to contradict.
+    layer, and with the first plan, which has nothing to contradict. A schedule that never was active has no plan.
+
+    Raises:
+        Invalid: there are more shifts than `most`.
     """
-    if not state.is_active:
-        return (
-            []
-            if state.planned_to is None
-            else replanned(state.id, state.rules_version, now, max(now + HORIZON, state.planned_to), ())
-        )
-    to = now + HORIZON if state.planned_to is None else max(now + HORIZON, state.planned_to)
-    fresh = whole_shifts(state.layers, state.overrides, state.timezone, now, to)
-    if fresh and fresh[0].start_time < now and state.planned_to is not None:
-        running = next((s for s in state.planned if s.start_time <= now < s.end_time), None)
-        same = running is not None and (running.user_id, running.layer) == (fresh[0].user_id, fresh[0].layer)
-        start = running.start_time if running is not None and same else now
-        fresh = (fresh[0].model_copy(update={"start_time": start}), *fresh[1:])
+    planned_to = state.planned_to
+    if state.is_active:
+        to = max(now + HORIZON, planned_to or now)
+        fresh = whole_shifts(state.layers, state.overrides, state.timezone, now, to)
+    elif planned_to is not None:
+        to, fresh = planned_to, ()
+    else:
+        return []
+    if most is not None and len(fresh) > most:
+        raise Invalid(f"expected at most {most} shifts in {HORIZON.days} days: make turns longer", field="layers")
+    if fresh and fresh[0].start_time < now and planned_to is not None:
+        fresh = (_going_on(state, fresh[0], now), *fresh[1:])
     begins = min(now, fresh[0].start_time) if fresh else now
-    return replanned(state.id, state.rules_version, begins, to, fresh)
+    before = [_cut(s, begins) for s in state.planned if s.end_time > begins]
+    return _told(state, now, differing(before, planned_to or begins, whole(begins, to, fresh)))
+
+
+def _going_on(state: Schedule, first: Shift, now: datetime) -> Shift:
+    """The shift that runs now by the rules, since it was planned to, or else from now on."""
+    running = next((s for s in state.planned if s.start_time <= now < s.end_time), None)
+    same = running is not None and (running.user_id, running.layer) == (first.user_id, first.layer)
+    return first.model_copy(update={"start_time": running.start_time if running is not None and same else now})
 
 
 def _extend(state: Schedule, now: datetime) -> list[Fact]:
@@ -264,8 +265,15 @@ def _extend(state: Schedule, now: datetime) -> list[Fact]:
     begins = state.planned_to
     fresh = whole_shifts(state.layers, state.overrides, state.timezone, begins, to)
     # Plans end where a shift ends; only new rules of a time zone could make one reach back.
-    cut = tuple(s.model_copy(update={"start_time": max(s.start_time, begins)}) for s in fresh)
-    return replanned(state.id, state.rules_version, begins, to, cut)
+    return _told(state, now, [whole(begins, to, tuple(_cut(s, begins) for s in fresh))])
+
+
+def _cut(shift: Shift, begins: datetime) -> Shift:
+    return shift if shift.start_time >= begins else shift.model_copy(update={"start_time": begins})
+
+
+def _told(state: Schedule, now: datetime, ranges: Iterable[Range]) -> list[Fact]:
+    return [fact for plan in ranges for fact in told(state.id, state.rules_version, now, plan)]
 
 
 def _ruled(state: Schedule, changed: ScheduleChanged | None = None) -> Schedule:
@@ -297,33 +305,30 @@ def _cancelled(state: Schedule, fact: OverrideCancelled) -> Schedule:
     return replace(_ruled(state), overrides=tuple(o for o in state.overrides if o.id != fact.override_id))
 
 
-_start, _end = attrgetter("start_time"), attrgetter("end_time")
-
-
 def _planned(state: Schedule, fact: ShiftsPlanned) -> Schedule:
-    begins, to, past = fact.from_time, fact.to_time, _past(state, fact)
-    # They are sorted and do not overlap, and there may be thousands of them.
-    first = bisect_right(state.planned, past, key=_end)
-    cut = bisect_right(state.planned, begins, key=_end)
-    rest = bisect_left(state.planned, to, key=_start)
-    before, displaced, after = state.planned[first:cut], state.planned[cut:rest], state.planned[rest:]
+    """The plan with that range of it replaced; bisected, since it is long and a range of it is not."""
+    begins, to, plan = fact.from_time, fact.to_time, state.planned
+    first = bisect_right(plan, begins, key=_end)
+    last = bisect_left(plan, to, lo=first, key=_start)
+    displaced = plan[first:last]
     head = tuple(s.model_copy(update={"end_time": begins}) for s in displaced[:1] if s.start_time < begins)
     tail = tuple(s.model_copy(update={"start_time": to}) for s in displaced[-1:] if s.end_time > to)
+    past = fact.planned_at or datetime.min.replace(tzinfo=UTC)
+    over = bisect_right(plan, past, hi=first, key=_end)
     return replace(
         state,
         version=state.version + 1,
         overrides=tuple(o for o in state.overrides if o.end_time > past),
-        planned=(*before, *head, *fact.shifts, *tail, *after),
+        planned=(*plan[over:first], *head, *fact.shifts, *tail, *plan[last:]),
         planned_from=begins if state.planned_from is None else min(state.planned_from, begins),
         planned_to=to if state.planned_to is None else max(state.planned_to, to),
         displaced=tuple(s.start_time for s in displaced),
     )
 
 
-def _past(state: Schedule, fact: ShiftsPlanned) -> datetime:
-    """A moment that had passed when this was planned, as late a one as the events tell."""
-    if state.version == state.rules_version:
-        return fact.from_time  # right after new rules: the plan, or its first piece, begins by now
-    if state.planned_to is not None and fact.from_time >= state.planned_to:
-        return fact.from_time - HORIZON  # what follows all that was planned begins within the horizon
-    return datetime.min.replace(tzinfo=UTC)
+def _start(shift: Shift) -> datetime:
+    return shift.start_time
+
+
+def _end(shift: Shift) -> datetime:
+    return shift.end_time

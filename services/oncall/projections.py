@@ -19,10 +19,13 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
     exists,
+    false,
     func,
+    or_,
     select,
     true,
 )
@@ -140,6 +143,7 @@ def project(event: Envelope[Any], state: Schedule | Deleted) -> Iterable[Change]
             yield Row(creations, origin)
         case ScheduleChanged():
             yield _schedule_row(event, state)
+            yield _timer(state)  # its plan may stay as it was, while it is extended or not
         case OverrideAdded(schedule_id=schedule_id, override=override):
             yield _schedule_row(event, state)
             added = {"schedule_id": schedule_id, "added": event.version}
@@ -198,13 +202,16 @@ def _plan_rows(fact: ShiftsPlanned, state: Schedule) -> Iterable[Change]:
     # A shift that was cut keeps what came before (or after) the plan: begin with the first that was touched.
     since = min([fact.from_time, *state.displaced])
     for shift in state.planned:
-        if shift.start_time >= since:
+        if since <= shift.start_time <= fact.to_time:
             yield _shift_row(state.id, shift)
     yield Row(plans, key | {"planned_from": state.planned_from, "planned_to": state.planned_to})
-    if state.is_active:
-        yield timer_set(SCHEMA, Timer(state.id, PLAN_TIMER, fact.to_time - PLAN_AGAIN))
-    else:
-        yield timer_gone(SCHEMA, state.id, PLAN_TIMER)
+    yield _timer(state)
+
+
+def _timer(state: Schedule) -> Change:
+    if state.is_active and state.planned_to is not None:
+        return timer_set(SCHEMA, Timer(state.id, PLAN_TIMER, state.planned_to - PLAN_AGAIN))
+    return timer_gone(SCHEMA, state.id, PLAN_TIMER)
 
 
 def _shift_row(schedule_id: UUID, shift: Shift) -> Row:
@@ -265,29 +272,34 @@ SHIFTS = (
 )
 """The planned shifts of schedule `id` that overlap `[from, to)`."""
 
+_AT = bindparam("at", type_=DateTime(timezone=True))
 _latest = (
     select(shifts)
     .where(shifts.c.schedule_id == schedules.c.id)
-    .where(shifts.c.start_time <= bindparam("at", type_=DateTime(timezone=True)))
+    .where(shifts.c.start_time <= _AT)
     .order_by(shifts.c.start_time.desc())
     .limit(1)
     .lateral("latest")
 )
-EVERYBODY = (
-    _known_schedules.outerjoin(_latest, true())
-    .add_columns(
-        _latest.c.user_id,
-        _latest.c.start_time,
-        _latest.c.end_time,
-        _latest.c.layer,
-        _latest.c.is_override,
-    )
-    .order_by(creations.c.created_at, schedules.c.id)
+_with_latest = _known_schedules.outerjoin(_latest, true()).add_columns(
+    creations.c.schedule_id,
+    _latest.c.user_id,
+    _latest.c.start_time,
+    _latest.c.end_time,
+    _latest.c.layer,
+    _latest.c.is_override,
 )
-"""Every schedule with its latest shift planned to begin by `at`, which may have ended."""
+ON_CALL = _with_latest.where(schedules.c.id == bindparam("id", type_=Uuid))
+"""Schedule `id` with its latest shift planned to begin by `at`, which may have ended."""
 
-ON_CALL = EVERYBODY.where(schedules.c.id == bindparam("id", type_=Uuid))
-"""The same of one schedule."""
+_is_planned = and_(plans.c.planned_from <= _AT, plans.c.planned_to > _AT)
+_by_the_rules = and_(func.coalesce(_is_planned, false()).is_(false()), schedules.c.is_active)
+EVERYBODY = Listing(
+    Keyset("on_call", (creations.c.created_at, creations.c.schedule_id)),
+    _with_latest.where(or_(and_(_is_planned, _latest.c.end_time > _AT), _by_the_rules)),
+)
+"""The same of every schedule, oldest first, on which somebody is on call at `at`, or may be: where nothing is planned,
+the rules say so."""
 
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""

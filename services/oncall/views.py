@@ -11,6 +11,8 @@ from libs.chassis.store.work import Work
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.oncall import (
     Layer,
+    OnCallListView,
+    OnCallQuery,
     OnCallView,
     Override,
     OverridesQuery,
@@ -86,31 +88,56 @@ def shifts_between(work: Work, schedule_id: UUID, from_: datetime, to: datetime)
     return (*before, *cut, *after)
 
 
-def on_call(work: Work, at: datetime) -> list[OnCallView]:
-    """Everybody on call at a moment, in the order in which their schedules were created."""
-    return _on_call(work, work.fetch(projections.EVERYBODY, at=at), at)
+def on_call(work: Work, query: OnCallQuery, at: datetime) -> OnCallListView:
+    """A page of everybody on call at a moment, in the order in which their schedules were created, or of one schedule.
 
-
-def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | None:
-    """Who is on call in a schedule; without one, in "Primary On-Call" or else the oldest in which somebody is.
+    Outside of the plans only the rules say where nobody is: a page may be short there, and its total too large.
 
     Raises:
         NoSuchSchedule: there is no such schedule.
     """
-    if schedule_id is None:
-        return min(on_call(work, at), key=lambda v: v.schedule_id != DEFAULT_SCHEDULE_ID, default=None)
+    if query.schedule_id is not None:
+        here = tuple(_on_call_on(work, query.schedule_id, at))
+        return OnCallListView(on_call=here, total=len(here))
+    page = projections.EVERYBODY.page(work, query, at=at)
+    found = [(row, shift) for row in page.rows if (shift := _at(work, row, at)) is not None]
+    estimated = page.total_is_estimate or len(found) < len(page.rows)
+    page = page._replace(rows=[row for row, _ in found], total_is_estimate=estimated)
+    return OnCallListView(**page.told("on_call", _named(work, found)))
+
+
+def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | None:
+    """Who is on call in a schedule; without one, in "Primary On-Call" or else the oldest on which somebody is.
+
+    Raises:
+        NoSuchSchedule: there is no such schedule.
+    """
+    if schedule_id is not None:
+        return next(iter(_on_call_on(work, schedule_id, at)), None)
+    primary = next(iter(_on_call_of(work, work.fetch(projections.ON_CALL, id=DEFAULT_SCHEDULE_ID, at=at), at)), None)
+    query = OnCallQuery()
+    while primary is None:
+        found = on_call(work, query, at)
+        primary = next(iter(found.on_call), None)
+        if found.next_cursor is None:
+            break
+        query = OnCallQuery(cursor=found.next_cursor)
+    return primary
+
+
+def _on_call_on(work: Work, schedule_id: UUID, at: datetime) -> list[OnCallView]:
     rows = work.fetch(projections.ON_CALL, id=schedule_id, at=at)
     if not rows:
         raise NoSuchSchedule
-    return next(iter(_on_call(work, rows, at)), None)
+    return _on_call_of(work, rows, at)
 
 
-def _on_call(work: Work, rows: Sequence[Mapping[str, Any]], at: datetime) -> list[OnCallView]:
+def _on_call_of(work: Work, rows: Sequence[Mapping[str, Any]], at: datetime) -> list[OnCallView]:
     return _named(work, [(row, shift) for row in rows if (shift := _at(work, row, at)) is not None])
 
 
 def _at(work: Work, row: Mapping[str, Any], at: datetime) -> Shift | None:
-    """The shift at a moment, from a row of `EVERYBODY`."""
+    """The shift at a moment, from a row with the schedule's latest one."""
     if row["planned_from"] is not None and row["planned_from"] <= at < row["planned_to"]:
         return _shift(row) if row["user_id"] is not None and row["end_time"] > at else None
     if not row["is_active"]:

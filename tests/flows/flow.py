@@ -88,9 +88,10 @@ class Flow:
         }
         roles: dict[UUID, Sequence[Role]] = {}
         self.roles = roles
+        self.reachable: set[UUID] = set()
         self.incidents_inputs = IncidentsInputs(self.desks["incidents"])
         running = self.desks["escalation"].tables.setdefault(escalations, {})
-        self.escalation_inputs = EscalationInputs(people=roles, escalations=running)
+        self.escalation_inputs = EscalationInputs(people=roles, escalations=running, reachable=self.reachable)
         self.notifier_inputs = NotifierInputs()
         patient = {c.upstream: c.handle for c in incidents_consumers()}
         self._handlers: dict[tuple[str, str], Callable[[Work, Sequence[Envelope[Any]]], None]] = {
@@ -138,6 +139,7 @@ class Flow:
             data=fact,
         )
         self.notifier_inputs.apply(event)
+        self.reachable.add(user)
 
     def policy(self, *levels: tuple[float, str], repeat: int = 0) -> None:
         """The Default policy pages these people: (minutes, name) a level."""

@@ -14,6 +14,7 @@ from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationAccepted
 from libs.contracts.slots import NO_INCIDENT, slot_of, thread_of
 from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
+from services.incidents.words import summary_of
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow, Page
 
@@ -205,6 +206,31 @@ def test_a_person_without_a_phone_costs_no_time(flow: Flow) -> None:
     flow.fire()
     flow.settle()
     assert flow.names(flow.intended()) == ["bo"]
+
+
+def test_a_policy_whose_people_have_no_phones_pages_others_who_have_and_the_timeline_says_why() -> None:
+    flow = Flow()
+    for name, role in (("eve", Role.USER), ("lena", Role.LEAD), ("root", Role.ADMIN)):
+        flow.person(name, role, phones=0)
+    flow.policy((5, "eve"), (5, "lena"), repeat=1)
+    incident = flow.fire()
+    flow.settle()
+    assert flow.intended() == [], "nobody has one"
+    flow.person("cy", Role.ADMIN)
+    flow.person("bo")
+    flow.advance(5)
+    assert flow.names(flow.intended()) == ["cy"], "in the second round, at once"
+    told = [e.data for e in flow.history if isinstance(e.data, EscalationDue)][-1]
+    assert summary_of(told) == (
+        "level 3 is due: admins (nobody of level 2 could be reached, and no level is left: others are paged)"
+    )
+    flow.send(accepted=False)
+    flow.settle()
+    assert flow.names(flow.intended()) == ["cy", "bo"], "their phone was dead"
+    assert flow.incident(incident).status is Status.ESCALATED
+    flow.ask(incident, taken_by(flow, "bo"))
+    flow.advance(120)
+    assert flow.names(flow.intended()) == ["cy", "bo"]
 
 
 def test_everything_of_a_problem_has_one_slot_and_nothing_else_has_it_by_chance(flow: Flow) -> None:

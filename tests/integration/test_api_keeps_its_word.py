@@ -132,8 +132,9 @@ async def test_a_fault_in_a_request_is_named_by_its_field(world: World) -> None:
 
 
 async def test_what_is_asked_of_nobody_is_not_found(world: World) -> None:
-    ana = await world.person("ana", "ios")
     made = await world.admin.call("POST", "/incidents", {"title": "x", "priority": "low"})
+    await world.settle()  # nobody has a phone yet whom it could page
+    ana = await world.person("ana", "ios")
     incident, nobody = made.data["incident"]["id"], uuid4()
     for path in (
         f"/incidents/{incident}/explain?userId={nobody}",

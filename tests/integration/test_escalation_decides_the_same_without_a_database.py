@@ -49,13 +49,16 @@ def a_team(chance: random.Random) -> tuple[MemoryInputs, set[UUID]]:
             begin = CLOCK.now() + timedelta(hours=start)
             spans.append(tables.Span(begin, begin + timedelta(hours=chance.randint(1, 4)), chance.choice(PEOPLE)))
         schedules[schedule] = Schedule(chance.choice((None, 3)), tuple(spans))
-    return MemoryInputs(roles, schedules), gone
+    return MemoryInputs(roles, schedules, reachable=frozenset(chance.sample(PEOPLE, chance.randint(0, 6)))), gone
 
 
 def write(work: Work, team: MemoryInputs, gone: set[UUID]) -> None:
     for person in PEOPLE:
         roles = sorted(str(role) for role in team.people.get(person, (Role.LEAD,)))
         work.put(Row(tables.people, {"id": person, "roles": roles, "active": person not in gone}))
+    for person in team.reachable:
+        for device in ("old", "new"):
+            work.put(Row(tables.devices, {"user_id": person, "device_id": device}))
     for schedule, plan in team.schedules.items():
         work.put(Row(tables.schedules, {"id": schedule, "plan_version": plan.version}))
         for span in plan.shifts:
@@ -84,6 +87,7 @@ async def test_whom_a_plan_could_page_is_the_same_from_tables_and_from_objects(s
         def both(work: Work, plan: Plan = plan, users: list[UUID] = users) -> None:
             now = work.now
             assert StoredInputs(work).directory([plan], users, now) == team.directory([plan], users, now)
+            assert StoredInputs(work).others(users[:1], now) == team.others(users[:1], now)
 
         await store.read(both)
 

@@ -78,6 +78,9 @@ async def test_a_token_that_is_dead_is_retired_until_its_phone_registers_it_agai
     bo = await world.person("bo", platform)
     await _page(world, bo, "another matter")
     await bo.expect_push("another matter")
+    # Who has a phone would be paged in her place.
+    assert (await bo.call("POST", "/auth/logout", {"deviceId": bo.device_id})).status == 200
+    await world.settle()
     # The vendor knows of the death since now: a token that was registered before is meant.
     world.clock.advance(seconds=60)
     await world.simulate(provider, answer, ana, timestamp=int(world.clock.now().timestamp() * 1000))

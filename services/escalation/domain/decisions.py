@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import (
     EscalationCancelled,
+    EscalationDue,
     EscalationExhausted,
     EscalationStarted,
     ResponderUnreachable,
@@ -30,7 +31,7 @@ from services.escalation.domain.escalations import (
     Waiting,
     newest,
 )
-from services.escalation.domain.pages import MOST_PAGED, every, fall_back, later, noted, page_levels
+from services.escalation.domain.pages import MOST_PAGED, every, fall_back, later, noted, page_levels, page_others
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
 """How often an exhausted escalation pages until somebody acknowledges."""
@@ -82,14 +83,15 @@ def _fire(command: FireTimer, state: State) -> Sequence[Fact]:
         case Exhausted():
             last, again = len(command.plan.levels), state.round + 1
             due = page_levels(state.run, command, (last,), again) or fall_back(state.run, command, last, again)
-            return [due.model_copy(update={"next_due_at": command.now + EXHAUSTED_AGAIN})]
+            return [_in_exhaustion(due, command.now)]
     return []
 
 
 def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
     """Only levels after the present one are paged early, so that each is passed at most once a round.
 
-    Where nobody can be reached at all, the last level's time-out still stands between two rounds.
+    After them whoever else has a device is. Where nobody can be reached at all, the last level's time-out still stands
+    between two rounds.
     """
     match state:
         # waiting, exhausted | PersonUnreachable of another run, round or level, of somebody not on it, or known already
@@ -100,7 +102,13 @@ def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
             due := page_levels(state.run, command, later(state, command), state.round)
         ):
             return [noted(due, f"nobody of level {state.level} could be reached")]
-        # waiting, exhausted | PersonUnreachable, others are left or no later level reaches anybody: time-out stands
+        # waiting, exhausted | PersonUnreachable, nobody is left, no later level reaches anybody, somebody has a device
+        case Waiting() | Exhausted() if _nobody_left(command, state) and (
+            due := page_others(state.run, command, state)
+        ):
+            due = noted(due, f"nobody of level {state.level} could be reached, and no level is left: others are paged")
+            return [due if isinstance(state, Waiting) else _in_exhaustion(due, command.now)]
+        # waiting, exhausted | PersonUnreachable, others are left or nobody else has a device: time-out stands
         case Waiting() | Exhausted():
             return [_unreachable(command, state)]
     return []
@@ -135,7 +143,7 @@ def _is_news(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
     )
 
 
-def _nobody_left(command: ReportUnreachable, state: Waiting) -> bool:
+def _nobody_left(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
     return all(p.user_id == command.user_id or p.user_id in state.unreachable for p in state.people)
 
 
@@ -149,6 +157,10 @@ def _started(command: StartEscalation) -> EscalationStarted:
         first_timeout_minutes=command.run.first_timeout_minutes,
         planned=command.planned,
     )
+
+
+def _in_exhaustion(due: EscalationDue, now: datetime) -> EscalationDue:
+    return due.model_copy(update={"next_due_at": now + EXHAUSTED_AGAIN})
 
 
 def _exhausted(state: Waiting, command: FireTimer) -> EscalationExhausted:

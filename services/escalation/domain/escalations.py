@@ -23,7 +23,7 @@ from libs.contracts.escalation import (
     ResponderUnreachable,
 )
 from libs.contracts.incidents import IncidentBrief
-from services.escalation.domain.people import ASSIGNED, Directory
+from services.escalation.domain.people import ASSIGNED, NO_OTHERS, Directory, Others
 from services.escalation.domain.policies import Plan
 
 
@@ -132,7 +132,7 @@ class FireTimer:
 
 @dataclass(frozen=True, slots=True)
 class ReportUnreachable:
-    """The notifier has no way, or none is left, to reach a person whom a level wanted."""
+    """The notifier has no way, or none is left, to reach a person whom a level wanted; `others`: who has a device."""
 
     run: int
     level: int
@@ -141,6 +141,7 @@ class ReportUnreachable:
     plan: Plan
     directory: Directory
     now: datetime
+    others: Others = NO_OTHERS
 
 
 @dataclass(frozen=True, slots=True)

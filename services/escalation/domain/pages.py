@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from libs.contracts.escalation import EscalationDue, Paged
-from services.escalation.domain.escalations import FireTimer, ReportUnreachable, Run, StartEscalation, Waiting
+from services.escalation.domain.escalations import (
+    Exhausted,
+    FireTimer,
+    ReportUnreachable,
+    Run,
+    StartEscalation,
+    Waiting,
+)
 from services.escalation.domain.people import NOBODY_AT_ALL, reach
 
 _REASON_LENGTH = 500
@@ -67,6 +74,20 @@ def fall_back(run: Run, occasion: Occasion, level: int, round_: int) -> Escalati
     return _due(run, occasion, round_, _Found(level, people, (note, *seen.notes), seen.versions))
 
 
+def page_others(run: Run, occasion: ReportUnreachable, state: Waiting | Exhausted) -> EscalationDue | None:
+    """The page for whoever has a device, when nobody of a page could be reached; None: nobody else has one.
+
+    Each kind of `Others` is a level of its own after the policy's last, with that one's time-out: where nobody of it
+    can be reached either, the next kind is paged, and each at most once a round.
+    """
+    unreached = {p.user_id for p in state.people}
+    for level, people in enumerate(occasion.others, len(occasion.plan.levels) + 1):
+        others = tuple(p for p in people if p.user_id not in unreached)
+        if level > state.level and others:
+            return _due(run, occasion, state.round, _Found(level, others, (), {}))
+    return None
+
+
 def noted(due: EscalationDue, note: str | None) -> EscalationDue:
     """The page with another reason before its own."""
     if note is None:
@@ -75,7 +96,8 @@ def noted(due: EscalationDue, note: str | None) -> EscalationDue:
 
 
 def _due(run: Run, occasion: Occasion, round_: int, found: _Found) -> EscalationDue:
-    minutes = occasion.plan.minutes(found.level, run.brief.priority, run.first_timeout_minutes)
+    timed = min(found.level, len(occasion.plan.levels))
+    minutes = occasion.plan.minutes(timed, run.brief.priority, run.first_timeout_minutes)
     return EscalationDue(
         incident_id=run.brief.incident_id,
         run=run.number,

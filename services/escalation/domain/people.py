@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.escalation import Level, Paged, PlannedLevel, Target, TargetType
@@ -13,6 +14,8 @@ ASSIGNED = "assigned"
 """`via` of the person whom the incident was assigned to when it was created."""
 MOST_PLANNED = 500
 """People that a start names: an event must stay below the bus's limit of 1 MiB."""
+MOST_OTHERS = 20
+"""Of each kind of `Others`: who is woken for a policy of which nobody can be reached is bounded."""
 NOBODY_AT_ALL = "nobody at all can be paged: there is no active person"
 
 
@@ -45,7 +48,7 @@ class Directory:
         """
         leads, admins = self._role(Role.LEAD, "leads"), self._role(Role.ADMIN, "admins")
         if again:
-            return _once((*leads, *admins)) or self._all()
+            return once((*leads, *admins)) or self._all()
         return leads or admins or self._all()
 
     def last_resort(self) -> tuple[Paged, ...]:
@@ -57,6 +60,18 @@ class Directory:
 
     def _all(self) -> tuple[Paged, ...]:
         return tuple(Paged(user_id=u, via="everyone") for u in self.everyone)
+
+
+class Others(NamedTuple):
+    """Active people who have a device, whoever they are; at most `MOST_OTHERS` of each kind, in this order."""
+
+    admins: tuple[Paged, ...] = ()
+    on_call: tuple[Paged, ...] = ()
+    """Of any schedule."""
+    anybody: tuple[Paged, ...] = ()
+
+
+NO_OTHERS = Others()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> R
             version = directory.on_call.get(target.id, OnCall()).version
             if version is not None:
                 versions[str(target.id)] = version
-    return Reached(_once(people), tuple(notes), versions)
+    return Reached(once(people), tuple(notes), versions)
 
 
 def planned(levels: Iterable[Level], directory: Directory, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
@@ -129,7 +144,7 @@ def _on_call(schedule: UUID, now: OnCall | None) -> tuple[tuple[Paged, ...], str
     return (), f"nobody is or will be on call on schedule {schedule}"
 
 
-def _once(people: Iterable[Paged]) -> tuple[Paged, ...]:
+def once(people: Iterable[Paged]) -> tuple[Paged, ...]:
     """Each person under the first reason that led to them."""
     once: dict[UUID, Paged] = {}
     for paged in people:

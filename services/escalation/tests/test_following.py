@@ -187,6 +187,9 @@ class _NoTables:
     def directory(self, *_: object) -> NoReturn:
         raise AssertionError("asked for people")
 
+    def others(self, *_: object) -> NoReturn:
+        raise AssertionError("asked for others")
+
     def causes(self, *_: object) -> NoReturn:
         raise AssertionError("asked for causes")
 

@@ -7,12 +7,24 @@ from uuid import UUID
 
 import pytest
 
-from libs.contracts.escalation import Target, TargetType
+from libs.contracts.escalation import Paged, Target, TargetType
 from libs.contracts.model import Role
-from services.escalation.domain.people import OnCall
+from services.escalation.domain.people import MOST_OTHERS, OnCall, Others
 from services.escalation.inputs import MemoryInputs, Schedule
 from services.escalation.projections import Span
-from services.escalation.tests.world import ANN, BO, CY, DEE, LEADS_LEVEL, NOW, ON_CALL_LEVEL, PLAN, SCHEDULE, minutes
+from services.escalation.tests.world import (
+    ANN,
+    BO,
+    CY,
+    DEE,
+    LEADS_LEVEL,
+    NOW,
+    ON_CALL_LEVEL,
+    PLAN,
+    SCHEDULE,
+    an_id,
+    minutes,
+)
 
 ROLES = {ANN: {Role.USER}, BO: {Role.USER}, CY: {Role.LEAD, Role.ADMIN}}
 
@@ -52,3 +64,13 @@ def test_everyone_is_only_asked_for_where_there_is_neither_lead_nor_admin() -> N
     found = MemoryInputs(people).directory([replace(PLAN, levels=(ON_CALL_LEVEL,))], [], NOW)
     assert found.everyone == tuple(sorted(people))
     assert found.active == set()
+
+
+def test_others_are_those_who_have_a_device_and_few_of_each_kind() -> None:
+    people = {an_id(f"admin {n}"): {Role.ADMIN} for n in range(30)} | ROLES
+    on_call = {SCHEDULE: Schedule(2, (span(-10, 10, ANN),)), an_id("nights"): Schedule(2, (span(-10, 10, BO),))}
+    found = MemoryInputs(people, on_call, reachable={*people} - {BO}).others({CY}, NOW)
+    assert [len(kind) for kind in found] == [MOST_OTHERS, 1, MOST_OTHERS]
+    assert found.on_call == (Paged(user_id=ANN, via=f"schedule:{SCHEDULE}"),)
+    assert not {BO, CY} & {p.user_id for kind in found for p in kind}
+    assert MemoryInputs(people, on_call).others((), NOW) == Others()

@@ -18,7 +18,8 @@ from libs.contracts.oncall import (
     CurrentQuery,
     CurrentView,
     Layer,
-    OnCallListView,
+    OnCallQuery,
+    OnCallView,
     OverrideQuery,
     OverridesQuery,
     OverrideView,
@@ -30,7 +31,7 @@ from libs.contracts.requests import ById, Nothing
 from libs.contracts.texts import ONE_LINE, TimeZone
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging, page
+from services.gateway.listing import Paging, WholePaging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -115,6 +116,7 @@ async def delete_schedule(schedule_id: ScheduleId, ask: Asking) -> Response:
     "/schedules/{id}/shifts",
     operation_id="listShifts",
     summary="Who is really paged in a stretch of time",
+    description="At most 400 days and 5,000 shifts; what is longer is refused, and `to` is the field at fault.",
     responses=documented(answer("Shifts", ShiftsView)),
 )
 async def list_shifts(
@@ -189,7 +191,12 @@ async def get_current(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment 
     "",
     operation_id="listOnCall",
     summary="Everybody who is on call, now or at a moment",
-    responses=documented(answer("OnCall", OnCallListView), missing=_NO_SCHEDULE),
+    description="A row for each schedule on which somebody is. At a moment for which nothing is planned `total` may "
+    "count schedules on which nobody is, and says that it is an estimate.",
+    responses=documented(several("onCall", OnCallView, "OnCall"), missing=_NO_SCHEDULE),
 )
-async def list_on_call(ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None) -> Response:
-    return success(await ask.query("oncall", "on_call", CurrentQuery(schedule_id=schedule_id, at=at)))
+async def list_on_call(
+    paging: WholePaging, ask: Asking, schedule_id: OfSchedule = None, at: AtMoment = None
+) -> Response:
+    wanted = complete(OnCallQuery, paging, schedule_id=schedule_id, at=at)
+    return page("onCall", await ask.query("oncall", "on_call", wanted), wanted)

@@ -91,7 +91,6 @@ FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
 FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False, "nextCursor": "later"}
 RANGE = {"scheduleId": ID, "from": NOON, "to": NIGHT}
 OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
-ALL = {"onCall": [v.ON_CALL]}
 NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
 
@@ -184,7 +183,15 @@ CASES = [
         NOBODY,
         NOBODY,
     ),
-    Case("listOnCall", "GET", f"/on-call?at={NOON}", "oncall.on_call", {"scheduleId": None, "at": NOON}, ALL, ALL),
+    Case(
+        "listOnCall",
+        "GET",
+        f"/on-call?at={NOON}&page=2&limit=5",
+        "oncall.on_call",
+        {"scheduleId": None, "at": NOON} | PAGE_TWO,
+        {"onCall": [v.ON_CALL], "total": 7},
+        {"onCall": [v.ON_CALL], "pagination": OF_SEVEN, "nextCursor": None},
+    ),
     made("createPolicy", "/escalation/policies", "escalation.create_policy", CREATE_POLICY, "policy", v.POLICY),
     paged("listPolicies", "/escalation/policies", "escalation.policies", "policies", v.POLICY),
     got("getPolicy", f"/escalation/policies/{ID}", "escalation.policy", {"id": ID}, "policy", v.POLICY),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,14 +24,19 @@ class Lived:
 
     def __init__(self, *facts: Fact) -> None:
         self.state: Any = None
+        self.log: list[Fact] = []
         self.take(facts)
 
     def take(self, facts: Any) -> None:
         for fact in facts:
             self.state = SCHEDULE.evolve(self.state, fact)
+            self.log.append(fact)
 
-    def run(self, command: Any) -> None:
-        self.take(SCHEDULE.decide(command, self.state))
+    def run(self, command: Any) -> int:
+        """The bytes of what was decided."""
+        facts = SCHEDULE.decide(command, self.state)
+        self.take(facts)
+        return _bytes(facts)
 
     def size(self) -> int:
         assert SCHEDULE.shape is not None
@@ -41,6 +46,10 @@ class Lived:
 def _override(number: int, start: datetime, hours: float) -> Override:
     end = start + timedelta(hours=hours)
     return Override(id=UUID(int=number + 1), user_id=ANA, start_time=start, end_time=end)
+
+
+def _bytes(facts: Iterable[Fact]) -> int:
+    return sum(len(fact.to_json()) for fact in facts)
 
 
 def _moments(count: int, step: timedelta) -> Iterator[tuple[int, datetime]]:
@@ -58,6 +67,21 @@ def test_a_thousand_overrides_that_were_cancelled_leave_nothing_behind() -> None
         assert lived.state.overrides == ()
         sizes.append(lived.size())
     assert max(sizes) < 1.2 * max(sizes[:10])
+
+
+def test_the_last_of_five_hundred_overrides_is_told_in_as_little_as_the_fifth() -> None:
+    """A minute apart, of hundreds of shifts that are planned; all but the last ten are cancelled again."""
+    lived = Lived(*created(layers=(layer("hourly", "2026-03-02T09:00", interval=12),)).facts)
+    whole, sizes, kept = _bytes(lived.log), list[int](), list[Override]()
+    for number, now in _moments(500, timedelta(minutes=1)):
+        lived.run(PlanShifts(now))  # the horizon costs what the time that passes does
+        kept.append(_override(number, now + timedelta(hours=number * 7 % 2000), 1))
+        sizes.append(lived.run(AddOverride(kept[-1], now)))
+        if len(kept) > 10:
+            sizes.append(lived.run(CancelOverride(kept.pop(0).id, now)))
+    assert max(sizes) < 2 * sizes[4] < 3000 < whole / 5
+    assert _bytes(lived.log) < 40 * whole, "a thousand changes, read from the first event on"
+    assert Lived(*lived.log).state == lived.state
 
 
 def test_overrides_that_ended_by_themselves_and_plans_that_were_extended_are_forgotten() -> None:

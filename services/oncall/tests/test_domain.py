@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.chassis.testing.examples import examples
-from libs.chassis.testing.given import Given
+from libs.chassis.testing.given import Decision, Given
 from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
@@ -55,6 +55,11 @@ def plan_of(facts: Sequence[Fact]) -> ShiftsPlanned:
     fact = facts[-1]
     assert isinstance(fact, ShiftsPlanned)
     return fact
+
+
+def then(decision: Decision[Any]) -> Schedule:
+    """The schedule after a decision."""
+    return schedule(Given(SCHEDULE, [*decision.given.facts, *decision.facts]))
 
 
 def schedule(given_: Given[Any]) -> Schedule:
@@ -148,18 +153,51 @@ def test_a_change_to_what_it_is_decides_nothing() -> None:
     ).then_nothing()
 
 
-def test_a_change_carries_the_whole_schedule_and_a_new_plan() -> None:
-    after = created(description="old").when(ChangeSchedule(NOW, name="Second", description=None)).facts
-    assert isinstance(after[0], ScheduleChanged)
-    assert (after[0].name, after[0].description, after[0].layers) == ("Second", None, (WEEKLY,))
-    assert plan_of(after).schedule_version == 3
+def test_a_change_carries_the_whole_schedule_and_no_plan_that_differs_in_nothing() -> None:
+    renamed = ChangeSchedule(NOW, name="Second", description=None)
+    after = created(description="old").when(renamed).then_types(ScheduleChanged)
+    changed = after.facts[-1]
+    assert isinstance(changed, ScheduleChanged)
+    assert (changed.name, changed.description, changed.layers) == ("Second", None, (WEEKLY,))
+    plan = plan_of(after.when(ChangeSchedule(NOW, layers=(layer("daily", "2026-03-02T09:00"),))).facts)
+    assert (plan.schedule_version, plan.planned_at) == (4, NOW)
+
+
+def test_a_plan_tells_what_differs_and_what_the_horizon_has_come_to_include() -> None:
+    later = utc("2026-03-11 10:00")
+    coming = override(CY, "2026-03-20 00:00", "2026-03-21 00:00")
+    _, changed, extended = created().when(AddOverride(coming, later)).facts
+    assert isinstance(changed, ShiftsPlanned)
+    assert isinstance(extended, ShiftsPlanned)
+    assert (changed.from_time, changed.to_time) == (utc("2026-03-16 09:00"), utc("2026-03-23 09:00"))
+    assert told(changed.shifts) == [
+        "ana 2026-03-16 09:00 2026-03-20 00:00",
+        "cy* 2026-03-20 00:00 2026-03-21 00:00",
+        "ana 2026-03-21 00:00 2026-03-23 09:00",
+    ]
+    assert (extended.from_time, extended.to_time) == (utc("2026-06-08 09:00"), utc("2026-06-15 09:00"))
+    assert told(extended.shifts) == ["ana 2026-06-08 09:00 2026-06-15 09:00"]
+
+
+def test_a_plan_that_differs_until_its_end_is_told_with_what_it_has_come_to_include() -> None:
+    later = utc("2026-03-11 10:00")
+    _, plan = created().when(ChangeSchedule(later, layers=(layer("daily", "2026-03-02T09:00", CY),))).facts
+    assert isinstance(plan, ShiftsPlanned)
+    assert (plan.from_time, plan.to_time) == (later, utc("2026-06-10 09:00"))
+
+
+def test_a_plan_that_is_older_than_the_moment_of_planning_forgets_nothing() -> None:
+    longer = created().when(ChangeSchedule(NOW, layers=(layer("weekly", "2026-03-02T09:00", CY),)))
+    facts = [f.model_copy(update={"planned_at": None}) if isinstance(f, ShiftsPlanned) else f for f in longer.facts]
+    assert told(schedule(Given(SCHEDULE, [*created().facts, *facts])).planned)[:2] == told(then(longer).planned)[:2]
 
 
 def test_a_shift_that_goes_on_over_a_change_keeps_its_start() -> None:
     longer = layer("weekly", "2026-03-02T09:00", ANA, CY)
-    plan = plan_of(created().when(ChangeSchedule(NOW, layers=(longer,))).facts)
-    assert told(plan.shifts)[:2] == ["ana 2026-03-02 09:00 2026-03-09 09:00", "cy 2026-03-09 09:00 2026-03-16 09:00"]
-    assert plan.from_time == utc("2026-03-02 09:00")
+    changed = created().when(ChangeSchedule(NOW, layers=(longer,)))
+    after = then(changed).planned
+    assert told(after)[:2] == ["ana 2026-03-02 09:00 2026-03-09 09:00", "cy 2026-03-09 09:00 2026-03-16 09:00"]
+    assert plan_of(changed.facts).from_time == utc("2026-03-09 09:00")
 
 
 def test_a_change_of_person_leaves_the_past_as_it_was_planned() -> None:
@@ -218,6 +256,8 @@ STEPS = st.lists(
         ),
         st.tuples(st.just("active"), st.booleans(), st.none()),
         st.tuples(st.just("override"), st.integers(-48, 2400), st.integers(1, 400)),
+        st.tuples(st.just("replace"), st.integers(-48, 2400), st.integers(1, 2100)),
+        st.tuples(st.just("zone"), st.sampled_from(("UTC", "Europe/Berlin", "America/New_York")), st.none()),
         st.tuples(st.just("cancel"), st.integers(0, 5), st.none()),
         st.tuples(st.just("plan"), st.none(), st.none()),
     ),
@@ -233,17 +273,19 @@ def command(step: tuple[str, Any, Any], now: datetime, before: Schedule) -> Any:
             )
         case "active", active, _:
             return ChangeSchedule(now, is_active=active)
-        case "override", begins, hours:
+        case "zone", timezone, _:
+            return ChangeSchedule(now, timezone=timezone)
+        case "override" | "replace", begins, hours:
             start = now.replace(tzinfo=None) + timedelta(hours=begins)
             end = max(start, now.replace(tzinfo=None)) + timedelta(hours=hours)
-            return AddOverride(override(CY, f"{start}", f"{end}"), now)
+            return AddOverride(override(CY, f"{start}", f"{end}", replaces=BO if step[0] == "replace" else None), now)
         case "cancel", which, _ if before.overrides:
             return CancelOverride(before.overrides[which % len(before.overrides)].id, now)
     return PlanShifts(now)
 
 
 def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]:
-    """What a consumer keeps: the contract's one sentence, and nothing else."""
+    """What a consumer keeps: what the contract says, and nothing else."""
     begins, to = fact.from_time, fact.to_time
     heads = [s.model_copy(update={"end_time": min(s.end_time, begins)}) for s in plan if s.start_time < begins]
     tails = [s.model_copy(update={"start_time": max(s.start_time, to)}) for s in plan if s.end_time > to]
@@ -251,7 +293,7 @@ def following(plan: tuple[Shift, ...], fact: ShiftsPlanned) -> tuple[Shift, ...]
 
 
 @pytest.mark.parametrize("piece", [3, 1000])
-@settings(max_examples=examples(40), database=None)
+@settings(max_examples=examples(200), database=None)
 @given(STEPS, st.lists(st.integers(1, 60 * 24 * 20), min_size=8, max_size=8))
 def test_the_past_stays_and_the_future_follows_the_rules_in_pieces_of_any_size(
     piece: int, steps: list[Any], minutes: list[int]

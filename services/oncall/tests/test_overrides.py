@@ -8,19 +8,23 @@ from typing import Any
 import pytest
 
 from libs.chassis.testing.given import Given
-from libs.contracts.oncall import OverrideAdded, OverrideCancelled, ScheduleChanged, ShiftsPlanned
+from libs.contracts.oncall import Override, OverrideAdded, OverrideCancelled, ScheduleChanged, ShiftsPlanned
 from libs.contracts.requests import Invalid
 from services.oncall.application import SCHEDULE
-from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule
+from services.oncall.commands import AddOverride, CancelOverride, ChangeSchedule, PlanShifts
 from services.oncall.overrides import TooManyOverrides
 from services.oncall.tests.rules import BO, CY, layer, override, told, utc
-from services.oncall.tests.test_domain import ID, NOW, created, plan_of, schedule
+from services.oncall.tests.test_domain import ID, NOW, created, plan_of, schedule, then
 
 COMING = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")
 
 
 def overridden() -> Given[Any]:
     return created().when(AddOverride(COMING, NOW)).then_types(OverrideAdded, ShiftsPlanned)
+
+
+def added(one: Override) -> OverrideAdded:
+    return OverrideAdded(schedule_id=ID, override=one)
 
 
 def test_an_override_is_added_and_planned() -> None:
@@ -68,21 +72,22 @@ def test_an_override_out_of_range_is_refused(refused: Any, field: str) -> None:
 
 
 def test_an_override_may_be_ninety_days_long_and_begin_in_a_year() -> None:
-    for whole in (
-        override(CY, "2026-03-05 00:00", "2026-06-03 00:00"),
-        override(CY, "2027-03-05 10:00", "2027-03-06 00:00"),
-    ):
-        created().when(AddOverride(whole, NOW)).then_types(OverrideAdded, ShiftsPlanned)
+    long = override(CY, "2026-03-05 00:00", "2026-06-03 00:00")
+    created().when(AddOverride(long, NOW)).then_types(OverrideAdded, ShiftsPlanned)
+    far = created().when(AddOverride(override(CY, "2027-03-05 10:00", "2027-03-06 00:00"), NOW))
+    reached = far.then_types(OverrideAdded).when(PlanShifts(utc("2027-03-01 00:00")))
+    assert "cy* 2027-03-05 10:00 2027-03-06 00:00" in told(plan_of(reached.facts).shifts)
 
 
 def test_two_hundred_overrides_can_be_to_come_and_those_that_ended_or_were_cancelled_do_not_count() -> None:
     many = [override(CY, f"2026-03-{5 + n // 24:02} {n % 24:02}:00", "2026-03-20 00:00") for n in range(201)]
-    full = Given(SCHEDULE, [*created().facts, *(OverrideAdded(schedule_id=ID, override=o) for o in many[:200])])
+    full = Given(SCHEDULE, [*created().facts, *(added(o) for o in many[:200])])
     full.when(AddOverride(many[200], NOW)).then_rejected(TooManyOverrides)
     relieved = full.when(CancelOverride(many[0].id, NOW)).then_types(OverrideCancelled, ShiftsPlanned)
     relieved.when(AddOverride(many[200], NOW)).then_types(OverrideAdded, ShiftsPlanned)
     another = override(CY, "2026-03-21 00:00", "2026-03-22 00:00")
-    full.when(AddOverride(another, utc("2026-03-20 00:00"))).then_types(OverrideAdded, ShiftsPlanned)
+    full.when(AddOverride(another, utc("2026-03-07 00:00"))).then_rejected(TooManyOverrides)
+    assert full.when(AddOverride(another, utc("2026-03-20 00:00"))).facts[0] == added(another)
 
 
 def test_an_override_that_is_cancelled_before_it_begins_never_was() -> None:
@@ -118,9 +123,7 @@ def test_below_a_cancelled_override_the_earlier_one_applies_again() -> None:
     below = override(BO, "2026-03-05 00:00", "2026-03-07 00:00")
     both = created().when(AddOverride(below, NOW)).then_types(OverrideAdded, ShiftsPlanned)
     both = both.when(AddOverride(COMING, NOW)).then_types(OverrideAdded, ShiftsPlanned)
-    assert told(plan_of(both.when(CancelOverride(COMING.id, NOW)).facts).shifts)[1] == (
-        "bo* 2026-03-05 00:00 2026-03-07 00:00"
-    )
+    assert told(then(both.when(CancelOverride(COMING.id, NOW))).planned)[1] == "bo* 2026-03-05 00:00 2026-03-07 00:00"
 
 
 def test_an_override_of_an_inactive_schedule_is_cancelled_without_a_plan() -> None:

@@ -126,6 +126,14 @@ def test_an_inactive_schedule_has_no_timer() -> None:
     assert created().run(ChangeSchedule(NOW, is_active=False)).of(TIMERS) == []
 
 
+def test_a_schedule_that_is_active_again_is_planned_on_though_its_plan_differs_in_nothing() -> None:
+    tables = Tables().run(CreateSchedule(ID, "Later", None, "UTC", True, (), "ana", NOW))
+    due = tables.of(TIMERS)
+    tables.run(ChangeSchedule(NOW, is_active=False)).run(ChangeSchedule(NOW, is_active=True))
+    assert tables.version == 4, "both without a plan"
+    assert tables.of(TIMERS) == due
+
+
 def test_a_deleted_schedule_leaves_nothing_behind() -> None:
     tables = created()
     stand_in = override(CY, "2026-03-05 00:00", "2026-03-06 00:00")

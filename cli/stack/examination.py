@@ -102,10 +102,10 @@ def judge_clock(answered_at: datetime, now: float) -> Finding:
 def judge_room(room: dict[str, Any]) -> Finding:
     """What is free of a disk or a limit, as incidents sees it."""
     if not room.get("known", True):
-        return Finding(f"storage {room['place']}", Level.BAD, "not known: it does not answer")
+        return Finding("storage", Level.BAD, f"{room['place']}: not known: it does not answer")
     verdict = Level.BAD if room["low"] else Level.GOOD
     free, size = room["free"] / 1024**3, room["size"] / 1024**3
-    return Finding(f"storage {room['place']}", verdict, f"{free:.1f} of {size:.1f} GiB free")
+    return Finding("storage", verdict, f"{free:.1f} of {size:.1f} GiB free in {room['place']}")
 
 
 def judge_processes(run: dict[str, Any], state: Callable[[int], str | None]) -> list[Finding]:

@@ -280,10 +280,10 @@ def test_doctor_tells_trouble_from_what_is_merely_worth_a_note() -> None:
     assert levels(judged(troubles=(nobody,))) == {"policy Default": "note"}
     room = {"place": "/data", "free": 2 * 1024**3, "size": 40 * 1024**3, "low": True}
     nearly_full = judged(extra={"rooms": [room]})
-    assert levels(nearly_full) == {"storage /data": "trouble"}
-    assert nearly_full[2].detail == "2.0 of 40.0 GiB free"
+    assert levels(nearly_full) == {"storage": "trouble"}
+    assert nearly_full[2].detail == "2.0 of 40.0 GiB free in /data"
     hanging = judged(extra={"rooms": [room | {"low": False, "known": False}]})
-    assert hanging[2].detail == "not known: it does not answer"
+    assert hanging[2].detail == "/data: not known: it does not answer"
 
 
 def test_doctor_checks_the_clock_and_every_process() -> None:

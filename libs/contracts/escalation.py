@@ -179,12 +179,17 @@ class CreatePolicy(StrictContract):
     levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
 
 
-class ChangePolicy(StrictContract):
-    id: UUID
+class PolicyChange(StrictContract):
+    """Fields not given stay; `levels` is replaced as a whole."""
+
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     priority_filter: tuple[Priority, ...] | None = None
     repeat: int | None = Field(default=None, ge=0, le=100)
     levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
+
+
+class ChangePolicy(PolicyChange):
+    id: UUID
 
 
 class PolicyView(Contract):

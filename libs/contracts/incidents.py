@@ -365,21 +365,29 @@ class CreateIncident(StrictContract):
     team_id: UUID | None = None
 
 
-class ChangeStatus(StrictContract):
+class StatusBody(StrictContract):
+    """May be left out."""
+
+    notes: str | None = Field(default=None, max_length=10_000, examples=["Investigating the database connection issue"])
+
+
+class ChangeStatus(StatusBody):
     """`POST /incidents/{id}/acknowledge`, `/resolve`, `/close`."""
 
     id: UUID
-    notes: str | None = Field(default=None, max_length=10_000)
 
 
-class EditIncident(StrictContract):
-    """`PATCH /incidents/{id}`: fields not given stay; a `description` of null goes, `metadata` is replaced whole."""
+class IncidentEdit(StrictContract):
+    """Fields not given stay; `description` given as null goes, `metadata` is replaced as a whole."""
 
-    id: UUID
     title: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=16_384)
     priority: Priority | None = None
     metadata: Metadata | None = None
+
+
+class EditIncident(IncidentEdit):
+    id: UUID
 
 
 def _somebody(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -543,13 +551,16 @@ class CreateIntegration(StrictContract):
     team_id: UUID | None = None
 
 
-class ChangeIntegration(StrictContract):
-    """`PATCH`: fields not given stay; `policyId` given as null goes."""
+class IntegrationChange(StrictContract):
+    """Fields not given stay; `policyId` given as null goes: its incidents then run the policy Default."""
 
-    id: UUID
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     policy_id: UUID | None = None
     team_id: UUID | None = None
+
+
+class ChangeIntegration(IntegrationChange):
+    id: UUID
 
 
 class RevokeKey(StrictContract):

@@ -141,10 +141,9 @@ class CreateSchedule(StrictContract):
     layers: tuple[Layer, ...] = Field(default=(), max_length=50)
 
 
-class ChangeSchedule(StrictContract):
-    """`PATCH`: fields not given stay; `layers` is replaced as a whole."""
+class ScheduleChange(StrictContract):
+    """Fields not given stay; `layers` is replaced as a whole."""
 
-    id: UUID
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
     timezone: TimeZone | None = None
@@ -152,12 +151,19 @@ class ChangeSchedule(StrictContract):
     layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
 
 
-class AddOverride(StrictContract):
-    schedule_id: UUID
+class ChangeSchedule(ScheduleChange):
+    id: UUID
+
+
+class OverrideBody(StrictContract):
     user_id: UUID
     start_time: SentMoment
     end_time: SentMoment
     replaces: UUID | None = None
+
+
+class AddOverride(OverrideBody):
+    schedule_id: UUID
 
 
 class CancelOverride(StrictContract):

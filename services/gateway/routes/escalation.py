@@ -6,13 +6,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic import Field
 from starlette.responses import Response
 
-from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyView
-from libs.contracts.model import Priority, StrictContract
+from libs.contracts.escalation import ChangePolicy, CreatePolicy, PolicyChange, PolicyView
 from libs.contracts.requests import ById, Nothing
-from libs.contracts.texts import ONE_LINE
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
@@ -24,15 +21,6 @@ router = APIRouter(prefix=f"{V1}/escalation", tags=["escalation"], route_class=P
 PolicyId = Annotated[UUID, Path(alias="id")]
 
 _POLICY = one("policy", PolicyView, "Policy")
-
-
-class PolicyChange(StrictContract):
-    """Fields not given stay; `levels` is replaced as a whole."""
-
-    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
-    priority_filter: tuple[Priority, ...] | None = None
-    repeat: int | None = Field(default=None, ge=0, le=100)
-    levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
 
 
 @router.post(

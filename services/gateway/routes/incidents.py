@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query
-from pydantic import Field
 from starlette.responses import Response
 
 from libs.contracts.incidents import (
@@ -15,18 +14,18 @@ from libs.contracts.incidents import (
     EditIncident,
     ExplainQuery,
     Explanation,
+    IncidentEdit,
     IncidentView,
     ListIncidents,
-    Metadata,
     Outcome,
     Status,
+    StatusBody,
     Timeline,
     TimelineQuery,
     Whose,
 )
-from libs.contracts.model import Priority, StrictContract
+from libs.contracts.model import Priority
 from libs.contracts.requests import ById
-from libs.contracts.texts import ONE_LINE
 from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
@@ -49,21 +48,6 @@ _EXAMPLES = {
         },
     }
 }
-
-
-class StatusBody(StrictContract):
-    """May be left out."""
-
-    notes: str | None = Field(default=None, max_length=10_000, examples=["Investigating the database connection issue"])
-
-
-class IncidentEdit(StrictContract):
-    """Fields not given stay; `description` given as null goes, `metadata` is replaced as a whole."""
-
-    title: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
-    description: str | None = Field(default=None, max_length=16_384)
-    priority: Priority | None = None
-    metadata: Metadata | None = None
 
 
 NotesBody = Annotated[StatusBody | None, Body()]

@@ -6,13 +6,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic import Field
 from starlette.responses import Response
 
-from libs.contracts.incidents import ChangeIntegration, CreatedKeyView, CreateIntegration, IntegrationView, RevokeKey
-from libs.contracts.model import StrictContract
+from libs.contracts.incidents import (
+    ChangeIntegration,
+    CreatedKeyView,
+    CreateIntegration,
+    IntegrationChange,
+    IntegrationView,
+    RevokeKey,
+)
 from libs.contracts.requests import ById, Nothing
-from libs.contracts.texts import ONE_LINE
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
@@ -26,14 +30,6 @@ KeyId = Annotated[UUID, Path(alias="keyId")]
 
 _INTEGRATION = one("integration", IntegrationView, "Integration")
 _NEEDED = "open incidents came by it (`details.usedBy`), or Pager itself needs it"
-
-
-class IntegrationChange(StrictContract):
-    """Fields not given stay; `policyId` given as null goes: its incidents then run the policy Default."""
-
-    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
-    policy_id: UUID | None = None
-    team_id: UUID | None = None
 
 
 @router.post(

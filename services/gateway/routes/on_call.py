@@ -6,10 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
 from starlette.responses import Response
 
-from libs.contracts.model import SentMoment, StrictContract
+from libs.contracts.model import SentMoment
 from libs.contracts.oncall import (
     AddOverride,
     CancelOverride,
@@ -17,18 +16,18 @@ from libs.contracts.oncall import (
     CreateSchedule,
     CurrentQuery,
     CurrentView,
-    Layer,
     OnCallQuery,
     OnCallView,
+    OverrideBody,
     OverrideQuery,
     OverridesQuery,
     OverrideView,
+    ScheduleChange,
     ScheduleView,
     ShiftsQuery,
     ShiftsView,
 )
 from libs.contracts.requests import ById, Nothing
-from libs.contracts.texts import ONE_LINE, TimeZone
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, WholePaging, page
@@ -49,23 +48,6 @@ _CANNOT_TAKE_OVER = (
 _NO_SCHEDULE = "there is no such schedule"
 _OVERRIDE = one("override", OverrideView, "Override")
 _SCHEDULE = one("schedule", ScheduleView, "Schedule")
-
-
-class ScheduleChange(StrictContract):
-    """Fields not given stay; `layers` is replaced as a whole."""
-
-    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
-    description: str | None = Field(default=None, max_length=10_000)
-    timezone: TimeZone | None = None
-    is_active: bool | None = None
-    layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
-
-
-class OverrideBody(StrictContract):
-    user_id: UUID
-    start_time: SentMoment
-    end_time: SentMoment
-    replaces: UUID | None = None
 
 
 @router.post(

@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from libs.contracts.escalation import ChangePolicy
-from libs.contracts.incidents import ChangeIntegration, ChangeStatus, EditIncident
-from libs.contracts.model import StrictContract
-from libs.contracts.oncall import AddOverride, ChangeSchedule
 from libs.contracts.subjects import Header
 from services.gateway.app import _RESOURCES
-from services.gateway.routes.escalation import PolicyChange
-from services.gateway.routes.incidents import IncidentEdit, StatusBody
-from services.gateway.routes.integrations import IntegrationChange
-from services.gateway.routes.on_call import OverrideBody, ScheduleChange
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import USER, World
 
@@ -305,27 +297,3 @@ async def test_a_page_says_that_its_answer_was_full(
         numbers | {"limit": 5, "totalPages": 2} | early,
         numbers | {"limit": 1, "totalPages": 7},
     ]
-
-
-@pytest.mark.parametrize(
-    ("body", "contract", "from_path"),
-    [
-        (StatusBody, ChangeStatus, "id"),
-        (IncidentEdit, EditIncident, "id"),
-        (ScheduleChange, ChangeSchedule, "id"),
-        (PolicyChange, ChangePolicy, "id"),
-        (IntegrationChange, ChangeIntegration, "id"),
-        (OverrideBody, AddOverride, "schedule_id"),
-    ],
-)
-def test_a_body_has_the_fields_of_its_contract_but_for_the_one_in_the_path(
-    body: type[StrictContract], contract: type[StrictContract], from_path: str
-) -> None:
-    def shape(model: type[StrictContract]) -> dict[str, Any]:
-        properties: dict[str, Any] = model.model_json_schema()["properties"]
-        return {name: {k: s for k, s in field.items() if k != "examples"} for name, field in properties.items()}
-
-    alias = contract.model_fields[from_path].alias
-    expected = shape(contract)
-    expected.pop(alias or from_path)
-    assert shape(body) == expected

@@ -27,14 +27,8 @@ from libs.contracts.escalation import (
     Target,
     TargetType,
 )
-from libs.contracts.incidents import (
-    IncidentAcknowledged,
-    IncidentBrief,
-    IncidentCreated,
-    IncidentResolved,
-    IntegrationCreated,
-    IntegrationKind,
-)
+from libs.contracts.incidents import IncidentAcknowledged, IncidentBrief, IncidentCreated, IncidentResolved
+from libs.contracts.integrations import IntegrationCreated, IntegrationKind
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import (
     Method,

@@ -66,9 +66,12 @@ def document() -> str:
 
 
 def _facts(service: str) -> list[type[Fact]]:
-    """In the order in which the contracts declare them."""
+    """In the order in which the contracts declare them, those of its own module last, whatever was imported first."""
     # By module: a test may have declared event types of its own.
-    return [fact for fact in FACTS.values() if fact.__module__ == f"libs.contracts.{service}"]
+    facts = [
+        f for f in FACTS.values() if f.__module__.startswith("libs.contracts.") and f.type.split(".")[1] == service
+    ]
+    return sorted(facts, key=lambda fact: fact.__module__ == f"libs.contracts.{service}")
 
 
 def _overview() -> str:

@@ -11,7 +11,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType
-from libs.contracts.incidents import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from libs.contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from libs.contracts.oncall import ScheduleCreated, ScheduleDeleted, ShiftsPlanned
 from services.escalation.projections import (
     KNOWN_PEOPLE,

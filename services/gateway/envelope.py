@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from libs.chassis.requests.matching import etag
 from libs.contracts.auth import HeldDevice
-from libs.contracts.incidents import IntegrationKeyView
+from libs.contracts.integrations import IntegrationKeyView
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.uses import Use

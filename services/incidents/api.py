@@ -11,11 +11,8 @@ from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import (
-    ChangeIntegration,
     ChangeStatus,
-    CreatedKeyView,
     CreateIncident,
-    CreateIntegration,
     EditIncident,
     ExplainQuery,
     Explanation,
@@ -23,12 +20,17 @@ from libs.contracts.incidents import (
     IncidentExplained,
     IncidentList,
     IncidentView,
-    IntegrationList,
-    IntegrationView,
     ListIncidents,
-    RevokeKey,
     Timeline,
     TimelineQuery,
+)
+from libs.contracts.integrations import (
+    ChangeIntegration,
+    CreatedKeyView,
+    CreateIntegration,
+    IntegrationList,
+    IntegrationView,
+    RevokeKey,
 )
 from libs.contracts.leniency import storable
 from libs.contracts.model import Role

@@ -22,7 +22,7 @@ from libs.contracts.defaults import (
     OWN_INTEGRATION_ID,
     OWN_INTEGRATION_NAME,
 )
-from libs.contracts.incidents import (
+from libs.contracts.integrations import (
     ChangeIntegration,
     CreatedKeyView,
     IntegrationKeyView,

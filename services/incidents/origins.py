@@ -15,16 +15,18 @@ from libs.contracts.incidents import (
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
-    IntegrationChanged,
-    IntegrationCreated,
-    IntegrationDeleted,
-    IntegrationKeyAdded,
-    IntegrationKeyRevoked,
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
     SnoozeEnded,
     SuppressionEnded,
+)
+from libs.contracts.integrations import (
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+    IntegrationKeyAdded,
+    IntegrationKeyRevoked,
 )
 from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.taken import taken_alerts

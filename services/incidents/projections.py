@@ -31,14 +31,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.chassis.store.changes import Change, Gone, Newest, Patch, Row, Tally
 from libs.chassis.store.cursors import Position
 from libs.contracts.envelope import Envelope, Fact
-from libs.contracts.incidents import (
-    IncidentCreated,
-    IncidentReopened,
-    IncidentResolved,
-    IncidentView,
-    IntegrationCreated,
-    IntegrationDeleted,
-)
+from libs.contracts.incidents import IncidentCreated, IncidentReopened, IncidentResolved, IncidentView
+from libs.contracts.integrations import IntegrationCreated, IntegrationDeleted
 from libs.contracts.slots import thread_of
 from services.incidents.dedup import stands_alone
 from services.incidents.domain.incident import OPEN, Incident

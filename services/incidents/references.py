@@ -19,7 +19,8 @@ from libs.contracts.auth import UserRegistered
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
-from libs.contracts.incidents import ChangeIntegration, CreateIncident, CreateIntegration, ListIncidents
+from libs.contracts.incidents import CreateIncident, ListIncidents
+from libs.contracts.integrations import ChangeIntegration, CreateIntegration
 from libs.contracts.requests import Invalid, NoSuchTeam
 from services.incidents.projections import metadata
 

@@ -14,12 +14,7 @@ from libs.chassis.store.changes import Tally
 from libs.chassis.store.listing import Keyset, fitting
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import EscalationStarted
-from libs.contracts.incidents import (
-    EscalationView,
-    IncidentView,
-    Status,
-    TimelineQuery,
-)
+from libs.contracts.incidents import EscalationView, IncidentView, Status, TimelineQuery
 from services.incidents.domain.incident import Incident
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
 

@@ -24,7 +24,8 @@ from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.alerts import Action
 from libs.contracts.envelope import Actor
-from libs.contracts.incidents import CreateIncident, IntegrationKind
+from libs.contracts.incidents import CreateIncident
+from libs.contracts.integrations import IntegrationKind
 from libs.contracts.model import Priority
 from libs.contracts.subjects import OWN_SOURCE
 from services.incidents import dedup

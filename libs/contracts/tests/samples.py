@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel
 import libs.contracts.auth
 import libs.contracts.escalation
 import libs.contracts.incidents
+import libs.contracts.integrations
 import libs.contracts.notifier
 import libs.contracts.oncall  # noqa: F401 - importing declares the event types
 from libs.contracts.codec import CODEC

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from libs.contracts.incidents import (
+from libs.contracts.integrations import (
     ChangeIntegration,
     CreatedKeyView,
     CreateIntegration,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from libs.contracts import auth, escalation, incidents, notifier, oncall
+from libs.contracts import auth, escalation, incidents, integrations, notifier, oncall
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Lane, Priority, Role
 from services.gateway.tests.stubs import USER, json_of
@@ -66,18 +66,18 @@ EXPLANATION = json_of(
     )
 )
 INTEGRATION = json_of(
-    incidents.IntegrationView(
+    integrations.IntegrationView(
         id=ID,
         version=1,
         name="Default",
-        type=incidents.IntegrationKind.GENERIC,
+        type=integrations.IntegrationKind.GENERIC,
         created_at=NOW,
         updated_at=NOW,
-        keys=(incidents.IntegrationKeyView(id=ID, created_at=NOW, hint="kkkk"),),
+        keys=(integrations.IntegrationKeyView(id=ID, created_at=NOW, hint="kkkk"),),
         key="k" * 32,
     )
 )
-INTEGRATION_KEY = json_of(incidents.CreatedKeyView(id=ID, created_at=NOW, hint="kkkk", key="k" * 32))
+INTEGRATION_KEY = json_of(integrations.CreatedKeyView(id=ID, created_at=NOW, hint="kkkk", key="k" * 32))
 LAYER = json_of(_LAYER)
 SCHEDULE = json_of(
     oncall.ScheduleView(

@@ -26,7 +26,7 @@ from uuid import UUID
 
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID
 from libs.contracts.envelope import Fact
-from libs.contracts.incidents import (
+from libs.contracts.integrations import (
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,

@@ -8,7 +8,7 @@ import pytest
 
 from libs.chassis.testing.given import Given
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, OWN_INTEGRATION_ID
-from libs.contracts.incidents import (
+from libs.contracts.integrations import (
     IntegrationChanged,
     IntegrationCreated,
     IntegrationDeleted,

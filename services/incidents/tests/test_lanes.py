@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.alerts import Action
-from libs.contracts.incidents import (
-    IncidentCreated,
-    IncidentReopened,
-    IncidentResolved,
-    PagingRequested,
-    Status,
-)
+from libs.contracts.incidents import IncidentCreated, IncidentReopened, IncidentResolved, PagingRequested, Status
 from libs.contracts.model import Lane
 from services.incidents.alerts.kept import kept_answers
 from services.incidents.places import place_in

@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
-from libs.contracts.incidents import ChangeIntegration, CreateIncident
+from libs.contracts.incidents import CreateIncident
+from libs.contracts.integrations import ChangeIntegration
 from services.incidents.references import References
 
 SOMEBODY, SOMETHING = uuid4(), uuid4()

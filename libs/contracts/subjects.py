@@ -44,7 +44,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
             *("IncidentCreated", "PagingRequested", *_ANSWERED),
             *("IntegrationCreated", "IntegrationChanged", "IntegrationDeleted"),
         ),
-        "notifier": ("PersonUnreachable",),
+        "notifier": ("PersonUnreachable", "PushTokenRetired"),
     },
     "notifier": {
         "auth": ("DeviceRegistered", "DeviceRemoved"),

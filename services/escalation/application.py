@@ -16,7 +16,7 @@ from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PlannedLevel
 from libs.contracts.incidents import IncidentCreated
 from libs.contracts.model import Lane, Priority
-from libs.contracts.notifier import PersonUnreachable
+from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
 from libs.contracts.uses import MOST_NAMED, Use, UserKind
 from services.escalation.domain import decisions, escalations, people, policies
 from services.escalation.domain.people import Directory
@@ -129,20 +129,26 @@ def fire(work: Work, timers: Sequence[Timer], inputs: Inputs | None = None) -> N
             work.put(timer_set(SCHEMA, Timer(timer.entity, TIMER, state.due_at)))
 
 
-def follow_notifier(work: Work, events: Sequence[Envelope[PersonUnreachable]], inputs: Inputs | None = None) -> None:
+def follow_notifier(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
     """Page the next level as soon as nobody of the present one can be reached, or else others who can."""
-    entities = [escalations.escalation_id(event.data.incident_id) for event in events]
+    for event in events:
+        if isinstance(event.data, PushTokenRetired):
+            work.put(*replicate(event))
+    reports: list[Envelope[PersonUnreachable]] = [e for e in events if isinstance(e.data, PersonUnreachable)]
+    entities = [escalations.escalation_id(event.data.incident_id) for event in reports]
     work.load(_ANY, entities)
     told: list[tuple[UUID, Envelope[PersonUnreachable], escalations.Run]] = []
-    for entity, event in zip(entities, events, strict=True):
+    unreached = {event.data.user_id for event in reports}
+    for entity, event in zip(entities, reports, strict=True):
         state = work.state(_ANY, entity)
         if isinstance(state, Running):
             told.append((entity, event, state.run))
+            unreached |= state.unreachable
     if not told:
         return
     inputs = inputs or StoredInputs(work)
     around = _around(work, [run for *_, run in told], inputs)
-    others = inputs.others({event.data.user_id for _, event, _ in told}, work.now)
+    others = inputs.others(unreached, work.now)
     for entity, event, run in told:
         fact = event.data
         command = escalations.ReportUnreachable(

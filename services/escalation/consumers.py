@@ -11,7 +11,7 @@ from libs.contracts.incidents import (
     IncidentSnoozed,
     PagingRequested,
 )
-from libs.contracts.notifier import PersonUnreachable
+from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
 from services.escalation.application import follow_incidents, follow_notifier
 from services.escalation.replicas import FROM_AUTH, FROM_INTEGRATIONS, FROM_ONCALL, follow_people, follow_schedules
 
@@ -28,5 +28,5 @@ def consumers() -> list[Consumer]:
         Consumer("auth", FROM_AUTH, follow_people, first=True),
         Consumer("oncall", FROM_ONCALL, follow_schedules, first=True),
         Consumer("incidents", (IncidentCreated, PagingRequested, *_ANSWERS, *FROM_INTEGRATIONS), follow_incidents),
-        Consumer("notifier", (PersonUnreachable,), follow_notifier, sparse=True),
+        Consumer("notifier", (PersonUnreachable, PushTokenRetired), follow_notifier, sparse=True),
     ]

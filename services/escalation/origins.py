@@ -15,6 +15,7 @@ from libs.contracts.escalation import (
     ResponderUnreachable,
 )
 from libs.contracts.model import Lane
+from libs.contracts.notifier import PushTokenRetired
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.projections import (
     SCHEMA,
@@ -24,6 +25,7 @@ from services.escalation.projections import (
     people,
     policies,
     project,
+    retired_tokens,
     schedules,
     shifts,
 )
@@ -47,11 +49,12 @@ ORIGINS = Origins(
     replicas=(
         Replica(people, {"auth": (UserRegistered,)}, replicate),
         Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
+        Replica(retired_tokens, {"notifier": (PushTokenRetired,)}, replicate),
         Replica(schedules, {"oncall": FROM_ONCALL}, replicate),
         Replica(integrations, {"incidents": FROM_INTEGRATIONS}, replicate),
     ),
     refused={
         shifts: "what was kept of past shifts depends on when their plans were read;"
-        " `pager rebuild oncall` and a new plan of the schedule write the coming ones again",
+        " a schedule that is switched off and on again (PATCH, isActive) tells its whole plan anew",
     },
 )

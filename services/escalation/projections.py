@@ -99,6 +99,15 @@ devices = Table(
     metadata,
     Column("user_id", Uuid, primary_key=True),
     Column("device_id", Text, primary_key=True),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+)
+# Apart from `devices`: AUTH and NOTIFIER are heard of in any order, and what was registered since `dead_at` is alive.
+retired_tokens = Table(
+    "retired_tokens",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("dead_at", DateTime(timezone=True), nullable=False),
 )
 schedules = Table(
     "schedules",
@@ -170,14 +179,19 @@ PEOPLE = (
 """`ids`, `roles`: the active people among the ids or with one of the roles."""
 
 EVERYONE = select(people.c.id).where(people.c.active).order_by(people.c.id)
+_dead = exists().where(
+    retired_tokens.c.user_id == devices.c.user_id,
+    retired_tokens.c.device_id == devices.c.device_id,
+    retired_tokens.c.dead_at > devices.c.added_at,
+)
 _reachable = and_(
     people.c.active,
-    exists().where(devices.c.user_id == people.c.id),
+    exists().where(devices.c.user_id == people.c.id, ~_dead),
     people.c.id != func.all(bindparam("without", type_=ARRAY(Uuid))),
 )
 _COUNT = bindparam("count", type_=Integer)
 REACHABLE = select(people.c.id).where(_reachable).order_by(people.c.id).limit(_COUNT)
-"""`without`, `count`: the first active people who have a device."""
+"""`without`, `count`: the first active people who have a device that no vendor has said to be dead."""
 REACHABLE_OF = REACHABLE.where(people.c.roles.overlap(bindparam("roles", type_=postgresql.ARRAY(Text))))
 """`roles` as well: those who have one of them."""
 REACHABLE_ON_CALL = (

@@ -1,4 +1,4 @@
-"""Replicas of people, shifts and integrations: what AUTH, ONCALL and INCIDENTS say."""
+"""Replicas of people, shifts and integrations: what AUTH, ONCALL, INCIDENTS and NOTIFIER say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType
 from libs.contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
+from libs.contracts.notifier import PushTokenRetired
 from libs.contracts.oncall import ScheduleCreated, ScheduleDeleted, ShiftsPlanned
 from services.escalation.projections import (
     KNOWN_PEOPLE,
@@ -22,6 +23,7 @@ from services.escalation.projections import (
     integrations,
     people,
     replan,
+    retired_tokens,
     schedules,
     shifts,
 )
@@ -43,9 +45,13 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
         case UserRegistered() as user:
             yield Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True})
         case DeviceAdded(user_id=user_id, device_id=device_id):
-            yield Row(devices, {"user_id": user_id, "device_id": device_id})
+            # It comes with each registration, also of a device that was here before with a token that is dead.
+            yield Row(devices, {"user_id": user_id, "device_id": device_id, "added_at": event.time})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})
+        case PushTokenRetired() as token:
+            key = {"user_id": token.user_id, "device_id": token.device_id}
+            yield Row(retired_tokens, key | {"dead_at": token.at})
         case ScheduleCreated() as schedule:
             yield Row(schedules, {"id": schedule.schedule_id})
         case ShiftsPlanned() as plan:

@@ -56,9 +56,13 @@ def write(work: Work, team: MemoryInputs, gone: set[UUID]) -> None:
     for person in PEOPLE:
         roles = sorted(str(role) for role in team.people.get(person, (Role.LEAD,)))
         work.put(Row(tables.people, {"id": person, "roles": roles, "active": person not in gone}))
-    for person in team.reachable:
-        for device in ("old", "new"):
-            work.put(Row(tables.devices, {"user_id": person, "device_id": device}))
+    for person in PEOPLE:
+        # What was registered again since its vendor refused it is alive.
+        devices = {"old": -2, "new": 0} if person in team.reachable else {"old": -2}
+        for device, hours in devices.items():
+            key = {"user_id": person, "device_id": device}
+            work.put(Row(tables.devices, key | {"added_at": CLOCK.now() + timedelta(hours=hours)}))
+            work.put(Row(tables.retired_tokens, key | {"dead_at": CLOCK.now() - timedelta(hours=1)}))
     for schedule, plan in team.schedules.items():
         work.put(Row(tables.schedules, {"id": schedule, "plan_version": plan.version}))
         for span in plan.shifts:

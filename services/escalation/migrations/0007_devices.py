@@ -1,7 +1,7 @@
 """Who has a device that can be paged is known: they are paged where nobody of a policy can be reached."""
 
 from alembic import op
-from sqlalchemy import Column, Text, Uuid
+from sqlalchemy import Column, DateTime, Text, Uuid
 
 from libs.chassis.store.tables import grant_tables
 
@@ -17,10 +17,19 @@ def upgrade() -> None:
         "devices",
         Column("user_id", Uuid, primary_key=True),
         Column("device_id", Text, primary_key=True),
+        Column("added_at", DateTime(timezone=True), nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_table(
+        "retired_tokens",
+        Column("user_id", Uuid, primary_key=True),
+        Column("device_id", Text, primary_key=True),
+        Column("dead_at", DateTime(timezone=True), nullable=False),
         schema=SCHEMA,
     )
     grant_tables(op.get_bind(), SCHEMA)
 
 
 def downgrade() -> None:
+    op.drop_table("retired_tokens", schema=SCHEMA)
     op.drop_table("devices", schema=SCHEMA)

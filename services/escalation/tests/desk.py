@@ -16,7 +16,7 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.incidents import IncidentAcknowledged, IncidentBrief, IncidentCreated, PagingReason, PagingRequested
 from libs.contracts.model import Lane, Priority, Role
-from libs.contracts.notifier import PersonUnreachable
+from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
 from services.escalation.application import ESCALATION, fire, follow_incidents, follow_notifier, make_first_policies
 from services.escalation.domain.escalations import State, escalation_id
 from services.escalation.inputs import Inputs, MemoryInputs, Schedule
@@ -41,6 +41,7 @@ class EscalationDesk:
 
     desk: Desk = field(default_factory=lambda: Desk(project))
     people: dict[UUID, frozenset[Role]] = field(default_factory=lambda: dict(TEAM))
+    reachable: frozenset[UUID] = frozenset()
     log: list[Envelope[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,11 +49,13 @@ class EscalationDesk:
 
     @property
     def inputs(self) -> Inputs:
-        return MemoryInputs(self.people, {DEFAULT_SCHEDULE_ID: ON_CALL}, self.desk.tables.get(escalations, {}))
+        rows = self.desk.tables.get(escalations, {})
+        return MemoryInputs(self.people, {DEFAULT_SCHEDULE_ID: ON_CALL}, rows, self.reachable)
 
     def told(self, *events: Envelope[Any], now: datetime = NOW) -> list[Envelope[Any]]:
         """A batch of INCIDENTS or NOTIFIER."""
-        handle = follow_notifier if isinstance(events[0].data, PersonUnreachable) else follow_incidents
+        from_notifier = isinstance(events[0].data, PersonUnreachable | PushTokenRetired)
+        handle = follow_notifier if from_notifier else follow_incidents
         return self._take(lambda work: handle(work, events, self.inputs), now)
 
     def due(self, now: datetime) -> list[Envelope[Any]]:

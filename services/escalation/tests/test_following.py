@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, NoReturn
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -15,12 +16,14 @@ from libs.chassis.testing.examples import examples
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentClosed, IncidentResolved, IncidentSnoozed
-from libs.contracts.model import Lane, Priority
+from libs.contracts.model import Lane, Priority, Role
+from libs.contracts.notifier import PushTokenRetired
 from services.escalation.application import POLICY, follow_incidents
 from services.escalation.domain.escalations import Cancelled, NotStarted, Waiting
+from services.escalation.domain.people import MOST_OTHERS
 from services.escalation.domain.policies import ChangePolicy, CreatePolicy, DeletePolicy, Plan
 from services.escalation.inputs import ME
-from services.escalation.projections import project
+from services.escalation.projections import project, retired_tokens
 from services.escalation.tests.desk import (
     ESCALATION_ID,
     TIMERS,
@@ -159,6 +162,28 @@ def test_reports_of_one_batch_count_together(desk: EscalationDesk) -> None:
     decided = desk.told(said(not_reached(BO)), said(not_reached(ANN)), said(not_reached(CY, level=2)))
     assert names(decided) == ["ResponderUnreachable", "EscalationDue", "EscalationDue"]
     assert [e.data.level for e in decided] == [1, 2, 3]
+
+
+def test_those_who_were_reported_before_leave_their_places_among_the_others(desk: EscalationDesk) -> None:
+    """Few others are paged: of whom it is known that a page does not reach them is none of these few."""
+    ours, last = an_id("our policy"), UUID(int=2**128 - 1)
+    admins = [an_id(f"admin {n}") for n in range(MOST_OTHERS + 5)]
+    desk.people = dict.fromkeys(admins, frozenset((Role.ADMIN,))) | {last: frozenset((Role.USER,))}
+    desk.reachable = frozenset(desk.people)
+    plan = Plan("Ours", (), repeat=0, levels=(ADMINS_LEVEL,))
+    desk.desk.take(lambda work: work.decide(POLICY, ours, CreatePolicy(ours, plan, "x", NOW), work.begin(ME)), NOW)
+    desk.told(said(created(policy_id=ours)))
+    for admin in admins:
+        decided = desk.told(said(not_reached(admin)))
+    [due] = decided
+    assert (due.name, [p.user_id for p in due.data.people]) == ("EscalationDue", [last])
+
+
+def test_a_token_that_its_vendor_refuses_comes_beside_the_report(desk: EscalationDesk) -> None:
+    desk.told(said(created()))
+    token = PushTokenRetired(user_id=ANN, device_id="phone", reason="Unregistered", at=NOW)
+    assert names(desk.told(said(token), said(not_reached(ANN)))) == ["EscalationDue"]
+    assert desk.desk.rows(retired_tokens) == [{"user_id": ANN, "device_id": "phone", "dead_at": NOW}]
 
 
 def test_reports_of_other_runs_and_of_what_we_never_paged_are_dropped(desk: EscalationDesk) -> None:

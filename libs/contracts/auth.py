@@ -37,6 +37,13 @@ class PasswordReset(Fact, type="pager.auth.PasswordReset.v1"):
     user_id: UUID
 
 
+class PasswordChanged(Fact, type="pager.auth.PasswordChanged.v1"):
+    """Somebody has given themselves another password; all their sessions but this one end with it."""
+
+    user_id: UUID
+    session_id: UUID
+
+
 class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):
     """A phone that can be paged. Registering the same `device_id` again replaces its name and token.
 
@@ -75,6 +82,19 @@ class SignInRefused(Fact, type="pager.auth.SignInRefused.v1"):
     reason: str
 
 
+class LockoutBegun(Fact, type="pager.auth.LockoutBegun.v1"):
+    """There were too many wrong passwords for somebody's account from one place: from there none is looked at."""
+
+    user_id: UUID
+    until: Moment
+
+
+class LockoutLifted(Fact, type="pager.auth.LockoutLifted.v1"):
+    """An admin has let somebody try their password again, from wherever they are."""
+
+    user_id: UUID
+
+
 class SessionEnded(Fact, type="pager.auth.SessionEnded.v1"):
     user_id: UUID
     session_id: UUID
@@ -111,13 +131,22 @@ class RegisterUser(StrictContract):
 
     email: EmailAddress
     password: str = Field(max_length=1024, repr=False, json_schema_extra={"format": "new-password"})
-    """At least 12 characters, among them a lower-case and an upper-case letter, a number and a symbol."""
+    """At least 12 characters, among them a lower-case and an upper-case letter, a number and a symbol; and not easy to
+    guess for whoever knows what many people take, and the person's names and address."""
     first_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     last_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     roles: tuple[Role, ...] = Field(default=(Role.USER,), min_length=1, max_length=10)
     phone: str | None = Field(default=None, pattern=PHONE)
     timezone: TimeZone = "UTC"
     team_ids: tuple[UUID, ...] = Field(default=(), max_length=100)
+
+
+class ChangePassword(StrictContract):
+    """`POST /auth/password/change`, for the caller."""
+
+    current_password: str = Field(min_length=1, max_length=1024, repr=False)
+    new_password: str = Field(max_length=1024, repr=False, json_schema_extra={"format": "new-password"})
+    """As at registration, and none of the last five."""
 
 
 class RegisterDevice(StrictContract):

@@ -152,6 +152,7 @@ class Header:
     IF_MATCH = "Pager-If-Match"
     DEADLINE = "Pager-Deadline"
     FROM = "Pager-From"
+    NETWORKS = "Pager-Networks"
     TRACEPARENT = "traceparent"
 
 

@@ -11,6 +11,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.auth import (
+    ChangePassword,
     DevicesView,
     DeviceView,
     KeySet,
@@ -29,16 +30,20 @@ from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, ListPage
 from services.auth import application
 from services.auth.domain import devices
+from services.auth.password_change import PasswordChanges
 from services.auth.projections import OWN_DEVICES, USERS, device_view, user_view
 from services.auth.registration import Prepared, Registration
 from services.auth.sign_in import SignIns
 
 
-def api(sign_ins: SignIns, registration: Registration, keys: Callable[[], Awaitable[KeySet]]) -> Requests:
+def api(
+    sign_ins: SignIns, registration: Registration, changes: PasswordChanges, keys: Callable[[], Awaitable[KeySet]]
+) -> Requests:
     """`login`, `refresh` and `keys` are public; everything else needs an access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
     _people(requests, registration)
+    _passwords(requests, changes)
     _devices(requests)
 
     @requests.handle("keys", NoRequest, public=True)
@@ -86,6 +91,17 @@ def _people(requests: Requests, registration: Registration) -> None:
     @requests.query("me", NoRequest)
     def me(work: Work, _body: NoRequest, caller: Caller) -> UserView:
         return application.user(work, caller.user_id)
+
+
+def _passwords(requests: Requests, changes: PasswordChanges) -> None:
+    @requests.handle("change_password", ChangePassword)
+    async def change_password(body: ChangePassword, caller: Caller) -> Tokens:
+        return await changes.change(body, caller)
+
+    @requests.handle("unlock", ById)
+    def unlock(work: Work, body: ById, caller: Caller) -> None:
+        caller.require(Role.ADMIN)
+        application.unlock(work, changes.attempts.guesses, body.id, caller.cause(work))
 
 
 def _devices(requests: Requests) -> None:

@@ -16,18 +16,20 @@ from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import DeviceView, HeldDevice, UserView
 from libs.contracts.envelope import Actor
-from libs.contracts.requests import NotFound, Rejected
+from libs.contracts.requests import NotFound, Rejected, Unauthenticated
+from services.auth.credentials import Credentials, credentials_of, replace_password, still_fits
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
-from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
-from services.auth.domain.users import RegisterUser, ResetPassword
+from services.auth.domain.sessions import BeginLockout, EndSession, RefuseSignIn, SignIn
+from services.auth.domain.users import ChangePassword, LiftLockout, RegisterUser, ResetPassword
+from services.auth.guesses import Guesses
 from services.auth.projections import (
     DEVICES_OF,
     DEVICES_OF_TOKEN,
+    SESSION_LOCKED,
     SESSION_OF,
     SESSIONS_OF_LOCKED,
     USER,
-    USER_BY_EMAIL,
     USER_LOCKED,
     held_view,
     token_hash,
@@ -52,6 +54,10 @@ class AddressTaken(Rejected):
     """This address has an account already."""
 
 
+class PasswordsChange(Rejected):
+    """Somebody else has just changed this password: try again."""
+
+
 class TooManyDevices(Rejected):
     """There are five devices already: name one of them that this one replaces."""
 
@@ -60,23 +66,9 @@ class TooManyDevices(Rejected):
         super().__init__(field="replace", details={"devices": devices})
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A person and the hash that a password must fit."""
-
-    user: UserView
-    password_hash: str = field(repr=False)
-
-
 def goes_on(work: Work, session_id: UUID, user_id: UUID) -> bool:
     """Whether this is a session, of somebody whom we know."""
     return bool(work.fetch(SESSION_OF, id=session_id, user_id=user_id))
-
-
-def credentials_of(work: Work, email: str) -> Credentials | None:
-    """Who signs in with this address, however it is spelt."""
-    rows = work.fetch(USER_BY_EMAIL, email=one_address(email))
-    return Credentials(user_view(rows[0]), rows[0]["password_hash"]) if rows else None
 
 
 def user(work: Work, user_id: UUID) -> UserView:
@@ -96,23 +88,58 @@ def register_user(work: Work, command: RegisterUser, password_hash: str, cause: 
     return bool(decided)
 
 
-def reset_password(work: Work, email: str, password_hash: str, cause: Cause) -> int:
+def reset_password(work: Work, known: Credentials, password_hash: str, cause: Cause) -> int:
     """Give somebody another password and end all their sessions; how many these were.
 
-    Their devices are paged as before: whoever is on call must not fall silent for it. Raises NotFound.
+    Their devices are paged as before: whoever is on call must not fall silent for it. Raises PasswordsChange.
     """
-    known = credentials_of(work, email)
-    if known is None:
-        raise NotFound(f"nobody has the address {email}", field="email")
     user_id = known.user.id
     work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    if not still_fits(work, user_id, known.password_hash):
+        raise PasswordsChange
     work.decide(USERS, user_id, ResetPassword(user_id), cause)
-    work.put(Row(passwords_table, {"user_id": user_id, "hash": password_hash, "changed_at": work.now}))
-    ended = [row["id"] for row in work.fetch(SESSIONS_OF_LOCKED, user_id=user_id)]
+    replace_password(work, user_id, known.password_hash, password_hash)
+    return _end_sessions(work, user_id, "password reset", cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A password that its owner replaces: whose, by what, and what their session goes on with."""
+
+    known: Credentials
+    password_hash: str | None = field(repr=False)
+    """None: it is replaced already, and all that is asked for is another token."""
+    token: RefreshToken
+    expires_at: datetime
+
+
+def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> None:
+    """Their other sessions end; devices are paged as before. Raises Unauthenticated."""
+    user_id = changed.known.user.id
+    work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    rows = work.fetch(SESSION_LOCKED, id=session_id)
+    if not rows or not still_fits(work, user_id, changed.known.password_hash):
+        raise Unauthenticated("the password was changed, or the session ended, a moment ago: sign in again")
+    if changed.password_hash is not None:
+        work.decide(USERS, user_id, ChangePassword(user_id, session_id), cause)
+        replace_password(work, user_id, changed.known.password_hash, changed.password_hash)
+        _end_sessions(work, user_id, "password changed", cause, but=session_id)
+    # In a family of its own: whoever has a copy of the refresh token before is signed out as well.
+    work.put(Row(sessions_table, rows[0] | stored(changed.token, changed.expires_at, work.now, None)))
+
+
+def _end_sessions(work: Work, user_id: UUID, reason: str, cause: Cause, but: UUID | None = None) -> int:
+    ended = [row["id"] for row in work.fetch(SESSIONS_OF_LOCKED, user_id=user_id) if row["id"] != but]
     work.load(SESSIONS, ended)
     for session in ended:
-        work.decide(SESSIONS, session, EndSession("password reset"), cause)
+        work.decide(SESSIONS, session, EndSession(reason), cause)
     return len(ended)
+
+
+def unlock(work: Work, guesses: Guesses, user_id: UUID, cause: Cause) -> None:
+    """Let somebody try their password again, from wherever they are. Raises NotFound."""
+    if guesses.forgive(work, user(work, user_id).email):
+        work.decide(USERS, user_id, LiftLockout(user_id), cause)
 
 
 def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
@@ -133,6 +160,8 @@ class Begun:
     device_name: str
     expires_at: datetime
     seen_from: bytes | None
+    fits: str = field(repr=False)
+    """The hash that the password was found to fit."""
     replace: str | None = None
     """Which device goes for it, by its own id or its session's."""
 
@@ -142,11 +171,14 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
 
     Raises:
         NotFound: the person is gone meanwhile.
+        Unauthenticated: they have another password meanwhile.
         TooManyDevices: there is no room for another one.
     """
     # Held to the end of the transaction: two sign-ins of one person see each other's sessions.
     if not (rows := work.fetch(USER_LOCKED, id=command.user_id)):
         raise NotFound(f"there is no user {command.user_id}")
+    if not still_fits(work, command.user_id, begun.fits):
+        raise Unauthenticated("the password was changed a moment ago")
     _make_room(work, command.user_id, command.device_id, begun.replace, cause)
     earlier = work.fetch(SESSIONS_OF_LOCKED, user_id=command.user_id)
     work.load(SESSIONS, [command.session_id, *(row["id"] for row in earlier)])
@@ -169,6 +201,11 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
 def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> None:
     """Somebody tried to sign in as this person; nobody knows who, so the actor is auth itself."""
     work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), work.begin(AUTH))
+
+
+def begin_lockout(work: Work, lockout: UUID, user_id: UUID, until: datetime) -> None:
+    """From one place nobody tries passwords of this account any more for a while."""
+    work.decide(SESSIONS, lockout, BeginLockout(user_id, until), work.begin(AUTH))
 
 
 def stored(token: RefreshToken, expires_at: datetime, now: datetime, seen_from: bytes | None) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from services.auth.api import api
+from services.auth.attempts import Attempts
 from services.auth.consumers import consumers
+from services.auth.guesses import Guesses
+from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.projections import project
 from services.auth.registration import Registration
 from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
-from services.auth.signing_keys import Seal, SigningKeys, refresh_key
+from services.auth.signing_keys import Seal, SigningKeys, guesses_key, refresh_key
 from services.auth.tokens import AccessTokens
 
 
@@ -47,16 +50,27 @@ def build(runtime: Runtime) -> Parts:
     master_key = settings.master_key.get_secret_value()
     keys = SigningKeys(runtime.rpc, Seal(master_key))
     registration = Registration(runtime.rpc, passwords)
+    access = AccessTokens(keys.current, settings.jwt_access_expires)
+    attempts = Attempts(runtime.rpc, passwords, Guesses(guesses_key(master_key)))
+    changes = PasswordChanges(
+        store=runtime.rpc,
+        passwords=passwords,
+        attempts=attempts,
+        access=access,
+        clock=runtime.clock,
+        refresh_lifetime=settings.jwt_refresh_expires,
+    )
     sign_ins = SignIns(
         store=runtime.rpc,
         passwords=passwords,
-        access=AccessTokens(keys.current, settings.jwt_access_expires),
+        attempts=attempts,
+        access=access,
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
         refresh_key=refresh_key(master_key),
     )
     return Parts(
-        Answers(api(sign_ins, registration, keys.public), keys.public, sign_ins),
+        Answers(api(sign_ins, registration, changes, keys.public), keys.public, sign_ins),
         reads=runtime.follow(consumers()),
         engines=(Accounts(settings, keys, registration, sign_ins),),
     )

@@ -7,6 +7,9 @@ from libs.contracts.auth import (
     DeviceAdded,
     DeviceRegistered,
     DeviceRemoved,
+    LockoutBegun,
+    LockoutLifted,
+    PasswordChanged,
     PasswordReset,
     SessionEnded,
     SignedIn,
@@ -14,19 +17,30 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from services.auth.application import DEVICES, SESSIONS, USERS
-from services.auth.projections import devices, passwords, project, sessions, signing_keys, users
+from services.auth.projections import (
+    devices,
+    former_passwords,
+    guesses,
+    passwords,
+    project,
+    sessions,
+    signing_keys,
+    users,
+)
 
 ORIGINS = Origins(
     "auth",
     project,
     streams={
-        (UserRegistered, PasswordReset): folding(USERS),
+        (UserRegistered, PasswordReset, PasswordChanged, LockoutLifted): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
-        (SignedIn, SignInRefused, SessionEnded): folding(SESSIONS),
+        (SignedIn, SignInRefused, LockoutBegun, SessionEnded): folding(SESSIONS),
     },
     projections=(users, devices),
     rows={
         passwords: "hashes of passwords, which are in no event",
+        former_passwords: "hashes of passwords, which are in no event",
+        guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",
         sessions: "hashes of refresh tokens, which are in no event",
         signing_keys: "keys sealed under the master key, which are in no event",
     },

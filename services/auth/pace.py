@@ -1,4 +1,4 @@
-"""How often a session may be renewed: a client that asks in a loop waits, and stays signed in."""
+"""How often something may be done in a while: a client that renews its session in a loop waits, and stays signed in."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ from libs.contracts.requests import ErrorKind, Refusal, Rejected
 MOST: Final = 30
 """Renewals of a session in a minute. A token lives for a quarter of an hour; apps in development start often."""
 WINDOW: Final = timedelta(minutes=1)
-_SESSIONS: Final = 10_000
-"""Are remembered, the last ones renewed."""
+_REMEMBERED: Final = 10_000
+"""Sessions or people, the last ones."""
+
+
+RENEWED: Final = (
+    "This session was renewed many times within a minute: wait a moment. It goes on, and the refresh token is good."
+)
 
 
 class TooOften(Rejected):
-    """This session was renewed many times within a minute: wait a moment. It goes on, and the refresh token is good."""
+    """This was done often: wait a moment."""
 
     kind = ErrorKind.RATE_LIMITED
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, seconds: float, message: str) -> None:
+        super().__init__(message)
         self.seconds = seconds
 
     def refusal(self) -> Refusal:
@@ -34,20 +39,23 @@ class TooOften(Rejected):
 class Pace:
     """In this process's memory, so each replica has its own. Only right tokens count: strangers hold up nobody."""
 
-    _renewed: OrderedDict[UUID, deque[datetime]] = field(default_factory=OrderedDict)
+    most: int = MOST
+    window: timedelta = WINDOW
+    message: str = RENEWED
+    _passed: OrderedDict[UUID, deque[datetime]] = field(default_factory=OrderedDict)
 
-    def check(self, session_id: UUID, now: datetime) -> None:
-        """Raises TooOften."""
-        renewed = self._renewed.get(session_id)
-        if renewed is None or len(renewed) < MOST:
+    def check(self, whose: UUID, now: datetime) -> None:
+        """`whose`: a session's or a person's. Raises TooOften."""
+        passed = self._passed.get(whose)
+        if passed is None or len(passed) < self.most:
             return
-        since = now - renewed[0]
-        if timedelta(0) <= since < WINDOW:  # not after a clock that was set back
-            raise TooOften((WINDOW - since).total_seconds())
+        since = now - passed[0]
+        if timedelta(0) <= since < self.window:  # not after a clock that was set back
+            raise TooOften((self.window - since).total_seconds(), self.message)
 
-    def renewed(self, session_id: UUID, now: datetime) -> None:
-        """One that has come to its end."""
-        self._renewed.setdefault(session_id, deque(maxlen=MOST)).append(now)
-        self._renewed.move_to_end(session_id)
-        if len(self._renewed) > _SESSIONS:
-            self._renewed.popitem(last=False)
+    def passed(self, whose: UUID, now: datetime) -> None:
+        """One that has come to its end, or costs as much."""
+        self._passed.setdefault(whose, deque(maxlen=self.most)).append(now)
+        self._passed.move_to_end(whose)
+        if len(self._passed) > _REMEMBERED:
+            self._passed.popitem(last=False)

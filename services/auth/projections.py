@@ -81,6 +81,31 @@ passwords = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
 
+# Those before the present one, of which a new one must be none (`passwords.LAST`).
+former_passwords = Table(
+    "former_passwords",
+    kept,
+    Column("user_id", Uuid, primary_key=True),
+    Column("hash", Text, primary_key=True),
+    Column("replaced_at", DateTime(timezone=True), nullable=False),
+)
+
+# Wrong passwords by account and place, both as HMACs; nobody's accounts too (`guesses.py`).
+guesses = Table(
+    "guesses",
+    kept,
+    Column("account", LargeBinary, primary_key=True),
+    Column("place", LargeBinary, primary_key=True),
+    Column("wrong", SmallInteger, nullable=False),
+    Column("under_way", SmallInteger, nullable=False),
+    Column("tried_at", DateTime(timezone=True)),
+    Column("lockouts", SmallInteger, nullable=False),
+    Column("locked_until", DateTime(timezone=True)),
+    Column("right_at", DateTime(timezone=True)),
+    Column("forget_at", DateTime(timezone=True), nullable=False),
+    Index("guesses_forget_at_idx", "forget_at"),
+)
+
 sessions = Table(
     "sessions",
     kept,
@@ -161,9 +186,29 @@ def project(event: Envelope[Any], _state: Any) -> Iterable[Change]:
 USER = select(users).where(users.c.id == bindparam("id", type_=Uuid))
 USER_LOCKED = USER.with_for_update()
 USER_BY_EMAIL = (
-    select(users, passwords.c.hash.label("password_hash"))
+    select(users, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)
     .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
+)
+USER_WITH_PASSWORD = (
+    select(users, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    .join(passwords, passwords.c.user_id == users.c.id)
+    .where(users.c.id == bindparam("id", type_=Uuid))
+)
+PASSWORD_OF = select(passwords).where(passwords.c.user_id == bindparam("user_id", type_=Uuid))
+FORMER_PASSWORDS = (
+    select(former_passwords)
+    .where(former_passwords.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(former_passwords.c.replaced_at.desc(), former_passwords.c.hash)
+)
+GUESSES_OF = select(guesses).where(guesses.c.account == bindparam("account", type_=LargeBinary))
+GUESSES_AT = GUESSES_OF.where(guesses.c.place == func.any(bindparam("places", type_=ARRAY(LargeBinary))))
+GUESSES_FORGOTTEN = (
+    select(guesses.c.account, guesses.c.place)
+    .where(guesses.c.forget_at <= bindparam("now", type_=DateTime(timezone=True)))
+    .order_by(guesses.c.forget_at)
+    .limit(20)
+    .with_for_update(skip_locked=True)
 )
 USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), select(users))
 ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"])).limit(1)

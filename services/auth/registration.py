@@ -15,8 +15,9 @@ from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
 from libs.contracts.requests import NoSuchTeam
 from services.auth import application
+from services.auth.credentials import credentials_of
 from services.auth.domain import users
-from services.auth.passwords import Passwords, check_password
+from services.auth.passwords import Passwords
 from services.auth.projections import ADMINS
 
 _log = structlog.get_logger()
@@ -43,10 +44,9 @@ class Registration:
     passwords: Passwords
 
     async def prepare(self, body: RegisterUser) -> Prepared:
-        """Raises Invalid with the field at fault, or AddressTaken; neither is worth a hash."""
+        """Raises Invalid with the field at fault, or AddressTaken; neither is worth a hash. Or Busy."""
         if body.team_ids:
             raise NoSuchTeam(field="teamIds.0")
-        check_password(body.password)
         command = users.RegisterUser(
             user_id=uuid4(),
             email=body.email,
@@ -58,9 +58,11 @@ class Registration:
             team_ids=body.team_ids,
         )
         users.decide(command, users.initial())
-        if await self.store.read(lambda work: application.credentials_of(work, body.email)) is not None:
+        await self.passwords.check(body.password, (body.email, body.first_name, body.last_name))
+        if await self.store.read(lambda work: credentials_of(work, body.email)) is not None:
             raise application.AddressTaken(field="email")
-        return Prepared(command, await self.passwords.hash(body.password))
+        with self.passwords.place():
+            return Prepared(command, await self.passwords.hash(body.password))
 
     async def first_admin(self, email: str | None, password: str | None) -> None:
         """Make the admin of the settings unless the address has an account; its password is never changed here.
@@ -72,7 +74,7 @@ class Registration:
             if not await self.store.read(lambda work: work.fetch(ADMINS)):
                 raise SettingsError("PAGER_ADMIN_EMAIL: is needed until there is an admin")
             return
-        if await self.store.read(lambda work: application.credentials_of(work, email)) is not None:
+        if await self.store.read(lambda work: credentials_of(work, email)) is not None:
             return
         command = users.RegisterUser(
             user_id=admin_id(email),

@@ -13,7 +13,7 @@ from libs.chassis.requests.callers import LONGEST
 from libs.chassis.settings import ServiceSettings
 from libs.contracts.requests import Invalid
 from libs.contracts.texts import EmailAddress
-from services.auth.passwords import MIN_ROUNDS, check_password
+from services.auth.passwords import MIN_ROUNDS, check_form, check_password
 
 LONGEST_REFRESH = timedelta(days=365)
 """A phone that nobody has used for a year is nobody's any more."""
@@ -56,7 +56,7 @@ class Settings(ServiceSettings):
     def _good_password(cls, value: SecretStr | None) -> SecretStr | None:
         try:
             if value is not None:
-                check_password(value.get_secret_value())
+                check_form(value.get_secret_value())
         except Invalid as error:
             raise ValueError(str(error)) from None
         return value
@@ -66,6 +66,11 @@ class Settings(ServiceSettings):
         faults = []
         if (self.admin_email is None) != (self.admin_password is None):
             faults.append("PAGER_ADMIN_EMAIL and PAGER_ADMIN_PASSWORD go together: set both or neither")
+        if self.admin_email is not None and self.admin_password is not None:
+            try:
+                check_password(self.admin_password.get_secret_value(), (self.admin_email,))
+            except Invalid as error:
+                faults.append(f"PAGER_ADMIN_PASSWORD: {error}")
         if self.bcrypt_rounds < MIN_ROUNDS and not self.insecure_test_hashing:
             faults.append(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
         if self.jwt_access_expires > LONGEST:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from uuid import UUID, uuid4
-
-import structlog
 
 from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
@@ -18,15 +16,15 @@ from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Unauthenticated
 from services.auth import application, renewal
+from services.auth.attempts import Attempt, Attempts, WrongPassword
+from services.auth.credentials import Credentials, credentials_of
 from services.auth.domain.devices import RegisterDevice, guess_platform
 from services.auth.domain.sessions import SignIn
 from services.auth.domain.text import check_text
+from services.auth.guesses import LockedOut, Seen
 from services.auth.pace import Pace
 from services.auth.passwords import Passwords
 from services.auth.tokens import AccessTokens, RefreshToken
-
-_log = structlog.get_logger()
-_REFUSED = "invalid email or password"
 
 
 @dataclass
@@ -35,13 +33,13 @@ class SignIns:
 
     store: Store
     passwords: Passwords
+    attempts: Attempts
     access: AccessTokens
     clock: Clock
     refresh_lifetime: timedelta
     refresh_key: bytes = field(repr=False)
     """From which refresh tokens follow one another."""
     _pace: Pace = field(default_factory=Pace)
-    _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def log_in(self, body: Login, peer: Peer) -> SignedInView:
         """The same for a wrong password and for nobody's address.
@@ -49,32 +47,44 @@ class SignIns:
         Raises:
             Unauthenticated: it is one of these.
             TooManyDevices: it is right, and there is no room for this device.
+            LockedOut: there were too many wrong ones from there.
             Busy: too many wait to have theirs checked.
         """
         check_text(body.email, "email")
         check_text(body.device_name, "deviceName")
-        known = await self.store.read(lambda work: application.credentials_of(work, body.email))
-        stored = known.password_hash if known is not None else None
-        right = await self.passwords.verify(body.password, stored, known_there=peer.known)
-        if known is None:
-            raise Unauthenticated(_REFUSED)
-        if not right:
-            self._record_refusal(known.user.id)
-            raise Unauthenticated(_REFUSED)
+        guesses = self.attempts.guesses
+        target = guesses.at(body.email, peer)
+
+        def look(work: Work) -> tuple[Credentials | None, Seen]:
+            known = credentials_of(work, body.email)
+            return known, guesses.look(work, target, known.changed_at if known is not None else None)
+
+        known, seen = await self.store.read(look)
+        if seen.wait:
+            raise LockedOut(seen.wait)  # before it takes a place of somebody who may be right
+        attempt = Attempt(target, known, at_home=peer.known or seen.familiar)
         session_id = uuid4()
         token = RefreshToken.issue(session_id)
 
-        def begin(work: Work) -> UserView:
-            cause = work.begin(Actor.user(known.user.id))
-            command = SignIn(known.user.id, session_id, body.device_id)
-            expires_at, seen_from = work.now + self.refresh_lifetime, token.seen_from(self.refresh_key, peer.network)
-            begun = application.Begun(token, body.device_name, expires_at, seen_from, body.replace)
-            user = application.begin_session(work, command, begun, cause)
-            if body.push_token:
-                application.register_device(work, _device(body, body.push_token, user.id, work), cause)
-            return user
+        async with self.attempts.looked_at(attempt, partial(self._verified, body.password, known)) as (person, begun):
 
-        user = (await self.store.transact(begin)).result
+            def begin(work: Work) -> UserView:
+                cause = work.begin(Actor.user(person.user.id))
+                command = SignIn(person.user.id, session_id, body.device_id)
+                expires_at, seen_from = (
+                    work.now + self.refresh_lifetime,
+                    token.seen_from(self.refresh_key, peer.network),
+                )
+                session = application.Begun(
+                    token, body.device_name, expires_at, seen_from, person.password_hash, body.replace
+                )
+                user = application.begin_session(work, command, session, cause)
+                if body.push_token:
+                    application.register_device(work, _device(body, body.push_token, user.id, work), cause)
+                guesses.right(work, target, begun)
+                return user
+
+            user = (await self.store.transact(begin)).result
         return SignedInView(user=user, tokens=self._tokens(user, token, body.device_id))
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
@@ -99,7 +109,7 @@ class SignIns:
         if renewed is None:
             raise refused
         if renewed.first:
-            self._pace.renewed(renewed.session_id, self.clock.now())
+            self._pace.passed(renewed.session_id, self.clock.now())
         return self._tokens(renewed.user, following, body.device_id)
 
     async def check(self, caller: Caller) -> Caller:
@@ -113,8 +123,15 @@ class SignIns:
 
     async def close(self) -> None:
         """Return when every refusal is recorded."""
-        await asyncio.gather(*self._recording)
+        await self.attempts.close()
         self.passwords.close()
+
+    async def _verified(self, password: str, known: Credentials | None) -> Credentials:
+        """The same work for nobody's address. Raises WrongPassword."""
+        right = await self.passwords.verify(password, known.password_hash if known is not None else None)
+        if known is None or not right:
+            raise WrongPassword
+        return known
 
     def _tokens(self, user: UserView, token: RefreshToken, device_id: str) -> Tokens:
         return Tokens(
@@ -122,19 +139,6 @@ class SignIns:
             refresh_token=token.text,
             expires_in=self.access.expires_in,
         )
-
-    def _record_refusal(self, user_id: UUID) -> None:
-        """Beside the answer, not before it: the commit's milliseconds would tell which addresses have an account."""
-        task = asyncio.create_task(self._refuse(user_id))
-        self._recording.add(task)
-        task.add_done_callback(self._recording.discard)
-
-    async def _refuse(self, user_id: UUID) -> None:
-        attempt = uuid4()
-        try:
-            await self.store.transact(lambda work: application.refuse_sign_in(work, attempt, user_id, "wrong password"))
-        except Exception:  # noqa: BLE001 - the person was answered: what is left is to say so
-            _log.exception("a refused sign-in was not recorded", user_id=str(user_id))
 
 
 def _device(body: Login, push_token: str, user_id: UUID, work: Work) -> RegisterDevice:

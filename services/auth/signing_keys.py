@@ -25,6 +25,7 @@ _BITS = 2048
 _NONCE = 12
 _SIGNING_KEYS = b"pager/auth/signing-keys/v1"
 _REFRESH_TOKENS = b"pager/auth/refresh-tokens/v1"
+_GUESSES = b"pager/auth/guesses/v1"
 _ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
@@ -65,6 +66,11 @@ def _derived(master_key: str, purpose: bytes) -> bytes:
 def refresh_key(master_key: str) -> bytes:
     """The key from which refresh tokens follow one another; the same in every replica."""
     return _derived(master_key, _REFRESH_TOKENS)
+
+
+def guesses_key(master_key: str) -> bytes:
+    """The key under which accounts and places are kept that passwords are tried at."""
+    return _derived(master_key, _GUESSES)
 
 
 class Seal:

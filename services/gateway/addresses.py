@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 import structlog
 from starlette.requests import Request
 
+from libs.chassis.requests.peers import Peer
+
 _log = structlog.get_logger()
 UNKNOWN = "unknown"
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -24,6 +26,11 @@ def networks_of(address: str) -> Sequence[str]:
     if isinstance(known, IPv4Address):
         return (str(known),)
     return tuple(str(ip_network((known, width), strict=False)) for width in _WIDTHS)
+
+
+def peer_of(address: str, *, known: bool = False) -> Peer:
+    """What auth is told of a caller's address."""
+    return Peer(place_of(address), known, tuple(networks_of(address)))
 
 
 def place_of(address: str) -> str | None:

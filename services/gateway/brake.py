@@ -89,7 +89,9 @@ class Brake:
 
     @contextmanager
     def attempt(self, address: str, email: str) -> Iterator[bool]:
-        """Around one sign-in: a Problem 401 that leaves it was a wrong password, and so is what nobody waited for.
+        """Around one sign-in, or change of a password: a Problem 401 or of `currentPassword` was a wrong password.
+
+        So is what nobody waited for.
 
         Says whether this account has signed in from this address before.
 
@@ -112,7 +114,7 @@ class Brake:
             wrong = False
             _keep(self._known, here, None)
         except Problem as problem:
-            wrong = problem.code == "UNAUTHENTICATED"
+            wrong = problem.code == "UNAUTHENTICATED" or problem.field == "currentPassword"
             raise
         finally:
             for place in places:

@@ -148,9 +148,7 @@ class Ask:
         `urgent`: it has places of its own, whatever else its caller asks for.
         `peer`: where somebody is who shows no access token.
         """
-        headers = dict(self.headers)
-        if peer is not None and peer.network is not None:
-            headers[Header.FROM] = peer.header
+        headers = dict(self.headers) | (peer.headers if peer is not None else {})
         async with self.place(urgent=urgent):
             return _data(await self.forwarder.command(service, operation, body, headers, repeatable=repeatable))
 

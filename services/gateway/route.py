@@ -67,6 +67,7 @@ class PagerRoute(APIRoute):
                     token = bearer(request.headers.get("authorization"))
                     person = (await front.callers.caller(token)).user_id
                     trace.user_id = str(person)
+                    request.state.user_id = person
                     place = partial(front.places.of, person, request.is_disconnected)
                 _check_parameters(request, known)
                 key = _idempotency_key(request) if keyed else None

@@ -208,7 +208,7 @@ class RequestServer:
             if caller is not None:
                 caller = replace(caller, traceparent=traceparent)
             if inspect.iscoroutinefunction(operation.handle):
-                asking = Peer.read(headers.get(Header.FROM)) if operation.peer else caller
+                asking = Peer.read(headers) if operation.peer else caller
                 return Reply(ok=True, data=await operation.handle(body, asking))
             if operation.query:
                 if operation.before is not None:

@@ -1,16 +1,17 @@
 """Sessions: a person signed in on one device, from the sign-in to its end.
 
-A refused sign-in is a session that never began: each has a stream of its own, so that whoever tries passwords
-cannot make a stream long or keep the account's owner out by version conflicts.
+A refused sign-in is a session that never began, and so is a lockout: each has a stream of its own, so that whoever
+tries passwords cannot make a stream long or keep the account's owner out by version conflicts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from libs.contracts.auth import SessionEnded, SignedIn, SignInRefused
+from libs.contracts.auth import LockoutBegun, SessionEnded, SignedIn, SignInRefused
 from libs.contracts.envelope import Fact
 from services.auth.domain.text import check_text
 
@@ -48,11 +49,17 @@ class RefuseSignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginLockout:
+    user_id: UUID
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class EndSession:
     reason: str
 
 
-Command = SignIn | RefuseSignIn | EndSession
+Command = SignIn | RefuseSignIn | BeginLockout | EndSession
 
 
 def initial() -> State:
@@ -63,7 +70,7 @@ def evolve(state: State, fact: Fact) -> State:
     match fact:
         case SignedIn(user_id=user_id, session_id=session_id):
             return Active(user_id, session_id)
-        case SignInRefused() | SessionEnded():
+        case SignInRefused() | LockoutBegun() | SessionEnded():
             return Over()
         case _:
             return state
@@ -77,6 +84,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [SignedIn(user_id=user_id, session_id=session_id, device_id=device_id)]
         case RefuseSignIn(user_id=user_id, reason=reason), NotBegun():
             return [SignInRefused(user_id=user_id, reason=reason)]
+        case BeginLockout(user_id=user_id, until=until), NotBegun():
+            return [LockoutBegun(user_id=user_id, until=until)]
         case EndSession(reason=reason), Active(user_id=user_id, session_id=session_id):
             return [SessionEnded(user_id=user_id, session_id=session_id, reason=reason)]
         case _:

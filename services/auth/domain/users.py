@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from libs.contracts.addresses import one_address
-from libs.contracts.auth import PasswordReset, UserRegistered
+from libs.contracts.auth import LockoutLifted, PasswordChanged, PasswordReset, UserRegistered
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Role
 from libs.contracts.requests import Invalid, NotFound
@@ -50,7 +50,20 @@ class ResetPassword:
     user_id: UUID
 
 
-Command = RegisterUser | ResetPassword
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    """By its owner, in this session."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LiftLockout:
+    user_id: UUID
+
+
+Command = RegisterUser | ResetPassword | ChangePassword | LiftLockout
 
 
 def initial() -> State:
@@ -82,10 +95,14 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
                     team_ids=tuple(dict.fromkeys(command.team_ids)),
                 )
             ]
-        case ResetPassword(user_id), Unregistered():
+        case ((ResetPassword(user_id) | ChangePassword(user_id) | LiftLockout(user_id)), Unregistered()):
             raise NotFound(f"there is no user {user_id}")
         case ResetPassword(user_id), Registered():
             return [PasswordReset(user_id=user_id)]
+        case ChangePassword(user_id, session_id), Registered():
+            return [PasswordChanged(user_id=user_id, session_id=session_id)]
+        case LiftLockout(user_id), Registered():
+            return [LockoutLifted(user_id=user_id)]
         case _:
             return []
 

@@ -15,6 +15,7 @@ from libs.contracts.auth import KeySet, Login, Refresh, RegisterUser, Tokens, Us
 from libs.contracts.model import Role
 from libs.contracts.requests import ById, Forbidden, ListPage, NotFound
 from services.auth.api import api
+from services.auth.password_change import PasswordChanges
 from services.auth.registration import Registration
 from services.auth.sign_in import SignIns
 
@@ -57,7 +58,7 @@ async def no_keys() -> KeySet:
 @pytest.fixture
 def requests() -> Requests:
     # Nothing behind the door: these tests end at it.
-    return api(cast("SignIns", None), cast("Registration", None), no_keys)
+    return api(cast("SignIns", None), cast("Registration", None), cast("PasswordChanges", None), no_keys)
 
 
 def test_only_signing_in_refreshing_and_the_public_keys_need_no_token(requests: Requests) -> None:
@@ -72,6 +73,8 @@ def test_only_signing_in_refreshing_and_the_public_keys_need_no_token(requests: 
         "register_device",
         "remove_device",
         "devices",
+        "change_password",
+        "unlock",
     }
 
 

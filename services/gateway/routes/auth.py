@@ -10,11 +10,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.chassis.requests.peers import Peer
-from libs.contracts.auth import Login, Logout, Refresh, SignedInView, Tokens
+from libs.contracts.auth import ChangePassword, Login, Logout, Refresh, SignedInView, Tokens
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
-from services.gateway.addresses import place_of
+from services.gateway.addresses import peer_of
 from services.gateway.envelope import Problem, item, success
 from services.gateway.front import front_of
 from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented, one
@@ -36,10 +35,20 @@ _EXAMPLES = {
 }
 _REFRESH_TOKEN = HTTPBearer(auto_error=False, scheme_name="refreshToken", description="The refresh token.")
 _LIMITED: Documented = {
-    429: {"description": "RATE_LIMITED: five wrong passwords within a minute came from the caller's address"}
+    429: {
+        "description": "RATE_LIMITED: five wrong passwords came from the caller's address within a minute, or for this "
+        "account: then it is locked from there for 15 minutes, and each time in a row for twice as long. Whether "
+        "anybody has the account is not said"
+    }
 }
 _TOO_OFTEN: Documented = {
     429: {"description": "RATE_LIMITED: the session was renewed thirty times within a minute, and goes on"}
+}
+_GUESSED: Documented = {
+    429: {
+        "description": "RATE_LIMITED: five wrong passwords came from the caller's address within a minute, or in this "
+        "session, which may not change it for 15 minutes then; or it was tried ten times within these"
+    }
 }
 _WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
 
@@ -59,7 +68,7 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
     address = front.addresses.of(request)
     await front.brake.turn(address, body.email)
     with front.brake.attempt(address, body.email) as known:
-        return success(await ask.command("auth", "login", body, peer=Peer(place_of(address), known)))
+        return success(await ask.command("auth", "login", body, peer=peer_of(address, known=known)))
 
 
 @router.post(
@@ -77,7 +86,7 @@ async def refresh(
     if token is None:
         raise Problem("UNAUTHENTICATED", "send the refresh token as Authorization: Bearer")
     shown = Refresh(refresh_token=token.credentials, device_id=body.device_id)
-    peer = Peer(place_of(front_of(request).addresses.of(request)))
+    peer = peer_of(front_of(request).addresses.of(request))
     return item("tokens", await ask.command("auth", "refresh", shown, peer=peer))
 
 
@@ -91,3 +100,22 @@ async def refresh(
 async def logout(body: Logout, ask: Asking) -> Response:
     await ask.command("auth", "logout", body, repeatable=True)
     return success({})
+
+
+@router.post(
+    "/password/change",
+    operation_id="changePassword",
+    summary="Give oneself another password",
+    responses=documented(one("tokens", Tokens, "Tokens")) | _GUESSED,
+    dependencies=[SIGNED_IN],
+)
+async def change_password(body: ChangePassword, ask: Asking, request: Request) -> Response:
+    """The session goes on with the tokens of the answer, and its refresh token from before is good no longer.
+
+    All other sessions of the person end; their devices are paged as before. Repeated, it gives new tokens again.
+    """
+    front = front_of(request)
+    address, person = front.addresses.of(request), str(request.state.user_id)
+    await front.brake.turn(address, person)
+    with front.brake.attempt(address, person):
+        return item("tokens", await ask.command("auth", "change_password", body))

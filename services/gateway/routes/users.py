@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import RegisterUser, UserView
-from libs.contracts.requests import ById
-from services.gateway.envelope import item
+from libs.contracts.requests import ById, Nothing
+from services.gateway.envelope import item, success
 from services.gateway.listing import Paging, page
-from services.gateway.responses import documented, one, several
+from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/users", tags=["users"], route_class=PagerRoute, dependencies=[SIGNED_IN])
@@ -47,3 +47,14 @@ async def get_me(ask: Asking) -> Response:
 @router.get("/{id}", operation_id="getUser", summary="One person", responses=documented(_USER))
 async def get_user(user_id: Annotated[UUID, Path(alias="id")], ask: Asking) -> Response:
     return item("user", await ask.query("auth", "user", ById(id=user_id)))
+
+
+@router.post(
+    "/{id}/unlock",
+    operation_id="unlockUser",
+    summary="Let somebody who is locked out try their password again (admin)",
+    responses=documented(answer("Unlocked", Nothing)),
+)
+async def unlock_user(user_id: Annotated[UUID, Path(alias="id")], ask: Asking) -> Response:
+    await ask.command("auth", "unlock", ById(id=user_id))
+    return success({})

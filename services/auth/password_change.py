@@ -1,0 +1,99 @@
+"""Changing one's password: the present one is asked for, and everybody else who is signed in with it is signed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from libs.chassis.clock import Clock
+from libs.chassis.requests.callers import Caller
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Work
+from libs.contracts.auth import ChangePassword, Tokens, UserView
+from libs.contracts.requests import Invalid
+from services.auth import application
+from services.auth.attempts import Attempt, Attempts, WrongPassword
+from services.auth.credentials import Credentials, credentials_of_user
+from services.auth.pace import Pace
+from services.auth.passwords import OldPassword, Passwords, about
+from services.auth.tokens import AccessTokens, RefreshToken
+
+MOST: Final = 10
+"""Changes that one person may try in a while: each costs two hashes, a wrong one three."""
+WHILE: Final = timedelta(minutes=15)
+
+
+class WrongCurrent(Invalid):
+    """this is not your password"""
+
+
+@dataclass
+class PasswordChanges:
+    store: Store
+    passwords: Passwords
+    attempts: Attempts
+    access: AccessTokens
+    clock: Clock
+    refresh_lifetime: timedelta
+    pace: Pace = field(default_factory=lambda: Pace(MOST, WHILE, "you have tried that often: wait a while"))
+
+    async def change(self, body: ChangePassword, caller: Caller) -> Tokens:
+        """New tokens of the caller's session, whose refresh token is good no longer. All other sessions end.
+
+        Said again, by whoever did not hear the answer, it gives new tokens once more and changes nothing.
+
+        Raises:
+            Invalid: the present password is another one (`currentPassword`), or the new one is not good enough.
+            LockedOut: there were too many wrong ones in this session.
+            TooOften: there were too many changes.
+            Unauthenticated: the session is over, or somebody has just changed the password.
+        """
+        self.pace.check(caller.user_id, self.clock.now())
+        known = await self.store.read(lambda work: credentials_of_user(work, caller.user_id))
+        await self.passwords.check(body.new_password, about(known.user), "newPassword")
+        self.pace.passed(caller.user_id, self.clock.now())
+        target = self.attempts.guesses.within(known.user.email, caller.session_id)
+        token = RefreshToken.issue(caller.session_id)
+        try:
+            async with self.attempts.looked_at(
+                Attempt(target, known, at_home=True), partial(self._hashed, body, known)
+            ) as (hashed, begun):
+
+                def change(work: Work) -> None:
+                    changed = application.Changed(known, hashed, token, work.now + self.refresh_lifetime)
+                    application.change_password(work, changed, caller.session_id, caller.cause(work))
+                    self.attempts.guesses.right(work, target, begun)
+
+                await self.store.transact(change)
+        except WrongPassword:
+            raise WrongCurrent(field="currentPassword") from None
+        return self._tokens(known.user, token, caller)
+
+    async def _hashed(self, body: ChangePassword, known: Credentials) -> str | None:
+        """What is to be stored; None: it is, for this was done before.
+
+        Raises:
+            WrongPassword: the present one is not what they say.
+            OldPassword: the new one is no new one.
+        """
+        if await self.passwords.verify(body.current_password, known.password_hash):
+            try:
+                return await self.passwords.hash(body.new_password, (known.password_hash, *known.former))
+            except OldPassword as error:
+                raise OldPassword(field="newPassword") from error
+        if (
+            known.former
+            and await self.passwords.verify(body.current_password, known.former[0])
+            and await self.passwords.verify(body.new_password, known.password_hash)
+        ):
+            return None
+        raise WrongPassword
+
+    def _tokens(self, user: UserView, token: RefreshToken, caller: Caller) -> Tokens:
+        return Tokens(
+            access_token=self.access.issue(user, caller.session_id, caller.device_id, self.clock.now()),
+            refresh_token=token.text,
+            expires_in=self.access.expires_in,
+        )

@@ -114,12 +114,14 @@ class Changed:
 
 
 def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> None:
-    """Their other sessions end; devices are paged as before. Raises Unauthenticated."""
+    """Their other sessions end; devices are paged as before. Raises Unauthenticated or PasswordsChange."""
     user_id = changed.known.user.id
     work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
     rows = work.fetch(SESSION_LOCKED, id=session_id)
-    if not rows or not still_fits(work, user_id, changed.known.password_hash):
-        raise Unauthenticated("the password was changed, or the session ended, a moment ago: sign in again")
+    if not rows:
+        raise Unauthenticated("the session is over: sign in again")
+    if not still_fits(work, user_id, changed.known.password_hash):
+        raise PasswordsChange
     if changed.password_hash is not None:
         work.decide(USERS, user_id, ChangePassword(user_id, session_id), cause)
         replace_password(work, user_id, changed.known.password_hash, changed.password_hash)

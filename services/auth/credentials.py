@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -69,5 +69,7 @@ def replace_password(work: Work, user_id: UUID, old: str, new: str) -> None:
     before = work.fetch(FORMER_PASSWORDS, user_id=user_id)
     for row in before[LAST - 2 :]:
         work.put(Gone(former_passwords, {"user_id": user_id, "hash": row["hash"]}))
-    work.put(Row(former_passwords, {"user_id": user_id, "hash": old, "replaced_at": work.now}))
+    # After the one before it, also for a clock that stands or was set back: this is their order.
+    replaced_at = max([work.now, *(row["replaced_at"] + timedelta.resolution for row in before[:1])])
+    work.put(Row(former_passwords, {"user_id": user_id, "hash": old, "replaced_at": replaced_at}))
     work.put(Row(passwords, {"user_id": user_id, "hash": new, "changed_at": work.now}))

@@ -48,7 +48,8 @@ class PasswordChanges:
             Invalid: the present password is another one (`currentPassword`), or the new one is not good enough.
             LockedOut: there were too many wrong ones in this session.
             TooOften: there were too many changes.
-            Unauthenticated: the session is over, or somebody has just changed the password.
+            Unauthenticated: the session is over.
+            PasswordsChange: somebody has just changed it.
         """
         self.pace.check(caller.user_id, self.clock.now())
         known = await self.store.read(lambda work: credentials_of_user(work, caller.user_id))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from heapq import heappop, heappush
+from itertools import count
 from typing import TypeVar
 
 import bcrypt
@@ -106,14 +108,18 @@ class Passwords:
     """Hashes and checks passwords; call it while no database connection is held.
 
     One at a time: whoever sends us passwords gets one core of the machine at most, and pages have the others. A few
-    wait in line (`place`), not at the event loop; who would be answered when nobody listens any more is sent away at
-    once. Whoever costs more than that is held up before, by whom they guess at (`guesses.py`).
+    wait in line (`place`), strangers behind everybody else; who would be answered when nobody listens any more is sent
+    away at once. Whoever costs more than that is held up before, by whom they guess at (`guesses.py`).
     """
 
     def __init__(self, rounds: int = MIN_ROUNDS) -> None:
         self._rounds = rounds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="auth-bcrypt")
         self._in_line = 0
+        self._hashing = False
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+        """Strangers last, each in the order in which they came."""
+        self._came = count()
         self._closed = False
         # A well-formed hash of no password: it costs as much to check as any other.
         self._nobody = bcrypt.gensalt(rounds).decode("ascii") + "." * 31
@@ -138,10 +144,10 @@ class Passwords:
         check_form(password, field)
         await self._run(lambda: check_password(password, about, field))
 
-    async def verify(self, password: str, known: str | None) -> bool:
+    async def verify(self, password: str, known: str | None, *, stranger: bool = False) -> bool:
         """Whether it is the password of this hash; None (no such person) takes the same time and is False."""
         stored = self._nobody if known is None else known
-        right = await self._run(lambda: bcrypt.checkpw(_digest(password), stored.encode("ascii")))
+        right = await self._run(lambda: bcrypt.checkpw(_digest(password), stored.encode("ascii")), stranger=stranger)
         return right and known is not None
 
     async def hash(self, password: str, former: Sequence[str] = ()) -> str:
@@ -169,7 +175,29 @@ class Passwords:
         fits = [hashed for salt, hashed in made.items() if salt[:7] == fresh[:7]]
         return (fits[0] if fits else bcrypt.hashpw(digest, fresh)).decode("ascii")
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise Rejected("this replica is stopping: try again", kind=ErrorKind.UNAVAILABLE)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def _run(self, work: Callable[[], T], *, stranger: bool = False) -> T:
+        loop = asyncio.get_running_loop()
+        if self._hashing:
+            turn = loop.create_future()
+            heappush(self._waiting, (stranger, next(self._came), turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():  # it had just been given
+                    self._give_turn()
+                raise
+        self._hashing = True
+        try:
+            if self._closed:
+                raise Rejected("this replica is stopping: try again", kind=ErrorKind.UNAVAILABLE)
+            return await loop.run_in_executor(self._thread, work)
+        finally:
+            self._give_turn()
+
+    def _give_turn(self) -> None:
+        while self._waiting:
+            *_, turn = heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._hashing = False

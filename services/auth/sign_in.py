@@ -63,10 +63,11 @@ class SignIns:
         if seen.wait:
             raise LockedOut(seen.wait)  # before it takes a place of somebody who may be right
         attempt = Attempt(target, known, at_home=peer.known or seen.familiar)
+        hashing = partial(self._verified, body.password, known, stranger=not attempt.at_home)
         session_id = uuid4()
         token = RefreshToken.issue(session_id)
 
-        async with self.attempts.looked_at(attempt, partial(self._verified, body.password, known)) as (person, begun):
+        async with self.attempts.looked_at(attempt, hashing) as (person, begun):
 
             def begin(work: Work) -> UserView:
                 cause = work.begin(Actor.user(person.user.id))
@@ -126,9 +127,10 @@ class SignIns:
         await self.attempts.close()
         self.passwords.close()
 
-    async def _verified(self, password: str, known: Credentials | None) -> Credentials:
+    async def _verified(self, password: str, known: Credentials | None, *, stranger: bool) -> Credentials:
         """The same work for nobody's address. Raises WrongPassword."""
-        right = await self.passwords.verify(password, known.password_hash if known is not None else None)
+        stored = known.password_hash if known is not None else None
+        right = await self.passwords.verify(password, stored, stranger=stranger)
         if known is None or not right:
             raise WrongPassword
         return known

@@ -89,11 +89,9 @@ class Brake:
 
     @contextmanager
     def attempt(self, address: str, email: str) -> Iterator[bool]:
-        """Around one sign-in, or change of a password: a Problem 401 or of `currentPassword` was a wrong password.
+        """Around one sign-in, or change of a password: what is wrong is a Problem 401, or one of `currentPassword`.
 
-        So is what nobody waited for.
-
-        Says whether this account has signed in from this address before.
+        So is what nobody waited for. Says whether this account has signed in from this address before.
 
         Raises:
             Problem: 429, before anything is done.

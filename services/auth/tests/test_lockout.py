@@ -72,7 +72,7 @@ def test_what_is_under_way_counts_before_it_is_looked_at() -> None:
 def test_an_attempt_whose_process_died_was_wrong() -> None:
     record = Record()
     for _ in range(MOST):
-        record, _wait_ = attempted(record, MOST, NOW)
+        record, _ = attempted(record, MOST, NOW)
     later = NOW + lockout.UNDER_WAY
     assert _wait(record, later - timedelta(milliseconds=1)) == lockout.MOMENT
     assert _wait(record, later) == 15 * MINUTE

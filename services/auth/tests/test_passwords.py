@@ -177,6 +177,29 @@ async def test_one_is_hashed_at_a_time_and_whoever_would_wait_too_long_is_told_s
     assert await looked_at(stranger=True), "the line is free again"
 
 
+async def test_strangers_wait_behind_whoever_is_at_home(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, go, order = await passwords.hash(GOOD), threading.Event(), list[str]()
+    real = bcrypt.checkpw
+
+    def held(password: bytes, hashed: bytes) -> bool:
+        assert go.wait(10)
+        return real(password, hashed)
+
+    async def looked_at(name: str, *, stranger: bool) -> None:
+        await passwords.verify(GOOD, known, stranger=stranger)
+        order.append(name)
+
+    monkeypatch.setattr(bcrypt, "checkpw", held)
+    waiting = []
+    for name, stranger in (("first", True), ("second", True), ("gone", False), ("third", True), ("home", False)):
+        waiting.append(asyncio.create_task(looked_at(name, stranger=stranger)))
+        await asyncio.sleep(0)
+    waiting.pop(2).cancel()
+    go.set()
+    await asyncio.gather(*waiting)
+    assert order == ["first", "home", "second", "third"]
+
+
 async def test_a_stopping_replica_says_so(passwords: Passwords) -> None:
     passwords.close()
     with pytest.raises(Rejected) as refused:

@@ -118,6 +118,14 @@ def test_only_a_wrong_password_counts(brake: Brake, code: str) -> None:
     assert _try(brake) == "in"
 
 
+@pytest.mark.parametrize(("field", "counts"), [("currentPassword", True), ("newPassword", False)])
+def test_a_wrong_present_password_counts_where_somebody_changes_theirs(brake: Brake, field: str, counts: bool) -> None:
+    for _ in range(MOST):
+        with pytest.raises(Problem), brake.attempt("192.0.2.1", "her id"):
+            raise Problem.invalid(field, "")
+    assert _try(brake) == ("RATE_LIMITED 60" if counts else "in")
+
+
 def test_a_right_password_does_not_make_room_for_more_guesses(brake: Brake) -> None:
     _wrong(brake, MOST - 1)
     assert _try(brake, email="mallory@x.test") == "in"
@@ -213,6 +221,16 @@ async def test_auth_hears_where_somebody_is_and_whether_they_were_there_before()
             assert await _sign_in(pager, address) == 200
         heard = [asked.headers[Header.FROM] for asked in pager.stubs.asked["auth.login"]]
         assert heard == ["203.0.113.0/24", "203.0.113.0/24 known", "203.0.113.0/24"]
+
+
+@pytest.mark.servers
+async def test_auth_hears_the_networks_that_an_address_may_be_one_persons_of() -> None:
+    async with world(trusted_proxies="127.0.0.1") as pager:
+        await pager.stubs.answer("auth.login", v.SIGNED_IN)
+        for address in ("203.0.113.9", "64:ff9b::203.0.113.9", "2001:db8:1:234::1"):
+            assert await _sign_in(pager, address) == 200
+        heard = [asked.headers[Header.NETWORKS] for asked in pager.stubs.asked["auth.login"]]
+        assert heard == ["203.0.113.9"] * 2 + ["2001:db8:1:234::/64, 2001:db8:1:200::/56, 2001:db8:1::/48"]
 
 
 @pytest.mark.servers

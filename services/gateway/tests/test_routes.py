@@ -22,6 +22,7 @@ PAGE_TWO = {"page": 2, "limit": 5}
 OF_SEVEN = {"page": 2, "limit": 5, "total": 7, "totalPages": 2}
 FULL = OF_SEVEN | {"endsEarly": True}
 LOGIN = {"email": "user@company.com", "password": "securePassword123!", "deviceId": "phone"}
+CHANGE_PASSWORD = {"currentPassword": "securePassword123!", "newPassword": "anotherPassword123!"}
 REGISTER = {"email": "a@b.c", "password": "securePassword123!", "firstName": "A", "lastName": "B", "roles": ["user"]}
 REGISTER_DEVICE = {"deviceId": "phone", "deviceName": "Phone", "platform": "ios", "pushToken": "t"}
 CREATE = {"title": "Slow", "priority": "high", "metadata": {"a": [1, None]}}
@@ -89,6 +90,17 @@ BOTH_IDS = {"id": ID, "userId": str(USER)}
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
     Case("logout", "POST", "/auth/logout", "auth.logout", {"deviceId": "phone"}, None, {}, {"deviceId": "phone"}),
+    Case(
+        "changePassword",
+        "POST",
+        "/auth/password/change",
+        "auth.change_password",
+        CHANGE_PASSWORD,
+        v.TOKENS,
+        {"tokens": v.TOKENS},
+        CHANGE_PASSWORD,
+    ),
+    Case("unlockUser", "POST", f"/users/{ID}/unlock", "auth.unlock", {"id": ID}, None, {}),
     made("registerUser", "/users", "auth.register_user", REGISTER, "user", v.USER_VIEW),
     paged("listUsers", "/users", "auth.users", "users", v.USER_VIEW),
     got("getMe", "/users/me", "auth.me", {}, "user", v.USER_VIEW),

@@ -90,8 +90,8 @@ def read_api(stream: str) -> tuple[str, ...]:
     )
 
 
-def filtered_api(stream: str, *filters: str) -> tuple[str, ...]:
-    """For reading of a stream what is on these subjects alone; without any, what its consumers ask for.
+def filtered_api(stream: str, *filters: str, unbound: bool = False) -> tuple[str, ...]:
+    """For reading of a stream what is on these subjects alone; `unbound`: whatever its consumers ask for as well.
 
     The name of a consumer's filter is part of the subject on which it is made, and the server holds it against what
     the request says. A message by its number could be anything: there is none.
@@ -99,7 +99,7 @@ def filtered_api(stream: str, *filters: str) -> tuple[str, ...]:
     return (
         f"$JS.API.STREAM.INFO.{stream}",
         *(f"$JS.API.CONSUMER.CREATE.{stream}.*.{filter_}" for filter_ in filters),
-        *(() if filters else (f"$JS.API.CONSUMER.CREATE.{stream}.*",)),
+        *((f"$JS.API.CONSUMER.CREATE.{stream}.*",) if unbound else ()),
         f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
     )
@@ -115,18 +115,23 @@ def filters_of(reader: str, upstream: str) -> tuple[str, ...]:
 
 
 def _is_unbound(reader: str, upstream: str) -> bool:
-    """Of a consumer with several filters none is in its subject: who reads so is kept from nothing of that stream."""
+    """Of a consumer with several filters none is in its subject: who reads so is kept from nothing of that stream.
+
+    With one, as the release before may have asked, it goes on being made: accounts are renewed before the processes.
+    """
     return (reader, upstream) in SPARSE and len(READS[reader][upstream]) > 1
 
 
 def _following(reader: str) -> tuple[str, ...]:
     """What it reads of others' streams, and of auth's who is signed out."""
-    filters = {
-        upstream: () if _is_unbound(reader, upstream) else filters_of(reader, upstream) for upstream in READS[reader]
-    }
+    filters = {upstream: filters_of(reader, upstream) for upstream in READS[reader]}
     if reader != "auth":
         filters["auth"] = (*filters.get("auth", ()), SESSIONS)
-    return tuple(subject for upstream, some in filters.items() for subject in filtered_api(upstream.upper(), *some))
+    return tuple(
+        subject
+        for upstream, some in filters.items()
+        for subject in filtered_api(upstream.upper(), *some, unbound=_is_unbound(reader, upstream))
+    )
 
 
 def _reading(*streams: str) -> tuple[str, ...]:

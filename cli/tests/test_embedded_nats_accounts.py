@@ -13,8 +13,10 @@ from libs.contracts.subjects import (
     READS,
     SPARSE,
     UPSTREAMS,
+    fact_filter,
     has_private,
     lane_filter,
+    lanes_of,
     reads_all,
     rpc_subject,
 )
@@ -64,6 +66,15 @@ def test_of_others_streams_only_what_is_read_can_be_had(reader: str) -> None:
     private = {f"$JS.API.CONSUMER.CREATE.AUTH.*.{lane_filter('auth', Lane.ROUTINE)}", "$JS.API.CONSUMER.CREATE.AUTH.>"}
     may = bool(private & set(permissions(reader).publish))
     assert may == (reader in ("auth", "notifier")), "push tokens are the notifier's alone"
+
+
+@pytest.mark.parametrize(("reader", "upstream"), sorted(SPARSE))
+def test_whoever_takes_several_facts_may_still_ask_for_one_of_them(reader: str, upstream: str) -> None:
+    """Its release before, which took one, reads on while its accounts are renewed before it is."""
+    for fact in READS[reader][upstream]:
+        filters = [fact_filter(f"pager.{upstream}.{fact}.v1", lane) for lane in lanes_of(upstream)]
+        made = {f"$JS.API.CONSUMER.CREATE.{upstream.upper()}.*.{subject}" for subject in filters}
+        assert made <= set(permissions(reader).publish)
 
 
 @pytest.mark.parametrize("user", NATS_USERS)

@@ -8,7 +8,8 @@
 | deleted | CreateSchedule again | nothing |
 | schedule | CreateSchedule again | nothing |
 | schedule | ChangeSchedule to what it is | nothing |
-| active before or after | ChangeSchedule | ScheduleChanged, ShiftsPlanned where the plan differs (inactive: empty) |
+| active before and after | ChangeSchedule | ScheduleChanged, ShiftsPlanned where the plan differs |
+| active before or after, not both | ChangeSchedule | ScheduleChanged, ShiftsPlanned with all of it (inactive: empty) |
 | inactive before and after | ChangeSchedule | ScheduleChanged |
 | a policy pages it | DeleteSchedule | refused: it is still used |
 | schedule | DeleteSchedule | ScheduleDeleted |
@@ -197,7 +198,9 @@ def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
     if after == _ruled(state):
         return []
     _check(changed)
-    return [changed, *(_plan(after, command.now) if state.is_active or after.is_active else ())]
+    if not (state.is_active or after.is_active):
+        return [changed]
+    return [changed, *_plan(after, command.now, anew=state.is_active != after.is_active)]
 
 
 def _override(state: Schedule, override: Override, now: datetime) -> list[Fact]:
@@ -224,8 +227,8 @@ def _check(rules: ScheduleCreated | ScheduleChanged) -> None:
         check_layer(layer, f"layers.{i}")
 
 
-def _plan(state: Schedule, now: datetime, most: int | None = MOST_SHIFTS) -> list[Fact]:
-    """How the plan from now on differs from the one before, after the rules have changed.
+def _plan(state: Schedule, now: datetime, most: int | None = MOST_SHIFTS, *, anew: bool = False) -> list[Fact]:
+    """How the plan from now on differs from the one before, after the rules have changed; `anew`: all of it.
 
     What was planned until now stays. The shift that runs keeps its start where the same person goes on in the same
     layer, and with the first plan, which has nothing to contradict. A schedule that never was active has no plan.
@@ -246,6 +249,9 @@ def _plan(state: Schedule, now: datetime, most: int | None = MOST_SHIFTS) -> lis
     if fresh and fresh[0].start_time < now and planned_to is not None:
         fresh = (_going_on(state, fresh[0], now), *fresh[1:])
     begins = min(now, fresh[0].start_time) if fresh else now
+    if anew:
+        # Whoever keeps what was never planned, of events that a restore has lost, is put right by that.
+        return _told(state, now, [whole(begins, to, fresh)] if begins < to else [])
     before = [_cut(s, begins) for s in state.planned if s.end_time > begins]
     return _told(state, now, differing(before, planned_to or begins, whole(begins, to, fresh)))
 

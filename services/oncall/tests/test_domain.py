@@ -228,6 +228,18 @@ def test_an_inactive_schedule_that_becomes_active_is_planned_from_then_on() -> N
     assert told(plan.shifts)[0] == "ana 2026-03-05 10:00 2026-03-09 09:00"
 
 
+def test_a_schedule_that_is_switched_off_and_on_tells_all_of_its_plan_also_where_nobody_is() -> None:
+    """Somebody who follows it may keep what a restored log has lost."""
+    off = created(layers=()).when(ChangeSchedule(NOW, is_active=False)).then_types(ScheduleChanged, ShiftsPlanned)
+    on = off.when(ChangeSchedule(NOW, is_active=True)).then_types(ScheduleChanged, ShiftsPlanned)
+    for facts in (off.facts, on.facts):
+        plan = plan_of(facts)
+        assert (plan.from_time, plan.to_time, plan.shifts) == (NOW, NOW + HORIZON, ())
+    off.when(ChangeSchedule(NOW + 2 * HORIZON, name="Second")).then_types(ScheduleChanged)
+    forgotten = created(layers=()).when(ChangeSchedule(NOW + 2 * HORIZON, is_active=False))
+    forgotten.then_types(ScheduleChanged)
+
+
 def test_a_plan_replaces_all_of_an_earlier_one_that_reached_farther() -> None:
     half_years = created(layers=(layer("monthly", "2026-01-01T00:00", interval=6),))
     assert plan_of(half_years.facts).to_time == utc("2026-07-01 00:00")

@@ -126,12 +126,15 @@ def test_an_inactive_schedule_has_no_timer() -> None:
     assert created().run(ChangeSchedule(NOW, is_active=False)).of(TIMERS) == []
 
 
-def test_a_schedule_that_is_active_again_is_planned_on_though_its_plan_differs_in_nothing() -> None:
+def test_a_schedule_that_is_active_again_is_planned_on() -> None:
     tables = Tables().run(CreateSchedule(ID, "Later", None, "UTC", True, (), "ana", NOW))
     due = tables.of(TIMERS)
-    tables.run(ChangeSchedule(NOW, is_active=False)).run(ChangeSchedule(NOW, is_active=True))
-    assert tables.version == 4, "both without a plan"
+    tables.run(ChangeSchedule(NOW, is_active=False))
+    assert tables.of(TIMERS) == []
+    tables.run(ChangeSchedule(NOW, is_active=True))
     assert tables.of(TIMERS) == due
+    # Also where its plan is over, and none comes with the change.
+    assert tables.run(ChangeSchedule(NOW + timedelta(days=200), is_active=False)).of(TIMERS) == []
 
 
 def test_a_deleted_schedule_leaves_nothing_behind() -> None:

@@ -15,7 +15,7 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import Paged, TargetType
 from libs.contracts.model import Role
-from services.escalation.domain.people import MOST_OTHERS, Directory, OnCall, Others, once
+from services.escalation.domain.people import MOST_OTHERS, Directory, OnCall, Others
 from services.escalation.domain.policies import Plan
 from services.escalation.projections import (
     CAUSES,
@@ -112,10 +112,10 @@ class MemoryInputs:
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
         found = [u for u in sorted(self.people) if u in self.reachable and u not in without]
-        on_call = ((i, self._on_call(s, now).user_id) for i, s in sorted(self.schedules.items()))
+        on_call = {self._on_call(s, now).user_id: i for i, s in sorted(self.schedules.items(), reverse=True)}
         return _others(
             [u for u in found if Role.ADMIN in self.people[u]][:MOST_OTHERS],
-            [(user, i) for i, user in on_call if user is not None and user in found][:MOST_OTHERS],
+            [(user, on_call[user]) for user in found if user in on_call][:MOST_OTHERS],
             found[:MOST_OTHERS],
         )
 
@@ -159,7 +159,7 @@ def _others(admins: Iterable[UUID], on_call: Iterable[tuple[UUID, UUID]], anybod
     """`on_call`: people with their schedules."""
     return Others(
         tuple(Paged(user_id=user, via="admins") for user in admins),
-        once(Paged(user_id=user, via=f"schedule:{schedule}") for user, schedule in on_call),
+        tuple(Paged(user_id=user, via=f"schedule:{schedule}") for user, schedule in on_call),
         tuple(Paged(user_id=user, via="everyone") for user in anybody),
     )
 

@@ -198,10 +198,11 @@ REACHABLE_ON_CALL = (
     select(people.c.id, schedules.c.id.label("schedule_id"))
     .select_from(schedules.join(_current, true()).join(people, people.c.id == _current.c.user_id))
     .where(_reachable)
-    .order_by(schedules.c.id)
+    .ext(postgresql.distinct_on(people.c.id))
+    .order_by(people.c.id, schedules.c.id)
     .limit(_COUNT)
 )
-"""`moment` as well: those who are on call, with the schedule."""
+"""`moment` as well: those who are on call, each with the first such schedule."""
 CAUSES = select(
     escalations.c.id, escalations.c.event_id, escalations.c.correlation_id, escalations.c.traceparent
 ).where(escalations.c.id == func.any(_IDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from libs.contracts.model import Role
 from services.escalation import projections as tables
 from services.escalation.application import follow_incidents, make_first_policies
 from services.escalation.domain.escalations import escalation_id
+from services.escalation.domain.people import MOST_OTHERS
 from services.escalation.domain.policies import Plan
 from services.escalation.inputs import MemoryInputs, Schedule, StoredInputs
 from services.escalation.tests.desk import created, requested, said
@@ -94,6 +96,17 @@ async def test_whom_a_plan_could_page_is_the_same_from_tables_and_from_objects(s
             assert StoredInputs(work).others(users[:1], now) == team.others(users[:1], now)
 
         await store.read(both)
+
+
+async def test_many_schedules_of_one_person_take_one_place_also_in_the_tables(store: Store) -> None:
+    shift = (tables.Span(CLOCK.now() - timedelta(hours=1), CLOCK.now() + timedelta(hours=1), PEOPLE[0]),)
+    schedules = {an_id(f"many {n}"): Schedule(1, shift) for n in range(2 * MOST_OTHERS)}
+    schedules[UUID(int=2**128 - 1)] = Schedule(1, (replace(shift[0], user_id=PEOPLE[1]),))
+    team = MemoryInputs(dict.fromkeys(PEOPLE, frozenset((Role.LEAD,))), schedules, reachable=frozenset(PEOPLE))
+    await store.transact(lambda work: write(work, team, set()))
+    found = await store.read(lambda work: StoredInputs(work).others((), work.now))
+    assert found == team.others((), CLOCK.now())
+    assert {p.user_id for p in found.on_call} == {*PEOPLE[:2]}
 
 
 async def test_the_cause_of_a_timer_is_the_same_from_tables_and_from_objects(store: Store) -> None:

@@ -48,7 +48,7 @@ class Directory:
         """
         leads, admins = self._role(Role.LEAD, "leads"), self._role(Role.ADMIN, "admins")
         if again:
-            return once((*leads, *admins)) or self._all()
+            return _once((*leads, *admins)) or self._all()
         return leads or admins or self._all()
 
     def last_resort(self) -> tuple[Paged, ...]:
@@ -102,7 +102,7 @@ def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> R
             version = directory.on_call.get(target.id, OnCall()).version
             if version is not None:
                 versions[str(target.id)] = version
-    return Reached(once(people), tuple(notes), versions)
+    return Reached(_once(people), tuple(notes), versions)
 
 
 def planned(levels: Iterable[Level], directory: Directory, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
@@ -144,7 +144,7 @@ def _on_call(schedule: UUID, now: OnCall | None) -> tuple[tuple[Paged, ...], str
     return (), f"nobody is or will be on call on schedule {schedule}"
 
 
-def once(people: Iterable[Paged]) -> tuple[Paged, ...]:
+def _once(people: Iterable[Paged]) -> tuple[Paged, ...]:
     """Each person under the first reason that led to them."""
     once: dict[UUID, Paged] = {}
     for paged in people:

@@ -74,3 +74,10 @@ def test_others_are_those_who_have_a_device_and_few_of_each_kind() -> None:
     assert found.on_call == (Paged(user_id=ANN, via=f"schedule:{SCHEDULE}"),)
     assert not {BO, CY} & {p.user_id for kind in found for p in kind}
     assert MemoryInputs(people, on_call).others((), NOW) == Others()
+
+
+def test_whoever_is_on_call_on_many_schedules_takes_one_place_among_the_others() -> None:
+    on_call = {an_id(f"schedule {n}"): Schedule(2, (span(-10, 10, ANN),)) for n in range(2 * MOST_OTHERS)}
+    on_call[UUID(int=2**128 - 1)] = Schedule(2, (span(-10, 10, BO),))
+    found = MemoryInputs(ROLES, on_call, reachable=set(ROLES)).others((), NOW)
+    assert {p.user_id for p in found.on_call} == {ANN, BO}

@@ -61,7 +61,7 @@ from services.oncall.rotation import check_layer, zone
 HORIZON = timedelta(days=90)
 """How far ahead shifts are planned, at least."""
 MOST_SHIFTS = 3500
-"""In one plan."""
+"""In the horizon; a plan that reached farther is replaced until its end."""
 
 
 class NoSuchSchedule(NotFound):
@@ -234,7 +234,7 @@ def _plan(state: Schedule, now: datetime, most: int | None = MOST_SHIFTS, *, ane
     layer, and with the first plan, which has nothing to contradict. A schedule that never was active has no plan.
 
     Raises:
-        Invalid: there are more shifts than `most`.
+        Invalid: there are more shifts in the horizon than `most`.
     """
     planned_to = state.planned_to
     if state.is_active:
@@ -244,7 +244,7 @@ def _plan(state: Schedule, now: datetime, most: int | None = MOST_SHIFTS, *, ane
         to, fresh = planned_to, ()
     else:
         return []
-    if most is not None and len(fresh) > most:
+    if most is not None and sum(s.start_time < now + HORIZON for s in fresh) > most:
         raise Invalid(f"expected at most {most} shifts in {HORIZON.days} days: make turns longer", field="layers")
     if fresh and fresh[0].start_time < now and planned_to is not None:
         fresh = (_going_on(state, fresh[0], now), *fresh[1:])

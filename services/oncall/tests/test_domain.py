@@ -248,6 +248,14 @@ def test_a_plan_replaces_all_of_an_earlier_one_that_reached_farther() -> None:
     assert plan.shifts[-1].end_time == plan.to_time
 
 
+def test_turns_of_a_year_may_become_turns_of_an_hour() -> None:
+    """What the horizon holds is bounded, also where the plan before reached farther."""
+    years = created(layers=(layer("monthly", "2026-01-01T00:00", interval=12),))
+    hourly = layer("hourly", "2026-03-02T09:00")
+    plan = plan_of(years.when(ChangeSchedule(NOW, layers=(hourly,))).facts)
+    assert plan.to_time == utc("2027-01-01 00:00")
+
+
 def test_the_plan_is_extended_by_what_is_missing_only() -> None:
     later = utc("2026-03-11 10:00")
     extension = plan_of(created().when(PlanShifts(later)).then_types(ShiftsPlanned).facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ from typing import Annotated, Final, Literal, Protocol, Self
 from uuid import UUID
 
 import structlog
-from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc import jws, jwt
+from joserfc.errors import DecodeError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet as JwkSet
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from libs.chassis.clock import Clock
+from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
@@ -30,11 +31,18 @@ LONGEST = timedelta(hours=1)
 """No access token lives longer, whatever auth is told: so long at most it has to be remembered that a session ended."""
 LEEWAY = timedelta(minutes=1)
 """How far the clocks of two machines may be apart. It is for beginnings only: a token ends to the second."""
+KEYS_HELD = timedelta(minutes=5)
+"""So old may the keys be that tokens are checked with, while auth answers."""
 _log = structlog.get_logger()
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CACHED_TOKENS = 10_000
 _PAUSE = timedelta(seconds=1)
 """Between two questions for auth's keys: with invented key ids strangers have it asked so often at most."""
+_LONGEST_TOKEN = 8192
+"""Characters; ours have some 800."""
+_HEADER: Final = {"typ", "alg", "kid"}
+_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""A thumbprint, as auth names its keys: whatever else stands there is no reason to ask auth."""
 _WAITING = 100
 """Tokens with a key that is not known, of one process: whoever signs has told it, so a question is worth the wait."""
 
@@ -182,6 +190,7 @@ class Verifier:
 
     async def _check(self, token: str) -> Caller:
         try:
+            _check_header(token)
             if self._keys is None:
                 await asyncio.shield(self._ask())
             try:
@@ -226,8 +235,24 @@ class Verifier:
 
     async def _refresh(self) -> None:
         self._asked_at = self.clock.now()
-        keys = await self.fetch_keys()
-        self._keys = JwkSet.import_key_set({"keys": list(keys.keys)})
+        keys = JwkSet.import_key_set({"keys": list((await self.fetch_keys()).keys)})
+        if self._keys is not None and {key.kid for key in self._keys} - {key.kid for key in keys}:
+            self._known.clear()  # a key is over: whatever it has signed is looked at again
+        self._keys = keys
+
+    async def follow(self) -> None:
+        """For ever: ask for the keys again once they are old, so that one which auth has given up is soon refused.
+
+        While auth does not answer the last ones hold: whoever acknowledges a page must get in.
+        """
+        while True:
+            await wait_at_most(self.clock, KEYS_HELD)
+            if self._keys is None:
+                continue  # nobody has asked for anything yet
+            try:
+                await asyncio.shield(self._ask())
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with auth, it is asked again
+                _log.warning("auth's keys are not heard of", reason=str(error))
 
     def _decode(self, token: str) -> Caller:
         assert self._keys is not None  # noqa: S101 - fetched before
@@ -250,3 +275,19 @@ class Verifier:
         if abs(now - self._warned_at) >= LEEWAY:
             self._warned_at = now
             _log.warning("clocks are apart", of="auth", ahead=ahead.total_seconds())
+
+
+def _check_header(token: str) -> None:
+    """Refuse at once what is no header of auth's: above all one that brings its own key, or says where to get it.
+
+    Raises:
+        ValueError, JoseError: it is none.
+    """
+    if len(token) > _LONGEST_TOKEN:
+        raise DecodeError("longer than any token of ours")
+    header = jws.extract_compact(token.encode()).headers()
+    kid = header.get("kid")
+    if header.get("alg") != "RS256" or not header.keys() <= _HEADER or not isinstance(kid, str):
+        raise DecodeError("not the header of a token of ours")
+    if not _KID.fullmatch(kid):
+        raise DecodeError("not the name of a key of ours")

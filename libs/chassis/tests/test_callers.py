@@ -317,6 +317,17 @@ async def test_a_header_that_auth_does_not_write_is_refused_without_asking_auth(
     await verifier.verify(_with_header(clock, typ="JWT"))
 
 
+@pytest.mark.parametrize(
+    "header", ["", "[]", "{", "1", "null", "[" * 3000, "é", '{"alg":"RS256","kid":["x"]}', '{"kid":{}}']
+)
+async def test_what_is_no_header_at_all_is_refused(header: str) -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(".".join((urlsafe_b64encode(header.encode()).decode(), *_token(clock).split(".")[1:])))
+    assert auth.asked == 0
+
+
 async def test_a_token_that_brings_its_own_key_is_refused() -> None:
     """Signed by a stranger, whose public key stands in its header under a name of auth's."""
     clock = MovableClock()

@@ -15,6 +15,7 @@ from cli.commands.deploy_config import deploy_config
 from cli.commands.doctor import doctor
 from cli.commands.epoch import epochs
 from cli.commands.explain import explain
+from cli.commands.keys import keys
 from cli.commands.migrate import migrations
 from cli.commands.parked import parked
 from cli.commands.prepare import prepare
@@ -57,7 +58,7 @@ def pager(
 
 for command in (up, demo, seed, reset, doctor, tail, replay, explain, rebuild):
     app.command()(command)
-for group in (admin, alerts, parked, epochs, migrations, prepare, deploy_config):
+for group in (admin, alerts, parked, epochs, keys, migrations, prepare, deploy_config):
     app.add_typer(group)
 
 

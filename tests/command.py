@@ -1,4 +1,4 @@
-"""`pager` as a process of its own, against a world's database."""
+"""`pager` as a process of its own, against a world's database and bus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ Pager = Callable[..., Awaitable[tuple[int, Any]]]
 def pager_of(world: World, home: Path) -> Pager:
     """`await pager("epoch")`, or `await pager("epoch", asked="y")`: what is typed when it asks."""
     url = world.servers.database_url("owner", world.database)
-    environment = os.environ | {"PAGER_HOME": str(home), "PAGER_DATABASE_URL": url}
+    bus = world.servers.nats_url("operator")
+    environment = os.environ | {"PAGER_HOME": str(home), "PAGER_DATABASE_URL": url, "PAGER_NATS_URL": bus}
 
     async def call(*arguments: str, asked: str | None = None) -> tuple[int, Any]:
         person, terminal = pty.openpty()

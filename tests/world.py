@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -35,7 +36,7 @@ from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
-from services.auth.signing_keys import SigningKey
+from services.auth.tokens import SigningKey
 from tests.phone import PASSWORD, Answer, Phone
 from tests.rest import restlessness
 from tests.servers import Servers
@@ -51,8 +52,15 @@ def _simulators_home() -> Path:
     return Path(made)
 
 
-_signing_key = cache(SigningKey.generate)
-"""One for all worlds of a process, since making it takes a twentieth of a world; their master keys differ."""
+_make_key = SigningKey.generate
+
+
+@cache
+def _signing_key(number: int) -> SigningKey:
+    """The same for all worlds of a process, since making one takes a twentieth of a world; their master keys differ."""
+    return _make_key()
+
+
 _opened_key = cache(SigningKey.from_pem)
 _vendor_signer = cache(RSASigner.from_string)
 """Read once each for all worlds of a process: to check a private RSA key, as whoever reads it does, takes long."""
@@ -76,7 +84,8 @@ class World:
 
     async def __aenter__(self) -> Self:
         self.database = await self._stack.enter_async_context(self.servers.fresh())
-        self._stack.enter_context(patch.object(SigningKey, "generate", _signing_key))
+        numbers = count()
+        self._stack.enter_context(patch.object(SigningKey, "generate", lambda: _signing_key(next(numbers))))
         self._stack.enter_context(patch.object(SigningKey, "from_pem", _opened_key))
         self._stack.enter_context(patch.object(RSASigner, "from_string", _vendor_signer))
         self.simulators = Simulators(SimulatorSettings(_simulators_home()), lambda: self.clock.now().timestamp())

@@ -43,7 +43,8 @@ def for_compose(
 
     installation = Installation.at(folder / SECRETS / STATE, compose.ADDRESSES, read_environment())
     written = write_folder(folder / SECRETS, compose.files(installation))
-    text = compose.environment_file(vendors=vendors, public_url=public_url)
+    has_previous = installation.secrets.previous_master_key is not None
+    text = compose.environment_file(vendors=vendors, public_url=public_url, previous_master_key=has_previous)
     environment = folder / ".env"
     environment.write_text(text, encoding="utf-8")
     kept = folder / SECRETS / "admin-password"

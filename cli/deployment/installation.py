@@ -76,6 +76,8 @@ class Installation:
         """Every secret that a container of ours reads, by the name of its key or file."""
         values = {f"{service}-database-url": self.database_url(service) for service in STATEFUL_SERVICES}
         values |= {f"{process}-nats-url": self.nats_url(process) for process in PROCESSES}
+        if self.secrets.previous_master_key is not None:
+            values["master-key-previous"] = self.secrets.previous_master_key
         return values | {
             "owner-database-url": self.database_url("owner"),
             "operator-nats-url": self.nats_url("operator"),

@@ -187,8 +187,10 @@ def permissions(user: str) -> Permissions:
     inbox = f"{inbox_prefix(user)}.>"
     # An alarm of ours pages the admins under a policy of its own: whoever sends alerts for others cannot raise one.
     ours = OWN_ALERT_SUBJECTS
-    # Logs, and what was parked, are for services and operators; whoever stands at the door forwards nobody there.
-    inner = (*ours, *(f"pager.rpc.*.{asked}" for asked in ("events", "public_events", "parked", "replay")))
+    # Logs, what was parked, and auth's keys are for services and operators; whoever stands at the door forwards nobody
+    # there.
+    asked = ("events", "public_events", "parked", "replay", "signing_keys", "rotate_keys")
+    inner = (*ours, *(f"pager.rpc.*.{one}" for one in asked))
     return {
         "gateway": Permissions(("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox,), denied=inner),
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.

@@ -30,7 +30,7 @@ _OWN: Final = frozenset(
 """What only the command line, or the tests, read."""
 _DECIDED: Final = frozenset({"PAGER_PORT_FILE", "PAGER_INSTANCE_FILE"})
 """What a service would read, and is told here."""
-_SECRET: Final = ("PAGER_MASTER_KEY", "PAGER_ADMIN_EMAIL", "PAGER_ADMIN_PASSWORD")
+_SECRET: Final = ("PAGER_MASTER_KEY", "PAGER_MASTER_KEY_PREVIOUS", "PAGER_ADMIN_EMAIL", "PAGER_ADMIN_PASSWORD")
 _URLS: Final = {"PAGER_NATS_URL": ("nats", "tls"), "PAGER_DATABASE_URL": ("postgresql", "postgres")}
 _REACHED_BY_US: Final = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - none is bound here
 """Where a gateway answers us on loopback."""
@@ -122,6 +122,7 @@ def _environment_of(service: str, environment: Mapping[str, str], given: Mapping
         given.get("PAGER_MASTER_KEY") or new_key(),
         given.get("PAGER_ADMIN_EMAIL") or DEFAULT_ADMIN,
         given.get("PAGER_ADMIN_PASSWORD") or new_password(),
+        given.get("PAGER_MASTER_KEY_PREVIOUS"),
     )
     return of_service(
         service,

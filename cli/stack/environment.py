@@ -7,7 +7,10 @@ from cli.embedded.credentials import STATEFUL_SERVICES
 from cli.stack.secrets_file import Secrets
 from libs.chassis.environment import OUR_PREFIXES
 
-_OURS: Final = ("DATABASE_URL", "NATS_URL", "MASTER_KEY", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PORT", "INSTANCE")
+_OURS: Final = (
+    *("DATABASE_URL", "NATS_URL", "PORT", "INSTANCE"),
+    *("MASTER_KEY", "MASTER_KEY_PREVIOUS", "ADMIN_EMAIL", "ADMIN_PASSWORD"),
+)
 """Settings that are decided here, by process: they are never passed on as they are."""
 
 FCM: Final = ("PAGER_FCM_CREDENTIALS_FILE", "PAGER_FCM_URL", "PAGER_FCM_TOKEN_URL")
@@ -75,12 +78,18 @@ def of_service(
         return environment | {"PAGER_PORT": str(port)}
     for name in _GATEWAYS_OWN:
         environment.pop(name, None)
-    environment |= {"PAGER_MASTER_KEY": secrets.master_key, "PAGER_ADMIN_EMAIL": secrets.admin_email}
+    environment["PAGER_ADMIN_EMAIL"] = secrets.admin_email
     if database_url is not None:
         environment["PAGER_DATABASE_URL"] = database_url
     if service == "auth":
         environment["PAGER_ADMIN_PASSWORD"] = secrets.admin_password
+        environment |= of_master_keys(secrets.master_key, secrets.previous_master_key)
     return environment
+
+
+def of_master_keys(present: str, previous: str | None) -> dict[str, str]:
+    """What auth alone is told of them; an empty setting is none."""
+    return {"PAGER_MASTER_KEY": present, "PAGER_MASTER_KEY_PREVIOUS": previous or ""}
 
 
 def process_name(service: str, replica: int) -> str:

@@ -72,6 +72,8 @@ def judge_service(service: str, verdict: Verdict) -> list[Finding]:
         told = ", ".join(f"{count} {kind}" for kind, count in parked.items())
         findings.append(Finding(f"parked by {service}", level, f"{told}: see `pager parked list`"))
     findings += [judge_room(room) for room in word.extra.get("rooms", ())]
+    if keys := word.extra.get("keys"):
+        findings += judge_keys(keys)
     return findings
 
 
@@ -106,6 +108,30 @@ def judge_room(room: dict[str, Any]) -> Finding:
     verdict = Level.BAD if room["low"] else Level.GOOD
     free, size = room["free"] / 1024**3, room["size"] / 1024**3
     return Finding("storage", verdict, f"{free:.1f} of {size:.1f} GiB free in {room['place']}")
+
+
+def judge_keys(told: dict[str, Any]) -> list[Finding]:
+    """How old auth's signing key is, and whether the master key before may go; what is late says auth itself."""
+    signing = next((key for key in told["keys"] if key["use"] == "signing"), None)
+    since = f"signs since {signing['notBefore'][:10]}" if signing else "none signs"
+    findings = [
+        Finding(
+            "signing key", Level.GOOD if signing else Level.BAD, f"{since}; the next one: {told['nextRotation'][:10]}"
+        )
+    ]
+    master = told["masterKey"]
+    others, unreadable, given = master["sealedByOthers"], master["unreadable"], told["previousGiven"]
+    if unreadable:
+        detail = f"{unreadable} secrets cannot be opened: give the key that sealed them as PAGER_MASTER_KEY_PREVIOUS"
+        findings.append(Finding("master key", Level.BAD, detail))
+    elif others:
+        findings.append(Finding("master key", Level.NOTE, f"{others} secrets are still to be sealed anew by it"))
+    elif given:
+        detail = "nothing is sealed by the previous one any more: take PAGER_MASTER_KEY_PREVIOUS away"
+        findings.append(Finding("master key", Level.NOTE, detail))
+    else:
+        findings.append(Finding("master key", Level.GOOD, "seals all that is kept"))
+    return findings
 
 
 def judge_processes(run: dict[str, Any], state: Callable[[int], str | None]) -> list[Finding]:

@@ -26,16 +26,27 @@ Argv = Callable[[], Sequence[str]]
 class Process:
     """Output goes to `logs/<name>.log`. `argv` is asked at each start, so that a restart may keep what was chosen.
 
-    `niceness` as in nice(1), below 0 only where we may: elsewhere it stays as it is.
+    `niceness` as in nice(1), below 0 only where we may: elsewhere it stays as it is. `told` is what of the environment
+    may have changed, asked at each start too.
     """
 
-    def __init__(self, name: str, argv: Argv, environment: Mapping[str, str], home: Home, *, niceness: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Argv,
+        environment: Mapping[str, str],
+        home: Home,
+        *,
+        niceness: int = 0,
+        told: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self.name = name
         self.log = home.logs / f"{name}.log"
         self._argv = argv
         self._environment = dict(environment)
         self._owner = home.owner
         self._niceness = niceness
+        self._told = told
         self._process: asyncio.subprocess.Process | None = None
         self._log_start = 0
 
@@ -58,7 +69,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=self._environment,
+                env={**self._environment, **self._told()},
                 # Ctrl-C in a terminal reaches a whole process group; we stop our children ourselves, in order.
                 start_new_session=True,
                 preexec_fn=prepare,
@@ -83,7 +94,7 @@ class Process:
                 await asyncio.wait_for(self._process.wait(), seconds)
 
     async def restart(self) -> None:
-        """Stop it if it runs, and start it with the same environment."""
+        """Stop it if it runs, and start it with the same environment, but for what is `told`."""
         await self.stop()
         await self.start()
 

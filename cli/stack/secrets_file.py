@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.console.failure import Failure
-from cli.embedded.files import write_private
+from cli.console.failure import USAGE, Failure
+from cli.embedded.files import alone_in, write_private
 from cli.embedded.home import Home
 from cli.settings import DEFAULT_ADMIN, value_of
 from libs.contracts.addresses import one_address
 
 FILE_NAME: Final = "secrets.json"
 _SHOWN: Final = "adminPasswordShown"
+_MASTER: Final = "masterKey"
+_PREVIOUS: Final = "masterKeyPrevious"
 MASTER_KEY_BYTES: Final = 32
 """AES-256."""
 
@@ -26,6 +28,8 @@ class Secrets:
     master_key: str = field(repr=False)
     admin_email: str
     admin_password: str = field(repr=False)
+    previous_master_key: str | None = field(default=None, repr=False)
+    """The one before, until nothing is sealed by it any more."""
     first: bool = False
     made_here: bool = False
     shown: bool = False
@@ -50,9 +54,14 @@ def stored(home: Home) -> dict[str, str]:
 
 def remember(home: Home, **values: str) -> None:
     """Keep values in the file (mode 0600), beside what it holds."""
-    known = stored(home)
-    if known | values != known:
-        write_private(home.path / FILE_NAME, json.dumps(known | values, indent=2) + "\n", *home.owner)
+    if values.items() <= stored(home).items():
+        return
+    with alone_in(home.path):
+        _write(home, stored(home) | values)
+
+
+def _write(home: Home, values: Mapping[str, str]) -> None:
+    write_private(home.path / FILE_NAME, json.dumps(values, indent=2) + "\n", *home.owner)
 
 
 def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
@@ -70,7 +79,8 @@ def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
         return value
 
     result = Secrets(
-        master_key=choose("PAGER_MASTER_KEY", "masterKey", new_key()),
+        master_key=choose("PAGER_MASTER_KEY", _MASTER, new_key()),
+        previous_master_key=master_keys(home, environment)[1],
         admin_email=choose("PAGER_ADMIN_EMAIL", "adminEmail", DEFAULT_ADMIN),
         admin_password=choose("PAGER_ADMIN_PASSWORD", "adminPassword", new_password()),
         first="adminPassword" in made,
@@ -79,6 +89,36 @@ def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
     )
     remember(home, **made)
     return result
+
+
+def master_keys(home: Home, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The present one and the one before; the file's previous one goes with the file's present one only."""
+    given, before = (value_of(environment, name) for name in ("PAGER_MASTER_KEY", "PAGER_MASTER_KEY_PREVIOUS"))
+    known = stored(home)
+    return given or known.get(_MASTER), before or (None if given else known.get(_PREVIOUS))
+
+
+def replace_master_key(home: Home) -> bool:
+    """Put a new master key in the place of the present one, which is kept beside it; False: there is one already.
+
+    Both are on disk when this returns, so that nothing is ever sealed by a key that a power cut may take.
+    """
+    with alone_in(home.path):
+        known = stored(home)
+        if _MASTER not in known:
+            raise Failure(f"PAGER_HOME: {home.path} keeps no master key: nothing has started there", USAGE)
+        if _PREVIOUS in known:
+            return False
+        _write(home, known | {_PREVIOUS: known[_MASTER], _MASTER: new_key()})
+        return True
+
+
+def forget_previous_master_key(home: Home) -> None:
+    """Nothing is sealed by it any more."""
+    with alone_in(home.path):
+        known = stored(home)
+        if _PREVIOUS in known:
+            _write(home, {name: value for name, value in known.items() if name != _PREVIOUS})
 
 
 def remember_shown(home: Home) -> None:

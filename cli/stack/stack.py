@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import os
 from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,6 +28,7 @@ from cli.stack.log_rotation import keep_small
 from cli.stack.preparing import Preparing
 from cli.stack.process import PYTHON, Process, last_words
 from cli.stack.ready import port_is_free, until_ready
+from cli.stack.renewing import Renewing
 from cli.stack.run_file import RunFile
 from cli.stack.secrets_file import Secrets
 from cli.stack.simulator import Simulator
@@ -140,6 +141,7 @@ class Stack:
         )
         self._changed()
         self._background.append(asyncio.create_task(keep_small(home.logs)))
+        self._background.append(asyncio.create_task(self._renewing().run()))
         if self.nats is not None:
             self._background.append(asyncio.create_task(self._cure(self.nats).run()))
             if self.prepared:
@@ -218,6 +220,15 @@ class Stack:
             self.report,
         )
 
+    def _renewing(self) -> Renewing:
+        return Renewing(
+            self._master_keys,
+            lambda: [name for name in self.supervisor.pids() if name.partition("-")[0] == "auth"],
+            lambda name: self.supervisor.renew(name, "takes another master key"),
+            self.ready,
+            self.report,
+        )
+
     def _declaring(self, server: EmbeddedNats) -> Declaring:
         return Declaring(lambda: missing(server.monitoring_port), self._declare_again)
 
@@ -265,10 +276,20 @@ class Stack:
                     variables,
                     self.settings.home,
                     niceness=NICENESS.get(service, 0),
+                    told=self._master_keys if service == "auth" else dict,
                 )
                 await process.start()
                 self.supervisor.watch(name, process)
                 self.report("started", f"{name} started, pid {process.pid}", process=name, pid=process.pid)
+
+    def _master_keys(self) -> dict[str, str]:
+        """As they are now: `pager keys rotate-master` may have replaced one. A file that is broken changes nothing."""
+        present, previous = self.secrets.master_key, self.secrets.previous_master_key
+        with suppress(Failure):
+            found, previous = secrets_file.master_keys(self.settings.home, self.settings.environment)
+            present = found or present
+            self.secrets = replace(self.secrets, master_key=present, previous_master_key=previous)
+        return environment.of_master_keys(present, previous)
 
     async def _declare_again(self) -> None:
         """A NATS that came back without its files has no streams, nor has one that lost them to somebody's command."""

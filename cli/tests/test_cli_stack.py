@@ -22,6 +22,7 @@ from cli.embedded import Home
 from cli.reach import bus, streams
 from cli.reach.alerts import AlertToSend
 from cli.stack.examination import Level, examine
+from cli.stack.master_key import replace_master_key
 from cli.stack.ready import get_json
 from cli.stack.stack import Stack
 from libs.chassis.testing.deadline import DEADLINE
@@ -91,6 +92,24 @@ async def test_doctor_finds_nothing_wrong_with_a_stack_that_runs(stack: Stack) -
     findings = await examine(stack.settings)
     assert [finding for finding in findings if finding.verdict is Level.BAD] == []
     assert "push simulated" in next(finding.detail for finding in findings if finding.what == "gateway")
+
+
+async def test_the_master_key_is_replaced_while_everything_runs(stack: Stack) -> None:
+    before, processes = stack.secrets.master_key, pids(stack)
+    done = await replace_master_key(stack.settings)
+    assert (done.made, done.finished) == (True, True)
+    kept = json.loads((stack.settings.home.path / "secrets.json").read_text())
+    assert before not in kept.values()
+    after = pids(stack)
+    assert {name for name in after if after[name]["pid"] != processes[name]["pid"]} == {"auth"}
+    os.kill(after["auth"]["pid"], signal.SIGKILL)  # and it starts with the new one alone
+
+    async def alone() -> bool:
+        found = {finding.what: finding for finding in await examine(stack.settings)}
+        return "master key" in found and found["master key"].detail == "seals all that is kept"
+
+    await eventually(alone)
+    assert stack.secrets.master_key == kept["masterKey"]
 
 
 async def test_a_killed_gateway_comes_back_on_its_port(stack: Stack) -> None:

@@ -241,7 +241,8 @@ async def test_a_restarted_service_gets_the_same_environment(home: Home, tmp_pat
     assert "PAGER_MASTER_KEY" not in first
     assert told("auth-1")[0]["PAGER_ADMIN_PASSWORD"] == "Secret-123456"
     assert "PAGER_ADMIN_PASSWORD" not in told("incidents-1")[0]
-    assert told("incidents-1")[0]["PAGER_MASTER_KEY"] == stack.secrets.master_key
+    assert told("auth-1")[0]["PAGER_MASTER_KEY"] == stack.secrets.master_key
+    assert "PAGER_MASTER_KEY" not in told("incidents-1")[0], "it opens nothing there"
 
 
 async def test_a_second_stack_in_the_same_home_fails_and_names_the_holder(home: Home) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from cli.deployment.roles import roles_sql
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES, SUPERUSER
 from cli.settings import Settings
+from cli.stack.secrets_file import forget_previous_master_key, replace_master_key
 from libs.chassis.store.log import Datastore
 
 ADDRESSES = Addresses(postgres_host="db.example.com", nats="tls://nats.example.com:4222")
@@ -44,6 +46,27 @@ def test_the_secrets_of_compose_are_behind_a_folder_that_only_its_owner_enters(t
     for path in folder.iterdir():
         if path.is_file():
             assert stat.S_IMODE(path.stat().st_mode) == 0o644, "containers run as another account"
+
+
+def test_a_master_key_that_is_replaced_stands_beside_the_one_before_until_that_is_forgotten(tmp_path: Path) -> None:
+    before = compose_files(tmp_path)
+    home = Home(tmp_path / "secrets" / "state")
+    assert before["master-key-previous"] == "", "compose mounts it in any case"
+    assert "PREVIOUS" not in (tmp_path / ".env").read_text()
+    assert replace_master_key(home)
+    both = compose_files(tmp_path)
+    assert both["master-key-previous"].strip() == before["master-key"].strip() != both["master-key"].strip()
+    assert "PAGER_MASTER_KEY_PREVIOUS_FILE=/run/secrets/master-key-previous\n" in (tmp_path / ".env").read_text()
+    cluster = tmp_path / "cluster"
+    shutil.copytree(tmp_path / "secrets" / "state", cluster / "state")
+    cluster.chmod(0o700)
+    for_kubernetes(cluster, ADDRESSES, "paging", as_json=True)
+    secret = json.loads((cluster / "kubernetes-secrets.json").read_text())["items"][0]["stringData"]
+    assert (secret["master-key"], secret["master-key-previous"]) == (both["master-key"], before["master-key"])
+    forget_previous_master_key(home)
+    after = compose_files(tmp_path)
+    assert (after["master-key"], after["master-key-previous"]) == (both["master-key"], "")
+    assert "PREVIOUS" not in (tmp_path / ".env").read_text()
 
 
 def test_the_file_that_is_said_to_hold_the_admins_password_holds_it(
@@ -76,7 +99,7 @@ def test_the_environment_of_compose_names_the_notifier_and_no_secret(tmp_path: P
     files = compose_files(tmp_path)
     text = (tmp_path / ".env").read_text()
     assert "COMPOSE_PROFILES=simulated\n" in text
-    assert not [name for name, secret in files.items() if name != "admin-email" and secret in text]
+    assert not [name for name, secret in files.items() if name != "admin-email" and secret and secret in text]
     for_compose(tmp_path, vendors=True, public_url="https://pager.example.com", as_json=True)
     text = (tmp_path / ".env").read_text()
     assert "COMPOSE_PROFILES=vendors\n" in text

@@ -14,8 +14,9 @@ from cli.deployment.installation import Addresses
 from cli.settings import Settings as CommandSettings
 from cli.simulators.credentials import apns_identity, service_account
 from deploy.check import settings
-from deploy.check.chart import VALUE_SETS, Document, rendered
+from deploy.check.chart import VALUE_SETS, Document, over, render, rendered, values_of
 from libs.chassis.settings import SettingsError
+from services.auth.settings import Settings as AuthSettings
 from services.notifier.settings import Settings as NotifierSettings
 
 
@@ -68,6 +69,20 @@ def test_a_service_takes_the_variables_and_files_of_its_pod(
         assert loaded.database_url.get_secret_value().startswith(f"postgresql://pager_{service}:")
     if isinstance(loaded, NotifierSettings):
         assert (loaded.push, loaded.has_fcm, loaded.has_apns) == ("healthy", True, True)
+
+
+def test_auth_is_given_the_previous_master_key_while_it_is_replaced(
+    secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    values = over(values_of("default"), {"auth": {"previousMasterKey": True}})
+    pod = render(values).named("Deployment", "pager-auth")["spec"]["template"]
+    with pytest.raises(KeyError, match="master-key-previous"):
+        mounted(pod, secrets, tmp_path)
+    credentials = secrets["pager-credentials"] | {"master-key-previous": "p" * 40}
+    loaded = settings.load("auth", variables(pod), mounted(pod, secrets | {"pager-credentials": credentials}, tmp_path))
+    assert isinstance(loaded, AuthSettings)
+    assert loaded.master_key_previous is not None
+    assert loaded.master_key_previous.get_secret_value() == "p" * 40
 
 
 @pytest.mark.parametrize("missing", ["PAGER_NATS_URL_FILE", "PAGER_MASTER_KEY_FILE", "PAGER_ADMIN_PASSWORD_FILE"])

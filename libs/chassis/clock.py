@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -29,3 +29,16 @@ class SystemClock:
         # A long sleep would miss a wall clock that was set while we slept.
         while (left := (moment - self.now()).total_seconds()) > 0:
             await asyncio.sleep(min(left, 60.0))
+
+
+async def wait_at_most(clock: Clock, span: timedelta) -> None:
+    """Return when this time has passed, by the clock or by itself: one that is set back holds nobody up."""
+    waits = [
+        asyncio.create_task(clock.wait_until(clock.now() + span)),
+        asyncio.create_task(asyncio.sleep(span.total_seconds())),
+    ]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

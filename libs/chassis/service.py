@@ -128,6 +128,7 @@ class Service:
         add_health_operation(requests, self._health)
         answers = self.parts.answers
         verifier = Verifier(answers.keys or self._auth_keys, self.clock, answers.sessions or self._follow_sessions())
+        self._begin("auth's keys", verifier.follow)
         RequestServer(requests, rpc, self.queries, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()

@@ -20,6 +20,24 @@ class Platform(StrEnum):
     WEB = "web"
 
 
+class KeyReason(StrEnum):
+    """Why another key signs access tokens."""
+
+    FIRST = "first"
+    AGE = "age"
+    OPERATOR = "operator"
+    COMPROMISED = "compromised"
+    """The keys before are no longer believed, from that moment on."""
+
+
+class KeyUse(StrEnum):
+    COMING = "coming"
+    """Published, and not used yet."""
+    SIGNING = "signing"
+    VERIFYING = "verifying"
+    """Its tokens are good until they end."""
+
+
 class UserRegistered(Fact, type="pager.auth.UserRegistered.v1"):
     user_id: UUID
     email: Personal[str]
@@ -99,6 +117,14 @@ class SessionEnded(Fact, type="pager.auth.SessionEnded.v1"):
     user_id: UUID
     session_id: UUID
     reason: str
+
+
+class SigningKeyRotated(Fact, type="pager.auth.SigningKeyRotated.v1"):
+    """Access tokens are signed with the key `kid` (its public thumbprint) from `not_before` on."""
+
+    kid: str
+    not_before: Moment
+    reason: KeyReason
 
 
 class Login(StrictContract):
@@ -227,3 +253,39 @@ class KeySet(Contract):
     """`pager.rpc.auth.keys`: a JWK set (RFC 7517) of the access tokens' public keys."""
 
     keys: tuple[dict[str, Any], ...]
+
+
+class RotateKeys(StrictContract):
+    """`pager.rpc.auth.rotate_keys`, for operators. `compromised`: at once, and nothing signed before is believed."""
+
+    compromised: bool = False
+
+
+class SigningKeyView(Contract):
+    """A key's ages; nothing of the key itself."""
+
+    kid: str
+    use: KeyUse
+    made_at: Moment
+    not_before: Moment
+    """It signs from then on, until the next one does."""
+    not_after: Moment | None = None
+    """It verifies until then; None: it has no successor yet."""
+
+
+class MasterKeyView(Contract):
+    """`name` tells master keys apart, and says nothing else. `sealed_by_others`: secrets at rest that another one has
+    sealed, the previous one as a rule; `unreadable`: those of them that no key given here opens."""
+
+    name: str
+    sealed_by_others: int
+    unreadable: int
+
+
+class SigningKeysView(Contract):
+    """`pager.rpc.auth.signing_keys`, for operators: oldest first. `rotated`: whether this request has done it."""
+
+    keys: tuple[SigningKeyView, ...]
+    next_rotation: Moment
+    master_key: MasterKeyView
+    rotated: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from libs.chassis.consume.owner import NoRequest
@@ -21,7 +20,9 @@ from libs.contracts.auth import (
     RegisterDevice,
     RegisterUser,
     RemoveDevice,
+    RotateKeys,
     SignedInView,
+    SigningKeysView,
     Tokens,
     UsersPage,
     UserView,
@@ -30,27 +31,37 @@ from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, ListPage
 from services.auth import application
 from services.auth.domain import devices
+from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.projections import OWN_DEVICES, USERS, device_view, user_view
 from services.auth.registration import Prepared, Registration
 from services.auth.sign_in import SignIns
 
 
-def api(
-    sign_ins: SignIns, registration: Registration, changes: PasswordChanges, keys: Callable[[], Awaitable[KeySet]]
-) -> Requests:
-    """`login`, `refresh` and `keys` are public; everything else needs an access token."""
+def api(sign_ins: SignIns, registration: Registration, changes: PasswordChanges, room: KeyRoom) -> Requests:
+    """`login`, `refresh` and `keys` are public, and the keys' ages and rotation for operators, as the bus permits; all
+    else needs an access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
     _people(requests, registration)
     _passwords(requests, changes)
     _devices(requests)
+    _keys(requests, room)
+    return requests
 
+
+def _keys(requests: Requests, room: KeyRoom) -> None:
     @requests.handle("keys", NoRequest, public=True)
     async def public_keys(_body: NoRequest, _caller: None) -> KeySet:
-        return await keys()
+        return await room.keys.public()
 
-    return requests
+    @requests.handle("signing_keys", NoRequest, public=True)
+    async def signing_keys(_body: NoRequest, _caller: None) -> SigningKeysView:
+        return await room.view()
+
+    @requests.handle("rotate_keys", RotateKeys, public=True)
+    async def rotate_keys(body: RotateKeys, _caller: None) -> SigningKeysView:
+        return await room.rotate(compromised=body.compromised)
 
 
 def _sessions(requests: Requests, sign_ins: SignIns) -> None:

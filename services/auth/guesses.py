@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
@@ -81,7 +81,8 @@ class Begun:
 class Guesses:
     """Each method runs in a transaction; those that write come one after the other for one account."""
 
-    key: bytes = field(repr=False)
+    key: Callable[[], bytes]
+    """Under which accounts and places are kept."""
 
     def at(self, email: str, peer: Peer) -> Target:
         """A sign-in."""
@@ -151,10 +152,10 @@ class Guesses:
         return held
 
     def _target(self, email: str, places: Iterable[str]) -> Target:
-        account = hmac.digest(self.key, one_address(email).encode(), sha256)
+        account = hmac.digest(self.key(), one_address(email).encode(), sha256)
 
         def place(name: str) -> bytes:
-            return hmac.digest(self.key, account + name.encode(), sha256)
+            return hmac.digest(self.key(), account + name.encode(), sha256)
 
         return Target(account, tuple(map(place, places)), place(_ANYWHERE))
 

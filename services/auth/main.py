@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.monitor.watched import Watched
 from libs.chassis.parts import Answers, Engine, Parts, Runtime
 from libs.chassis.process import run
 from libs.chassis.service import Service
@@ -14,27 +15,28 @@ from services.auth.api import api
 from services.auth.attempts import Attempts
 from services.auth.consumers import consumers
 from services.auth.guesses import Guesses
+from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.projections import project
 from services.auth.registration import Registration
+from services.auth.sealed import Sealed
+from services.auth.sealing import Seal
 from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
-from services.auth.signing_keys import Seal, SigningKeys, guesses_key, refresh_key
+from services.auth.signing_keys import SigningKeys
 from services.auth.tokens import AccessTokens
 
 
 @dataclass
 class Accounts(Engine):
-    """A first start makes the key that signs tokens and the first admin."""
+    """A first start makes the first admin."""
 
     settings: Settings
-    keys: SigningKeys
     registration: Registration
     sign_ins: SignIns
 
     async def prepare(self) -> None:
-        await self.keys.prepare()
         password = self.settings.admin_password
         await self.registration.first_admin(
             self.settings.admin_email, password.get_secret_value() if password is not None else None
@@ -48,10 +50,14 @@ def build(runtime: Runtime) -> Parts:
     settings = cast("Settings", runtime.settings)
     passwords = Passwords(settings.bcrypt_rounds)
     master_key = settings.master_key.get_secret_value()
-    keys = SigningKeys(runtime.rpc, Seal(master_key))
+    previous = settings.master_key_previous.get_secret_value() if settings.master_key_previous else None
+    seal = Seal(master_key, previous)
+    sealed = Sealed(runtime.rpc, seal, runtime.clock, previous or master_key)
+    keys = SigningKeys(runtime.rpc, seal, runtime.clock)
+    room = KeyRoom(runtime.rpc, keys, sealed, runtime.clock, has_previous=previous is not None)
     registration = Registration(runtime.rpc, passwords)
     access = AccessTokens(keys.current, settings.jwt_access_expires)
-    attempts = Attempts(runtime.rpc, passwords, Guesses(guesses_key(master_key)))
+    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key))
     changes = PasswordChanges(
         store=runtime.rpc,
         passwords=passwords,
@@ -67,12 +73,13 @@ def build(runtime: Runtime) -> Parts:
         access=access,
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
-        refresh_key=refresh_key(master_key),
+        refresh_key=sealed.refresh_key,
     )
     return Parts(
-        Answers(api(sign_ins, registration, changes, keys.public), keys.public, sign_ins),
+        Answers(api(sign_ins, registration, changes, room), keys.public, sign_ins),
         reads=runtime.follow(consumers()),
-        engines=(Accounts(settings, keys, registration, sign_ins),),
+        engines=(room, Accounts(settings, registration, sign_ins)),
+        watched=Watched(gauges=room.gauges),
     )
 
 

@@ -13,6 +13,7 @@ from libs.contracts.auth import (
     PasswordReset,
     SessionEnded,
     SignedIn,
+    SigningKeyRotated,
     SignInRefused,
     UserRegistered,
 )
@@ -23,10 +24,12 @@ from services.auth.projections import (
     guesses,
     passwords,
     project,
+    sealed_secrets,
     sessions,
     signing_keys,
     users,
 )
+from services.auth.signing_keys import KEYS
 
 ORIGINS = Origins(
     "auth",
@@ -35,6 +38,7 @@ ORIGINS = Origins(
         (UserRegistered, PasswordReset, PasswordChanged, LockoutLifted): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SignedIn, SignInRefused, LockoutBegun, SessionEnded): folding(SESSIONS),
+        (SigningKeyRotated,): folding(KEYS),
     },
     projections=(users, devices),
     rows={
@@ -43,5 +47,6 @@ ORIGINS = Origins(
         guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",
         sessions: "hashes of refresh tokens, which are in no event",
         signing_keys: "keys sealed under the master key, which are in no event",
+        sealed_secrets: "keys sealed under the master key, which are in no event",
     },
 )

@@ -70,7 +70,7 @@ class PasswordChanges:
                 await self.store.transact(change)
         except WrongPassword:
             raise WrongCurrent(field="currentPassword") from None
-        return self._tokens(known.user, token, caller)
+        return await self._tokens(known.user, token, caller)
 
     async def _hashed(self, body: ChangePassword, known: Credentials) -> str | None:
         """What is to be stored; None: it is, for this was done before.
@@ -92,9 +92,9 @@ class PasswordChanges:
             return None
         raise WrongPassword
 
-    def _tokens(self, user: UserView, token: RefreshToken, caller: Caller) -> Tokens:
+    async def _tokens(self, user: UserView, token: RefreshToken, caller: Caller) -> Tokens:
         return Tokens(
-            access_token=self.access.issue(user, caller.session_id, caller.device_id, self.clock.now()),
+            access_token=await self.access.issue(user, caller.session_id, caller.device_id, self.clock.now()),
             refresh_token=token.text,
             expires_in=self.access.expires_in,
         )

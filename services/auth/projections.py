@@ -132,6 +132,20 @@ signing_keys = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("public_jwk", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    # It signs from then on (None: since it was made), and verifies until then (None: it has no successor).
+    Column("not_before", DateTime(timezone=True)),
+    Column("not_after", DateTime(timezone=True)),
+    # The name of the master key (`services.auth.sealing`); None: code from before has sealed it.
+    Column("sealed_by", Text),
+)
+
+# Keys of ours that last for ever.
+sealed_secrets = Table(
+    "sealed_secrets",
+    kept,
+    Column("name", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed_by", Text),
 )
 
 
@@ -239,6 +253,7 @@ OWN_DEVICES = Listing(
 DEVICES_OF_TOKEN = select(devices).where(devices.c.token_hash == bindparam("token_hash", type_=LargeBinary))
 
 SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)
 
 
 def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:

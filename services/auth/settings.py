@@ -38,6 +38,8 @@ class Settings(ServiceSettings):
 
     master_key: SecretStr = Field(min_length=32)
     """32 characters or more, the same in every replica; the keys that seal secrets at rest are derived from it."""
+    master_key_previous: SecretStr | None = Field(default=None, min_length=32)
+    """The one before, while the master key is replaced: what it has sealed is opened, and sealed anew."""
     admin_email: EmailAddress | None = None
     admin_password: SecretStr | None = None
     """The first start makes this admin; later starts leave an existing account as it is."""
@@ -64,6 +66,8 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         faults = []
+        if self.master_key_previous == self.master_key:
+            faults.append("PAGER_MASTER_KEY_PREVIOUS must be another one than PAGER_MASTER_KEY: leave it out")
         if (self.admin_email is None) != (self.admin_password is None):
             faults.append("PAGER_ADMIN_EMAIL and PAGER_ADMIN_PASSWORD go together: set both or neither")
         if self.admin_email is not None and self.admin_password is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -37,7 +38,7 @@ class SignIns:
     access: AccessTokens
     clock: Clock
     refresh_lifetime: timedelta
-    refresh_key: bytes = field(repr=False)
+    refresh_key: Callable[[], bytes]
     """From which refresh tokens follow one another."""
     _pace: Pace = field(default_factory=Pace)
 
@@ -74,7 +75,7 @@ class SignIns:
                 command = SignIn(person.user.id, session_id, body.device_id)
                 expires_at, seen_from = (
                     work.now + self.refresh_lifetime,
-                    token.seen_from(self.refresh_key, peer.network),
+                    token.seen_from(self.refresh_key(), peer.network),
                 )
                 session = application.Begun(
                     token, body.device_name, expires_at, seen_from, person.password_hash, body.replace
@@ -86,7 +87,7 @@ class SignIns:
                 return user
 
             user = (await self.store.transact(begin)).result
-        return SignedInView(user=user, tokens=self._tokens(user, token, body.device_id))
+        return SignedInView(user=user, tokens=await self._tokens(user, token, body.device_id))
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
         """New tokens for a refresh token, which is used up by this (`renewal.GRACE`).
@@ -99,8 +100,8 @@ class SignIns:
         shown = RefreshToken.parse(body.refresh_token)
         if shown is None:
             raise refused
-        following = shown.next(self.refresh_key)
-        seen_from = shown.seen_from(self.refresh_key, peer.network)
+        following = shown.next(self.refresh_key())
+        seen_from = shown.seen_from(self.refresh_key(), peer.network)
 
         def renew(work: Work) -> renewal.Renewed | None:
             asked = renewal.Asked(shown, body.device_id, seen_from)
@@ -111,7 +112,7 @@ class SignIns:
             raise refused
         if renewed.first:
             self._pace.passed(renewed.session_id, self.clock.now())
-        return self._tokens(renewed.user, following, body.device_id)
+        return await self._tokens(renewed.user, following, body.device_id)
 
     async def check(self, caller: Caller) -> Caller:
         """Raises Unauthenticated for a caller whose session is over, or whom nobody knows (any more).
@@ -135,9 +136,9 @@ class SignIns:
             raise WrongPassword
         return known
 
-    def _tokens(self, user: UserView, token: RefreshToken, device_id: str) -> Tokens:
+    async def _tokens(self, user: UserView, token: RefreshToken, device_id: str) -> Tokens:
         return Tokens(
-            access_token=self.access.issue(user, token.session_id, device_id, self.clock.now()),
+            access_token=await self.access.issue(user, token.session_id, device_id, self.clock.now()),
             refresh_token=token.text,
             expires_in=self.access.expires_in,
         )

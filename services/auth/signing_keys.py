@@ -1,132 +1,164 @@
-"""The keys that sign access tokens: RSA 2048, sealed at rest under the master key."""
+"""The keys that sign access tokens: RSA 2048, sealed at rest, each replaced by the next one in good time."""
 
 from __future__ import annotations
 
-import secrets
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+from uuid import uuid5
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from joserfc.jwk import RSAKey
+import structlog
 from sqlalchemy import BigInteger, bindparam, func, select
 
+from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.settings import SettingsError
-from libs.chassis.store.changes import Row
+from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.log import advisory_key
-from libs.chassis.store.store import Store
-from libs.chassis.store.work import Work
-from libs.contracts.auth import KeySet
+from libs.chassis.store.store import Store, passes
+from libs.chassis.store.work import Decider, Work
+from libs.contracts.auth import KeyReason, KeySet, KeyUse, SigningKeyView
+from libs.contracts.defaults import PAGER
+from libs.contracts.envelope import Actor
+from libs.contracts.requests import ErrorKind, Rejected
+from services.auth.application import AUTH
+from services.auth.domain import keys
 from services.auth.projections import SIGNING_KEYS, signing_keys
+from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying
+from services.auth.sealing import Seal, WrongKey
+from services.auth.tokens import SigningKey
 
-_BITS = 2048
-_NONCE = 12
-_SIGNING_KEYS = b"pager/auth/signing-keys/v1"
-_REFRESH_TOKENS = b"pager/auth/refresh-tokens/v1"
-_GUESSES = b"pager/auth/guesses/v1"
+_log = structlog.get_logger()
+KEYS: Decider[keys.Signing, keys.RotateKey] = Decider(keys.initial, keys.evolve, keys.decide)
+_ENTITY: Final = uuid5(PAGER, "signing keys")
+_FRESH = timedelta(seconds=1)
+"""So seldom are they read for those who sign in; the rest of `rotation.HEARD` is for a replica that hangs."""
+_LOOK = timedelta(minutes=1)
 _ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
-@dataclass(frozen=True)
-class SigningKey:
-    """`kid` is the public key's thumbprint (RFC 7638)."""
+class OtherMasterKey(Rejected):
+    """This replica has another master key than the one that seals by now: ask again, once it has the present one."""
 
-    kid: str
-    private: RSAKey = field(repr=False)
-
-    @classmethod
-    def generate(cls) -> Self:
-        return cls._of(RSAKey.generate_key(_BITS))
-
-    @classmethod
-    def from_pem(cls, pem: bytes) -> Self:
-        return cls._of(RSAKey.import_key(pem))
-
-    @classmethod
-    def _of(cls, key: RSAKey) -> Self:
-        return cls(key.thumbprint(), key)
-
-    @property
-    def pem(self) -> bytes:
-        return self.private.as_pem(private=True)
-
-    @property
-    def public_jwk(self) -> dict[str, Any]:
-        """RFC 7517, without anything private."""
-        return self.private.as_dict(private=False, use="sig", alg="RS256", kid=self.kid)
+    kind = ErrorKind.UNAVAILABLE
 
 
-def _derived(master_key: str, purpose: bytes) -> bytes:
-    """32 bytes for one purpose (HKDF-SHA256, RFC 5869)."""
-    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(master_key.encode())
-
-
-def refresh_key(master_key: str) -> bytes:
-    """The key from which refresh tokens follow one another; the same in every replica."""
-    return _derived(master_key, _REFRESH_TOKENS)
-
-
-def guesses_key(master_key: str) -> bytes:
-    """The key under which accounts and places are kept that passwords are tried at."""
-    return _derived(master_key, _GUESSES)
-
-
-class Seal:
-    """AES-256-GCM under a key derived from the master key; a nonce of 96 bits goes first."""
-
-    def __init__(self, master_key: str) -> None:
-        self._cipher = AESGCM(_derived(master_key, _SIGNING_KEYS))
-
-    def close(self, key: SigningKey) -> bytes:
-        nonce = secrets.token_bytes(_NONCE)
-        # The id is authenticated too, so that rows cannot be swapped.
-        return nonce + self._cipher.encrypt(nonce, key.pem, key.kid.encode())
-
-    def open(self, kid: str, sealed: bytes) -> SigningKey:
-        """Raises SettingsError when the master key is not the one that sealed it."""
-        try:
-            return SigningKey.from_pem(self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], kid.encode()))
-        except InvalidTag:
-            raise SettingsError("PAGER_MASTER_KEY: is not the key under which the signing key was sealed") from None
-
-
+@dataclass
 class SigningKeys:
-    """The stored keys: the newest signs, every one verifies. Call `prepare` before `current`."""
+    """The stored keys, by their ages (`services.auth.rotation`). Call `prepare` before anything else."""
 
-    def __init__(self, store: Store, seal: Seal) -> None:
-        self._store = store
-        self._seal = seal
-        self._current: SigningKey | None = None
+    store: Store
+    seal: Seal
+    clock: Clock
+    _ages: Sequence[Age] = ()
+    _opened: dict[str, SigningKey] = field(default_factory=dict)
+    _read_at: datetime | None = None
 
     async def prepare(self) -> None:
-        """Make the first key where there is none, also when two replicas start at once; read the newest.
+        """Make the first key where there is none, also when two replicas start at once; read them.
 
         Raises:
-            SettingsError: the master key does not open it.
+            SettingsError: the master key does not open the one that signs.
         """
-        if not await self._store.read(stored_keys):
-            fresh = SigningKey.generate()
-            await self._store.transact(lambda work: self._keep_first(work, fresh))
-        newest = (await self._store.read(stored_keys))[-1]
-        self._current = self._seal.open(newest["kid"], bytes(newest["sealed"]))
+        if not await self.store.read(stored_keys):
+            await self._replace(KeyReason.FIRST, AUTH)
+        await self._read()
+        present = signing(self._ages, self.clock.now())
+        if present is None or present.kid not in self._opened:
+            raise SettingsError(
+                "PAGER_MASTER_KEY: is not the key under which the signing key was sealed; give that one, here or as"
+                " PAGER_MASTER_KEY_PREVIOUS"
+            )
 
-    def current(self) -> SigningKey:
-        if self._current is None:
+    async def current(self) -> SigningKey:
+        """The one that signs now, of those that can be opened here; what other replicas do is known a second later."""
+        now = self.clock.now()
+        if self._read_at is None or not timedelta(0) <= now - self._read_at < _FRESH:
+            await self._read()
+        present = signing([age for age in self._ages if age.kid in self._opened], now)
+        if present is None:
             raise RuntimeError("the signing keys are not prepared")
-        return self._current
+        return self._opened[present.kid]
 
     async def public(self) -> KeySet:
         """Read afresh each time, so that a key made by another replica is known at once."""
-        return await self._store.read(public_keys)
+        return await self.store.read(partial(public_keys, now=self.clock.now()))
 
-    def _keep_first(self, work: Work, key: SigningKey) -> None:
-        work.fetch(_ONE_AT_A_TIME, key=advisory_key("pager/auth/signing-keys"))
-        if stored_keys(work):
-            return
-        row = {"kid": key.kid, "sealed": self._seal.close(key), "public_jwk": key.public_jwk, "created_at": work.now}
-        work.put(Row(signing_keys, row))
+    async def rotate(self, reason: KeyReason, actor: Actor) -> bool:
+        """Make the next key, unless one is on its way already; False: then. Raises OtherMasterKey."""
+        rotated = await self._replace(reason, actor)
+        await self._read()
+        return rotated
+
+    async def look_after(self) -> None:
+        """In the active replica, for ever: rotate what is old enough and forget what is over."""
+        while True:
+            try:
+                if self.clock.now() >= await self.store.read(self._due_at):
+                    await self.rotate(KeyReason.AGE, AUTH)
+                await self.store.transact(_forget)
+            except Exception as error:
+                if not (passes(error) or isinstance(error, OtherMasterKey)):
+                    raise
+                _log.warning("signing keys are looked after later", reason=str(error))
+            await wait_at_most(self.clock, _LOOK)
+
+    def _due_at(self, work: Work) -> datetime:
+        return due_at(ages(stored_keys(work)), self.clock.now())
+
+    async def _replace(self, reason: KeyReason, actor: Actor) -> bool:
+        fresh = await asyncio.to_thread(SigningKey.generate)  # a tenth of a second, and sometimes a whole one
+        done = await self.store.transact(lambda work: self._rotate(work, fresh, reason, actor))
+        if done.result:
+            _log.info("another key signs access tokens", kid=done.result, reason=str(reason))
+        return done.result is not None
+
+    def _rotate(self, work: Work, fresh: SigningKey, reason: KeyReason, actor: Actor) -> str | None:
+        lock(work)
+        rows = {row["kid"]: row for row in stored_keys(work)}
+        if rows and reason is KeyReason.FIRST:
+            return None
+        known = ages(rows.values())
+        decided = rotation(known, fresh.kid, work.now, reason)
+        if decided is None:
+            return None
+        present = signing(known, work.now)
+        if present is not None and not self.seal.knows(rows[present.kid]["sealed_by"]):
+            raise OtherMasterKey  # what it seals could be opened by nobody, once the others have only the present one
+        rows.setdefault(fresh.kid, self._row(fresh, work.now))
+        for age in decided.ages:
+            row = rows[age.kid] | {"not_before": age.not_before, "not_after": age.not_after}
+            work.put(Row(signing_keys, row))
+        command = keys.RotateKey(decided.kid, decided.not_before, reason)
+        work.decide(KEYS, _ENTITY, command, work.begin(actor))
+        return decided.kid
+
+    def _row(self, key: SigningKey, now: datetime) -> dict[str, Any]:
+        sealed = {"sealed": self.seal.close(key.kid, key.pem), "sealed_by": self.seal.name}
+        return {"kid": key.kid, "public_jwk": key.public_jwk, "created_at": now} | sealed
+
+    async def _read(self) -> None:
+        now = self.clock.now()
+        rows = {row["kid"]: row for row in await self.store.read(stored_keys)}
+        self._ages = ages(rows.values())
+        present = signing(self._ages, now)
+        wanted = [age.kid for age in (present, *coming(self._ages, now)) if age is not None]
+        for kid in wanted:
+            if kid not in self._opened:
+                try:
+                    pem = self.seal.open(kid, bytes(rows[kid]["sealed"]))
+                except WrongKey:
+                    _log.error("a signing key was sealed under another master key", kid=kid)
+                else:
+                    self._opened[kid] = await asyncio.to_thread(SigningKey.from_pem, pem)
+        self._read_at = now
+
+
+def lock(work: Work) -> None:
+    """What is sealed is changed by one transaction at a time."""
+    work.fetch(_ONE_AT_A_TIME, key=advisory_key("pager/auth/signing-keys"))
 
 
 def stored_keys(work: Work) -> list[dict[str, Any]]:
@@ -134,5 +166,37 @@ def stored_keys(work: Work) -> list[dict[str, Any]]:
     return work.fetch(SIGNING_KEYS)
 
 
-def public_keys(work: Work) -> KeySet:
-    return KeySet(keys=tuple(row["public_jwk"] for row in stored_keys(work)))
+def ages(rows: Any) -> list[Age]:
+    return [
+        Age(row["kid"], row["created_at"], row["not_before"] or row["created_at"], row["not_after"]) for row in rows
+    ]
+
+
+def public_keys(work: Work, now: datetime) -> KeySet:
+    rows = {row["kid"]: row for row in stored_keys(work)}
+    return KeySet(keys=tuple(rows[age.kid]["public_jwk"] for age in verifying(ages(rows.values()), now)))
+
+
+def key_views(work: Work, now: datetime) -> list[SigningKeyView]:
+    """Those that verify, by when they began."""
+    known = ages(stored_keys(work))
+    present, after = signing(known, now), {age.kid for age in coming(known, now)}
+
+    def use(age: Age) -> KeyUse:
+        if age == present:
+            return KeyUse.SIGNING
+        return KeyUse.COMING if age.kid in after else KeyUse.VERIFYING
+
+    return [
+        SigningKeyView(
+            kid=age.kid, use=use(age), made_at=age.made_at, not_before=age.not_before, not_after=age.not_after
+        )
+        for age in sorted(verifying(known, now), key=lambda age: age.not_before)
+    ]
+
+
+def _forget(work: Work) -> None:
+    """Keys that verify nothing any more."""
+    known = ages(stored_keys(work))
+    good = {age.kid for age in verifying(known, work.now)}
+    work.put(*(Gone(signing_keys, {"kid": age.kid}) for age in known if age.kid not in good))

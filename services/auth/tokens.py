@@ -6,21 +6,22 @@ import binascii
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.contracts.auth import UserView
-from services.auth.signing_keys import SigningKey
 
 _ID = 16
 _SECRET = 32
+_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,39 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 @dataclass(frozen=True)
+class SigningKey:
+    """`kid` is the public key's thumbprint (RFC 7638)."""
+
+    kid: str
+    private: RSAKey = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> Self:
+        return cls._of(RSAKey.generate_key(_BITS))
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        return cls._of(RSAKey.import_key(pem))
+
+    @classmethod
+    def _of(cls, key: RSAKey) -> Self:
+        return cls(key.thumbprint(), key)
+
+    @property
+    def pem(self) -> bytes:
+        return self.private.as_pem(private=True)
+
+    @property
+    def public_jwk(self) -> dict[str, Any]:
+        """RFC 7517, without anything private."""
+        return self.private.as_dict(private=False, use="sig", alg="RS256", kid=self.kid)
+
+
+@dataclass(frozen=True)
 class AccessTokens:
     """Issues what `libs.chassis.requests.callers.Verifier` checks: RS256, with the key's id in the header."""
 
-    key: Callable[[], SigningKey]
+    key: Callable[[], Awaitable[SigningKey]]
     lifetime: timedelta
 
     @property
@@ -100,8 +130,8 @@ class AccessTokens:
         """Seconds."""
         return int(self.lifetime.total_seconds())
 
-    def issue(self, user: UserView, session_id: UUID, device_id: str, now: datetime) -> str:
-        key = self.key()
+    async def issue(self, user: UserView, session_id: UUID, device_id: str, now: datetime) -> str:
+        key = await self.key()
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,

@@ -28,6 +28,8 @@ class Callers:
     def __init__(self, forwarder: Forwarder, clock: Clock, sessions: Sessions) -> None:
         self._forwarder = forwarder
         self._verifier = Verifier(self.keys, clock, sessions)
+        self.follow = self._verifier.follow
+        """Run it, so that a key that is over is soon refused."""
 
     async def keys(self) -> KeySet:
         """Auth's public keys; raises Problem 503 when auth does not answer."""

@@ -74,8 +74,11 @@ class Gateway:
         health = HealthCheck(self.bus, self.clock, self.settings.push)
         metrics = GatewayMetrics(self.bus, self.settings)
         sessions = EndedSessions("gateway", self.bus, self.clock)
-        self._following = asyncio.create_task(stoppable(sessions.run), name="gateway sessions")
         callers = Callers(self._forwarder, self.clock, sessions)
+        self._following = (
+            asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
+            asyncio.create_task(stoppable(callers.follow), name="gateway auth's keys"),
+        )
         self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), Addresses(), Places())
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
@@ -88,14 +91,15 @@ class Gateway:
         await self._listening.stop()
         await self.monitor.stop()
         await self._forwarder.drain()
-        self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
         await self.bus.client.close()
         telemetry.stop("gateway")
 
     async def finished(self) -> None:
         """Returns, or raises, only if the gateway can no longer run."""
-        running = (self._listening.task, self._following)
+        running = (self._listening.task, *self._following)
         ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         await ended.pop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry
 
 from tests.world import World
 
@@ -32,9 +34,28 @@ def _unsigned(token: str) -> str:
     return f"{header}.{token.split('.')[1]}."
 
 
+def _headed(token: str, **header: Any) -> str:
+    """The same claims under this header, signed by a stranger."""
+    key = RSAKey.generate_key(2048)
+    own = {"kid": _kid(token)} | ({"jwk": dict(key.as_dict(private=False))} if header.pop("own", False) else {})
+    registry = JWSRegistry(strict_check_header=False)
+    return jwt.encode({"alg": "RS256"} | own | header, _claims(token), key, registry=registry)
+
+
+def _kid(token: str) -> str:
+    return str(json.loads(urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))["kid"])
+
+
+def _by_the_public_key(token: str, jwk: dict[str, Any]) -> str:
+    """The confusion of RS256 and HS256: what anybody may read, as a shared secret."""
+    header = urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": _kid(token)}).encode()).rstrip(b"=").decode()
+    signed = f"{header}.{token.split('.')[1]}"
+    signature = hmac.digest(RSAKey.import_key(jwk).as_pem(private=False), signed.encode(), "sha256")
+    return f"{signed}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
 def _other_key(token: str) -> str:
-    kid = json.loads(urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))["kid"]
-    return jwt.encode({"alg": "RS256", "kid": kid}, _claims(token), RSAKey.generate_key(2048))
+    return jwt.encode({"alg": "RS256", "kid": _kid(token)}, _claims(token), RSAKey.generate_key(2048))
 
 
 async def test_forged_altered_and_expired_tokens_are_refused_at_the_gateway_and_at_every_service(
@@ -56,6 +77,11 @@ async def test_forged_altered_and_expired_tokens_are_refused_at_the_gateway_and_
         "nonsense": "nonsense",
         "unsigned": _unsigned(good),
         "another key": _other_key(good),
+        "a key's name that is a path": _headed(good, kid="../../../../../../dev/null"),
+        "a key's name of 10 kB": _headed(good, kid="k" * 10_000),
+        "its own key beside it": _headed(good, own=True),
+        "where its key is": _headed(good, jku="https://example.org/keys.json"),
+        "HS256 with the public key": _by_the_public_key(good, (await world.rpc("auth", "keys")).data["keys"][0]),
         "another role": _altered(good, roles=["admin"]),
         "another person": _altered(good, sub=str(world.admin.user_id)),
         "a later end": _altered(good, exp=_claims(good)["exp"] + 10_000),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet as JwkSet
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from libs.chassis.clock import Clock
+from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
@@ -30,11 +33,19 @@ LONGEST = timedelta(hours=1)
 """No access token lives longer, whatever auth is told: so long at most it has to be remembered that a session ended."""
 LEEWAY = timedelta(minutes=1)
 """How far the clocks of two machines may be apart. It is for beginnings only: a token ends to the second."""
+KEYS_HELD = timedelta(minutes=5)
+"""So old may the keys be that tokens are checked with, while auth answers."""
 _log = structlog.get_logger()
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CACHED_TOKENS = 10_000
 _PAUSE = timedelta(seconds=1)
 """Between two questions for auth's keys: with invented key ids strangers have it asked so often at most."""
+_LONGEST_TOKEN = 8192
+_LONGEST_HEADER = 512
+"""Characters; ours have some 800, and their headers 114: what is longer is not even parsed."""
+_HEADER: Final = {"typ", "alg", "kid"}
+_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""A thumbprint, as auth names its keys: whatever else stands there is no reason to ask auth."""
 _WAITING = 100
 """Tokens with a key that is not known, of one process: whoever signs has told it, so a question is worth the wait."""
 
@@ -182,6 +193,7 @@ class Verifier:
 
     async def _check(self, token: str) -> Caller:
         try:
+            _check_header(token)
             if self._keys is None:
                 await asyncio.shield(self._ask())
             try:
@@ -226,8 +238,24 @@ class Verifier:
 
     async def _refresh(self) -> None:
         self._asked_at = self.clock.now()
-        keys = await self.fetch_keys()
-        self._keys = JwkSet.import_key_set({"keys": list(keys.keys)})
+        keys = JwkSet.import_key_set({"keys": list((await self.fetch_keys()).keys)})
+        if self._keys is not None and {key.kid for key in self._keys} - {key.kid for key in keys}:
+            self._known.clear()  # a key is over: whatever it has signed is looked at again
+        self._keys = keys
+
+    async def follow(self) -> None:
+        """For ever: ask for the keys again once they are old, so that one which auth has given up is soon refused.
+
+        While auth does not answer the last ones hold: whoever acknowledges a page must get in.
+        """
+        while True:
+            await wait_at_most(self.clock, KEYS_HELD)
+            if self._keys is None:
+                continue  # nobody has asked for anything yet
+            try:
+                await asyncio.shield(self._ask())
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with auth, it is asked again
+                _log.warning("auth's keys are not heard of", reason=str(error))
 
     def _decode(self, token: str) -> Caller:
         assert self._keys is not None  # noqa: S101 - fetched before
@@ -250,3 +278,19 @@ class Verifier:
         if abs(now - self._warned_at) >= LEEWAY:
             self._warned_at = now
             _log.warning("clocks are apart", of="auth", ahead=ahead.total_seconds())
+
+
+def _check_header(token: str) -> None:
+    """Refuse at once what is no header of auth's: above all one that brings its own key, or says where to get it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    part = token.partition(".")[0]
+    if len(token) > _LONGEST_TOKEN or len(part) > _LONGEST_HEADER:
+        raise ValueError("longer than any token of ours")
+    header = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    if not isinstance(header, dict) or header.get("alg") != "RS256" or not header.keys() <= _HEADER:
+        raise ValueError("not the header of a token of ours")
+    if not isinstance(kid := header.get("kid"), str) or not _KID.fullmatch(kid):
+        raise ValueError("not the name of a key of ours")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry
 
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.requests.callers import Caller, ClocksApart, Unsure, Verifier
@@ -273,6 +274,110 @@ async def test_what_needs_a_role_needs_to_know_that_the_session_goes_on() -> Non
     for role in (Role.LEAD, Role.ADMIN):
         with pytest.raises(Unsure):
             unsure.require(role)
+
+
+def _with_header(clock: MovableClock, **header: Any) -> str:
+    """A token of auth's key whose header says this besides, signed as it is."""
+    claims = json.loads(_decoded(_token(clock).split(".")[1]))
+    return jwt.encode({"alg": "RS256", "kid": _FIRST.kid} | header, claims, _FIRST, registry=_LENIENT)
+
+
+def _decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+_LENIENT = JWSRegistry(strict_check_header=False)
+_KID_OF_A_FILE = "../../../../../../dev/null"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"kid": _KID_OF_A_FILE},
+        {"kid": "file:///etc/passwd"},
+        {"kid": "' OR 1=1 --"},
+        {"kid": "\x00"},
+        {"kid": ""},
+        {"kid": "k" * 65},
+        {"kid": "k" * 10_000},
+        {"jku": "https://example.org/keys.json"},
+        {"x5u": "https://example.org/key.pem"},
+        {"jwk": dict(_SECOND.as_dict(private=False))},
+        {"x5c": ["MIIB"]},
+        {"typ": "JWT", "cty": "JWT"},
+    ],
+    ids="-".join,
+)
+async def test_a_header_that_auth_does_not_write_is_refused_without_asking_auth(header: dict[str, Any]) -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(_with_header(clock, **header))
+    assert auth.asked == 0
+    await verifier.verify(_with_header(clock, typ="JWT"))
+
+
+@pytest.mark.parametrize(
+    "header", ["", "[]", "{", "1", "null", "[" * 3000, "é", '{"alg":"RS256","kid":["x"]}', '{"kid":{}}']
+)
+async def test_what_is_no_header_at_all_is_refused(header: str) -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(".".join((urlsafe_b64encode(header.encode()).decode(), *_token(clock).split(".")[1:])))
+    assert auth.asked == 0
+
+
+async def test_a_token_that_brings_its_own_key_is_refused() -> None:
+    """Signed by a stranger, whose public key stands in its header under a name of auth's."""
+    clock = MovableClock()
+    verifier = Verifier(Auth().fetch, clock, AllGoOn())
+    theirs = dict(_SECOND.as_dict(private=False)) | {"kid": _FIRST.kid}
+    for more in ({"jwk": theirs}, {}):
+        header = {"alg": "RS256", "kid": _FIRST.kid} | more
+        claims = json.loads(_decoded(_token(clock).split(".")[1]))
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(jwt.encode(header, claims, _SECOND, registry=_LENIENT))
+
+
+async def test_a_token_without_the_name_of_its_key_is_refused_also_where_there_is_one_key_alone() -> None:
+    clock, auth = MovableClock(), Auth()
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    claims = json.loads(_decoded(_token(clock).split(".")[1]))
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(jwt.encode({"alg": "RS256"}, claims, _FIRST))
+
+
+async def test_a_key_that_auth_has_given_up_is_refused_with_all_that_it_has_signed() -> None:
+    """While auth is away its last word holds."""
+    clock, auth = MovableClock(), Auth(keys=[_FIRST, _SECOND])
+    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    old = _token(clock)
+    await verifier.verify(old)
+    following = asyncio.create_task(verifier.follow())
+    try:
+        await _asked(verifier, clock)
+        auth.keys = [_SECOND]
+        auth.away = True
+        await _asked(verifier, clock)
+        await verifier.verify(old)
+        auth.away = False
+        await _asked(verifier, clock)
+        for token in (old, _token(clock)):
+            with pytest.raises(Unauthenticated):
+                await verifier.verify(token)
+        await verifier.verify(_token(clock, _SECOND))
+    finally:
+        following.cancel()
+
+
+async def _asked(verifier: Verifier, clock: MovableClock) -> None:
+    """Return when it has asked once more, for the keys were old."""
+    before = verifier._asked_at
+    await asyncio.sleep(0)
+    while verifier._asked_at == before or (verifier._asking is not None and not verifier._asking.done()):
+        clock.advance(seconds=1)
+        await asyncio.sleep(0)
 
 
 async def test_no_token_is_refused_without_asking_auth() -> None:

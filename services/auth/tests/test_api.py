@@ -11,10 +11,11 @@ from sqlalchemy import Select
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.auth import KeySet, Login, Refresh, RegisterUser, Tokens, UsersPage, UserView
+from libs.contracts.auth import Login, Refresh, RegisterUser, Tokens, UsersPage, UserView
 from libs.contracts.model import Role
 from libs.contracts.requests import ById, Forbidden, ListPage, NotFound
 from services.auth.api import api
+from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.registration import Registration
 from services.auth.sign_in import SignIns
@@ -51,19 +52,16 @@ def caller(*roles: Role, user_id: UUID = BO) -> Caller:
     return Caller(user_id, frozenset(roles), uuid4(), "phone", datetime(2026, 3, 2, 9, 15, tzinfo=UTC))
 
 
-async def no_keys() -> KeySet:
-    return KeySet(keys=())
-
-
 @pytest.fixture
 def requests() -> Requests:
     # Nothing behind the door: these tests end at it.
-    return api(cast("SignIns", None), cast("Registration", None), cast("PasswordChanges", None), no_keys)
+    return api(cast("SignIns", None), cast("Registration", None), cast("PasswordChanges", None), cast("KeyRoom", None))
 
 
-def test_only_signing_in_refreshing_and_the_public_keys_need_no_token(requests: Requests) -> None:
+def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(requests: Requests) -> None:
+    """The bus lets operators alone ask for the last two."""
     public = {name for name, operation in requests.operations.items() if operation.public}
-    assert public == {"login", "refresh", "keys"}
+    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys"}
     assert set(requests.operations) - public == {
         "logout",
         "register_user",

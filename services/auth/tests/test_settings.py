@@ -91,3 +91,13 @@ def test_no_secret_shows_in_the_settings() -> None:
     settings = Settings.load(admin_email="admin@example.com", admin_password=PASSWORD)
     assert PASSWORD not in repr(settings)
     assert "m" * 32 not in repr(settings)
+
+
+def test_the_previous_master_key_is_another_one_and_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load(master_key_previous="p" * 32).master_key_previous is not None
+    monkeypatch.setenv("PAGER_MASTER_KEY_PREVIOUS", "")
+    assert Settings.load().master_key_previous is None
+    for wrong in ("hunter2", "m" * 32):
+        with pytest.raises(SettingsError, match="PAGER_MASTER_KEY_PREVIOUS") as refused:
+            Settings.load(master_key_previous=wrong)
+        assert wrong not in str(refused.value)

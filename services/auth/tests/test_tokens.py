@@ -7,14 +7,13 @@ import pytest
 from joserfc import jwt
 
 from libs.chassis.requests.callers import Verifier
-from libs.chassis.settings import SettingsError
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.sessions import AllGoOn
 from libs.contracts.auth import KeySet, UserView
 from libs.contracts.model import Role
 from libs.contracts.requests import Unauthenticated
-from services.auth.signing_keys import Seal, SigningKey
-from services.auth.tokens import AccessTokens, RefreshToken, same
+from services.auth.sealing import Seal, WrongKey
+from services.auth.tokens import AccessTokens, RefreshToken, SigningKey, same
 
 SESSION = UUID("00000000-0000-4000-8000-00000000000a")
 USER = UserView(
@@ -30,7 +29,10 @@ OLDER = SigningKey.generate()
 
 
 def access(key: SigningKey = KEY) -> AccessTokens:
-    return AccessTokens(lambda: key, timedelta(minutes=15))
+    async def signs() -> SigningKey:
+        return key
+
+    return AccessTokens(signs, timedelta(minutes=15))
 
 
 def verifier(clock: MovableClock, *keys: SigningKey) -> Verifier:
@@ -42,7 +44,7 @@ def verifier(clock: MovableClock, *keys: SigningKey) -> Verifier:
 
 async def test_an_access_token_says_who_on_which_device_in_which_session() -> None:
     clock = MovableClock()
-    token = access().issue(USER, SESSION, "phone", clock.now())
+    token = await access().issue(USER, SESSION, "phone", clock.now())
     caller = await verifier(clock, KEY).verify(token)
     assert (caller.user_id, caller.session_id, caller.device_id) == (USER.id, SESSION, "phone")
     assert caller.roles == {Role.LEAD, Role.USER}
@@ -53,7 +55,7 @@ async def test_an_access_token_says_who_on_which_device_in_which_session() -> No
 async def test_an_access_token_ends_after_its_lifetime() -> None:
     clock = MovableClock()
     checks = verifier(clock, KEY)
-    token = access().issue(USER, SESSION, "phone", clock.now())
+    token = await access().issue(USER, SESSION, "phone", clock.now())
     clock.advance(minutes=14, seconds=59)
     await checks.verify(token)
     clock.advance(seconds=1)
@@ -65,14 +67,14 @@ async def test_tokens_of_every_published_key_are_valid_and_no_others() -> None:
     clock = MovableClock()
     checks = verifier(clock, OLDER, KEY)
     for key in (KEY, OLDER):
-        await checks.verify(access(key).issue(USER, SESSION, "phone", clock.now()))
+        await checks.verify(await access(key).issue(USER, SESSION, "phone", clock.now()))
     with pytest.raises(Unauthenticated):
-        await verifier(clock, OLDER).verify(access(KEY).issue(USER, SESSION, "phone", clock.now()))
+        await verifier(clock, OLDER).verify(await access(KEY).issue(USER, SESSION, "phone", clock.now()))
 
 
-def test_every_access_token_has_an_id_of_its_own_and_names_its_key() -> None:
+async def test_every_access_token_has_an_id_of_its_own_and_names_its_key() -> None:
     now = MovableClock().now()
-    tokens = [jwt.decode(access().issue(USER, SESSION, "phone", now), KEY.private) for _ in range(2)]
+    tokens = [jwt.decode(await access().issue(USER, SESSION, "phone", now), KEY.private) for _ in range(2)]
     assert tokens[0].claims["jti"] != tokens[1].claims["jti"]
     assert tokens[0].header == {"typ": "JWT", "alg": "RS256", "kid": KEY.kid}
 
@@ -111,21 +113,23 @@ def test_secrets_do_not_show_in_the_representation() -> None:
     assert "private" not in repr(KEY)
 
 
-def test_a_sealed_key_opens_under_the_same_master_key_only() -> None:
-    sealed = Seal("m" * 32).close(KEY)
+def test_what_is_sealed_opens_under_the_master_keys_that_are_given_and_no_other() -> None:
+    sealed = Seal("m" * 32).close(KEY.kid, KEY.pem)
     assert b"PRIVATE" not in sealed
-    opened = Seal("m" * 32).open(KEY.kid, sealed)
-    assert (opened.kid, opened.pem) == (KEY.kid, KEY.pem)
-    with pytest.raises(SettingsError, match="PAGER_MASTER_KEY"):
+    for seal in (Seal("m" * 32), Seal("n" * 32, "m" * 32), Seal("m" * 32, "n" * 32)):
+        assert seal.open(KEY.kid, sealed) == KEY.pem
+    with pytest.raises(WrongKey):
         Seal("n" * 32).open(KEY.kid, sealed)
+    anew = Seal("n" * 32, "m" * 32).close(KEY.kid, KEY.pem)
+    assert Seal("n" * 32).open(KEY.kid, anew) == KEY.pem, "the present one seals"
+    assert Seal("n" * 32).name != Seal("m" * 32).name == Seal("m" * 32, "n" * 32).name
 
 
-def test_a_sealed_key_does_not_open_under_another_id_or_when_changed() -> None:
-    sealed = Seal("m" * 32).close(KEY)
-    with pytest.raises(SettingsError):
-        Seal("m" * 32).open(str(uuid4()), sealed)
-    with pytest.raises(SettingsError):
-        Seal("m" * 32).open(KEY.kid, sealed[:-1] + bytes([sealed[-1] ^ 1]))
+def test_what_is_sealed_does_not_open_under_another_name_or_when_changed() -> None:
+    sealed = Seal("m" * 32).close(KEY.kid, KEY.pem)
+    for name, changed in ((str(uuid4()), sealed), (KEY.kid, sealed[:-1] + bytes([sealed[-1] ^ 1])), (KEY.kid, b"")):
+        with pytest.raises(WrongKey):
+            Seal("m" * 32).open(name, changed)
 
 
 def test_a_public_key_holds_nothing_private() -> None:

@@ -24,6 +24,10 @@
 {{- if eq .component "auth" }}
 - name: PAGER_MASTER_KEY_FILE
   value: {{ $secrets }}/master-key
+{{- if $v.auth.previousMasterKey }}
+- name: PAGER_MASTER_KEY_PREVIOUS_FILE
+  value: {{ $secrets }}/master-key-previous
+{{- end }}
 - name: PAGER_ADMIN_EMAIL_FILE
   value: {{ $secrets }}/admin-email
 - name: PAGER_ADMIN_PASSWORD_FILE
@@ -96,6 +100,9 @@
       {{- end }}
       {{- if eq .component "auth" }}
       - {key: master-key, path: master-key}
+      {{- if .root.Values.auth.previousMasterKey }}
+      - {key: master-key-previous, path: master-key-previous}
+      {{- end }}
       - {key: admin-email, path: admin-email}
       - {key: admin-password, path: admin-password}
       {{- end }}

@@ -1,0 +1,127 @@
+"""What auth keeps sealed: opened at the start, and sealed anew when the master key has changed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Table
+
+from libs.chassis.clock import Clock, wait_at_most
+from libs.chassis.settings import SettingsError
+from libs.chassis.store.changes import Patch, Row
+from libs.chassis.store.store import Store, passes
+from libs.chassis.store.work import Work
+from libs.contracts.auth import MasterKeyView
+from services.auth.projections import SEALED_SECRETS, sealed_secrets, signing_keys
+from services.auth.sealing import Seal, WrongKey, derived
+from services.auth.signing_keys import lock, stored_keys
+
+_log = structlog.get_logger()
+_REFRESH: Final = "refresh-tokens"
+_GUESSES: Final = "guesses"
+_NAMES: Final = (_REFRESH, _GUESSES)
+_LOOK = timedelta(minutes=1)
+
+
+@dataclass
+class Sealed:
+    """`earliest`: the master key that the oldest may be sealed under, the previous one where there is one."""
+
+    store: Store
+    seal: Seal
+    clock: Clock
+    earliest: str = field(repr=False)
+    _keys: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+    async def prepare(self) -> None:
+        """Before the first signing key is made.
+
+        Raises:
+            SettingsError: no master key that is given opens it.
+        """
+        for row in (await self.store.transact(self._own_keys)).result:
+            try:
+                self._keys[row["name"]] = self.seal.open(row["name"], bytes(row["sealed"]))
+            except WrongKey:
+                raise SettingsError(
+                    f"PAGER_MASTER_KEY: is not the key under which the key of {row['name']} was sealed; give that one,"
+                    " here or as PAGER_MASTER_KEY_PREVIOUS"
+                ) from None
+
+    def refresh_key(self) -> bytes:
+        """The key from which refresh tokens follow one another; the same in every replica, whatever the master key."""
+        return self._keys[_REFRESH]
+
+    def guesses_key(self) -> bytes:
+        """The key under which accounts and places are kept that passwords are tried at."""
+        return self._keys[_GUESSES]
+
+    async def look_after(self) -> None:
+        """In the active replica, for ever: seal anew what another master key has sealed, as far as it can be opened."""
+        while True:
+            try:
+                if await self.store.read(lambda work: any(self._others(work))):
+                    await self.reseal()
+            except Exception as error:
+                if not passes(error):
+                    raise
+                _log.warning("what is sealed is looked after later", reason=str(error))
+            await wait_at_most(self.clock, _LOOK)
+
+    async def reseal(self) -> int:
+        """All of it in one transaction: how many secrets these were. What cannot be opened stays as it is."""
+        done = (await self.store.transact(self._reseal)).result
+        if done:
+            _log.info("sealed under another master key", secrets=done, master_key=self.seal.name)
+        return done
+
+    def view(self, work: Work) -> MasterKeyView:
+        others = list(self._others(work))
+        unreadable = sum(self._opened(name, row) is None for _, name, row in others)
+        return MasterKeyView(name=self.seal.name, sealed_by_others=len(others), unreadable=unreadable)
+
+    def _reseal(self, work: Work) -> int:
+        lock(work)
+        done = 0
+        for table, name, row in self._others(work):
+            secret = self._opened(name, row)
+            if secret is None:
+                _log.error("sealed under a master key that is not given here: it stays as it is", secret=name)
+                continue
+            key = {column.name: row[column.name] for column in table.primary_key}
+            work.put(Patch(table, key | {"sealed": self.seal.close(name, secret), "sealed_by": self.seal.name}))
+            done += 1
+        return done
+
+    def _others(self, work: Work) -> Iterator[tuple[Table, str, dict[str, Any]]]:
+        """What the present master key has not sealed, as far as is known; each with the name that it is sealed with."""
+        for row in stored_keys(work):
+            if row["sealed_by"] != self.seal.name:
+                yield signing_keys, row["kid"], row
+        for row in work.fetch(SEALED_SECRETS):
+            if row["sealed_by"] != self.seal.name:
+                yield sealed_secrets, row["name"], row
+
+    def _opened(self, name: str, row: dict[str, Any]) -> bytes | None:
+        try:
+            return self.seal.open(name, bytes(row["sealed"]))
+        except WrongKey:
+            return None
+
+    def _own_keys(self, work: Work) -> list[dict[str, Any]]:
+        """The rows of those named here; what is missing is made."""
+        lock(work)
+        # Code from before derives them from the master key, and may still run beside us.
+        is_older = bool(stored_keys(work))
+        rows = {row["name"]: row for row in work.fetch(SEALED_SECRETS)}
+        for name in _NAMES:
+            if name not in rows:
+                key = derived(self.earliest, f"pager/auth/{name}/v1".encode()) if is_older else secrets.token_bytes(32)
+                rows[name] = {"name": name, "sealed": self.seal.close(name, key), "sealed_by": self.seal.name}
+                work.put(Row(sealed_secrets, rows[name]))
+        return [rows[name] for name in _NAMES]

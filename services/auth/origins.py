@@ -11,9 +11,13 @@ from libs.contracts.auth import (
     LockoutLifted,
     PasswordChanged,
     PasswordReset,
+    RolesChanged,
     SessionEnded,
     SignedIn,
     SignInRefused,
+    UserChanged,
+    UserDeactivated,
+    UserReactivated,
     UserRegistered,
 )
 from services.auth.application import DEVICES, SESSIONS, USERS
@@ -32,7 +36,16 @@ ORIGINS = Origins(
     "auth",
     project,
     streams={
-        (UserRegistered, PasswordReset, PasswordChanged, LockoutLifted): folding(USERS),
+        (
+            UserRegistered,
+            UserChanged,
+            RolesChanged,
+            UserDeactivated,
+            UserReactivated,
+            PasswordReset,
+            PasswordChanged,
+            LockoutLifted,
+        ): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SignedIn, SignInRefused, LockoutBegun, SessionEnded): folding(SESSIONS),
     },

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _COLOURS: Final = {"auth": "blue", "oncall": "magenta", "incidents": "red", "escalation": "yellow", "notifier": "green"}
-_TELLING: Final = ("title", "name", "level", "round", "reason", "state", "provider", "kind", "priority", "summary")
+_TELLING: Final = (
+    "title",
+    "name",
+    "level",
+    "round",
+    "reason",
+    "state",
+    "provider",
+    "kind",
+    "priority",
+    "summary",
+    "roles",
+)
 _BESIDE: Final = 40
 """Columns that words need beside their head; with fewer they begin below it."""
 
@@ -40,7 +52,8 @@ def words_of(event: dict[str, Any]) -> "Text":
         value = data.get(key, brief.get(key))
         if value not in (None, "", []):
             style = PRIORITY_STYLE.get(str(value), "") if key == "priority" else ""
-            line.append(f"{key}=", "dim").append(f"{printable(str(value))} ", style)
+            told = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            line.append(f"{key}=", "dim").append(f"{printable(told)} ", style)
     return line
 
 

@@ -16,7 +16,7 @@ from libs.contracts.subjects import (
     OWN_ALERT_SUBJECTS,
     QUESTIONS,
     READS,
-    SESSIONS,
+    REVOCATIONS,
     SPARSE,
     UPSTREAMS,
     fact_filter,
@@ -123,10 +123,10 @@ def _is_unbound(reader: str, upstream: str) -> bool:
 
 
 def _following(reader: str) -> tuple[str, ...]:
-    """What it reads of others' streams, and of auth's who is signed out."""
+    """What it reads of others' streams, and of auth's which tokens are revoked."""
     filters = {upstream: filters_of(reader, upstream) for upstream in READS[reader]}
     if reader != "auth":
-        filters["auth"] = (*filters.get("auth", ()), SESSIONS)
+        filters["auth"] = (*filters.get("auth", ()), *REVOCATIONS)
     return tuple(
         subject
         for upstream, some in filters.items()

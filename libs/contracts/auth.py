@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from libs.contracts.envelope import Fact
+from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
 from libs.contracts.requests import ListView
 from libs.contracts.texts import ONE_LINE, PHONE, EmailAddress, TimeZone
@@ -47,6 +47,46 @@ class UserRegistered(Fact, type="pager.auth.UserRegistered.v1"):
     timezone: str
     roles: tuple[Role, ...]
     team_ids: tuple[UUID, ...] = ()
+
+
+class UserChanged(Fact, type="pager.auth.UserChanged.v1"):
+    """The whole profile after the change."""
+
+    user_id: UUID
+    first_name: Personal[str]
+    last_name: Personal[str]
+    phone: Personal[str | None] = None
+    timezone: str
+
+
+class RolesChanged(Fact, type="pager.auth.RolesChanged.v1"):
+    """All roles after the change, who gave or took them, and when.
+
+    Access tokens say of which version of a person they are: those of an earlier one than this are refused from now on.
+    """
+
+    user_id: UUID
+    roles: tuple[Role, ...]
+    by: Actor
+    at: Moment
+    version: int
+    """Of the person, as their views show it."""
+
+
+class UserDeactivated(Fact, type="pager.auth.UserDeactivated.v1"):
+    """They can neither sign in nor be paged. Their sessions end beside this; roles and devices stay as they are."""
+
+    user_id: UUID
+    by: Actor
+    at: Moment
+
+
+class UserReactivated(Fact, type="pager.auth.UserReactivated.v1"):
+    """They may sign in again, and are paged on the devices that they had."""
+
+    user_id: UUID
+    by: Actor
+    at: Moment
 
 
 class PasswordReset(Fact, type="pager.auth.PasswordReset.v1"):
@@ -175,6 +215,26 @@ class ChangePassword(StrictContract):
     """As at registration, and none of the last five."""
 
 
+class ProfileChange(StrictContract):
+    """`PATCH /users/me`: fields not given stay; a `phone` of null is taken away."""
+
+    first_name: str | None = Field(default=None, min_length=1, max_length=100, pattern=ONE_LINE)
+    last_name: str | None = Field(default=None, min_length=1, max_length=100, pattern=ONE_LINE)
+    phone: str | None = Field(default=None, pattern=PHONE)
+    timezone: TimeZone | None = None
+
+
+class UserChange(ProfileChange):
+    """`PATCH /users/{id}` (admin): the same, and who they are. `roles` and `teamIds` are replaced as a whole."""
+
+    roles: tuple[Role, ...] | None = Field(default=None, min_length=1, max_length=10)
+    team_ids: tuple[UUID, ...] | None = Field(default=None, max_length=100)
+
+
+class ChangeUser(UserChange):
+    id: UUID
+
+
 class RegisterDevice(StrictContract):
     """`POST /devices`, for the caller."""
 
@@ -201,7 +261,15 @@ class UserView(Contract):
     timezone: str = "UTC"
     team_ids: tuple[UUID, ...] = ()
     is_active: bool = True
+    """False: deactivated. They can neither sign in nor be paged, and whatever names them passes them over."""
+    reachable: bool = False
+    """Whether a page would go anywhere: they are active and have a device."""
+    roles_given_by: UUID | None = None
+    """Who changed the roles last; None: nobody has since the account was made, or no person did."""
+    roles_given_at: Moment | None = None
+    version: int = 1
     created_at: Moment
+    updated_at: Moment
 
 
 class UsersPage(ListView):

@@ -132,14 +132,16 @@ class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
     reason: str | None = None
     schedule_versions: dict[str, int] = {}
     """Schedule id → version of the plan that was read."""
+    passed: tuple[UUID, ...] = ()
+    """Who would have been paged, and was passed over because they are deactivated."""
     brief: IncidentBrief
 
 
 class ResponderUnreachable(Fact, type="pager.escalation.ResponderUnreachable.v1"):
-    """The notifier cannot reach this person of the level that was paged last. Nobody else is paged for it yet.
+    """This person of the level that was paged last cannot be reached, or is deactivated. Nobody else is paged yet.
 
     Remembered so that the next level is paged as soon as nobody of this one is left. Where that happens, the next
-    level's `EscalationDue` says so, and its cause is the notifier's report.
+    level's `EscalationDue` says so, and its cause is the notifier's report, or auth's.
     """
 
     incident_id: UUID
@@ -198,6 +200,8 @@ class PolicyView(Contract):
     priority_filter: tuple[Priority, ...]
     repeat: int
     levels: tuple[Level, ...]
+    inactive: tuple[UUID, ...] = ()
+    """Who of the people among the targets is deactivated: levels pass them over."""
     is_default: bool
     version: int
     created_by: str

@@ -380,6 +380,8 @@ class IncidentView(Contract):
     status: Status
     lane: Lane
     assigned_to: UUID | None
+    assignee_inactive: bool = False
+    """The person in `assignedTo` is deactivated. While nobody has answered, others are paged; else take it over."""
     created_by: str
     created_at: Moment
     updated_at: Moment

@@ -205,6 +205,8 @@ class ScheduleView(Contract):
     is_active: bool
     layers: tuple[Layer, ...]
     overrides: tuple[Override, ...] = ()
+    inactive: tuple[UUID, ...] = ()
+    """Who of the people in `layers` and `overrides` is deactivated: their shifts stay, and pages pass them over."""
     version: int
     created_by: str
     created_at: Moment
@@ -215,6 +217,8 @@ class OverrideView(Override):
     """An override with its history: who made it, and whether and by whom it was cancelled."""
 
     schedule_id: UUID
+    inactive: bool = False
+    """Whether the person is deactivated: a page passes them over."""
     created_by: UUID | None = None
     """None: it is older than this field, or no person made it."""
     created_at: Moment | None = None
@@ -236,6 +240,8 @@ class OnCallView(Contract):
 
     user_id: UUID
     user_name: str
+    inactive: bool = False
+    """The person is deactivated: whoever has the next shift is paged in their place."""
     schedule_id: UUID
     schedule_name: str
     start_time: Moment
@@ -249,7 +255,10 @@ class SchedulesView(ListView):
 
 
 class ShiftsView(Contract):
+    """`inactive`: who of the people in `shifts` is deactivated now. Their shifts stay, and pages pass them over."""
+
     shifts: tuple[Shift, ...]
+    inactive: tuple[UUID, ...] = ()
 
 
 class CurrentView(Contract):

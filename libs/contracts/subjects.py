@@ -25,20 +25,24 @@ ALERT_LIMIT = 512 * 1024
 SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 """The event-sourced services, in the order in which they are started."""
 
+_ACTIVE = ("UserDeactivated", "UserReactivated")
 _ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed")
 _RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")
 _POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
 _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "auth": {},
-    "oncall": {"auth": ("UserRegistered", "DeviceAdded", "DeviceRemoved"), "escalation": _POLICIES},
+    "oncall": {
+        "auth": ("UserRegistered", "UserChanged", *_ACTIVE, "DeviceAdded", "DeviceRemoved"),
+        "escalation": _POLICIES,
+    },
     "incidents": {
-        "auth": ("UserRegistered",),
+        "auth": ("UserRegistered", *_ACTIVE),
         "escalation": (*_RUNS, *_POLICIES),
         "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
     },
     "escalation": {
-        "auth": ("UserRegistered", "DeviceAdded", "DeviceRemoved"),
+        "auth": ("UserRegistered", "RolesChanged", *_ACTIVE, "DeviceAdded", "DeviceRemoved"),
         "oncall": ("ScheduleCreated", "ShiftsPlanned", "ScheduleDeleted"),
         "incidents": (
             *("IncidentCreated", "PagingRequested", *_ANSWERED),
@@ -47,14 +51,14 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "notifier": ("PersonUnreachable", "PushTokenRetired"),
     },
     "notifier": {
-        "auth": ("DeviceRegistered", "DeviceRemoved"),
+        "auth": ("DeviceRegistered", "DeviceRemoved", *_ACTIVE),
         "incidents": _ANSWERED,
         "escalation": ("EscalationDue", "EscalationExhausted"),
     },
     "gateway": {},
 }
 """Whose events each one takes, and which: what the bus lets it read comes of this table, and a test holds it against
-the consumers that run. Everybody beside that follows which sessions have ended (`SESSIONS`)."""
+the consumers that run. Everybody beside that follows which tokens are revoked (`REVOCATIONS`)."""
 
 SPARSE = frozenset({("escalation", "notifier"), ("oncall", "escalation")})
 """(reader, upstream): it gets these facts alone of the stream, and not whole lanes."""
@@ -128,8 +132,8 @@ def fact_filter(type_name: str, lane: Lane) -> str:
     return f"pager.events.{service}.{lane}.{name}.*"
 
 
-SESSIONS = "pager.events.auth.routine.SessionEnded.*"
-"""What everybody who checks tokens follows."""
+REVOCATIONS = ("pager.events.auth.routine.SessionEnded.*", "pager.events.auth.routine.RolesChanged.*")
+"""What everybody who checks tokens follows, each by itself: the bus holds one filter against what somebody may read."""
 
 
 def rpc_subject(service: str, operation: str) -> str:

@@ -11,11 +11,13 @@ from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.auth import (
     ChangePassword,
+    ChangeUser,
     DevicesView,
     DeviceView,
     KeySet,
     Login,
     Logout,
+    ProfileChange,
     Refresh,
     RegisterDevice,
     RegisterUser,
@@ -28,7 +30,7 @@ from libs.contracts.auth import (
     UserView,
 )
 from libs.contracts.model import Contract, Role
-from libs.contracts.requests import ById, ListPage
+from libs.contracts.requests import ById, ListPage, NoSuchTeam
 from services.auth import application
 from services.auth.domain import devices
 from services.auth.key_room import KeyRoom
@@ -45,6 +47,7 @@ def api(sign_ins: SignIns, registration: Registration, changes: PasswordChanges,
     _sessions(requests, sign_ins)
     _people(requests, registration)
     _passwords(requests, changes)
+    _changes(requests)
     _devices(requests)
     _keys(requests, room)
     return requests
@@ -113,6 +116,29 @@ def _passwords(requests: Requests, changes: PasswordChanges) -> None:
     def unlock(work: Work, body: ById, caller: Caller) -> None:
         caller.require(Role.ADMIN)
         application.unlock(work, changes.attempts.guesses, body.id, caller.cause(work))
+
+
+def _changes(requests: Requests) -> None:
+    @requests.handle("change_me", ProfileChange, versioned=application.USERS, entity=_own)
+    def change_me(work: Work, body: ProfileChange, caller: Caller) -> UserView:
+        return application.change_user(work, caller.user_id, body, caller.cause(work))
+
+    @requests.handle("change_user", ChangeUser, versioned=application.USERS)
+    def change_user(work: Work, body: ChangeUser, caller: Caller) -> UserView:
+        caller.require(Role.ADMIN)
+        if body.team_ids:
+            raise NoSuchTeam(field="teamIds.0")
+        return application.change_user(work, body.id, body, caller.cause(work))
+
+    @requests.handle("deactivate_user", ById, versioned=application.USERS)
+    def deactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
+        caller.require(Role.ADMIN)
+        return application.deactivate(work, body.id, caller.cause(work))
+
+    @requests.handle("reactivate_user", ById, versioned=application.USERS)
+    def reactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
+        caller.require(Role.ADMIN)
+        return application.reactivate(work, body.id, caller.cause(work))
 
 
 def _devices(requests: Requests) -> None:

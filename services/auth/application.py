@@ -14,16 +14,27 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
-from libs.contracts.auth import DeviceView, HeldDevice, UserView
+from libs.contracts.auth import DeviceView, HeldDevice, ProfileChange, UserChange, UserView
 from libs.contracts.envelope import Actor
+from libs.contracts.model import Role
 from libs.contracts.requests import NotFound, Rejected, Unauthenticated
 from services.auth.credentials import Credentials, credentials_of, replace_password, still_fits
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
 from services.auth.domain.sessions import BeginLockout, EndSession, RefuseSignIn, SignIn
-from services.auth.domain.users import ChangePassword, LiftLockout, RegisterUser, ResetPassword
+from services.auth.domain.users import (
+    ChangePassword,
+    ChangeUser,
+    DeactivateUser,
+    Keep,
+    LiftLockout,
+    ReactivateUser,
+    RegisterUser,
+    ResetPassword,
+)
 from services.auth.guesses import Guesses
 from services.auth.projections import (
+    ADMINS,
     DEVICES_OF,
     DEVICES_OF_TOKEN,
     SESSION_LOCKED,
@@ -32,6 +43,7 @@ from services.auth.projections import (
     USER,
     USER_LOCKED,
     held_view,
+    project,
     token_hash,
     user_row,
     user_view,
@@ -40,7 +52,12 @@ from services.auth.projections import passwords as passwords_table
 from services.auth.projections import sessions as sessions_table
 from services.auth.tokens import RefreshToken
 
-USERS: Decider[users.State, users.Command] = Decider(users.initial, users.evolve, users.decide)
+USERS: Decider[users.State, users.Command] = Decider(
+    users.initial,
+    users.evolve,
+    users.decide,
+    version=lambda state: state.version if isinstance(state, users.Registered) else 0,
+)
 DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devices.evolve, devices.decide)
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
@@ -58,6 +75,10 @@ class PasswordsChange(Rejected):
     """Somebody else has just changed this password: try again."""
 
 
+class Deactivated(Rejected):
+    """This person is deactivated."""
+
+
 class TooManyDevices(Rejected):
     """There are five devices already: name one of them that this one replaces."""
 
@@ -66,9 +87,10 @@ class TooManyDevices(Rejected):
         super().__init__(field="replace", details={"devices": devices})
 
 
-def goes_on(work: Work, session_id: UUID, user_id: UUID) -> bool:
-    """Whether this is a session, of somebody whom we know."""
-    return bool(work.fetch(SESSION_OF, id=session_id, user_id=user_id))
+def roles_version(work: Work, session_id: UUID, user_id: UUID) -> int | None:
+    """The version of a person that got their present roles; None: it is no session, or of nobody who is active."""
+    rows = work.fetch(SESSION_OF, id=session_id, user_id=user_id)
+    return rows[0]["roles_version"] if rows else None
 
 
 def user(work: Work, user_id: UUID) -> UserView:
@@ -154,6 +176,67 @@ def register_person(work: Work, command: RegisterUser, password_hash: str, cause
     return user_view(user_row(work.decided[-1].event))
 
 
+def change_user(work: Work, user_id: UUID, body: ProfileChange, cause: Cause) -> UserView:
+    """What is not given stays; given as null, the phone goes.
+
+    Raises:
+        NotFound, Invalid.
+        LastAdmin: nobody else could give the role back.
+    """
+    roles = body.roles if isinstance(body, UserChange) else None
+    command = ChangeUser(
+        user_id=user_id,
+        by=cause.actor,
+        now=work.now,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        phone=body.phone if "phone" in body.model_fields_set else Keep.KEEP,
+        timezone=body.timezone,
+        roles=roles,
+        other_admins=roles is None or Role.ADMIN in roles or _are_other_admins(work, user_id),
+    )
+    return _changed(work, user_id, command, cause)
+
+
+def deactivate(work: Work, user_id: UUID, cause: Cause) -> UserView:
+    """End all sessions of a person, who cannot begin another one. Their devices stay, and are not paged.
+
+    Raises:
+        NotFound.
+        LastAdmin: nobody else could reactivate anybody.
+    """
+    others = _are_other_admins(work, user_id)
+    user = _changed(work, user_id, DeactivateUser(user_id, cause.actor, work.now, others), cause)
+    _end_sessions(work, user_id, "deactivated", cause)
+    return user
+
+
+def reactivate(work: Work, user_id: UUID, cause: Cause) -> UserView:
+    """Raises NotFound."""
+    return _changed(work, user_id, ReactivateUser(user_id, cause.actor, work.now), cause)
+
+
+def _are_other_admins(work: Work, user_id: UUID) -> bool:
+    """Whether somebody else is an active admin, and stays one until this transaction has ended.
+
+    Whoever may take an admin away waits here for whoever else does: two admins who deactivate each other at once are
+    two transactions, and the second one sees what the first has left.
+    """
+    work.fetch(_LOCK, key=advisory_key("pager/auth/admins"))
+    return any(row["id"] != user_id for row in work.fetch(ADMINS))
+
+
+def _changed(work: Work, user_id: UUID, command: users.Command, cause: Cause) -> UserView:
+    # As in `begin_session`: a sign-in that is under way has either begun, or sees this.
+    if not (rows := work.fetch(USER_LOCKED, id=user_id)):
+        raise NotFound(f"there is no user {user_id}", field="id")
+    row = rows[0]
+    for event in work.decide(USERS, user_id, command, cause):
+        for change in project(event, work.state(USERS, user_id)):
+            row = row | dict(change.values)
+    return user_view(row)
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What is kept of a session beside its events."""
@@ -174,11 +257,14 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
     Raises:
         NotFound: the person is gone meanwhile.
         Unauthenticated: they have another password meanwhile.
+        Deactivated: they are.
         TooManyDevices: there is no room for another one.
     """
     # Held to the end of the transaction: two sign-ins of one person see each other's sessions.
     if not (rows := work.fetch(USER_LOCKED, id=command.user_id)):
         raise NotFound(f"there is no user {command.user_id}")
+    if not rows[0]["is_active"]:
+        raise Deactivated
     if not still_fits(work, command.user_id, begun.fits):
         raise Unauthenticated("the password was changed a moment ago")
     _make_room(work, command.user_id, command.device_id, begun.replace, cause)

@@ -28,6 +28,15 @@ _log = structlog.get_logger()
 class WrongPassword(Unauthenticated):
     """invalid email or password"""
 
+    reason = "wrong password"
+    """As the log says it."""
+
+
+class Left(WrongPassword):
+    """invalid email or password"""
+
+    reason = "deactivated"
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -75,9 +84,9 @@ class Attempts:
             if wrong is not None:
                 raise wrong
             yield made, begun
-        except WrongPassword:
+        except WrongPassword as error:
             if begun is not None:
-                self._beside(self._wrong(attempt, begun))
+                self._beside(self._wrong(attempt, begun, error.reason))
             raise
         except BaseException:
             if begun is not None:
@@ -107,13 +116,13 @@ class Attempts:
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
 
-    async def _wrong(self, attempt: Attempt, begun: Begun) -> None:
+    async def _wrong(self, attempt: Attempt, begun: Begun, reason: str) -> None:
         refusal, locking = uuid4(), uuid4()
 
         def record(work: Work) -> None:
             until = self.guesses.wrong(work, attempt.target, begun)
             if attempt.user_id is not None:
-                application.refuse_sign_in(work, refusal, attempt.user_id, "wrong password")
+                application.refuse_sign_in(work, refusal, attempt.user_id, reason)
                 if until is not None:
                     application.begin_lockout(work, locking, attempt.user_id, until)
 

@@ -11,10 +11,14 @@ from libs.contracts.auth import (
     LockoutLifted,
     PasswordChanged,
     PasswordReset,
+    RolesChanged,
     SessionEnded,
     SignedIn,
     SigningKeyRotated,
     SignInRefused,
+    UserChanged,
+    UserDeactivated,
+    UserReactivated,
     UserRegistered,
 )
 from services.auth.application import DEVICES, SESSIONS, USERS
@@ -35,7 +39,16 @@ ORIGINS = Origins(
     "auth",
     project,
     streams={
-        (UserRegistered, PasswordReset, PasswordChanged, LockoutLifted): folding(USERS),
+        (
+            UserRegistered,
+            UserChanged,
+            RolesChanged,
+            UserDeactivated,
+            UserReactivated,
+            PasswordReset,
+            PasswordChanged,
+            LockoutLifted,
+        ): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SignedIn, SignInRefused, LockoutBegun, SessionEnded): folding(SESSIONS),
         (SigningKeyRotated,): folding(KEYS),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -17,23 +20,29 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    exists,
     func,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
     DeviceView,
     HeldDevice,
+    RolesChanged,
     SessionEnded,
+    UserChanged,
+    UserDeactivated,
+    UserReactivated,
     UserRegistered,
     UserView,
 )
-from libs.contracts.envelope import Envelope
+from libs.contracts.envelope import Actor, ActorKind, Envelope
 
 metadata = MetaData(schema="auth")
 """Projections of the log: a rebuild may empty and refill them."""
@@ -54,6 +63,14 @@ users = Table(
     Column("roles", ARRAY(Text), nullable=False),
     Column("team_ids", ARRAY(Uuid), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("version", Integer, nullable=False, server_default="1"),
+    # None: nothing was changed since the account was made.
+    Column("updated_at", DateTime(timezone=True)),
+    Column("roles_given_by", Uuid),
+    Column("roles_given_at", DateTime(timezone=True)),
+    # The version of the person that got them: tokens of earlier ones are refused.
+    Column("roles_version", Integer, nullable=False, server_default="0"),
     Index("users_name_idx", "last_name", "first_name", "id"),
 )
 Index("users_email_key", func.lower(users.c.email), unique=True)
@@ -165,15 +182,42 @@ def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
         "roles": [str(role) for role in fact.roles],
         "team_ids": list(fact.team_ids),
         "created_at": event.time,
+        "is_active": True,
+        "version": 1,
+        "updated_at": None,
+        "roles_given_by": None,
+        "roles_given_at": None,
+        "roles_version": 0,
     }
 
 
-def project(event: Envelope[Any], _state: Any) -> Iterable[Change]:
+def _changed(event: Envelope[Any], version: int) -> Patch:
+    fact = event.data
+    row = {"id": fact.user_id, "version": version, "updated_at": event.time}
+    match fact:
+        case UserChanged():
+            names = {"first_name": fact.first_name, "last_name": fact.last_name}
+            row |= names | {"phone": fact.phone, "timezone": fact.timezone}
+        case RolesChanged():
+            given = {"roles_given_by": _person(fact.by), "roles_given_at": fact.at}
+            row |= given | {"roles": [str(role) for role in fact.roles], "roles_version": fact.version}
+        case _:
+            row |= {"is_active": isinstance(fact, UserReactivated)}
+    return Patch(users, row)
+
+
+def _person(actor: Actor) -> UUID | None:
+    return UUID(actor.id) if actor.kind is ActorKind.USER else None
+
+
+def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     """The rows of one event."""
     fact = event.data
     match fact:
         case UserRegistered():
             return [Row(users, user_row(event))]
+        case UserChanged() | RolesChanged() | UserDeactivated() | UserReactivated():
+            return [_changed(event, state.version)]
         case DeviceRegistered():
             return [
                 Row(
@@ -197,15 +241,17 @@ def project(event: Envelope[Any], _state: Any) -> Iterable[Change]:
             return []
 
 
-USER = select(users).where(users.c.id == bindparam("id", type_=Uuid))
+_HAS_DEVICE = exists().where(devices.c.user_id == users.c.id).label("has_device")
+_PEOPLE = select(users, _HAS_DEVICE)
+USER = _PEOPLE.where(users.c.id == bindparam("id", type_=Uuid))
 USER_LOCKED = USER.with_for_update()
 USER_BY_EMAIL = (
-    select(users, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)
     .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
 )
 USER_WITH_PASSWORD = (
-    select(users, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)
     .where(users.c.id == bindparam("id", type_=Uuid))
 )
@@ -224,13 +270,15 @@ GUESSES_FORGOTTEN = (
     .limit(20)
     .with_for_update(skip_locked=True)
 )
-USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), select(users))
-ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"])).limit(1)
+USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), _PEOPLE)
+ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_active).order_by(users.c.id).limit(2)
+"""Two of those who are active, if there are so many: whether there is another one than somebody."""
 
 SESSION_OF = (
-    select(sessions.c.id)
-    .join(users, users.c.id == sessions.c.user_id)
+    select(users.c.roles_version)
+    .join(sessions, users.c.id == sessions.c.user_id)
     .where(sessions.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
+    .where(users.c.is_active)
 )
 SESSION_LOCKED = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid)).with_for_update()
 # Locked as well, and in one order: a refresh locks its row before the append lock, so whoever ends sessions must too.
@@ -267,7 +315,13 @@ def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
         phone=row["phone"] if phone else None,
         timezone=row["timezone"],
         team_ids=row["team_ids"],
+        is_active=row["is_active"],
+        reachable=row["is_active"] and row.get("has_device", False),
+        roles_given_by=row["roles_given_by"],
+        roles_given_at=row["roles_given_at"],
+        version=row["version"],
         created_at=row["created_at"],
+        updated_at=row["updated_at"] or row["created_at"],
     )
 
 

@@ -67,6 +67,8 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
         reason = "expired"
     elif not (people := work.fetch(USER, id=session["user_id"])):
         reason = "the person is gone"
+    elif not people[0]["is_active"]:
+        reason = "deactivated"  # begun by auth as it was before, which lets everybody in
     elif (apart := _times_apart(session, asked, first=present)) >= APART:
         reason = "refresh tokens shown in two places"
     else:

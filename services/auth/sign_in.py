@@ -9,7 +9,7 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from libs.chassis.clock import Clock
-from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.callers import Caller, RolesAreOthers
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
@@ -17,7 +17,7 @@ from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Unauthenticated
 from services.auth import application, renewal
-from services.auth.attempts import Attempt, Attempts, WrongPassword
+from services.auth.attempts import Attempt, Attempts, Left, WrongPassword
 from services.auth.credentials import Credentials, credentials_of
 from services.auth.domain.devices import RegisterDevice, guess_platform
 from services.auth.domain.sessions import SignIn
@@ -43,7 +43,10 @@ class SignIns:
     _pace: Pace = field(default_factory=Pace)
 
     async def log_in(self, body: Login, peer: Peer) -> SignedInView:
-        """The same for a wrong password and for nobody's address.
+        """The same for a wrong password, for nobody's address and for somebody who is deactivated.
+
+        Whoever has left learns from it neither that they are deactivated nor that the password is still right, which
+        they may use elsewhere; what it was is in the event.
 
         Raises:
             Unauthenticated: it is one of these.
@@ -86,7 +89,10 @@ class SignIns:
                 guesses.right(work, target, begun)
                 return user
 
-            user = (await self.store.transact(begin)).result
+            try:
+                user = (await self.store.transact(begin)).result
+            except application.Deactivated:
+                raise Left from None
         return SignedInView(user=user, tokens=await self._tokens(user, token, body.device_id))
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
@@ -115,12 +121,15 @@ class SignIns:
         return await self._tokens(renewed.user, following, body.device_id)
 
     async def check(self, caller: Caller) -> Caller:
-        """Raises Unauthenticated for a caller whose session is over, or whom nobody knows (any more).
+        """Raises Unauthenticated for a caller whose session is over, whom nobody knows (any more), or with other roles.
 
         The other services follow what is published of that; here it is looked up, so that not a moment lies between.
         """
-        if not await self.store.read(lambda work: application.goes_on(work, caller.session_id, caller.user_id)):
+        version = await self.store.read(lambda work: application.roles_version(work, caller.session_id, caller.user_id))
+        if version is None:
             raise Unauthenticated("the session is over: sign in again")
+        if caller.version < version:
+            raise RolesAreOthers
         return caller
 
     async def close(self) -> None:
@@ -129,11 +138,13 @@ class SignIns:
         self.passwords.close()
 
     async def _verified(self, password: str, known: Credentials | None, *, stranger: bool) -> Credentials:
-        """The same work for nobody's address. Raises WrongPassword."""
+        """The same work for nobody's address. Raises WrongPassword, or Left."""
         stored = known.password_hash if known is not None else None
         right = await self.passwords.verify(password, stored, stranger=stranger)
         if known is None or not right:
             raise WrongPassword
+        if not known.user.is_active:
+            raise Left
         return known
 
     async def _tokens(self, user: UserView, token: RefreshToken, device_id: str) -> Tokens:

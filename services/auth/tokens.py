@@ -138,6 +138,7 @@ class AccessTokens:
             "use": "access",
             "sub": str(user.id),
             "roles": [str(role) for role in user.roles],
+            "ver": user.version,
             "sid": str(session_id),
             "did": device_id,
             "jti": str(uuid4()),

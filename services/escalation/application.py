@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
@@ -11,6 +12,7 @@ from libs.chassis.consume.arrival import Unreachable
 from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer, timer_set
+from libs.contracts.auth import UserDeactivated, UserReactivated
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PlannedLevel
@@ -157,6 +159,38 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs 
         work.decide(ESCALATION[run.brief.priority.lane], entity, command, Cause.event(event, ME))
 
 
+def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
+    """Keep who exists, with which roles, and active or not; no names and no addresses.
+
+    Whoever is deactivated is passed over at once where they were paged: nobody waits for their answer. Escalations run
+    while nobody has answered, and are few; nothing else says whom each of them has paged last.
+    """
+    for event in events:
+        work.put(*replicate(event))
+    last = {e.data.user_id: e for e in events if isinstance(e.data, UserDeactivated | UserReactivated)}
+    gone = {user: event for user, event in last.items() if isinstance(event.data, UserDeactivated)}
+    if not gone:
+        return
+    inputs = inputs or StoredInputs(work)
+    running = inputs.running()
+    work.load(_ANY, running)
+    paged: list[tuple[UUID, UUID, escalations.Run]] = []
+    for entity in running:
+        state = work.state(_ANY, entity)
+        if isinstance(state, Running):
+            paged.extend((entity, p.user_id, state.run) for p in state.people if p.user_id in gone)
+    if not paged:
+        return
+    around = _around(work, [run for *_, run in paged], inputs, without=gone)
+    causes = inputs.causes([entity for entity, *_ in paged])
+    for entity, user, run in paged:
+        command = escalations.PassOver(user, around.plan(run), around.everybody, work.now)
+        cause = Cause.event(gone[user], ME)
+        if entity in causes:  # it belongs to the incident's story, and its cause is a person's
+            cause = replace(cause, correlation_id=causes[entity].correlation_id)
+        work.decide(ESCALATION[run.brief.priority.lane], entity, command, cause)
+
+
 def _starter(
     work: Work, requests: Sequence[Request], inputs: Inputs
 ) -> Callable[[Request], escalations.StartEscalation]:
@@ -222,7 +256,7 @@ class _Around(NamedTuple):
         return self.plans[run.policy_id, run.policy_version]
 
 
-def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs) -> _Around:
+def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs, without: Collection[UUID] = ()) -> _Around:
     work.load(POLICY, (run.policy_id for run in runs))
     plans = {}
     for key in {(run.policy_id, run.policy_version) for run in runs}:
@@ -230,4 +264,4 @@ def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs) -> _Aro
         assert isinstance(policy, policies.Policy)  # noqa: S101 - an escalation starts with one that exists
         plans[key] = policy.plans[key[1] - 1]
     assigned = [run.assigned for run in runs if run.assigned is not None]
-    return _Around(plans, inputs.directory(plans.values(), assigned, work.now))
+    return _Around(plans, inputs.directory(plans.values(), assigned, work.now, without))

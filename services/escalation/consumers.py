@@ -12,8 +12,8 @@ from libs.contracts.incidents import (
     PagingRequested,
 )
 from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
-from services.escalation.application import follow_incidents, follow_notifier
-from services.escalation.replicas import FROM_AUTH, FROM_INTEGRATIONS, FROM_ONCALL, follow_people, follow_schedules
+from services.escalation.application import follow_incidents, follow_notifier, follow_people
+from services.escalation.replicas import FROM_AUTH, FROM_INTEGRATIONS, FROM_ONCALL, follow_schedules
 
 _ANSWERS = (IncidentAcknowledged, IncidentResolved, IncidentClosed, IncidentSnoozed)
 

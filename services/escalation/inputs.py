@@ -25,6 +25,7 @@ from services.escalation.projections import (
     REACHABLE,
     REACHABLE_OF,
     REACHABLE_ON_CALL,
+    RUNS,
     Span,
 )
 
@@ -34,8 +35,17 @@ ME = Actor.service("escalation")
 class Inputs(Protocol):
     """Asked once for a whole batch. Two makers: `StoredInputs` asks the tables, `MemoryInputs` holds plain objects."""
 
-    def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
-        """Everybody whom these plans, the fallbacks and `users` could page at this moment."""
+    def directory(
+        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, without: Collection[UUID] = ()
+    ) -> Directory:
+        """Everybody whom these plans, the fallbacks and `users` could page at this moment.
+
+        `without` those who are being deactivated, which is not committed yet.
+        """
+        ...
+
+    def running(self) -> Sequence[UUID]:
+        """All escalations that page."""
         ...
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
@@ -53,17 +63,25 @@ class StoredInputs:
 
     work: Work
 
-    def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
+    def directory(
+        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, without: Collection[UUID] = ()
+    ) -> Directory:
         """In two queries; a third when there is neither a lead nor an admin."""
-        wanted = _wanted(plans, users)
-        rows = self.work.fetch(PEOPLE, ids=list(wanted.users), roles=[str(r) for r in wanted.roles])
+        wanted, left_out = _wanted(plans, users), list(without)
+        roles = [str(role) for role in wanted.roles]
+        rows = self.work.fetch(PEOPLE, ids=list(wanted.users), roles=roles, without=left_out)
         by_role = _by_role(wanted.roles, ((row["id"], row["roles"]) for row in rows))
-        on_call = self.work.fetch(ON_CALL, ids=list(wanted.schedules), moment=now) if wanted.schedules else ()
+        asked = {"ids": list(wanted.schedules), "moment": now, "without": left_out}
+        on_call = self.work.fetch(ON_CALL, **asked) if wanted.schedules else ()
+        everyone = self.work.fetch(EVERYONE, without=left_out) if _nobody_falls_back(by_role) else ()
         return Directory(
-            on_call={row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"]) for row in on_call},
+            on_call={
+                row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"], row["passed_id"])
+                for row in on_call
+            },
             by_role=by_role,
             active={row["id"] for row in rows},
-            everyone=tuple(row["id"] for row in self.work.fetch(EVERYONE)) if _nobody_falls_back(by_role) else (),
+            everyone=tuple(row["id"] for row in everyone),
         )
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
@@ -74,6 +92,9 @@ class StoredInputs:
             [(row["id"], row["schedule_id"]) for row in self.work.fetch(REACHABLE_ON_CALL, **bounds, moment=now)],
             [row["id"] for row in self.work.fetch(REACHABLE, **bounds)],
         )
+
+    def running(self) -> Sequence[UUID]:
+        return [row["id"] for row in self.work.fetch(RUNS)]
 
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
         return {row["id"]: _cause(row) for row in self.work.fetch(CAUSES, ids=list(escalations))}
@@ -97,37 +118,56 @@ class MemoryInputs:
     escalations: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict)
     reachable: Collection[UUID] = frozenset()
     """Those who have a device."""
+    inactive: Collection[UUID] = frozenset()
+    """Those who are deactivated."""
 
-    def directory(self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime) -> Directory:
+    def directory(
+        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, without: Collection[UUID] = ()
+    ) -> Directory:
         wanted = _wanted(plans, users)
-        found = {u: r for u, r in sorted(self.people.items()) if u in wanted.users or wanted.roles & set(r)}
+        active = {u: r for u, r in sorted(self.people.items()) if u not in without}
+        found = {u: r for u, r in active.items() if u in wanted.users or wanted.roles & set(r)}
         by_role = _by_role(wanted.roles, found.items())
         known = {i: self.schedules[i] for i in wanted.schedules if i in self.schedules}
+        left_out = {*self.inactive, *without}
         return Directory(
-            on_call={i: self._on_call(schedule, now) for i, schedule in known.items()},
+            on_call={i: _on_call(schedule, active, left_out, now) for i, schedule in known.items()},
             by_role=by_role,
             active=set(found),
-            everyone=tuple(sorted(self.people)) if _nobody_falls_back(by_role) else (),
+            everyone=tuple(active) if _nobody_falls_back(by_role) else (),
         )
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
         found = [u for u in sorted(self.people) if u in self.reachable and u not in without]
-        on_call = {self._on_call(s, now).user_id: i for i, s in sorted(self.schedules.items(), reverse=True)}
+        on_call = {
+            _on_call(s, self.people, (), now).user_id: i for i, s in sorted(self.schedules.items(), reverse=True)
+        }
         return _others(
             [u for u in found if Role.ADMIN in self.people[u]][:MOST_OTHERS],
             [(user, on_call[user]) for user in found if user in on_call][:MOST_OTHERS],
             found[:MOST_OTHERS],
         )
 
+    def running(self) -> Sequence[UUID]:
+        return [i for i, row in self.escalations.items() if row["state"] in ("waiting", "exhausted")]
+
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
         return {i: _cause(self.escalations[i]) for i in escalations if i in self.escalations}
 
-    def _on_call(self, schedule: Schedule, now: datetime) -> OnCall:
-        """The nearest shift of an active person on each side of the moment, as the query `ON_CALL` finds them."""
-        shifts = sorted((s for s in schedule.shifts if s.user_id in self.people), key=lambda s: s.start)
-        current = [s.user_id for s in shifts if s.start <= now < s.end]
-        coming = [s.user_id for s in shifts if s.start > now]
-        return OnCall(current[-1] if current else None, coming[0] if coming else None, schedule.version)
+
+def _on_call(schedule: Schedule, active: Collection[UUID], inactive: Collection[UUID], now: datetime) -> OnCall:
+    """The nearest shift of an active person on each side of the moment, as the query `ON_CALL` finds them."""
+    ordered = sorted(schedule.shifts, key=lambda s: s.start)
+    current = [s.user_id for s in ordered if s.start <= now < s.end]
+    on_call = [u for u in current if u in active][-1:]
+    passed = [u for u in current if u in inactive][-1:]
+    coming = [s.user_id for s in ordered if s.start > now and s.user_id in active][:1]
+    return OnCall(
+        user_id=next(iter(on_call), None),
+        next_id=next(iter(coming), None),
+        version=schedule.version,
+        passed_id=next(iter(passed), None),
+    )
 
 
 class _Wanted(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
-from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
 from libs.contracts.escalation import (
     EscalationCancelled,
     EscalationDue,
@@ -29,7 +28,7 @@ from services.escalation.projections import (
     schedules,
     shifts,
 )
-from services.escalation.replicas import FROM_INTEGRATIONS, FROM_ONCALL, replicate
+from services.escalation.replicas import FROM_DEVICES, FROM_INTEGRATIONS, FROM_ONCALL, FROM_PEOPLE, replicate
 
 ORIGINS = Origins(
     SCHEMA,
@@ -47,8 +46,8 @@ ORIGINS = Origins(
     },
     projections=(policies, escalations),
     replicas=(
-        Replica(people, {"auth": (UserRegistered,)}, replicate),
-        Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
+        Replica(people, {"auth": FROM_PEOPLE}, replicate),
+        Replica(devices, {"auth": FROM_DEVICES}, replicate),
         Replica(retired_tokens, {"notifier": (PushTokenRetired,)}, replicate),
         Replica(schedules, {"oncall": FROM_ONCALL}, replicate),
         Replica(integrations, {"incidents": FROM_INTEGRATIONS}, replicate),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    all_,
     and_,
     bindparam,
     exists,
@@ -134,13 +135,15 @@ shifts = Table(
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _MOMENT = bindparam("moment", type_=DateTime(timezone=True))
+_ACTIVE = and_(people.c.active, people.c.id != all_(bindparam("without", type_=ARRAY(Uuid))))
+"""`without`: who has just been deactivated, in the transaction that asks."""
 
 
-def _shift(condition: Any, order: Any, label: str) -> Any:
-    """The nearest shift of an active person on one side of the moment."""
+def _shift(condition: Any, order: Any, label: str, *, active: bool = True) -> Any:
+    """The nearest shift of an active person on one side of the moment, or of one who is deactivated."""
     return (
         select(shifts.c.user_id)
-        .join(people, and_(people.c.id == shifts.c.user_id, people.c.active))
+        .join(people, and_(people.c.id == shifts.c.user_id, _ACTIVE if active else ~_ACTIVE))
         .where(shifts.c.schedule_id == schedules.c.id, condition)
         .order_by(order)
         .limit(1)
@@ -148,9 +151,9 @@ def _shift(condition: Any, order: Any, label: str) -> Any:
     )
 
 
-_current = _shift(
-    and_(shifts.c.start_time <= _MOMENT, shifts.c.end_time > _MOMENT), shifts.c.start_time.desc(), "current_shift"
-)
+_now = and_(shifts.c.start_time <= _MOMENT, shifts.c.end_time > _MOMENT)
+_current = _shift(_now, shifts.c.start_time.desc(), "current_shift")
+_passed = _shift(_now, shifts.c.start_time.desc(), "passed_shift", active=False)
 _coming = _shift(shifts.c.start_time > _MOMENT, shifts.c.start_time, "coming_shift")
 
 ON_CALL = (
@@ -159,16 +162,17 @@ ON_CALL = (
         schedules.c.plan_version,
         _current.c.user_id.label("user_id"),
         _coming.c.user_id.label("next_id"),
+        _passed.c.user_id.label("passed_id"),
     )
-    .select_from(schedules.outerjoin(_current, true()).outerjoin(_coming, true()))
+    .select_from(schedules.outerjoin(_current, true()).outerjoin(_coming, true()).outerjoin(_passed, true()))
     .where(schedules.c.id == func.any(_IDS))
 )
-"""`ids`, `moment`: of each schedule its plan's version, who is on call, and who has the next shift."""
+"""`ids`, `moment`, `without`: each schedule's plan's version, who is on call, who comes next, and who is passed."""
 
 PEOPLE = (
     select(people.c.id, people.c.roles)
     .where(
-        people.c.active,
+        _ACTIVE,
         or_(
             people.c.id == func.any(_IDS),
             people.c.roles.overlap(bindparam("roles", type_=postgresql.ARRAY(Text))),
@@ -176,19 +180,18 @@ PEOPLE = (
     )
     .order_by(people.c.id)
 )
-"""`ids`, `roles`: the active people among the ids or with one of the roles."""
+"""`ids`, `roles`, `without`: the active people among the ids or with one of the roles."""
 
-EVERYONE = select(people.c.id).where(people.c.active).order_by(people.c.id)
+INACTIVE = select(people.c.id).where(people.c.id == func.any(_IDS), ~people.c.active)
+"""Those of the people `ids` who are deactivated."""
+
+EVERYONE = select(people.c.id).where(_ACTIVE).order_by(people.c.id)
 _dead = exists().where(
     retired_tokens.c.user_id == devices.c.user_id,
     retired_tokens.c.device_id == devices.c.device_id,
     retired_tokens.c.dead_at > devices.c.added_at,
 )
-_reachable = and_(
-    people.c.active,
-    exists().where(devices.c.user_id == people.c.id, ~_dead),
-    people.c.id != func.all(bindparam("without", type_=ARRAY(Uuid))),
-)
+_reachable = and_(_ACTIVE, exists().where(devices.c.user_id == people.c.id, ~_dead))
 _COUNT = bindparam("count", type_=Integer)
 REACHABLE = select(people.c.id).where(_reachable).order_by(people.c.id).limit(_COUNT)
 """`without`, `count`: the first active people who have a device that no vendor has said to be dead."""
@@ -224,6 +227,8 @@ USING = (
     .limit(bindparam("count", type_=Integer))
 )
 """The first `count` integrations whose incidents run the policy `id`, and how many there are."""
+RUNS = select(escalations.c.id).where(_RUNS).order_by(escalations.c.id)
+"""All that page."""
 INTEGRATION = select(integrations.c.id).where(integrations.c.id == bindparam("id", type_=Uuid))
 POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(policies))

@@ -6,15 +6,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.chassis.store.work import Work
-from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
+from libs.contracts.auth import (
+    DeviceAdded,
+    DeviceRemoved,
+    RolesChanged,
+    UserDeactivated,
+    UserReactivated,
+    UserRegistered,
+)
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import Level, TargetType
 from libs.contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from libs.contracts.notifier import PushTokenRetired
 from libs.contracts.oncall import ScheduleCreated, ScheduleDeleted, ShiftsPlanned
 from services.escalation.projections import (
+    INACTIVE,
     KNOWN_PEOPLE,
     KNOWN_SCHEDULES,
     SHIFTS,
@@ -28,15 +36,11 @@ from services.escalation.projections import (
     shifts,
 )
 
-FROM_AUTH = (UserRegistered, DeviceAdded, DeviceRemoved)
+FROM_PEOPLE = (UserRegistered, RolesChanged, UserDeactivated, UserReactivated)
+FROM_DEVICES = (DeviceAdded, DeviceRemoved)
+FROM_AUTH = (*FROM_PEOPLE, *FROM_DEVICES)
 FROM_ONCALL = (ScheduleCreated, ShiftsPlanned, ScheduleDeleted)
 FROM_INTEGRATIONS = (IntegrationCreated, IntegrationChanged, IntegrationDeleted)
-
-
-def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep who exists, with which roles, and whether with a device; no names and no addresses."""
-    for event in events:
-        work.put(*replicate(event))
 
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
@@ -44,6 +48,10 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     match event.data:
         case UserRegistered() as user:
             yield Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True})
+        case RolesChanged() as user:
+            yield Patch(people, {"id": user.user_id, "roles": [str(r) for r in user.roles]})
+        case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
+            yield Patch(people, {"id": user_id, "active": isinstance(event.data, UserReactivated)})
         case DeviceAdded(user_id=user_id, device_id=device_id):
             # It comes with each registration, also of a device that was here before with a token that is dead.
             yield Row(devices, {"user_id": user_id, "device_id": device_id, "added_at": event.time})
@@ -78,6 +86,13 @@ def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
         after[fact.schedule_id] = replan(spans, fact, work.now) if isinstance(fact, ShiftsPlanned) else []
     for schedule, spans in after.items():
         _write_shifts(work, schedule, set(before[schedule]), set(spans))
+
+
+def inactive_people(work: Work, people: Iterable[UUID]) -> list[UUID]:
+    """Who of these people is deactivated, in their order."""
+    asked = list(dict.fromkeys(people))
+    found = {row["id"] for row in work.fetch(INACTIVE, ids=asked)} if asked else set()
+    return [person for person in asked if person in found]
 
 
 def unknown_targets(work: Work, levels: Iterable[Level]) -> list[str]:

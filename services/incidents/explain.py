@@ -79,6 +79,8 @@ def _outcome(theirs: Sequence[TimelineRow], person: UUID) -> tuple[Outcome, str]
         match row["type"]:
             case "NotificationWithdrawn" if row["detail"].get("reason") == "expired":
                 return Outcome.UNREACHABLE, f"{row['summary']}: no vendor took it before its time was over"
+            case "NotificationWithdrawn" if row["detail"].get("reason") == "deactivated":
+                return Outcome.UNREACHABLE, f"{row['summary']} before it was pushed"
             case "NotificationWithdrawn" if row["detail"].get("reason") == "bundled":
                 pass  # what speaks for it says what became of both
             case "NotificationWithdrawn":
@@ -100,6 +102,9 @@ def _through(theirs: Sequence[TimelineRow], person: UUID) -> str:
 
 def _never_named(rows: Sequence[TimelineRow], person: UUID) -> tuple[str, list[TimelineRow]]:
     """Why no level named somebody, and the events that say so."""
+    for row in reversed(rows):
+        if row["type"] in _FIRED and str(person) in row["detail"].get("passed", ()):
+            return f"deactivated when level {row['detail'].get('level')} was paged: passed over", [row]
     started = next((row for row in rows if row["type"] == "EscalationStarted"), None)
     if started is None:
         return "no escalation has started", list(rows[:1])

@@ -14,7 +14,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.incidents import Acknowledgement, IncidentList, IncidentView, ListIncidents, Status
 from libs.contracts.model import Priority
 from services.incidents.projections import ASSIGNEE, incidents
-from services.incidents.views import COMPLETE, complete
+from services.incidents.views import COMPLETE, complete, with_assignees
 
 _BRIEF = 1000
 _FEW = 3
@@ -58,8 +58,8 @@ def list_incidents(work: Work, query: ListIncidents) -> IncidentList:
     page = _listing(**{name: name in given for name in filters}).page(work, query, **given)
     found = {row["id"]: row for row in work.fetch(_THESE, ids=[row["id"] for row in page.rows])} if page.rows else {}
     rows = (found[row["id"]] for row in page.rows)
-    views = (in_brief(complete(IncidentView.model_validate(row["view"]), row)) for row in rows)
-    return IncidentList(**page.told("incidents", views))
+    views = [complete(IncidentView.model_validate(row["view"]), row) for row in rows]
+    return IncidentList(**page.told("incidents", map(in_brief, with_assignees(work, views))))
 
 
 def in_brief(view: IncidentView) -> IncidentView:

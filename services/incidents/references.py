@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import Column, Select, Table, Uuid, bindparam, select
+from sqlalchemy import ARRAY, Boolean, Column, Select, Table, Uuid, any_, bindparam, select, true
 
 from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
-from libs.chassis.store.changes import Change, Gone, Row
+from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.chassis.store.work import Work
-from libs.contracts.auth import UserRegistered
+from libs.contracts.auth import UserDeactivated, UserReactivated, UserRegistered
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
@@ -24,12 +25,19 @@ from libs.contracts.integrations import ChangeIntegration, CreateIntegration
 from libs.contracts.requests import Invalid, NoSuchTeam
 from services.incidents.projections import metadata
 
-FROM_AUTH = (UserRegistered,)
+FROM_AUTH = (UserRegistered, UserDeactivated, UserReactivated)
 FROM_POLICIES = (PolicyCreated, PolicyChanged, PolicyDeleted)
 
-people = Table("people", metadata, Column("id", Uuid, primary_key=True))
+people = Table(
+    "people",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("active", Boolean, nullable=False, server_default=true()),
+)
 policies = Table("policies", metadata, Column("id", Uuid, primary_key=True))
 _PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
+_ACTIVE = _PERSON.where(people.c.active)
+_INACTIVE = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.active)
 _ANYBODY = select(people.c.id).limit(1)
 _POLICY = select(policies.c.id).where(policies.c.id == bindparam("id", type_=Uuid))
 
@@ -48,12 +56,13 @@ class Unknown(NamedTuple):
 
 
 _NO_PERSON = Unknown("assignedTo", "there is no such person")
+_DEACTIVATED = Unknown("assignedTo", "this person is deactivated")
 _NO_POLICY = Unknown("policyId", "there is no such policy")
 _NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
 
 
 def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep who exists: no names, no addresses."""
+    """Keep who exists and is active: no names, no addresses."""
     for event in events:
         work.put(*replicate_reference(event))
 
@@ -62,11 +71,19 @@ def replicate_reference(event: Envelope[Any]) -> Iterable[Change]:
     """The row that an event of AUTH or ESCALATION writes here; pure, for rebuilds."""
     match event.data:
         case UserRegistered(user_id=user_id):
-            yield Row(people, {"id": user_id})
+            yield Row(people, {"id": user_id, "active": True})
+        case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
+            yield Patch(people, {"id": user_id, "active": isinstance(event.data, UserReactivated)})
         case PolicyCreated(policy_id=policy_id) | PolicyChanged(policy_id=policy_id):
             yield Row(policies, {"id": policy_id})
         case PolicyDeleted(policy_id=policy_id):
             yield Gone(policies, {"id": policy_id})
+
+
+def inactive(work: Work, people: Iterable[UUID | None]) -> set[UUID]:
+    """Who of these people is deactivated."""
+    asked = [person for person in set(people) if person is not None]
+    return {row["id"] for row in work.fetch(_INACTIVE, ids=asked)} if asked else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +111,14 @@ class References:
             return _NO_TEAM
         person, policy = getattr(body, "assigned_to", None), getattr(body, "policy_id", None)
         if person is not None:
-            seen = await self.arrival.of(lambda work: not work.fetch(_PERSON, id=person), "auth")
+            # Whoever is deactivated can be asked for, and nobody new can wait for them.
+            wanted = _PERSON if isinstance(body, ListIncidents) else _ACTIVE
+            seen = await self.arrival.of(lambda work: not work.fetch(wanted, id=person), "auth")
             if seen in (Seen.LATE, Seen.UNREAD) or (seen is not Seen.THERE and not await self._is_filled(_ANYBODY)):
                 raise Unreachable
             if seen is not Seen.THERE:
                 # Much of what AUTH says has no effect here, and moves no place.
-                return _NO_PERSON
+                return _DEACTIVATED if await self._is_filled(_PERSON, id=person) else _NO_PERSON
         if policy is not None:
             seen = await self.arrival.of(lambda work: not work.fetch(_POLICY, id=policy), "escalation")
             if seen in (Seen.STILL, Seen.LATE, Seen.UNREAD):

@@ -62,6 +62,8 @@ def _escalation(event: Envelope[Any]) -> Iterable[Change]:
             people = people_of(fact)
             detail |= {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
             yield from _running_rows(fact, people, event.time)
+            if passed := [str(person) for person in getattr(fact, "passed", ())]:
+                detail["passed"] = passed
     yield timeline_row(event, fact.incident_id, people, **detail)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,6 +17,7 @@ from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import EscalationView, IncidentView, Status, TimelineQuery
 from services.incidents.domain.incident import Incident
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
+from services.incidents.references import inactive
 
 _ENTRY_BYTES = 500
 """Of an entry of a timeline beside its words, at most."""
@@ -51,7 +52,7 @@ _STARTS = _NEWEST.where(timeline.c.type == EscalationStarted.__name__)
 
 def incident_view(work: Work, incident_id: UUID) -> IncidentView | None:
     rows = work.fetch(_VIEW, id=incident_id)
-    return complete(IncidentView.model_validate(rows[0]["view"]), rows[0]) if rows else None
+    return _said(work, complete(IncidentView.model_validate(rows[0]["view"]), rows[0])) if rows else None
 
 
 def decided_view(work: Work, state: Incident, version: int) -> IncidentView:
@@ -60,7 +61,18 @@ def decided_view(work: Work, state: Incident, version: int) -> IncidentView:
     row = work.fetch(_ONE_BESIDE, id=view.id)[0]
     for tally in (c for c in work.changes if isinstance(c, Tally) and c.key == view.id):
         row |= {"repeats": (row["repeats"] or 0) + tally.values["count"], "repeated_at": tally.values["last_at"]}
-    return complete(view, row)
+    return _said(work, complete(view, row))
+
+
+def _said(work: Work, view: IncidentView) -> IncidentView:
+    return next(with_assignees(work, [view]))
+
+
+def with_assignees(work: Work, views: Sequence[IncidentView]) -> Iterator[IncidentView]:
+    """The same, which say whose assignee is deactivated."""
+    gone = inactive(work, (view.assigned_to for view in views))
+    for view in views:
+        yield view.model_copy(update={"assignee_inactive": True}) if view.assigned_to in gone else view
 
 
 def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.chassis.store.work import Cause, Decided, Decider, Work
-from libs.contracts.auth import DeviceRegistered
+from libs.contracts.auth import DeviceRegistered, UserDeactivated
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane
@@ -21,9 +21,11 @@ from services.notifier.domain.bundling import Bundle, Told, bundle, matter_of
 from services.notifier.domain.decisions import LONGEST_LIFE
 from services.notifier.domain.ids import notification_id, token_id, unreachable_id
 from services.notifier.domain.notification import (
+    DEACTIVATED,
     BundleNotification,
     ExpireNotification,
     IntendNotification,
+    LeaveOut,
     RecordAccepted,
     RecordFailure,
     Stop,
@@ -34,7 +36,16 @@ from services.notifier.domain.place import LOWEST, place_of
 from services.notifier.domain.token import RetireToken
 from services.notifier.inputs import Heard, Inputs, OpenPage, StoredInputs
 from services.notifier.projections import provider_of
-from services.notifier.replicas import Answer, Due, device_change, place_change, stop_change, stop_of
+from services.notifier.replicas import (
+    ACTIVE_FACTS,
+    DEVICE_FACTS,
+    Answer,
+    Due,
+    person_change,
+    place_change,
+    stop_change,
+    stop_of,
+)
 
 ACTOR = Actor.service("notifier")
 NO_DEVICE = "no device"
@@ -79,39 +90,65 @@ class _Report(NamedTuple):
     cause: Cause
 
 
-def follow_devices(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
-    """Keep the replica of push devices; whoever registers one while a page of theirs is open is paged there too."""
+def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
+    """Keep the replicas of push devices and of who is deactivated.
+
+    Whoever is has nothing sent any more. Whoever comes back, or registers a device, while a page of theirs is open is
+    paged there too.
+    """
     for event in events:
-        work.put(*device_change(event))
-    last = {(e.data.user_id, e.data.device_id): e for e in events}
+        work.put(*person_change(event))
+    standing = {e.data.user_id: e for e in events if isinstance(e.data, ACTIVE_FACTS)}
+    gone = {user: event for user, event in standing.items() if isinstance(event.data, UserDeactivated)}
+    back = {user: event for user, event in standing.items() if user not in gone}
+    last = {(e.data.user_id, e.data.device_id): e for e in events if isinstance(e.data, DEVICE_FACTS)}
     added = [e for e in last.values() if isinstance(e.data, DeviceRegistered)]
-    if not added:
+    if not added and not standing:
         return
     inputs = inputs or StoredInputs(work)
     inputs.take_turns(Lane)
-    waiting = inputs.open_pages({event.data.user_id for event in added})
+    _leave_out(work, gone, inputs)
+    methods = inputs.methods_of(back, back) if back else {}
+    to_page = [(back[user], user, method) for user, theirs in methods.items() for method in theirs]
+    left_out = {*gone, *inputs.inactive({event.data.user_id for event in added} - back.keys())}
+    to_page += [(e, e.data.user_id, _method_of(e.data)) for e in added if e.data.user_id not in left_out]
+    waiting = inputs.open_pages({user for _, user, _ in to_page}) if to_page else {}
     work.load(NOTIFICATION, [page.like for pages in waiting.values() for page in pages if page.like is not None])
-    for event in added:
-        for page in waiting.get(event.data.user_id, ()):
-            _page_on(work, event, page)
+    for event, user, method in to_page:
+        for page in waiting.get(user, ()):
+            _page_on(work, event, user, method, page)
 
 
-def _page_on(work: Work, event: Envelope[DeviceRegistered], page: OpenPage) -> None:
-    device = event.data
+def _leave_out(work: Work, gone: Mapping[UUID, Envelope[Any]], inputs: Inputs) -> None:
+    """Withdraw what is not sent to these people; where nothing else was to tell them, they are named unreachable."""
+    pending = inputs.pending(gone)
+    work.load(NOTIFICATION, [one for ids in pending.values() for one in ids])
+    decided: dict[UUID, Decided] = {}
+    for user, ids in pending.items():
+        for one in ids:
+            if work.decide(NOTIFICATION, one, LeaveOut(work.now), Cause.event(gone[user], ACTOR)):
+                decided[one] = work.decided[-1]
+    _report_lost(work, decided, inputs)
+
+
+def _method_of(device: DeviceRegistered) -> Method:
+    return Method(id=device.device_id, kind=provider_of(device.platform))
+
+
+def _page_on(work: Work, event: Envelope[Any], user: UUID, method: Method, page: OpenPage) -> None:
     like = work.state(NOTIFICATION, page.like) if page.like is not None else None
     brief = like.intent.brief if like is not None else page.brief
     if brief is None or (like is None and _is_old(brief, work.now)):
         return
-    method = Method(id=device.device_id, kind=provider_of(device.platform))
     # Where the same device has failed before, it is the next step of this person's rule, under an id of its own.
     for step in count(1):
-        one = notification_id(brief.incident_id, page.place, device.user_id, method, step)
+        one = notification_id(brief.incident_id, page.place, user, method, step)
         known = work.state(NOTIFICATION, one)
         if known is None or not known.given_up:
             break
     command = IntendNotification(
         notification_id=one,
-        user_id=device.user_id,
+        user_id=user,
         method=method,
         place=page.place,
         lane=page.lane,
@@ -158,7 +195,10 @@ def page_people(
         for one in bundled.replaced:
             work.decide(NOTIFICATION, one, BundleNotification(work.now), cause)
         work.decide(NOTIFICATION, page.notification_id, page, cause)
-    _report(work, [_no_device(event, user, work.now) for event, user in wanted if user not in methods])
+    unreached = [(event, user) for event, user in wanted if user not in methods]
+    left_out = inputs.inactive({user for _, user in unreached})
+    reasons = {user: DEACTIVATED if user in left_out else NO_DEVICE for _, user in unreached}
+    _report(work, [_no_way(event, user, reasons[user], work.now) for event, user in unreached])
     for event in events:
         work.put(*place_change(event))
 
@@ -214,20 +254,24 @@ def record(work: Work, results: Sequence[Sent], inputs: Inputs | None = None) ->
     A person whose last method at a place has failed with them is named unreachable.
     """
     work.load(NOTIFICATION, [r.notification_id for r in results])
-    stages: dict[UUID, NotificationState] = {}
-    failed: dict[UUID, Decided] = {}
+    decided: dict[UUID, Decided] = {}
     for result in results:
         if work.decide(NOTIFICATION, result.notification_id, result.command, result.cause):
-            last = work.decided[-1]
-            stages[result.notification_id] = last.state.stage
-            if last.state.given_up:
-                failed[result.notification_id] = last
-    if failed:
-        told = (inputs or StoredInputs(work)).beside(failed)
-        now = {one: {i: stages.get(i, stage) for i, stage in beside.items()} for one, beside in told.items()}
-        # Of several that fail together the last one's reason is named.
-        lost = [one for one in reversed(failed) if one in now and all(s in _GIVEN_UP for s in now[one].values())]
-        _report(work, [_no_method_left(failed[one], work.now) for one in lost])
+            decided[result.notification_id] = work.decided[-1]
+    _report_lost(work, decided, inputs or StoredInputs(work))
+
+
+def _report_lost(work: Work, decided: Mapping[UUID, Decided], inputs: Inputs) -> None:
+    """Name whom none of their methods at a place has reached, after what was decided of some of these."""
+    failed = {one: last for one, last in decided.items() if last.state.given_up}
+    if not failed:
+        return
+    stages = {one: last.state.stage for one, last in decided.items()}
+    told = inputs.beside(failed)
+    now = {one: {i: stages.get(i, stage) for i, stage in beside.items()} for one, beside in told.items()}
+    # Of several that fail together the last one's reason is named.
+    lost = [one for one in reversed(failed) if one in now and all(s in _GIVEN_UP for s in now[one].values())]
+    _report(work, [_no_method_left(failed[one], work.now) for one in lost])
 
 
 def retire(work: Work, dead: Sequence[tuple[RetireToken, Cause]]) -> None:
@@ -278,14 +322,15 @@ def _intention(
     )
 
 
-def _no_device(event: Envelope[Due], user: UUID, now: datetime) -> _Report:
-    command = ReportUnreachable(event.data.incident_id, user, place_of(event.data), NO_DEVICE, now, event.data.brief)
+def _no_way(event: Envelope[Due], user: UUID, reason: str, now: datetime) -> _Report:
+    command = ReportUnreachable(event.data.incident_id, user, place_of(event.data), reason, now, event.data.brief)
     return _Report(event.lane, command, Cause.event(event, ACTOR))
 
 
 def _no_method_left(last: Decided, now: datetime) -> _Report:
     intent = last.state.intent
-    reason = f"every method failed: {last.event.data.reason}"
+    why = last.event.data.reason
+    reason = DEACTIVATED if why == DEACTIVATED else f"every method failed: {why}"
     command = ReportUnreachable(intent.incident_id, intent.user_id, place_of(intent), reason, now, intent.brief)
     return _Report(intent.lane, command, Cause.event(last.event, ACTOR))
 

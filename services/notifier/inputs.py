@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Work
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated, UserReactivated
 from libs.contracts.envelope import Envelope
 from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane
@@ -35,6 +35,8 @@ from services.notifier.queries import (
     BESIDE,
     DEVICES_OF,
     HEARD_OF,
+    INACTIVE_OF,
+    PENDING,
     STOPPABLE,
     STOPPABLE_STATES,
     TAKEN_STATES,
@@ -74,8 +76,19 @@ class Inputs(Protocol):
         """Let answers and pages of these lanes be handled one after the other from here to the commit."""
         ...
 
-    def methods_of(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[Method]]:
-        """How each of these people can be reached; whoever cannot is not in it."""
+    def methods_of(self, people: Collection[UUID], back: Collection[UUID] = ()) -> Mapping[UUID, Sequence[Method]]:
+        """How each of these people can be reached; whoever cannot, or is deactivated, is not in it.
+
+        `back`: who is being reactivated, which is not committed yet.
+        """
+        ...
+
+    def inactive(self, people: Collection[UUID]) -> Collection[UUID]:
+        """Who of these people is deactivated."""
+        ...
+
+    def pending(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        """By person, the pages that are still to be sent."""
         ...
 
     def heard_of(self, incidents: Collection[UUID]) -> Mapping[UUID, Heard]:
@@ -111,11 +124,20 @@ class StoredInputs:
         for lane in sorted(set(lanes)):  # in one order, so that nobody waits for somebody who waits for them
             self.work.fetch(TURN, key=advisory_key(f"pager/notifier/turn/{lane}"))
 
-    def methods_of(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[Method]]:
+    def methods_of(self, people: Collection[UUID], back: Collection[UUID] = ()) -> Mapping[UUID, Sequence[Method]]:
         return _methods(
             (row["user_id"], Method(id=row["device_id"], kind=MethodKind(row["kind"])), row["push_token"])
-            for row in self.work.fetch(DEVICES_OF, ids=list(people))
+            for row in self.work.fetch(DEVICES_OF, ids=list(people), back=list(back))
         )
+
+    def inactive(self, people: Collection[UUID]) -> Collection[UUID]:
+        return {row["user_id"] for row in self.work.fetch(INACTIVE_OF, ids=list(people))} if people else set()
+
+    def pending(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        found: dict[UUID, list[UUID]] = {}
+        for row in self.work.fetch(PENDING, ids=list(people)) if people else ():
+            found.setdefault(row["user_id"], []).append(row["id"])
+        return found
 
     def heard_of(self, incidents: Collection[UUID]) -> Mapping[UUID, Heard]:
         return {
@@ -175,6 +197,8 @@ class MemoryInputs:
 
     devices: dict[UUID, dict[str, DeviceRegistered]] = field(default_factory=dict)
     """By person and name."""
+    gone: set[UUID] = field(default_factory=set)
+    """Who is deactivated."""
     retired: dict[tuple[UUID, str], datetime] = field(default_factory=dict)
     answers: dict[UUID, _Answered] = field(default_factory=dict)
     places: dict[UUID, Place] = field(default_factory=dict)
@@ -195,6 +219,10 @@ class MemoryInputs:
                 self.devices.setdefault(fact.user_id, {})[fact.device_id] = fact
             case DeviceRemoved():
                 self.devices.get(fact.user_id, {}).pop(fact.device_id, None)
+            case UserDeactivated():
+                self.gone.add(fact.user_id)
+            case UserReactivated():
+                self.gone.discard(fact.user_id)
             case PushTokenRetired():
                 self.retired[fact.user_id, fact.device_id] = fact.at
             case PersonUnreachable():
@@ -225,11 +253,22 @@ class MemoryInputs:
     def take_turns(self, lanes: Iterable[Lane]) -> None:
         """Nobody else is here."""
 
-    def methods_of(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[Method]]:
+    def methods_of(self, people: Collection[UUID], back: Collection[UUID] = ()) -> Mapping[UUID, Sequence[Method]]:
+        people = [one for one in people if one not in self.gone or one in back]
         living = [d for one in people for d in self.devices.get(one, {}).values() if self._lives(d)]
         living.sort(key=lambda d: d.device_id)
         living.sort(key=lambda d: d.registered_at, reverse=True)
         return _methods((d.user_id, Method(id=d.device_id, kind=provider_of(d.platform)), d.push_token) for d in living)
+
+    def inactive(self, people: Collection[UUID]) -> Collection[UUID]:
+        return self.gone & set(people)
+
+    def pending(self, people: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        found: dict[UUID, list[UUID]] = {}
+        for one, state in (pair for known in self.notifications.values() for pair in known.items()):
+            if state.intent.user_id in people and state.is_sending(NotificationKind.PAGE):
+                found.setdefault(state.intent.user_id, []).append(one)
+        return found
 
     def _lives(self, device: DeviceRegistered) -> bool:
         dead_at = self.retired.get((device.user_id, device.device_id))

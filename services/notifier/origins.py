@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -19,6 +18,7 @@ from services.notifier.application import NOTIFICATION, PERSON, TOKEN
 from services.notifier.projections import (
     ATTEMPTS,
     DEVICES,
+    INACTIVE,
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
@@ -44,7 +44,8 @@ ORIGINS = Origins(
     },
     projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS, UNREACHABLE),
     replicas=(
-        Replica(DEVICES, {"auth": (DeviceRegistered, DeviceRemoved)}, replicas.device_change),
+        Replica(DEVICES, {"auth": replicas.DEVICE_FACTS}, replicas.person_change),
+        Replica(INACTIVE, {"auth": replicas.ACTIVE_FACTS}, replicas.person_change),
         Replica(STOPPED, {"incidents": replicas.ANSWERS}, replicas.stop_change),
         Replica(PAGING, {"escalation": replicas.DUES}, replicas.place_change),
     ),

@@ -46,6 +46,9 @@ DEVICES = Table(
 )
 """Replica of AUTH; `kind` is that of the method which a device is."""
 
+INACTIVE = Table("inactive", METADATA, Column("user_id", Uuid, primary_key=True))
+"""Replica of AUTH: who is deactivated. Their devices stay, for the day on which they come back."""
+
 RETIRED_TOKENS = Table(
     "retired_tokens",
     METADATA,

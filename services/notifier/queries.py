@@ -30,6 +30,7 @@ from libs.contracts.notifier import NotificationKind, NotificationState
 from services.notifier.projections import (
     ATTEMPTS,
     DEVICES,
+    INACTIVE,
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
@@ -121,21 +122,26 @@ ATTEMPTS_OF = (
 
 TURN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
+_IS_INACTIVE = select(INACTIVE).where(INACTIVE.c.user_id == DEVICES.c.user_id).exists()
 DEVICES_OF = (
     select(DEVICES.c.user_id, DEVICES.c.device_id, DEVICES.c.kind, DEVICES.c.push_token)
     .select_from(DEVICES.outerjoin(RETIRED_TOKENS, SAME_DEVICE))
     .where(DEVICES.c.user_id == any_(ids_parameter()), ALIVE)
+    .where(or_(~_IS_INACTIVE, DEVICES.c.user_id == any_(ids_parameter("back"))))
     .order_by(DEVICES.c.user_id, DEVICES.c.registered_at.desc(), DEVICES.c.device_id)
 )
-"""Living devices of the people `ids`, the newest of each first."""
+"""Living devices of the people `ids` who are active, or are so again (`back`), the newest of each first."""
 
 REACHABLE = (
     select(DEVICES.c.user_id)
     .distinct()
     .select_from(DEVICES.outerjoin(RETIRED_TOKENS, SAME_DEVICE))
-    .where(DEVICES.c.user_id == any_(ids_parameter()), ALIVE)
+    .where(DEVICES.c.user_id == any_(ids_parameter()), ALIVE, ~_IS_INACTIVE)
 )
 """Who of the people `ids` has one."""
+
+INACTIVE_OF = select(INACTIVE).where(INACTIVE.c.user_id == any_(ids_parameter()))
+"""Who of the people `ids` is deactivated."""
 
 _ASKED = func.unnest(ids_parameter()).table_valued(column("id", Uuid)).render_derived("asked")
 HEARD_OF = (
@@ -214,6 +220,14 @@ UNSENT = (
     .order_by(_N.id)
 )
 """Pages to the people `ids` that are still to be sent."""
+
+PENDING = (
+    select(_N.id, _N.user_id)
+    .select_from(OUTBOX.join(NOTIFICATIONS, _N.id == OUTBOX.c.notification_id))
+    .where(OUTBOX.c.kind == str(NotificationKind.PAGE), _N.user_id == any_(ids_parameter()))
+    .order_by(_N.id)
+)
+"""The same, also where paging has gone on since."""
 
 UNTOLD = (
     select(UNREACHABLE)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from libs.chassis.store.changes import Change, Gone, Newest, Row
-from libs.contracts.auth import DeviceRegistered, DeviceRemoved
+from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated, UserReactivated
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved, IncidentSnoozed
 from services.notifier.domain.notification import Stop
 from services.notifier.domain.place import LOWEST, place_of
-from services.notifier.projections import DEVICES, PAGING, STOPPED, provider_of
+from services.notifier.projections import DEVICES, INACTIVE, PAGING, STOPPED, provider_of
 
 Answer = IncidentAcknowledged | IncidentResolved | IncidentClosed | IncidentSnoozed
 Due = EscalationDue | EscalationExhausted
@@ -24,11 +24,13 @@ _REASONS: dict[type[Answer], str] = {
     IncidentSnoozed: "snoozed",
 }
 ANSWERS = tuple(_REASONS)
+DEVICE_FACTS = (DeviceRegistered, DeviceRemoved)
+ACTIVE_FACTS = (UserDeactivated, UserReactivated)
 DUES = (EscalationDue, EscalationExhausted)
 
 
-def device_change(event: Envelope[Any]) -> Iterable[Change]:
-    """The row of a push device."""
+def person_change(event: Envelope[Any]) -> Iterable[Change]:
+    """The row of a push device, or of somebody who is deactivated."""
     match event.data:
         case DeviceRegistered() as device:
             yield Row(
@@ -43,6 +45,10 @@ def device_change(event: Envelope[Any]) -> Iterable[Change]:
             )
         case DeviceRemoved() as device:
             yield Gone(DEVICES, {"user_id": device.user_id, "device_id": device.device_id})
+        case UserDeactivated(user_id=user_id):
+            yield Row(INACTIVE, {"user_id": user_id})
+        case UserReactivated(user_id=user_id):
+            yield Gone(INACTIVE, {"user_id": user_id})
 
 
 def stop_of(answer: Answer) -> Stop:

@@ -117,7 +117,7 @@ def _queries(requests: Requests) -> None:
         found = views.shifts_between(work, query.schedule_id, query.from_, query.to)
         if len(found) > MOST_SHIFTS:
             raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="to")
-        return ShiftsView(shifts=found)
+        return ShiftsView(shifts=found, inactive=views.inactive(work, (shift.user_id for shift in found)))
 
     @requests.query("current", CurrentQuery)
     def current(work: Work, query: CurrentQuery, _caller: Caller) -> CurrentView:

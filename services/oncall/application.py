@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from libs.contracts.oncall import Layer, Override, OverrideView, ScheduleView
 from libs.contracts.requests import ById, Forbidden, Invalid, Rejected
 from services.oncall import commands, domain, projections
 from services.oncall.targets import targeting
-from services.oncall.views import is_reachable, one_override, one_schedule
+from services.oncall.views import inactive, is_reachable, named_in, one_override, one_schedule
 
 SCHEDULE: Decider[domain.State, commands.Command] = Decider(
     domain.initial,
@@ -34,10 +34,6 @@ SCHEDULE: Decider[domain.State, commands.Command] = Decider(
 ONCALL = Actor.service("oncall")
 Naming = contracts.CreateSchedule | contracts.ChangeSchedule | contracts.AddOverride
 """A command that names people."""
-
-
-class Deactivated(Rejected):
-    """This person is deactivated: nobody would be paged."""
 
 
 class NoDevice(Rejected):
@@ -100,6 +96,8 @@ def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) 
 def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) -> ScheduleView:
     """Raises NotFound: there is no such schedule."""
     before = one_schedule(work, body.id)
+    schedule = work.state(SCHEDULE, body.id)
+    already = schedule.participants if isinstance(schedule, domain.Schedule) else ()
     command = commands.ChangeSchedule(
         now=work.now,
         name=body.name,
@@ -110,7 +108,7 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) 
         layers=body.layers,
     )
     changed = work.decide(SCHEDULE, body.id, command, caller.cause(work))
-    _check_people(work, named_people(body))
+    _check_people(work, named_people(body), already)
     updated_at = work.now if changed else before["updated_at"]
     return _view(work, body.id, created_at=before["created_at"], updated_at=updated_at)
 
@@ -138,8 +136,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
         NotFound: there is no such schedule.
         Forbidden, Unsure: the caller is neither a lead nor, for themselves, a participant.
         NoDevice: the caller is no lead, and cannot be paged.
-        Deactivated: so is the person.
-        Invalid, TooManyOverrides: as the rules say; or somebody named is not known.
+        Invalid, TooManyOverrides: as the rules say; or somebody named is not known, or deactivated.
     """
     schedule = work.state(SCHEDULE, body.schedule_id)
     if not isinstance(schedule, domain.Schedule):
@@ -154,9 +151,8 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
         replaces=body.replaces,
     )
     work.decide(SCHEDULE, body.schedule_id, commands.AddOverride(override, work.now), caller.cause(work))
-    _check_people(work, named_people(body))
-    if not work.fetch(projections.PEOPLE, ids=[body.user_id])[0]["is_active"]:
-        raise Deactivated(field="userId")
+    # Whoever is deactivated is who has to be replaced.
+    _check_people(work, named_people(body), (body.replaces,))
     reachable = is_reachable(work, body.user_id)
     if not reachable and not caller.has(Role.LEAD):
         raise NoDevice(field="userId")
@@ -208,15 +204,21 @@ def named_people(body: Naming) -> dict[UUID, str]:
     return named
 
 
-def _check_people(work: Work, named: Mapping[UUID, str]) -> None:
-    """Raises Invalid with the field of the first person whom auth does not know."""
+def _check_people(work: Work, named: Mapping[UUID, str], already: Collection[UUID | None] = ()) -> None:
+    """Raises Invalid with the field of the first person whom auth does not know, or who is deactivated.
+
+    Whoever is named `already` may stay: nobody has to be thrown out of a schedule before something else of it changes.
+    """
     if unknown := unknown_people(work, named):
         raise Invalid("there is no such person", field=named[unknown[0]])
+    if left_out := inactive(work, (person for person in named if person not in already)):
+        raise Invalid("this person is deactivated", field=named[left_out[0]])
 
 
 def awaited(work: Work, body: Naming, caller: Caller) -> bool:
     """Whether auth may just have written what a command needs: people, or the device of whoever takes a shift."""
-    if unknown_people(work, named_people(body)):
+    named = named_people(body)
+    if unknown_people(work, named) or inactive(work, named):
         return True
     needs_device = isinstance(body, contracts.AddOverride) and not caller.has(Role.LEAD)
     return needs_device and not is_reachable(work, caller.user_id)
@@ -235,6 +237,7 @@ def _view(work: Work, schedule_id: UUID, *, created_at: datetime, updated_at: da
     schedule = work.state(SCHEDULE, schedule_id)
     if not isinstance(schedule, domain.Schedule):
         raise domain.NoSuchSchedule
+    overrides = tuple(o for o in schedule.overrides if o.end_time > work.now)
     return ScheduleView(
         id=schedule.id,
         name=schedule.name,
@@ -242,7 +245,8 @@ def _view(work: Work, schedule_id: UUID, *, created_at: datetime, updated_at: da
         timezone=schedule.timezone,
         is_active=schedule.is_active,
         layers=schedule.layers,
-        overrides=tuple(o for o in schedule.overrides if o.end_time > work.now),
+        overrides=overrides,
+        inactive=inactive(work, named_in(schedule.layers, overrides)),
         version=schedule.rules_version,
         created_by=schedule.created_by,
         created_at=created_at,

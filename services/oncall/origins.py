@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
-from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
+from libs.contracts.auth import DeviceAdded, DeviceRemoved
 from libs.contracts.oncall import (
     OverrideAdded,
     OverrideCancelled,
@@ -14,6 +14,7 @@ from libs.contracts.oncall import (
 )
 from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
+    FROM_PEOPLE,
     SCHEMA,
     cancellations,
     creations,
@@ -43,7 +44,7 @@ ORIGINS = Origins(
     },
     projections=(schedules, creations, plans, overrides, cancellations, shifts),
     replicas=(
-        Replica(people, {"auth": (UserRegistered,)}, replicate),
+        Replica(people, {"auth": FROM_PEOPLE}, replicate),
         Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
         Replica(policies, {"escalation": FROM_ESCALATION}, replicate_policy),
     ),

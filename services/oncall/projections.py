@@ -31,10 +31,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.chassis.store.changes import Change, Cleared, Gone, Row
+from libs.chassis.store.changes import Change, Cleared, Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
-from libs.contracts.auth import DeviceAdded, DeviceRemoved, UserRegistered
+from libs.contracts.auth import (
+    DeviceAdded,
+    DeviceRemoved,
+    UserChanged,
+    UserDeactivated,
+    UserReactivated,
+    UserRegistered,
+)
 from libs.contracts.envelope import Actor, ActorKind, Envelope
 from libs.contracts.oncall import (
     OverrideAdded,
@@ -47,6 +54,7 @@ from libs.contracts.oncall import (
 from services.oncall.domain import Deleted, Schedule
 
 SCHEMA = "oncall"
+FROM_PEOPLE = (UserRegistered, UserChanged, UserDeactivated, UserReactivated)
 PLAN_TIMER = "plan"
 PLAN_AGAIN = timedelta(days=89, hours=1)
 """What is left of the plan when it is extended: the hour is for a service that is just starting."""
@@ -161,12 +169,19 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The row that an event of AUTH writes here; pure, for rebuilds."""
     match event.data:
         case UserRegistered() as person:
-            name = f"{person.first_name} {person.last_name}".strip()
-            yield Row(people, {"user_id": person.user_id, "name": name, "is_active": True})
+            yield Row(people, {"user_id": person.user_id, "name": _name(person), "is_active": True})
+        case UserChanged() as person:
+            yield Patch(people, {"user_id": person.user_id, "name": _name(person)})
+        case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
+            yield Patch(people, {"user_id": user_id, "is_active": isinstance(event.data, UserReactivated)})
         case DeviceAdded(user_id=user_id, device_id=device_id):
             yield Row(devices, {"user_id": user_id, "device_id": device_id})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})
+
+
+def _name(person: UserRegistered | UserChanged) -> str:
+    return f"{person.first_name} {person.last_name}".strip()
 
 
 def _gone(schedule_id: UUID) -> Iterable[Change]:
@@ -303,6 +318,11 @@ the rules say so."""
 
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""
+
+INACTIVE = select(people.c.user_id).where(
+    people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.is_active
+)
+"""Those of the people `ids` who are deactivated."""
 
 REACHABLE = (
     select(people.c.user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -69,6 +69,19 @@ def overrides_page(work: Work, query: OverridesQuery) -> OverridesView:
 def is_reachable(work: Work, person: UUID) -> bool:
     """Whether they are active and have a device that can be paged."""
     return bool(_reachable(work, [person]))
+
+
+def inactive(work: Work, people: Iterable[UUID]) -> tuple[UUID, ...]:
+    """Who of these people is deactivated, in their order."""
+    asked = list(dict.fromkeys(people))
+    found = {row["user_id"] for row in work.fetch(projections.INACTIVE, ids=asked)} if asked else set()
+    return tuple(person for person in asked if person in found)
+
+
+def named_in(layers: Iterable[Layer], overrides: Iterable[Override]) -> Iterator[UUID]:
+    """Everybody whom a schedule names."""
+    yield from (person for layer in layers for person in layer.participants)
+    yield from (override.user_id for override in overrides)
 
 
 def shifts_between(work: Work, schedule_id: UUID, from_: datetime, to: datetime) -> tuple[Shift, ...]:
@@ -154,11 +167,13 @@ def _by_the_rules(work: Work, row: Mapping[str, Any], from_: datetime, to: datet
 
 def _named(work: Work, found: Sequence[tuple[Mapping[str, Any], Shift]]) -> list[OnCallView]:
     ids = list({s.user_id for _, s in found})
-    names = {r["user_id"]: r["name"] for r in work.fetch(projections.PEOPLE, ids=ids)} if ids else {}
+    people = {r["user_id"]: r for r in work.fetch(projections.PEOPLE, ids=ids)} if ids else {}
+    unknown = {"name": _NO_NAME, "is_active": True}
     return [
         OnCallView(
             user_id=shift.user_id,
-            user_name=names.get(shift.user_id, _NO_NAME),
+            user_name=people.get(shift.user_id, unknown)["name"],
+            inactive=not people.get(shift.user_id, unknown)["is_active"],
             schedule_id=row["id"],
             schedule_name=row["name"],
             start_time=shift.start_time,
@@ -170,7 +185,13 @@ def _named(work: Work, found: Sequence[tuple[Mapping[str, Any], Shift]]) -> list
 
 def _histories(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[OverrideView]:
     reachable = _reachable(work, [row["user_id"] for row in rows])
-    return [OverrideView.model_validate(dict(row) | {"reachable": row["user_id"] in reachable}) for row in rows]
+    left_out = inactive(work, [row["user_id"] for row in rows])
+    return [
+        OverrideView.model_validate(
+            dict(row) | {"reachable": row["user_id"] in reachable, "inactive": row["user_id"] in left_out}
+        )
+        for row in rows
+    ]
 
 
 def _reachable(work: Work, people: Sequence[UUID]) -> set[UUID]:
@@ -182,8 +203,12 @@ def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> Iterator[ScheduleVi
     found: dict[UUID, list[Override]] = {i: [] for i in ids}
     for override in work.fetch(projections.OVERRIDES, ids=ids, since=work.now) if ids else ():
         found[override["schedule_id"]].append(Override.model_validate(override))
+    layers = {row["id"]: _layers(row) for row in rows}
+    left_out = set(inactive(work, (person for i in ids for person in named_in(layers[i], found[i]))))
     for row in rows:
-        yield ScheduleView.model_validate(dict(row) | {"layers": _layers(row), "overrides": tuple(found[row["id"]])})
+        rules, over = layers[row["id"]], tuple(found[row["id"]])
+        gone = tuple(person for person in dict.fromkeys(named_in(rules, over)) if person in left_out)
+        yield ScheduleView.model_validate(dict(row) | {"layers": rules, "overrides": over, "inactive": gone})
 
 
 def _layers(row: Mapping[str, Any]) -> tuple[Layer, ...]:

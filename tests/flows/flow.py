@@ -17,9 +17,9 @@ from libs.chassis.store.desk import Desk
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Cause, Work
 from libs.chassis.timers import Timer
-from libs.contracts.auth import DeviceRegistered, Platform
+from libs.contracts.auth import DeviceRegistered, Platform, UserDeactivated, UserReactivated
 from libs.contracts.defaults import DEFAULT_POLICY_ID, PAGER
-from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import Level, Target, TargetType
 from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationIntended, NotificationKind, PersonUnreachable
@@ -91,7 +91,11 @@ class Flow:
         self.reachable: set[UUID] = set()
         self.incidents_inputs = IncidentsInputs(self.desks["incidents"])
         running = self.desks["escalation"].tables.setdefault(escalations, {})
-        self.escalation_inputs = EscalationInputs(people=roles, escalations=running, reachable=self.reachable)
+        self.inactive: dict[UUID, Sequence[Role]] = {}
+        """As escalation knows of them, with the roles that they get back."""
+        self.escalation_inputs = EscalationInputs(
+            people=roles, escalations=running, reachable=self.reachable, inactive=self.inactive
+        )
         self.notifier_inputs = NotifierInputs()
         patient = {c.upstream: c.handle for c in incidents_consumers()}
         self._handlers: dict[tuple[str, str], Callable[[Work, Sequence[Envelope[Any]]], None]] = {
@@ -101,6 +105,8 @@ class Flow:
             ("escalation", "incidents"): lambda w, e: incidents.follow_escalation(w, e, self.incidents_inputs),
             ("notifier", "incidents"): patient["notifier"],
             ("notifier", "escalation"): lambda w, e: escalation.follow_notifier(w, e, self.escalation_inputs),
+            ("auth", "escalation"): lambda w, e: escalation.follow_people(w, e, self.escalation_inputs),
+            ("auth", "notifier"): lambda w, e: notifier.follow_people(w, e, self.notifier_inputs),
         }
         self.take("escalation", escalation.make_first_policies)
 
@@ -127,7 +133,11 @@ class Flow:
             push_token=f"token of {device}",
             registered_at=self.now,
         )
-        event: Envelope[Any] = Envelope(
+        self.notifier_inputs.apply(self._of_auth(user, fact))
+        self.reachable.add(user)
+
+    def _of_auth(self, user: UUID, fact: Fact) -> Envelope[Any]:
+        return Envelope(
             id=self._new_id(),
             type=fact.type,
             time=self.now,
@@ -138,8 +148,6 @@ class Flow:
             correlation_id=user,
             data=fact,
         )
-        self.notifier_inputs.apply(event)
-        self.reachable.add(user)
 
     def policy(self, *levels: tuple[float, str], repeat: int = 0) -> None:
         """The Default policy pages these people: (minutes, name) a level."""
@@ -182,6 +190,10 @@ class Flow:
         self.take(follower, lambda work: self._handlers[source, follower](work, [event]))
         if follower == "notifier":
             self.notifier_inputs.apply(event)
+        elif isinstance(event.data, UserDeactivated) and event.entity in self.roles:
+            self.inactive[event.entity] = self.roles.pop(event.entity)
+        elif isinstance(event.data, UserReactivated) and event.entity in self.inactive:
+            self.roles[event.entity] = self.inactive.pop(event.entity)
 
     def waiting(self) -> list[Pipe]:
         """Pipes that hold something."""
@@ -214,6 +226,19 @@ class Flow:
                 work, incident, command, work.begin(incidents.SERVICE), self.incidents_inputs
             ),
         )
+
+    def deactivate(self, name: str) -> None:
+        """An admin does; escalation and notifier hear of it, each in its time."""
+        self._stands(UserDeactivated, self.people[name])
+
+    def reactivate(self, name: str) -> None:
+        self._stands(UserReactivated, self.people[name])
+
+    def _stands(self, fact: type[UserDeactivated | UserReactivated], user: UUID) -> None:
+        event = self._of_auth(user, fact(user_id=user, by=Actor.service("auth"), at=self.now))
+        self.history.append(event)
+        for follower in ("escalation", "notifier"):
+            self.pipes.setdefault(("auth", follower, Lane.ROUTINE), deque()).append(event)
 
     def alerts(self, incident: UUID) -> int:
         """How many it has had, exactly."""

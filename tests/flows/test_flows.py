@@ -9,11 +9,13 @@ import pytest
 
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import EscalationDue, EscalationExhausted, EscalationStarted
-from libs.contracts.incidents import PagingRequested, Status
+from libs.contracts.incidents import Outcome, PagingRequested, Status
 from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationAccepted
 from libs.contracts.slots import NO_INCIDENT, slot_of, thread_of
 from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
+from services.incidents.explain import explain
+from services.incidents.projections import timeline
 from services.incidents.words import summary_of
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow, Page
@@ -265,3 +267,69 @@ def test_a_sender_that_fires_and_resolves_in_turn_rings_a_few_times_a_minute(flo
     flow.settle()
     flow.send()
     assert [e.time for e in flow.history if isinstance(e.data, NotificationAccepted)][-1] == flow.now
+
+
+def test_whoever_is_deactivated_before_it_burns_is_passed_and_the_timeline_says_why(flow: Flow) -> None:
+    flow.deactivate("ana")
+    flow.settle()
+    flow.fire()
+    flow.settle()
+    assert flow.names(flow.intended()) == ["bo"]
+    due = next(e.data for e in flow.history if isinstance(e.data, EscalationDue))
+    assert f"user {flow.people['ana']} is not active" in summary_of(due)
+    assert due.passed == (flow.people["ana"],)
+    told = explain(flow.desks["incidents"].rows(timeline), flow.people["ana"]).people[0]
+    assert (told.outcome, told.reason) == (Outcome.NOT_PAGED, "deactivated when level 2 was paged: passed over")
+
+
+@pytest.mark.parametrize("first", ["escalation", "notifier"])
+def test_a_page_that_is_pending_is_withdrawn_and_the_next_level_paged_at_once(flow: Flow, first: str) -> None:
+    flow.fire()
+    flow.settle()
+    flow.deactivate("ana")
+    flow.deliver(("auth", first, Lane.ROUTINE))
+    flow.settle()
+    assert flow.names(flow.intended()) == ["ana", "bo"]
+    assert list(flow.states().values()) == ["withdrawn", "intended"]
+    flow.advance(4)
+    assert flow.names(flow.intended()) == ["ana", "bo"], "each level is paged once"
+
+
+def test_nobody_waits_for_whoever_has_the_page_and_is_deactivated(flow: Flow) -> None:
+    flow.fire()
+    flow.settle()
+    flow.send()
+    flow.deactivate("ana")
+    flow.settle()
+    assert flow.names(flow.intended()) == ["ana", "bo"]
+    flow.deactivate("bo")
+    flow.settle()
+    assert flow.names(flow.intended()) == ["ana", "bo", "cy"], "nobody is left but the admins"
+    flow.reactivate("ana")
+    flow.settle()
+    assert flow.names(flow.intended()) == ["ana", "bo", "cy"], "she was told"
+
+
+def test_after_an_answer_nobody_is_paged_because_somebody_leaves(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    flow.send()
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.settle()
+    flow.deactivate("ana")
+    flow.settle()
+    flow.advance(60)
+    assert flow.names(flow.intended()) == ["ana"]
+
+
+def test_whoever_comes_back_is_paged_again_from_the_next_round_on(flow: Flow) -> None:
+    flow.policy((5, "ana"), (5, "bo"), repeat=1)
+    flow.fire()
+    flow.settle()
+    flow.deactivate("ana")
+    flow.settle()
+    flow.reactivate("ana")
+    flow.settle()
+    assert flow.names(flow.intended()) == ["ana", "bo"]
+    flow.advance(5)
+    assert flow.names(flow.intended()) == ["ana", "bo", "ana"]

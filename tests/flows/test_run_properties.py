@@ -45,7 +45,7 @@ from services.incidents.domain.incident import (
     TimeOutAcknowledgement,
 )
 from services.notifier.domain.bundling import WINDOW, matter_of
-from services.notifier.domain.notification import BUNDLED
+from services.notifier.domain.notification import BUNDLED, DEACTIVATED
 from services.notifier.domain.place import place_of
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow
@@ -67,6 +67,7 @@ class Paging(RuleBasedStateMachine):
         self.flow.person("cy", Role.ADMIN)
         self.flow.policy(*levels, repeat=1)
         self.incidents: dict[UUID, None] = {}
+        self.gone: set[str] = set()
 
     # --- What happens ------------------------------------------------------------------------------------------------
 
@@ -114,6 +115,14 @@ class Paging(RuleBasedStateMachine):
             commands.append(EndSnooze(state.snoozed_until, self.flow.now))
         self.flow.ask(incident, data.draw(st.sampled_from(commands)))
 
+    @rule(name=st.sampled_from(["ana", "bo"]))
+    def somebody_leaves_or_comes_back(self, name: str) -> None:
+        if name in self.gone:
+            self.flow.reactivate(name)
+        else:
+            self.flow.deactivate(name)
+        self.gone ^= {name}
+
     # --- How it is heard of ------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.flow.waiting())
@@ -130,7 +139,9 @@ class Paging(RuleBasedStateMachine):
         pipe = data.draw(st.sampled_from(self.flow.waiting()))
         event = self.flow.pipes[pipe][0]
         self.flow.deliver(pipe)
-        self.flow.pipes[pipe].insert(data.draw(st.integers(0, len(self.flow.pipes[pipe]))), event)
+        # Later events of one person wait behind one that is parked.
+        latest = 0 if pipe[0] == "auth" else len(self.flow.pipes[pipe])
+        self.flow.pipes[pipe].insert(data.draw(st.integers(0, latest)), event)
 
     @rule(minutes=st.sampled_from([0.1, 1, 5, 31]))
     def time_passes(self, minutes: float) -> None:
@@ -154,15 +165,23 @@ class Paging(RuleBasedStateMachine):
         for incident in self.incidents:
             self._is_not_silent(incident)
             self._rings_for_nothing(incident)
+        self._nobody_waits_for_whoever_is_gone()
 
     # --- What is never so --------------------------------------------------------------------------------------------
 
     @invariant()
     def no_page_is_made_twice(self) -> None:
+        facts = [event.data for event in self.flow.history]
+        # Whoever was deactivated before theirs was sent gets it when they are back.
+        left_out = {
+            fact.notification_id
+            for fact in facts
+            if isinstance(fact, NotificationWithdrawn) and fact.reason == DEACTIVATED
+        }
         pages = Counter(
-            (e.data.incident_id, e.data.run, e.data.round, e.data.level, e.data.user_id)
-            for e in self.flow.history
-            if isinstance(e.data, NotificationIntended)
+            (fact.incident_id, fact.run, fact.round, fact.level, fact.user_id)
+            for fact in facts
+            if isinstance(fact, NotificationIntended) and fact.notification_id not in left_out
         )
         assert all(count == 1 for count in pages.values()), pages
 
@@ -248,10 +267,14 @@ class Paging(RuleBasedStateMachine):
             self._kept(ESCALATION[Lane.ROUTINE], "escalation", escalations.escalation_id(incident))
 
     def _kept(self, decider: Decider[Any, Any], service: str, entity: UUID) -> None:
+        state = self._state(decider, service, entity)
+        assert decider.shape is not None
+        assert decider.shape.read(decider.shape.write(state)) == state
+
+    def _state(self, decider: Decider[Any, Any], service: str, entity: UUID) -> Any:
         states: list[Any] = []
         self.flow.desks[service].take(lambda work: states.append(work.state(decider, entity)), self.flow.now)
-        assert decider.shape is not None
-        assert decider.shape.read(decider.shape.write(states[0])) == states[0]
+        return states[0]
 
     def _waiting_pages(self) -> list[dict[str, Any]]:
         return [row for row in self.flow.desks["notifier"].rows(NOTIFICATIONS) if row["state"] == "intended"]
@@ -261,6 +284,16 @@ class Paging(RuleBasedStateMachine):
         state = self.flow.incident(incident)
         if state.status in (Status.ACKNOWLEDGED, Status.RESOLVED, Status.CLOSED) or state.snoozed_until is not None:
             assert not [row for row in self._waiting_pages() if row["incident_id"] == incident]
+
+    def _nobody_waits_for_whoever_is_gone(self) -> None:
+        """When all is heard of, nothing is to be sent to them, and no open page is theirs alone."""
+        gone = {self.flow.people[name] for name in self.gone}
+        assert not [row for row in self._waiting_pages() if row["user_id"] in gone]
+        for incident in self.incidents:
+            state = self._state(ESCALATION[Lane.ROUTINE], "escalation", escalations.escalation_id(incident))
+            if isinstance(state, escalations.Waiting | escalations.Exhausted):
+                left = {p.user_id for p in state.people} - gone
+                assert left, state
 
     def _is_not_silent(self, incident: UUID) -> None:
         """What is open and unanswered has been paged in its present run, and has a time at which it goes on."""

@@ -20,7 +20,7 @@ from libs.contracts.auth import DeviceRemoved, Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationIntended, NotificationKind, NotificationWithdrawn
-from services.notifier.application import ACTOR, Sent, follow_devices, page_people, record, retire, stop_incidents
+from services.notifier.application import ACTOR, Sent, follow_people, page_people, record, retire, stop_incidents
 from services.notifier.domain.notification import BUNDLED, ExpireNotification
 from services.notifier.domain.token import RetireToken
 from services.notifier.projections import NOTIFICATIONS, PAGING, STOPPED, UNREACHABLE, project
@@ -90,7 +90,7 @@ class History:
         event = event.model_copy(update={"data": event.data.model_copy(update=now)})
         if self.chance.random() < 0.2:
             event = happened(DeviceRemoved(user_id=user, device_id=name, reason="lost"))
-        await self._both(follow_devices, [event], self.flow.register)
+        await self._both(follow_people, [event], self.flow.register)
 
     async def pages(self) -> None:
         """Levels fall due, also earlier ones and those that were due before."""
@@ -192,7 +192,7 @@ async def test_a_batch_of_new_pages_asks_three_times_however_many_they_are(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = [UUID(int=n) for n in range(1, 51)]
-    await store.transact(lambda work: follow_devices(work, [device(user=user) for user in users]))
+    await store.transact(lambda work: follow_people(work, [device(user=user) for user in users]))
     asked = questions(monkeypatch)
     pages = [about(due(people=(user,)), UUID(int=user.int)) for user in users]
     committed = await store.transact(lambda work: page_people(work, pages))

@@ -56,6 +56,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("POST", "/escalation/policies", _level(type="team", id=NOBODY), TARGET, NO_TEAMS),
     ("PATCH", POLICY, _level(type="schedule", id=NOBODY), TARGET, NO_TARGET),
     ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
+    ("PATCH", "/users/{id}", {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
     ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
@@ -78,6 +79,7 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
 ) -> None:
     integration = (await world.admin.call("POST", "/integrations", {"name": "Shop"})).data["integration"]
     of = {"/integrations": integration["id"], "/escalation": DEFAULT_POLICY_ID, "/on-call": DEFAULT_SCHEDULE_ID}
+    of |= {"/users": admin_id(ADMIN)}
     for method, path, body, field, words in BODIES:
         with subtests.test(method=method, path=path, field=field):
             concrete = path.format(id=next((one for kind, one in of.items() if path.startswith(kind)), None))

@@ -16,8 +16,8 @@ from libs.contracts.model import Lane
 from libs.contracts.subjects import (
     PRIVATE,
     READS,
+    REVOCATIONS,
     SERVICES,
-    SESSIONS,
     SPARSE,
     lane_filter,
     lanes_of,
@@ -59,10 +59,10 @@ async def test_the_filters_that_the_bus_lets_through_are_those_of_the_running_co
     await world.settle()
     for service in SERVICES:
         allowed = {filter_ for upstream in READS[service] for filter_ in filters_of(service, upstream)}
-        allowed |= {SESSIONS} if service != "auth" else set()
+        allowed |= set(REVOCATIONS) if service != "auth" else set()
         used = {subject for subject in asked.get(service, set()) if subject.startswith("pager.events.")}
-        assert used - {SESSIONS} == allowed - {SESSIONS}, service
-        assert used <= allowed | {SESSIONS}
+        assert used - set(REVOCATIONS) == allowed - set(REVOCATIONS), service
+        assert used <= allowed | set(REVOCATIONS)
 
 
 @pytest.mark.parametrize("reader", ["oncall", "incidents", "escalation", "gateway"])
@@ -88,7 +88,7 @@ async def test_nobody_but_the_notifier_gets_at_a_push_token(world: World, reader
         ("$JS.API.CONSUMER.CREATE.AUTH.x", _consumer(None)),
         ("$JS.API.CONSUMER.CREATE.AUTH", _consumer(None)),
         # What may be made is held against what is asked for.
-        (f"$JS.API.CONSUMER.CREATE.AUTH.x.{SESSIONS}", _consumer(whole)),
+        (f"$JS.API.CONSUMER.CREATE.AUTH.x.{REVOCATIONS[0]}", _consumer(whole)),
         (f"$JS.API.CONSUMER.CREATE.AUTH.x.{public_filter('auth', Lane.ROUTINE)}", _consumer(whole)),
         (rpc_subject("auth", "events"), {"epoch": 1, "lane": "routine", "after": 0, "limit": 100}),
     ]

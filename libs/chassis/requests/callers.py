@@ -56,6 +56,10 @@ class Unsure(Rejected):
     kind = ErrorKind.UNAVAILABLE
 
 
+class RolesAreOthers(Unauthenticated):
+    """Your roles have changed since this token was issued: refresh it."""
+
+
 class ClocksApart(Rejected):
     """Auth's clock is ahead of ours: this token is right and begins only later. Whoever sees 401 throws it away."""
 
@@ -79,6 +83,8 @@ class Caller:
     device_id: str
     expires_at: datetime
     traceparent: str | None = None
+    version: int = 0
+    """Of the person when the token was issued; 0: auth as it was before has issued it."""
     certain: bool = True
     """Whether it is known that the session goes on; False: it did when that was last heard, long ago."""
 
@@ -114,8 +120,8 @@ class Sessions(Protocol):
         """The caller, as far as is known.
 
         Raises:
-            Unauthenticated: the session is over.
-            Unsure: nothing is known of sessions yet.
+            Unauthenticated: the session is over, or the person has other roles than when the token was issued.
+            Unsure: nothing is known of that yet.
         """
         ...
 
@@ -139,6 +145,7 @@ class _Claims(BaseModel):
     sid: UUID
     did: str = Field(max_length=255)
     roles: tuple[Role, ...]
+    ver: int = Field(default=0, strict=True, ge=0)
     jti: UUID
     iat: _Seconds
     nbf: _Seconds = 0
@@ -270,6 +277,7 @@ class Verifier:
             session_id=claims.sid,
             device_id=claims.did,
             expires_at=datetime.fromtimestamp(claims.exp, UTC),
+            version=claims.ver,
         )
 
     def _warn(self, ahead: timedelta) -> None:

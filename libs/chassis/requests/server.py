@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from faststream.nats import NatsBroker
@@ -44,12 +45,16 @@ Turn = Callable[[Any, Any], Hashable | None]
 """What a command is about, from its body and its caller."""
 
 
+Entity = Callable[[Any, Any], UUID]
+"""Which entity a command changes, from its body and its caller."""
+
+
 def _nothing(_body: Any, _caller: Any) -> None:
     return None
 
 
-def _entity(body: Any, _caller: Any) -> Hashable:
-    entity: Hashable = body.id
+def _entity(body: Any, _caller: Any) -> UUID:
+    entity: UUID = body.id
     return entity
 
 
@@ -62,6 +67,7 @@ class _Operation:
     peer: bool = False
     before: Before | None = None
     versioned: Decider[Any, Any] | None = None
+    entity: Entity = _entity
     turn: Turn = _nothing
     query: bool = False
 
@@ -73,7 +79,7 @@ class _Operation:
         """
         if match is None:
             return self.handle(work, body, *more)
-        version = None if self.versioned is None else work.shown_version(self.versioned, body.id)
+        version = None if self.versioned is None else work.shown_version(self.versioned, self.entity(body, more[0]))
         answer = self.handle(work, body, *more)
         match.check(version)
         return answer
@@ -102,6 +108,7 @@ class Requests:
         peer: bool = False,
         before: Before | None = None,
         versioned: Decider[Any, Any] | None = None,
+        entity: Entity = _entity,
         turn: Turn | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler.
@@ -109,17 +116,20 @@ class Requests:
         `public`: no access token is asked for; the bus's permissions guard it instead, and `caller` is None, or with
         `peer` a `Peer`. `before` runs ahead of the
         transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
-        `versioned`: this command changes the entity that its body's `id` names, and `If-Match` is about its version.
+        `versioned`: this command changes the entity that its body's `id` names, or `entity(body, caller)` says, and
+        `If-Match` is about its version.
         Where no operation says so nothing has a version, and an `If-Match` that names one fails.
         `turn(body, caller)`: what many may want to change at once; commands about the same are decided one after the
         other. For what is `versioned` it is the entity.
         """
-        if versioned is not None and "id" not in body.model_fields:
+        if versioned is not None and entity is _entity and "id" not in body.model_fields:
             raise TypeError(f"{operation}: which entity is versioned? its body has no id")
-        about = turn or (_nothing if versioned is None else _entity)
+        about = turn or (_nothing if versioned is None else entity)
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public, peer, before, versioned, about)
+            self.operations[operation] = _Operation(
+                operation, body, handler, public, peer, before, versioned, entity, about
+            )
             return handler
 
         return register

@@ -1,19 +1,54 @@
-"""People: who may be registered."""
+"""People: who may be registered, what of them changes, and who may not go.
+
+| state | command | events out |
+|---|---|---|
+| unregistered | RegisterUser | UserRegistered |
+| unregistered | anything else | refused: there is nobody |
+| registered | RegisterUser again | nothing |
+| registered | ChangeUser | UserChanged where the profile becomes another, RolesChanged where the roles do |
+| active, the only active admin | ChangeUser that takes the role, DeactivateUser | refused |
+| active | DeactivateUser | UserDeactivated |
+| inactive | ReactivateUser | UserReactivated |
+| inactive | DeactivateUser | nothing |
+| active | ReactivateUser | nothing |
+| registered | ResetPassword | PasswordReset |
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
 from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from libs.contracts.addresses import one_address
-from libs.contracts.auth import LockoutLifted, PasswordChanged, PasswordReset, UserRegistered
-from libs.contracts.envelope import Fact
+from libs.contracts.auth import (
+    LockoutLifted,
+    PasswordChanged,
+    PasswordReset,
+    RolesChanged,
+    UserChanged,
+    UserDeactivated,
+    UserReactivated,
+    UserRegistered,
+)
+from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Role
-from libs.contracts.requests import Invalid, NotFound
+from libs.contracts.requests import Invalid, NotFound, Rejected
 from services.auth.domain.text import check_text
+
+
+class LastAdmin(Rejected):
+    """This is the last active admin: make somebody else one first."""
+
+
+class Keep(Enum):
+    """Says that a change leaves a field as it is, where None is a value."""
+
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +57,24 @@ class Unregistered:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """What somebody may change of themselves."""
+
+    first_name: str = field(repr=False)
+    last_name: str = field(repr=False)
+    phone: str | None = field(repr=False)
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
+    """`version` counts what views of a person show; another password is none of that."""
+
     user_id: UUID
+    profile: Profile
+    roles: tuple[Role, ...]
+    is_active: bool = True
+    version: int = 1
 
 
 State = Unregistered | Registered
@@ -41,6 +92,38 @@ class RegisterUser:
     phone: str | None = None
     timezone: str = "UTC"
     team_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeUser:
+    """What is None (or `KEEP`) stays as it is. `other_admins`: whether somebody else is an active admin."""
+
+    user_id: UUID
+    by: Actor
+    now: datetime
+    first_name: str | None = None
+    last_name: str | None = None
+    phone: str | Keep | None = Keep.KEEP
+    timezone: str | None = None
+    roles: tuple[Role, ...] | None = None
+    other_admins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivateUser:
+    """`other_admins`: whether somebody else is an active admin."""
+
+    user_id: UUID
+    by: Actor
+    now: datetime
+    other_admins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReactivateUser:
+    user_id: UUID
+    by: Actor
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +146,7 @@ class LiftLockout:
     user_id: UUID
 
 
-Command = RegisterUser | ResetPassword | ChangePassword | LiftLockout
+Command = RegisterUser | ChangeUser | DeactivateUser | ReactivateUser | ResetPassword | ChangePassword | LiftLockout
 
 
 def initial() -> State:
@@ -71,32 +154,44 @@ def initial() -> State:
 
 
 def evolve(state: State, fact: Fact) -> State:
-    match fact:
-        case UserRegistered(user_id=user_id):
-            return Registered(user_id)
+    match state, fact:
+        case _, UserRegistered():
+            profile = Profile(fact.first_name, fact.last_name, fact.phone, fact.timezone)
+            return Registered(fact.user_id, profile, fact.roles)
+        case Registered(), UserChanged():
+            profile = Profile(fact.first_name, fact.last_name, fact.phone, fact.timezone)
+            return replace(state, profile=profile, version=state.version + 1)
+        case Registered(), RolesChanged():
+            return replace(state, roles=fact.roles, version=fact.version)
+        case Registered(), UserDeactivated() | UserReactivated():
+            return replace(state, is_active=isinstance(fact, UserReactivated), version=state.version + 1)
         case _:
             return state
 
 
 def decide(command: Command, state: State) -> Sequence[Fact]:
-    """Raises Invalid with the field at fault, or NotFound."""
+    """The table at the top.
+
+    Raises:
+        Invalid: with the field at fault.
+        NotFound: there is nobody of this id.
+        LastAdmin: nobody could change anything any more.
+    """
     match command, state:
         case RegisterUser(), Unregistered():
-            _check(command)
-            return [
-                UserRegistered(
-                    user_id=command.user_id,
-                    email=one_address(command.email),
-                    first_name=command.first_name,
-                    last_name=command.last_name,
-                    phone=command.phone,
-                    timezone=command.timezone,
-                    roles=tuple(dict.fromkeys(command.roles)),
-                    team_ids=tuple(dict.fromkeys(command.team_ids)),
-                )
-            ]
-        case ((ResetPassword(user_id) | ChangePassword(user_id) | LiftLockout(user_id)), Unregistered()):
-            raise NotFound(f"there is no user {user_id}")
+            return [_registered(command)]
+        case RegisterUser(), Registered():
+            return []
+        case _, Unregistered():
+            raise NotFound(f"there is no user {command.user_id}", field="id")
+        case ChangeUser(), Registered():
+            return _change(command, state)
+        case DeactivateUser(), Registered(is_active=True):
+            if Role.ADMIN in state.roles and not command.other_admins:
+                raise LastAdmin
+            return [UserDeactivated(user_id=state.user_id, by=command.by, at=command.now)]
+        case ReactivateUser(), Registered(is_active=False):
+            return [UserReactivated(user_id=state.user_id, by=command.by, at=command.now)]
         case ResetPassword(user_id), Registered():
             return [PasswordReset(user_id=user_id)]
         case ChangePassword(user_id, session_id), Registered():
@@ -107,14 +202,59 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return []
 
 
-def _check(command: RegisterUser) -> None:
+def _registered(command: RegisterUser) -> UserRegistered:
     check_text(one_address(command.email), "email")
-    check_text(command.first_name, "firstName")
-    check_text(command.last_name, "lastName")
-    check_text(command.phone or "", "phone")
-    if not command.roles:
+    profile = Profile(command.first_name, command.last_name, command.phone, command.timezone)
+    _check(profile, command.roles)
+    return UserRegistered(
+        user_id=command.user_id,
+        email=one_address(command.email),
+        first_name=profile.first_name,
+        last_name=profile.last_name,
+        phone=profile.phone,
+        timezone=profile.timezone,
+        roles=tuple(dict.fromkeys(command.roles)),
+        team_ids=tuple(dict.fromkeys(command.team_ids)),
+    )
+
+
+def _change(command: ChangeUser, state: Registered) -> list[Fact]:
+    before = state.profile
+    profile = Profile(
+        first_name=before.first_name if command.first_name is None else command.first_name,
+        last_name=before.last_name if command.last_name is None else command.last_name,
+        phone=before.phone if isinstance(command.phone, Keep) else command.phone,
+        timezone=before.timezone if command.timezone is None else command.timezone,
+    )
+    roles = state.roles if command.roles is None else tuple(dict.fromkeys(command.roles))
+    _check(profile, roles)
+    facts: list[Fact] = []
+    if profile != before:
+        facts.append(
+            UserChanged(
+                user_id=state.user_id,
+                first_name=profile.first_name,
+                last_name=profile.last_name,
+                phone=profile.phone,
+                timezone=profile.timezone,
+            )
+        )
+    if set(roles) != set(state.roles):
+        loses_admin = Role.ADMIN in state.roles and Role.ADMIN not in roles
+        if state.is_active and loses_admin and not command.other_admins:
+            raise LastAdmin(field="roles")
+        version = state.version + len(facts) + 1
+        facts.append(RolesChanged(user_id=state.user_id, roles=roles, by=command.by, at=command.now, version=version))
+    return facts
+
+
+def _check(profile: Profile, roles: Sequence[Role]) -> None:
+    check_text(profile.first_name, "firstName")
+    check_text(profile.last_name, "lastName")
+    check_text(profile.phone or "", "phone")
+    if not roles:
         raise Invalid("at least one role is needed", field="roles")
-    if command.timezone not in _timezones():
+    if profile.timezone not in _timezones():
         raise Invalid("must be a time zone of the IANA database, such as Europe/Berlin", field="timezone")
 
 

@@ -38,6 +38,11 @@ class Rows:
                 "timezone": "UTC",
                 "roles": ["user"],
                 "team_ids": [],
+                "is_active": True,
+                "version": 1,
+                "updated_at": None,
+                "roles_given_by": None,
+                "roles_given_at": None,
                 "created_at": datetime(2026, 1, 1, tzinfo=UTC),
             }
             for i in ids
@@ -65,6 +70,10 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     assert set(requests.operations) - public == {
         "logout",
         "register_user",
+        "change_me",
+        "change_user",
+        "deactivate_user",
+        "reactivate_user",
         "users",
         "user",
         "me",

@@ -22,7 +22,9 @@ USER = UserView(
     first_name="Bo",
     last_name="Ek",
     roles=(Role.LEAD, Role.USER),
+    version=3,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    updated_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
 KEY = SigningKey.generate()
 OLDER = SigningKey.generate()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import (
@@ -24,6 +25,7 @@ from services.escalation.domain.escalations import (
     Exhausted,
     FireTimer,
     NotStarted,
+    PassOver,
     ReportUnreachable,
     Started,
     StartEscalation,
@@ -46,6 +48,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return _fire(command, state)
         case ReportUnreachable():
             return _report(command, state)
+        case PassOver():
+            return _pass_over(command, state)
         case CancelEscalation():
             return _answer(command, state)
 
@@ -68,6 +72,13 @@ def _fire(command: FireTimer, state: State) -> Sequence[Fact]:
         # waiting, exhausted | a timer that is served: of an earlier level, round or run
         case Waiting(due_at=due_at) | Exhausted(due_at=due_at) if _is_served(command, due_at):
             return []
+        case Waiting() | Exhausted():
+            return _go_on(command, state)
+    return []
+
+
+def _go_on(command: FireTimer | PassOver, state: Waiting | Exhausted) -> Sequence[Fact]:
+    match state:
         # waiting(level) | its timer, a later level reaches somebody
         case Waiting() if due := page_levels(state.run, command, later(state, command), state.round):
             return [due]
@@ -84,7 +95,6 @@ def _fire(command: FireTimer, state: State) -> Sequence[Fact]:
             last, again = len(command.plan.levels), state.round + 1
             due = page_levels(state.run, command, (last,), again) or fall_back(state.run, command, last, again)
             return [_in_exhaustion(due, command.now)]
-    return []
 
 
 def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
@@ -110,7 +120,23 @@ def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
             return [due if isinstance(state, Waiting) else _in_exhaustion(due, command.now)]
         # waiting, exhausted | PersonUnreachable, others are left or nobody else has a device: time-out stands
         case Waiting() | Exhausted():
-            return [_unreachable(command, state)]
+            return [_unreachable(command.user_id, state)]
+    return []
+
+
+def _pass_over(command: PassOver, state: State) -> Sequence[Fact]:
+    """At once, and in whatever round: whoever is deactivated is on no level any more, so none is passed twice."""
+    match state:
+        # waiting, exhausted | UserDeactivated of somebody who was not paged last, or is known to be unreachable
+        case Waiting() | Exhausted() if not _is_paged(command.user_id, state):
+            return []
+        # waiting, exhausted | UserDeactivated, others of the level are left
+        case Waiting() | Exhausted() if not _nobody_left(command, state):
+            return [_unreachable(command.user_id, state)]
+        # waiting, exhausted | UserDeactivated, nobody of the level is left: as if its timer had come
+        case Waiting() | Exhausted():
+            note = f"{command.user_id} is deactivated, and nobody else of level {state.level} is left"
+            return [noted(f, note) if isinstance(f, EscalationDue) else f for f in _go_on(command, state)]
     return []
 
 
@@ -136,14 +162,15 @@ def _is_served(command: FireTimer, due_at: datetime | None) -> bool:
 
 def _is_news(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
     page = (state.run.number, state.round, state.level)
-    return (
-        (command.run, command.round, command.level) == page
-        and command.user_id not in state.unreachable
-        and any(p.user_id == command.user_id for p in state.people)
-    )
+    return (command.run, command.round, command.level) == page and _is_paged(command.user_id, state)
 
 
-def _nobody_left(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
+def _is_paged(user_id: UUID, state: Waiting | Exhausted) -> bool:
+    """Whether the last page waits for somebody, as far as is known."""
+    return user_id not in state.unreachable and any(p.user_id == user_id for p in state.people)
+
+
+def _nobody_left(command: ReportUnreachable | PassOver, state: Waiting | Exhausted) -> bool:
     return all(p.user_id == command.user_id or p.user_id in state.unreachable for p in state.people)
 
 
@@ -163,7 +190,7 @@ def _in_exhaustion(due: EscalationDue, now: datetime) -> EscalationDue:
     return due.model_copy(update={"next_due_at": now + EXHAUSTED_AGAIN})
 
 
-def _exhausted(state: Waiting, command: FireTimer) -> EscalationExhausted:
+def _exhausted(state: Waiting, command: FireTimer | PassOver) -> EscalationExhausted:
     return EscalationExhausted(
         incident_id=state.run.brief.incident_id,
         run=state.run.number,
@@ -175,13 +202,13 @@ def _exhausted(state: Waiting, command: FireTimer) -> EscalationExhausted:
     )
 
 
-def _unreachable(command: ReportUnreachable, state: Waiting | Exhausted) -> ResponderUnreachable:
+def _unreachable(user_id: UUID, state: Waiting | Exhausted) -> ResponderUnreachable:
     return ResponderUnreachable(
         incident_id=state.run.brief.incident_id,
-        run=command.run,
-        level=command.level,
-        round=command.round,
-        user_id=command.user_id,
+        run=state.run.number,
+        level=state.level,
+        round=state.round,
+        user_id=user_id,
     )
 
 

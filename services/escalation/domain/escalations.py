@@ -145,6 +145,16 @@ class ReportUnreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class PassOver:
+    """Somebody is deactivated, and answers no page that they have: `directory` does not name them any more."""
+
+    user_id: UUID
+    plan: Plan
+    directory: Directory
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CancelEscalation:
     """Stop every run up to `run`: `cause` is `acknowledged`, `resolved`, `closed` or `snoozed`."""
 
@@ -155,7 +165,7 @@ class CancelEscalation:
     cause: str
 
 
-Command = StartEscalation | FireTimer | ReportUnreachable | CancelEscalation
+Command = StartEscalation | FireTimer | ReportUnreachable | PassOver | CancelEscalation
 
 
 def initial() -> State:

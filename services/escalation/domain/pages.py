@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from libs.contracts.escalation import EscalationDue, Paged
 from services.escalation.domain.escalations import (
     Exhausted,
     FireTimer,
+    PassOver,
     ReportUnreachable,
     Run,
     StartEscalation,
@@ -22,7 +24,7 @@ MOST_PAGED = 2000
 """People whom one page names: an event that grows with an installation would one day be too large to be stored, and the
 page would be parked."""
 
-Occasion = StartEscalation | FireTimer | ReportUnreachable
+Occasion = StartEscalation | FireTimer | ReportUnreachable | PassOver
 """What a level may be paged for; each brings the policy, the directory and the moment."""
 
 
@@ -44,20 +46,23 @@ class _Found:
     people: tuple[Paged, ...]
     notes: tuple[str, ...]
     versions: dict[str, int]
+    passed: tuple[UUID, ...] = ()
 
 
 def _search(run: Run, occasion: Occasion, levels: Iterable[int]) -> _Found:
     """An empty level is passed at once: it never burns its time-out."""
     notes: list[str] = []
     versions: dict[str, int] = {}
+    passed: list[UUID] = []
     for level in levels:
         reached = reach(occasion.plan.levels[level - 1], occasion.directory, run.assigned if level == 1 else None)
         notes.extend(reached.notes)
         versions.update(reached.schedule_versions)
+        passed.extend(reached.passed)
         if reached.people:
-            return _Found(level, reached.people, tuple(notes), versions)
+            return _Found(level, reached.people, tuple(notes), versions, tuple(passed))
         notes.append(f"level {level} reaches nobody and is passed")
-    return _Found(0, (), tuple(notes), versions)
+    return _Found(0, (), tuple(notes), versions, tuple(passed))
 
 
 def page_levels(run: Run, occasion: Occasion, levels: Iterable[int], round_: int) -> EscalationDue | None:
@@ -71,7 +76,7 @@ def fall_back(run: Run, occasion: Occasion, level: int, round_: int) -> Escalati
     people = occasion.directory.fallback(again=round_ > 1)
     note = "no level reaches anybody: the fallback is paged" if people else NOBODY_AT_ALL
     seen = _search(run, occasion, every(occasion))
-    return _due(run, occasion, round_, _Found(level, people, (note, *seen.notes), seen.versions))
+    return _due(run, occasion, round_, _Found(level, people, (note, *seen.notes), seen.versions, seen.passed))
 
 
 def page_others(run: Run, occasion: ReportUnreachable, state: Waiting | Exhausted) -> EscalationDue | None:
@@ -107,6 +112,7 @@ def _due(run: Run, occasion: Occasion, round_: int, found: _Found) -> Escalation
         next_due_at=occasion.now + timedelta(minutes=minutes),
         reason=_reason((*_too_many(found.people), *found.notes)),
         schedule_versions=found.versions,
+        passed=tuple(dict.fromkeys(found.passed))[:MOST_PAGED],
         brief=run.brief,
     )
 

@@ -27,6 +27,8 @@ class OnCall:
     next_id: UUID | None = None
     version: int | None = None
     """Of the schedule whose rules made the plan; None: no plan has arrived."""
+    passed_id: UUID | None = None
+    """Whose shift it is, where they are deactivated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,15 @@ NO_OTHERS = Others()
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The people of a level, each once; `notes` say what was not as the policy wanted it."""
+    """The people of a level, each once; `notes` say what was not as the policy wanted it.
+
+    `passed`: who would be among them if they were not deactivated.
+    """
 
     people: tuple[Paged, ...]
     notes: tuple[str, ...]
     schedule_versions: Mapping[str, int]
+    passed: tuple[UUID, ...] = ()
 
 
 def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> Reached:
@@ -88,21 +94,24 @@ def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> R
     people: list[Paged] = []
     notes: list[str] = []
     versions: dict[str, int] = {}
+    passed: list[UUID] = []
     if assigned is not None:
         if assigned in directory.active:
             people.append(Paged(user_id=assigned, via=ASSIGNED))
         else:
             notes.append(f"the assigned person {assigned} is not active")
+            passed.append(assigned)
     for target in level.targets:
         found, note = _resolve(target, directory)
         people.extend(found)
+        passed.extend(_passed(target, directory))
         if note is not None:
             notes.append(note)
         if target.type is TargetType.SCHEDULE and target.id is not None:
             version = directory.on_call.get(target.id, OnCall()).version
             if version is not None:
                 versions[str(target.id)] = version
-    return Reached(_once(people), tuple(notes), versions)
+    return Reached(_once(people), tuple(notes), versions, tuple(dict.fromkeys(passed)))
 
 
 def planned(levels: Iterable[Level], directory: Directory, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
@@ -133,14 +142,28 @@ def _resolve(target: Target, directory: Directory) -> tuple[Iterable[Paged], str
             return (), f"{target.type} {target.id} has nobody"
 
 
+def _passed(target: Target, directory: Directory) -> tuple[UUID, ...]:
+    match target:
+        case Target(type=TargetType.SCHEDULE, id=UUID() as schedule):
+            now = directory.on_call.get(schedule, OnCall())
+            return () if now.user_id is not None or now.passed_id is None else (now.passed_id,)
+        case Target(type=TargetType.USER, id=UUID() as user) if user not in directory.active:
+            return (user,)
+        case _:
+            return ()
+
+
 def _on_call(schedule: UUID, now: OnCall | None) -> tuple[tuple[Paged, ...], str | None]:
     if now is None:
         return (), f"there is no schedule {schedule}"
     if now.user_id is not None:
         return (Paged(user_id=now.user_id, via=f"schedule:{schedule}"),), None
+    why = "nobody is on call" if now.passed_id is None else f"{now.passed_id} is deactivated, who is on call"
     if now.next_id is not None:
         paged = Paged(user_id=now.next_id, via=f"schedule:{schedule}:next")
-        return (paged,), f"nobody is on call on schedule {schedule}: its next participant is paged"
+        return (paged,), f"{why} on schedule {schedule}: its next participant is paged"
+    if now.passed_id is not None:
+        return (), f"{why} on schedule {schedule}, and nobody comes after them"
     return (), f"nobody is or will be on call on schedule {schedule}"
 
 

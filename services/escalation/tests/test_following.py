@@ -215,6 +215,9 @@ class _NoTables:
     def others(self, *_: object) -> NoReturn:
         raise AssertionError("asked for others")
 
+    def running(self) -> NoReturn:
+        raise AssertionError("asked for what runs")
+
     def causes(self, *_: object) -> NoReturn:
         raise AssertionError("asked for causes")
 

@@ -64,6 +64,11 @@ def changed(name: str, verb: str, body: Any) -> Case:
     return Case(name, "POST", f"{INCIDENT}/{verb}", f"incidents.{verb}", asked, v.INCIDENT, data, body)
 
 
+def standing(verb: str) -> Case:
+    path, operation = f"/users/{ID}/{verb}", f"auth.{verb}_user"
+    return Case(f"{verb}User", "POST", path, operation, {"id": ID}, v.USER_VIEW, {"user": v.USER_VIEW})
+
+
 def got(name: str, path: str, operation: str, asked: Any, key: str, view: Any) -> Case:
     return Case(name, "GET", path, operation, asked, view, {key: view})
 
@@ -80,6 +85,7 @@ def gone(name: str, path: str, operation: str, asked: Any) -> Case:
     return Case(name, "DELETE", path, operation, asked, {}, {})
 
 
+PROFILE = {"firstName": "Jo", "phone": None}
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
 FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False, "nextCursor": "later"}
 RANGE = {"scheduleId": ID, "from": NOON, "to": NIGHT}
@@ -105,6 +111,10 @@ CASES = [
     paged("listUsers", "/users", "auth.users", "users", v.USER_VIEW),
     got("getMe", "/users/me", "auth.me", {}, "user", v.USER_VIEW),
     got("getUser", f"/users/{ID}", "auth.user", {"id": ID}, "user", v.USER_VIEW),
+    Case("changeMe", "PATCH", "/users/me", "auth.change_me", PROFILE, v.USER_VIEW, {"user": v.USER_VIEW}, PROFILE),
+    patched("changeUser", f"/users/{ID}", "auth.change_user", PROFILE | {"roles": ["lead"]}, "user", v.USER_VIEW),
+    standing("deactivate"),
+    standing("reactivate"),
     made("registerDevice", "/devices", "auth.register_device", REGISTER_DEVICE, "device", v.DEVICE),
     paged("listDevices", "/devices", "auth.devices", "devices", v.DEVICE),
     Case("removeDevice", "DELETE", "/devices/a%2Fb", "auth.remove_device", {"deviceId": "a/b"}, None, {}),

@@ -15,7 +15,13 @@ LATER = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 ID = UUID("550e8400-e29b-41d4-a716-446655440001")
 
 _USER = auth.UserView(
-    id=USER, email="user@company.com", first_name="John", last_name="Doe", roles=(Role.USER,), created_at=NOW
+    id=USER,
+    email="user@company.com",
+    first_name="John",
+    last_name="Doe",
+    roles=(Role.USER,),
+    created_at=NOW,
+    updated_at=NOW,
 )
 _TOKENS = auth.Tokens(access_token="a", refresh_token="r", expires_in=900)
 _LAYER = oncall.Layer(start=datetime(2026, 3, 2, 9, 0), participants=(USER,))  # noqa: DTZ001 - a local wall clock

@@ -17,11 +17,13 @@ from libs.contracts.notifier import (
 )
 from services.notifier.domain.notification import (
     BUNDLED,
+    DEACTIVATED,
     EXPIRED,
     BundleNotification,
     Command,
     ExpireNotification,
     IntendNotification,
+    LeaveOut,
     Notification,
     RecordAccepted,
     RecordFailure,
@@ -56,6 +58,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             _waits(state) and due_at > command.now
         ):
             return [_withdrawn(state, BUNDLED, command.now)]
+        case LeaveOut(), Notification(stage=NotificationState.INTENDED):
+            return [_withdrawn(state, DEACTIVATED, command.now)]
         case ((RecordAccepted() | RecordFailure()), Notification()) if command.attempt <= state.attempts:
             return []
         case RecordAccepted(), Notification(stage=NotificationState.WITHDRAWN):
@@ -166,7 +170,7 @@ def _accepted(command: RecordAccepted, state: Notification) -> NotificationAccep
 def _accepted_after_withdrawal(command: RecordAccepted, state: Notification) -> list[Fact]:
     """It was under way when it was withdrawn: the phone shows it, so what it shows is replaced."""
     facts: list[Fact] = [_accepted(command, state)]
-    if state.withdrawn_for not in (None, EXPIRED, BUNDLED):
+    if state.withdrawn_for not in (None, EXPIRED, BUNDLED, DEACTIVATED):
         facts.append(_replaced(state, replacement(state.withdrawn_for), command.now))
     return facts
 

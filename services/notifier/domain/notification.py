@@ -25,7 +25,9 @@ REPLACEMENT_LIFE = timedelta(hours=1)
 EXPIRED = "expired"
 """Why a page is withdrawn that could not be sent in time."""
 BUNDLED = "bundled"
-"""Why a page is withdrawn for which a newer one speaks; all other reasons are answers."""
+"""Why a page is withdrawn for which a newer one speaks."""
+DEACTIVATED = "deactivated"
+"""Why a page is withdrawn whose person is so; all other reasons are answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Notification:
     @property
     def given_up(self) -> bool:
         """No vendor has taken the page and none will be asked again, and not because of an answer."""
-        expired = self.stage is NotificationState.WITHDRAWN and self.withdrawn_for == EXPIRED
-        return expired or self.stage is NotificationState.FAILED
+        in_vain = self.stage is NotificationState.WITHDRAWN and self.withdrawn_for in (EXPIRED, DEACTIVATED)
+        return in_vain or self.stage is NotificationState.FAILED
 
 
 State = Notification | None
@@ -132,6 +134,13 @@ class BundleNotification:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Its person is deactivated."""
+
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordAccepted:
     """The vendor took attempt `attempt`, which carried `kind`."""
 
@@ -169,7 +178,13 @@ class ExpireNotification:
 
 
 Command = (
-    IntendNotification | StopNotification | BundleNotification | RecordAccepted | RecordFailure | ExpireNotification
+    IntendNotification
+    | StopNotification
+    | BundleNotification
+    | LeaveOut
+    | RecordAccepted
+    | RecordFailure
+    | ExpireNotification
 )
 
 

@@ -22,7 +22,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationIntended, NotificationKind, PersonUnreachable
-from services.notifier.application import ACTOR, Sent, follow_devices, page_people, record, retire, stop_incidents
+from services.notifier.application import ACTOR, Sent, follow_people, page_people, record, retire, stop_incidents
 from services.notifier.domain import bundling
 from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
 from services.notifier.domain.token import RetireToken
@@ -115,7 +115,7 @@ class Flow:
         return self
 
     def register(self, *events: Envelope[Any]) -> list[Fact]:
-        return self._take(events, lambda work: follow_devices(work, events, self.inputs))
+        return self._take(events, lambda work: follow_people(work, events, self.inputs))
 
     def page(self, *events: Envelope[Any]) -> list[Fact]:
         return self._take(events, lambda work: page_people(work, events, self.inputs, self.most))

@@ -21,7 +21,7 @@ from libs.contracts.model import Lane, Role
 from libs.contracts.oncall import AddOverride, CreateSchedule, OverrideView, ScheduleCreated, ShiftsPlanned
 from libs.contracts.requests import ErrorKind, Forbidden, Invalid
 from services.oncall.api import api
-from services.oncall.application import SCHEDULE, Deactivated, NoDevice, awaited, create_schedule, learn_people
+from services.oncall.application import SCHEDULE, NoDevice, awaited, create_schedule, learn_people
 from services.oncall.projections import people, project
 from services.oncall.tests.rules import ANA, BO, CY, layer, utc
 
@@ -49,6 +49,7 @@ class Replica:
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         found = self.known & (self.reachable - self.inactive) if "devices" in sql else self.known
+        found = found & self.inactive if "NOT oncall.people.is_active" in sql else found
         self._rows = [
             {"user_id": i, "name": "x", "is_active": i not in self.inactive} for i in parameters["ids"] if i in found
         ]
@@ -209,9 +210,12 @@ def test_who_cannot_be_paged_takes_no_shift_and_a_lead_is_warned(replica: Replic
 
 
 def test_nobody_who_is_deactivated_is_put_on_call() -> None:
-    schedule = Scheduled(Replica({ANA, BO}, reachable={ANA, BO}, inactive={BO}))
-    with pytest.raises(Deactivated):
+    replica = Replica({ANA, BO}, reachable={ANA, BO})
+    schedule = Scheduled(replica)
+    replica.inactive = {BO}
+    with pytest.raises(Invalid, match="deactivated") as refused:
         schedule.add(LEAD, BO)
+    assert refused.value.field == "userId"
 
 
 def test_a_device_is_waited_for_where_the_shift_depends_on_it() -> None:

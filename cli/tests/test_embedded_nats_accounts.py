@@ -1,9 +1,11 @@
 """The table of NATS permissions: nobody may say or hear more than is promised (promise 13)."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from cli.deployment.bus import accounts_by_reference
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES
 from cli.embedded.nats_accounts import accounts, permissions, server_config
 from libs.contracts.model import Lane
@@ -75,6 +77,12 @@ def test_whoever_takes_several_facts_may_still_ask_for_one_of_them(reader: str, 
         filters = [fact_filter(f"pager.{upstream}.{fact}.v1", lane) for lane in lanes_of(upstream)]
         made = {f"$JS.API.CONSUMER.CREATE.{upstream.upper()}.*.{subject}" for subject in filters}
         assert made <= set(permissions(reader).publish)
+
+
+def test_the_charts_accounts_are_those_of_the_table() -> None:
+    chart = Path(__file__).resolve().parents[2] / "deploy/helm/pager/files/nats-accounts.conf"
+    told = "pager deploy-config nats-accounts > deploy/helm/pager/files/nats-accounts.conf"
+    assert chart.read_text(encoding="utf-8") == accounts_by_reference(), told
 
 
 @pytest.mark.parametrize("user", NATS_USERS)

@@ -46,19 +46,19 @@ async def _key(world: World) -> tuple[str, Any]:
     return f"/integrations/{made.data['integration']['id']}/keys", None
 
 
+def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    async def request(world: World) -> tuple[str, Any]:
+        return f"/incidents/{await _incident(world, *before)}/{step}", {"notes": "mine"}
+
+    return request
+
+
 def _standing(verb: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(world: World) -> tuple[str, Any]:
         person = f"/users/{(await world.person(f'someone-to-{verb}')).user_id}"
         for step in before:
             assert (await world.admin.call("POST", f"{person}/{step}")).status == 200
         return f"{person}/{verb}", None
-
-    return request
-
-
-def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
-    async def request(world: World) -> tuple[str, Any]:
-        return f"/incidents/{await _incident(world, *before)}/{step}", {"notes": "mine"}
 
     return request
 
@@ -73,9 +73,9 @@ def _plain(path: str, body: Any) -> Callable[[World], Awaitable[tuple[str, Any]]
 _DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android", "pushToken": "fcm-token-1"}
 REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "registerUser": _plain("/users", _PERSON),
+    "registerDevice": _plain("/devices", _DEVICE),
     "deactivateUser": _standing("deactivate"),
     "reactivateUser": _standing("reactivate", "deactivate"),
-    "registerDevice": _plain("/devices", _DEVICE),
     "createIncident": _plain("/incidents", {"title": "db down"}),
     "acknowledgeIncident": _status("acknowledge"),
     "resolveIncident": _status("resolve"),

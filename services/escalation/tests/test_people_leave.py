@@ -61,7 +61,8 @@ def passed(user: UUID, **changes: Any) -> PassOver:
         by_role={role: tuple(u for u in people if u != user) for role, people in EVERYBODY.by_role.items()},
         active=frozenset(EVERYBODY.active) - {user},
     )
-    return PassOver(user, **({"plan": PLAN, "directory": without, "now": SOON} | changes))
+    values: dict[str, Any] = {"plan": PLAN, "directory": without, "now": SOON}
+    return PassOver(user, **(values | changes))
 
 
 def gone(user: UUID) -> UserDeactivated:

@@ -53,6 +53,16 @@ def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, A
     return request
 
 
+def _standing(verb: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    async def request(world: World) -> tuple[str, Any]:
+        person = f"/users/{(await world.person(f'someone-to-{verb}')).user_id}"
+        for step in before:
+            assert (await world.admin.call("POST", f"{person}/{step}")).status == 200
+        return f"{person}/{verb}", None
+
+    return request
+
+
 def _plain(path: str, body: Any) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(_world: World) -> tuple[str, Any]:
         return path, body
@@ -64,6 +74,8 @@ _DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android"
 REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "registerUser": _plain("/users", _PERSON),
     "registerDevice": _plain("/devices", _DEVICE),
+    "deactivateUser": _standing("deactivate"),
+    "reactivateUser": _standing("reactivate", "deactivate"),
     "createIncident": _plain("/incidents", {"title": "db down"}),
     "acknowledgeIncident": _status("acknowledge"),
     "resolveIncident": _status("resolve"),

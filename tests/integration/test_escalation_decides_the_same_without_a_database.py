@@ -51,7 +51,8 @@ def a_team(chance: random.Random) -> tuple[MemoryInputs, set[UUID]]:
             begin = CLOCK.now() + timedelta(hours=start)
             spans.append(tables.Span(begin, begin + timedelta(hours=chance.randint(1, 4)), chance.choice(PEOPLE)))
         schedules[schedule] = Schedule(chance.choice((None, 3)), tuple(spans))
-    return MemoryInputs(roles, schedules, reachable=frozenset(chance.sample(PEOPLE, chance.randint(0, 6)))), gone
+    reachable = frozenset(chance.sample(PEOPLE, chance.randint(0, 6)))
+    return MemoryInputs(roles, schedules, reachable=reachable, inactive=frozenset(gone)), gone
 
 
 def write(work: Work, team: MemoryInputs, gone: set[UUID]) -> None:
@@ -87,12 +88,14 @@ async def test_whom_a_plan_could_page_is_the_same_from_tables_and_from_objects(s
     chance = random.Random(seed)
     team, gone = a_team(chance)
     await store.transact(lambda work: write(work, team, gone))
-    for _plan in range(10):
+    for _plan in range(40):
         plan, users = a_plan(chance), chance.sample(PEOPLE, 2)
 
         def both(work: Work, plan: Plan = plan, users: list[UUID] = users) -> None:
             now = work.now
-            assert StoredInputs(work).directory([plan], users, now) == team.directory([plan], users, now)
+            for without in ((), users[1:]):
+                stored = StoredInputs(work).directory([plan], users, now, without)
+                assert stored == team.directory([plan], users, now, without)
             assert StoredInputs(work).others(users[:1], now) == team.others(users[:1], now)
 
         await store.read(both)

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Work
 from libs.chassis.testing.clock import MovableClock
-from libs.contracts.auth import DeviceRemoved, Platform
+from libs.contracts.auth import DeviceRemoved, Platform, UserDeactivated, UserReactivated
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
 from libs.contracts.notifier import NotificationIntended, NotificationKind, NotificationWithdrawn
@@ -75,7 +75,8 @@ class History:
         for _step in range(10):
             await self.step(self.devices)
         for _step in range(STEPS):
-            await self.step(self.devices, self.pages, self.pages, self.answers, self.results, self.results, self.tokens)
+            often = (self.pages, self.pages, self.results, self.results)
+            await self.step(self.devices, self.people_leave, self.answers, self.tokens, *often)
 
     async def step(self, *whats: Callable[[], Awaitable[None]]) -> None:
         await self.chance.choice(whats)()
@@ -91,6 +92,13 @@ class History:
         if self.chance.random() < 0.2:
             event = happened(DeviceRemoved(user_id=user, device_id=name, reason="lost"))
         await self._both(follow_people, [event], self.flow.register)
+
+    async def people_leave(self) -> None:
+        """Or come back, perhaps twice, perhaps both at once."""
+        facts = self.chance.choices((UserDeactivated, UserReactivated), k=self.chance.randint(1, 2))
+        user = self.chance.choice(self.people)
+        events = [happened(fact(user_id=user, by=ACTOR, at=CLOCK.now()), Lane.ROUTINE) for fact in facts]
+        await self._both(follow_people, events, self.flow.register)
 
     async def pages(self) -> None:
         """Levels fall due, also earlier ones and those that were due before."""
@@ -183,6 +191,7 @@ async def test_random_histories_end_in_the_same_facts_and_rows_on_tables_and_on_
         "PersonUnreachable",
         "PushTokenRetired",
         "no device",
+        "deactivated",
         "bundled",
         "every method failed",
     }

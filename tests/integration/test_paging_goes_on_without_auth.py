@@ -22,3 +22,18 @@ async def test_a_service_that_starts_while_auth_is_away_pages_whom_it_knows(worl
     await world.start(service)
     await world.fire_alert(priority="critical")
     await ana.expect_push("db down")
+
+
+@pytest.mark.parametrize("service", ["escalation", "notifier"])
+async def test_whoever_has_left_is_passed_over_while_auth_is_away(world: World, service: str) -> None:
+    ana, bo = await world.two_responders()
+    await world.stop(service)
+    assert (await world.admin.call("POST", f"/users/{ana.user_id}/deactivate")).status == 200
+    await world.start(service)
+    await world.settle()
+    await world.stop(service)
+    await world.stop("auth")
+    await world.start(service)
+    await world.fire_alert(priority="critical")
+    await bo.expect_push("db down")
+    await ana.expect_no_push()

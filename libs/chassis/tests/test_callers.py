@@ -399,3 +399,13 @@ async def test_while_auth_is_away_known_keys_go_on_and_unknown_ones_are_no_refus
         await fresh.verify(_token(clock))
     auth.away = False
     await fresh.verify(_token(clock))
+
+
+async def test_a_token_says_of_which_version_its_person_is_and_nothing_odd() -> None:
+    clock = MovableClock()
+    verifier = Verifier(Auth().fetch, clock, AllGoOn())
+    assert (await verifier.verify(_token(clock))).version == 0, "auth as it was before does not say"
+    assert (await verifier.verify(_token(clock, ver=7))).version == 7
+    for odd in (-1, "7", 7.0, True):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(_token(clock, ver=odd))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from libs.chassis.requests import sessions
 from libs.chassis.requests.callers import LEEWAY, LONGEST, Caller, Unsure
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.tests.ledger import Ledger, until
-from libs.contracts.auth import SessionEnded
+from libs.contracts.auth import RolesChanged, SessionEnded
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Lane, Role
@@ -145,3 +146,69 @@ async def test_what_cannot_be_read_is_passed_and_closes_no_door(ledger: Ledger) 
     await _ended(auth, ledger, raw=b"\xff")
     over = await _ended(auth, ledger)
     await _become(ended, _caller(over, ledger), "unauthenticated")
+
+
+async def _given_roles(auth: Bus, ledger: Ledger, person: UUID, version: int) -> None:
+    """Auth says that somebody has other roles."""
+    fact = RolesChanged(
+        user_id=person, roles=(Role.USER,), by=Actor.service("auth"), at=ledger.clock.now(), version=version
+    )
+    event: Envelope[Any] = Envelope[RolesChanged](
+        id=uuid4(),
+        type=fact.type,
+        time=ledger.clock.now(),
+        entity=person,
+        version=version,
+        lane=Lane.ROUTINE,
+        actor=Actor.service("auth"),
+        correlation_id=uuid4(),
+        data=fact,
+    )
+    await auth.client.jetstream().publish(event_subject(fact.type, Lane.ROUTINE, person), CODEC.encode(event))
+
+
+async def test_tokens_from_before_a_change_of_roles_are_refused_for_as_long_as_they_could_be_good(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_PATIENCE", 15.0)
+    auth, somebody = await ledger.bus("auth"), _caller(uuid4(), ledger)
+    await _given_roles(auth, ledger, somebody.user_id, 3)
+    ended = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
+    ledger.run(ended.run)
+    for version, answer in ((0, "unauthenticated"), (2, "unauthenticated"), (3, "certain"), (4, "certain")):
+        assert await _says(ended, replace(somebody, version=version)) == answer, version
+    assert await _says(ended, _caller(uuid4(), ledger)) == "certain", "nobody else"
+    await _given_roles(auth, ledger, somebody.user_id, 5)
+    await _become(ended, replace(somebody, version=4), "unauthenticated")
+    await _given_roles(auth, ledger, somebody.user_id, 3)  # told again, as after a stream was filled anew
+    later = uuid4()
+    await _ended(auth, ledger, later)
+    await _become(ended, _caller(later, ledger), "unauthenticated")
+    assert await _says(ended, replace(somebody, version=4)) == "unauthenticated"
+    ledger.clock.advance(seconds=(LONGEST + LEEWAY).total_seconds())
+    other = uuid4()
+    await _given_roles(auth, ledger, other, 2)
+    await _become(ended, replace(_caller(uuid4(), ledger), user_id=other), "unauthenticated")
+    assert set(ended._changed) == {other}, "and no longer"
+
+
+async def test_it_is_lost_while_one_of_both_is_not_heard(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = await ledger.bus("gateway")
+    ended = EndedSessions("gateway", bus, ledger.clock)
+    ledger.run(ended.run)
+    await _become(ended, _caller(uuid4(), ledger), "certain")
+
+    def away(bus: Bus, stream: str, subjects: tuple[str, ...], **more: Any) -> Pull:
+        if "RolesChanged" in subjects[0]:
+            raise BusAway("the bus is away")
+        return Pull(bus, stream, subjects, **more)
+
+    monkeypatch.setattr(sessions, "Pull", away)
+    await bus.interrupted()
+
+    async def lost() -> list[str]:
+        return [subject.split(".")[4] for subject in ended._lost]
+
+    await until(lost, lambda found: found == ["RolesChanged"], "that one is lost")
+    ledger.clock.advance(minutes=15)
+    assert await _says(ended, _caller(uuid4(), ledger)) == "not certain"

@@ -65,6 +65,12 @@ async def test_an_access_token_ends_after_its_lifetime() -> None:
         await checks.verify(token)
 
 
+async def test_an_access_token_says_of_which_version_its_person_is() -> None:
+    clock = MovableClock()
+    token = await access().issue(USER, SESSION, "phone", clock.now())
+    assert (await verifier(clock, KEY).verify(token)).version == USER.version == 3
+
+
 async def test_tokens_of_every_published_key_are_valid_and_no_others() -> None:
     clock = MovableClock()
     checks = verifier(clock, OLDER, KEY)

@@ -12,7 +12,7 @@ from libs.contracts.auth import KeyReason
 EVERY = timedelta(days=30)
 """How long a key signs (technical specification, Secrets Management)."""
 LEAD = timedelta(minutes=15)
-"""A key is published for so long before it signs: verifiers have it by then, and caches of the web, for five minutes."""
+"""A key is published for so long before it signs: verifiers have it by then, and caches keep the keys 5 minutes."""
 HEARD = timedelta(minutes=1)
 """Within so long every replica knows which keys there are."""
 RETIRES = HEARD + LONGEST + LEEWAY

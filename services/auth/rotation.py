@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from libs.chassis.requests.callers import KEYS_HELD, LEEWAY, LONGEST
+from libs.chassis.requests.callers import LEEWAY, LONGEST
 from libs.contracts.auth import KeyReason
 
 EVERY = timedelta(days=30)
 """How long a key signs (technical specification, Secrets Management)."""
-LEAD = 3 * KEYS_HELD
-"""A key is published for so long before it signs: verifiers, and caches between, have it by then."""
+LEAD = timedelta(minutes=15)
+"""A key is published for so long before it signs: verifiers have it by then, and caches keep the keys 5 minutes."""
 HEARD = timedelta(minutes=1)
 """Within so long every replica knows which keys there are."""
 RETIRES = HEARD + LONGEST + LEEWAY

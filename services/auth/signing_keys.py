@@ -54,6 +54,8 @@ class SigningKeys:
     clock: Clock
     _ages: Sequence[Age] = ()
     _opened: dict[str, SigningKey] = field(default_factory=dict)
+    _closed: set[str] = field(default_factory=set)
+    """Those of which it was said that they cannot be opened here."""
     _read_at: datetime | None = None
 
     async def prepare(self) -> None:
@@ -150,7 +152,9 @@ class SigningKeys:
                 try:
                     pem = self.seal.open(kid, bytes(rows[kid]["sealed"]))
                 except WrongKey:
-                    _log.error("a signing key was sealed under another master key", kid=kid)
+                    if kid not in self._closed:
+                        _log.error("a signing key was sealed under another master key", kid=kid)
+                    self._closed.add(kid)
                 else:
                     self._opened[kid] = await asyncio.to_thread(SigningKey.from_pem, pem)
         self._read_at = now

@@ -180,6 +180,15 @@ async def test_nobody_hears_the_answers_that_others_get(servers: Servers, user: 
         assert len(await _refusals(client, refused)) == len(wanted), refused
 
 
+@pytest.mark.parametrize("user", [*SERVICES, "gateway", "auditor", "sender", None])
+async def test_operators_alone_look_at_keys_and_rotate_them(servers: Servers, user: str | None) -> None:
+    async with _client(servers, user) as (client, refused):
+        for subject in ("pager.rpc.auth.signing_keys", "pager.rpc.auth.rotate_keys"):
+            refused.clear()
+            await client.publish(subject, b"{}")
+            assert await _refusals(client, refused), f"{user} may publish {subject}"
+
+
 async def test_auditors_read_events_and_change_nothing(servers: Servers) -> None:
     async with servers.fresh(), _client(servers, "auditor") as (auditor, refused):
         assert (await auditor.jetstream().stream_info("INCIDENTS")).config.name == "INCIDENTS"

@@ -33,7 +33,7 @@ LONGEST = timedelta(hours=1)
 """No access token lives longer, whatever auth is told: so long at most it has to be remembered that a session ended."""
 LEEWAY = timedelta(minutes=1)
 """How far the clocks of two machines may be apart. It is for beginnings only: a token ends to the second."""
-KEYS_HELD = timedelta(minutes=5)
+KEYS_HELD = timedelta(minutes=1)
 """So old may the keys be that tokens are checked with, while auth answers."""
 _log = structlog.get_logger()
 _NEVER = datetime.min.replace(tzinfo=UTC)

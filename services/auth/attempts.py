@@ -117,22 +117,25 @@ class Attempts:
         task.add_done_callback(self._recording.discard)
 
     async def _wrong(self, attempt: Attempt, begun: Begun, reason: str) -> None:
-        refusal, locking = uuid4(), uuid4()
+        until = await self._record(lambda work: self.guesses.wrong(work, attempt.target, begun))
+        if attempt.user_id is None:
+            return
+        user_id, refusal, locking = attempt.user_id, uuid4(), uuid4()
 
-        def record(work: Work) -> None:
-            until = self.guesses.wrong(work, attempt.target, begun)
-            if attempt.user_id is not None:
-                application.refuse_sign_in(work, refusal, attempt.user_id, reason)
-                if until is not None:
-                    application.begin_lockout(work, locking, attempt.user_id, until)
+        def tell(work: Work) -> None:
+            application.refuse_sign_in(work, refusal, user_id, reason)
+            if until is not None:
+                application.begin_lockout(work, locking, user_id, until)
 
-        await self._record(record)
+        # By itself: whoever tries again at once waits for the record above, which is the same for nobody's account.
+        await self._record(tell)
 
     async def _undone(self, attempt: Attempt, begun: Begun) -> None:
         await self._record(lambda work: self.guesses.undone(work, attempt.target, begun))
 
-    async def _record(self, handler: Callable[[Work], None]) -> None:
+    async def _record(self, handler: Callable[[Work], T]) -> T | None:
         try:
-            await self.store.transact(handler)
+            return (await self.store.transact(handler)).result
         except Exception:  # noqa: BLE001 - the person was answered: within seconds it is wrong (`lockout.UNDER_WAY`)
             _log.exception("what became of an attempt was not recorded")
+            return None

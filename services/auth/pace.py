@@ -37,7 +37,8 @@ class TooOften(Rejected):
 
 @dataclass
 class Pace:
-    """In this process's memory, so each replica has its own. Only right tokens count: strangers hold up nobody."""
+    """In this process's memory, so each replica has its own. Strangers hold up nobody: only what is right counts,
+    or what somebody who is signed in tries."""
 
     most: int = MOST
     window: timedelta = WINDOW

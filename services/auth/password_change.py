@@ -17,11 +17,11 @@ from services.auth import application
 from services.auth.attempts import Attempt, Attempts, WrongPassword
 from services.auth.credentials import Credentials, credentials_of_user
 from services.auth.pace import Pace
-from services.auth.passwords import OldPassword, Passwords, about
+from services.auth.passwords import OldPassword, Passwords, about, check_form
 from services.auth.tokens import AccessTokens, RefreshToken
 
-MOST: Final = 10
-"""Changes that one person may try in a while: each costs two hashes, a wrong one three."""
+MOST: Final = 20
+"""Changes that one person may try in a while: each costs two hashes, a wrong one three, a weak one a part of one."""
 WHILE: Final = timedelta(minutes=15)
 
 
@@ -51,10 +51,12 @@ class PasswordChanges:
             Unauthenticated: the session is over.
             PasswordsChange: somebody has just changed it.
         """
-        self.pace.check(caller.user_id, self.clock.now())
+        check_form(body.new_password, "newPassword")
+        now = self.clock.now()
+        self.pace.check(caller.user_id, now)
+        self.pace.passed(caller.user_id, now)
         known = await self.store.read(lambda work: credentials_of_user(work, caller.user_id))
         await self.passwords.check(body.new_password, about(known.user), "newPassword")
-        self.pace.passed(caller.user_id, self.clock.now())
         target = self.attempts.guesses.within(known.user.email, caller.session_id)
         token = RefreshToken.issue(caller.session_id)
         try:

@@ -26,6 +26,8 @@ LINE = 8
 """Passwords that are being hashed or wait for it: the last of them is answered after two seconds of a free core."""
 KEPT = 3
 """Places of these for accounts that have signed in from where they are: strangers cannot fill the whole line."""
+PATIENCE = 3.0
+"""Seconds of waiting, after which a password is not looked at any more: on a busy core nobody would hear of it."""
 MIN_LENGTH = 12
 MIN_ROUNDS = 12
 """bcrypt's work factor (technical specification, Password Security): 2^12 iterations, about 240 ms of one core."""
@@ -178,7 +180,7 @@ class Passwords:
     async def _run(self, work: Callable[[], T], *, stranger: bool = False) -> T:
         loop = asyncio.get_running_loop()
         if self._hashing:
-            turn = loop.create_future()
+            turn, came = loop.create_future(), loop.time()
             heappush(self._waiting, (stranger, next(self._came), turn))
             try:
                 await turn
@@ -186,6 +188,9 @@ class Passwords:
                 if not turn.cancelled():  # it had just been given
                     self._give_turn()
                 raise
+            if loop.time() - came > PATIENCE:
+                self._give_turn()
+                raise Busy
         self._hashing = True
         try:
             if self._closed:

@@ -46,6 +46,12 @@ async def _key(world: World) -> tuple[str, Any]:
     return f"/integrations/{made.data['integration']['id']}/keys", None
 
 
+async def _unlock(world: World) -> tuple[str, Any]:
+    wrong = {"email": world.admin.email, "password": "a guess", "deviceId": "elsewhere"}
+    assert (await world.http("POST", "/auth/login", wrong)).status == 401
+    return f"/users/{world.admin.user_id}/unlock", None
+
+
 def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(world: World) -> tuple[str, Any]:
         return f"/incidents/{await _incident(world, *before)}/{step}", {"notes": "mine"}
@@ -73,6 +79,7 @@ def _plain(path: str, body: Any) -> Callable[[World], Awaitable[tuple[str, Any]]
 _DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android", "pushToken": "fcm-token-1"}
 REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "registerUser": _plain("/users", _PERSON),
+    "unlockUser": _unlock,
     "registerDevice": _plain("/devices", _DEVICE),
     "deactivateUser": _standing("deactivate"),
     "reactivateUser": _standing("reactivate", "deactivate"),

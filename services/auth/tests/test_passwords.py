@@ -177,6 +177,16 @@ async def test_one_is_hashed_at_a_time_and_whoever_would_wait_too_long_is_told_s
     assert await looked_at(stranger=True), "the line is free again"
 
 
+async def test_whoever_has_waited_for_too_long_is_not_looked_at_any_more(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await passwords.hash(GOOD)
+    monkeypatch.setattr("services.auth.passwords.PATIENCE", -1.0)
+    answers = await asyncio.gather(*(passwords.verify(GOOD, known) for _ in range(4)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [bool, Busy, Busy, Busy]
+    assert await passwords.verify(GOOD, known), "nobody was waited for"
+
+
 async def test_strangers_wait_behind_whoever_is_at_home(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     known, go, order = await passwords.hash(GOOD), threading.Event(), list[str]()
     real = bcrypt.checkpw

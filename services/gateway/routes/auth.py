@@ -47,7 +47,7 @@ _TOO_OFTEN: Documented = {
 _GUESSED: Documented = {
     429: {
         "description": "RATE_LIMITED: five wrong passwords came from the caller's address within a minute, or in this "
-        "session, which may not change it for 15 minutes then; or it was tried ten times within these"
+        "session, which may not change it for 15 minutes then; or it was tried twenty times within these"
     }
 }
 _WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}

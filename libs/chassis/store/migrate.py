@@ -148,14 +148,20 @@ def _take_turn(connection: Connection, service: str) -> None:
     connection.commit()
 
 
-def _with_connection(service: str, url: str, run: Callable[[Config, Connection], T]) -> T:
-    check_service(service)
-    begin = session(url, f"pager/{service}/migrate")
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=begin)
+def config_of(service: str) -> Config:
+    """Where Alembic finds the revisions of a schema."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).resolve().parent / "migrations"))
     config.set_main_option("version_locations", str(_ROOT / "services" / service / "migrations"))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def _with_connection(service: str, url: str, run: Callable[[Config, Connection], T]) -> T:
+    check_service(service)
+    begin = session(url, f"pager/{service}/migrate")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=begin)
+    config = config_of(service)
     with engine.connect() as connection:
         _take_turn(connection, service)
         config.attributes.update(connection=connection, schema=service)

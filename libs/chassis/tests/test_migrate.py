@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from alembic.script import ScriptDirectory
 
-from libs.chassis.store.migrate import downgrade, status, upgrade
+from libs.chassis.store.migrate import config_of, downgrade, status, upgrade
 from libs.chassis.tests.ledger import Ledger
 from libs.contracts.subjects import SERVICES
 
@@ -16,6 +17,13 @@ _RIGHTS = (
     "SELECT table_name, privilege_type FROM information_schema.role_table_grants"
     " WHERE table_schema = %s AND grantee = %s ORDER BY 1, 2"
 )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_revisions_of_a_schema_are_one_line(service: str) -> None:
+    """Two that follow the same one, as two merged branches may leave them, would leave one of them out."""
+    heads = ScriptDirectory.from_config(config_of(service)).get_heads()
+    assert len(heads) == 1, f"two lines of {service} end in {' and '.join(sorted(heads))}"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -31,6 +31,7 @@ from services.auth.domain.users import (
     ReactivateUser,
     RegisterUser,
     ResetPassword,
+    VerifyEmail,
 )
 from services.auth.guesses import Guesses
 from services.auth.projections import (
@@ -164,6 +165,15 @@ def unlock(work: Work, guesses: Guesses, user_id: UUID, cause: Cause) -> None:
     """Let somebody try their password again, from wherever they are. Raises NotFound."""
     if guesses.forgive(work, user(work, user_id).email):
         work.decide(USERS, user_id, LiftLockout(user_id), cause)
+
+
+def verify_email(work: Work, user: UserView, cause: Cause) -> UserView:
+    """Their address is theirs from now on."""
+    events = work.decide(USERS, user.id, VerifyEmail(user.id), cause)
+    if not events:
+        return user
+    changed = {"version": work.shown_version(USERS, user.id), "updated_at": events[-1].time}
+    return user.model_copy(update={"email_verified": True} | changed)
 
 
 def lock_user(work: Work, user_id: UUID) -> None:

@@ -20,7 +20,7 @@ from services.auth.attempts import Attempt, Attempts, WrongPassword
 from services.auth.credentials import Credentials, credentials_of, credentials_of_user
 from services.auth.domain import invites, users
 from services.auth.domain.invites import Accepted, AcceptInvite, IssueInvite, ResendInvite, RevokeInvite
-from services.auth.domain.users import RegisterUser, VerifyEmail
+from services.auth.domain.users import RegisterUser
 from services.auth.links import LASTS, BadLink, Purpose, shown
 from services.auth.passwords import Passwords
 from services.auth.post import Post, cancel, withdraw
@@ -120,9 +120,7 @@ class Invitations:
         work.decide(INVITES, link["subject"], AcceptInvite(link["subject"], command.user_id), cause)
         # The row stays until it expires, for whoever did not hear the answer; what else is on its way goes.
         cancel(work, Purpose.INVITE, link["subject"])
-        if link["mailed"]:
-            work.decide(application.USERS, command.user_id, VerifyEmail(command.user_id), cause)
-        return user.model_copy(update={"email_verified": link["mailed"]})
+        return application.verify_email(work, user, cause) if link["mailed"] else user
 
     async def _again(self, body: Register, invite: dict[str, Any], known: Credentials) -> UserView:
         """Whoever knows the link and the password has made the account. Raises BadLink, LockedOut or Busy."""

@@ -13,7 +13,7 @@ from libs.contracts.invites import AskedFor, ForgotPassword, ResetLinkView, Rese
 from libs.contracts.requests import NotFound, Rejected
 from services.auth import application
 from services.auth.credentials import Credentials, credentials_of, credentials_of_user
-from services.auth.domain.users import IssueResetLink, VerifyEmail
+from services.auth.domain.users import IssueResetLink
 from services.auth.guesses import Guesses
 from services.auth.links import BadLink, Purpose, end_links, shown
 from services.auth.passwords import OldPassword, Passwords, about
@@ -88,7 +88,7 @@ class Recovery:
             cause = work.begin(Actor.user(known.user.id))
             application.reset_password(work, known, hashed, cause)  # which ends the link
             if link["mailed"]:
-                work.decide(application.USERS, known.user.id, VerifyEmail(known.user.id), cause)
+                application.verify_email(work, known.user, cause)
 
         await self.store.transact(reset)
 
@@ -106,10 +106,8 @@ class Recovery:
 
         def verify(work: Work) -> UserView:
             user_id = shown(work, Purpose.VERIFY, body.token, "token")["subject"]
-            user = application.user(work, user_id)
-            work.decide(application.USERS, user_id, VerifyEmail(user_id), work.begin(Actor.user(user_id)))
             end_links(work, Purpose.VERIFY, user_id)
-            return user.model_copy(update={"email_verified": True})
+            return application.verify_email(work, application.user(work, user_id), work.begin(Actor.user(user_id)))
 
         return (await self.store.transact(verify)).result
 

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from libs.contracts.invites import ForgotPassword
 from services.auth.domain.lockout import MAILS
@@ -54,8 +54,12 @@ async def _sign_in(world: World, email: str, password: str) -> int:
     return (await world.http("POST", "/auth/login", body)).status
 
 
+async def _rows(world: World, table: Table) -> list[dict[str, Any]]:
+    return list(await world.services["auth"].runtime.work.read(lambda work: work.fetch(select(table))))
+
+
 async def _waiting(world: World) -> list[dict[str, Any]]:
-    return list(await world.services["auth"].runtime.work.read(lambda work: work.fetch(select(mails))))
+    return await _rows(world, mails)
 
 
 def _is_refused(answer: Answer, field: str = "token") -> bool:
@@ -264,9 +268,8 @@ async def test_no_table_and_no_event_has_a_token_and_no_row_of_a_mail_an_address
     mailbox.refuses = None
     world.clock.advance(seconds=10)
     tokens = [token_of((await _mails(world, mailbox, email))[0]) for email in (ana.email, EVA)]
-    store = world.services["auth"].runtime.work
     for table in [*metadata.sorted_tables, *kept.sorted_tables]:
-        rows = await store.read(lambda work, table=table: work.fetch(select(table)))
+        rows = await _rows(world, table)
         assert not any(token in str(rows) for token in tokens), table.name
     events = str([event.data for event in await world.log("auth")])
     assert not any(token in events for token in tokens)

@@ -12,6 +12,8 @@
 | inactive | DeactivateUser | nothing |
 | active | ReactivateUser | nothing |
 | registered | ResetPassword | PasswordReset |
+| registered | IssueResetLink | ResetLinkIssued |
+| registered | VerifyEmail | EmailVerified, once |
 """
 
 from __future__ import annotations

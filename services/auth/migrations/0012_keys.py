@@ -6,7 +6,7 @@ from alembic import op
 from libs.chassis.store.tables import grant_tables
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 SCHEMA = "auth"
 _MOMENT = sa.DateTime(timezone=True)

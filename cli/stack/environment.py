@@ -23,6 +23,7 @@ APNS: Final = (
     "PAGER_APNS_CA_FILE",
 )
 _GATEWAYS_OWN: Final = ("PAGER_METRICS_TOKEN", "PAGER_METRICS_TOKEN_FILE")
+_AUTHS_OWN: Final = ("PAGER_SMTP_URL", "PAGER_SMTP_URL_FILE")
 SERVICES: Final = (*STATEFUL_SERVICES, "gateway")
 
 
@@ -74,6 +75,9 @@ def of_service(
     environment = dict(inherited) | {"PAGER_NATS_URL": nats_url, "PAGER_INSTANCE": f"{service}-{replica}"}
     if not (inherited.get("PAGER_PUBLIC_URL") or inherited.get("PAGER_PUBLIC_URL_FILE")):
         environment["PAGER_PUBLIC_URL"] = public_url
+    if service != "auth":
+        for name in _AUTHS_OWN:
+            environment.pop(name, None)
     if service == "gateway":
         return environment | {"PAGER_PORT": str(port)}
     for name in _GATEWAYS_OWN:

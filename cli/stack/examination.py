@@ -71,6 +71,9 @@ def judge_service(service: str, verdict: Verdict) -> list[Finding]:
         level = Level.NOTE if set(parked) == {"input"} else Level.BAD
         told = ", ".join(f"{count} {kind}" for kind, count in parked.items())
         findings.append(Finding(f"parked by {service}", level, f"{told}: see `pager parked list`"))
+    if word.extra.get("mail") == "off":
+        told = "off: links for invites and lost passwords are shown to admins, who hand them over (PAGER_SMTP_URL)"
+        findings.append(Finding("mail", Level.NOTE, told))
     findings += [judge_room(room) for room in word.extra.get("rooms", ())]
     if keys := word.extra.get("keys"):
         findings += judge_keys(keys)

@@ -83,6 +83,7 @@ HttpUrl = Annotated[str, _url(base_fault, "http", "https")]
 HttpsUrl = Annotated[str, _url(base_fault, "https")]
 NatsUrl = Annotated[SecretStr, _url(url_fault, "nats", "tls")]
 PostgresUrl = Annotated[SecretStr, _url(url_fault, "postgresql", "postgres")]
+SmtpUrl = Annotated[SecretStr, _url(url_fault, "smtp", "smtps")]
 TextFile = Annotated[str, file_of(text_of)]
 AuthoritiesFile = Annotated[str, file_of(trusting)]
 

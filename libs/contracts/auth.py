@@ -89,8 +89,20 @@ class UserReactivated(Fact, type="pager.auth.UserReactivated.v1"):
     at: Moment
 
 
+class EmailVerified(Fact, type="pager.auth.EmailVerified.v1"):
+    """Somebody has shown a link that was sent to their address and nowhere else."""
+
+    user_id: UUID
+
+
+class ResetLinkIssued(Fact, type="pager.auth.ResetLinkIssued.v1"):
+    """There is a link with which somebody may choose another password: they asked for it, or an admin did."""
+
+    user_id: UUID
+
+
 class PasswordReset(Fact, type="pager.auth.PasswordReset.v1"):
-    """An operator has given somebody another password; all their sessions end with it."""
+    """Somebody has another password, by a link or by an operator; all their sessions end with it."""
 
     user_id: UUID
 
@@ -270,6 +282,8 @@ class UserView(Contract):
     version: int = 1
     created_at: Moment
     updated_at: Moment
+    email_verified: bool = False
+    """They have used a link that was sent to their address and nowhere else."""
 
 
 class UsersPage(ListView):

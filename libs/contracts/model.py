@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +33,9 @@ class Contract(BaseModel):
     """A frozen message. Unknown fields are ignored: a rolling deploy has two versions at once."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+    shown_once: ClassVar[frozenset[str]] = frozenset()
+    """Fields of an answer that whoever repeats the request does not get again."""
 
     def to_json(self) -> bytes:
         """The bytes that are stored and published."""

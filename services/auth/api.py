@@ -29,25 +29,47 @@ from libs.contracts.auth import (
     UsersPage,
     UserView,
 )
+from libs.contracts.invites import (
+    AskedFor,
+    ForgotPassword,
+    Invite,
+    InvitesPage,
+    InviteView,
+    Register,
+    ResetLinkView,
+    ResetPassword,
+    Token,
+)
 from libs.contracts.model import Contract, Role
 from libs.contracts.requests import ById, ListPage, NoSuchTeam
 from services.auth import application
 from services.auth.domain import devices
+from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.projections import OWN_DEVICES, USERS, device_view, user_view
+from services.auth.recovery import Recovery
 from services.auth.registration import Prepared, Registration
 from services.auth.sign_in import SignIns
 
 
-def api(sign_ins: SignIns, registration: Registration, changes: PasswordChanges, room: KeyRoom) -> Requests:
-    """`login`, `refresh` and `keys` are public, and the keys' ages and rotation for operators, as the bus permits; all
-    else needs an access token."""
+def api(
+    sign_ins: SignIns,
+    registration: Registration,
+    changes: PasswordChanges,
+    invitations: Invitations,
+    recovery: Recovery,
+    room: KeyRoom,
+) -> Requests:
+    """Signing in, what is done with a link, and `keys` are public, and the keys' ages and rotation for operators, as
+    the bus permits; all else needs an access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
     _people(requests, registration)
     _passwords(requests, changes)
     _changes(requests)
+    _invites(requests, invitations)
+    _recovery(requests, recovery)
     _devices(requests)
     _keys(requests, room)
     return requests
@@ -139,6 +161,55 @@ def _changes(requests: Requests) -> None:
     def reactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
         caller.require(Role.ADMIN)
         return application.reactivate(work, body.id, caller.cause(work))
+
+
+def _invites(requests: Requests, invitations: Invitations) -> None:
+    @requests.handle("invite", Invite)
+    def invite(work: Work, body: Invite, caller: Caller) -> InviteView:
+        caller.require(Role.ADMIN)
+        return invitations.invite(work, body, caller.cause(work))
+
+    @requests.query("invites", ListPage)
+    def invites(work: Work, body: ListPage, caller: Caller) -> InvitesPage:
+        caller.require(Role.ADMIN)
+        return invitations.page(work, body)
+
+    @requests.handle("resend_invite", ById)
+    def resend_invite(work: Work, body: ById, caller: Caller) -> InviteView:
+        caller.require(Role.ADMIN)
+        return invitations.resend(work, body.id, caller.cause(work))
+
+    @requests.handle("revoke_invite", ById)
+    def revoke_invite(work: Work, body: ById, caller: Caller) -> None:
+        caller.require(Role.ADMIN)
+        invitations.revoke(work, body.id, caller.cause(work))
+
+    @requests.handle("register", Register, public=True)
+    async def register(body: Register, _caller: None) -> UserView:
+        return await invitations.register(body)
+
+
+def _recovery(requests: Requests, recovery: Recovery) -> None:
+    @requests.handle("forgot_password", ForgotPassword, public=True)
+    async def forgot_password(body: ForgotPassword, _caller: None) -> AskedFor:
+        return await recovery.forgot(body)
+
+    @requests.handle("reset_password", ResetPassword, public=True)
+    async def reset_password(body: ResetPassword, _caller: None) -> None:
+        await recovery.reset(body)
+
+    @requests.handle("reset_link", ById)
+    def reset_link(work: Work, body: ById, caller: Caller) -> ResetLinkView:
+        caller.require(Role.ADMIN)
+        return recovery.reset_link(work, body.id, caller.cause(work))
+
+    @requests.handle("ask_to_verify", NoRequest)
+    def ask_to_verify(work: Work, _body: NoRequest, caller: Caller) -> AskedFor:
+        return recovery.ask_to_verify(work, caller.user_id)
+
+    @requests.handle("verify_email", Token, public=True)
+    async def verify_email(body: Token, _caller: None) -> UserView:
+        return await recovery.verify(body)
 
 
 def _devices(requests: Requests) -> None:

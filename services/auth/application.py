@@ -31,6 +31,7 @@ from services.auth.domain.users import (
     ReactivateUser,
     RegisterUser,
     ResetPassword,
+    VerifyEmail,
 )
 from services.auth.guesses import Guesses
 from services.auth.projections import (
@@ -116,7 +117,7 @@ def reset_password(work: Work, known: Credentials, password_hash: str, cause: Ca
     Their devices are paged as before: whoever is on call must not fall silent for it. Raises PasswordsChange.
     """
     user_id = known.user.id
-    work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    lock_user(work, user_id)
     if not still_fits(work, user_id, known.password_hash):
         raise PasswordsChange
     work.decide(USERS, user_id, ResetPassword(user_id), cause)
@@ -138,7 +139,7 @@ class Changed:
 def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> None:
     """Their other sessions end; devices are paged as before. Raises Unauthenticated or PasswordsChange."""
     user_id = changed.known.user.id
-    work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    lock_user(work, user_id)
     rows = work.fetch(SESSION_LOCKED, id=session_id)
     if not rows:
         raise Unauthenticated("the session is over: sign in again")
@@ -166,10 +167,28 @@ def unlock(work: Work, guesses: Guesses, user_id: UUID, cause: Cause) -> None:
         work.decide(USERS, user_id, LiftLockout(user_id), cause)
 
 
+def verify_email(work: Work, user: UserView, cause: Cause) -> UserView:
+    """Their address is theirs from now on."""
+    events = work.decide(USERS, user.id, VerifyEmail(user.id), cause)
+    if not events:
+        return user
+    changed = {"version": work.shown_version(USERS, user.id), "updated_at": events[-1].time}
+    return user.model_copy(update={"email_verified": True} | changed)
+
+
+def lock_user(work: Work, user_id: UUID) -> None:
+    """Sign-ins and changes of passwords that are under way are either seen from here on or come after."""
+    work.fetch(USER_LOCKED, id=user_id)
+
+
+def lock_address(work: Work, email: str) -> None:
+    """Two may register or invite one address at once: the second waits here and sees the first one's row."""
+    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{one_address(email)}"))
+
+
 def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
     """Register somebody under an id of their own; raises AddressTaken."""
-    # Two admins may register one address at once: the second waits here and sees the first one's row.
-    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{one_address(command.email)}"))
+    lock_address(work, command.email)
     if credentials_of(work, command.email) is not None:
         raise AddressTaken(field="email")
     register_user(work, command, password_hash, cause)

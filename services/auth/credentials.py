@@ -12,7 +12,9 @@ from libs.chassis.store.work import Work
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import UserView
 from libs.contracts.requests import NotFound
+from services.auth.links import Purpose
 from services.auth.passwords import LAST
+from services.auth.post import withdraw
 from services.auth.projections import (
     FORMER_PASSWORDS,
     PASSWORD_OF,
@@ -66,6 +68,8 @@ def still_fits(work: Work, user_id: UUID, password_hash: str) -> bool:
 
 
 def replace_password(work: Work, user_id: UUID, old: str, new: str) -> None:
+    """Their row is locked. Links to choose another one are good no longer."""
+    withdraw(work, Purpose.RESET, user_id)
     before = work.fetch(FORMER_PASSWORDS, user_id=user_id)
     for row in before[LAST - 2 :]:
         work.put(Gone(former_passwords, {"user_id": user_id, "hash": row["hash"]}))

@@ -27,6 +27,7 @@ from services.auth.domain.lockout import MOST, WIDER, Record
 from services.auth.projections import GUESSES_AT, GUESSES_FORGOTTEN, GUESSES_OF, guesses
 
 _ANYWHERE = "anywhere"
+_MAILS = "mails"
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
@@ -150,6 +151,14 @@ class Guesses:
             else:
                 self._keep(work, account, {bytes(row["place"]): Record(right_at=record.right_at)})
         return held
+
+    def may_be_mailed(self, work: Work, email: str) -> bool:
+        """Whether a mail that somebody has asked for may go to this address, which then counts; nobody's too."""
+        target = self._target(email, (_MAILS,))
+        record, may = lockout.mailed(self._settling(work, target)[target.places[0]], work.now)
+        if may:
+            self._keep(work, target.account, {target.places[0]: record})
+        return may
 
     def _target(self, email: str, places: Iterable[str]) -> Target:
         account = hmac.digest(self.key(), one_address(email).encode(), sha256)

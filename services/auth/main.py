@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 from libs.chassis.clock import Clock, SystemClock
@@ -11,14 +12,20 @@ from libs.chassis.parts import Answers, Engine, Parts, Runtime
 from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
+from libs.chassis.store.pruning import Retention
 from services.auth.api import api
 from services.auth.attempts import Attempts
 from services.auth.consumers import consumers
 from services.auth.guesses import Guesses
+from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
+from services.auth.links import Links
+from services.auth.mailing import Mailing
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
-from services.auth.projections import project
+from services.auth.post import Post
+from services.auth.projections import links, project
+from services.auth.recovery import Recovery
 from services.auth.registration import Registration
 from services.auth.sealed import Sealed
 from services.auth.sealing import Seal
@@ -66,6 +73,10 @@ def build(runtime: Runtime) -> Parts:
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
     )
+    server, links_out = settings.mail_server(), Links(settings.public_url)
+    post = Post(links_out, mails=server is not None)
+    invitations = Invitations(runtime.rpc, passwords, attempts, post)
+    recovery = Recovery(runtime.rpc, passwords, attempts.guesses, post)
     sign_ins = SignIns(
         store=runtime.rpc,
         passwords=passwords,
@@ -76,10 +87,15 @@ def build(runtime: Runtime) -> Parts:
         refresh_key=sealed.refresh_key,
     )
     return Parts(
-        Answers(api(sign_ins, registration, changes, room), keys.public, sign_ins),
+        Answers(api(sign_ins, registration, changes, invitations, recovery, room), keys.public, sign_ins),
         reads=runtime.follow(consumers()),
-        engines=(room, Accounts(settings, registration, sign_ins)),
+        engines=(
+            room,
+            Accounts(settings, registration, sign_ins),
+            Mailing(runtime.work, runtime.clock, links_out, server),
+        ),
         watched=Watched(gauges=room.gauges),
+        forgets=(Retention(links, "expires_at", timedelta(0)),),
     )
 
 

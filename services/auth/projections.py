@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     exists,
+    false,
     func,
     select,
     true,
@@ -33,6 +36,7 @@ from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
     DeviceView,
+    EmailVerified,
     HeldDevice,
     RolesChanged,
     SessionEnded,
@@ -43,6 +47,15 @@ from libs.contracts.auth import (
     UserView,
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope
+from libs.contracts.invites import (
+    InviteAccepted,
+    InviteIssued,
+    InviteResent,
+    InviteRevoked,
+    InviteStatus,
+    InviteView,
+    LinkView,
+)
 
 metadata = MetaData(schema="auth")
 """Projections of the log: a rebuild may empty and refill them."""
@@ -71,6 +84,7 @@ users = Table(
     Column("roles_given_at", DateTime(timezone=True)),
     # The version of the person that got them: tokens of earlier ones are refused.
     Column("roles_version", Integer, nullable=False, server_default="0"),
+    Column("email_verified", Boolean, nullable=False, server_default=false()),
     Index("users_name_idx", "last_name", "first_name", "id"),
 )
 Index("users_email_key", func.lower(users.c.email), unique=True)
@@ -88,6 +102,23 @@ devices = Table(
     Column("registered_at", DateTime(timezone=True), nullable=False),
     Index("devices_user_id_idx", "user_id"),
     Index("devices_token_hash_key", "token_hash", unique=True),
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("team_ids", ARRAY(Uuid), nullable=False),
+    # Open, accepted or revoked; that it has expired is seen when it is read.
+    Column("status", Text, nullable=False),
+    Column("invited_by", Uuid),
+    Column("user_id", Uuid),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("invites_created_at_idx", "created_at", "id"),
+    Index("invites_email_idx", "email"),
 )
 
 passwords = Table(
@@ -142,6 +173,33 @@ sessions = Table(
     Column("apart", SmallInteger, nullable=False, server_default="0"),
 )
 
+# `subject` is whose invite, or which person's. `mailed`: it was sent to their address, and shown to nobody else.
+links = Table(
+    "links",
+    kept,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("subject", Uuid, nullable=False),
+    Column("mailed", Boolean, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("links_subject_idx", "subject"),
+    Index("links_expires_at_idx", "expires_at"),
+)
+
+# What is to be sent: neither whereto nor which token, both of which are known when it is (`mailing.py`).
+mails = Table(
+    "mails",
+    kept,
+    Column("id", Uuid, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("subject", Uuid, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_at", DateTime(timezone=True), nullable=False),
+    Column("give_up_at", DateTime(timezone=True), nullable=False),
+    Index("mails_next_at_idx", "next_at"),
+    Index("mails_subject_idx", "subject"),
+)
+
 signing_keys = Table(
     "signing_keys",
     kept,
@@ -188,6 +246,22 @@ def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
         "roles_given_by": None,
         "roles_given_at": None,
         "roles_version": 0,
+        "email_verified": False,
+    }
+
+
+def invite_row(event: Envelope[InviteIssued]) -> dict[str, Any]:
+    fact = event.data
+    return {
+        "id": fact.invite_id,
+        "email": fact.email,
+        "roles": [str(role) for role in fact.roles],
+        "team_ids": list(fact.team_ids),
+        "status": str(InviteStatus.OPEN),
+        "invited_by": UUID(event.actor.id) if event.actor.kind is ActorKind.USER else None,
+        "user_id": None,
+        "created_at": event.time,
+        "expires_at": fact.expires_at,
     }
 
 
@@ -201,6 +275,8 @@ def _changed(event: Envelope[Any], version: int) -> Patch:
         case RolesChanged():
             given = {"roles_given_by": _person(fact.by), "roles_given_at": fact.at}
             row |= given | {"roles": [str(role) for role in fact.roles], "roles_version": fact.version}
+        case EmailVerified():
+            row |= {"email_verified": True}
         case _:
             row |= {"is_active": isinstance(fact, UserReactivated)}
     return Patch(users, row)
@@ -216,8 +292,17 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     match fact:
         case UserRegistered():
             return [Row(users, user_row(event))]
-        case UserChanged() | RolesChanged() | UserDeactivated() | UserReactivated():
+        case UserChanged() | RolesChanged() | UserDeactivated() | UserReactivated() | EmailVerified():
             return [_changed(event, state.version)]
+        case InviteIssued():
+            return [Row(invites, invite_row(event))]
+        case InviteResent():
+            return [Patch(invites, {"id": fact.invite_id, "expires_at": fact.expires_at})]
+        case InviteRevoked():
+            return [Patch(invites, {"id": fact.invite_id, "status": str(InviteStatus.REVOKED)})]
+        case InviteAccepted():
+            accepted = {"status": str(InviteStatus.ACCEPTED), "user_id": fact.user_id}
+            return [Patch(invites, {"id": fact.invite_id} | accepted)]
         case DeviceRegistered():
             return [
                 Row(
@@ -300,6 +385,36 @@ OWN_DEVICES = Listing(
 )
 DEVICES_OF_TOKEN = select(devices).where(devices.c.token_hash == bindparam("token_hash", type_=LargeBinary))
 
+INVITES_LIST = Listing(Keyset("invites", (invites.c.created_at, invites.c.id)), select(invites))
+INVITE = select(invites).where(invites.c.id == bindparam("id", type_=Uuid))
+INVITES_OPEN = select(invites).where(
+    invites.c.email == bindparam("email", type_=Text),
+    invites.c.status == str(InviteStatus.OPEN),
+    invites.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+)
+
+_LINKS = select(links).where(links.c.purpose == bindparam("purpose", type_=Text))
+LINK_LOCKED = _LINKS.where(links.c.hash == bindparam("hash", type_=LargeBinary)).with_for_update()
+_SUBJECT = bindparam("subject", type_=Uuid)
+_NOW = bindparam("now", type_=DateTime(timezone=True))
+MAILS_OF = (
+    select(mails.c.id)
+    .where(mails.c.purpose == bindparam("purpose", type_=Text), mails.c.subject == _SUBJECT)
+    .order_by(mails.c.id)
+    .with_for_update()
+)
+MAILS_DUE = (
+    select(mails)
+    .where(mails.c.next_at <= _NOW)
+    .order_by(mails.c.next_at)
+    .limit(bindparam("most", type_=BigInteger))
+    .with_for_update(skip_locked=True)
+)
+MAILS_NEXT = select(mails.c.next_at).order_by(mails.c.next_at).limit(1)
+MAILS_WAIT = select(mails.c.id).order_by(mails.c.next_at).offset(bindparam("most", type_=BigInteger)).limit(1)
+# Locked, and in one order: whoever uses a link locks it before the append lock, so whoever ends links must too.
+LINKS_OF = _LINKS.where(links.c.subject == _SUBJECT).order_by(links.c.hash).with_for_update()
+
 SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)
 
@@ -322,6 +437,23 @@ def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"] or row["created_at"],
+        email_verified=row["email_verified"],
+    )
+
+
+def invite_view(row: dict[str, Any], now: datetime, link: LinkView | None = None) -> InviteView:
+    status = InviteStatus(row["status"])
+    return InviteView(
+        id=row["id"],
+        email=row["email"],
+        roles=row["roles"],
+        team_ids=row["team_ids"],
+        status=InviteStatus.EXPIRED if status is InviteStatus.OPEN and row["expires_at"] <= now else status,
+        invited_by=row["invited_by"],
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        link=link,
     )
 
 

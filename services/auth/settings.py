@@ -10,10 +10,11 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_vali
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.requests.callers import LONGEST
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import AuthoritiesFile, HttpUrl, ServiceSettings, SmtpUrl
 from libs.contracts.requests import Invalid
 from libs.contracts.texts import EmailAddress
 from services.auth.passwords import MIN_ROUNDS, check_form, check_password
+from services.auth.smtp import MailServer, smtp_fault
 
 LONGEST_REFRESH = timedelta(days=365)
 """A phone that nobody has used for a year is nobody's any more."""
@@ -49,6 +50,13 @@ class Settings(ServiceSettings):
     jwt_refresh_expires: Duration = Field(
         default=timedelta(days=7), validation_alias=AliasChoices("JWT_REFRESH_EXPIRES", "jwt_refresh_expires")
     )
+    public_url: HttpUrl = "http://localhost:3000"
+    """Where people reach us: links begin with it."""
+    smtp_url: SmtpUrl | None = None
+    """`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; unset: no mails are sent."""
+    smtp_from: EmailAddress | None = None
+    smtp_ca_file: AuthoritiesFile | None = None
+    """PEM of an own authority for the mail server; the system's authorities are not believed then."""
     bcrypt_rounds: int = Field(default=MIN_ROUNDS, ge=4, le=16)
     insecure_test_hashing: bool = False
     """Tests only: allows fewer bcrypt rounds than the specification."""
@@ -63,6 +71,18 @@ class Settings(ServiceSettings):
             raise ValueError(str(error)) from None
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _nothing_but_a_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (fault := smtp_fault(value.get_secret_value())):
+            raise ValueError(fault)
+        return value
+
+    def mail_server(self) -> MailServer | None:
+        if self.smtp_url is None or self.smtp_from is None:
+            return None
+        return MailServer.of(self.smtp_url.get_secret_value(), self.smtp_from.strip(), self.smtp_ca_file)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         faults = []
@@ -75,6 +95,10 @@ class Settings(ServiceSettings):
                 check_password(self.admin_password.get_secret_value(), (self.admin_email,))
             except Invalid as error:
                 faults.append(f"PAGER_ADMIN_PASSWORD: {error}")
+        if (self.smtp_url is None) != (self.smtp_from is None):
+            faults.append("PAGER_SMTP_URL and PAGER_SMTP_FROM go together: set both or neither")
+        if self.smtp_ca_file is not None and self.smtp_url is None:
+            faults.append("PAGER_SMTP_CA_FILE needs a PAGER_SMTP_URL")
         if self.bcrypt_rounds < MIN_ROUNDS and not self.insecure_test_hashing:
             faults.append(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
         if self.jwt_access_expires > LONGEST:

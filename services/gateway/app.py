@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from libs.chassis.measure.metrics import version
 from libs.contracts.faults import first_fault
-from services.gateway import docs
+from services.gateway import docs, pages
 from services.gateway.body import no_object
 from services.gateway.edge import Edge
 from services.gateway.envelope import CODE_OF, Problem, failure
@@ -29,6 +29,7 @@ from services.gateway.routes import (
     health,
     incidents,
     integrations,
+    invites,
     keys,
     metrics,
     notifications,
@@ -38,7 +39,7 @@ from services.gateway.routes import (
 from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
-_RESOURCES = (incidents, auth, users, devices, on_call, escalation, integrations, notifications)
+_RESOURCES = (incidents, auth, users, invites, devices, on_call, escalation, integrations, notifications)
 
 
 class Api(FastAPI):
@@ -63,6 +64,7 @@ class Api(FastAPI):
         self.include_router(metrics.router, prefix=V1, include_in_schema=False)
         self.include_router(docs.router, prefix=V1)
         self.include_router(keys.router)
+        self.include_router(pages.router)
         self.add_exception_handler(HTTPException, _refused)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(Exception, _failed)

@@ -23,6 +23,8 @@ MOST = 5
 WIDER = 3
 """Times as many from each network around that: a /64 has 5, its /56 15, its /48 45."""
 WINDOW = timedelta(minutes=1)
+_GUESSED = frozenset({"currentPassword", "inviteToken", "token"})
+"""Fields that hold what strangers may try."""
 _PATIENCE = 5.0
 """Seconds for which an attempt waits for others from its place."""
 _WAITING = 100
@@ -88,10 +90,12 @@ class Brake:
             self._waiting -= 1
 
     @contextmanager
-    def attempt(self, address: str, email: str) -> Iterator[bool]:
-        """Around one sign-in, or change of a password: what is wrong is a Problem 401, or one of `currentPassword`.
+    def attempt(self, address: str, email: str, *, spends: bool = False) -> Iterator[bool]:
+        """Around one sign-in, or change of a password: what is wrong is a Problem 401, or one of what is guessed at.
 
         So is what nobody waited for. Says whether this account has signed in from this address before.
+
+        `spends`: it counts whatever comes of it.
 
         Raises:
             Problem: 429, before anything is done.
@@ -109,10 +113,11 @@ class Brake:
         wrong = True
         try:
             yield known
-            wrong = False
-            _keep(self._known, here, None)
+            wrong = spends
+            if not spends:
+                _keep(self._known, here, None)
         except Problem as problem:
-            wrong = problem.code == "UNAUTHENTICATED" or problem.field == "currentPassword"
+            wrong = spends or problem.code == "UNAUTHENTICATED" or problem.field in _GUESSED
             raise
         finally:
             for place in places:

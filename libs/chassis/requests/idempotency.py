@@ -55,8 +55,13 @@ class KeyedRequest:
     def keep(self, work: Work, reply: Reply) -> None:
         """Write the answer now, not with the rows of the commit.
 
-        A second request that is under way with this key fails here, runs again and finds the answer.
+        A second request that is under way with this key fails here, runs again and finds the answer. What is shown
+        once is not in it.
         """
+        if isinstance(reply.data, Contract):
+            reply = reply.model_copy(
+                update={"data": reply.data.model_copy(update=dict.fromkeys(reply.data.shown_once))}
+            )
         identity = self._identity()
         work.fetch(_forget(self.service), **identity, horizon=work.now - KEPT)
         answer = {"body_hash": self._body_hash(), "answer": self._seal(reply.to_json()), "answered_at": work.now}

@@ -17,6 +17,7 @@ import libs.contracts.auth
 import libs.contracts.escalation
 import libs.contracts.incidents
 import libs.contracts.integrations
+import libs.contracts.invites
 import libs.contracts.notifier
 import libs.contracts.oncall  # noqa: F401 - importing declares the event types
 from libs.contracts.codec import CODEC

@@ -25,6 +25,9 @@ FAMILIAR: Final = timedelta(days=30)
 HOURLY: Final = 10
 """Wrong passwords for one account from anywhere (technical specification, API Security)."""
 
+MAILS: Final = 3
+"""To one address, whoever asks for them; then one each third of an hour."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -126,3 +129,13 @@ def attempted_anywhere(record: Record, now: datetime) -> tuple[Record, bool]:
 def right_anywhere(record: Record) -> Record:
     """Of these it was none."""
     return replace(record, wrong=max(0, record.wrong - 1))
+
+
+def mailed(record: Record, now: datetime) -> tuple[Record, bool]:
+    """With one more mail, and that it may go; or as it was: asking on and on keeps nobody from the next one."""
+    left = record.wrong
+    if record.tried_at is not None:
+        left = max(0, left - max(0, int((now - record.tried_at) * MAILS / _HOUR)))
+    if left >= MAILS:
+        return record, False
+    return replace(record, wrong=left + 1, tried_at=now), True

@@ -12,6 +12,8 @@
 | inactive | DeactivateUser | nothing |
 | active | ReactivateUser | nothing |
 | registered | ResetPassword | PasswordReset |
+| registered | IssueResetLink | ResetLinkIssued |
+| registered | VerifyEmail | EmailVerified, once |
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from zoneinfo import available_timezones
 
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import (
+    EmailVerified,
     LockoutLifted,
     PasswordChanged,
     PasswordReset,
+    ResetLinkIssued,
     RolesChanged,
     UserChanged,
     UserDeactivated,
@@ -75,6 +79,7 @@ class Registered:
     roles: tuple[Role, ...]
     is_active: bool = True
     version: int = 1
+    verified: bool = False
 
 
 State = Unregistered | Registered
@@ -146,7 +151,29 @@ class LiftLockout:
     user_id: UUID
 
 
-Command = RegisterUser | ChangeUser | DeactivateUser | ReactivateUser | ResetPassword | ChangePassword | LiftLockout
+@dataclass(frozen=True, slots=True)
+class VerifyEmail:
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class IssueResetLink:
+    """Which one is nobody's business here."""
+
+    user_id: UUID
+
+
+Command = (
+    RegisterUser
+    | ChangeUser
+    | DeactivateUser
+    | ReactivateUser
+    | ResetPassword
+    | ChangePassword
+    | LiftLockout
+    | VerifyEmail
+    | IssueResetLink
+)
 
 
 def initial() -> State:
@@ -165,6 +192,8 @@ def evolve(state: State, fact: Fact) -> State:
             return replace(state, roles=fact.roles, version=fact.version)
         case Registered(), UserDeactivated() | UserReactivated():
             return replace(state, is_active=isinstance(fact, UserReactivated), version=state.version + 1)
+        case Registered(), EmailVerified():
+            return replace(state, verified=True, version=state.version + 1)
         case _:
             return state
 
@@ -198,6 +227,10 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [PasswordChanged(user_id=user_id, session_id=session_id)]
         case LiftLockout(user_id), Registered():
             return [LockoutLifted(user_id=user_id)]
+        case IssueResetLink(user_id), Registered():
+            return [ResetLinkIssued(user_id=user_id)]
+        case VerifyEmail(user_id), Registered(verified=False):
+            return [EmailVerified(user_id=user_id)]
         case _:
             return []
 

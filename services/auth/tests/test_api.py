@@ -15,8 +15,10 @@ from libs.contracts.auth import Login, Refresh, RegisterUser, Tokens, UsersPage,
 from libs.contracts.model import Role
 from libs.contracts.requests import ById, Forbidden, ListPage, NotFound
 from services.auth.api import api
+from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
+from services.auth.recovery import Recovery
 from services.auth.registration import Registration
 from services.auth.sign_in import SignIns
 
@@ -43,6 +45,7 @@ class Rows:
                 "updated_at": None,
                 "roles_given_by": None,
                 "roles_given_at": None,
+                "email_verified": False,
                 "created_at": datetime(2026, 1, 1, tzinfo=UTC),
             }
             for i in ids
@@ -60,13 +63,21 @@ def caller(*roles: Role, user_id: UUID = BO) -> Caller:
 @pytest.fixture
 def requests() -> Requests:
     # Nothing behind the door: these tests end at it.
-    return api(cast("SignIns", None), cast("Registration", None), cast("PasswordChanges", None), cast("KeyRoom", None))
+    return api(
+        cast("SignIns", None),
+        cast("Registration", None),
+        cast("PasswordChanges", None),
+        cast("Invitations", None),
+        cast("Recovery", None),
+        cast("KeyRoom", None),
+    )
 
 
 def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(requests: Requests) -> None:
     """The bus lets operators alone ask for the last two."""
     public = {name for name, operation in requests.operations.items() if operation.public}
-    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys"}
+    links = {"register", "forgot_password", "reset_password", "verify_email"}
+    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys"} | links
     assert set(requests.operations) - public == {
         "logout",
         "register_user",
@@ -82,6 +93,12 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "devices",
         "change_password",
         "unlock",
+        "invite",
+        "invites",
+        "resend_invite",
+        "revoke_invite",
+        "reset_link",
+        "ask_to_verify",
     }
 
 

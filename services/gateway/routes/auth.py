@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Security
@@ -10,7 +11,8 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.contracts.auth import ChangePassword, Login, Logout, Refresh, SignedInView, Tokens
+from libs.contracts.auth import ChangePassword, Login, Logout, Refresh, SignedInView, Tokens, UserView
+from libs.contracts.invites import AskedFor, ForgotPassword, Register, ResetPassword, Token
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
 from services.gateway.addresses import peer_of
@@ -50,7 +52,16 @@ _GUESSED: Documented = {
         "session, which may not change it for 15 minutes then; or it was tried twenty times within these"
     }
 }
+_LINKS: Documented = {
+    429: {"description": "RATE_LIMITED: five wrong links came from the caller's address within a minute"}
+}
+_ASKED: Documented = {
+    429: {"description": "RATE_LIMITED: five links were asked for from the caller's address within a minute"}
+}
 _WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
+
+_SOME_LINK = "a link"
+"""Instead of an account: whose link it is only auth knows."""
 
 
 class RefreshBody(StrictContract):
@@ -103,6 +114,19 @@ async def logout(body: Logout, ask: Asking) -> Response:
 
 
 @router.post(
+    "/register",
+    operation_id="register",
+    summary="Make one's account, by an invite",
+    status_code=201,
+    responses=documented(one("user", UserView, "User"), 201, conflict="the address has an account meanwhile") | _LINKS,
+)
+async def register(body: Register, ask: Asking, request: Request) -> Response:
+    """Said again with the same password, as by whoever did not hear the answer, it tells the same."""
+    with await _link_attempt(request):
+        return item("user", await ask.command("auth", "register", body), 201)
+
+
+@router.post(
     "/password/change",
     operation_id="changePassword",
     summary="Give oneself another password",
@@ -119,3 +143,52 @@ async def change_password(body: ChangePassword, ask: Asking, request: Request) -
     await front.brake.turn(address, person)
     with front.brake.attempt(address, person):
         return item("tokens", await ask.command("auth", "change_password", body))
+
+
+@router.post(
+    "/password/forgot",
+    operation_id="forgotPassword",
+    summary="Have a link sent with which one chooses another password",
+    status_code=202,
+    responses=documented(answer("AskedFor", AskedFor), 202, conflict="no mails are sent from here") | _ASKED,
+)
+async def forgot_password(body: ForgotPassword, ask: Asking, request: Request) -> Response:
+    """Whether anybody has the address is not said. The link works once, for 15 minutes."""
+    front = front_of(request)
+    address = front.addresses.of(request)
+    await front.brake.turn(address, body.email)
+    with front.brake.attempt(address, body.email, spends=True):
+        await ask.command("auth", "forgot_password", body)
+        return success({}, 202)
+
+
+@router.post(
+    "/password/reset",
+    operation_id="resetPassword",
+    summary="Choose another password, by a link",
+    responses=documented(answer("PasswordReset", Nothing)) | _LINKS,
+)
+async def reset_password(body: ResetPassword, ask: Asking, request: Request) -> Response:
+    """All sessions of the person end; their devices are paged as before."""
+    with await _link_attempt(request):
+        await ask.command("auth", "reset_password", body)
+        return success({})
+
+
+@router.post(
+    "/email/verify",
+    operation_id="verifyEmail",
+    summary="Show that an address is one's own, by a link",
+    responses=documented(one("user", UserView, "User")) | _LINKS,
+)
+async def verify_email(body: Token, ask: Asking, request: Request) -> Response:
+    with await _link_attempt(request):
+        return item("user", await ask.command("auth", "verify_email", body))
+
+
+async def _link_attempt(request: Request) -> AbstractContextManager[bool]:
+    """Around one use of a link; whoever tries tokens is braked as whoever tries passwords is."""
+    front = front_of(request)
+    address = front.addresses.of(request)
+    await front.brake.turn(address, _SOME_LINK)
+    return front.brake.attempt(address, _SOME_LINK)

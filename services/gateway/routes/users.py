@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import ChangeUser, ProfileChange, RegisterUser, UserChange, UserView
+from libs.contracts.invites import AskedFor, ResetLinkView
 from libs.contracts.requests import ById, Nothing
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
@@ -100,3 +101,27 @@ async def reactivate_user(user_id: UserId, ask: Asking) -> Response:
 async def unlock_user(user_id: UserId, ask: Asking) -> Response:
     await ask.command("auth", "unlock", ById(id=user_id))
     return success({})
+
+
+@router.post(
+    "/me/email/verification",
+    operation_id="askToVerify",
+    summary="Have a link sent that shows that one's address is one's own",
+    status_code=202,
+    responses=documented(answer("AskedFor", AskedFor), 202, conflict="no mails are sent from here"),
+)
+async def ask_to_verify(ask: Asking) -> Response:
+    await ask.command("auth", "ask_to_verify", NoRequest())
+    return success({}, 202)
+
+
+@router.post(
+    "/{id}/password/reset-link",
+    operation_id="makeResetLink",
+    summary="Make a link with which somebody chooses another password (admin)",
+    description="It works once, for 15 minutes, and ends those before. It goes by mail; where no mails are sent the "
+    "answer has it, to hand over. It is shown once: a repeat with the same Idempotency-Key does not show it again.",
+    responses=documented(answer("ResetLink", ResetLinkView), conflict="they are deactivated"),
+)
+async def make_reset_link(user_id: UserId, ask: Asking) -> Response:
+    return success(await ask.command("auth", "reset_link", ById(id=user_id)))

@@ -86,6 +86,13 @@ def gone(name: str, path: str, operation: str, asked: Any) -> Case:
 
 
 PROFILE = {"firstName": "Jo", "phone": None}
+JOIN = {"inviteToken": "invite_1", "password": "secret", "firstName": "Jo", "lastName": "Ek"}
+INVITE = {"email": "jo@company.com", "roles": ["user"], "teamIds": []}
+INVITED = {"invite": v.INVITE}
+FORGOT = {"email": "jo@company.com"}
+RESET = {"token": "reset_1", "newPassword": "secret"}
+TOKEN = {"token": "verify_1"}
+USER_DATA = {"user": v.USER_VIEW}
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
 FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False, "nextCursor": "later"}
 RANGE = {"scheduleId": ID, "from": NOON, "to": NIGHT}
@@ -105,6 +112,24 @@ CASES = [
         v.TOKENS,
         {"tokens": v.TOKENS},
         CHANGE_PASSWORD,
+    ),
+    made("register", "/auth/register", "auth.register", JOIN, "user", v.USER_VIEW),
+    made("invite", "/invites", "auth.invite", INVITE, "invite", v.INVITE),
+    paged("listInvites", "/invites", "auth.invites", "invites", v.INVITE),
+    Case("resendInvite", "POST", f"/invites/{ID}/resend", "auth.resend_invite", {"id": ID}, v.INVITE, INVITED),
+    gone("revokeInvite", f"/invites/{ID}", "auth.revoke_invite", {"id": ID}),
+    Case("forgotPassword", "POST", "/auth/password/forgot", "auth.forgot_password", FORGOT, {}, {}, FORGOT, 202),
+    Case("resetPassword", "POST", "/auth/password/reset", "auth.reset_password", RESET, None, {}, RESET),
+    Case("verifyEmail", "POST", "/auth/email/verify", "auth.verify_email", TOKEN, v.USER_VIEW, USER_DATA, TOKEN),
+    Case("askToVerify", "POST", "/users/me/email/verification", "auth.ask_to_verify", {}, {}, {}, None, 202),
+    Case(
+        "makeResetLink",
+        "POST",
+        f"/users/{ID}/password/reset-link",
+        "auth.reset_link",
+        {"id": ID},
+        {"link": None},
+        {"link": None},
     ),
     Case("unlockUser", "POST", f"/users/{ID}/unlock", "auth.unlock", {"id": ID}, None, {}),
     made("registerUser", "/users", "auth.register_user", REGISTER, "user", v.USER_VIEW),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from libs.contracts import auth, escalation, incidents, integrations, notifier, oncall
+from libs.contracts import auth, escalation, incidents, integrations, invites, notifier, oncall
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Lane, Priority, Role
 from services.gateway.tests.stubs import USER, json_of
@@ -31,6 +31,17 @@ USER_VIEW = json_of(_USER)
 TOKENS = json_of(_TOKENS)
 SIGNED_IN = json_of(auth.SignedInView(user=_USER, tokens=_TOKENS))
 DEVICE = json_of(auth.DeviceView(device_id="phone", device_name="Phone", platform=auth.Platform.IOS, registered_at=NOW))
+INVITE = json_of(
+    invites.InviteView(
+        id=ID,
+        email="jo@company.com",
+        roles=(Role.USER,),
+        status=invites.InviteStatus.OPEN,
+        created_at=NOW,
+        expires_at=LATER,
+        link=invites.LinkView(url="https://pager.example/app/register#invite_1", expires_at=LATER),
+    )
+)
 INCIDENT = json_of(
     incidents.IncidentView(
         id=ID,

@@ -37,7 +37,7 @@
 - name: JWT_REFRESH_EXPIRES
   value: {{ $v.auth.refreshTokenLife }}
 {{- end }}
-{{- if or (eq .component "notifier") (eq .component "gateway") }}
+{{- if has .component (list "auth" "notifier" "gateway") }}
 - name: PAGER_PUBLIC_URL
   value: {{ $v.publicUrl | quote }}
 {{- end }}

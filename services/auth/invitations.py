@@ -1,0 +1,146 @@
+"""Invites: an admin says who may come, and they make their account themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+from libs.chassis.store.store import Store
+from libs.chassis.store.work import Cause, Decider, Work
+from libs.contracts.addresses import one_address
+from libs.contracts.auth import UserView
+from libs.contracts.envelope import Actor
+from libs.contracts.invites import Invite, InvitesPage, InviteView, LinkView, Register
+from libs.contracts.requests import ListPage, NoSuchTeam, Rejected
+from services.auth import application
+from services.auth.attempts import Attempt, Attempts, WrongPassword
+from services.auth.credentials import Credentials, credentials_of, credentials_of_user
+from services.auth.domain import invites, users
+from services.auth.domain.invites import Accepted, AcceptInvite, IssueInvite, ResendInvite, RevokeInvite
+from services.auth.domain.users import RegisterUser
+from services.auth.links import LASTS, BadLink, Purpose, shown
+from services.auth.passwords import Passwords
+from services.auth.post import Post, cancel, withdraw
+from services.auth.projections import INVITE, INVITES_LIST, INVITES_OPEN, invite_row, invite_view
+
+INVITES: Decider[invites.State, invites.Command] = Decider(invites.initial, invites.evolve, invites.decide)
+
+
+class AlreadyInvited(Rejected):
+    """This address has an invite that is open: send it again, or revoke it."""
+
+
+@dataclass(frozen=True)
+class Invitations:
+    """Commands of admins run in the caller's transaction; `register` hashes, and so has one of its own."""
+
+    store: Store
+    passwords: Passwords
+    attempts: Attempts
+    post: Post
+
+    def invite(self, work: Work, body: Invite, cause: Cause) -> InviteView:
+        """Raises AddressTaken, AlreadyInvited, NoSuchTeam or MailsWait."""
+        if body.team_ids:
+            raise NoSuchTeam(field="teamIds.0")
+        application.lock_address(work, body.email)
+        if credentials_of(work, body.email) is not None:
+            raise application.AddressTaken(field="email")
+        if work.fetch(INVITES_OPEN, email=one_address(body.email), now=work.now):
+            raise AlreadyInvited(field="email")
+        invite_id = work.new_id()
+        command = IssueInvite(invite_id, body.email, body.roles, body.team_ids, _until(work))
+        (event,) = work.decide(INVITES, invite_id, command, cause)
+        return invite_view(invite_row(event), work.now, self.post.deliver(work, Purpose.INVITE, invite_id))
+
+    def resend(self, work: Work, invite_id: UUID, cause: Cause) -> InviteView:
+        """Another link, which is good for as long as the first one was. Raises NotFound, InviteIsOver or MailsWait."""
+        expires_at = _until(work)
+        work.decide(INVITES, invite_id, ResendInvite(invite_id, expires_at), cause)
+        link = self.post.deliver(work, Purpose.INVITE, invite_id)
+        return self._shown(work, invite_id, link, expires_at=expires_at)
+
+    def revoke(self, work: Work, invite_id: UUID, cause: Cause) -> None:
+        """Raises NotFound or InviteIsOver."""
+        work.decide(INVITES, invite_id, RevokeInvite(invite_id), cause)
+        withdraw(work, Purpose.INVITE, invite_id)
+
+    def page(self, work: Work, asked: ListPage) -> InvitesPage:
+        page = INVITES_LIST.page(work, asked)
+        return InvitesPage(**page.told("invites", (invite_view(row, work.now) for row in page.rows)))
+
+    async def register(self, body: Register) -> UserView:
+        """Make the account of an invite. Said again with the same password, it tells who that became.
+
+        Raises:
+            BadLink: the invite is over.
+            Invalid: with the field at fault; the link stays good.
+            AddressTaken: there is an account meanwhile.
+            Busy: too many passwords are being hashed.
+        """
+        invite, known = await self.store.read(partial(self._looked_up, body))
+        if known is not None:
+            return await self._again(body, invite, known)
+        command = RegisterUser(
+            user_id=uuid4(),
+            email=invite["email"],
+            first_name=body.first_name,
+            last_name=body.last_name,
+            roles=tuple(invite["roles"]),
+            team_ids=tuple(invite["team_ids"]),
+        )
+        users.decide(command, users.initial())
+        await self.passwords.check(body.password, (command.email, body.first_name, body.last_name))
+        with self.passwords.place():
+            hashed = await self.passwords.hash(body.password)
+        made = (await self.store.transact(lambda work: self._accept(work, body, command, hashed))).result
+        if made is not None:
+            return made
+        invite, known = await self.store.read(partial(self._looked_up, body))
+        if known is None:
+            raise BadLink(field="inviteToken")
+        return await self._again(body, invite, known)
+
+    def _looked_up(self, body: Register, work: Work) -> tuple[dict[str, Any], Credentials | None]:
+        link = shown(work, Purpose.INVITE, body.invite_token, "inviteToken")
+        (invite,) = work.fetch(INVITE, id=link["subject"])
+        user_id = invite["user_id"]
+        return invite, None if user_id is None else credentials_of_user(work, user_id)
+
+    def _accept(self, work: Work, body: Register, command: RegisterUser, hashed: str) -> UserView | None:
+        """None: somebody with the same link was faster, who may be the same one."""
+        link = shown(work, Purpose.INVITE, body.invite_token, "inviteToken")
+        if isinstance(work.state(INVITES, link["subject"]), Accepted):
+            return None
+        cause = work.begin(Actor.user(command.user_id))
+        user = application.register_person(work, command, hashed, cause)
+        work.decide(INVITES, link["subject"], AcceptInvite(link["subject"], command.user_id), cause)
+        # The row stays until it expires, for whoever did not hear the answer; what else is on its way goes.
+        cancel(work, Purpose.INVITE, link["subject"])
+        return application.verify_email(work, user, cause) if link["mailed"] else user
+
+    async def _again(self, body: Register, invite: dict[str, Any], known: Credentials) -> UserView:
+        """Whoever knows the link and the password has made the account. Raises BadLink, LockedOut or Busy."""
+        target = self.attempts.guesses.within(known.user.email, invite["id"])
+
+        async def verified() -> None:
+            if not await self.passwords.verify(body.password, known.password_hash):
+                raise WrongPassword
+
+        try:
+            async with self.attempts.looked_at(Attempt(target, known, at_home=True), verified) as (_, begun):
+                await self.store.transact(lambda work: self.attempts.guesses.right(work, target, begun))
+        except WrongPassword:
+            raise BadLink(field="inviteToken") from None
+        return known.user
+
+    def _shown(self, work: Work, invite_id: UUID, link: LinkView | None, **changed: Any) -> InviteView:
+        (row,) = work.fetch(INVITE, id=invite_id)
+        return invite_view(row | changed, work.now, link)
+
+
+def _until(work: Work) -> datetime:
+    return work.now + LASTS[Purpose.INVITE]

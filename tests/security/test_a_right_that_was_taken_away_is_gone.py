@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from libs.contracts.auth import SignInRefused
 from libs.contracts.subjects import SERVICES
+from services.auth.passwords import Passwords
 from tests.phone import PASSWORD, Answer, Phone
 from tests.security.test_signed_out_is_out import _IN, _OUT, _all_say, _refresh, _says
 from tests.world import World
@@ -68,9 +71,31 @@ async def test_whoever_signs_in_while_they_are_deactivated_is_out_all_the_same(w
             _refresh(world, person, person.session["refreshToken"]),
             _stands(world, person, "deactivate"),
         )
+        await _stands(world, person, "reactivate")
         tokens = [a.data["tokens"]["accessToken"] for a in answers if isinstance(a, Answer) and a.status == 200]
         for token in [person.session["accessToken"], *tokens]:
             assert await _says(world, "auth", token) == "unauthenticated"
+
+
+async def test_a_sign_in_whose_person_is_deactivated_while_the_password_is_looked_at_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await world.person("ana")
+    verify = Passwords.verify
+
+    async def verify_slowly(passwords: Passwords, *given: Any, **more: Any) -> bool:
+        right = await verify(passwords, *given, **more)
+        await _stands(world, ana, "deactivate")
+        return right
+
+    monkeypatch.setattr(Passwords, "verify", verify_slowly)
+    answer = await _sign_in(world, ana)
+    assert (answer.status, answer.body["error"]["message"]) == (401, "invalid email or password")
+
+    async def refused() -> list[str]:
+        return [e.data.reason for e in await world.log("auth", "SignInRefused")]
+
+    assert await world.eventually(refused, bool, "why") == ["deactivated"]
 
 
 async def test_a_role_that_was_taken_away_is_none_in_tokens_from_before(world: World) -> None:

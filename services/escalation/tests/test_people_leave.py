@@ -176,3 +176,16 @@ def test_whoever_left_and_came_back_in_one_batch_is_waited_for() -> None:
     desk.told(said(created()))
     assert _told(desk, gone(ANN), back(ANN)) == []
     assert _told(desk, gone(BO)) == [], "he was not paged"
+
+
+def test_who_leaves_is_not_paged_by_what_their_leaving_leads_to() -> None:
+    """Their own row says that they are active until the transaction that pages on has ended."""
+    desk = EscalationDesk()
+    desk.told(said(created()))
+    while desk.row["state"] != "exhausted":
+        desk.due(desk.row["next_due_at"])
+    state = desk.state()
+    assert isinstance(state, Exhausted)
+    assert [p.user_id for p in state.people] == [DEE]
+    assert _told(desk, gone(DEE)) == ["EscalationDue"]
+    assert [p.user_id for p in desk.log[-1].data.people] == [CY]

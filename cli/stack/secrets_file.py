@@ -103,10 +103,10 @@ def replace_master_key(home: Home) -> bool:
 
     Both are on disk when this returns, so that nothing is ever sealed by a key that a power cut may take.
     """
+    if _MASTER not in stored(home):  # before the folder is asked for, which a mistyped home has not
+        raise Failure(f"PAGER_HOME: {home.path} keeps no master key: nothing has started there", USAGE)
     with alone_in(home.path):
         known = stored(home)
-        if _MASTER not in known:
-            raise Failure(f"PAGER_HOME: {home.path} keeps no master key: nothing has started there", USAGE)
         if _PREVIOUS in known:
             return False
         _write(home, known | {_PREVIOUS: known[_MASTER], _MASTER: new_key()})

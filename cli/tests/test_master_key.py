@@ -57,6 +57,14 @@ def test_a_key_that_is_given_has_no_previous_one_of_the_file(home: Home) -> None
     assert master_keys(home, {"PAGER_MASTER_KEY": "g" * 40, "PAGER_MASTER_KEY_PREVIOUS": OLD}) == ("g" * 40, OLD)
 
 
+@pytest.mark.parametrize("path", ["not-there", "a-file", "."])
+def test_a_home_that_is_none_is_named(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a-file").touch()
+    with pytest.raises(Failure, match="PAGER_HOME"):
+        replace_in_file(Home(tmp_path / path))
+    assert [one.name for one in tmp_path.iterdir()] == ["a-file"]
+
+
 DYING = """
 import os, sys
 from cli.embedded import Home, files

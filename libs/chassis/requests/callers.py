@@ -85,6 +85,7 @@ class Caller:
     traceparent: str | None = None
     version: int = 0
     """Of the person when the token was issued; 0: auth as it was before has issued it."""
+    issued_at: datetime = _NEVER
     certain: bool = True
     """Whether it is known that the session goes on; False: it did when that was last heard, long ago."""
 
@@ -278,6 +279,7 @@ class Verifier:
             device_id=claims.did,
             expires_at=datetime.fromtimestamp(claims.exp, UTC),
             version=claims.ver,
+            issued_at=datetime.fromtimestamp(claims.iat, UTC),
         )
 
     def _warn(self, ahead: timedelta) -> None:

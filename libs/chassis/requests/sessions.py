@@ -41,10 +41,18 @@ _FACTS: dict[str, type[Fact]] = dict(zip(REVOCATIONS, (SessionEnded, RolesChange
 
 
 class _Changed(NamedTuple):
-    """Tokens of earlier versions of a person are refused, until none of them can be good any more."""
+    """Tokens of earlier versions of a person are refused, until none of them can be good any more.
+
+    Not those that were issued well after it: auth reads whose token it issues. Where its log was restored to an earlier
+    state, or a release before this one (which writes no version) has issued it, a refresh would change nothing.
+    """
 
     version: int
     forget: datetime
+
+    def refuses(self, caller: Caller) -> bool:
+        changed_at = self.forget - LONGEST - LEEWAY
+        return caller.version < self.version and caller.issued_at <= changed_at + LEEWAY
 
 
 @dataclass
@@ -85,7 +93,7 @@ class EndedSessions:
                 raise Unsure from None
         if caller.session_id in self._forget:
             raise Unauthenticated("the session is over: sign in again")
-        if (changed := self._changed.get(caller.user_id)) is not None and caller.version < changed.version:
+        if (changed := self._changed.get(caller.user_id)) is not None and changed.refuses(caller):
             raise RolesAreOthers
         if self._lost_at is not None and self.clock.now() - self._lost_at >= _HELD:
             return replace(caller, certain=False)
@@ -131,7 +139,8 @@ class EndedSessions:
                 self._forget[session_id] = forget
             case RolesChanged(user_id=user_id, version=version):
                 before = self._changed.pop(user_id, None)  # the newest stands last
-                self._changed[user_id] = _Changed(max(version, before.version if before else 0), forget)
+                this = _Changed(version, forget)
+                self._changed[user_id] = _Changed(*map(max, this, before or this))
 
     def _let_go(self, now: datetime) -> None:
         """They come in the order of their ends, or nearly: the oldest stands first."""

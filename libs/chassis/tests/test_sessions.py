@@ -212,3 +212,25 @@ async def test_it_is_lost_while_one_of_both_is_not_heard(ledger: Ledger, monkeyp
     await until(lost, lambda found: found == ["RolesChanged"], "that one is lost")
     ledger.clock.advance(minutes=15)
     assert await _says(ended, _caller(uuid4(), ledger)) == "not certain"
+
+
+async def test_whose_roles_have_changed_refreshes_once_and_gets_in_also_after_a_restore(ledger: Ledger) -> None:
+    """Auth's log may be restored to a state before the change, and older code writes no version: one has to do."""
+    ended = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
+    ledger.run(ended.run)
+    before = replace(_caller(uuid4(), ledger), version=4, issued_at=ledger.clock.now())
+    assert await _says(ended, before) == "certain"
+    auth = await ledger.bus("auth")
+    await _given_roles(auth, ledger, before.user_id, 5)
+    await _become(ended, before, "unauthenticated")
+    ledger.clock.advance(seconds=LEEWAY.total_seconds())
+    now = replace(before, issued_at=ledger.clock.now())
+    assert await _says(ended, now) == "unauthenticated", "clocks may be apart by so much"
+    ledger.clock.advance(seconds=1)
+    after = replace(before, issued_at=ledger.clock.now())
+    assert await _says(ended, after) == "certain"
+    assert await _says(ended, before) == "unauthenticated"
+
+    ledger.clock.advance(minutes=5)
+    await _given_roles(auth, ledger, before.user_id, 4)
+    await _become(ended, after, "unauthenticated")

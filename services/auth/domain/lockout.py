@@ -16,6 +16,8 @@ FIRST: Final = timedelta(minutes=15)
 LONGEST: Final = timedelta(hours=8)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
+_APART: Final = timedelta(minutes=1)
+"""How far the clocks of two replicas may be apart."""
 UNDER_WAY: Final = timedelta(seconds=10)
 """No request takes as long: an attempt that nobody has heard of for longer died with its process, and was wrong."""
 MOMENT: Final = timedelta(seconds=1)
@@ -69,6 +71,9 @@ class Record:
 def counted(record: Record, now: datetime, since: datetime | None) -> Record:
     """What still counts; `since`: when the account was given its password. Guesses at another one say nothing of it."""
     tried_at = record.tried_at
+    if tried_at is not None and tried_at > now + _APART:
+        # A clock was wrong: what it has locked would stay locked until that moment comes.
+        return Record(right_at=record.right_at and min(record.right_at, now))
     if tried_at is None or (since is not None and tried_at < since):
         return Record(right_at=record.right_at)
     kept = record

@@ -91,6 +91,15 @@ def test_a_clock_that_was_set_back_locks_nobody_for_longer_than_the_longest_time
     assert _wrong(Record(), NOW, MOST).wait(NOW - timedelta(days=400)) == LONGEST
 
 
+def test_what_a_clock_that_was_ahead_has_locked_is_open_once_it_is_right() -> None:
+    ahead = NOW + timedelta(days=365)
+    locked = _wrong(Record(right_at=ahead), ahead, MOST)
+    record = counted(locked, NOW, None)
+    assert not _wait(locked, NOW)
+    assert record.right_at == NOW, "it has signed in from there"
+    assert _wait(_wrong(Record(), NOW + MINUTE, MOST), NOW), "another replica's clock is a little ahead at times"
+
+
 def test_a_row_is_forgotten_when_nothing_of_it_counts_any_more() -> None:
     tried = _wrong(Record(), NOW)
     locked = _wrong(tried, NOW, MOST - 1)

@@ -1,4 +1,4 @@
-"""`pager admin reset-password [EMAIL]`: a way back in for whoever has lost a password."""
+"""`pager admin`: ways back in for whoever has lost a password, or the phone with its codes."""
 
 from typing import Annotated
 
@@ -11,11 +11,6 @@ from cli.settings import Settings
 from libs.contracts.addresses import one_address
 
 admin = typer.Typer(name="admin", no_args_is_help=True, help="Accounts, for whoever runs this installation.")
-
-
-@admin.callback()
-def _group() -> None:
-    """With one command alone, its name would not be needed."""
 
 
 @admin.command("reset-password")
@@ -35,11 +30,8 @@ def reset_password(
     from cli.stack import secrets_file
 
     settings = Settings.from_environment()
-    known = secrets_file.admin_email(settings.home, settings.environment)
-    if email is not None and not email.strip():
-        raise Failure("whose password? the address is empty", USAGE)
-    address, password = one_address(known if email is None else email), secrets_file.new_password()
-    is_first = address == one_address(known)
+    address, is_first = _whose(settings, email, "password")
+    password = secrets_file.new_password()
     ended = asyncio.run(reset(settings, address, password))
     secrets_file.remember_password(settings.home, address, password, is_admin=is_first)
     if as_json:
@@ -48,3 +40,38 @@ def reset_password(
     console().print(f"{address} signs in with {password}; sessions ended: {ended}")
     if is_first and settings.environment.get("PAGER_ADMIN_PASSWORD"):
         console().print("PAGER_ADMIN_PASSWORD is another one: it counted when the account was made, and never again.")
+
+
+@admin.command("remove-second-factor")
+def remove_second_factor(
+    email: Annotated[str | None, typer.Argument(help="Whose; the first admin's by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let somebody who has lost their phone and recovery codes sign in with their password alone; their sessions end.
+
+    Works while Pager runs, and while it does not.
+
+    For example: pager admin remove-second-factor ana@example.org
+    """
+    import asyncio
+
+    from cli.reach.accounts import take_second_factor
+
+    settings = Settings.from_environment()
+    address, _ = _whose(settings, email, "second factor")
+    ended = asyncio.run(take_second_factor(settings, address))
+    if as_json:
+        print_json({"email": address, "sessionsEnded": ended})
+        return
+    console().print(f"{address} signs in with their password alone; sessions ended: {ended}")
+
+
+def _whose(settings: Settings, email: str | None, what: str) -> tuple[str, bool]:
+    """An address, and whether it is the first admin's, whose it is where none is given. Raises `Failure`."""
+    from cli.stack import secrets_file
+
+    first = one_address(secrets_file.admin_email(settings.home, settings.environment))
+    if email is not None and not email.strip():
+        raise Failure(f"whose {what}? the address is empty", USAGE)
+    address = first if email is None else one_address(email)
+    return address, address == first

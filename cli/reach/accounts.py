@@ -1,5 +1,8 @@
 """People's accounts, as whoever runs the database may change them: beside a running auth, and without one."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -8,15 +11,55 @@ from cli.reach.doors import database_door
 from cli.settings import Settings
 from libs.chassis.clock import SystemClock
 from libs.chassis.store.store import Store
+from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Rejected
 from services.auth import application
 from services.auth.credentials import credentials_by_email
+from services.auth.lost_factors import take_away
 from services.auth.passwords import Passwords, about
 from services.auth.projections import project
 
 OPERATOR = Actor.service("operator")
 """Whoever may open the database; nobody knows who that is."""
+
+
+@asynccontextmanager
+async def _accounts(settings: Settings) -> AsyncIterator[Store]:
+    """Auth's store, in the role of auth.
+
+    Raises:
+        Failure: what is asked for is refused, by auth's rules or by the database.
+        StartError: PostgreSQL cannot be started.
+    """
+    async with database_door(settings, "auth") as url:
+        store = Store(
+            url, "auth", clock=SystemClock(), projector=project, instance="cli", role="command", connections=1
+        )
+        try:
+            yield store
+        except Rejected as error:
+            raise Failure(str(error), USAGE) from None
+        except (psycopg.Error, SQLAlchemyError, OSError) as error:
+            raise Failure(f"PostgreSQL: {error}") from None
+        finally:
+            store.close()
+
+
+async def take_second_factor(settings: Settings, email: str) -> int:
+    """Let somebody who has lost their second factor sign in without one; how many sessions have ended.
+
+    Raises:
+        Failure: nobody has this address, or they have none, or the database refuses.
+        StartError: PostgreSQL cannot be started.
+    """
+    async with _accounts(settings) as store:
+
+        def take(work: Work) -> int:
+            known = credentials_by_email(work, email)
+            return take_away(work, known.user.id, "taken away by the operator", work.begin(OPERATOR))
+
+        return (await store.transact(take)).result
 
 
 async def reset_password(settings: Settings, email: str, password: str) -> int:
@@ -28,23 +71,15 @@ async def reset_password(settings: Settings, email: str, password: str) -> int:
         Failure: nobody has this address, the password is not good enough, or the database refuses.
         StartError: PostgreSQL cannot be started.
     """
-    async with database_door(settings, "auth") as url:
-        store = Store(
-            url, "auth", clock=SystemClock(), projector=project, instance="cli", role="command", connections=1
-        )
-        passwords = Passwords()
-        try:
+    passwords = Passwords()
+    try:
+        async with _accounts(settings) as store:
             known = await store.read(lambda work: credentials_by_email(work, email))
             await passwords.check(password, about(known.user))
             hashed = await passwords.hash(password, (known.password_hash, *known.former))
             done = await store.transact(
                 lambda work: application.reset_password(work, known, hashed, work.begin(OPERATOR))
             )
-        except Rejected as error:
-            raise Failure(str(error), USAGE) from None
-        except (psycopg.Error, SQLAlchemyError, OSError) as error:
-            raise Failure(f"PostgreSQL: {error}") from None
-        finally:
-            passwords.close()
-            store.close()
+    finally:
+        passwords.close()
     return done.result

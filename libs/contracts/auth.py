@@ -10,7 +10,7 @@ from pydantic import Field
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
-from libs.contracts.requests import ListView
+from libs.contracts.requests import ListPage, ListView
 from libs.contracts.texts import ONE_LINE, PHONE, EmailAddress, TimeZone
 
 
@@ -179,6 +179,26 @@ class SigningKeyRotated(Fact, type="pager.auth.SigningKeyRotated.v1"):
     reason: KeyReason
 
 
+class SecondFactorEnabled(Fact, type="pager.auth.SecondFactorEnabled.v1"):
+    """From now on somebody signs in with a code beside their password."""
+
+    user_id: UUID
+
+
+class SecondFactorDisabled(Fact, type="pager.auth.SecondFactorDisabled.v1"):
+    """Somebody signs in with their password alone again."""
+
+    user_id: UUID
+    reason: str
+
+
+class RecoveryCodeUsed(Fact, type="pager.auth.RecoveryCodeUsed.v1"):
+    """Somebody had no code of their app at hand; `left` recovery codes are good after this one."""
+
+    user_id: UUID
+    left: int
+
+
 class Login(StrictContract):
     """`POST /auth/login`; `platform` is guessed from the token when it is missing: 64 hex digits mean ios."""
 
@@ -192,6 +212,8 @@ class Login(StrictContract):
     platform: Platform | None = None
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     """The `deviceId` or `sessionId` of a device of theirs that this one takes the place of."""
+    totp: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
+    """For whoever has a second factor: six digits of their app, or a recovery code."""
 
 
 class Refresh(StrictContract):
@@ -202,6 +224,32 @@ class Refresh(StrictContract):
 class Logout(StrictContract):
     device_id: str = Field(min_length=1, max_length=255)
     all_devices: bool = False
+
+
+class SessionsOf(ListPage):
+    """`pager.rpc.auth.sessions`; without `user_id` the caller's."""
+
+    user_id: UUID | None = None
+
+
+class EndSession(StrictContract):
+    """`user_id` as in `SessionsOf`."""
+
+    id: UUID
+    user_id: UUID | None = None
+
+
+class EndOthers(StrictContract):
+    """All sessions but the one that asks; `user_id` as in `SessionsOf`."""
+
+    user_id: UUID | None = None
+
+
+class LoseDevice(StrictContract):
+    """Somebody's phone that is lost (admin)."""
+
+    user_id: UUID
+    device_id: str = Field(min_length=1, max_length=255)
 
 
 class RegisterUser(StrictContract):
@@ -245,6 +293,19 @@ class UserChange(ProfileChange):
 
 class ChangeUser(UserChange):
     id: UUID
+
+
+class ConfirmTotp(StrictContract):
+    """`POST /users/me/totp/confirm`."""
+
+    code: str = Field(min_length=1, max_length=64, repr=False)
+
+
+class RemoveTotp(StrictContract):
+    """`DELETE /users/me/totp`: a code (of the app, or a recovery code) or the password."""
+
+    code: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
+    current_password: str | None = Field(default=None, min_length=1, max_length=1024, repr=False)
 
 
 class RegisterDevice(StrictContract):
@@ -312,6 +373,31 @@ class HeldDevice(Contract):
     is_paged: bool
 
 
+class SessionView(Contract):
+    """Somebody signed in on a device. Networks are coarse: the /24 of an IPv4 address, the /48 of an IPv6 one."""
+
+    id: UUID
+    device_id: str
+    device_name: str | None = None
+    platform: Platform | None = None
+    """None: the device has not said what it is."""
+    began_at: Moment
+    began_from: str | None = None
+    last_used_at: Moment | None = None
+    """When it began, or was last given new tokens."""
+    last_used_from: str | None = None
+    expires_at: Moment
+    """Unless it is given new tokens before."""
+    is_current: bool
+    """Whether it is the one that asks."""
+
+
+class SessionsPage(ListView):
+    """`pager.rpc.auth.sessions`: a page of somebody's sessions, the oldest first."""
+
+    sessions: tuple[SessionView, ...]
+
+
 class DevicesView(ListView):
     """`pager.rpc.auth.devices`: the caller's devices that can be paged, oldest first."""
 
@@ -329,6 +415,31 @@ class Tokens(Contract):
 class SignedInView(Contract):
     user: UserView
     tokens: Tokens
+    recovery_codes: tuple[str, ...] = Field(default=(), repr=False)
+    """Of a second factor that was set up by this sign-in: shown once."""
+
+
+class TotpSecret(Contract):
+    """For an authenticator app: `uri` is what its QR code says (`otpauth://`)."""
+
+    secret: str = Field(repr=False)
+    """Base32."""
+    uri: str = Field(repr=False)
+
+
+class RecoveryCodes(Contract):
+    """Each is good once, in place of a code. They are shown once: where that was before, there are none here."""
+
+    recovery_codes: tuple[str, ...] = Field(repr=False)
+
+
+class SecondFactorView(Contract):
+    """The caller's second factor."""
+
+    is_on: bool
+    is_needed: bool
+    """Whether they cannot be without one."""
+    recovery_codes_left: int
 
 
 class KeySet(Contract):

@@ -16,6 +16,7 @@ class ErrorKind(StrEnum):
 
     VALIDATION = "validation"
     UNAUTHENTICATED = "unauthenticated"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"

@@ -12,20 +12,30 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import (
     ChangePassword,
     ChangeUser,
+    ConfirmTotp,
     DevicesView,
     DeviceView,
+    EndOthers,
+    EndSession,
     KeySet,
     Login,
     Logout,
+    LoseDevice,
     ProfileChange,
+    RecoveryCodes,
     Refresh,
     RegisterDevice,
     RegisterUser,
     RemoveDevice,
+    RemoveTotp,
     RotateKeys,
+    SecondFactorView,
+    SessionsOf,
+    SessionsPage,
     SignedInView,
     SigningKeysView,
     Tokens,
+    TotpSecret,
     UsersPage,
     UserView,
 )
@@ -41,15 +51,17 @@ from libs.contracts.invites import (
     Token,
 )
 from libs.contracts.model import Contract, Role
-from libs.contracts.requests import ById, ListPage, NoSuchTeam
-from services.auth import application
+from libs.contracts.requests import ById, ListPage, NoSuchTeam, Nothing
+from services.auth import application, leaving
 from services.auth.domain import devices
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
+from services.auth.lost_factors import take_from_another
 from services.auth.password_change import PasswordChanges
 from services.auth.projections import OWN_DEVICES, USERS, device_view, user_view
 from services.auth.recovery import Recovery
 from services.auth.registration import Prepared, Registration
+from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
 
 
@@ -59,6 +71,7 @@ def api(
     changes: PasswordChanges,
     invitations: Invitations,
     recovery: Recovery,
+    factors: SecondFactors,
     room: KeyRoom,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and the keys' ages and rotation for operators, as
@@ -70,6 +83,7 @@ def api(
     _changes(requests)
     _invites(requests, invitations)
     _recovery(requests, recovery)
+    _second_factors(requests, factors)
     _devices(requests)
     _keys(requests, room)
     return requests
@@ -97,6 +111,18 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     @requests.handle("refresh", Refresh, public=True, peer=True)
     async def refresh(body: Refresh, peer: Peer) -> Tokens:
         return await sign_ins.refresh(body, peer)
+
+    @requests.query("sessions", SessionsOf)
+    def sessions(work: Work, body: SessionsOf, caller: Caller) -> SessionsPage:
+        return leaving.listed(work, body, caller)
+
+    @requests.handle("end_session", EndSession, turn=_whose)
+    def end_session(work: Work, body: EndSession, caller: Caller) -> None:
+        leaving.end_session(work, body, caller, caller.cause(work))
+
+    @requests.handle("end_sessions", EndOthers, turn=_whose)
+    def end_sessions(work: Work, body: EndOthers, caller: Caller) -> None:
+        leaving.end_sessions(work, body, caller, caller.cause(work))
 
     @requests.handle("logout", Logout, turn=_own)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
@@ -212,6 +238,29 @@ def _recovery(requests: Requests, recovery: Recovery) -> None:
         return await recovery.verify(body)
 
 
+def _second_factors(requests: Requests, factors: SecondFactors) -> None:
+    @requests.query("second_factor", NoRequest)
+    def second_factor(work: Work, _body: NoRequest, caller: Caller) -> SecondFactorView:
+        return factors.view(work, caller)
+
+    # What these show is shown once, and kept under no key.
+    @requests.handle("begin_totp", NoRequest)
+    async def begin_totp(_body: NoRequest, caller: Caller) -> TotpSecret:
+        return await factors.begin(caller)
+
+    @requests.handle("confirm_totp", ConfirmTotp)
+    async def confirm_totp(body: ConfirmTotp, caller: Caller) -> RecoveryCodes:
+        return await factors.confirm(body, caller)
+
+    @requests.handle("remove_totp", RemoveTotp)
+    async def remove_totp(body: RemoveTotp, caller: Caller) -> Nothing:
+        return await factors.remove(body, caller)
+
+    @requests.handle("take_totp", ById)
+    def take_totp(work: Work, body: ById, caller: Caller) -> None:
+        take_from_another(work, body.id, caller, caller.cause(work))
+
+
 def _devices(requests: Requests) -> None:
     @requests.handle("register_device", RegisterDevice, turn=_own)
     def register_device(work: Work, body: RegisterDevice, caller: Caller) -> DeviceView:
@@ -229,6 +278,10 @@ def _devices(requests: Requests) -> None:
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
         application.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
 
+    @requests.handle("lose_device", LoseDevice, turn=_whose)
+    def lose_device(work: Work, body: LoseDevice, caller: Caller) -> None:
+        leaving.lose_device(work, body, caller, caller.cause(work))
+
     @requests.query("devices", ListPage)
     def own_devices(work: Work, body: ListPage, caller: Caller) -> DevicesView:
         page = OWN_DEVICES.page(work, body, user_id=caller.user_id)
@@ -238,6 +291,11 @@ def _devices(requests: Requests) -> None:
 def _own(_body: Contract, caller: Caller) -> UUID:
     """One's sessions and devices are changed one after the other."""
     return caller.user_id
+
+
+def _whose(body: EndSession | EndOthers | LoseDevice, caller: Caller) -> UUID:
+    """The same, of another person."""
+    return body.user_id or caller.user_id
 
 
 def _sees_phone(caller: Caller, user_id: object) -> bool:

@@ -14,7 +14,7 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
-from libs.contracts.auth import DeviceView, HeldDevice, ProfileChange, UserChange, UserView
+from libs.contracts.auth import DeviceView, HeldDevice, Platform, ProfileChange, UserChange, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
 from libs.contracts.requests import NotFound, Rejected, Unauthenticated
@@ -122,7 +122,7 @@ def reset_password(work: Work, known: Credentials, password_hash: str, cause: Ca
         raise PasswordsChange
     work.decide(USERS, user_id, ResetPassword(user_id), cause)
     replace_password(work, user_id, known.password_hash, password_hash)
-    return _end_sessions(work, user_id, "password reset", cause)
+    return end_sessions(work, user_id, "password reset", cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,17 @@ def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause
     if changed.password_hash is not None:
         work.decide(USERS, user_id, ChangePassword(user_id, session_id), cause)
         replace_password(work, user_id, changed.known.password_hash, changed.password_hash)
-        _end_sessions(work, user_id, "password changed", cause, but=session_id)
+        end_sessions(work, user_id, "password changed", cause, but=session_id)
     # In a family of its own: whoever has a copy of the refresh token before is signed out as well.
     work.put(Row(sessions_table, rows[0] | stored(changed.token, changed.expires_at, work.now, None)))
 
 
-def _end_sessions(work: Work, user_id: UUID, reason: str, cause: Cause, but: UUID | None = None) -> int:
-    ended = [row["id"] for row in work.fetch(SESSIONS_OF_LOCKED, user_id=user_id) if row["id"] != but]
+def end_sessions(
+    work: Work, user_id: UUID, reason: str, cause: Cause, *, but: UUID | None = None, only: UUID | None = None
+) -> int:
+    """All of a person whose row is locked, but one or only one of them; how many these were."""
+    rows = work.fetch(SESSIONS_OF_LOCKED, user_id=user_id)
+    ended = [row["id"] for row in rows if row["id"] != but and only in (None, row["id"])]
     work.load(SESSIONS, ended)
     for session in ended:
         work.decide(SESSIONS, session, EndSession(reason), cause)
@@ -226,7 +230,7 @@ def deactivate(work: Work, user_id: UUID, cause: Cause) -> UserView:
     """
     others = _are_other_admins(work, user_id)
     user = _changed(work, user_id, DeactivateUser(user_id, cause.actor, work.now, others), cause)
-    _end_sessions(work, user_id, "deactivated", cause)
+    end_sessions(work, user_id, "deactivated", cause)
     return user
 
 
@@ -262,8 +266,11 @@ class Begun:
 
     token: RefreshToken
     device_name: str
+    platform: Platform | None
     expires_at: datetime
     seen_from: bytes | None
+    network: str | None
+    """Whence it is begun: a coarse one."""
     fits: str = field(repr=False)
     """The hash that the password was found to fit."""
     replace: str | None = None
@@ -300,6 +307,10 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         "user_id": command.user_id,
         "device_id": command.device_id,
         "device_name": begun.device_name,
+        "platform": begun.platform,
+        "began_at": work.now,
+        "began_from": begun.network,
+        "last_from": begun.network,
     }
     work.put(Row(sessions_table, session | stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
     return user_view(rows[0])
@@ -329,10 +340,11 @@ def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> N
     """
     # As in `begin_session`: a sign-in that is under way is either seen here or comes after.
     work.fetch(USER_LOCKED, id=user_id)
-    _leave(work, user_id, device_id, "signed out", cause)
+    leave(work, user_id, device_id, "signed out", cause)
 
 
-def _leave(work: Work, user_id: UUID, device_id: str | None, reason: str, cause: Cause) -> None:
+def leave(work: Work, user_id: UUID, device_id: str | None, reason: str, cause: Cause) -> bool:
+    """End what a person whose row is locked has on a device, or on all; whether there was anything."""
     ended = _on_device(work.fetch(SESSIONS_OF_LOCKED, user_id=user_id), device_id)
     removed = _on_device(work.fetch(DEVICES_OF, user_id=user_id), device_id)
     work.load(SESSIONS, ended)
@@ -341,6 +353,7 @@ def _leave(work: Work, user_id: UUID, device_id: str | None, reason: str, cause:
         work.decide(SESSIONS, session, EndSession(reason), cause)
     for device in removed:
         work.decide(DEVICES, device, RemoveDevice(reason), cause)
+    return bool(ended or removed)
 
 
 def _on_device(rows: Iterable[dict[str, Any]], device_id: str | None) -> list[UUID]:
@@ -353,7 +366,7 @@ def _make_room(work: Work, user_id: UUID, device_id: str, replace: str | None, c
     others = [device for device in held if device.device_id != device_id]
     named = [d for d in others if replace is not None and replace in (d.device_id, str(d.session_id))]
     if named:
-        _leave(work, user_id, named[0].device_id, "replaced by another device", cause)
+        leave(work, user_id, named[0].device_id, "replaced by another device", cause)
     elif len(others) == len(held) >= MOST_DEVICES:
         raise TooManyDevices(held)
 

@@ -61,7 +61,7 @@ class Attempts:
 
     @asynccontextmanager
     async def looked_at(self, attempt: Attempt, hashing: Callable[[], Awaitable[T]]) -> AsyncIterator[tuple[T, Begun]]:
-        """What `hashing` makes of the password, unless it raises WrongPassword.
+        """What `hashing` makes of the password, unless it raises WrongPassword; so may whoever gets it.
 
         Whoever gets it tells `guesses.right` in the transaction that it decides; where that is not committed, nothing
         was learnt of the password. The same work is done for accounts that nobody has.

@@ -29,6 +29,7 @@ from services.auth.recovery import Recovery
 from services.auth.registration import Registration
 from services.auth.sealed import Sealed
 from services.auth.sealing import Seal
+from services.auth.second_factors import SecondFactors
 from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
 from services.auth.signing_keys import SigningKeys
@@ -77,17 +78,19 @@ def build(runtime: Runtime) -> Parts:
     post = Post(links_out, mails=server is not None)
     invitations = Invitations(runtime.rpc, passwords, attempts, post)
     recovery = Recovery(runtime.rpc, passwords, attempts.guesses, post)
+    factors = SecondFactors(runtime.rpc, seal, passwords, attempts, settings.admins_need_totp)
     sign_ins = SignIns(
         store=runtime.rpc,
         passwords=passwords,
         attempts=attempts,
+        second_factors=factors,
         access=access,
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
         refresh_key=sealed.refresh_key,
     )
     return Parts(
-        Answers(api(sign_ins, registration, changes, invitations, recovery, room), keys.public, sign_ins),
+        Answers(api(sign_ins, registration, changes, invitations, recovery, factors, room), keys.public, sign_ins),
         reads=runtime.follow(consumers()),
         engines=(
             room,

@@ -12,8 +12,11 @@ from libs.contracts.auth import (
     LockoutLifted,
     PasswordChanged,
     PasswordReset,
+    RecoveryCodeUsed,
     ResetLinkIssued,
     RolesChanged,
+    SecondFactorDisabled,
+    SecondFactorEnabled,
     SessionEnded,
     SignedIn,
     SigningKeyRotated,
@@ -26,6 +29,7 @@ from libs.contracts.auth import (
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
+from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.projections import (
     devices,
     former_passwords,
@@ -35,7 +39,9 @@ from services.auth.projections import (
     mails,
     passwords,
     project,
+    recovery_codes,
     sealed_secrets,
+    second_factors,
     sessions,
     signing_keys,
     users,
@@ -59,6 +65,7 @@ ORIGINS = Origins(
             ResetLinkIssued,
         ): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
+        (SecondFactorEnabled, SecondFactorDisabled, RecoveryCodeUsed): folding(SECOND_FACTORS),
         (SignedIn, SignInRefused, LockoutBegun, SessionEnded): folding(SESSIONS),
         (SigningKeyRotated,): folding(KEYS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
@@ -70,6 +77,8 @@ ORIGINS = Origins(
         guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",
         links: "hashes of one-use links, which are in no event",
         mails: "what is to be sent, of people whom nobody knows too",
+        second_factors: "secrets sealed under the master key, which are in no event",
+        recovery_codes: "hashes of recovery codes, which are in no event",
         sessions: "hashes of refresh tokens, which are in no event",
         signing_keys: "keys sealed under the master key, which are in no event",
         sealed_secrets: "keys sealed under the master key, which are in no event",

@@ -40,6 +40,7 @@ from libs.contracts.auth import (
     HeldDevice,
     RolesChanged,
     SessionEnded,
+    SessionView,
     UserChanged,
     UserDeactivated,
     UserReactivated,
@@ -171,6 +172,34 @@ sessions = Table(
     Column("used_from", LargeBinary),
     # How many refreshes in a row were asked for from two places.
     Column("apart", SmallInteger, nullable=False, server_default="0"),
+    # What its owner is told of it, to tell one from another; the networks are coarse, and go with it.
+    Column("platform", Text),
+    Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("began_from", Text),
+    Column("last_from", Text),
+)
+
+# Of one that is not confirmed nobody is asked for a code. `sealed`: its secret, under the master key.
+second_factors = Table(
+    "second_factors",
+    kept,
+    Column("user_id", Uuid, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed_by", Text),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("confirmed_at", DateTime(timezone=True)),
+    # The step of the last code that was good: none is good twice.
+    Column("used_step", BigInteger),
+    # Wrong codes after the right password, of the last hour.
+    Column("wrong", SmallInteger, nullable=False, server_default="0"),
+    Column("wrong_at", DateTime(timezone=True)),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    kept,
+    Column("user_id", Uuid, primary_key=True),
+    Column("hash", LargeBinary, primary_key=True),
 )
 
 # `subject` is whose invite, or which person's. `mailed`: it was sent to their address, and shown to nobody else.
@@ -373,6 +402,26 @@ SESSIONS_OF_LOCKED = (
     .order_by(sessions.c.id)
     .with_for_update()
 )
+SESSIONS_LISTED = Listing(
+    Keyset("sessions", (sessions.c.began_at, sessions.c.id)),
+    select(sessions).where(
+        sessions.c.user_id == bindparam("user_id", type_=Uuid),
+        sessions.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+    ),
+)
+
+SECOND_FACTOR = select(second_factors).where(second_factors.c.user_id == bindparam("user_id", type_=Uuid))
+# By their own sealing name they are few, or all of them once: when the master key has changed.
+SECOND_FACTORS_OF_OTHERS = (
+    select(second_factors)
+    .where(second_factors.c.sealed_by.is_distinct_from(bindparam("name", type_=Text)))
+    .order_by(second_factors.c.user_id)
+)
+RECOVERY_CODES = (
+    select(recovery_codes)
+    .where(recovery_codes.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(recovery_codes.c.hash)
+)
 
 DEVICES_OF = (
     select(devices)
@@ -463,6 +512,22 @@ def device_view(row: dict[str, Any]) -> DeviceView:
         device_name=row["name"],
         platform=row["platform"],
         registered_at=row["registered_at"],
+    )
+
+
+def session_view(row: dict[str, Any], *, current: UUID) -> SessionView:
+    """`current`: the session that asks."""
+    return SessionView(
+        id=row["id"],
+        device_id=row["device_id"],
+        device_name=row["device_name"],
+        platform=row["platform"],
+        began_at=row["began_at"],
+        began_from=row["began_from"],
+        last_used_at=row["used_at"],
+        last_used_from=row["last_from"],
+        expires_at=row["expires_at"],
+        is_current=row["id"] == current,
     )
 
 

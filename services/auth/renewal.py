@@ -41,6 +41,8 @@ class Asked:
     token: RefreshToken
     device_id: str
     seen_from: bytes | None
+    network: str | None
+    """The same for people: a coarse one."""
 
 
 def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime, pace: Pace) -> Renewed | None:
@@ -74,7 +76,10 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
     else:
         if present:
             pace.check(shown.session_id, work.now)
-            kept = stored(following, expires_at, work.now, asked.seen_from) | {"apart": apart}
+            kept = stored(following, expires_at, work.now, asked.seen_from) | {
+                "apart": apart,
+                "last_from": asked.network,
+            }
             work.put(Row(sessions, session | kept))
         elif apart != session["apart"]:
             work.put(Row(sessions, session | {"used_from": None, "apart": apart}))

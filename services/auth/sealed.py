@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Table
+from sqlalchemy import Select, Table
 
 from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.settings import SettingsError
@@ -17,7 +17,14 @@ from libs.chassis.store.changes import Patch, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from libs.contracts.auth import MasterKeyView
-from services.auth.projections import SEALED_SECRETS, sealed_secrets, signing_keys
+from services.auth.domain.second_factors import second_factor_name
+from services.auth.projections import (
+    SEALED_SECRETS,
+    SECOND_FACTORS_OF_OTHERS,
+    sealed_secrets,
+    second_factors,
+    signing_keys,
+)
 from services.auth.sealing import Seal, WrongKey, derived
 from services.auth.signing_keys import lock, stored_keys
 
@@ -26,6 +33,8 @@ _REFRESH: Final = "refresh-tokens"
 _GUESSES: Final = "guesses"
 _NAMES: Final = (_REFRESH, _GUESSES)
 _LOOK = timedelta(minutes=1)
+_LOCKED: Final = SECOND_FACTORS_OF_OTHERS.with_for_update()
+"""Their owners may make others meanwhile."""
 
 
 @dataclass
@@ -88,7 +97,7 @@ class Sealed:
     def _reseal(self, work: Work) -> int:
         lock(work)
         done = 0
-        for table, name, row in self._others(work):
+        for table, name, row in self._others(work, _LOCKED):
             secret = self._opened(name, row)
             if secret is None:
                 _log.error("sealed under a master key that is not given here: it stays as it is", secret=name)
@@ -98,7 +107,9 @@ class Sealed:
             done += 1
         return done
 
-    def _others(self, work: Work) -> Iterator[tuple[Table, str, dict[str, Any]]]:
+    def _others(
+        self, work: Work, factors: Select[Any] = SECOND_FACTORS_OF_OTHERS
+    ) -> Iterator[tuple[Table, str, dict[str, Any]]]:
         """What the present master key has not sealed, as far as is known; each with the name that it is sealed with."""
         for row in stored_keys(work):
             if row["sealed_by"] != self.seal.name:
@@ -106,6 +117,8 @@ class Sealed:
         for row in work.fetch(SEALED_SECRETS):
             if row["sealed_by"] != self.seal.name:
                 yield sealed_secrets, row["name"], row
+        for row in work.fetch(factors, name=self.seal.name):
+            yield second_factors, second_factor_name(row["user_id"]), row
 
     def _opened(self, name: str, row: dict[str, Any]) -> bytes | None:
         try:

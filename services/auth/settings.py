@@ -50,6 +50,8 @@ class Settings(ServiceSettings):
     jwt_refresh_expires: Duration = Field(
         default=timedelta(days=7), validation_alias=AliasChoices("JWT_REFRESH_EXPIRES", "jwt_refresh_expires")
     )
+    admins_need_totp: bool = False
+    """Whether an admin signs in only with a second factor; whoever has none sets it up by signing in."""
     public_url: HttpUrl = "http://localhost:3000"
     """Where people reach us: links begin with it."""
     smtp_url: SmtpUrl | None = None

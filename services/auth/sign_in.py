@@ -13,9 +13,9 @@ from libs.chassis.requests.callers import Caller, RolesAreOthers
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
+from libs.contracts.auth import Login, Platform, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
-from libs.contracts.requests import Unauthenticated
+from libs.contracts.requests import Rejected, Unauthenticated
 from services.auth import application, renewal
 from services.auth.attempts import Attempt, Attempts, Left, WrongPassword
 from services.auth.credentials import Credentials, credentials_of
@@ -25,6 +25,7 @@ from services.auth.domain.text import check_text
 from services.auth.guesses import LockedOut, Seen
 from services.auth.pace import Pace
 from services.auth.passwords import Passwords
+from services.auth.second_factors import SecondFactors
 from services.auth.tokens import AccessTokens, RefreshToken
 
 
@@ -35,6 +36,7 @@ class SignIns:
     store: Store
     passwords: Passwords
     attempts: Attempts
+    second_factors: SecondFactors
     access: AccessTokens
     clock: Clock
     refresh_lifetime: timedelta
@@ -49,7 +51,8 @@ class SignIns:
         they may use elsewhere; what it was is in the event.
 
         Raises:
-            Unauthenticated: it is one of these.
+            Unauthenticated: it is one of these, or it is right and the code is not.
+            SecondFactorWanted: it is right, and a code is wanted as well.
             TooManyDevices: it is right, and there is no room for this device.
             LockedOut: there were too many wrong ones from there.
             Busy: too many wait to have theirs checked.
@@ -73,27 +76,41 @@ class SignIns:
 
         async with self.attempts.looked_at(attempt, hashing) as (person, begun):
 
-            def begin(work: Work) -> UserView:
+            def begin(work: Work) -> tuple[UserView, tuple[str, ...]] | Rejected:
                 cause = work.begin(Actor.user(person.user.id))
+                codes = self.second_factors.check(work, person.user.id, body.totp, cause, at_home=attempt.at_home)
+                if isinstance(codes, Rejected):
+                    return codes
                 command = SignIn(person.user.id, session_id, body.device_id)
                 expires_at, seen_from = (
                     work.now + self.refresh_lifetime,
                     token.seen_from(self.refresh_key(), peer.network),
                 )
                 session = application.Begun(
-                    token, body.device_name, expires_at, seen_from, person.password_hash, body.replace
+                    token=token,
+                    device_name=body.device_name,
+                    platform=_platform(body),
+                    expires_at=expires_at,
+                    seen_from=seen_from,
+                    network=peer.network,
+                    fits=person.password_hash,
+                    replace=body.replace,
                 )
                 user = application.begin_session(work, command, session, cause)
                 if body.push_token:
                     application.register_device(work, _device(body, body.push_token, user.id, work), cause)
                 guesses.right(work, target, begun)
-                return user
+                return user, codes
 
             try:
-                user = (await self.store.transact(begin)).result
+                made = (await self.store.transact(begin)).result
             except application.Deactivated:
                 raise Left from None
-        return SignedInView(user=user, tokens=await self._tokens(user, token, body.device_id))
+            if isinstance(made, Rejected):
+                raise made
+            user, codes = made
+        tokens = await self._tokens(user, token, body.device_id)
+        return SignedInView(user=user, tokens=tokens, recovery_codes=codes)
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
         """New tokens for a refresh token, which is used up by this (`renewal.GRACE`).
@@ -110,7 +127,7 @@ class SignIns:
         seen_from = shown.seen_from(self.refresh_key(), peer.network)
 
         def renew(work: Work) -> renewal.Renewed | None:
-            asked = renewal.Asked(shown, body.device_id, seen_from)
+            asked = renewal.Asked(shown, body.device_id, seen_from, peer.network)
             return renewal.renew(work, asked, following, work.now + self.refresh_lifetime, self._pace)
 
         renewed = (await self.store.transact(renew)).result
@@ -153,6 +170,10 @@ class SignIns:
             refresh_token=token.text,
             expires_in=self.access.expires_in,
         )
+
+
+def _platform(body: Login) -> Platform | None:
+    return body.platform or (guess_platform(body.push_token) if body.push_token else None)
 
 
 def _device(body: Login, push_token: str, user_id: UUID, work: Work) -> RegisterDevice:

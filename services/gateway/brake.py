@@ -23,7 +23,7 @@ MOST = 5
 WIDER = 3
 """Times as many from each network around that: a /64 has 5, its /56 15, its /48 45."""
 WINDOW = timedelta(minutes=1)
-_GUESSED = frozenset({"currentPassword", "inviteToken", "token"})
+_GUESSED = frozenset({"currentPassword", "code", "inviteToken", "token"})
 """Fields that hold what strangers may try."""
 _PATIENCE = 5.0
 """Seconds for which an attempt waits for others from its place."""

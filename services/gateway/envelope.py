@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from libs.chassis.requests.matching import etag
-from libs.contracts.auth import HeldDevice
+from libs.contracts.auth import HeldDevice, TotpSecret
 from libs.contracts.integrations import IntegrationKeyView
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal
@@ -21,6 +21,7 @@ from libs.contracts.uses import Use
 Code = Literal[
     "VALIDATION_ERROR",
     "UNAUTHENTICATED",
+    "SECOND_FACTOR_REQUIRED",
     "FORBIDDEN",
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
@@ -36,6 +37,7 @@ Code = Literal[
 
 STATUS_OF: Mapping[Code, int] = {
     "VALIDATION_ERROR": 400,
+    "SECOND_FACTOR_REQUIRED": 401,
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
@@ -50,10 +52,12 @@ STATUS_OF: Mapping[Code, int] = {
     "UNAVAILABLE": 503,
 }
 CODE_OF: Mapping[int, Code] = {status: code for code, status in STATUS_OF.items()}
+"""Of two with one status the later one."""
 
 _CODE_OF_KIND: Mapping[ErrorKind, Code] = {
     ErrorKind.VALIDATION: "VALIDATION_ERROR",
     ErrorKind.UNAUTHENTICATED: "UNAUTHENTICATED",
+    ErrorKind.SECOND_FACTOR_REQUIRED: "SECOND_FACTOR_REQUIRED",
     ErrorKind.FORBIDDEN: "FORBIDDEN",
     ErrorKind.NOT_FOUND: "NOT_FOUND",
     ErrorKind.CONFLICT: "CONFLICT",
@@ -78,6 +82,9 @@ class ErrorDetails(Contract):
     )
     used_by: tuple[Use, ...] | None = Field(
         default=None, description="What needs the thing that was to be deleted, at most ten; only present then."
+    )
+    totp: TotpSecret | None = Field(
+        default=None, description="What to set a second factor up with, where one is needed to sign in; only then."
     )
     total: int | None = Field(default=None, description="How many need it; only present with `usedBy`.")
 
@@ -144,7 +151,7 @@ def failure(problem: Problem) -> Response:
     elif problem.more:
         error["details"] = dict(problem.more)
     headers = dict(problem.headers or {})
-    if problem.code == "UNAUTHENTICATED":
+    if problem.status_code == 401:
         # RFC 9110, section 11.6.1: a 401 names the scheme.
         headers["WWW-Authenticate"] = "Bearer"
     return Response(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError
+from libs.chassis.store.changes import Patch
 from services.auth.key_room import KeyRoom
+from services.auth.projections import second_factors
 from services.auth.sealing import name_of
 from services.auth.signing_keys import OtherMasterKey, stored_keys
+from tests.integration.test_a_second_factor_is_asked_for import code, set_up, sign_in
 from tests.integration.test_signing_keys_are_rotated import kid_of, renewed, said_by_all
 from tests.servers import Servers
 from tests.world import World
@@ -88,6 +92,28 @@ async def test_the_old_master_key_then_both_then_the_new_one_alone(servers: Serv
         with pytest.raises(SettingsError, match=r"PAGER_MASTER_KEY: is not the key .* PAGER_MASTER_KEY_PREVIOUS"):
             await world.restarted(old)
         await world.start_anew(new)
+
+
+async def test_a_second_factor_is_sealed_anew_and_a_recovery_code_goes_without_it(servers: Servers) -> None:
+    async with Installation(servers) as world:
+        ana, bo = await world.person("ana"), await world.person("bo")
+        old, new = world.present, secrets.token_hex(32)
+        secret, _ = await set_up(world, ana)
+        await world.restarted(new, old)
+        assert (await sign_in(world, ana.email, code(world, secret))).status == 200
+        await world.sealed()
+        await world.restarted(new)
+        world.clock.advance(seconds=60)
+        assert (await sign_in(world, ana.email, code(world, secret))).status == 200
+        _, recovery = await set_up(world, bo)
+        await _put(world, bo.user_id, sealed=b"by another one", sealed_by="another")
+        assert (await sign_in(world, bo.email, "123456")).status == 503
+        assert (await sign_in(world, bo.email, recovery[0])).status == 200
+
+
+async def _put(world: World, user_id: UUID, **values: Any) -> None:
+    store = world.services["auth"].runtime.work
+    await store.transact(lambda work: work.put(Patch(second_factors, {"user_id": user_id} | values)))
 
 
 async def test_a_wrong_master_key_is_said_at_the_start_and_destroys_nothing(servers: Servers) -> None:

@@ -11,7 +11,18 @@ from sqlalchemy import Select
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.auth import Login, Refresh, RegisterUser, Tokens, UsersPage, UserView
+from libs.contracts.auth import (
+    ConfirmTotp,
+    Login,
+    RecoveryCodes,
+    Refresh,
+    RegisterUser,
+    RemoveTotp,
+    Tokens,
+    TotpSecret,
+    UsersPage,
+    UserView,
+)
 from libs.contracts.model import Role
 from libs.contracts.requests import ById, Forbidden, ListPage, NotFound
 from services.auth.api import api
@@ -20,6 +31,7 @@ from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.recovery import Recovery
 from services.auth.registration import Registration
+from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
@@ -69,6 +81,7 @@ def requests() -> Requests:
         cast("PasswordChanges", None),
         cast("Invitations", None),
         cast("Recovery", None),
+        cast("SecondFactors", None),
         cast("KeyRoom", None),
     )
 
@@ -80,6 +93,10 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys"} | links
     assert set(requests.operations) - public == {
         "logout",
+        "sessions",
+        "end_session",
+        "end_sessions",
+        "lose_device",
         "register_user",
         "change_me",
         "change_user",
@@ -99,6 +116,11 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "revoke_invite",
         "reset_link",
         "ask_to_verify",
+        "second_factor",
+        "begin_totp",
+        "confirm_totp",
+        "remove_totp",
+        "take_totp",
     }
 
 
@@ -143,6 +165,11 @@ def test_no_secret_shows_in_the_representation_of_a_request_or_an_answer() -> No
     messages = (
         Login(email="bo@example.com", password="hunter2", device_id="d", push_token="hunter2"),
         Refresh(refresh_token="hunter2", device_id="d"),
+        Login(email="bo@example.com", password="x", device_id="d", totp="hunter2"),
+        ConfirmTotp(code="hunter2"),
+        RemoveTotp(code="hunter2", current_password="hunter2"),
+        TotpSecret(secret="hunter2", uri="hunter2"),
+        RecoveryCodes(recovery_codes=("hunter2",)),
         RegisterUser(email="bo@example.com", password="hunter2", first_name="Bo", last_name="Ek"),
         Tokens(access_token="hunter2", refresh_token="hunter2", expires_in=900),
     )

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Body, Security
+from fastapi import APIRouter, Body, Path, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.contracts.auth import ChangePassword, Login, Logout, Refresh, SignedInView, Tokens, UserView
+from libs.contracts.auth import (
+    ChangePassword,
+    EndOthers,
+    EndSession,
+    Login,
+    Logout,
+    Refresh,
+    SessionsOf,
+    SessionView,
+    SignedInView,
+    Tokens,
+    UserView,
+)
 from libs.contracts.invites import AskedFor, ForgotPassword, Register, ResetPassword, Token
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
 from services.gateway.addresses import peer_of
 from services.gateway.envelope import Problem, item, success
 from services.gateway.front import front_of
-from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented, one
+from services.gateway.listing import Paging, page
+from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/auth", tags=["auth"], route_class=PagerRoute)
@@ -58,7 +72,12 @@ _LINKS: Documented = {
 _ASKED: Documented = {
     429: {"description": "RATE_LIMITED: five links were asked for from the caller's address within a minute"}
 }
-_WRONG: Documented = {401: {"description": "UNAUTHENTICATED: invalid credentials"}}
+_WRONG: Documented = {
+    401: {
+        "description": "UNAUTHENTICATED: invalid credentials. SECOND_FACTOR_REQUIRED: they are right, and a code is "
+        "wanted as `totp`; with `details.totp` it is set up by that"
+    }
+}
 
 _SOME_LINK = "a link"
 """Instead of an account: whose link it is only auth knows."""
@@ -110,6 +129,45 @@ async def refresh(
 )
 async def logout(body: Logout, ask: Asking) -> Response:
     await ask.command("auth", "logout", body, repeatable=True)
+    return success({})
+
+
+@router.get(
+    "/sessions",
+    operation_id="listSessions",
+    summary="Where the caller is signed in",
+    responses=documented(several("sessions", SessionView, "Sessions")),
+    dependencies=[SIGNED_IN],
+)
+async def list_sessions(paging: Paging, ask: Asking) -> Response:
+    return page(
+        "sessions", await ask.query("auth", "sessions", SessionsOf(**paging.model_dump(exclude_unset=True))), paging
+    )
+
+
+@router.delete(
+    "/sessions",
+    operation_id="endOtherSessions",
+    summary="Sign out everywhere but here",
+    responses=documented(answer("SessionsEnded", Nothing)),
+    dependencies=[SIGNED_IN],
+)
+async def end_other_sessions(ask: Asking) -> Response:
+    """Devices are paged as before: one that is lost is removed with `DELETE /devices/{deviceId}`."""
+    await ask.command("auth", "end_sessions", EndOthers(), repeatable=True)
+    return success({})
+
+
+@router.delete(
+    "/sessions/{id}",
+    operation_id="endSession",
+    summary="Sign out somewhere",
+    responses=documented(answer("SessionEnded", Nothing)),
+    dependencies=[SIGNED_IN],
+)
+async def end_session(session_id: Annotated[UUID, Path(alias="id")], ask: Asking) -> Response:
+    """Its device is paged as before, until it is removed. It may be the one that asks."""
+    await ask.command("auth", "end_session", EndSession(id=session_id))
     return success({})
 
 

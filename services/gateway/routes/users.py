@@ -6,22 +6,43 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
+from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.chassis.consume.owner import NoRequest
-from libs.contracts.auth import ChangeUser, ProfileChange, RegisterUser, UserChange, UserView
+from libs.contracts.auth import (
+    ChangeUser,
+    ConfirmTotp,
+    EndOthers,
+    EndSession,
+    LoseDevice,
+    ProfileChange,
+    RecoveryCodes,
+    RegisterUser,
+    RemoveTotp,
+    SecondFactorView,
+    SessionsOf,
+    SessionView,
+    TotpSecret,
+    UserChange,
+    UserView,
+)
 from libs.contracts.invites import AskedFor, ResetLinkView
 from libs.contracts.requests import ById, Nothing
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
+from services.gateway.front import front_of
 from services.gateway.listing import Paging, page
-from services.gateway.responses import answer, documented, one, several
+from services.gateway.responses import Documented, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/users", tags=["users"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
 UserId = Annotated[UUID, Path(alias="id")]
 
+CODES_TRIED: Documented = {
+    429: {"description": "RATE_LIMITED: too many wrong codes or passwords came from there, in this session or an hour"}
+}
 _USER = one("user", UserView, "User")
 _LAST_ADMIN = "nobody else is an active admin"
 
@@ -52,6 +73,55 @@ async def get_me(ask: Asking) -> Response:
 @router.patch("/me", operation_id="changeMe", summary="Change the caller's own profile", responses=documented(_USER))
 async def change_me(body: ProfileChange, ask: Asking) -> Response:
     return item("user", await ask.command("auth", "change_me", body))
+
+
+@router.get(
+    "/me/totp",
+    operation_id="getSecondFactor",
+    summary="The caller's second factor",
+    responses=documented(one("secondFactor", SecondFactorView, "SecondFactor")),
+)
+async def get_second_factor(ask: Asking) -> Response:
+    return item("secondFactor", await ask.query("auth", "second_factor", NoRequest()))
+
+
+@router.post(
+    "/me/totp",
+    operation_id="beginTotp",
+    summary="Make a secret for an authenticator app",
+    responses=documented(answer("TotpSecret", TotpSecret), conflict="there is a second factor already"),
+)
+async def begin_totp(ask: Asking) -> Response:
+    """It counts from `POST /users/me/totp/confirm` on, and takes the place of one that was never confirmed."""
+    return success(await ask.command("auth", "begin_totp", NoRequest()))
+
+
+@router.post(
+    "/me/totp/confirm",
+    operation_id="confirmTotp",
+    summary="From now on sign in with a code beside the password",
+    responses=documented(answer("RecoveryCodes", RecoveryCodes), conflict="there is a second factor already")
+    | CODES_TRIED,
+)
+async def confirm_totp(body: ConfirmTotp, ask: Asking) -> Response:
+    """`recoveryCodes` are shown once: said again with the same code, it is done already and there are none."""
+    return success(await ask.command("auth", "confirm_totp", body))
+
+
+@router.delete(
+    "/me/totp",
+    operation_id="removeTotp",
+    summary="Sign in with the password alone again",
+    responses=documented(answer("TotpRemoved", Nothing)) | CODES_TRIED,
+)
+async def remove_totp(body: RemoveTotp, ask: Asking, request: Request) -> Response:
+    """For a code of the app, a recovery code, or the password."""
+    front = front_of(request)
+    address, person = front.addresses.of(request), str(request.state.user_id)
+    await front.brake.turn(address, person)
+    with front.brake.attempt(address, person):
+        await ask.command("auth", "remove_totp", body)
+    return success({})
 
 
 @router.get("/{id}", operation_id="getUser", summary="One person", responses=documented(_USER))
@@ -125,3 +195,68 @@ async def ask_to_verify(ask: Asking) -> Response:
 )
 async def make_reset_link(user_id: UserId, ask: Asking) -> Response:
     return success(await ask.command("auth", "reset_link", ById(id=user_id)))
+
+
+@router.get(
+    "/{id}/sessions",
+    operation_id="listSessionsOf",
+    summary="Where somebody is signed in (admin)",
+    responses=documented(several("sessions", SessionView, "Sessions")),
+)
+async def list_sessions_of(user_id: UserId, paging: Paging, ask: Asking) -> Response:
+    asked = SessionsOf(user_id=user_id, **paging.model_dump(exclude_unset=True))
+    return page("sessions", await ask.query("auth", "sessions", asked), paging)
+
+
+@router.delete(
+    "/{id}/sessions",
+    operation_id="endSessionsOf",
+    summary="Sign somebody out everywhere (admin)",
+    responses=documented(answer("SessionsEnded", Nothing)),
+)
+async def end_sessions_of(user_id: UserId, ask: Asking) -> Response:
+    """Their devices are paged as before. Of the caller's own sessions the one that asks goes on."""
+    await ask.command("auth", "end_sessions", EndOthers(user_id=user_id), repeatable=True)
+    return success({})
+
+
+@router.delete(
+    "/{id}/sessions/{sessionId}",
+    operation_id="endSessionOf",
+    summary="Sign somebody out somewhere (admin)",
+    responses=documented(answer("SessionEnded", Nothing)),
+)
+async def end_session_of(
+    user_id: UserId, session_id: Annotated[UUID, Path(alias="sessionId")], ask: Asking
+) -> Response:
+    """Its device is paged as before, until it is removed."""
+    await ask.command("auth", "end_session", EndSession(id=session_id, user_id=user_id))
+    return success({})
+
+
+@router.delete(
+    "/{id}/totp",
+    operation_id="takeTotp",
+    summary="Take the second factor away from somebody who has lost it (admin)",
+    responses=documented(answer("TotpTaken", Nothing)),
+)
+async def take_totp(user_id: UserId, ask: Asking) -> Response:
+    """Their sessions end, and they are paged as before."""
+    await ask.command("auth", "take_totp", ById(id=user_id))
+    return success({})
+
+
+# Device ids are the client's, as in `devices.py`.
+@router.delete(
+    "/{id}/devices/{deviceId:path}",
+    operation_id="removeDeviceOf",
+    summary="Sign out somebody's lost device, and page it no longer (admin)",
+    responses=documented(answer("DeviceRemoved", Nothing)),
+)
+async def remove_device_of(
+    user_id: UserId,
+    device_id: Annotated[str, Path(alias="deviceId", min_length=1, max_length=255)],
+    ask: Asking,
+) -> Response:
+    await ask.command("auth", "lose_device", LoseDevice(user_id=user_id, device_id=device_id))
+    return success({})

@@ -30,6 +30,9 @@ _LEVEL = escalation.Level(timeout_minutes=15, targets=(escalation.Target(type=es
 USER_VIEW = json_of(_USER)
 TOKENS = json_of(_TOKENS)
 SIGNED_IN = json_of(auth.SignedInView(user=_USER, tokens=_TOKENS))
+TOTP = json_of(auth.TotpSecret(secret="S", uri="otpauth://totp/Pager:a"))
+SECOND_FACTOR = json_of(auth.SecondFactorView(is_on=True, is_needed=False, recovery_codes_left=9))
+SESSION = json_of(auth.SessionView(id=USER, device_id="phone", began_at=NOW, expires_at=NOW, is_current=True))
 DEVICE = json_of(auth.DeviceView(device_id="phone", device_name="Phone", platform=auth.Platform.IOS, registered_at=NOW))
 INVITE = json_of(
     invites.InviteView(

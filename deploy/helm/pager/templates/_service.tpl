@@ -32,6 +32,8 @@
   value: {{ $secrets }}/admin-email
 - name: PAGER_ADMIN_PASSWORD_FILE
   value: {{ $secrets }}/admin-password
+- name: PAGER_ADMINS_NEED_TOTP
+  value: {{ $v.auth.adminsNeedTotp | quote }}
 - name: JWT_ACCESS_EXPIRES
   value: {{ $v.auth.accessTokenLife }}
 - name: JWT_REFRESH_EXPIRES

@@ -1,0 +1,77 @@
+"""Seeing the sessions that one has, and ending them: one's own, and as an admin another's and a lost phone's."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from libs.chassis.requests.callers import Caller
+from libs.chassis.store.work import Cause, Work
+from libs.contracts.auth import EndOthers, EndSession, LoseDevice, SessionsOf, SessionsPage, SessionView
+from libs.contracts.model import Role
+from libs.contracts.requests import NotFound
+from services.auth import application
+from services.auth.projections import SESSIONS_LISTED, USER_LOCKED, session_view
+
+_ENDED: Final = "ended by its owner"
+_ENDED_BY_ADMIN: Final = "ended by an admin"
+_LOST: Final = "removed by an admin"
+
+
+def whose(caller: Caller, user_id: UUID | None) -> UUID:
+    """Whom a request is about: the caller, or another person if an admin asks.
+
+    Raises:
+        Forbidden: it is another person's, and the caller no admin.
+    """
+    if user_id is not None and user_id != caller.user_id:
+        caller.require(Role.ADMIN)
+    return user_id or caller.user_id
+
+
+def listed(work: Work, body: SessionsOf, caller: Caller) -> SessionsPage:
+    """Those that go on, the oldest first. Raises Forbidden or NotFound."""
+    user_id = whose(caller, body.user_id)
+    application.user(work, user_id)
+    page = SESSIONS_LISTED.page(work, body, user_id=user_id, now=work.now)
+    views: list[SessionView] = [session_view(row, current=caller.session_id) for row in page.rows]
+    return SessionsPage(**page.told("sessions", views))
+
+
+def end_session(work: Work, body: EndSession, caller: Caller, cause: Cause) -> None:
+    """Sign one session out; its device is paged as before, until it is removed.
+
+    Raises:
+        Forbidden: it is said to be another person's, and the caller is no admin.
+        NotFound: that person has no such session.
+    """
+    user_id = whose(caller, body.user_id)
+    work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    if not application.end_sessions(work, user_id, _reason(caller, user_id), cause, only=body.id):
+        raise NotFound(f"there is no session {body.id}", field="id")
+
+
+def end_sessions(work: Work, body: EndOthers, caller: Caller, cause: Cause) -> None:
+    """Sign all sessions of a person out but the one that asks. Raises Forbidden or NotFound."""
+    user_id = whose(caller, body.user_id)
+    if not work.fetch(USER_LOCKED, id=user_id):
+        raise NotFound(f"there is no user {user_id}", field="id")
+    application.end_sessions(work, user_id, _reason(caller, user_id), cause, but=caller.session_id)
+
+
+def lose_device(work: Work, body: LoseDevice, caller: Caller, cause: Cause) -> None:
+    """Sign a phone out that somebody has lost, and page it no longer.
+
+    Raises:
+        Forbidden: the caller is no admin.
+        NotFound: there is no such person, or they have no such device.
+    """
+    caller.require(Role.ADMIN)
+    if not work.fetch(USER_LOCKED, id=body.user_id):
+        raise NotFound(f"there is no user {body.user_id}", field="id")
+    if not application.leave(work, body.user_id, body.device_id, _LOST, cause):
+        raise NotFound("they have no such device", field="deviceId")
+
+
+def _reason(caller: Caller, user_id: UUID) -> str:
+    return _ENDED if user_id == caller.user_id else _ENDED_BY_ADMIN

@@ -138,9 +138,8 @@ class EndedSessions:
             case SessionEnded(session_id=session_id):
                 self._forget[session_id] = forget
             case RolesChanged(user_id=user_id, version=version):
-                before = self._changed.pop(user_id, None)  # the newest stands last
-                this = _Changed(version, forget)
-                self._changed[user_id] = _Changed(*map(max, this, before or this))
+                before = self._changed.pop(user_id, None) or _Changed(version, forget)  # the newest stands last
+                self._changed[user_id] = _Changed(max(before.version, version), max(before.forget, forget))
 
     def _let_go(self, now: datetime) -> None:
         """They come in the order of their ends, or nearly: the oldest stands first."""

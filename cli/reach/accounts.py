@@ -68,13 +68,17 @@ async def reset_password(settings: Settings, email: str, password: str) -> int:
     A running auth, and every other service, learns of it from the log within a second.
 
     Raises:
-        Failure: nobody has this address, the password is not good enough, or the database refuses.
+        Failure: nobody active has this address, the password is not good enough, or the database refuses.
         StartError: PostgreSQL cannot be started.
     """
     passwords = Passwords()
     try:
         async with _accounts(settings) as store:
             known = await store.read(lambda work: credentials_by_email(work, email))
+            if not known.user.is_active:
+                raise Failure(
+                    f"{known.user.email} is deactivated, and signs in with no password: reactivate them", USAGE
+                )
             await passwords.check(password, about(known.user))
             hashed = await passwords.hash(password, (known.password_hash, *known.former))
             done = await store.transact(

@@ -43,3 +43,11 @@ async def test_nobody_gets_a_password_by_a_mistyped_address(world: World, pager:
     assert code == 2, "an empty variable of a shell is nobody"
     code, told = await pager("admin", "reset-password", "nobody@pager.test")
     assert (code, "nobody has the address nobody@pager.test" in told) == (2, True), told
+
+
+async def test_whoever_is_deactivated_gets_none(world: World, pager: Pager) -> None:
+    ana = await world.person("ana")
+    assert (await world.admin.call("POST", f"/users/{ana.user_id}/deactivate")).status == 200
+    code, told = await pager("admin", "reset-password", ana.email)
+    assert (code, "ana@pager.test is deactivated" in told) == (2, True), told
+    assert await world.log("auth", "PasswordReset") == []

@@ -60,7 +60,7 @@ def build(runtime: Runtime) -> Parts:
     master_key = settings.master_key.get_secret_value()
     previous = settings.master_key_previous.get_secret_value() if settings.master_key_previous else None
     seal = Seal(master_key, previous)
-    sealed = Sealed(runtime.rpc, seal, runtime.clock, previous or master_key)
+    sealed = Sealed(runtime.rpc, seal, runtime.clock, (previous, master_key) if previous else (master_key,))
     keys = SigningKeys(runtime.rpc, seal, runtime.clock)
     room = KeyRoom(runtime.rpc, keys, sealed, runtime.clock, has_previous=previous is not None)
     registration = Registration(runtime.rpc, passwords)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -39,12 +40,12 @@ _LOCKED: Final = SECOND_FACTORS_OF_OTHERS.with_for_update()
 
 @dataclass
 class Sealed:
-    """`earliest`: the master key that the oldest may be sealed under, the previous one where there is one."""
+    """`master_keys`: those that are given, the previous one first."""
 
     store: Store
     seal: Seal
     clock: Clock
-    earliest: str = field(repr=False)
+    master_keys: Sequence[str] = field(repr=False)
     _keys: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     async def prepare(self) -> None:
@@ -57,10 +58,7 @@ class Sealed:
             try:
                 self._keys[row["name"]] = self.seal.open(row["name"], bytes(row["sealed"]))
             except WrongKey:
-                raise SettingsError(
-                    f"PAGER_MASTER_KEY: is not the key under which the key of {row['name']} was sealed; give that one,"
-                    " here or as PAGER_MASTER_KEY_PREVIOUS"
-                ) from None
+                raise _none_of_these(f"the key of {row['name']}") from None
 
     def refresh_key(self) -> bytes:
         """The key from which refresh tokens follow one another; the same in every replica, whatever the master key."""
@@ -129,12 +127,32 @@ class Sealed:
     def _own_keys(self, work: Work) -> list[dict[str, Any]]:
         """The rows of those named here; what is missing is made."""
         lock(work)
-        # Code from before derives them from the master key, and may still run beside us.
-        is_older = bool(stored_keys(work))
+        signing = stored_keys(work)
         rows = {row["name"]: row for row in work.fetch(SEALED_SECRETS)}
         for name in _NAMES:
             if name not in rows:
-                key = derived(self.earliest, f"pager/auth/{name}/v1".encode()) if is_older else secrets.token_bytes(32)
+                # Code from before derives them from the master key, and may still run beside us.
+                older = self._sealed_by(signing[-1]) if signing else None
+                key = derived(older, f"pager/auth/{name}/v1".encode()) if older else secrets.token_bytes(32)
                 rows[name] = {"name": name, "sealed": self.seal.close(name, key), "sealed_by": self.seal.name}
                 work.put(Row(sealed_secrets, rows[name]))
         return [rows[name] for name in _NAMES]
+
+    def _sealed_by(self, row: dict[str, Any]) -> str:
+        """The master key that has sealed a signing key.
+
+        Raises:
+            SettingsError: none that is given. Nothing is made then: it would be sealed under a mistyped key for good.
+        """
+        for master_key in self.master_keys:
+            with suppress(WrongKey):
+                Seal(master_key).open(row["kid"], bytes(row["sealed"]))
+                return master_key
+        raise _none_of_these("the signing key")
+
+
+def _none_of_these(what: str) -> SettingsError:
+    return SettingsError(
+        f"PAGER_MASTER_KEY: is not the key under which {what} was sealed; give that one,"
+        " here or as PAGER_MASTER_KEY_PREVIOUS"
+    )

@@ -10,10 +10,10 @@ import pytest
 
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError
-from libs.chassis.store.changes import Patch
+from libs.chassis.store.changes import Gone, Patch
 from services.auth.key_room import KeyRoom
-from services.auth.projections import second_factors
-from services.auth.sealing import name_of
+from services.auth.projections import sealed_secrets, second_factors
+from services.auth.sealing import derived, name_of
 from services.auth.signing_keys import OtherMasterKey, stored_keys
 from tests.integration.test_a_second_factor_is_asked_for import code, set_up, sign_in
 from tests.integration.test_signing_keys_are_rotated import kid_of, renewed, said_by_all
@@ -127,6 +127,28 @@ async def test_a_wrong_master_key_is_said_at_the_start_and_destroys_nothing(serv
             assert wrong not in str(refused.value)
             await world.start_anew(right)
             assert await world.services["auth"].runtime.work.read(stored_keys) == before
+        await world.admin.sign_in()
+
+
+async def _as_before(world: World) -> None:
+    """A release from before has sealed nothing but its signing key."""
+    gone = [Gone(sealed_secrets, {"name": name}) for name in ("refresh-tokens", "guesses")]
+    await world.services["auth"].runtime.work.transact(lambda work: work.put(*gone))
+
+
+async def test_a_wrong_master_key_destroys_nothing_of_a_release_from_before_either(servers: Servers) -> None:
+    """Whatever were sealed under it could not be opened once it is put right."""
+    async with Installation(servers) as world:
+        right, wrong = world.present, secrets.token_hex(32)
+        await _as_before(world)
+        with pytest.raises(SettingsError):
+            await world.restarted(wrong)
+        await world.start_anew(right)
+        await _as_before(world)
+        await world.restarted(right, wrong)
+        derived_before = derived(right, b"pager/auth/refresh-tokens/v1")
+        assert room_of(world.services["auth"]).sealed.refresh_key() == derived_before, "its replicas may still run"
+        await world.restarted(right)
         await world.admin.sign_in()
 
 

@@ -107,6 +107,22 @@ async def test_a_link_lasts_a_quarter_of_an_hour_and_a_changed_password_ends_it(
     assert _is_refused(await _reset(world, token_of(mail), f"{NEW}-2"))
 
 
+async def test_a_clock_that_was_ahead_makes_no_link_last_and_no_mail_wait(world: World, mailbox: Mailbox) -> None:
+    ana = await world.person("ana")
+    mailbox.refuses = "451 try later"
+    await _forgot(world, ana.email)
+
+    async def asked() -> int:
+        return mailbox.asked
+
+    await world.eventually(asked, lambda n: n == 1, "a try")
+    world.clock.advance(minutes=-120)
+    mailbox.refuses = None
+    (mail,) = await _mails(world, mailbox, ana.email)
+    world.clock.advance(minutes=-120)
+    assert _is_refused(await _reset(world, token_of(mail)))
+
+
 async def test_a_token_is_good_for_nothing_else(world: World, mailbox: Mailbox) -> None:
     ana = await world.person("ana")
     await world.admin.call("POST", "/invites", {"email": EVA})

@@ -27,15 +27,15 @@
 {{- if and $v.nats.tls.ca.existingSecret (not $v.nats.tls.enabled) }}
 {{- fail "nats.tls.ca.existingSecret: is for TLS; set nats.tls.enabled=true or leave it empty" }}
 {{- end }}
+{{- if and $v.smtp.enabled (or (not $v.smtp.existingSecret) (not $v.smtp.from)) }}
+{{- fail "smtp: name the Secret with the mail server's URL in smtp.existingSecret and the sender in smtp.from, or set smtp.enabled=false: admins then hand links over" }}
+{{- end }}
 {{- end -}}
 
 {{- define "pager.refusePush" -}}
 {{- $push := .Values.push -}}
 {{- if not (or $push.fcm.enabled $push.apns.enabled) }}
 {{- fail "push: switch on push.fcm or push.apns; with neither nobody can be paged" }}
-{{- end }}
-{{- if and $v.smtp.enabled (or (not $v.smtp.existingSecret) (not $v.smtp.from)) }}
-{{- fail "smtp: name the Secret with the mail server's URL in smtp.existingSecret and the sender in smtp.from, or set smtp.enabled=false: admins then hand links over" }}
 {{- end }}
 {{- if and $push.fcm.enabled (not $push.fcm.existingSecret) }}
 {{- fail "push.fcm.existingSecret: credentials are missing, and simulated pushes are refused in a cluster: name the Secret with Google's service account, or set push.fcm.enabled=false if nobody carries an Android phone" }}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -16,7 +17,9 @@ SENDER = "pager@pager.test"
 class Mailbox:
     """`async with Mailbox() as mailbox`: `url` is where it listens."""
 
-    def __init__(self, **server: Any) -> None:
+    def __init__(self, *, at_once: ssl.SSLContext | None = None, **server: Any) -> None:
+        """`at_once`: it begins with TLS."""
+        self._at_once = at_once
         self.mails: list[EmailMessage] = []
         self.refuses: str | None = None
         """Answered to each recipient from now on, such as `550 no such mailbox`."""
@@ -29,7 +32,10 @@ class Mailbox:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(
-            lambda: SMTP(self, hostname="mail.test", enable_SMTPUTF8=True, loop=loop, **self._server), "127.0.0.1", 0
+            lambda: SMTP(self, hostname="mail.test", enable_SMTPUTF8=True, loop=loop, **self._server),
+            "127.0.0.1",
+            0,
+            ssl=self._at_once,
         )
         self.port = self._listening.sockets[0].getsockname()[1]
         return self
@@ -40,7 +46,7 @@ class Mailbox:
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.port}"
+        return f"{'smtp' if self._at_once is None else 'smtps'}://127.0.0.1:{self.port}"
 
     @property
     def settings(self) -> dict[str, str]:

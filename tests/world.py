@@ -10,7 +10,7 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -231,6 +231,11 @@ class World:
         async with self._http.request(method, url, headers=sent | headers, **kind) as response:
             raw = await response.read()
             return Answer(response.status, json.loads(raw) if raw else None, response.headers)
+
+    async def page(self, path: str) -> tuple[int, str, Mapping[str, str]]:
+        """What a browser gets from the gateway: status, text and headers."""
+        async with self._http.get(f"{self.gateway.url}{path}") as response:
+            return response.status, await response.text(), response.headers
 
     async def incidents(self, **filters: str) -> list[dict[str, Any]]:
         query = "&".join(f"{k}={v}" for k, v in ({"limit": "100"} | filters).items())

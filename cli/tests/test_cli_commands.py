@@ -253,6 +253,13 @@ def test_parked_ids_name_their_service() -> None:
             parse_id(wrong)
 
 
+def test_doctor_says_that_mails_are_off_and_who_hands_links_over() -> None:
+    for mail, told in (("off", [Level.NOTE]), ("on", [])):
+        found = [finding for finding in judged(extra={"mail": mail}) if finding.what == "mail"]
+        assert [finding.verdict for finding in found] == told
+        assert all("admins" in finding.detail for finding in found)
+
+
 def judged(**said: Any) -> list[Finding]:
     """What doctor says of incidents, and after it of whatever is no service, when all others are well."""
     words = {name: Health(service=name, instance=f"{name}-1", active=True, ready=True) for name in SERVICES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +14,7 @@ from cli.deployment.installation import Addresses
 from cli.settings import Settings as CommandSettings
 from cli.simulators.credentials import apns_identity, service_account
 from deploy.check import settings
-from deploy.check.chart import VALUE_SETS, Document, over, render, rendered, values_of
+from deploy.check.chart import VALUE_SETS, Document, Values, over, render, rendered, values_of
 from libs.chassis.settings import SettingsError
 from services.auth.settings import Settings as AuthSettings
 from services.notifier.settings import Settings as NotifierSettings
@@ -83,6 +83,23 @@ def test_auth_is_given_the_previous_master_key_while_it_is_replaced(
     assert isinstance(loaded, AuthSettings)
     assert loaded.master_key_previous is not None
     assert loaded.master_key_previous.get_secret_value() == "p" * 40
+
+
+def test_auth_is_given_the_mail_server_where_there_is_one(secrets: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    assert not any(name.startswith("PAGER_SMTP") for name in variables(_auth({})))
+    pod = _auth({"smtp": {"enabled": True, "existingSecret": "mail", "from": "pager@example.com"}})
+    mail = {"mail": {"smtp-url": "smtp://u:p@mail.example:587"}}
+    loaded = settings.load("auth", variables(pod), mounted(pod, secrets | mail, tmp_path))
+    assert isinstance(loaded, AuthSettings)
+    server = loaded.mail_server()
+    assert server is not None
+    assert (server.hostname, server.sender) == ("mail.example", "pager@example.com")
+
+
+def _auth(more: Values) -> Document:
+    return cast(
+        "Document", render(over(values_of("default"), more)).named("Deployment", "pager-auth")["spec"]["template"]
+    )
 
 
 @pytest.mark.parametrize("missing", ["PAGER_NATS_URL_FILE", "PAGER_MASTER_KEY_FILE", "PAGER_ADMIN_PASSWORD_FILE"])

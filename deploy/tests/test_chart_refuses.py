@@ -60,6 +60,12 @@ def test_missing_push_credentials_are_refused_in_every_set_of_values(base: str, 
     assert f"push.{missing}: credentials are missing, and simulated pushes are refused" in told
 
 
+@pytest.mark.parametrize("missing", ["existingSecret", "from"])
+def test_a_mail_server_needs_its_secret_and_a_sender(missing: str) -> None:
+    given = {"enabled": True, "existingSecret": "mail", "from": "pager@example.com"} | {missing: ""}
+    assert f"smtp.{missing}" in refusal({"smtp": given})
+
+
 def test_a_vendor_that_nobody_needs_may_be_switched_off_but_not_both() -> None:
     without = render(over(values_of("default"), {"push": {"fcm": {"enabled": False, "existingSecret": ""}}}))
     notifier = without.named("Deployment", "pager-notifier")

@@ -30,6 +30,8 @@ LASTS: Final = {
     Purpose.RESET: timedelta(minutes=15),
     Purpose.VERIFY: timedelta(days=1),
 }
+_APART: Final = timedelta(minutes=1)
+"""How far the clocks of two replicas may be apart."""
 _PAGES: Final = {Purpose.INVITE: "register", Purpose.RESET: "reset", Purpose.VERIFY: "verify"}
 
 
@@ -56,7 +58,8 @@ class Links:
 def shown(work: Work, purpose: Purpose, token: str, field: str) -> dict[str, Any]:
     """The row of the link whose token this is, locked. Raises BadLink, for whatever is wrong with it."""
     rows = work.fetch(LINK_LOCKED, hash=_hashed(token), purpose=str(purpose))
-    if not rows or rows[0]["expires_at"] <= work.now:
+    # Whatever clock it was made by, it does not last longer than it should.
+    if not rows or not work.now < rows[0]["expires_at"] <= work.now + LASTS[purpose] + _APART:
         raise BadLink(field=field)
     return rows[0]
 

@@ -96,9 +96,12 @@ class Mailing(Engine):
                 task.cancel()
 
     def _take(self, work: Work) -> tuple[list[Letter], datetime | None]:
-        """What is due, each with a link that is good once this is committed; or when the next one is."""
+        """What is due, each with a link that is good once this is committed; or when the next one is.
+
+        What would be due later than any pause was put off by a clock that was ahead.
+        """
         letters = []
-        rows = work.fetch(MAILS_DUE, now=work.now, most=_AT_ONCE)
+        rows = work.fetch(MAILS_DUE, now=work.now, never=work.now + 2 * _LONGEST, most=_AT_ONCE)
         for row in rows:
             letter = self._letter(work, row)
             if letter is None:

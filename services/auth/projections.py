@@ -25,6 +25,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    or_,
     select,
     true,
 )
@@ -454,7 +455,7 @@ MAILS_OF = (
 )
 MAILS_DUE = (
     select(mails)
-    .where(mails.c.next_at <= _NOW)
+    .where(or_(mails.c.next_at <= _NOW, mails.c.next_at > bindparam("never", type_=DateTime(timezone=True))))
     .order_by(mails.c.next_at)
     .limit(bindparam("most", type_=BigInteger))
     .with_for_update(skip_locked=True)

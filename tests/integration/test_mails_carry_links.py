@@ -107,6 +107,22 @@ async def test_a_link_lasts_a_quarter_of_an_hour_and_a_changed_password_ends_it(
     assert _is_refused(await _reset(world, token_of(mail), f"{NEW}-2"))
 
 
+async def test_a_clock_that_was_ahead_makes_no_link_last_and_no_mail_wait(world: World, mailbox: Mailbox) -> None:
+    ana = await world.person("ana")
+    mailbox.refuses = "451 try later"
+    await _forgot(world, ana.email)
+
+    async def asked() -> int:
+        return mailbox.asked
+
+    await world.eventually(asked, lambda n: n == 1, "a try")
+    world.clock.advance(minutes=-120)
+    mailbox.refuses = None
+    (mail,) = await _mails(world, mailbox, ana.email)
+    world.clock.advance(minutes=-120)
+    assert _is_refused(await _reset(world, token_of(mail)))
+
+
 async def test_a_token_is_good_for_nothing_else(world: World, mailbox: Mailbox) -> None:
     ana = await world.person("ana")
     await world.admin.call("POST", "/invites", {"email": EVA})
@@ -175,6 +191,30 @@ async def _work_of(world: World, store: Any, email: str) -> list[str]:
 def _recovery_of(world: World) -> Any:
     handler = world.services["auth"].parts.answers.requests.operations["forgot_password"].handle
     return next(cell.cell_contents for cell in handler.__closure__ or ())
+
+
+async def test_whoever_is_deactivated_gets_no_link_and_none_lets_them_in(world: World, mailbox: Mailbox) -> None:
+    ana, bo = await world.person("ana"), await world.person("bo")
+    await _forgot(world, ana.email)
+    (mail,) = await _mails(world, mailbox, ana.email)
+    assert (await world.admin.call("POST", f"/users/{ana.user_id}/deactivate")).status == 200
+    assert _is_refused(await _reset(world, token_of(mail)))
+    assert (await world.admin.call("POST", f"/users/{ana.user_id}/password/reset-link")).status == 409
+    assert (await _forgot(world, ana.email)).status == 202
+    await _forgot(world, bo.email)
+    await _mails(world, mailbox, bo.email)
+    assert len(mailbox.to(ana.email)) == 1
+
+
+async def test_an_admins_link_goes_by_mail_and_ends_the_one_before(world: World, mailbox: Mailbox) -> None:
+    ana = await world.person("ana")
+    await _forgot(world, ana.email)
+    (first,) = await _mails(world, mailbox, ana.email)
+    answer = await world.admin.call("POST", f"/users/{ana.user_id}/password/reset-link")
+    assert (answer.status, answer.data) == (200, {"link": None})
+    second = (await _mails(world, mailbox, ana.email, 2))[1]
+    assert _is_refused(await _reset(world, token_of(first)))
+    assert (await _reset(world, token_of(second))).status == 200
 
 
 async def test_an_address_gets_a_few_mails_an_hour_and_never_a_different_answer(world: World, mailbox: Mailbox) -> None:

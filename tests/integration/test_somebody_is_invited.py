@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -139,3 +141,37 @@ async def test_only_admins_invite_and_a_foreign_host_gets_into_no_link(world: Wo
     foreign = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
     answer = await world.admin.call("POST", "/invites", {"email": EVA}, **foreign)
     assert answer.data["invite"]["link"]["url"].startswith("http://localhost:3000/app/register#invite_")
+
+
+async def test_without_mails_an_admin_hands_a_reset_over_and_nobody_else_can_ask(world: World) -> None:
+    ana = await world.person("ana")
+    for email in (ana.email, "nobody@pager.test"):
+        refused = await world.http("POST", "/auth/password/forgot", {"email": email})
+        assert (refused.status, refused.body["error"]["code"]) == (409, "CONFLICT")
+    key = {"Idempotency-Key": "once"}
+    path = f"/users/{ana.user_id}/password/reset-link"
+    first, again = [await world.admin.call("POST", path, {}, **key) for _ in range(2)]
+    assert again.data["link"] is None
+    assert (await ana.call("POST", path, {})).status == 403
+    token = first.data["link"]["url"].partition("#")[2]
+    body = {"token": token, "newPassword": OTHER}
+    assert (await world.http("POST", "/auth/password/reset", body)).status == 200
+    assert (await world.http("POST", "/auth/password/reset", body)).status == 400
+    login = await world.http("POST", "/auth/login", {"email": ana.email, "password": OTHER, "deviceId": "d"})
+    assert login.data["user"]["emailVerified"] is False, "an admin had the link, too"
+    (event,) = await world.log("auth", "ResetLinkIssued")
+    assert event.actor.id == str(world.admin.user_id)
+
+
+async def test_reading_a_links_page_uses_up_nothing_and_runs_no_script_but_its_own(world: World) -> None:
+    token = _token(await _invite(world))
+    for page in ("register", "reset", "verify"):
+        for _ in range(2):
+            status, text, headers = await world.page(f"/app/{page}")
+            assert status == 200
+            policy = headers["Content-Security-Policy"]
+            script = text.partition("<script>")[2].partition("</script>")[0]
+            assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
+            assert "unsafe" not in policy
+            assert (headers["Referrer-Policy"], headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert (await _register(world, token)).status == 201

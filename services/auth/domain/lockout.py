@@ -140,7 +140,8 @@ def mailed(record: Record, now: datetime) -> tuple[Record, bool]:
     """With one more mail, and that it may go; or as it was: asking on and on keeps nobody from the next one."""
     left = record.wrong
     if record.tried_at is not None:
-        left = max(0, left - max(0, int((now - record.tried_at) * MAILS / _HOUR)))
+        was_ahead = record.tried_at > now + _APART
+        left = 0 if was_ahead else max(0, left - max(0, int((now - record.tried_at) * MAILS / _HOUR)))
     if left >= MAILS:
         return record, False
     return replace(record, wrong=left + 1, tried_at=now), True

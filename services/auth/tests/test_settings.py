@@ -101,3 +101,26 @@ def test_the_previous_master_key_is_another_one_and_as_long(monkeypatch: pytest.
         with pytest.raises(SettingsError, match="PAGER_MASTER_KEY_PREVIOUS") as refused:
             Settings.load(master_key_previous=wrong)
         assert wrong not in str(refused.value)
+
+
+def test_mails_need_a_server_and_a_sender_and_nothing_says_the_servers_password() -> None:
+    assert Settings.load().mail_server() is None
+    given = {"smtp_url": "smtps://u:s%40cret@mail.example", "smtp_from": "pager@mail.example"}
+    server = Settings.load(**given).mail_server()
+    assert server is not None
+    assert (server.hostname, server.port, server.username, server.password) == ("mail.example", 465, "u", "s@cret")
+    assert "s@cret" not in repr(server)
+    for name, value in given.items():
+        with pytest.raises(SettingsError, match="PAGER_SMTP_URL and PAGER_SMTP_FROM go together"):
+            Settings.load(**{name: value})
+    with pytest.raises(SettingsError, match="PAGER_SMTP_CA_FILE"):
+        Settings.load(smtp_ca_file="/nowhere")
+
+
+@pytest.mark.parametrize("url", ["https://u:secret@mail.example", "smtp://u:secret@", "smtp://u:secret@mail.example/x"])
+def test_a_mail_servers_url_is_judged_before_the_start(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("PAGER_SMTP_URL", url)
+    monkeypatch.setenv("PAGER_SMTP_FROM", "pager@mail.example")
+    with pytest.raises(SettingsError, match="PAGER_SMTP_URL: ") as refused:
+        Settings.load()
+    assert "secret" not in str(refused.value)

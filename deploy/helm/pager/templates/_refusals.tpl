@@ -27,6 +27,9 @@
 {{- if and $v.nats.tls.ca.existingSecret (not $v.nats.tls.enabled) }}
 {{- fail "nats.tls.ca.existingSecret: is for TLS; set nats.tls.enabled=true or leave it empty" }}
 {{- end }}
+{{- if and $v.smtp.enabled (or (not $v.smtp.existingSecret) (not $v.smtp.from)) }}
+{{- fail "smtp: name the Secret with the mail server's URL in smtp.existingSecret and the sender in smtp.from, or set smtp.enabled=false: admins then hand links over" }}
+{{- end }}
 {{- end -}}
 
 {{- define "pager.refusePush" -}}

@@ -34,6 +34,12 @@
   value: {{ $secrets }}/admin-password
 - name: PAGER_ADMINS_NEED_TOTP
   value: {{ $v.auth.adminsNeedTotp | quote }}
+{{- if $v.smtp.enabled }}
+- name: PAGER_SMTP_URL_FILE
+  value: /run/secrets/pager-smtp/url
+- name: PAGER_SMTP_FROM
+  value: {{ $v.smtp.from | quote }}
+{{- end }}
 - name: JWT_ACCESS_EXPIRES
   value: {{ $v.auth.accessTokenLife }}
 - name: JWT_REFRESH_EXPIRES
@@ -108,6 +114,14 @@
       - {key: admin-email, path: admin-email}
       - {key: admin-password, path: admin-password}
       {{- end }}
+{{- if and (eq .component "auth") .root.Values.smtp.enabled }}
+- name: smtp
+  secret:
+    secretName: {{ .root.Values.smtp.existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .root.Values.smtp.key }}, path: url}
+{{- end }}
 {{- if eq .component "notifier" }}
 {{- with .root.Values.push.fcm }}
 {{- if .enabled }}
@@ -133,6 +147,11 @@
 {{- end -}}
 
 {{- define "pager.serviceMounts" -}}
+{{- if and (eq .component "auth") .root.Values.smtp.enabled }}
+- name: smtp
+  mountPath: /run/secrets/pager-smtp
+  readOnly: true
+{{- end }}
 {{- if eq .component "notifier" }}
 {{- if .root.Values.push.fcm.enabled }}
 - name: fcm

@@ -15,6 +15,8 @@ from libs.contracts.envelope import Fact
 HOURLY: Final = 10
 """Wrong codes of one person that are looked at, from wherever they come: a code is guessed three times in a million."""
 _HOUR: Final = timedelta(hours=1)
+_APART: Final = timedelta(minutes=1)
+"""How far the clocks of two replicas may be apart, as in `lockout.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
 
 def still_wrong(wrong: int, wrong_at: datetime | None, now: datetime) -> int:
-    """How many wrong codes count: one is forgotten every six minutes. A clock that was set back forgets none."""
-    if wrong_at is None:
-        return 0
+    """How many wrong codes count: one is forgotten every six minutes, and all that a clock counted which was ahead."""
+    if wrong_at is None or wrong_at > now + _APART:
+        return 0  # else none was looked at until that moment comes
     return max(0, wrong - max(0, int((now - wrong_at) * HOURLY / _HOUR)))
 
 

@@ -124,3 +124,12 @@ def test_a_mail_servers_url_is_judged_before_the_start(monkeypatch: pytest.Monke
     with pytest.raises(SettingsError, match="PAGER_SMTP_URL: ") as refused:
         Settings.load()
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("value", "needed"), [(None, False), ("true", True), ("false", False)])
+def test_a_second_factor_is_asked_of_admins_where_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, needed: bool
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("PAGER_ADMINS_NEED_TOTP", value)
+    assert Settings.load(master_key="m" * 32).admins_need_totp is needed

@@ -58,6 +58,8 @@ _ANY = ESCALATION[Lane.ROUTINE]
 """For reading: the lanes differ in nothing that folds."""
 
 Running = escalations.Waiting | escalations.Exhausted
+MOST_PASSED = 1000
+"""Escalations that are looked at for whoever is deactivated, in one transaction: a second's work at most."""
 
 
 def make_first_policies(work: Work) -> None:
@@ -163,7 +165,8 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
     """Keep who exists, with which roles, and active or not; no names and no addresses.
 
     Whoever is deactivated is passed over at once where they were paged: nobody waits for their answer. Escalations run
-    while nobody has answered, and are few; nothing else says whom each of them has paged last.
+    while nobody has answered, and are few; nothing else says whom each of them has paged last. In a storm of more than
+    `MOST_PASSED` the rest waits for its time-out: nobody else is paged while these are decided.
     """
     for event in events:
         work.put(*replicate(event))
@@ -172,7 +175,7 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
     if not gone:
         return
     inputs = inputs or StoredInputs(work)
-    running = inputs.running()
+    running = inputs.running(MOST_PASSED)
     work.load(_ANY, running)
     paged: list[tuple[UUID, UUID, escalations.Run]] = []
     for entity in running:

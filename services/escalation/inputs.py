@@ -44,8 +44,8 @@ class Inputs(Protocol):
         """
         ...
 
-    def running(self) -> Sequence[UUID]:
-        """All escalations that page."""
+    def running(self, count: int) -> Sequence[UUID]:
+        """Escalations that page, at most so many: those whose next page is the farthest first."""
         ...
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
@@ -93,8 +93,8 @@ class StoredInputs:
             [row["id"] for row in self.work.fetch(REACHABLE, **bounds)],
         )
 
-    def running(self) -> Sequence[UUID]:
-        return [row["id"] for row in self.work.fetch(RUNS)]
+    def running(self, count: int) -> Sequence[UUID]:
+        return [row["id"] for row in self.work.fetch(RUNS, count=count)]
 
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
         return {row["id"]: _cause(row) for row in self.work.fetch(CAUSES, ids=list(escalations))}
@@ -148,8 +148,9 @@ class MemoryInputs:
             found[:MOST_OTHERS],
         )
 
-    def running(self) -> Sequence[UUID]:
-        return [i for i, row in self.escalations.items() if row["state"] in ("waiting", "exhausted")]
+    def running(self, count: int) -> Sequence[UUID]:
+        found = sorted(i for i, row in self.escalations.items() if row["state"] in ("waiting", "exhausted"))
+        return sorted(found, key=lambda i: self.escalations[i]["next_due_at"], reverse=True)[:count]
 
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
         return {i: _cause(self.escalations[i]) for i in escalations if i in self.escalations}

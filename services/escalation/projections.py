@@ -227,8 +227,13 @@ USING = (
     .limit(bindparam("count", type_=Integer))
 )
 """The first `count` integrations whose incidents run the policy `id`, and how many there are."""
-RUNS = select(escalations.c.id).where(_RUNS).order_by(escalations.c.id)
-"""All that page."""
+RUNS = (
+    select(escalations.c.id)
+    .where(_RUNS)
+    .order_by(escalations.c.next_due_at.desc(), escalations.c.id)
+    .limit(bindparam("count", type_=Integer))
+)
+"""Those that page, at most `count`, of which the next page is the farthest first."""
 INTEGRATION = select(integrations.c.id).where(integrations.c.id == bindparam("id", type_=Uuid))
 POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(policies))

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from libs.chassis.store.changes import Patch
 from libs.chassis.testing.given import Given
 from libs.contracts.auth import RolesChanged, UserDeactivated, UserReactivated, UserRegistered
@@ -22,6 +24,7 @@ from libs.contracts.escalation import (
     TargetType,
 )
 from libs.contracts.model import Role
+from services.escalation import application
 from services.escalation.application import follow_people
 from services.escalation.domain.escalations import Exhausted, PassOver, State, Waiting
 from services.escalation.domain.people import OnCall
@@ -189,3 +192,17 @@ def test_who_leaves_is_not_paged_by_what_their_leaving_leads_to() -> None:
     assert [p.user_id for p in state.people] == [DEE]
     assert _told(desk, gone(DEE)) == ["EscalationDue"]
     assert [p.user_id for p in desk.log[-1].data.people] == [CY]
+
+
+def test_in_a_storm_so_many_are_passed_over_as_one_transaction_holds_and_the_longest_waits_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(application, "MOST_PASSED", 2)
+    desk = EscalationDesk()
+    incidents = [UUID(int=900 + n) for n in range(3)]
+    for n, incident in enumerate(incidents):
+        desk.told(said(created(incident_id=incident, number=n + 1)), now=NOW + minutes(n / 10))
+    before = len(desk.log)
+    assert _told(desk, gone(ANN)) == ["EscalationDue"] * 2
+    assert {e.data.incident_id for e in desk.log[before:]} == set(incidents[1:])
+    assert incidents[0] in {e.data.incident_id for e in desk.due(NOW + minutes(5))}, "its time-out stands"

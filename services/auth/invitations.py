@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from services.auth.domain import invites, users
 from services.auth.domain.invites import Accepted, AcceptInvite, IssueInvite, ResendInvite, RevokeInvite
 from services.auth.domain.users import RegisterUser
 from services.auth.links import LASTS, BadLink, Purpose, shown
+from services.auth.pace import Pace, for_passwords
 from services.auth.passwords import Passwords
 from services.auth.post import Post, cancel, withdraw
 from services.auth.projections import INVITE, INVITES_LIST, INVITES_OPEN, invite_row, invite_view
@@ -41,6 +42,7 @@ class Invitations:
     passwords: Passwords
     attempts: Attempts
     post: Post
+    pace: Pace = field(default_factory=for_passwords)
 
     def invite(self, work: Work, body: Invite, cause: Cause) -> InviteView:
         """Raises AddressTaken, AlreadyInvited, NoSuchTeam or MailsWait."""
@@ -79,6 +81,7 @@ class Invitations:
             BadLink: the invite is over.
             Invalid: with the field at fault; the link stays good.
             AddressTaken: there is an account meanwhile.
+            TooOften: too many were offered.
             Busy: too many passwords are being hashed.
         """
         invite, known = await self.store.read(partial(self._looked_up, body))
@@ -106,6 +109,8 @@ class Invitations:
 
     def _looked_up(self, body: Register, work: Work) -> tuple[dict[str, Any], Credentials | None]:
         link = shown(work, Purpose.INVITE, body.invite_token, "inviteToken")
+        self.pace.check(link["subject"], work.now)
+        self.pace.passed(link["subject"], work.now)
         (invite,) = work.fetch(INVITE, id=link["subject"])
         user_id = invite["user_id"]
         return invite, None if user_id is None else credentials_of_user(work, user_id)

@@ -14,8 +14,9 @@ MOST: Final = 30
 """Renewals of a session in a minute. A token lives for a quarter of an hour; apps in development start often."""
 WINDOW: Final = timedelta(minutes=1)
 _REMEMBERED: Final = 10_000
-"""Sessions or people, the last ones."""
-
+"""Sessions, people or links, the last ones."""
+MOST_PASSWORDS: Final = 20
+"""New ones that a person or a link may offer in a while: a weak one costs up to two hashes, a change two or three."""
 
 RENEWED: Final = (
     "This session was renewed many times within a minute: wait a moment. It goes on, and the refresh token is good."
@@ -60,3 +61,8 @@ class Pace:
         self._passed.move_to_end(whose)
         if len(self._passed) > _REMEMBERED:
             self._passed.popitem(last=False)
+
+
+def for_passwords() -> Pace:
+    """How often new passwords are offered."""
+    return Pace(MOST_PASSWORDS, timedelta(minutes=15), "you have tried that often: wait a while")

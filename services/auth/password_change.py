@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
 from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
@@ -16,13 +15,9 @@ from libs.contracts.requests import Invalid
 from services.auth import application
 from services.auth.attempts import Attempt, Attempts, WrongPassword
 from services.auth.credentials import Credentials, credentials_of_user
-from services.auth.pace import Pace
+from services.auth.pace import Pace, for_passwords
 from services.auth.passwords import OldPassword, Passwords, about, check_form
 from services.auth.tokens import AccessTokens, RefreshToken
-
-MOST: Final = 20
-"""Changes that one person may try in a while: each costs two hashes, a wrong one three, a weak one a part of one."""
-WHILE: Final = timedelta(minutes=15)
 
 
 class WrongCurrent(Invalid):
@@ -37,7 +32,7 @@ class PasswordChanges:
     access: AccessTokens
     clock: Clock
     refresh_lifetime: timedelta
-    pace: Pace = field(default_factory=lambda: Pace(MOST, WHILE, "you have tried that often: wait a while"))
+    pace: Pace = field(default_factory=for_passwords)
 
     async def change(self, body: ChangePassword, caller: Caller) -> Tokens:
         """New tokens of the caller's session, whose refresh token is good no longer. All other sessions end.

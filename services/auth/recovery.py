@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from libs.chassis.store.store import Store
@@ -16,6 +16,7 @@ from services.auth.credentials import Credentials, credentials_of, credentials_o
 from services.auth.domain.users import IssueResetLink
 from services.auth.guesses import Guesses
 from services.auth.links import BadLink, Purpose, end_links, shown
+from services.auth.pace import Pace, for_passwords
 from services.auth.passwords import OldPassword, Passwords, about
 from services.auth.post import Post
 
@@ -34,6 +35,7 @@ class Recovery:
     passwords: Passwords
     guesses: Guesses
     post: Post
+    pace: Pace = field(default_factory=for_passwords)
 
     async def forgot(self, body: ForgotPassword) -> AskedFor:
         """Have a link sent to whoever has this address; whether anybody has is neither said nor to be seen.
@@ -72,6 +74,7 @@ class Recovery:
         Raises:
             BadLink: the link is over.
             Invalid: the password is not good enough; the link stays good.
+            TooOften: too many were offered.
             Busy: too many passwords are being hashed.
         """
         known = await self.store.read(lambda work: self._owner(work, body.token))
@@ -119,4 +122,6 @@ class Recovery:
             raise BadLink(field="token") from None
         if not known.user.is_active:
             raise BadLink(field="token")
+        self.pace.check(known.user.id, work.now)
+        self.pace.passed(known.user.id, work.now)
         return known

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.auth.domain.lockout import MOST
-from services.auth.password_change import MOST as CHANGES
+from services.auth.pace import MOST_PASSWORDS as CHANGES
 from tests.command import Pager
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World

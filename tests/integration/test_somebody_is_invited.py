@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.auth.pace import MOST_PASSWORDS
 from tests.phone import PASSWORD, Answer
 from tests.world import World
 
@@ -112,6 +113,17 @@ async def test_a_weak_password_does_not_use_up_the_link(world: World) -> None:
     for weak in ("short", "no-capitals-1!", "Password-1234"):
         refused = await _register(world, token, weak)
         assert (refused.status, refused.body["error"]["details"]["field"]) == (400, "password")
+    assert (await _register(world, token)).status == 201
+
+
+async def test_weak_passwords_offered_in_a_loop_wait_and_the_link_stays_good(world: World) -> None:
+    """What is easy to guess costs the thread that hashes as much as a hash: others sign in beside."""
+    token = _token(await _invite(world))
+    offered = [await _register(world, token, "short") for _ in range(MOST_PASSWORDS)]
+    assert {answer.status for answer in offered} == {400}
+    waits = await _register(world, token)
+    assert (waits.status, waits.body["error"]["code"]) == (429, "RATE_LIMITED"), waits.body
+    await world.advance(minutes=16)
     assert (await _register(world, token)).status == 201
 
 

@@ -215,7 +215,7 @@ class _NoTables:
     def others(self, *_: object) -> NoReturn:
         raise AssertionError("asked for others")
 
-    def running(self, count: int) -> NoReturn:
+    def running(self, *_: object) -> NoReturn:
         raise AssertionError("asked for what runs")
 
     def causes(self, *_: object) -> NoReturn:

@@ -57,6 +57,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("PATCH", POLICY, _level(type="schedule", id=NOBODY), TARGET, NO_TARGET),
     ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
     ("PATCH", "/users/{id}", {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
+    ("POST", "/invites", {"email": "new@pager.test", "teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
     ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
@@ -128,12 +129,13 @@ async def test_whatever_a_path_names_and_is_not_there_is_404(world: World, subte
     walked = set()
     for path, verbs in Api().openapi()["paths"].items():
         for verb, operation in verbs.items():
-            uuids = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path" and _is_uuid(p)]
-            if not uuids:
+            parameters = [p for p in operation.get("parameters", ()) if p["in"] == "path"]
+            if not any(map(_is_uuid, parameters)):
                 continue
             name = operation["operationId"]
             walked.add(name)
-            where = path.removeprefix("/api/v1").format(**dict.fromkeys(uuids, NOBODY)) + queries.get(name, "")
+            named = path.removeprefix("/api/v1").format(**{p["name"]: NOBODY for p in parameters})
+            where = named + queries.get(name, "")
             body = bodies.get(name, {} if verb == "patch" else None)
             with subtests.test(operation=name):
                 _refused(await world.admin.call(verb.upper(), where, body), 404, "NOT_FOUND")

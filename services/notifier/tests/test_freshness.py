@@ -74,6 +74,8 @@ async def test_knowledge_of_acknowledgements_ages() -> None:
     async with Bench() as bench:
         old = replace(intend(), decided_at=after(-3))
         bench.page(old)
+        # Nor is anything being read any more: that would be known as of after the clock was moved.
+        await bench.until(lambda: bool(bench.fcm and bench.fcm.pages) and not bench.sender.freshness._reading)
         await bench.settled()
         bench.clock.advance(seconds=5)
         later = replace(intend(), decided_at=after(-3))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, func, select
-
 from libs.chassis.store.changes import Row
-from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import DeviceView, HeldDevice, Platform, ProfileChange, UserChange, UserView
@@ -65,7 +62,6 @@ SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, 
 AUTH = Actor.service("auth")
 MOST_DEVICES = 5
 """Of one person (technical specification, Technical Limitations)."""
-_LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
 class AddressTaken(Rejected):
@@ -159,10 +155,14 @@ def end_sessions(
     """All of a person whose row is locked, but one or only one of them; how many these were."""
     rows = work.fetch(SESSIONS_OF_LOCKED, user_id=user_id)
     ended = [row["id"] for row in rows if row["id"] != but and only in (None, row["id"])]
+    _end(work, ended, reason, cause)
+    return len(ended)
+
+
+def _end(work: Work, ended: Sequence[UUID], reason: str, cause: Cause) -> None:
     work.load(SESSIONS, ended)
     for session in ended:
         work.decide(SESSIONS, session, EndSession(reason), cause)
-    return len(ended)
 
 
 def unlock(work: Work, guesses: Guesses, user_id: UUID, cause: Cause) -> None:
@@ -185,9 +185,16 @@ def lock_user(work: Work, user_id: UUID) -> None:
     work.fetch(USER_LOCKED, id=user_id)
 
 
+def locked_user(work: Work, user_id: UUID) -> dict[str, Any]:
+    """As `lock_user`; the row of somebody who must be there. Raises NotFound."""
+    if not (rows := work.fetch(USER_LOCKED, id=user_id)):
+        raise NotFound(f"there is no user {user_id}", field="id")
+    return rows[0]
+
+
 def lock_address(work: Work, email: str) -> None:
     """Two may register or invite one address at once: the second waits here and sees the first one's row."""
-    work.fetch(_LOCK, key=advisory_key(f"pager/auth/address/{one_address(email)}"))
+    work.lock(f"pager/auth/address/{one_address(email)}")
 
 
 def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
@@ -245,15 +252,12 @@ def _are_other_admins(work: Work, user_id: UUID) -> bool:
     Whoever may take an admin away waits here for whoever else does: two admins who deactivate each other at once are
     two transactions, and the second one sees what the first has left.
     """
-    work.fetch(_LOCK, key=advisory_key("pager/auth/admins"))
+    work.lock("pager/auth/admins")
     return any(row["id"] != user_id for row in work.fetch(ADMINS))
 
 
 def _changed(work: Work, user_id: UUID, command: users.Command, cause: Cause) -> UserView:
-    # As in `begin_session`: a sign-in that is under way has either begun, or sees this.
-    if not (rows := work.fetch(USER_LOCKED, id=user_id)):
-        raise NotFound(f"there is no user {user_id}", field="id")
-    row = rows[0]
+    row = locked_user(work, user_id)
     for event in work.decide(USERS, user_id, command, cause):
         for change in project(event, work.state(USERS, user_id)):
             row = row | dict(change.values)
@@ -338,8 +342,7 @@ def log_out(work: Work, user_id: UUID, device_id: str | None, cause: Cause) -> N
     Logout also invalidates the device's push token (technical specification, `POST /auth/logout`): whoever
     signs in on that phone next must not be shown this person's pages.
     """
-    # As in `begin_session`: a sign-in that is under way is either seen here or comes after.
-    work.fetch(USER_LOCKED, id=user_id)
+    lock_user(work, user_id)
     leave(work, user_id, device_id, "signed out", cause)
 
 
@@ -347,10 +350,8 @@ def leave(work: Work, user_id: UUID, device_id: str | None, reason: str, cause: 
     """End what a person whose row is locked has on a device, or on all; whether there was anything."""
     ended = _on_device(work.fetch(SESSIONS_OF_LOCKED, user_id=user_id), device_id)
     removed = _on_device(work.fetch(DEVICES_OF, user_id=user_id), device_id)
-    work.load(SESSIONS, ended)
+    _end(work, ended, reason, cause)
     work.load(DEVICES, removed)
-    for session in ended:
-        work.decide(SESSIONS, session, EndSession(reason), cause)
     for device in removed:
         work.decide(DEVICES, device, RemoveDevice(reason), cause)
     return bool(ended or removed)
@@ -381,7 +382,7 @@ def held_devices(work: Work, user_id: UUID) -> list[HeldDevice]:
 
 def add_device(work: Work, command: RegisterDevice, replace: str | None, cause: Cause) -> DeviceView:
     """Register a device for somebody who is signed in; raises TooManyDevices."""
-    work.fetch(USER_LOCKED, id=command.user_id)
+    lock_user(work, command.user_id)
     _make_room(work, command.user_id, command.device_id, replace, cause)
     return register_device(work, command, cause)
 
@@ -391,7 +392,7 @@ def register_device(work: Work, command: RegisterDevice, cause: Cause) -> Device
     entity = device_entity(command.user_id, command.device_id)
     hashed = token_hash(one_spelling(command.platform, command.push_token))
     # Two accounts may register one token at once: the second waits here and sees the first one's row.
-    work.fetch(_LOCK, key=advisory_key(f"pager/auth/push-token/{hashed.hex()}"))
+    work.lock(f"pager/auth/push-token/{hashed.hex()}")
     others = [row for row in work.fetch(DEVICES_OF_TOKEN, token_hash=hashed) if row["id"] != entity]
     work.load(DEVICES, [entity, *(row["id"] for row in others)])
     for row in others:

@@ -14,11 +14,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, func, select
-
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.changes import Gone, Row
-from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Work
 from libs.contracts.addresses import one_address
 from libs.contracts.requests import ErrorKind, Refusal, Rejected
@@ -28,7 +25,6 @@ from services.auth.projections import GUESSES_AT, GUESSES_FORGOTTEN, GUESSES_OF,
 
 _ANYWHERE = "anywhere"
 _MAILS = "mails"
-_LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
 class LockedOut(Rejected):
@@ -169,7 +165,7 @@ class Guesses:
         return Target(account, tuple(map(place, places)), place(_ANYWHERE))
 
     def _lock(self, work: Work, account: bytes) -> None:
-        work.fetch(_LOCK, key=advisory_key(f"pager/auth/guesses/{account.hex()}"))
+        work.lock(f"pager/auth/guesses/{account.hex()}")
 
     def _settling(self, work: Work, target: Target) -> dict[bytes, Record]:
         self._lock(work, target.account)

@@ -109,8 +109,7 @@ class Invitations:
 
     def _looked_up(self, body: Register, work: Work) -> tuple[dict[str, Any], Credentials | None]:
         link = shown(work, Purpose.INVITE, body.invite_token, "inviteToken")
-        self.pace.check(link["subject"], work.now)
-        self.pace.passed(link["subject"], work.now)
+        self.pace.take(link["subject"], work.now)
         (invite,) = work.fetch(INVITE, id=link["subject"])
         user_id = invite["user_id"]
         return invite, None if user_id is None else credentials_of_user(work, user_id)

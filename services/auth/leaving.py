@@ -11,7 +11,7 @@ from libs.contracts.auth import EndOthers, EndSession, LoseDevice, SessionsOf, S
 from libs.contracts.model import Role
 from libs.contracts.requests import NotFound
 from services.auth import application
-from services.auth.projections import SESSIONS_LISTED, USER_LOCKED, session_view
+from services.auth.projections import SESSIONS_LISTED, session_view
 
 _ENDED: Final = "ended by its owner"
 _ENDED_BY_ADMIN: Final = "ended by an admin"
@@ -46,7 +46,7 @@ def end_session(work: Work, body: EndSession, caller: Caller, cause: Cause) -> N
         NotFound: that person has no such session.
     """
     user_id = whose(caller, body.user_id)
-    work.fetch(USER_LOCKED, id=user_id)  # a sign-in that is under way is either seen below or comes after
+    application.lock_user(work, user_id)
     if not application.end_sessions(work, user_id, _reason(caller, user_id), cause, only=body.id):
         raise NotFound(f"there is no session {body.id}", field="id")
 
@@ -54,8 +54,7 @@ def end_session(work: Work, body: EndSession, caller: Caller, cause: Cause) -> N
 def end_sessions(work: Work, body: EndOthers, caller: Caller, cause: Cause) -> None:
     """Sign all sessions of a person out but the one that asks. Raises Forbidden or NotFound."""
     user_id = whose(caller, body.user_id)
-    if not work.fetch(USER_LOCKED, id=user_id):
-        raise NotFound(f"there is no user {user_id}", field="id")
+    application.locked_user(work, user_id)
     application.end_sessions(work, user_id, _reason(caller, user_id), cause, but=caller.session_id)
 
 
@@ -67,8 +66,7 @@ def lose_device(work: Work, body: LoseDevice, caller: Caller, cause: Cause) -> N
         NotFound: there is no such person, or they have no such device.
     """
     caller.require(Role.ADMIN)
-    if not work.fetch(USER_LOCKED, id=body.user_id):
-        raise NotFound(f"there is no user {body.user_id}", field="id")
+    application.locked_user(work, body.user_id)
     if not application.leave(work, body.user_id, body.device_id, _LOST, cause):
         raise NotFound("they have no such device", field="deviceId")
 

@@ -14,7 +14,7 @@ from libs.contracts.requests import Forbidden, NotFound
 from services.auth import application
 from services.auth.domain import second_factors
 from services.auth.domain.second_factors import Disable, second_factor_entity
-from services.auth.projections import RECOVERY_CODES, SECOND_FACTOR, USER_LOCKED, recovery_codes, user_view
+from services.auth.projections import RECOVERY_CODES, SECOND_FACTOR, recovery_codes, user_view
 from services.auth.projections import second_factors as second_factors_table
 
 SECOND_FACTORS: Decider[second_factors.State, second_factors.Command] = Decider(
@@ -53,10 +53,7 @@ def take_from_another(work: Work, user_id: UUID, caller: Caller, cause: Cause) -
 
 def locked(work: Work, user_id: UUID) -> UserView:
     """The person, to the end of the transaction: what is looked at comes one after the other. Raises NotFound."""
-    rows = work.fetch(USER_LOCKED, id=user_id)
-    if not rows:
-        raise NotFound(f"there is no user {user_id}", field="id")
-    return user_view(rows[0])
+    return user_view(application.locked_user(work, user_id))
 
 
 def factor_of(work: Work, user_id: UUID) -> dict[str, Any] | None:

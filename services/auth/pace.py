@@ -55,6 +55,11 @@ class Pace:
         if timedelta(0) <= since < self.window:  # not after a clock that was set back
             raise TooOften((self.window - since).total_seconds(), self.message)
 
+    def take(self, whose: UUID, now: datetime) -> None:
+        """One more, whatever comes of it. Raises TooOften."""
+        self.check(whose, now)
+        self.passed(whose, now)
+
     def passed(self, whose: UUID, now: datetime) -> None:
         """One that has come to its end, or costs as much."""
         self._passed.setdefault(whose, deque(maxlen=self.most)).append(now)

@@ -47,9 +47,7 @@ class PasswordChanges:
             PasswordsChange: somebody has just changed it.
         """
         check_form(body.new_password, "newPassword")
-        now = self.clock.now()
-        self.pace.check(caller.user_id, now)
-        self.pace.passed(caller.user_id, now)
+        self.pace.take(caller.user_id, self.clock.now())
         known = await self.store.read(lambda work: credentials_of_user(work, caller.user_id))
         await self.passwords.check(body.new_password, about(known.user), "newPassword")
         target = self.attempts.guesses.within(known.user.email, caller.session_id)

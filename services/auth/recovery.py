@@ -122,6 +122,5 @@ class Recovery:
             raise BadLink(field="token") from None
         if not known.user.is_active:
             raise BadLink(field="token")
-        self.pace.check(known.user.id, work.now)
-        self.pace.passed(known.user.id, work.now)
+        self.pace.take(known.user.id, work.now)
         return known

@@ -11,12 +11,10 @@ from typing import Any, Final
 from uuid import uuid5
 
 import structlog
-from sqlalchemy import BigInteger, bindparam, func, select
 
 from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.settings import SettingsError
 from libs.chassis.store.changes import Gone, Row
-from libs.chassis.store.log import advisory_key
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.auth import KeyReason, KeySet, KeyUse, SigningKeyView
@@ -36,7 +34,6 @@ _ENTITY: Final = uuid5(PAGER, "signing keys")
 _FRESH = timedelta(seconds=1)
 """So seldom are they read for those who sign in; the rest of `rotation.HEARD` is for a replica that hangs."""
 _LOOK = timedelta(minutes=1)
-_ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
 class OtherMasterKey(Rejected):
@@ -162,7 +159,7 @@ class SigningKeys:
 
 def lock(work: Work) -> None:
     """What is sealed is changed by one transaction at a time."""
-    work.fetch(_ONE_AT_A_TIME, key=advisory_key("pager/auth/signing-keys"))
+    work.lock("pager/auth/signing-keys")
 
 
 def stored_keys(work: Work) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from libs.chassis.store.log import advisory_key
 from libs.chassis.store.work import Work
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated, UserReactivated
 from libs.contracts.envelope import Envelope
@@ -41,7 +40,6 @@ from services.notifier.queries import (
     STOPPABLE_STATES,
     TAKEN_STATES,
     TOLD,
-    TURN,
     UNSENT,
     UNTOLD,
 )
@@ -122,7 +120,7 @@ class StoredInputs:
 
     def take_turns(self, lanes: Iterable[Lane]) -> None:
         for lane in sorted(set(lanes)):  # in one order, so that nobody waits for somebody who waits for them
-            self.work.fetch(TURN, key=advisory_key(f"pager/notifier/turn/{lane}"))
+            self.work.lock(f"pager/notifier/turn/{lane}")
 
     def methods_of(self, people: Collection[UUID], back: Collection[UUID] = ()) -> Mapping[UUID, Sequence[Method]]:
         return _methods(

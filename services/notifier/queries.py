@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
     Boolean,
     DateTime,
     Integer,
@@ -119,8 +118,6 @@ ATTEMPTS_OF = (
     .where(ATTEMPTS.c.notification_id == any_(ids_parameter()))
     .order_by(ATTEMPTS.c.notification_id, ATTEMPTS.c.attempt)
 )
-
-TURN = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 _IS_INACTIVE = select(INACTIVE).where(INACTIVE.c.user_id == DEVICES.c.user_id).exists()
 DEVICES_OF = (

@@ -11,11 +11,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 from psycopg import Cursor
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.sql import Executable
 from uuid_utils.compat import uuid4
 
 from libs.chassis.store.changes import Change, adapt, compiled
-from libs.chassis.store.log import NewEvent, Stream
+from libs.chassis.store.log import NewEvent, Stream, advisory_key
 from libs.chassis.store.memory import Known, Memory
 from libs.chassis.store.snapshots import EVERY, Shape, Snapshot, UnreadableSnapshot
 from libs.chassis.store.spare import Spare
@@ -27,6 +28,7 @@ from libs.contracts.slots import NO_INCIDENT
 
 S = TypeVar("S")
 C_contra = TypeVar("C_contra", contravariant=True)
+_LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
 def _routine(_state: Any) -> Lane:
@@ -313,6 +315,10 @@ class Work:
         rows = self.cursor.fetchall() if self.cursor.description else []
         self.asked_at = perf_counter()
         return rows
+
+    def lock(self, name: str) -> None:
+        """Hold the lock of this name (`pager/<service>/…`) until this transaction ends; others wait meanwhile."""
+        self.fetch(_LOCK, key=advisory_key(name))
 
     def numbers(self, sequence: Executable, count: int) -> list[int]:
         """Numbers that nothing has; `sequence` asks for `count` new ones. A rollback makes them spare again."""

@@ -58,11 +58,12 @@ from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.lost_factors import take_from_another
 from services.auth.password_change import PasswordChanges
-from services.auth.projections import OWN_DEVICES, USERS, device_view, user_view
+from services.auth.queries import OWN_DEVICES, USERS
 from services.auth.recovery import Recovery
 from services.auth.registration import Prepared, Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
+from services.auth.views import device_view, user_view
 
 
 def api(

@@ -31,7 +31,10 @@ from services.auth.domain.users import (
     VerifyEmail,
 )
 from services.auth.guesses import Guesses
-from services.auth.projections import (
+from services.auth.projections import passwords as passwords_table
+from services.auth.projections import project, token_hash, user_row
+from services.auth.projections import sessions as sessions_table
+from services.auth.queries import (
     ADMINS,
     DEVICES_OF,
     DEVICES_OF_TOKEN,
@@ -40,15 +43,9 @@ from services.auth.projections import (
     SESSIONS_OF_LOCKED,
     USER,
     USER_LOCKED,
-    held_view,
-    project,
-    token_hash,
-    user_row,
-    user_view,
 )
-from services.auth.projections import passwords as passwords_table
-from services.auth.projections import sessions as sessions_table
 from services.auth.tokens import RefreshToken
+from services.auth.views import held_view, user_view
 
 USERS: Decider[users.State, users.Command] = Decider(
     users.initial,

@@ -15,15 +15,9 @@ from libs.contracts.requests import NotFound
 from services.auth.links import Purpose
 from services.auth.passwords import LAST
 from services.auth.post import withdraw
-from services.auth.projections import (
-    FORMER_PASSWORDS,
-    PASSWORD_OF,
-    USER_BY_EMAIL,
-    USER_WITH_PASSWORD,
-    former_passwords,
-    passwords,
-    user_view,
-)
+from services.auth.projections import former_passwords, passwords
+from services.auth.queries import FORMER_PASSWORDS, PASSWORD_OF, USER_BY_EMAIL, USER_WITH_PASSWORD
+from services.auth.views import user_view
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from libs.contracts.addresses import one_address
 from libs.contracts.requests import ErrorKind, Refusal, Rejected
 from services.auth.domain import lockout
 from services.auth.domain.lockout import MOST, WIDER, Record
-from services.auth.projections import GUESSES_AT, GUESSES_FORGOTTEN, GUESSES_OF, guesses
+from services.auth.projections import guesses
+from services.auth.queries import GUESSES_AT, GUESSES_FORGOTTEN, GUESSES_OF
 
 _ANYWHERE = "anywhere"
 _MAILS = "mails"

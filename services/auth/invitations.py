@@ -25,7 +25,9 @@ from services.auth.links import LASTS, BadLink, Purpose, shown
 from services.auth.pace import Pace, for_passwords
 from services.auth.passwords import Passwords
 from services.auth.post import Post, cancel, withdraw
-from services.auth.projections import INVITE, INVITES_LIST, INVITES_OPEN, invite_row, invite_view
+from services.auth.projections import invite_row
+from services.auth.queries import INVITE, INVITES_LIST, INVITES_OPEN
+from services.auth.views import invite_view
 
 INVITES: Decider[invites.State, invites.Command] = Decider(invites.initial, invites.evolve, invites.decide)
 

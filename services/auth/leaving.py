@@ -11,7 +11,8 @@ from libs.contracts.auth import EndOthers, EndSession, LoseDevice, SessionsOf, S
 from libs.contracts.model import Role
 from libs.contracts.requests import NotFound
 from services.auth import application
-from services.auth.projections import SESSIONS_LISTED, session_view
+from services.auth.queries import SESSIONS_LISTED
+from services.auth.views import session_view
 
 _ENDED: Final = "ended by its owner"
 _ENDED_BY_ADMIN: Final = "ended by an admin"

@@ -14,7 +14,8 @@ from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.invites import LinkView
 from libs.contracts.requests import Invalid
-from services.auth.projections import LINK_LOCKED, LINKS_OF, links
+from services.auth.projections import links
+from services.auth.queries import LINK_LOCKED, LINKS_OF
 
 
 class Purpose(StrEnum):

@@ -1,9 +1,8 @@
-"""Auth's tables, what each event writes to them, and the queries."""
+"""Auth's tables, and what each event writes to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -21,32 +20,23 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    bindparam,
-    exists,
     false,
     func,
-    or_,
-    select,
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.chassis.store.changes import Change, Gone, Patch, Row
-from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
-    DeviceView,
     EmailVerified,
-    HeldDevice,
     RolesChanged,
     SessionEnded,
-    SessionView,
     UserChanged,
     UserDeactivated,
     UserReactivated,
     UserRegistered,
-    UserView,
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope
 from libs.contracts.invites import (
@@ -55,8 +45,6 @@ from libs.contracts.invites import (
     InviteResent,
     InviteRevoked,
     InviteStatus,
-    InviteView,
-    LinkView,
 )
 
 metadata = MetaData(schema="auth")
@@ -354,192 +342,3 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             return [Gone(sessions, {"id": fact.session_id})]
         case _:
             return []
-
-
-_HAS_DEVICE = exists().where(devices.c.user_id == users.c.id).label("has_device")
-_PEOPLE = select(users, _HAS_DEVICE)
-USER = _PEOPLE.where(users.c.id == bindparam("id", type_=Uuid))
-USER_LOCKED = USER.with_for_update()
-USER_BY_EMAIL = (
-    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
-    .join(passwords, passwords.c.user_id == users.c.id)
-    .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
-)
-USER_WITH_PASSWORD = (
-    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
-    .join(passwords, passwords.c.user_id == users.c.id)
-    .where(users.c.id == bindparam("id", type_=Uuid))
-)
-PASSWORD_OF = select(passwords).where(passwords.c.user_id == bindparam("user_id", type_=Uuid))
-FORMER_PASSWORDS = (
-    select(former_passwords)
-    .where(former_passwords.c.user_id == bindparam("user_id", type_=Uuid))
-    .order_by(former_passwords.c.replaced_at.desc(), former_passwords.c.hash)
-)
-GUESSES_OF = select(guesses).where(guesses.c.account == bindparam("account", type_=LargeBinary))
-GUESSES_AT = GUESSES_OF.where(guesses.c.place == func.any(bindparam("places", type_=ARRAY(LargeBinary))))
-GUESSES_FORGOTTEN = (
-    select(guesses.c.account, guesses.c.place)
-    .where(guesses.c.forget_at <= bindparam("now", type_=DateTime(timezone=True)))
-    .order_by(guesses.c.forget_at)
-    .limit(20)
-    .with_for_update(skip_locked=True)
-)
-USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), _PEOPLE)
-ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_active).order_by(users.c.id).limit(2)
-"""Two of those who are active, if there are so many: whether there is another one than somebody."""
-
-SESSION_OF = (
-    select(users.c.roles_version)
-    .join(sessions, users.c.id == sessions.c.user_id)
-    .where(sessions.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
-    .where(users.c.is_active)
-)
-SESSION_LOCKED = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid)).with_for_update()
-# Locked as well, and in one order: a refresh locks its row before the append lock, so whoever ends sessions must too.
-SESSIONS_OF_LOCKED = (
-    select(sessions)
-    .where(sessions.c.user_id == bindparam("user_id", type_=Uuid))
-    .order_by(sessions.c.id)
-    .with_for_update()
-)
-SESSIONS_LISTED = Listing(
-    Keyset("sessions", (sessions.c.began_at, sessions.c.id)),
-    select(sessions).where(
-        sessions.c.user_id == bindparam("user_id", type_=Uuid),
-        sessions.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
-    ),
-)
-
-SECOND_FACTOR = select(second_factors).where(second_factors.c.user_id == bindparam("user_id", type_=Uuid))
-# By their own sealing name they are few, or all of them once: when the master key has changed.
-SECOND_FACTORS_OF_OTHERS = (
-    select(second_factors)
-    .where(second_factors.c.sealed_by.is_distinct_from(bindparam("name", type_=Text)))
-    .order_by(second_factors.c.user_id)
-)
-RECOVERY_CODES = (
-    select(recovery_codes)
-    .where(recovery_codes.c.user_id == bindparam("user_id", type_=Uuid))
-    .order_by(recovery_codes.c.hash)
-)
-
-DEVICES_OF = (
-    select(devices)
-    .where(devices.c.user_id == bindparam("user_id", type_=Uuid))
-    .order_by(devices.c.registered_at, devices.c.id)
-)
-OWN_DEVICES = Listing(
-    Keyset("devices", (devices.c.registered_at, devices.c.id)),
-    select(devices).where(devices.c.user_id == bindparam("user_id", type_=Uuid)),
-)
-DEVICES_OF_TOKEN = select(devices).where(devices.c.token_hash == bindparam("token_hash", type_=LargeBinary))
-
-INVITES_LIST = Listing(Keyset("invites", (invites.c.created_at, invites.c.id)), select(invites))
-INVITE = select(invites).where(invites.c.id == bindparam("id", type_=Uuid))
-INVITES_OPEN = select(invites).where(
-    invites.c.email == bindparam("email", type_=Text),
-    invites.c.status == str(InviteStatus.OPEN),
-    invites.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
-)
-
-_LINKS = select(links).where(links.c.purpose == bindparam("purpose", type_=Text))
-LINK_LOCKED = _LINKS.where(links.c.hash == bindparam("hash", type_=LargeBinary)).with_for_update()
-_SUBJECT = bindparam("subject", type_=Uuid)
-_NOW = bindparam("now", type_=DateTime(timezone=True))
-MAILS_OF = (
-    select(mails.c.id)
-    .where(mails.c.purpose == bindparam("purpose", type_=Text), mails.c.subject == _SUBJECT)
-    .order_by(mails.c.id)
-    .with_for_update()
-)
-MAILS_DUE = (
-    select(mails)
-    .where(or_(mails.c.next_at <= _NOW, mails.c.next_at > bindparam("never", type_=DateTime(timezone=True))))
-    .order_by(mails.c.next_at)
-    .limit(bindparam("most", type_=BigInteger))
-    .with_for_update(skip_locked=True)
-)
-MAILS_NEXT = select(mails.c.next_at).order_by(mails.c.next_at).limit(1)
-MAILS_WAIT = select(mails.c.id).order_by(mails.c.next_at).offset(bindparam("most", type_=BigInteger)).limit(1)
-# Locked, and in one order: whoever uses a link locks it before the append lock, so whoever ends links must too.
-LINKS_OF = _LINKS.where(links.c.subject == _SUBJECT).order_by(links.c.hash).with_for_update()
-
-SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
-SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)
-
-
-def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
-    """`phone`: whether the reader may see the number."""
-    return UserView(
-        id=row["id"],
-        email=row["email"],
-        first_name=row["first_name"],
-        last_name=row["last_name"],
-        roles=row["roles"],
-        phone=row["phone"] if phone else None,
-        timezone=row["timezone"],
-        team_ids=row["team_ids"],
-        is_active=row["is_active"],
-        reachable=row["is_active"] and row.get("has_device", False),
-        roles_given_by=row["roles_given_by"],
-        roles_given_at=row["roles_given_at"],
-        version=row["version"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"] or row["created_at"],
-        email_verified=row["email_verified"],
-    )
-
-
-def invite_view(row: dict[str, Any], now: datetime, link: LinkView | None = None) -> InviteView:
-    status = InviteStatus(row["status"])
-    return InviteView(
-        id=row["id"],
-        email=row["email"],
-        roles=row["roles"],
-        team_ids=row["team_ids"],
-        status=InviteStatus.EXPIRED if status is InviteStatus.OPEN and row["expires_at"] <= now else status,
-        invited_by=row["invited_by"],
-        user_id=row["user_id"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        link=link,
-    )
-
-
-def device_view(row: dict[str, Any]) -> DeviceView:
-    return DeviceView(
-        device_id=row["device_id"],
-        device_name=row["name"],
-        platform=row["platform"],
-        registered_at=row["registered_at"],
-    )
-
-
-def session_view(row: dict[str, Any], *, current: UUID) -> SessionView:
-    """`current`: the session that asks."""
-    return SessionView(
-        id=row["id"],
-        device_id=row["device_id"],
-        device_name=row["device_name"],
-        platform=row["platform"],
-        began_at=row["began_at"],
-        began_from=row["began_from"],
-        last_used_at=row["used_at"],
-        last_used_from=row["last_from"],
-        expires_at=row["expires_at"],
-        is_current=row["id"] == current,
-    )
-
-
-def held_view(device_id: str, session: dict[str, Any] | None, device: dict[str, Any] | None) -> HeldDevice:
-    """A device, from the row of its session, of its registration, or of both."""
-    signed_in, paged = session or {}, device or {}
-    return HeldDevice(
-        device_id=device_id,
-        device_name=paged.get("name") or signed_in.get("device_name"),
-        platform=paged.get("platform"),
-        session_id=signed_in.get("id"),
-        last_used_at=signed_in.get("used_at"),
-        is_paged=device is not None,
-    )

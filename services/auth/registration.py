@@ -18,7 +18,7 @@ from services.auth import application
 from services.auth.credentials import credentials_of
 from services.auth.domain import users
 from services.auth.passwords import Passwords
-from services.auth.projections import ADMINS
+from services.auth.queries import ADMINS
 
 _log = structlog.get_logger()
 

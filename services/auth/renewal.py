@@ -13,8 +13,10 @@ from libs.contracts.auth import UserView
 from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession
 from services.auth.pace import Pace
-from services.auth.projections import SESSION_LOCKED, USER, sessions, user_view
+from services.auth.projections import sessions
+from services.auth.queries import SESSION_LOCKED, USER
 from services.auth.tokens import RefreshToken, same
+from services.auth.views import user_view
 
 GRACE = timedelta(seconds=10)
 """For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or

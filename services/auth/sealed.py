@@ -19,13 +19,8 @@ from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from libs.contracts.auth import MasterKeyView
 from services.auth.domain.second_factors import second_factor_name
-from services.auth.projections import (
-    SEALED_SECRETS,
-    SECOND_FACTORS_OF_OTHERS,
-    sealed_secrets,
-    second_factors,
-    signing_keys,
-)
+from services.auth.projections import sealed_secrets, second_factors, signing_keys
+from services.auth.queries import SEALED_SECRETS, SECOND_FACTORS_OF_OTHERS
 from services.auth.sealing import Seal, WrongKey, derived
 from services.auth.signing_keys import lock, stored_keys
 

@@ -44,11 +44,9 @@ from services.auth.domain.second_factors import (
 from services.auth.guesses import LockedOut
 from services.auth.lost_factors import SECOND_FACTORS, disable, factor_of, locked
 from services.auth.passwords import Passwords
-from services.auth.projections import (
-    RECOVERY_CODES,
-    recovery_codes,
-)
+from services.auth.projections import recovery_codes
 from services.auth.projections import second_factors as second_factors_table
+from services.auth.queries import RECOVERY_CODES
 from services.auth.sealing import Seal, WrongKey
 
 T = TypeVar("T")

@@ -23,7 +23,8 @@ from libs.contracts.envelope import Actor
 from libs.contracts.requests import ErrorKind, Rejected
 from services.auth.application import AUTH
 from services.auth.domain import keys
-from services.auth.projections import SIGNING_KEYS, signing_keys
+from services.auth.projections import signing_keys
+from services.auth.queries import SIGNING_KEYS
 from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying
 from services.auth.sealing import Seal, WrongKey
 from services.auth.tokens import SigningKey

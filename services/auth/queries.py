@@ -1,0 +1,149 @@
+"""What auth asks its tables."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    LargeBinary,
+    Text,
+    Uuid,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from libs.chassis.store.listing import Keyset, Listing
+from libs.contracts.invites import (
+    InviteStatus,
+)
+from services.auth.projections import (
+    devices,
+    former_passwords,
+    guesses,
+    invites,
+    links,
+    mails,
+    passwords,
+    recovery_codes,
+    sealed_secrets,
+    second_factors,
+    sessions,
+    signing_keys,
+    users,
+)
+
+_HAS_DEVICE = exists().where(devices.c.user_id == users.c.id).label("has_device")
+_PEOPLE = select(users, _HAS_DEVICE)
+USER = _PEOPLE.where(users.c.id == bindparam("id", type_=Uuid))
+USER_LOCKED = USER.with_for_update()
+USER_BY_EMAIL = (
+    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    .join(passwords, passwords.c.user_id == users.c.id)
+    .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
+)
+USER_WITH_PASSWORD = (
+    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    .join(passwords, passwords.c.user_id == users.c.id)
+    .where(users.c.id == bindparam("id", type_=Uuid))
+)
+PASSWORD_OF = select(passwords).where(passwords.c.user_id == bindparam("user_id", type_=Uuid))
+FORMER_PASSWORDS = (
+    select(former_passwords)
+    .where(former_passwords.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(former_passwords.c.replaced_at.desc(), former_passwords.c.hash)
+)
+GUESSES_OF = select(guesses).where(guesses.c.account == bindparam("account", type_=LargeBinary))
+GUESSES_AT = GUESSES_OF.where(guesses.c.place == func.any(bindparam("places", type_=ARRAY(LargeBinary))))
+GUESSES_FORGOTTEN = (
+    select(guesses.c.account, guesses.c.place)
+    .where(guesses.c.forget_at <= bindparam("now", type_=DateTime(timezone=True)))
+    .order_by(guesses.c.forget_at)
+    .limit(20)
+    .with_for_update(skip_locked=True)
+)
+USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), _PEOPLE)
+ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_active).order_by(users.c.id).limit(2)
+"""Two of those who are active, if there are so many: whether there is another one than somebody."""
+
+SESSION_OF = (
+    select(users.c.roles_version)
+    .join(sessions, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
+    .where(users.c.is_active)
+)
+SESSION_LOCKED = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid)).with_for_update()
+# Locked as well, and in one order: a refresh locks its row before the append lock, so whoever ends sessions must too.
+SESSIONS_OF_LOCKED = (
+    select(sessions)
+    .where(sessions.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(sessions.c.id)
+    .with_for_update()
+)
+SESSIONS_LISTED = Listing(
+    Keyset("sessions", (sessions.c.began_at, sessions.c.id)),
+    select(sessions).where(
+        sessions.c.user_id == bindparam("user_id", type_=Uuid),
+        sessions.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+    ),
+)
+
+SECOND_FACTOR = select(second_factors).where(second_factors.c.user_id == bindparam("user_id", type_=Uuid))
+# By their own sealing name they are few, or all of them once: when the master key has changed.
+SECOND_FACTORS_OF_OTHERS = (
+    select(second_factors)
+    .where(second_factors.c.sealed_by.is_distinct_from(bindparam("name", type_=Text)))
+    .order_by(second_factors.c.user_id)
+)
+RECOVERY_CODES = (
+    select(recovery_codes)
+    .where(recovery_codes.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(recovery_codes.c.hash)
+)
+
+DEVICES_OF = (
+    select(devices)
+    .where(devices.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(devices.c.registered_at, devices.c.id)
+)
+OWN_DEVICES = Listing(
+    Keyset("devices", (devices.c.registered_at, devices.c.id)),
+    select(devices).where(devices.c.user_id == bindparam("user_id", type_=Uuid)),
+)
+DEVICES_OF_TOKEN = select(devices).where(devices.c.token_hash == bindparam("token_hash", type_=LargeBinary))
+
+INVITES_LIST = Listing(Keyset("invites", (invites.c.created_at, invites.c.id)), select(invites))
+INVITE = select(invites).where(invites.c.id == bindparam("id", type_=Uuid))
+INVITES_OPEN = select(invites).where(
+    invites.c.email == bindparam("email", type_=Text),
+    invites.c.status == str(InviteStatus.OPEN),
+    invites.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+)
+
+_LINKS = select(links).where(links.c.purpose == bindparam("purpose", type_=Text))
+LINK_LOCKED = _LINKS.where(links.c.hash == bindparam("hash", type_=LargeBinary)).with_for_update()
+_SUBJECT = bindparam("subject", type_=Uuid)
+_NOW = bindparam("now", type_=DateTime(timezone=True))
+MAILS_OF = (
+    select(mails.c.id)
+    .where(mails.c.purpose == bindparam("purpose", type_=Text), mails.c.subject == _SUBJECT)
+    .order_by(mails.c.id)
+    .with_for_update()
+)
+MAILS_DUE = (
+    select(mails)
+    .where(or_(mails.c.next_at <= _NOW, mails.c.next_at > bindparam("never", type_=DateTime(timezone=True))))
+    .order_by(mails.c.next_at)
+    .limit(bindparam("most", type_=BigInteger))
+    .with_for_update(skip_locked=True)
+)
+MAILS_NEXT = select(mails.c.next_at).order_by(mails.c.next_at).limit(1)
+MAILS_WAIT = select(mails.c.id).order_by(mails.c.next_at).offset(bindparam("most", type_=BigInteger)).limit(1)
+# Locked, and in one order: whoever uses a link locks it before the append lock, so whoever ends links must too.
+LINKS_OF = _LINKS.where(links.c.subject == _SUBJECT).order_by(links.c.hash).with_for_update()
+
+SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    DateTime,
-    LargeBinary,
-    Text,
-    Uuid,
-    bindparam,
-    exists,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid, bindparam, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from libs.chassis.store.listing import Keyset, Listing
-from libs.contracts.invites import (
-    InviteStatus,
-)
+from libs.contracts.invites import InviteStatus
 from services.auth.projections import (
     devices,
     former_passwords,

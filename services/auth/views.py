@@ -6,17 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.contracts.auth import (
-    DeviceView,
-    HeldDevice,
-    SessionView,
-    UserView,
-)
-from libs.contracts.invites import (
-    InviteStatus,
-    InviteView,
-    LinkView,
-)
+from libs.contracts.auth import DeviceView, HeldDevice, SessionView, UserView
+from libs.contracts.invites import InviteStatus, InviteView, LinkView
 
 
 def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:

@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy import Select, Table
 
 from libs.chassis.clock import Clock, wait_at_most
-from libs.chassis.settings import SettingsError
 from libs.chassis.store.changes import Patch, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
@@ -21,7 +20,7 @@ from libs.contracts.auth import MasterKeyView
 from services.auth.domain.second_factors import second_factor_name
 from services.auth.projections import sealed_secrets, second_factors, signing_keys
 from services.auth.queries import SEALED_SECRETS, SECOND_FACTORS_OF_OTHERS
-from services.auth.sealing import Seal, WrongKey, derived
+from services.auth.sealing import Seal, WrongKey, derived, none_of_these
 from services.auth.signing_keys import lock, stored_keys
 
 _log = structlog.get_logger()
@@ -53,7 +52,7 @@ class Sealed:
             try:
                 self._keys[row["name"]] = self.seal.open(row["name"], bytes(row["sealed"]))
             except WrongKey:
-                raise _none_of_these(f"the key of {row['name']}") from None
+                raise none_of_these(f"the key of {row['name']}") from None
 
     def refresh_key(self) -> bytes:
         """The key from which refresh tokens follow one another; the same in every replica, whatever the master key."""
@@ -143,11 +142,4 @@ class Sealed:
             with suppress(WrongKey):
                 Seal(master_key).open(row["kid"], bytes(row["sealed"]))
                 return master_key
-        raise _none_of_these("the signing key")
-
-
-def _none_of_these(what: str) -> SettingsError:
-    return SettingsError(
-        f"PAGER_MASTER_KEY: is not the key under which {what} was sealed; give that one,"
-        " here or as PAGER_MASTER_KEY_PREVIOUS"
-    )
+        raise none_of_these("the signing key")

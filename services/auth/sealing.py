@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from libs.chassis.settings import SettingsError
+
 _NONCE = 12
 # What these say is part of what is stored: it is never changed.
 _AT_REST = b"pager/auth/signing-keys/v1"
@@ -27,6 +29,14 @@ def derived(master_key: str, purpose: bytes) -> bytes:
 def name_of(master_key: str) -> str:
     """Tells master keys apart, and says nothing else of them."""
     return derived(master_key, _NAME)[:8].hex()
+
+
+def none_of_these(what: str) -> SettingsError:
+    """What to say of master keys of which none opens what must be opened."""
+    return SettingsError(
+        f"PAGER_MASTER_KEY: is not the key under which {what} was sealed; give that one,"
+        " here or as PAGER_MASTER_KEY_PREVIOUS"
+    )
 
 
 class Seal:

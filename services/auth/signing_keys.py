@@ -13,7 +13,6 @@ from uuid import uuid5
 import structlog
 
 from libs.chassis.clock import Clock, wait_at_most
-from libs.chassis.settings import SettingsError
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Decider, Work
@@ -26,7 +25,7 @@ from services.auth.domain import keys
 from services.auth.projections import signing_keys
 from services.auth.queries import SIGNING_KEYS
 from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying
-from services.auth.sealing import Seal, WrongKey
+from services.auth.sealing import Seal, WrongKey, none_of_these
 from services.auth.tokens import SigningKey
 
 _log = structlog.get_logger()
@@ -67,10 +66,7 @@ class SigningKeys:
         await self._read()
         present = signing(self._ages, self.clock.now())
         if present is None or present.kid not in self._opened:
-            raise SettingsError(
-                "PAGER_MASTER_KEY: is not the key under which the signing key was sealed; give that one, here or as"
-                " PAGER_MASTER_KEY_PREVIOUS"
-            )
+            raise none_of_these("the signing key")
 
     async def current(self) -> SigningKey:
         """The one that signs now, of those that can be opened here; what other replicas do is known a second later."""

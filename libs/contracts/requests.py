@@ -56,15 +56,23 @@ class Rejected(Exception):
         field: str | None = None,
         kind: ErrorKind | None = None,
         details: dict[str, Any] | None = None,
+        retry_after: float | None = None,
     ):
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
         self.field = field
         self.details = details
+        self.retry_after = retry_after
         if kind is not None:
             self.kind = kind
 
     def refusal(self) -> Refusal:
-        return Refusal(kind=self.kind, message=str(self), field=self.field, details=self.details)
+        return Refusal(
+            kind=self.kind,
+            message=str(self),
+            field=self.field,
+            details=self.details,
+            retry_after=self.retry_after,
+        )
 
 
 class NotFound(Rejected):

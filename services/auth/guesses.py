@@ -18,7 +18,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.addresses import one_address
-from libs.contracts.requests import ErrorKind, Refusal, Rejected
+from libs.contracts.requests import ErrorKind, Rejected
 from services.auth.domain import lockout
 from services.auth.domain.lockout import MOST, WIDER, Record
 from services.auth.projections import guesses
@@ -34,12 +34,7 @@ class LockedOut(Rejected):
     kind = ErrorKind.RATE_LIMITED
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__()
-        self.wait = wait
-
-    def refusal(self) -> Refusal:
-        seconds = float(math.ceil(self.wait.total_seconds()))
-        return super().refusal().model_copy(update={"retry_after": seconds})
+        super().__init__(retry_after=float(math.ceil(wait.total_seconds())))
 
 
 @dataclass(frozen=True, slots=True)

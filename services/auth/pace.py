@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from libs.contracts.requests import ErrorKind, Refusal, Rejected
+from libs.contracts.requests import ErrorKind, Rejected
 
 MOST: Final = 30
 """Renewals of a session in a minute. A token lives for a quarter of an hour; apps in development start often."""
@@ -29,11 +29,7 @@ class TooOften(Rejected):
     kind = ErrorKind.RATE_LIMITED
 
     def __init__(self, seconds: float, message: str) -> None:
-        super().__init__(message)
-        self.seconds = seconds
-
-    def refusal(self) -> Refusal:
-        return super().refusal().model_copy(update={"retry_after": self.seconds})
+        super().__init__(message, retry_after=seconds)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.auth import ChangePassword, Tokens, UserView
+from libs.contracts.auth import ChangePassword, Tokens
 from libs.contracts.requests import Invalid
 from services.auth import application
 from services.auth.attempts import Attempt, Attempts, WrongPassword
@@ -65,7 +65,7 @@ class PasswordChanges:
                 await self.store.transact(change)
         except WrongPassword:
             raise WrongCurrent(field="currentPassword") from None
-        return await self._tokens(known.user, token, caller)
+        return await self.access.beside(token, known.user, caller.device_id, self.clock.now())
 
     async def _hashed(self, body: ChangePassword, known: Credentials) -> str | None:
         """What is to be stored; None: it is, for this was done before.
@@ -86,10 +86,3 @@ class PasswordChanges:
         ):
             return None
         raise WrongPassword
-
-    async def _tokens(self, user: UserView, token: RefreshToken, caller: Caller) -> Tokens:
-        return Tokens(
-            access_token=await self.access.issue(user, caller.session_id, caller.device_id, self.clock.now()),
-            refresh_token=token.text,
-            expires_in=self.access.expires_in,
-        )

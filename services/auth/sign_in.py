@@ -109,7 +109,7 @@ class SignIns:
             if isinstance(made, Rejected):
                 raise made
             user, codes = made
-        tokens = await self._tokens(user, token, body.device_id)
+        tokens = await self.access.beside(token, user, body.device_id, self.clock.now())
         return SignedInView(user=user, tokens=tokens, recovery_codes=codes)
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
@@ -135,7 +135,7 @@ class SignIns:
             raise refused
         if renewed.first:
             self._pace.passed(renewed.session_id, self.clock.now())
-        return await self._tokens(renewed.user, following, body.device_id)
+        return await self.access.beside(following, renewed.user, body.device_id, self.clock.now())
 
     async def check(self, caller: Caller) -> Caller:
         """Raises Unauthenticated for a caller whose session is over, whom nobody knows (any more), or with other roles.
@@ -163,13 +163,6 @@ class SignIns:
         if not known.user.is_active:
             raise Left
         return known
-
-    async def _tokens(self, user: UserView, token: RefreshToken, device_id: str) -> Tokens:
-        return Tokens(
-            access_token=await self.access.issue(user, token.session_id, device_id, self.clock.now()),
-            refresh_token=token.text,
-            expires_in=self.access.expires_in,
-        )
 
 
 def _platform(body: Login) -> Platform | None:

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
-from libs.contracts.auth import UserView
+from libs.contracts.auth import Tokens, UserView
 
 _ID = 16
 _SECRET = 32
@@ -129,6 +129,11 @@ class AccessTokens:
     def expires_in(self) -> int:
         """Seconds."""
         return int(self.lifetime.total_seconds())
+
+    async def beside(self, token: RefreshToken, user: UserView, device_id: str, now: datetime) -> Tokens:
+        """What a session goes on with."""
+        access = await self.issue(user, token.session_id, device_id, now)
+        return Tokens(access_token=access, refresh_token=token.text, expires_in=self.expires_in)
 
     async def issue(self, user: UserView, session_id: UUID, device_id: str, now: datetime) -> str:
         key = await self.key()

@@ -24,7 +24,7 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
-from libs.contracts.requests import ErrorKind, Forbidden, Refusal, Rejected, Unauthenticated
+from libs.contracts.requests import ErrorKind, Forbidden, Rejected, Unauthenticated
 
 ISSUER: Final = "pager"
 AUDIENCE: Final = "pager"
@@ -66,11 +66,10 @@ class ClocksApart(Rejected):
     kind = ErrorKind.UNAVAILABLE
 
     def __init__(self, until: timedelta) -> None:
-        super().__init__("the clocks of two machines are apart: this token begins later, try again")
-        self.until = until
-
-    def refusal(self) -> Refusal:
-        return super().refusal().model_copy(update={"retry_after": min(self.until, LEEWAY).total_seconds()})
+        super().__init__(
+            "the clocks of two machines are apart: this token begins later, try again",
+            retry_after=min(until, LEEWAY).total_seconds(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs import decision_tables, events
+from docs import decision_tables, events, permissions
 from services.gateway.app import Api
 
 FOLDER = Path(__file__).resolve().parent
@@ -21,6 +21,7 @@ def openapi() -> str:
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "events.md": events.document,
     "decision-tables.md": decision_tables.document,
+    "permissions.md": permissions.document,
     "openapi.json": openapi,
 }
 """What is written, by its name in this folder; each is made from the code alone, so that it can be compared."""

@@ -16,10 +16,12 @@ class ActorKind(StrEnum):
     USER = "user"
     INTEGRATION = "integration"
     SERVICE = "service"
+    KEY = "key"
+    """An API key: a machine that asks for what people ask for."""
 
 
 class Actor(Contract):
-    """Who caused an event: a person, an integration or one of our services. `id` is opaque, never a name."""
+    """Who caused an event: a person, an integration, an API key or a service of ours. `id` is opaque, never a name."""
 
     kind: ActorKind
     id: str
@@ -31,6 +33,10 @@ class Actor(Contract):
     @classmethod
     def user(cls, user_id: UUID) -> Actor:
         return cls(kind=ActorKind.USER, id=str(user_id))
+
+    @classmethod
+    def key(cls, key_id: UUID) -> Actor:
+        return cls(kind=ActorKind.KEY, id=str(key_id))
 
 
 class Fact(Contract):

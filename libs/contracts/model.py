@@ -179,3 +179,10 @@ class Role(StrEnum):
     USER = "user"
     LEAD = "lead"
     ADMIN = "admin"
+
+
+class TeamRole(StrEnum):
+    """What a person is in a team."""
+
+    MEMBER = "member"
+    MANAGER = "manager"

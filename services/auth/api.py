@@ -50,7 +50,8 @@ from libs.contracts.invites import (
     ResetPassword,
     Token,
 )
-from libs.contracts.model import Contract, Role
+from libs.contracts.model import Contract
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NoSuchTeam, Nothing
 from services.auth import application, leaving
 from services.auth.domain import devices
@@ -113,102 +114,92 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     async def refresh(body: Refresh, peer: Peer) -> Tokens:
         return await sign_ins.refresh(body, peer)
 
-    @requests.query("sessions", SessionsOf)
+    @requests.query("sessions", SessionsOf, action=Action.ME)
     def sessions(work: Work, body: SessionsOf, caller: Caller) -> SessionsPage:
         return leaving.listed(work, body, caller)
 
-    @requests.handle("end_session", EndSession, turn=_whose)
+    @requests.handle("end_session", EndSession, action=Action.ME, turn=_whose)
     def end_session(work: Work, body: EndSession, caller: Caller) -> None:
         leaving.end_session(work, body, caller, caller.cause(work))
 
-    @requests.handle("end_sessions", EndOthers, turn=_whose)
+    @requests.handle("end_sessions", EndOthers, action=Action.ME, turn=_whose)
     def end_sessions(work: Work, body: EndOthers, caller: Caller) -> None:
         leaving.end_sessions(work, body, caller, caller.cause(work))
 
-    @requests.handle("logout", Logout, turn=_own)
+    @requests.handle("logout", Logout, action=Action.ME, turn=_own)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
         application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
 
 
 def _people(requests: Requests, registration: Registration) -> None:
     async def prepare(body: RegisterUser, caller: Caller) -> Prepared:
-        caller.require(Role.ADMIN)
         return await registration.prepare(body)
 
-    @requests.handle("register_user", RegisterUser, before=prepare)
+    @requests.handle("register_user", RegisterUser, action=Action.PEOPLE_WRITE, before=prepare)
     def register_user(work: Work, _body: RegisterUser, caller: Caller, prepared: Prepared) -> UserView:
-        caller.require(Role.ADMIN)
         return application.register_person(work, prepared.command, prepared.password_hash, caller.cause(work))
 
-    @requests.query("users", ListPage)
+    @requests.query("users", ListPage, action=Action.PEOPLE_READ)
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
         page = USERS.page(work, body)
         views = (user_view(row, phone=_sees_phone(caller, row["id"])) for row in page.rows)
         return UsersPage(**page.told("users", views))
 
-    @requests.query("user", ById)
+    @requests.query("user", ById, action=Action.PEOPLE_READ)
     def user(work: Work, body: ById, caller: Caller) -> UserView:
         found = application.user(work, body.id)
         return found if _sees_phone(caller, found.id) else found.model_copy(update={"phone": None})
 
-    @requests.query("me", NoRequest)
+    @requests.query("me", NoRequest, action=Action.ME)
     def me(work: Work, _body: NoRequest, caller: Caller) -> UserView:
         return application.user(work, caller.user_id)
 
 
 def _passwords(requests: Requests, changes: PasswordChanges) -> None:
-    @requests.handle("change_password", ChangePassword)
+    @requests.handle("change_password", ChangePassword, action=Action.ME)
     async def change_password(body: ChangePassword, caller: Caller) -> Tokens:
         return await changes.change(body, caller)
 
-    @requests.handle("unlock", ById)
+    @requests.handle("unlock", ById, action=Action.PEOPLE_ACCESS)
     def unlock(work: Work, body: ById, caller: Caller) -> None:
-        caller.require(Role.ADMIN)
         application.unlock(work, changes.attempts.guesses, body.id, caller.cause(work))
 
 
 def _changes(requests: Requests) -> None:
-    @requests.handle("change_me", ProfileChange, versioned=application.USERS, entity=_own)
+    @requests.handle("change_me", ProfileChange, action=Action.ME, versioned=application.USERS, entity=_own)
     def change_me(work: Work, body: ProfileChange, caller: Caller) -> UserView:
         return application.change_user(work, caller.user_id, body, caller.cause(work))
 
-    @requests.handle("change_user", ChangeUser, versioned=application.USERS)
+    @requests.handle("change_user", ChangeUser, action=Action.PEOPLE_WRITE, versioned=application.USERS)
     def change_user(work: Work, body: ChangeUser, caller: Caller) -> UserView:
-        caller.require(Role.ADMIN)
         if body.team_ids:
             raise NoSuchTeam(field="teamIds.0")
         return application.change_user(work, body.id, body, caller.cause(work))
 
-    @requests.handle("deactivate_user", ById, versioned=application.USERS)
+    @requests.handle("deactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=application.USERS)
     def deactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
-        caller.require(Role.ADMIN)
         return application.deactivate(work, body.id, caller.cause(work))
 
-    @requests.handle("reactivate_user", ById, versioned=application.USERS)
+    @requests.handle("reactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=application.USERS)
     def reactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
-        caller.require(Role.ADMIN)
         return application.reactivate(work, body.id, caller.cause(work))
 
 
 def _invites(requests: Requests, invitations: Invitations) -> None:
-    @requests.handle("invite", Invite)
+    @requests.handle("invite", Invite, action=Action.PEOPLE_WRITE)
     def invite(work: Work, body: Invite, caller: Caller) -> InviteView:
-        caller.require(Role.ADMIN)
         return invitations.invite(work, body, caller.cause(work))
 
-    @requests.query("invites", ListPage)
+    @requests.query("invites", ListPage, action=Action.PEOPLE_WRITE)
     def invites(work: Work, body: ListPage, caller: Caller) -> InvitesPage:
-        caller.require(Role.ADMIN)
         return invitations.page(work, body)
 
-    @requests.handle("resend_invite", ById)
+    @requests.handle("resend_invite", ById, action=Action.PEOPLE_WRITE)
     def resend_invite(work: Work, body: ById, caller: Caller) -> InviteView:
-        caller.require(Role.ADMIN)
         return invitations.resend(work, body.id, caller.cause(work))
 
-    @requests.handle("revoke_invite", ById)
+    @requests.handle("revoke_invite", ById, action=Action.PEOPLE_WRITE)
     def revoke_invite(work: Work, body: ById, caller: Caller) -> None:
-        caller.require(Role.ADMIN)
         invitations.revoke(work, body.id, caller.cause(work))
 
     @requests.handle("register", Register, public=True)
@@ -225,12 +216,11 @@ def _recovery(requests: Requests, recovery: Recovery) -> None:
     async def reset_password(body: ResetPassword, _caller: None) -> None:
         await recovery.reset(body)
 
-    @requests.handle("reset_link", ById)
+    @requests.handle("reset_link", ById, action=Action.PEOPLE_ACCESS)
     def reset_link(work: Work, body: ById, caller: Caller) -> ResetLinkView:
-        caller.require(Role.ADMIN)
         return recovery.reset_link(work, body.id, caller.cause(work))
 
-    @requests.handle("ask_to_verify", NoRequest)
+    @requests.handle("ask_to_verify", NoRequest, action=Action.ME)
     def ask_to_verify(work: Work, _body: NoRequest, caller: Caller) -> AskedFor:
         return recovery.ask_to_verify(work, caller.user_id)
 
@@ -240,30 +230,30 @@ def _recovery(requests: Requests, recovery: Recovery) -> None:
 
 
 def _second_factors(requests: Requests, factors: SecondFactors) -> None:
-    @requests.query("second_factor", NoRequest)
+    @requests.query("second_factor", NoRequest, action=Action.ME)
     def second_factor(work: Work, _body: NoRequest, caller: Caller) -> SecondFactorView:
         return factors.view(work, caller)
 
     # What these show is shown once, and kept under no key.
-    @requests.handle("begin_totp", NoRequest)
+    @requests.handle("begin_totp", NoRequest, action=Action.ME)
     async def begin_totp(_body: NoRequest, caller: Caller) -> TotpSecret:
         return await factors.begin(caller)
 
-    @requests.handle("confirm_totp", ConfirmTotp)
+    @requests.handle("confirm_totp", ConfirmTotp, action=Action.ME)
     async def confirm_totp(body: ConfirmTotp, caller: Caller) -> RecoveryCodes:
         return await factors.confirm(body, caller)
 
-    @requests.handle("remove_totp", RemoveTotp)
+    @requests.handle("remove_totp", RemoveTotp, action=Action.ME)
     async def remove_totp(body: RemoveTotp, caller: Caller) -> Nothing:
         return await factors.remove(body, caller)
 
-    @requests.handle("take_totp", ById)
+    @requests.handle("take_totp", ById, action=Action.PEOPLE_ACCESS)
     def take_totp(work: Work, body: ById, caller: Caller) -> None:
         take_from_another(work, body.id, caller, caller.cause(work))
 
 
 def _devices(requests: Requests) -> None:
-    @requests.handle("register_device", RegisterDevice, turn=_own)
+    @requests.handle("register_device", RegisterDevice, action=Action.ME, turn=_own)
     def register_device(work: Work, body: RegisterDevice, caller: Caller) -> DeviceView:
         command = devices.RegisterDevice(
             user_id=caller.user_id,
@@ -275,15 +265,15 @@ def _devices(requests: Requests) -> None:
         )
         return application.add_device(work, command, body.replace, caller.cause(work))
 
-    @requests.handle("remove_device", RemoveDevice, turn=_own)
+    @requests.handle("remove_device", RemoveDevice, action=Action.ME, turn=_own)
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
         application.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
 
-    @requests.handle("lose_device", LoseDevice, turn=_whose)
+    @requests.handle("lose_device", LoseDevice, action=Action.PEOPLE_ACCESS, turn=_whose)
     def lose_device(work: Work, body: LoseDevice, caller: Caller) -> None:
         leaving.lose_device(work, body, caller, caller.cause(work))
 
-    @requests.query("devices", ListPage)
+    @requests.query("devices", ListPage, action=Action.ME)
     def own_devices(work: Work, body: ListPage, caller: Caller) -> DevicesView:
         page = OWN_DEVICES.page(work, body, user_id=caller.user_id)
         return DevicesView(**page.told("devices", map(device_view, page.rows)))
@@ -301,4 +291,4 @@ def _whose(body: EndSession | EndOthers | LoseDevice, caller: Caller) -> UUID:
 
 def _sees_phone(caller: Caller, user_id: object) -> bool:
     """Colleagues choose each other by name and address; a private number is for leads, admins and oneself."""
-    return caller.user_id == user_id or caller.has(Role.LEAD)
+    return caller.user_id == user_id or caller.may(Action.PEOPLE_CONTACT)

@@ -8,7 +8,7 @@ from uuid import UUID
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import EndOthers, EndSession, LoseDevice, SessionsOf, SessionsPage, SessionView
-from libs.contracts.model import Role
+from libs.contracts.permissions import Action
 from libs.contracts.requests import NotFound
 from services.auth import application
 from services.auth.queries import SESSIONS_LISTED
@@ -26,7 +26,7 @@ def whose(caller: Caller, user_id: UUID | None) -> UUID:
         Forbidden: it is another person's, and the caller no admin.
     """
     if user_id is not None and user_id != caller.user_id:
-        caller.require(Role.ADMIN)
+        caller.require(Action.PEOPLE_ACCESS)
     return user_id or caller.user_id
 
 
@@ -63,10 +63,8 @@ def lose_device(work: Work, body: LoseDevice, caller: Caller, cause: Cause) -> N
     """Sign a phone out that somebody has lost, and page it no longer.
 
     Raises:
-        Forbidden: the caller is no admin.
         NotFound: there is no such person, or they have no such device.
     """
-    caller.require(Role.ADMIN)
     application.locked_user(work, body.user_id)
     if not application.leave(work, body.user_id, body.device_id, _LOST, cause):
         raise NotFound("they have no such device", field="deviceId")

@@ -11,7 +11,7 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView, TargetType
-from libs.contracts.model import Role
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, Invalid, ListPage, NoSuchTeam, Nothing
 from services.escalation import application
 from services.escalation.application import POLICY
@@ -29,7 +29,7 @@ def api(arrival: Arrival) -> Requests:
     requests = Requests("escalation")
 
     async def targets_arrive(body: CreatePolicy | ChangePolicy, caller: Caller) -> None:
-        caller.require(Role.LEAD)
+        caller.require(Action.POLICIES_WRITE)
         levels = body.levels or ()
         _check_teams(levels)
         # Also somebody who is deactivated as far as is known here: they may be back.
@@ -37,9 +37,9 @@ def api(arrival: Arrival) -> Requests:
             lambda work: bool(unknown_targets(work, levels) or inactive_people(work, _people(levels))), "auth", "oncall"
         )
 
-    @requests.handle("create_policy", CreatePolicy, before=targets_arrive)
+    @requests.handle("create_policy", CreatePolicy, action=Action.POLICIES_WRITE, before=targets_arrive)
     def create_policy(work: Work, body: CreatePolicy, caller: Caller) -> PolicyView:
-        caller.require(Role.LEAD)
+        caller.require(Action.POLICIES_WRITE)
         _check_targets(work, body.levels, ())
         plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels)
         policy_id = work.new_id()
@@ -49,9 +49,11 @@ def api(arrival: Arrival) -> Requests:
         assert isinstance(state, policies.Policy)  # noqa: S101 - just made
         return _view(work, policy_row(state, updated_at=work.now))
 
-    @requests.handle("change_policy", ChangePolicy, before=targets_arrive, versioned=POLICY)
+    @requests.handle(
+        "change_policy", ChangePolicy, action=Action.POLICIES_WRITE, before=targets_arrive, versioned=POLICY
+    )
     def change_policy(work: Work, body: ChangePolicy, caller: Caller) -> PolicyView:
-        caller.require(Role.LEAD)
+        caller.require(Action.POLICIES_WRITE)
         before = work.state(POLICY, body.id)
         _check_targets(work, body.levels or (), before.plan.levels if isinstance(before, policies.Policy) else ())
         command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels)
@@ -62,20 +64,20 @@ def api(arrival: Arrival) -> Requests:
         return _read(work, body)
 
     async def uses_arrive(_body: ById, caller: Caller) -> None:
-        caller.require(Role.LEAD)
+        caller.require(Action.POLICIES_WRITE)
         await arrival.of_everything("incidents")
 
-    @requests.handle("delete_policy", ById, before=uses_arrive, versioned=POLICY)
+    @requests.handle("delete_policy", ById, action=Action.POLICIES_WRITE, before=uses_arrive, versioned=POLICY)
     def delete_policy(work: Work, body: ById, caller: Caller) -> Nothing:
-        caller.require(Role.LEAD)
+        caller.require(Action.POLICIES_WRITE)
         application.delete_policy(work, body.id, caller.cause(work))
         return Nothing()
 
-    @requests.query("policy", ById)
+    @requests.query("policy", ById, action=Action.POLICIES_READ)
     def policy(work: Work, body: ById, _caller: Caller) -> PolicyView:
         return _read(work, body)
 
-    @requests.query("policies", ListPage)
+    @requests.query("policies", ListPage, action=Action.POLICIES_READ)
     def policies_(work: Work, body: ListPage, _caller: Caller) -> PolicyList:
         page = POLICIES.page(work, body)
         return PolicyList(**page.told("policies", _views(work, page.rows)))

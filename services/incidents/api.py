@@ -33,7 +33,7 @@ from libs.contracts.integrations import (
     RevokeKey,
 )
 from libs.contracts.leniency import storable
-from libs.contracts.model import Role
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound, Nothing
 from services.incidents import application, integrations
 from services.incidents.application import INCIDENT
@@ -80,38 +80,38 @@ def _incidents(requests: Requests, references: References) -> None:
     def thread_wanted(body: CreateIncident, _caller: Caller) -> UUID | None:
         return application.thread_wanted(body)
 
-    @requests.handle("create", CreateIncident, before=names_exist, turn=thread_wanted)
+    @requests.handle("create", CreateIncident, action=Action.INCIDENTS_CREATE, before=names_exist, turn=thread_wanted)
     def create(work: Work, body: CreateIncident, caller: Caller) -> IncidentView:
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
         return _decided(work, made)
 
-    @requests.handle("edit", EditIncident, versioned=INCIDENT)
+    @requests.handle("edit", EditIncident, action=Action.INCIDENTS_WRITE, versioned=INCIDENT)
     def edit(work: Work, body: EditIncident, caller: Caller) -> IncidentView:
         clean = EditIncident.model_validate(storable(body.model_dump(mode="json", exclude_unset=True)))
         application.edit(work, clean, caller.cause(work), StoredInputs(work))
         return _decided(work, body.id)
 
-    @requests.query("get", ById)
+    @requests.query("get", ById, action=Action.INCIDENTS_READ)
     def get(work: Work, body: ById, _caller: Caller) -> IncidentView:
         view = incident_view(work, body.id)
         if view is None:
             raise decisions.NoSuchIncident
         return view
 
-    @requests.query("list", ListIncidents, before=filter_exists)
+    @requests.query("list", ListIncidents, action=Action.INCIDENTS_LIST, before=filter_exists)
     def list_(work: Work, body: ListIncidents, caller: Caller) -> IncidentList:
         mine = body.assigned_to == "me"
         return list_incidents(work, body.model_copy(update={"assigned_to": caller.user_id}) if mine else body)
 
-    @requests.query("timeline", TimelineQuery)
+    @requests.query("timeline", TimelineQuery, action=Action.INCIDENTS_READ)
     def timeline(work: Work, body: TimelineQuery, _caller: Caller) -> Timeline:
         page = timeline_page(work, body)
         if not page.rows and body.cursor is None:
             raise decisions.NoSuchIncident
         return Timeline(entries=entries(page.rows), next_cursor=page.following)
 
-    @requests.query("explain", ExplainQuery)
+    @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ)
     def explain_(work: Work, body: ExplainQuery, _caller: Caller) -> Explanation:
         rows = timeline_of(work, body.id)
         if not rows:
@@ -127,61 +127,69 @@ def _incidents(requests: Requests, references: References) -> None:
 
 
 def _statuses(requests: Requests) -> None:
-    def change(operation: str, command: Callable[[Actor, datetime, str | None], incident.Answer]) -> None:
-        @requests.handle(operation, ChangeStatus, versioned=INCIDENT)
+    def change(
+        operation: str, action: Action, command: Callable[[Actor, datetime, str | None], incident.Answer]
+    ) -> None:
+        @requests.handle(operation, ChangeStatus, action=action, versioned=INCIDENT)
         def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
             notes = None if body.notes is None else str(storable(body.notes))
             wanted = command(caller.actor, work.now, notes)
             application.change(work, body.id, wanted, caller.cause(work), StoredInputs(work))
             return _decided(work, body.id)
 
-    change("acknowledge", incident.Acknowledge)
-    change("resolve", incident.Resolve)
-    change("close", incident.Close)
+    change("acknowledge", Action.INCIDENTS_ACKNOWLEDGE, incident.Acknowledge)
+    change("resolve", Action.INCIDENTS_WRITE, incident.Resolve)
+    change("close", Action.INCIDENTS_WRITE, incident.Close)
 
 
 def _integrations(requests: Requests, references: References) -> None:
     async def names_exist(body: CreateIntegration | ChangeIntegration, caller: Caller) -> None:
-        caller.require(Role.LEAD)
+        caller.require(Action.INTEGRATIONS_WRITE)
         if (unknown := await references.surely_unknown(body)) is not None:
             raise unknown.refused()
 
-    @requests.handle("create_integration", CreateIntegration, before=names_exist)
+    @requests.handle("create_integration", CreateIntegration, action=Action.INTEGRATIONS_WRITE, before=names_exist)
     def create_integration(work: Work, body: CreateIntegration, caller: Caller) -> IntegrationView:
-        caller.require(Role.LEAD)
+        caller.require(Action.INTEGRATIONS_WRITE)
         key = integrations.new_key()
         command = IntegrationWanted(work.new_id(), body.name, body.type, body.policy_id, body.team_id)
         integrations.create_integration(work, command, key, caller.cause(work))
         made = integrations.decided_integration(work, command.integration_id)
         return made.model_copy(update={"key": key})
 
-    @requests.handle("change_integration", ChangeIntegration, before=names_exist, versioned=INTEGRATION)
+    @requests.handle(
+        "change_integration",
+        ChangeIntegration,
+        action=Action.INTEGRATIONS_WRITE,
+        before=names_exist,
+        versioned=INTEGRATION,
+    )
     def change_integration(work: Work, body: ChangeIntegration, caller: Caller) -> IntegrationView:
-        caller.require(Role.LEAD)
+        caller.require(Action.INTEGRATIONS_WRITE)
         integrations.change_integration(work, body, caller.cause(work))
         return integrations.decided_integration(work, body.id)
 
-    @requests.handle("delete_integration", ById, versioned=INTEGRATION)
+    @requests.handle("delete_integration", ById, action=Action.INTEGRATIONS_WRITE, versioned=INTEGRATION)
     def delete_integration(work: Work, body: ById, caller: Caller) -> Nothing:
-        caller.require(Role.LEAD)
+        caller.require(Action.INTEGRATIONS_WRITE)
         integrations.delete_integration(work, body.id, caller.cause(work))
         return Nothing()
 
-    @requests.handle("add_integration_key", ById, versioned=INTEGRATION)
+    @requests.handle("add_integration_key", ById, action=Action.INTEGRATIONS_WRITE, versioned=INTEGRATION)
     def add_integration_key(work: Work, body: ById, caller: Caller) -> CreatedKeyView:
-        caller.require(Role.LEAD)
+        caller.require(Action.INTEGRATIONS_WRITE)
         return integrations.add_key(work, body.id, integrations.new_key(), caller.cause(work))
 
-    @requests.handle("revoke_integration_key", RevokeKey, versioned=INTEGRATION)
+    @requests.handle("revoke_integration_key", RevokeKey, action=Action.INTEGRATIONS_WRITE, versioned=INTEGRATION)
     def revoke_integration_key(work: Work, body: RevokeKey, caller: Caller) -> Nothing:
-        caller.require(Role.LEAD)
+        caller.require(Action.INTEGRATIONS_WRITE)
         integrations.revoke_key(work, body.id, body.key_id, caller.cause(work))
         return Nothing()
 
-    @requests.query("integration", ById)
+    @requests.query("integration", ById, action=Action.INTEGRATIONS_READ)
     def integration(work: Work, body: ById, _caller: Caller) -> IntegrationView:
         return integrations.find_integration(work, body.id)
 
-    @requests.query("integrations", ListPage)
+    @requests.query("integrations", ListPage, action=Action.INTEGRATIONS_READ)
     def integrations_(work: Work, body: ListPage, _caller: Caller) -> IntegrationList:
         return integrations.list_integrations(work, body)

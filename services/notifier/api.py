@@ -18,6 +18,7 @@ from libs.contracts.notifier import (
     ReachableQuery,
     Reached,
 )
+from libs.contracts.permissions import Action
 from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, REACHABLE
 
 
@@ -29,7 +30,7 @@ def api() -> Requests:
     """
     requests = Requests("notifier")
 
-    @requests.query("list", NotificationsQuery)
+    @requests.query("list", NotificationsQuery, action=Action.NOTIFICATIONS_READ)
     def list_notifications(work: Work, query: NotificationsQuery, caller: Caller) -> NotificationList:
         page = NOTIFICATIONS_OF.page(work, query, incident_id=query.incident_id)
         attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in page.rows}

@@ -9,7 +9,6 @@ from libs.chassis.consume.arrival import Arrival
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.model import Role
 from libs.contracts.oncall import (
     AddOverride,
     CancelOverride,
@@ -28,6 +27,7 @@ from libs.contracts.oncall import (
     ShiftsQuery,
     ShiftsView,
 )
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, Invalid, ListPage, Nothing
 from services.oncall import application, views
 from services.oncall.projections import SCHEMA
@@ -54,32 +54,42 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
         _check_rights(body, caller)
         await arrival.of(lambda work: application.awaited(work, body, caller), "auth")
 
-    @requests.handle("create_schedule", CreateSchedule, before=people_arrive)
+    @requests.handle("create_schedule", CreateSchedule, action=Action.SCHEDULES_WRITE, before=people_arrive)
     def create_schedule(work: Work, body: CreateSchedule, caller: Caller) -> ScheduleView:
         _check_rights(body, caller)
         return application.create_schedule(work, body, caller)
 
-    @requests.handle("change_schedule", ChangeSchedule, before=people_arrive, versioned=application.SCHEDULE)
+    @requests.handle(
+        "change_schedule",
+        ChangeSchedule,
+        action=Action.SCHEDULES_WRITE,
+        before=people_arrive,
+        versioned=application.SCHEDULE,
+    )
     def change_schedule(work: Work, body: ChangeSchedule, caller: Caller) -> ScheduleView:
         _check_rights(body, caller)
         return application.change_schedule(work, body, caller)
 
     async def policies_arrive(_body: ById, caller: Caller) -> None:
-        caller.require(Role.LEAD)
+        caller.require(Action.SCHEDULES_WRITE)
         await arrival.of_everything("escalation")
 
-    @requests.handle("delete_schedule", ById, before=policies_arrive, versioned=application.SCHEDULE)
+    @requests.handle(
+        "delete_schedule", ById, action=Action.SCHEDULES_WRITE, before=policies_arrive, versioned=application.SCHEDULE
+    )
     def delete_schedule(work: Work, body: ById, caller: Caller) -> Nothing:
-        caller.require(Role.LEAD)
+        caller.require(Action.SCHEDULES_WRITE)
         application.delete_schedule(work, body, caller)
         return Nothing()
 
-    @requests.handle("add_override", AddOverride, before=people_arrive, turn=_of_schedule)
+    @requests.handle(
+        "add_override", AddOverride, action=Action.SCHEDULES_COVER, before=people_arrive, turn=_of_schedule
+    )
     def add_override(work: Work, body: AddOverride, caller: Caller) -> OverrideView:
         _check_rights(body, caller)
         return application.add_override(work, body, caller)
 
-    @requests.handle("cancel_override", CancelOverride, turn=_of_schedule)
+    @requests.handle("cancel_override", CancelOverride, action=Action.SCHEDULES_COVER, turn=_of_schedule)
     def cancel_override(work: Work, body: CancelOverride, caller: Caller) -> OverrideView:
         return application.cancel_override(work, body, caller)
 
@@ -91,27 +101,27 @@ def _of_schedule(body: AddOverride | CancelOverride, _caller: Caller) -> UUID:
 def _check_rights(body: application.Naming, caller: Caller) -> None:
     """What can be said without looking at the schedule. Raises Forbidden, Unsure."""
     if not (isinstance(body, AddOverride) and body.user_id == caller.user_id):
-        caller.require(Role.LEAD)
+        caller.require(Action.SCHEDULES_WRITE)
 
 
 def _queries(requests: Requests) -> None:
-    @requests.query("schedule", ById)
+    @requests.query("schedule", ById, action=Action.SCHEDULES_READ)
     def schedule(work: Work, query: ById, _caller: Caller) -> ScheduleView:
         return views.schedule_view(work, query.id)
 
-    @requests.query("schedules", ListPage)
+    @requests.query("schedules", ListPage, action=Action.SCHEDULES_READ)
     def schedules(work: Work, query: ListPage, _caller: Caller) -> SchedulesView:
         return views.schedules_page(work, query)
 
-    @requests.query("override", OverrideQuery)
+    @requests.query("override", OverrideQuery, action=Action.SCHEDULES_READ)
     def override(work: Work, query: OverrideQuery, _caller: Caller) -> OverrideView:
         return views.one_override(work, query.schedule_id, query.override_id)
 
-    @requests.query("overrides", OverridesQuery)
+    @requests.query("overrides", OverridesQuery, action=Action.SCHEDULES_READ)
     def overrides(work: Work, query: OverridesQuery, _caller: Caller) -> OverridesView:
         return views.overrides_page(work, query)
 
-    @requests.query("shifts", ShiftsQuery)
+    @requests.query("shifts", ShiftsQuery, action=Action.SCHEDULES_READ)
     def shifts(work: Work, query: ShiftsQuery, _caller: Caller) -> ShiftsView:
         _check_range(query.from_, query.to)
         found = views.shifts_between(work, query.schedule_id, query.from_, query.to)
@@ -119,12 +129,12 @@ def _queries(requests: Requests) -> None:
             raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="to")
         return ShiftsView(shifts=found, inactive=views.inactive(work, (shift.user_id for shift in found)))
 
-    @requests.query("current", CurrentQuery)
+    @requests.query("current", CurrentQuery, action=Action.SCHEDULES_READ)
     def current(work: Work, query: CurrentQuery, _caller: Caller) -> CurrentView:
         at = _moment(query.at, work.now)
         return CurrentView(current_on_call=views.current(work, query.schedule_id, at))
 
-    @requests.query("on_call", OnCallQuery)
+    @requests.query("on_call", OnCallQuery, action=Action.SCHEDULES_READ)
     def on_call(work: Work, query: OnCallQuery, _caller: Caller) -> OnCallListView:
         return views.on_call(work, query, _moment(query.at, work.now))
 

@@ -17,7 +17,8 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID, DEFAULT_SCHEDULE_NAME
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role
 from libs.contracts.oncall import Layer, Override, OverrideView, ScheduleView
-from libs.contracts.requests import ById, Forbidden, Invalid, Rejected
+from libs.contracts.permissions import Action
+from libs.contracts.requests import ById, Invalid, Rejected
 from services.oncall import commands, domain, projections
 from services.oncall.targets import targeting
 from services.oncall.views import inactive, is_reachable, named_in, one_override, one_schedule
@@ -154,7 +155,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
     # Whoever is deactivated is who has to be replaced.
     _check_people(work, named_people(body), (body.replaces,))
     reachable = is_reachable(work, body.user_id)
-    if not reachable and not caller.has(Role.LEAD):
+    if not reachable and not caller.may(Action.SCHEDULES_WRITE):
         raise NoDevice(field="userId")
     return OverrideView(
         **override.model_dump(),
@@ -184,10 +185,7 @@ def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) 
 
 def _require_lead(caller: Caller, otherwise: str) -> None:
     """Raises Forbidden, which says who else may; Unsure."""
-    try:
-        caller.require(Role.LEAD)
-    except Forbidden:
-        raise Forbidden(otherwise) from None
+    caller.require(Action.SCHEDULES_WRITE, otherwise=otherwise)
 
 
 def named_people(body: Naming) -> dict[UUID, str]:
@@ -220,7 +218,7 @@ def awaited(work: Work, body: Naming, caller: Caller) -> bool:
     named = named_people(body)
     if unknown_people(work, named) or inactive(work, named):
         return True
-    needs_device = isinstance(body, contracts.AddOverride) and not caller.has(Role.LEAD)
+    needs_device = isinstance(body, contracts.AddOverride) and not caller.may(Action.SCHEDULES_WRITE)
     return needs_device and not is_reachable(work, caller.user_id)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,8 @@ from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
-from libs.contracts.model import Role
+from libs.contracts.model import Role, TeamRole
+from libs.contracts.permissions import MOST_TEAMS, PERMISSIONS, Action, Need, Rights, Sight, sight
 from libs.contracts.requests import ErrorKind, Forbidden, Rejected, Unauthenticated
 
 ISSUER: Final = "pager"
@@ -44,6 +45,12 @@ _LONGEST_TOKEN = 8192
 _LONGEST_HEADER = 512
 """Characters; ours have some 800, and their headers 114: what is longer is not even parsed."""
 _HEADER: Final = {"typ", "alg", "kid"}
+_NEEDS: Final = {
+    Need.OWN: "this is about yourself: sign in",
+    Need.MEMBER: "this needs a member of its team",
+    Need.MANAGER: "this needs a manager of its team, or the role lead for what belongs to no team",
+    Need.ADMIN: "this needs the role admin",
+}
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """A thumbprint, as auth names its keys: whatever else stands there is no reason to ask auth."""
 _WAITING = 100
@@ -87,30 +94,57 @@ class Caller:
     issued_at: datetime = _NEVER
     certain: bool = True
     """Whether it is known that the session goes on; False: it did when that was last heard, long ago."""
+    teams: Mapping[UUID, TeamRole] = field(default_factory=dict)
+    scopes: frozenset[str] | None = None
+    """The actions of a caller that has fewer rights than its person, such as an API key; None: all of the person's."""
+    bound: UUID | None = None
+    """The only team on whose things it acts; None: it is bound to none."""
+    key_id: UUID | None = None
+    """The API key that asks, in the place of a person."""
 
     @property
     def actor(self) -> Actor:
-        return Actor.user(self.user_id)
+        return Actor.user(self.user_id) if self.key_id is None else Actor.key(self.key_id)
+
+    @property
+    def rights(self) -> Rights:
+        return Rights(self.roles, self.teams, self.scopes, self.bound)
 
     def cause(self, work: Work) -> Cause:
-        """The beginning of a chain of events that this person causes."""
+        """The beginning of a chain of events that this caller causes."""
         return work.begin(self.actor, self.traceparent)
 
-    def has(self, role: Role) -> bool:
-        """Whether they have this role (admins have every one), and it is known that they still do."""
-        return (role in self.roles or Role.ADMIN in self.roles) and (self.certain or role is Role.USER)
+    def may(self, action: Action, team: UUID | None = None) -> bool:
+        """Whether they may do this to what belongs to `team` (None: to the whole organisation), and surely still do."""
+        return self.rights.allow(action, team) and self._surely(action)
 
-    def require(self, role: Role) -> None:
-        """Refuse whoever does not have this role (admins have every one).
+    def sight(self, action: Action) -> Sight:
+        """What of a list they see with this action."""
+        return sight(self.rights, action)
+
+    def require(self, action: Action, team: UUID | None = None, *, otherwise: str | None = None) -> None:
+        """Refuse whoever may not do this to what belongs to `team` (None: to the whole organisation).
 
         Raises:
-            Forbidden: they do not.
-            Unsure: they may not have it any more, and it is more than everybody may do.
+            Forbidden: they may not; `otherwise` says who may.
+            Unsure: they may not be allowed to any more, and it is more than everybody may do.
         """
-        if role not in self.roles and Role.ADMIN not in self.roles:
-            raise Forbidden(f"this needs the role {role}")
-        if not self.certain and role is not Role.USER:
+        self._require(action, self.rights.allow(action, team), otherwise)
+
+    def require_somewhere(self, action: Action) -> None:
+        """Refuse whoever may do this to nothing at all. Raises as `require`."""
+        self._require(action, self.rights.allow_somewhere(action), None)
+
+    def _require(self, action: Action, allowed: bool, otherwise: str | None) -> None:
+        if not allowed and self.scopes is not None and action not in self.scopes:
+            raise Forbidden(f"this needs the scope {action}")
+        if not allowed:
+            raise Forbidden(otherwise or _NEEDS[PERMISSIONS[action].need])
+        if not self._surely(action):
             raise Unsure
+
+    def _surely(self, action: Action) -> bool:
+        return self.certain or PERMISSIONS[action].need in (Need.OWN, Need.MEMBER)
 
 
 class Sessions(Protocol):
@@ -133,7 +167,8 @@ _Seconds = Annotated[int, Field(strict=True, ge=0, lt=253_402_300_800)]
 class _Claims(BaseModel):
     """What an access token says (RFC 7519, section 4.1); other claims may stand beside these.
 
-    `aud` and `nbf` are missing in tokens of auth as it was before: where they stand, they must be right.
+    `aud` and `nbf` are missing in tokens of auth as it was before: where they stand, they must be right. `scopes`,
+    `team` and `key` are of callers with fewer rights than their person; scopes that are not known here allow nothing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -146,6 +181,10 @@ class _Claims(BaseModel):
     did: str = Field(max_length=255)
     roles: tuple[Role, ...]
     ver: int = Field(default=0, strict=True, ge=0)
+    teams: dict[UUID, TeamRole] = Field(default_factory=dict, max_length=MOST_TEAMS)
+    scopes: tuple[str, ...] | None = Field(default=None, max_length=len(Action) * 2)
+    team: UUID | None = None
+    key: UUID | None = None
     jti: UUID
     iat: _Seconds
     nbf: _Seconds = 0
@@ -279,6 +318,10 @@ class Verifier:
             expires_at=datetime.fromtimestamp(claims.exp, UTC),
             version=claims.ver,
             issued_at=datetime.fromtimestamp(claims.iat, UTC),
+            teams=claims.teams,
+            scopes=None if claims.scopes is None else frozenset(claims.scopes),
+            bound=claims.team,
+            key_id=claims.key,
         )
 
     def _warn(self, ahead: timedelta) -> None:

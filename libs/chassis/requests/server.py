@@ -29,6 +29,7 @@ from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Stor
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.faults import first_fault
 from libs.contracts.model import Contract
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
 from libs.contracts.subjects import Header, rpc_subject
 
@@ -63,7 +64,8 @@ class _Operation:
     name: str
     body: type[Contract]
     handle: Callable[..., Any]
-    public: bool
+    action: Action | None
+    """None: it is public."""
     peer: bool = False
     before: Before | None = None
     versioned: Decider[Any, Any] | None = None
@@ -104,6 +106,7 @@ class Requests:
         operation: str,
         body: type[B],
         *,
+        action: Action | None = None,
         public: bool = False,
         peer: bool = False,
         before: Before | None = None,
@@ -113,9 +116,10 @@ class Requests:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler.
 
-        `public`: no access token is asked for; the bus's permissions guard it instead, and `caller` is None, or with
-        `peer` a `Peer`. `before` runs ahead of the
-        transaction and checks itself what the caller may do; it does not run for a key whose answer is kept.
+        `action`: whoever may not do this to anything is refused before anything else is looked at; to what exactly one
+        may do it, the handler asks its caller. `public`: no access token is asked for; the bus's permissions guard it
+        instead, and `caller` is None, or with `peer` a `Peer`. `before` runs ahead of the transaction; it does not run
+        for a key whose answer is kept.
         `versioned`: this command changes the entity that its body's `id` names, or `entity(body, caller)` says, and
         `If-Match` is about its version.
         Where no operation says so nothing has a version, and an `If-Match` that names one fails.
@@ -124,26 +128,34 @@ class Requests:
         """
         if versioned is not None and entity is _entity and "id" not in body.model_fields:
             raise TypeError(f"{operation}: which entity is versioned? its body has no id")
+        _check_guarded(operation, action, public)
         about = turn or (_nothing if versioned is None else entity)
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
             self.operations[operation] = _Operation(
-                operation, body, handler, public, peer, before, versioned, entity, about
+                operation, body, handler, action, peer, before, versioned, entity, about
             )
             return handler
 
         return register
 
     def query(
-        self, operation: str, body: type[B], *, public: bool = False, before: Before | None = None
+        self,
+        operation: str,
+        body: type[B],
+        *,
+        action: Action | None = None,
+        public: bool = False,
+        before: Before | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler that only reads: `handler(work, body, caller) -> view`.
 
-        `public` as in `handle`; `before` too, but what it returns is nobody's.
+        `action` and `public` as in `handle`; `before` too, but what it returns is nobody's.
         """
+        _check_guarded(operation, action, public)
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, public, before=before, query=True)
+            self.operations[operation] = _Operation(operation, body, handler, action, before=before, query=True)
             return handler
 
         return register
@@ -211,7 +223,10 @@ class RequestServer:
 
     async def _run(self, operation: _Operation, raw: bytes, headers: Mapping[str, str]) -> Reply:
         began, left = perf_counter(), self.deadlines.left(headers.get(Header.DEADLINE))
-        caller = None if operation.public else await self.verifier.verify(headers.get(Header.TOKEN))
+        caller = None
+        if operation.action is not None:
+            caller = await self.verifier.verify(headers.get(Header.TOKEN))
+            caller.require_somewhere(operation.action)
         body = operation.body.model_validate_json(raw or b"{}", strict=True)
         title = f"{self.requests.service} {operation.name}"
         with telemetry.span(self.requests.service, title, headers.get(Header.TRACEPARENT)) as traceparent:
@@ -249,6 +264,11 @@ class RequestServer:
             return kept
         prepared = await operation.before(body, caller)
         return () if prepared is None else (prepared,)
+
+
+def _check_guarded(operation: str, action: Action | None, public: bool) -> None:
+    if public is (action is not None):
+        raise TypeError(f"{operation}: it is public, or it names the action that it is")
 
 
 def _once(work: Work, keyed: KeyedRequest | None, handle: Callable[[Work], Any]) -> Reply:

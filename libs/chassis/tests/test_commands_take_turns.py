@@ -16,6 +16,7 @@ from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add
 from libs.contracts.model import Contract
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ErrorKind
 
 
@@ -40,7 +41,7 @@ class _Gate:
         self.open = Event()
         self.requests = Requests(SCHEMA)
 
-        @self.requests.handle("count", _Numbered, versioned=COUNT)
+        @self.requests.handle("count", _Numbered, action=Action.ME, versioned=COUNT)
         def count(work: Work, body: _Numbered, _caller: Caller) -> _View:
             if body.id == closed:
                 assert self.open.wait(DEADLINE)

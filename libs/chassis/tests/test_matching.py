@@ -15,6 +15,7 @@ from libs.chassis.store.work import Decider, Work
 from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add
 from libs.contracts.incidents import AlertsGrouped
 from libs.contracts.model import Contract, Role
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ErrorKind, Invalid, NotFound, Rejected, Reply
 from libs.contracts.subjects import Header
 
@@ -79,7 +80,7 @@ def _requests() -> Requests:
     requests = Requests(SCHEMA)
 
     def change(operation: str, versioned: Decider[int, AlertsGrouped] | None) -> None:
-        @requests.handle(operation, ById, versioned=versioned)
+        @requests.handle(operation, ById, action=Action.ME, versioned=versioned)
         def handle(work: Work, body: ById, _caller: Caller) -> _View:
             if not work.state(COUNT, body.id):
                 raise NotFound

@@ -20,6 +20,7 @@ from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import in_time
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
 from libs.contracts.model import Contract, Role, StrictContract
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ErrorKind, Forbidden, NotFound, Rejected, Reply, Unauthenticated
 from libs.contracts.subjects import Header
 
@@ -51,7 +52,7 @@ class _Tokens:
 def _requests() -> Requests:
     requests = Requests(SCHEMA)
 
-    @requests.handle("add", _Body)
+    @requests.handle("add", _Body, action=Action.ME)
     def add_(work: Work, body: _Body, caller: Caller) -> _View:
         for _ in range(body.count):
             add(work, uuid4())
@@ -197,7 +198,7 @@ class _Gate:
             await self.open.wait()
             return body.count * 10
 
-        @requests.handle("gated", _Body, before=before)
+        @requests.handle("gated", _Body, action=Action.ME, before=before)
         def gated(work: Work, _body: _Body, caller: Caller, prepared: int) -> _View:
             add(work, uuid4())
             return _View(seen_by=str(caller.user_id), count=prepared)

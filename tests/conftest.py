@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from tests.attacks import PROPERTY, Attack, Told
 from tests.command import Pager, pager_of
 from tests.restorable import Restorable, restorable_world
 from tests.servers import Servers
@@ -35,3 +36,13 @@ async def restorable() -> AsyncIterator[Restorable]:
 def pager(world: World, tmp_path: Path) -> Pager:
     """Commands against the world's database, from a home of their own."""
     return pager_of(world, tmp_path)
+
+
+@pytest.fixture
+def told(record_property: Callable[[str, object], None]) -> Told:
+    """To be called when it is sure what an attack got: after the assertion. `python -m tests.security` prints it."""
+
+    def tell(attack: Attack, got: str) -> None:
+        record_property(PROPERTY, (attack.name, got))
+
+    return tell

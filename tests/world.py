@@ -56,7 +56,7 @@ _make_key = SigningKey.generate
 
 
 @cache
-def _signing_key(number: int) -> SigningKey:
+def signing_key(number: int) -> SigningKey:
     """The same for all worlds of a process, since making one takes a twentieth of a world; their master keys differ."""
     return _make_key()
 
@@ -85,7 +85,7 @@ class World:
     async def __aenter__(self) -> Self:
         self.database = await self._stack.enter_async_context(self.servers.fresh())
         numbers = count()
-        self._stack.enter_context(patch.object(SigningKey, "generate", lambda: _signing_key(next(numbers))))
+        self._stack.enter_context(patch.object(SigningKey, "generate", lambda: signing_key(next(numbers))))
         self._stack.enter_context(patch.object(SigningKey, "from_pem", _opened_key))
         self._stack.enter_context(patch.object(RSASigner, "from_string", _vendor_signer))
         self.simulators = Simulators(SimulatorSettings(_simulators_home()), lambda: self.clock.now().timestamp())

@@ -13,6 +13,7 @@ from sqlalchemy import Table, select
 from libs.contracts.invites import ForgotPassword
 from services.auth.domain.lockout import MAILS
 from services.auth.projections import kept, mails, metadata
+from tests.attacks import Attack, Told
 from tests.mailbox import Mailbox, link_of, token_of
 from tests.phone import PASSWORD, Answer
 from tests.servers import Servers
@@ -78,14 +79,18 @@ async def test_whoever_is_invited_by_mail_is_verified(world: World, mailbox: Mai
     assert not await _waiting(world)
 
 
-async def test_a_lost_password_is_replaced_by_mail_and_everybody_is_signed_out(world: World, mailbox: Mailbox) -> None:
+async def test_a_lost_password_is_replaced_by_mail_and_everybody_is_signed_out(
+    world: World, mailbox: Mailbox, told: Told
+) -> None:
     ana = await world.person("ana")
     assert (await _forgot(world, f" {ana.email.upper()} ", Host="evil.example")).status == 202
     (mail,) = await _mails(world, mailbox, ana.email)
     assert link_of(mail).startswith("https://pager.example/app/reset#reset_")
+    told(Attack.FOREIGN_HOST, "a link to PAGER_PUBLIC_URL")
     assert (await _reset(world, token_of(mail), PASSWORD)).body["error"]["details"]["field"] == "newPassword"
     assert (await _reset(world, token_of(mail))).status == 200
     assert _is_refused(await _reset(world, token_of(mail), f"{NEW}-2"))
+    told(Attack.LINK_TWICE, "400; the first use has signed everybody out")
     assert (await world.http("GET", "/users/me", token=ana.session["accessToken"])).status == 401
     refresh = await world.http("POST", "/auth/refresh", {"deviceId": ana.device_id}, ana.session["refreshToken"])
     assert refresh.status == 401

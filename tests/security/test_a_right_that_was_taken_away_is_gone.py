@@ -10,6 +10,7 @@ import pytest
 from libs.contracts.auth import SignInRefused
 from libs.contracts.subjects import SERVICES
 from services.auth.passwords import Passwords
+from tests.attacks import Attack, Told
 from tests.phone import PASSWORD, Answer, Phone
 from tests.security.test_signed_out_is_out import _IN, _OUT, _all_say, _refresh, _says
 from tests.world import World
@@ -30,7 +31,7 @@ async def _roles(world: World, person: Phone, *roles: str) -> None:
     assert answer.status == 200, answer.body
 
 
-async def test_all_doors_close_for_whoever_is_deactivated_and_for_nobody_else(world: World) -> None:
+async def test_all_doors_close_for_whoever_is_deactivated_and_for_nobody_else(world: World, told: Told) -> None:
     mallory, ana = await world.person("mallory", roles=("lead", "user")), await world.person("ana")
     token = mallory.session["accessToken"]
     assert await _all_say(world, token) == _IN
@@ -46,6 +47,7 @@ async def test_all_doors_close_for_whoever_is_deactivated_and_for_nobody_else(wo
     assert (await _refresh(world, mallory, mallory.session["refreshToken"])).status == 401
     await mallory.sign_in()
     assert await _all_say(world, mallory.session["accessToken"]) == _IN
+    told(Attack.AFTER_DEACTIVATION, "401 at auth at once and at every service within a second; so is a refresh")
 
 
 async def test_a_right_password_of_somebody_who_is_deactivated_is_answered_as_a_wrong_one(world: World) -> None:
@@ -98,7 +100,7 @@ async def test_a_sign_in_whose_person_is_deactivated_while_the_password_is_looke
     assert await world.eventually(refused, bool, "why") == ["deactivated"]
 
 
-async def test_a_role_that_was_taken_away_is_none_in_tokens_from_before(world: World) -> None:
+async def test_a_role_that_was_taken_away_is_none_in_tokens_from_before(world: World, told: Told) -> None:
     ana, bo = await world.person("ana", roles=("admin", "user")), await world.person("bo", roles=("lead", "user"))
     before = ana.session["accessToken"]
     assert await _all_say(world, before) == _IN
@@ -107,6 +109,7 @@ async def test_a_role_that_was_taken_away_is_none_in_tokens_from_before(world: W
     made = await world.http("PATCH", f"/users/{bo.user_id}", {"roles": ["admin"]}, before)
     assert made.status == 401, "it makes no admin"
     await world.eventually(lambda: _all_say(world, before), lambda said: said == _OUT, "that it is out everywhere")
+    told(Attack.AFTER_ROLE, "401 at auth at once and at every service within a second; a refresh has fewer rights")
 
     renewed = await _refresh(world, ana, ana.session["refreshToken"])
     assert renewed.status == 200, "the session goes on"

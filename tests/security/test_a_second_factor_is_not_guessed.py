@@ -9,6 +9,7 @@ import pytest
 
 from services.auth.domain.lockout import MOST
 from services.auth.domain.second_factors import HOURLY
+from tests.attacks import Attack, Told
 from tests.integration.test_a_second_factor_is_asked_for import ELSEWHERE, HERE, code, fault, set_up, sign_in, wrong
 from tests.phone import PASSWORD
 from tests.servers import Servers
@@ -29,7 +30,9 @@ async def _recorded(world: World, refusals: int) -> None:
     await world.eventually(told, lambda number: number >= refusals, "every refusal recorded")
 
 
-async def test_wrong_codes_lock_the_account_there_and_its_owner_signs_in_from_elsewhere(world: World) -> None:
+async def test_wrong_codes_lock_the_account_there_and_its_owner_signs_in_from_elsewhere(
+    world: World, told: Told
+) -> None:
     ana = await world.person("ana")
     secret, _ = await set_up(world, ana)
     for number in range(MOST):
@@ -42,6 +45,7 @@ async def test_wrong_codes_lock_the_account_there_and_its_owner_signs_in_from_el
     reasons = {event.data.reason for event in await world.log("auth", "SignInRefused")}
     assert reasons == {"wrong code"}
     assert len(await world.log("auth", "LockoutBegun")) == 1
+    told(Attack.GUESSING_CODES, "five tries, then 429 there; ten an hour from everywhere")
 
 
 async def test_from_many_addresses_ten_codes_an_hour_are_looked_at_and_a_recovery_code_and_home_go_on(
@@ -73,7 +77,7 @@ async def test_from_many_addresses_ten_codes_an_hour_are_looked_at_and_a_recover
     assert (await sign_in(world, ana.email, code(world, secret), "192.0.2.101", replace=ana.device_id)).status == 200
 
 
-async def test_who_has_a_second_factor_is_told_to_nobody_without_the_password(world: World) -> None:
+async def test_who_has_a_second_factor_is_told_to_nobody_without_the_password(world: World, told: Told) -> None:
     ana, bo = await world.person("ana"), await world.person("bo")
     await set_up(world, ana)
     answers = []
@@ -85,6 +89,7 @@ async def test_who_has_a_second_factor_is_told_to_nobody_without_the_password(wo
     seen = await bo.call("GET", f"/users/{ana.user_id}")
     listed = await bo.call("GET", "/users")
     assert not [word for word in ("totp", "factor", "recovery") if word in f"{seen.body} {listed.body}".lower()]
+    told(Attack.ENUMERATION_TEXT, "one answer for accounts with and without, and for none")
 
 
 async def test_a_stolen_session_cannot_take_it_away_or_try_its_codes_for_long(world: World) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from services.auth.attempts import DELAY, Attempts
 from services.auth.domain.lockout import HOURLY, MOST
 from services.auth.projections import guesses
+from tests.attacks import Attack, Told
 from tests.phone import PASSWORD, Answer
 from tests.servers import Servers
 from tests.world import World
@@ -132,7 +133,9 @@ async def test_guesses_at_once_at_two_replicas_are_as_many(world: World, hashed:
     assert 0 < len(hashed) <= MOST
 
 
-async def test_whoever_is_locked_out_there_signs_in_from_elsewhere_refreshes_and_is_paged(world: World) -> None:
+async def test_whoever_is_locked_out_there_signs_in_from_elsewhere_refreshes_and_is_paged(
+    world: World, told: Told
+) -> None:
     ana, _ = await world.two_responders()
     refresh = ana.session["refreshToken"]
     for address in (STRANGER, "198.51.100.8", "2001:db8::1"):
@@ -144,6 +147,10 @@ async def test_whoever_is_locked_out_there_signs_in_from_elsewhere_refreshes_and
     await world.fire_alert("db down", priority="critical")
     await ana.expect_push("db down")
     await ana.acknowledge((await world.incident())["id"])
+    told(
+        Attack.LOCKING_OUT,
+        "429 there for a quarter of an hour; its owner signs in from elsewhere, refreshes and is paged",
+    )
 
 
 async def test_strangers_everywhere_delay_a_right_password_elsewhere_and_not_where_it_is_at_home(
@@ -250,7 +257,7 @@ async def test_rows_are_forgotten_and_name_nobody(world: World) -> None:
 
 
 async def test_known_and_unknown_accounts_cost_the_same_hashes_and_the_same_rows(
-    world: World, hashed: list[bytes]
+    world: World, hashed: list[bytes], told: Told
 ) -> None:
     ana = await world.person("ana")
     costs = []
@@ -264,3 +271,4 @@ async def test_known_and_unknown_accounts_cost_the_same_hashes_and_the_same_rows
         costs.append((len(hashed) - before, len({hashed[-1][:7]}), len(rows), answer.status, answer.body["error"]))
     assert [cost[2] for cost in costs] == [2, 4]
     assert costs[0][:2] + costs[0][3:] == costs[1][:2] + costs[1][3:]
+    told(Attack.ENUMERATION_TIME, "the same hash of the same cost, and the same answer")

@@ -16,6 +16,7 @@ from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, rpc_subject
 from services.auth.pace import MOST
 from services.auth.projections import users
+from tests.attacks import Attack, Told
 from tests.phone import Answer, Phone
 from tests.world import World
 
@@ -80,11 +81,14 @@ async def test_a_client_that_refreshes_in_a_loop_waits_and_stays_signed_in(world
     assert (await _refresh(world, ana, token)).status == 200
 
 
+_TOLD = {_use_an_old_refresh_token: Attack.REUSED_REFRESH, _use_it_on_another_device: Attack.OTHER_DEVICE}
+
+
 @pytest.mark.parametrize(
     "end",
     [_log_out, _log_out_everywhere, _sign_in_again, _use_an_old_refresh_token, _use_it_on_another_device],
 )
-async def test_an_access_token_of_a_session_that_ended_opens_no_door(world: World, end: Any) -> None:
+async def test_an_access_token_of_a_session_that_ended_opens_no_door(world: World, end: Any, told: Told) -> None:
     thief = await world.person("mallory", roles=("admin", "user"))
     bystander = await world.person("ana")
     token = thief.session["accessToken"]
@@ -96,6 +100,10 @@ async def test_an_access_token_of_a_session_that_ended_opens_no_door(world: Worl
     assert made.status == 401, "it makes no admin"
     await world.eventually(lambda: _all_say(world, token), lambda said: said == _OUT, "that it is out everywhere")
     assert await _all_say(world, bystander.session["accessToken"]) == _IN
+    told(
+        _TOLD.get(end, Attack.AFTER_LOGOUT),
+        "401 at auth at once and at every service within a second; its session is over",
+    )
 
 
 async def test_a_service_that_starts_later_knows_who_was_signed_out_before(world: World) -> None:

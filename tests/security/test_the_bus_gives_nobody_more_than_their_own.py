@@ -19,6 +19,7 @@ from nats.js.errors import APIError
 from libs.chassis.bus.sending import has_sent
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.subjects import ALERTS_PROBE, SERVICES, STREAMS, UPSTREAMS, reads_all
+from tests.attacks import Attack, Told
 from tests.servers import Servers
 from tests.world import World
 
@@ -131,7 +132,7 @@ async def test_a_reply_subject_of_ours_writes_nothing_and_asks_nothing(servers: 
         assert bool(await _refusals(stranger, refused)) is not reply.startswith("pager.alerts")
 
 
-async def test_an_anonymous_client_cannot_ask_read_or_change_anything(servers: Servers) -> None:
+async def test_an_anonymous_client_cannot_ask_read_or_change_anything(servers: Servers, told: Told) -> None:
     async with servers.fresh(), _client(servers, None) as (stranger, _):
         for subject in ("pager.rpc.incidents.metrics", "pager.rpc.auth.keys", "$JS.API.STREAM.NAMES", "$JS.API.INFO"):
             with pytest.raises(NatsError):
@@ -140,10 +141,11 @@ async def test_an_anonymous_client_cannot_ask_read_or_change_anything(servers: S
         for attempt in (js.stream_info("INCIDENTS"), js.get_msg("ALERTS", 1), js.purge_stream("ALERTS")):
             with pytest.raises((NatsError, APIError)):
                 await attempt
+    told(Attack.BUS_READING, "no answer to anything asked, no stream read")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Servers, service: str) -> None:
+async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Servers, service: str, told: Told) -> None:
     async with servers.fresh(), _client(servers, service) as (client, refused):
         for other in SERVICES:
             subject = f"pager.events.{other}.routine.X.1"
@@ -168,6 +170,7 @@ async def test_a_service_can_write_its_own_events_and_nobody_elses(servers: Serv
         for subject in sorted(allowed):
             await client.publish(subject, b"{}")
         assert await _refusals(client, refused) == []
+    told(Attack.BUS_WRITING, "permissions violation; nothing is stored")
 
 
 @pytest.mark.parametrize("user", [*SERVICES, "gateway", "operator", "auditor"])

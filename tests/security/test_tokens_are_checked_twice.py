@@ -12,7 +12,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
-from tests.world import World
+from tests.attacks import Attack, Told
+from tests.world import World, signing_key
 
 _ASKED = {"auth": "me", "oncall": "schedules", "incidents": "list", "escalation": "policies", "notifier": "list"}
 
@@ -58,8 +59,14 @@ def _other_key(token: str) -> str:
     return jwt.encode({"alg": "RS256", "kid": _kid(token)}, _claims(token), RSAKey.generate_key(2048))
 
 
+def _signed(token: str, **changes: Any) -> str:
+    """Other claims under auth's own key, as a fault of auth's would issue them."""
+    claims = {name: value for name, value in (_claims(token) | changes).items() if value is not None}
+    return jwt.encode({"alg": "RS256", "kid": _kid(token)}, claims, signing_key(0).private)
+
+
 async def test_forged_altered_and_expired_tokens_are_refused_at_the_gateway_and_at_every_service(
-    world: World,
+    world: World, told: Told
 ) -> None:
     ana = await world.person("ana")
     good = ana.session["accessToken"]
@@ -72,21 +79,28 @@ async def test_forged_altered_and_expired_tokens_are_refused_at_the_gateway_and_
 
     assert (await world.http("GET", "/users/me", token=good)).status == 200
     assert {await service_says(service, good) for service in _ASKED} == {"ok"}
-    bad = {
+    now, key = int(world.clock.now().timestamp()), (await world.rpc("auth", "keys")).data["keys"][0]
+    assert (await world.http("GET", "/users/me", token=_signed(good, jti=str(uuid4())))).status == 200, "it is the key"
+    bad: dict[Attack | str, str | None] = {
         "none": None,
         "nonsense": "nonsense",
-        "unsigned": _unsigned(good),
         "another key": _other_key(good),
-        "a key's name that is a path": _headed(good, kid="../../../../../../dev/null"),
+        "half of it": good[: len(good) // 2],
         "a key's name of 10 kB": _headed(good, kid="k" * 10_000),
-        "its own key beside it": _headed(good, own=True),
-        "where its key is": _headed(good, jku="https://example.org/keys.json"),
-        "HS256 with the public key": _by_the_public_key(good, (await world.rpc("auth", "keys")).data["keys"][0]),
-        "another role": _altered(good, roles=["admin"]),
         "another person": _altered(good, sub=str(world.admin.user_id)),
         "a later end": _altered(good, exp=_claims(good)["exp"] + 10_000),
-        "a refresh token": ana.session["refreshToken"],
-        "half of it": good[: len(good) // 2],
+        "a longer life than any": _signed(good, exp=now + 86_400),
+        Attack.ALG_NONE: _unsigned(good),
+        Attack.WRONG_KID: _headed(good, kid="k" * 43),
+        Attack.PATH_KID: _headed(good, kid="../../../../../../dev/null"),
+        Attack.OWN_JWK: _headed(good, own=True),
+        Attack.OWN_JKU: _headed(good, jku="https://example.org/keys.json"),
+        Attack.HS256: _by_the_public_key(good, key),
+        Attack.TAMPERED: _altered(good, roles=["admin"]),
+        Attack.REFRESH_AS_ACCESS: ana.session["refreshToken"],
+        Attack.AUDIENCE: _signed(good, aud="another"),
+        Attack.ISSUER: _signed(good, iss="https://example.org"),
+        Attack.EXPIRED: _signed(good, iat=now - 1000, nbf=now - 1000, exp=now - 100),
     }
     for name, token in bad.items():
         answer = await world.http("GET", "/users/me", token=token)
@@ -94,6 +108,11 @@ async def test_forged_altered_and_expired_tokens_are_refused_at_the_gateway_and_
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         for service in _ASKED:
             assert await service_says(service, token) == "unauthenticated", f"{name} at {service}"
+        if isinstance(name, Attack):
+            told(name, "401 at the gateway, and at every service behind it")
+    early = await world.http("GET", "/users/me", token=_signed(good, iat=now + 600, nbf=now + 600, exp=now + 900))
+    assert (early.status, early.body["error"]["code"]) == (503, "UNAVAILABLE"), "its bearer is told to come again"
+    told(Attack.NOT_YET, "503: come again")
     world.clock.advance(minutes=16)
     assert (await world.http("GET", "/users/me", token=good)).status == 401
     assert {await service_says(service, good) for service in _ASKED} == {"unauthenticated"}
@@ -115,7 +134,8 @@ async def test_a_role_is_checked_by_the_service_and_not_only_by_the_gateway(worl
         assert reply.error.kind == "forbidden", f"{service} {operation}"
 
 
-async def test_internals_are_not_reachable_over_http(world: World) -> None:
+async def test_internals_are_not_reachable_over_http(world: World, told: Told) -> None:
     for path in ("/parked", "/replay", "/events", "/incidents/parked", "/rpc/incidents/replay", "/../api/metrics"):
         answer = await world.admin.call("GET", path)
         assert answer.status in (400, 404), (path, answer.status)
+    told(Attack.INTERNALS, "404")

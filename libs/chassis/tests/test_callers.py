@@ -21,6 +21,7 @@ from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.sessions import AllGoOn
 from libs.contracts.auth import KeySet
 from libs.contracts.model import Role
+from libs.contracts.permissions import Action
 from libs.contracts.requests import ErrorKind, Forbidden, Unauthenticated
 
 _USER = UUID(int=7)
@@ -88,9 +89,9 @@ async def test_a_good_token_names_its_caller_and_keys_are_asked_for_once() -> No
         caller = await verifier.verify(_token(clock))
         assert (caller.user_id, caller.roles, caller.device_id) == (_USER, frozenset({Role.USER}), "phone")
     assert auth.asked == 1
-    caller.require(Role.USER)
+    caller.require(Action.ME)
     with pytest.raises(Forbidden):
-        caller.require(Role.ADMIN)
+        caller.require(Action.PEOPLE_WRITE)
 
 
 async def test_a_crowd_that_comes_right_after_a_start_asks_for_the_keys_once() -> None:
@@ -268,12 +269,13 @@ async def test_a_rotated_key_that_auth_could_not_tell_yet_is_no_wrong_token() ->
 async def test_what_needs_a_role_needs_to_know_that_the_session_goes_on() -> None:
     clock = MovableClock()
     admin = await Verifier(Auth().fetch, clock, AllGoOn()).verify(_token(clock, roles=["admin"]))
-    admin.require(Role.LEAD)
+    admin.require(Action.POLICIES_WRITE)
     unsure = replace(admin, certain=False)
-    unsure.require(Role.USER)
-    for role in (Role.LEAD, Role.ADMIN):
+    unsure.require(Action.INCIDENTS_ACKNOWLEDGE)
+    for action in (Action.POLICIES_WRITE, Action.PEOPLE_WRITE):
+        assert not unsure.may(action)
         with pytest.raises(Unsure):
-            unsure.require(role)
+            unsure.require(action)
 
 
 def _with_header(clock: MovableClock, **header: Any) -> str:

@@ -353,7 +353,7 @@ async def test_a_token_without_the_name_of_its_key_is_refused_also_where_there_i
 async def test_a_key_that_auth_has_given_up_is_refused_with_all_that_it_has_signed() -> None:
     """While auth is away its last word holds."""
     clock, auth = MovableClock(), Auth(keys=[_FIRST, _SECOND])
-    verifier = Verifier(auth.fetch, clock, AllGoOn())
+    verifier = _patient(auth, clock)
     old = _token(clock)
     await verifier.verify(old)
     following = asyncio.create_task(verifier.follow())

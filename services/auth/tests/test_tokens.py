@@ -41,7 +41,10 @@ def verifier(clock: MovableClock, *keys: SigningKey) -> Verifier:
     async def fetch() -> KeySet:
         return KeySet(keys=tuple(key.public_jwk for key in keys))
 
-    return Verifier(fetch, clock, AllGoOn())
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
+    return Verifier(fetch, clock, AllGoOn(), sleep=sleep)
 
 
 async def test_an_access_token_says_who_on_which_device_in_which_session() -> None:

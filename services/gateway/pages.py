@@ -18,7 +18,7 @@ _SCRIPT = """
 const form = document.forms[0], told = document.querySelector("output");
 const token = location.hash.slice(1);
 history.replaceState(null, "", location.pathname);
-if (!token) { form.hidden = true; told.value = "This link is not whole: open it from the mail again."; }
+if (!token) { form.hidden = true; told.value = "This link is not whole: open it again from where you have it."; }
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button"), body = Object.fromEntries(new FormData(form));
@@ -35,9 +35,11 @@ form.addEventListener("submit", async (event) => {
 });
 """
 _STYLE = """
+:root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 24rem; margin: 10vh auto; padding: 0 1rem; }
 label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit; }
-input { margin-bottom: 1rem; padding: .5rem; } button { padding: .6rem; }
+h1 { font-size: 1.5rem; } small { display: block; } input { margin-bottom: 1rem; padding: .5rem; }
+button { padding: .6rem; margin-top: 1rem; }
 """
 
 
@@ -49,7 +51,8 @@ _POLICY = (
     f"default-src 'none'; script-src {_allowed(_SCRIPT)}; style-src {_allowed(_STYLE)}; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-_TO_CHOOSE = 'type="password" autocomplete="new-password" minlength="12" required'
+_TO_CHOOSE = 'type="password" autocomplete="new-password" minlength="12" required aria-describedby="rules"'
+_RULES = "At least 12 characters, among them a lower-case and an upper-case letter, a number and a symbol."
 
 
 def _page(title: str, path: str, token: str, fields: dict[str, tuple[str, str]], button: str, done: str) -> Response:
@@ -58,11 +61,12 @@ def _page(title: str, path: str, token: str, fields: dict[str, tuple[str, str]],
         f'<label for="{name}">{escape(label)}</label><input id="{name}" name="{name}" {attributes}>'
         for name, (label, attributes) in fields.items()
     )
+    rules = f'<small id="rules">{_RULES}</small>' if "rules" in inputs else ""
     return HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f'<form action="{V1}{path}" data-token="{token}" data-done="{escape(done)}">{inputs}'
+        f'<form action="{V1}{path}" data-token="{token}" data-done="{escape(done)}">{inputs}{rules}'
         f"<button>{escape(button)}</button></form><p><output></output></p><script>{_SCRIPT}</script></body></html>",
         headers={"Content-Security-Policy": _POLICY},
     )

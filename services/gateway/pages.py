@@ -49,7 +49,7 @@ def _allowed(text: str) -> str:
 
 _POLICY = (
     f"default-src 'none'; script-src {_allowed(_SCRIPT)}; style-src {_allowed(_STYLE)}; connect-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 _TO_CHOOSE = 'type="password" autocomplete="new-password" minlength="12" required aria-describedby="rules"'
 _RULES = "At least 12 characters, among them a lower-case and an upper-case letter, a number and a symbol."

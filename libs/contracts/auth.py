@@ -142,14 +142,23 @@ class DeviceRemoved(Fact, type="pager.auth.DeviceRemoved.v1"):
 
 
 class SignedIn(Fact, type="pager.auth.SignedIn.v1"):
+    """Where from, as far as the gateway has said it, which one before does not."""
+
     user_id: UUID
     session_id: UUID
     device_id: str
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
 
 
 class SignInRefused(Fact, type="pager.auth.SignInRefused.v1"):
+    """Somebody tried to sign in as this person, `times` times from there within the hour: 1, 2, 5, 10, 20 … are told."""
+
     user_id: UUID
     reason: str
+    times: int = 1
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
 
 
 class LockoutBegun(Fact, type="pager.auth.LockoutBegun.v1"):
@@ -157,6 +166,8 @@ class LockoutBegun(Fact, type="pager.auth.LockoutBegun.v1"):
 
     user_id: UUID
     until: Moment
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
 
 
 class LockoutLifted(Fact, type="pager.auth.LockoutLifted.v1"):

@@ -157,6 +157,8 @@ class Header:
     DEADLINE = "Pager-Deadline"
     FROM = "Pager-From"
     NETWORKS = "Pager-Networks"
+    ADDRESS = "Pager-Address"
+    AGENT = "Pager-Agent"
     TRACEPARENT = "traceparent"
 
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 import structlog
 from starlette.requests import Request
 
-from libs.chassis.requests.peers import Peer
+from libs.chassis.requests.peers import Peer, read_agent
 
 _log = structlog.get_logger()
 UNKNOWN = "unknown"
@@ -28,9 +28,11 @@ def networks_of(address: str) -> Sequence[str]:
     return tuple(str(ip_network((known, width), strict=False)) for width in _WIDTHS)
 
 
-def peer_of(address: str, *, known: bool = False) -> Peer:
-    """What auth is told of a caller's address."""
-    return Peer(place_of(address), known, tuple(networks_of(address)))
+def peer_of(address: str, agent: str | None = None, *, known: bool = False) -> Peer:
+    """What services are told of where a caller is."""
+    found = _read(address)
+    told = None if found is None else str(found)
+    return Peer(place_of(address), known, tuple(networks_of(address)), told, read_agent(agent))
 
 
 def place_of(address: str) -> str | None:

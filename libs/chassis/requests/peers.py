@@ -1,9 +1,10 @@
-"""Who is asking without an access token: all that is known is where they are, and only the gateway sees that."""
+"""Where somebody is who asks: only the gateway sees that, and without an access token it is all that is known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Self
 
 from libs.contracts.subjects import Header
@@ -13,13 +14,16 @@ _LONGEST = 64
 """Characters of a network's text."""
 _WIDTHS = 3
 """Networks around one address that are told apart."""
+_LONGEST_AGENT = 200
+"""Characters: browsers' have 100 to 150."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Where a request comes from, as the gateway says.
 
-    `Pager-From: <network>`, or `<network> known`; `Pager-Networks: <narrowest>, <wider>, …`.
+    `Pager-From: <network>`, or `<network> known`; `Pager-Networks: <narrowest>, <wider>, …`; `Pager-Address` and
+    `Pager-Agent` for the audit.
     """
 
     network: str | None = None
@@ -29,6 +33,11 @@ class Peer:
     networks: tuple[str, ...] = ()
     """Those that the address may be one person's of, the narrowest first."""
 
+    address: str | None = None
+    """The address itself, which is a person's: for what is sealed, and for nothing else."""
+    agent: str | None = None
+    """The program, as it calls itself: printable ASCII."""
+
     @property
     def headers(self) -> dict[str, str]:
         told = {}
@@ -36,15 +45,33 @@ class Peer:
             told[Header.FROM] = f"{self.network} {_KNOWN}" if self.known else self.network
         if self.networks:
             told[Header.NETWORKS] = ", ".join(self.networks)
+        if self.address is not None:
+            told[Header.ADDRESS] = self.address
+        if self.agent is not None:
+            told[Header.AGENT] = self.agent
         return told
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> Self:
         """Of anything else than our own words nothing is believed."""
+        address, agent = read_address(headers.get(Header.ADDRESS)), read_agent(headers.get(Header.AGENT))
         network, _, known = headers.get(Header.FROM, "").partition(" ")
         if not 0 < len(network) <= _LONGEST or known not in ("", _KNOWN):
-            return cls()
+            return cls(address=address, agent=agent)
         networks = tuple(headers.get(Header.NETWORKS, network).split(", "))
         if len(networks) > _WIDTHS or not all(0 < len(one) <= _LONGEST for one in networks):
             networks = (network,)
-        return cls(network, known == _KNOWN, networks)
+        return cls(network, known == _KNOWN, networks, address, agent)
+
+
+def read_address(text: str | None) -> str | None:
+    """An IP address in its one spelling; None for anything else, which a proxy that we trust may have written."""
+    try:
+        return str(ip_address(text or ""))
+    except ValueError:
+        return None
+
+
+def read_agent(text: str | None) -> str | None:
+    """As much of it as one looks at, without what forges lines of logs; None for none."""
+    return "".join(c if " " <= c <= "~" else "?" for c in (text or "")[:_LONGEST_AGENT]).strip() or None

@@ -1,0 +1,271 @@
+"""Who did what, and from where: what is audited of all that happens, and how it is told (`GET /audit`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.contracts.auth import (
+    DeviceAdded,
+    DeviceRemoved,
+    EmailVerified,
+    LockoutBegun,
+    LockoutLifted,
+    PasswordChanged,
+    PasswordReset,
+    RecoveryCodeUsed,
+    ResetLinkIssued,
+    RolesChanged,
+    SecondFactorDisabled,
+    SecondFactorEnabled,
+    SessionEnded,
+    SignedIn,
+    SigningKeyRotated,
+    SignInRefused,
+    UserChanged,
+    UserDeactivated,
+    UserReactivated,
+    UserRegistered,
+)
+from libs.contracts.envelope import Actor, Envelope, Fact
+from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
+from libs.contracts.integrations import (
+    IntegrationChanged,
+    IntegrationCreated,
+    IntegrationDeleted,
+    IntegrationKeyAdded,
+    IntegrationKeyRevoked,
+)
+from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
+from libs.contracts.model import Contract, Moment, Personal, StrictContract
+from libs.contracts.oncall import (
+    OverrideAdded,
+    OverrideCancelled,
+    ScheduleChanged,
+    ScheduleCreated,
+    ScheduleDeleted,
+)
+
+AUDITED_SERVICES: Final = ("auth", "oncall", "escalation", "incidents")
+"""Those whose logs hold what people change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose request it was, and from where, as the gateway says; the person's even where a key of theirs asks."""
+
+    user_id: UUID
+    address: str | None
+    agent: str | None
+
+
+class ActedFrom(Fact):
+    """Where somebody was who changed something: once for all audited events of the same `correlationId`.
+
+    It is about them alone, whomever they changed: where an admin was is sealed under the admin's key.
+    """
+
+    user_id: UUID
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
+class AuthActedFrom(ActedFrom, type="pager.auth.ActedFrom.v1"):
+    pass
+
+
+class OncallActedFrom(ActedFrom, type="pager.oncall.ActedFrom.v1"):
+    pass
+
+
+class EscalationActedFrom(ActedFrom, type="pager.escalation.ActedFrom.v1"):
+    pass
+
+
+class IncidentsActedFrom(ActedFrom, type="pager.incidents.ActedFrom.v1"):
+    pass
+
+
+ACTED_FROM: Final[Mapping[str, type[ActedFrom]]] = {
+    "auth": AuthActedFrom,
+    "oncall": OncallActedFrom,
+    "escalation": EscalationActedFrom,
+    "incidents": IncidentsActedFrom,
+}
+
+
+class RefreshTokenReused(Fact, type="pager.auth.RefreshTokenReused.v1"):
+    """Somebody has shown a refresh token that was used up, or on another device: its thief or its owner.
+
+    `SessionEnded` comes right after it.
+    """
+
+    user_id: UUID
+    session_id: UUID
+    device_id: str
+    reason: str
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
+class UnknownAccountRefused(Fact, type="pager.auth.UnknownAccountRefused.v1"):
+    """Somebody has tried to sign in with an address that nobody has, `times` times from there within the hour.
+
+    `account` is the address under a key of auth's: the same one is the same text, and nobody's address can be read of
+    it. From where is sealed under the key of `month`, which is destroyed 90 days after its end.
+    """
+
+    account: str
+    month: str
+    reason: str
+    times: int
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
+class AccessRefused(Fact, type="pager.auth.AccessRefused.v1"):
+    """Somebody who is signed in, or a key of theirs, has asked for what they may not do, `times` times in the hour."""
+
+    user_id: UUID
+    key_id: UUID | None = None
+    method: str
+    route: str
+    """Its template, without what stands in its place: `/api/v1/users/{id}`."""
+    times: int
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
+class RefusalsCounted(Fact, type="pager.auth.RefusalsCounted.v1"):
+    """So many refusals since `since` have no event of their own: there were too many in a minute."""
+
+    times: int
+    since: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How an audited fact is told.
+
+    `kind` and `of`: the resource is `<kind>/<value of the field of>`. `fields`: what of it is told, None: all but
+    `of`. `before`: the facts of the same entity that say what it was until then.
+    """
+
+    kind: str
+    of: str
+    fields: tuple[str, ...] | None = None
+    before: tuple[type[Fact], ...] = ()
+    gone: bool = False
+    """Nothing of it is left afterwards."""
+
+
+_PROFILE = ("first_name", "last_name", "phone", "timezone")
+_PERSON = Rule("users", "user_id")
+_INVITE = Rule("invites", "invite_id")
+_INTEGRATION = Rule("integrations", "integration_id")
+_INTEGRATIONS = (IntegrationCreated, IntegrationChanged)
+_POLICIES = (PolicyCreated, PolicyChanged)
+_SCHEDULES = (ScheduleCreated, ScheduleChanged)
+
+AUDITED: Final[Mapping[type[Fact], Rule]] = {
+    SignedIn: _PERSON,
+    SignInRefused: _PERSON,
+    UnknownAccountRefused: Rule("accounts", "account"),
+    LockoutBegun: _PERSON,
+    LockoutLifted: _PERSON,
+    RefreshTokenReused: _PERSON,
+    AccessRefused: _PERSON,
+    RefusalsCounted: Rule("accounts", "since"),
+    SessionEnded: _PERSON,
+    UserRegistered: _PERSON,
+    UserChanged: Rule("users", "user_id", _PROFILE, (UserRegistered, UserChanged)),
+    RolesChanged: Rule("users", "user_id", ("roles",), (UserRegistered, RolesChanged)),
+    UserDeactivated: Rule("users", "user_id", ()),
+    UserReactivated: Rule("users", "user_id", ()),
+    EmailVerified: _PERSON,
+    ResetLinkIssued: _PERSON,
+    PasswordReset: _PERSON,
+    PasswordChanged: _PERSON,
+    SecondFactorEnabled: _PERSON,
+    SecondFactorDisabled: _PERSON,
+    RecoveryCodeUsed: _PERSON,
+    # Never the one with the push token, which is a credential.
+    DeviceAdded: _PERSON,
+    DeviceRemoved: _PERSON,
+    InviteIssued: _INVITE,
+    InviteResent: _INVITE,
+    InviteRevoked: _INVITE,
+    InviteAccepted: _INVITE,
+    SigningKeyRotated: Rule("signing-keys", "kid"),
+    ScheduleCreated: Rule("schedules", "schedule_id"),
+    ScheduleChanged: Rule("schedules", "schedule_id", before=_SCHEDULES),
+    ScheduleDeleted: Rule("schedules", "schedule_id", before=_SCHEDULES, gone=True),
+    OverrideAdded: Rule("schedules", "schedule_id"),
+    OverrideCancelled: Rule("schedules", "schedule_id"),
+    PolicyCreated: Rule("policies", "policy_id"),
+    PolicyChanged: Rule("policies", "policy_id", before=_POLICIES),
+    PolicyDeleted: Rule("policies", "policy_id", before=_POLICIES, gone=True),
+    IntegrationCreated: _INTEGRATION,
+    IntegrationChanged: Rule("integrations", "integration_id", before=_INTEGRATIONS),
+    IntegrationDeleted: Rule("integrations", "integration_id", before=_INTEGRATIONS, gone=True),
+    IntegrationKeyAdded: _INTEGRATION,
+    IntegrationKeyRevoked: _INTEGRATION,
+}
+"""What is audited. What becomes of an incident is not: its timeline says that."""
+
+RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
+    kind: tuple(s for s in AUDITED_SERVICES if any(r.kind == kind and f.type.split(".")[1] == s for f, r in AUDITED.items()))
+    for kind in dict.fromkeys(rule.kind for rule in AUDITED.values())
+}
+"""The kinds of resources, and the services that know of them."""
+
+
+def resource_of(event: Envelope[Any]) -> tuple[str, str]:
+    """The kind and the id of what an audited event is about."""
+    rule = AUDITED[type(event.data)]
+    value = getattr(event.data, rule.of)
+    return rule.kind, value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+class AuditPlace(Contract):
+    """Where a page begins: behind this entry."""
+
+    at: Moment
+    event_id: UUID
+
+
+class AuditQuery(StrictContract):
+    """`pager.rpc.<service>.audit`: newest first, of `[from, to)`."""
+
+    from_: Moment | None = Field(default=None, alias="from")
+    to: Moment | None = None
+    actor_id: UUID | None = None
+    kind: str | None = Field(default=None, max_length=64)
+    resource_id: str | None = Field(default=None, max_length=255)
+    limit: int = Field(default=20, ge=1, le=100)
+    after: AuditPlace | None = None
+
+
+class AuditEntry(Contract):
+    """`action` is the event's name. `old` and `new` are what was changed, before and after, where something was."""
+
+    at: Moment
+    actor: Actor
+    ip_address: str | None = None
+    user_agent: str | None = None
+    action: str
+    resource: Annotated[str, Field(examples=["users/0b7c…"])]
+    old: dict[str, Any] | None = None
+    new: dict[str, Any] | None = None
+    event_id: UUID
+
+
+class AuditPage(Contract):
+    """`more`: there are others behind the last of these."""
+
+    entries: tuple[AuditEntry, ...]
+    more: bool = False

@@ -5,9 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from libs.chassis.consume.owner import NoRequest
+from libs.chassis.requests.auditing import add_audit
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.server import Requests
+from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.auth import (
     ChangePassword,
@@ -59,6 +61,7 @@ from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.lost_factors import take_from_another
 from services.auth.password_change import PasswordChanges
+from services.auth.projections import audit
 from services.auth.queries import OWN_DEVICES, USERS
 from services.auth.recovery import Recovery
 from services.auth.registration import Prepared, Registration
@@ -88,6 +91,7 @@ def api(
     _second_factors(requests, factors)
     _devices(requests)
     _keys(requests, room)
+    add_audit(requests, Trail(audit))
     return requests
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
@@ -18,7 +19,7 @@ from libs.contracts.requests import NotFound, Rejected, Unauthenticated
 from services.auth.credentials import Credentials, credentials_of, replace_password, still_fits
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
-from services.auth.domain.sessions import BeginLockout, EndSession, RefuseSignIn, SignIn
+from services.auth.domain.sessions import BeginLockout, EndSession, RefuseSignIn, SignIn, Where
 from services.auth.domain.users import (
     ChangePassword,
     ChangeUser,
@@ -317,14 +318,16 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
     return user_view(rows[0])
 
 
-def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str) -> None:
+def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str, times: int, peer: Peer) -> None:
     """Somebody tried to sign in as this person; nobody knows who, so the actor is auth itself."""
-    work.decide(SESSIONS, attempt, RefuseSignIn(user_id, reason), work.begin(AUTH))
+    command = RefuseSignIn(user_id, reason, times, Where(peer.address, peer.agent))
+    work.decide(SESSIONS, attempt, command, work.begin(AUTH))
 
 
-def begin_lockout(work: Work, lockout: UUID, user_id: UUID, until: datetime) -> None:
+def begin_lockout(work: Work, lockout: UUID, user_id: UUID, until: datetime, peer: Peer) -> None:
     """From one place nobody tries passwords of this account any more for a while."""
-    work.decide(SESSIONS, lockout, BeginLockout(user_id, until), work.begin(AUTH))
+    command = BeginLockout(user_id, until, Where(peer.address, peer.agent))
+    work.decide(SESSIONS, lockout, command, work.begin(AUTH))
 
 
 def stored(token: RefreshToken, expires_at: datetime, now: datetime, seen_from: bytes | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.requests import Unauthenticated
@@ -18,8 +19,11 @@ from services.auth import application
 from services.auth.credentials import Credentials
 from services.auth.guesses import Begun, Guesses, LockedOut, Target
 from services.auth.passwords import Passwords
+from services.auth.refusals import Refusals
 
 T = TypeVar("T")
+LOCKED: Final = "locked out"
+"""Why nothing was looked at, as the audit says it."""
 DELAY: Final = 1.0
 """Seconds that an answer waits where many wrong passwords were tried from elsewhere."""
 _log = structlog.get_logger()
@@ -45,6 +49,7 @@ class Attempt:
     target: Target
     known: Credentials | None
     at_home: bool
+    peer: Peer = Peer()
 
     @property
     def user_id(self) -> UUID | None:
@@ -56,6 +61,7 @@ class Attempts:
     store: Store
     passwords: Passwords
     guesses: Guesses
+    refusals: Refusals
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -86,12 +92,22 @@ class Attempts:
             yield made, begun
         except WrongPassword as error:
             if begun is not None:
-                self._beside(self._wrong(attempt, begun, error.reason))
+                self.refused(attempt, error.reason)
+                self._beside(self._wrong(attempt, begun))
+            raise
+        except LockedOut:
+            self.refused(attempt, LOCKED)
+            if begun is not None:
+                self._beside(self._undone(attempt, begun))
             raise
         except BaseException:
             if begun is not None:
                 self._beside(self._undone(attempt, begun))
             raise
+
+    def refused(self, attempt: Attempt, reason: str) -> None:
+        """For the audit, nobody's accounts too."""
+        self.refusals.of_sign_in(attempt.target.account, attempt.user_id, reason, attempt.peer)
 
     async def close(self) -> None:
         """Return when everything is recorded."""
@@ -102,7 +118,7 @@ class Attempts:
             since = attempt.known.changed_at if attempt.known is not None else None
             begun = self.guesses.begin(work, attempt.target, since, familiar=attempt.at_home)
             if begun.locked_until is not None and attempt.user_id is not None:
-                application.begin_lockout(work, uuid4(), attempt.user_id, begun.locked_until)
+                application.begin_lockout(work, uuid4(), attempt.user_id, begun.locked_until, attempt.peer)
             return begun
 
         begun = (await self.store.transact(begin)).result
@@ -116,19 +132,13 @@ class Attempts:
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
 
-    async def _wrong(self, attempt: Attempt, begun: Begun, reason: str) -> None:
+    async def _wrong(self, attempt: Attempt, begun: Begun) -> None:
         until = await self._record(lambda work: self.guesses.wrong(work, attempt.target, begun))
-        if attempt.user_id is None:
+        if attempt.user_id is None or until is None:
             return
-        user_id, refusal, locking = attempt.user_id, uuid4(), uuid4()
-
-        def tell(work: Work) -> None:
-            application.refuse_sign_in(work, refusal, user_id, reason)
-            if until is not None:
-                application.begin_lockout(work, locking, user_id, until)
-
+        user_id, locking = attempt.user_id, uuid4()
         # By itself: whoever tries again at once waits for the record above, which is the same for nobody's account.
-        await self._record(tell)
+        await self._record(lambda work: application.begin_lockout(work, locking, user_id, until, attempt.peer))
 
     async def _undone(self, attempt: Attempt, begun: Begun) -> None:
         await self._record(lambda work: self.guesses.undone(work, attempt.target, begun))

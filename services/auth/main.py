@@ -26,6 +26,7 @@ from services.auth.passwords import Passwords
 from services.auth.post import Post
 from services.auth.projections import links, project
 from services.auth.recovery import Recovery
+from services.auth.refusals import Refusals
 from services.auth.registration import Registration
 from services.auth.sealed import Sealed
 from services.auth.sealing import Seal
@@ -65,7 +66,8 @@ def build(runtime: Runtime) -> Parts:
     room = KeyRoom(runtime.rpc, keys, sealed, runtime.clock, has_previous=previous is not None)
     registration = Registration(runtime.rpc, passwords)
     access = AccessTokens(keys.current, settings.jwt_access_expires)
-    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key))
+    refusals = Refusals(runtime.rpc, runtime.clock, sealed.audit_key)
+    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key), refusals)
     changes = PasswordChanges(
         store=runtime.rpc,
         passwords=passwords,
@@ -95,6 +97,7 @@ def build(runtime: Runtime) -> Parts:
         engines=(
             room,
             Accounts(settings, registration, sign_ins),
+            refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
         ),
         watched=Watched(gauges=room.gauges),

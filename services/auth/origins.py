@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from libs.chassis.rebuild.origins import Origins, folding
+from libs.chassis.rebuild.origins import STATELESS, Origins, folding
+from libs.contracts.audit import (
+    AccessRefused,
+    AuthActedFrom,
+    RefreshTokenReused,
+    RefusalsCounted,
+    UnknownAccountRefused,
+)
 from libs.contracts.auth import (
     DeviceAdded,
     DeviceRegistered,
@@ -31,6 +38,7 @@ from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.projections import (
+    audit,
     devices,
     former_passwords,
     guesses,
@@ -66,11 +74,12 @@ ORIGINS = Origins(
         ): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SecondFactorEnabled, SecondFactorDisabled, RecoveryCodeUsed): folding(SECOND_FACTORS),
-        (SignedIn, SignInRefused, LockoutBegun, SessionEnded): folding(SESSIONS),
+        (SignedIn, SignInRefused, LockoutBegun, RefreshTokenReused, SessionEnded): folding(SESSIONS),
+        (UnknownAccountRefused, AccessRefused, RefusalsCounted, AuthActedFrom): STATELESS,
         (SigningKeyRotated,): folding(KEYS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
     },
-    projections=(users, devices, invites),
+    projections=(users, devices, invites, audit),
     rows={
         passwords: "hashes of passwords, which are in no event",
         former_passwords: "hashes of passwords, which are in no event",

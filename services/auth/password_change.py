@@ -54,7 +54,7 @@ class PasswordChanges:
         token = RefreshToken.issue(caller.session_id)
         try:
             async with self.attempts.looked_at(
-                Attempt(target, known, at_home=True), partial(self._hashed, body, known)
+                Attempt(target, known, at_home=True, peer=caller.peer), partial(self._hashed, body, known)
             ) as (hashed, begun):
 
                 def change(work: Work) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.contracts.auth import (
     DeviceRegistered,
@@ -110,6 +111,8 @@ invites = Table(
     Index("invites_created_at_idx", "created_at", "id"),
     Index("invites_email_idx", "email"),
 )
+
+audit = audit_table(metadata)
 
 passwords = Table(
     "passwords",
@@ -304,6 +307,7 @@ def _person(actor: Actor) -> UUID | None:
     return UUID(actor.id) if actor.kind is ActorKind.USER else None
 
 
+@audited(audit)
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     """The rows of one event."""
     fact = event.data

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
 from services.auth.application import AUTH, SESSIONS, stored
-from services.auth.domain.sessions import EndSession
+from services.auth.domain.sessions import EndSession, EndStolen, Where
 from services.auth.pace import Pace
 from services.auth.projections import sessions
 from services.auth.queries import SESSION_LOCKED, USER
@@ -24,6 +24,11 @@ may not have heard the answer."""
 APART = 10
 """Refreshes in a row, two and a half hours of them, that were asked for from two places each: a phone at the edge of
 its network may do so for a while. Whoever holds a stolen token and keeps step with its phone does for ever."""
+
+_REUSED: Final = "refresh token reused"
+_ANOTHERS: Final = "refresh token shown by another device"
+_APART_FOR_LONG: Final = "refresh tokens shown in two places"
+_STOLEN: Final = (_REUSED, _ANOTHERS, _APART_FOR_LONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Asked:
     seen_from: bytes | None
     network: str | None
     """The same for people: a coarse one."""
+    where: Where = Where()
 
 
 def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime, pace: Pace) -> Renewed | None:
@@ -64,9 +70,9 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
     session = rows[0]
     present = same(bytes(session["secret_hash"]), shown.secret_hash)
     if not present and not _is_answered_again(session, following, work.now):
-        reason = "refresh token reused"
+        reason = _REUSED
     elif session["device_id"] != asked.device_id:
-        reason = "refresh token shown by another device"
+        reason = _ANOTHERS
     elif session["expires_at"] <= work.now:
         reason = "expired"
     elif not (people := work.fetch(USER, id=session["user_id"])):
@@ -74,7 +80,7 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
     elif not people[0]["is_active"]:
         reason = "deactivated"  # begun by auth as it was before, which lets everybody in
     elif (apart := _times_apart(session, asked, first=present)) >= APART:
-        reason = "refresh tokens shown in two places"
+        reason = _APART_FOR_LONG
     else:
         if present:
             pace.check(shown.session_id, work.now)
@@ -86,7 +92,8 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
         elif apart != session["apart"]:
             work.put(Row(sessions, session | {"used_from": None, "apart": apart}))
         return Renewed(user_view(people[0]), shown.session_id, first=present)
-    work.decide(SESSIONS, shown.session_id, EndSession(reason), work.begin(AUTH))
+    command = EndStolen(reason, asked.device_id, asked.where) if reason in _STOLEN else EndSession(reason)
+    work.decide(SESSIONS, shown.session_id, command, work.begin(AUTH))
     return None
 
 

@@ -26,7 +26,9 @@ from services.auth.signing_keys import lock, stored_keys
 _log = structlog.get_logger()
 _REFRESH: Final = "refresh-tokens"
 _GUESSES: Final = "guesses"
-_NAMES: Final = (_REFRESH, _GUESSES)
+_AUDIT: Final = "audit"
+_NAMES: Final = (_REFRESH, _GUESSES, _AUDIT)
+_ONCE_DERIVED: Final = (_REFRESH, _GUESSES)
 _LOOK = timedelta(minutes=1)
 _LOCKED: Final = SECOND_FACTORS_OF_OTHERS.with_for_update()
 """Their owners may make others meanwhile."""
@@ -61,6 +63,10 @@ class Sealed:
     def guesses_key(self) -> bytes:
         """The key under which accounts and places are kept that passwords are tried at."""
         return self._keys[_GUESSES]
+
+    def audit_key(self) -> bytes:
+        """The key under which accounts that nobody has are named in the log."""
+        return self._keys[_AUDIT]
 
     async def look_after(self) -> None:
         """In the active replica, for ever: seal anew what another master key has sealed, as far as it can be opened."""
@@ -126,7 +132,9 @@ class Sealed:
         for name in _NAMES:
             if name not in rows:
                 # Code from before derives them from the master key, and may still run beside us.
-                older = self._sealed_by(signing[-1]) if signing else None
+                older = self._sealed_by(signing[-1]) if signing else None  # also where it is not needed: it checks
+                if name not in _ONCE_DERIVED:
+                    older = None
                 key = derived(older, f"pager/auth/{name}/v1".encode()) if older else secrets.token_bytes(32)
                 rows[name] = {"name": name, "sealed": self.seal.close(name, key), "sealed_by": self.seal.name}
                 work.put(Row(sealed_secrets, rows[name]))

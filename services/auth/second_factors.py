@@ -161,7 +161,7 @@ class SecondFactors:
             )
         known = await self.store.read(lambda work: credentials_of_user(work, caller.user_id))
         target = self.attempts.guesses.within(known.user.email, caller.session_id)
-        attempt = Attempt(target, known, at_home=True)
+        attempt = Attempt(target, known, at_home=True, peer=caller.peer)
 
         def remove(work: Work) -> Nothing | Rejected:
             locked(work, caller.user_id)

@@ -17,10 +17,10 @@ from libs.contracts.auth import Login, Platform, Refresh, SignedInView, Tokens, 
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Rejected, Unauthenticated
 from services.auth import application, renewal
-from services.auth.attempts import Attempt, Attempts, Left, WrongPassword
+from services.auth.attempts import LOCKED, Attempt, Attempts, Left, WrongPassword
 from services.auth.credentials import Credentials, credentials_of
 from services.auth.domain.devices import RegisterDevice, guess_platform
-from services.auth.domain.sessions import SignIn
+from services.auth.domain.sessions import SignIn, Where
 from services.auth.domain.text import check_text
 from services.auth.guesses import LockedOut, Seen
 from services.auth.pace import Pace
@@ -67,9 +67,10 @@ class SignIns:
             return known, guesses.look(work, target, known.changed_at if known is not None else None)
 
         known, seen = await self.store.read(look)
+        attempt = Attempt(target, known, at_home=peer.known or seen.familiar, peer=peer)
         if seen.wait:
+            self.attempts.refused(attempt, LOCKED)
             raise LockedOut(seen.wait)  # before it takes a place of somebody who may be right
-        attempt = Attempt(target, known, at_home=peer.known or seen.familiar)
         hashing = partial(self._verified, body.password, known, stranger=not attempt.at_home)
         session_id = uuid4()
         token = RefreshToken.issue(session_id)
@@ -81,7 +82,7 @@ class SignIns:
                 codes = self.second_factors.check(work, person.user.id, body.totp, cause, at_home=attempt.at_home)
                 if isinstance(codes, Rejected):
                     return codes
-                command = SignIn(person.user.id, session_id, body.device_id)
+                command = SignIn(person.user.id, session_id, body.device_id, Where(peer.address, peer.agent))
                 expires_at, seen_from = (
                     work.now + self.refresh_lifetime,
                     token.seen_from(self.refresh_key(), peer.network),
@@ -127,7 +128,8 @@ class SignIns:
         seen_from = shown.seen_from(self.refresh_key(), peer.network)
 
         def renew(work: Work) -> renewal.Renewed | None:
-            asked = renewal.Asked(shown, body.device_id, seen_from, peer.network)
+            where = Where(peer.address, peer.agent)
+            asked = renewal.Asked(shown, body.device_id, seen_from, peer.network, where)
             return renewal.renew(work, asked, following, work.now + self.refresh_lifetime, self._pace)
 
         renewed = (await self.store.transact(renew)).result

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from libs.chassis.consume.arrival import Arrival
+from libs.chassis.requests.auditing import add_audit
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
+from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import ChangePolicy, CreatePolicy, Level, PolicyList, PolicyView, TargetType
 from libs.contracts.permissions import Action
@@ -16,7 +18,7 @@ from libs.contracts.requests import ById, Invalid, ListPage, NoSuchTeam, Nothing
 from services.escalation import application
 from services.escalation.application import POLICY
 from services.escalation.domain import policies
-from services.escalation.projections import POLICIES, policy_row
+from services.escalation.projections import POLICIES, audit, policy_row
 from services.escalation.projections import POLICY as POLICY_ROW
 from services.escalation.replicas import inactive_people, unknown_targets
 
@@ -27,6 +29,7 @@ def api(arrival: Arrival) -> Requests:
     `arrival`: how a command waits for users and schedules that were made a moment ago.
     """
     requests = Requests("escalation")
+    add_audit(requests, Trail(audit))
 
     async def targets_arrive(body: CreatePolicy | ChangePolicy, caller: Caller) -> None:
         caller.require(Action.POLICIES_WRITE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.rebuild.origins import Origins, Replica, folding
+from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
+from libs.contracts.audit import EscalationActedFrom
 from libs.contracts.escalation import (
     EscalationCancelled,
     EscalationDue,
@@ -18,6 +19,7 @@ from libs.contracts.notifier import PushTokenRetired
 from services.escalation.application import ESCALATION, POLICY
 from services.escalation.projections import (
     SCHEMA,
+    audit,
     devices,
     escalations,
     integrations,
@@ -35,6 +37,7 @@ ORIGINS = Origins(
     project,
     streams={
         (PolicyCreated, PolicyChanged, PolicyDeleted): folding(POLICY),
+        (EscalationActedFrom,): STATELESS,
         # The lanes differ in nothing that folds.
         (
             EscalationStarted,
@@ -44,7 +47,7 @@ ORIGINS = Origins(
             EscalationCancelled,
         ): folding(ESCALATION[Lane.ROUTINE]),
     },
-    projections=(policies, escalations),
+    projections=(policies, escalations, audit),
     replicas=(
         Replica(people, {"auth": FROM_PEOPLE}, replicate),
         Replica(devices, {"auth": FROM_DEVICES}, replicate),

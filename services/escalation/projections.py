@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
@@ -48,6 +49,7 @@ KEEP_SHIFTS = timedelta(days=1)
 
 metadata = MetaData(schema=SCHEMA)
 
+audit = audit_table(metadata)
 policies = Table(
     "policies",
     metadata,
@@ -240,6 +242,7 @@ POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(
 ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
 
 
+@audited(audit)
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     """The rows and the timer that an event writes; whole rows, so that the last of several says everything."""
     match state:

@@ -23,6 +23,7 @@ from services.gateway.front import Front
 from services.gateway.openapi import document
 from services.gateway.route import V1
 from services.gateway.routes import (
+    audit,
     auth,
     devices,
     escalation,
@@ -39,7 +40,7 @@ from services.gateway.routes import (
 from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
-_RESOURCES = (incidents, auth, users, invites, devices, on_call, escalation, integrations, notifications)
+_RESOURCES = (incidents, auth, users, invites, devices, on_call, escalation, integrations, notifications, audit)
 
 
 class Api(FastAPI):

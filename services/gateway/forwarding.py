@@ -124,13 +124,15 @@ class Ask:
 
     forwarder: Forwarder
     headers: Mapping[str, str]
+    peer: Peer
+    """Where they are: said to every service, which believes nothing of it but that the gateway says so."""
     place: Place = unbounded
     """Kept until the service has answered, or not in time: it may be at work for them until then."""
 
     async def query(self, service: str, operation: str, body: Contract) -> Any:
         """The data of the answer; raises Problem for a refusal."""
         async with self.place(urgent=False):
-            return _data(await self.forwarder.query(service, operation, body, self.headers))
+            return _data(await self.forwarder.query(service, operation, body, dict(self.headers) | self.peer.headers))
 
     async def command(
         self,
@@ -146,9 +148,9 @@ class Ask:
 
         `repeatable`: doing it twice, or late, is as good as once: an acknowledgement is never dropped for its age.
         `urgent`: it has places of its own, whatever else its caller asks for.
-        `peer`: where somebody is who shows no access token.
+        `peer`: more of where they are than is said of everybody.
         """
-        headers = dict(self.headers) | (peer.headers if peer is not None else {})
+        headers = dict(self.headers) | (peer or self.peer).headers
         async with self.place(urgent=urgent):
             return _data(await self.forwarder.command(service, operation, body, headers, repeatable=repeatable))
 

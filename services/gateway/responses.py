@@ -45,6 +45,12 @@ def several(name: str, view: Any, title: str) -> type[Contract]:
     return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
 
 
+def listed(name: str, view: Any, title: str) -> type[Contract]:
+    """`{"data": {"<name>": [views], "nextCursor": …}}`: what has no number of pages."""
+    fields: dict[str, Any] = {name: (list[view], ...), "next_cursor": (str | None, None)}
+    return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
+
+
 def documented(
     model: type[Contract], status: int = 200, *, conflict: str | None = None, missing: str | None = None
 ) -> Documented:

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from libs.chassis.measure import telemetry
 from libs.chassis.requests.matching import IF_MATCH, Match
 from libs.contracts.requests import Invalid
+from services.gateway.addresses import peer_of
 from services.gateway.body import JsonRequest
 from services.gateway.callers import bearer
 from services.gateway.edge import trace_of
@@ -72,7 +73,8 @@ class PagerRoute(APIRoute):
                 _check_parameters(request, known)
                 key = _idempotency_key(request) if keyed else None
                 match = _if_match(request) if commands else None
-                request.state.ask = Ask(front.forwarder, request_headers(current, token, key, match), place)
+                peer = peer_of(front.addresses.of(request), request.headers.get("user-agent"))
+                request.state.ask = Ask(front.forwarder, request_headers(current, token, key, match), peer, place)
                 return await handle(request)
 
         return serve

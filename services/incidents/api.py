@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from libs.chassis.requests.auditing import add_audit
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
+from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
 from libs.contracts.incidents import (
@@ -44,7 +46,7 @@ from services.incidents.finding import find_incident
 from services.incidents.inputs import StoredInputs
 from services.incidents.integrations import INTEGRATION
 from services.incidents.listing import list_incidents
-from services.incidents.projections import SCHEMA
+from services.incidents.projections import SCHEMA, audit
 from services.incidents.references import References
 from services.incidents.views import (
     decided_view,
@@ -60,6 +62,7 @@ def api(references: References) -> Requests:
     _incidents(requests, references)
     _statuses(requests)
     _integrations(requests, references)
+    add_audit(requests, Trail(audit))
     return requests
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.rebuild.origins import Origins, Replica, folding
+from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
+from libs.contracts.audit import IncidentsActedFrom
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
@@ -34,6 +35,7 @@ from services.incidents.application import INCIDENT
 from services.incidents.integrations import INTEGRATION
 from services.incidents.projections import (
     SCHEMA,
+    audit,
     dedup_keys,
     incidents,
     integration_keys,
@@ -75,8 +77,9 @@ ORIGINS = Origins(
             IntegrationKeyRevoked,
             IntegrationDeleted,
         ): folding(INTEGRATION),
+        (IncidentsActedFrom,): STATELESS,
     },
-    projections=(dedup_keys, integrations),
+    projections=(dedup_keys, integrations, audit),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(people, {"auth": FROM_AUTH}, replicate_reference),

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Newest, Patch, Row, Tally
 from libs.chassis.store.cursors import Position
 from libs.contracts.envelope import Envelope, Fact
@@ -80,6 +81,7 @@ Index(
     postgresql_include=["assigned_to", "paged"],
 )
 # Where the running escalation stands, as ESCALATION tells it: a replica, completed into every view.
+audit = audit_table(metadata)
 running = Table(
     "running_escalations",
     metadata,
@@ -166,6 +168,7 @@ timeline = Table(
 )
 
 
+@audited(audit)
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     """The rows that one of our events writes."""
     if isinstance(state, Incident):

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.chassis.consume.arrival import Arrival
+from libs.chassis.requests.auditing import add_audit
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
+from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.oncall import (
     AddOverride,
@@ -30,7 +32,7 @@ from libs.contracts.oncall import (
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, Invalid, ListPage, Nothing
 from services.oncall import application, views
-from services.oncall.projections import SCHEMA
+from services.oncall.projections import SCHEMA, audit
 from services.oncall.rotation import YEARS
 
 LONGEST_RANGE = timedelta(days=400)
@@ -46,6 +48,7 @@ def api(arrival: Arrival) -> Requests:
     requests = Requests(SCHEMA)
     _commands(requests, arrival)
     _queries(requests)
+    add_audit(requests, Trail(audit))
     return requests
 
 

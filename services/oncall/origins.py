@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.rebuild.origins import Origins, Replica, folding
+from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
+from libs.contracts.audit import OncallActedFrom
 from libs.contracts.auth import DeviceAdded, DeviceRemoved
 from libs.contracts.oncall import (
     OverrideAdded,
@@ -16,6 +17,7 @@ from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
     FROM_PEOPLE,
     SCHEMA,
+    audit,
     cancellations,
     creations,
     devices,
@@ -41,8 +43,9 @@ ORIGINS = Origins(
             ShiftsPlanned,
             ScheduleDeleted,
         ): folding(SCHEDULE),
+        (OncallActedFrom,): STATELESS,
     },
-    projections=(schedules, creations, plans, overrides, cancellations, shifts),
+    projections=(schedules, creations, plans, overrides, cancellations, shifts, audit),
     replicas=(
         Replica(people, {"auth": FROM_PEOPLE}, replicate),
         Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),

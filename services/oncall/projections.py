@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Cleared, Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.timers import Timer, timer_gone, timer_set
@@ -75,6 +76,7 @@ devices = Table(
     Column("user_id", Uuid, primary_key=True),
     Column("device_id", Text, primary_key=True),
 )
+audit = audit_table(metadata)
 schedules = Table(
     "schedules",
     metadata,
@@ -139,6 +141,7 @@ shifts = Table(
 )
 
 
+@audited(audit)
 def project(event: Envelope[Any], state: Schedule | Deleted) -> Iterable[Change]:
     """What an event writes; the timer extends the plan before less than 89 days of it are left."""
     if isinstance(state, Deleted):

@@ -20,7 +20,9 @@ from joserfc.jwk import KeySet as JwkSet
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.chassis.clock import Clock, wait_at_most
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.work import Cause, Work
+from libs.contracts.audit import Origin
 from libs.contracts.auth import KeySet
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role, TeamRole
@@ -101,6 +103,8 @@ class Caller:
     """The only team on whose things it acts; None: it is bound to none."""
     key_id: UUID | None = None
     """The API key that asks, in the place of a person."""
+    peer: Peer = field(default_factory=Peer)
+    """Where they are, as the gateway says."""
 
     @property
     def actor(self) -> Actor:
@@ -112,7 +116,7 @@ class Caller:
 
     def cause(self, work: Work) -> Cause:
         """The beginning of a chain of events that this caller causes."""
-        return work.begin(self.actor, self.traceparent)
+        return work.begin(self.actor, self.traceparent, Origin(self.user_id, self.peer.address, self.peer.agent))
 
     def may(self, action: Action, team: UUID | None = None) -> bool:
         """Whether they may do this to what belongs to `team` (None: to the whole organisation), and surely still do."""

@@ -231,7 +231,7 @@ class RequestServer:
         title = f"{self.requests.service} {operation.name}"
         with telemetry.span(self.requests.service, title, headers.get(Header.TRACEPARENT)) as traceparent:
             if caller is not None:
-                caller = replace(caller, traceparent=traceparent)
+                caller = replace(caller, traceparent=traceparent, peer=Peer.read(headers))
             if inspect.iscoroutinefunction(operation.handle):
                 asking = Peer.read(headers) if operation.peer else caller
                 return Reply(ok=True, data=await operation.handle(body, asking))

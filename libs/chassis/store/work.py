@@ -20,6 +20,7 @@ from libs.chassis.store.log import NewEvent, Stream, advisory_key
 from libs.chassis.store.memory import Known, Memory
 from libs.chassis.store.snapshots import EVERY, Shape, Snapshot, UnreadableSnapshot
 from libs.chassis.store.spare import Spare
+from libs.contracts.audit import ACTED_FROM, AUDITED, Origin
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
@@ -71,6 +72,8 @@ class Cause:
     causation_id: UUID | None = None
     traceparent: str | None = None
     slot: int = NO_INCIDENT
+    origin: Origin | None = None
+    """Whose request began it, and from where, where it was one."""
 
     @classmethod
     def event(cls, event: Envelope[Any], actor: Actor) -> Cause:
@@ -239,9 +242,9 @@ class Work:
         changed = {d.event.entity for d in self.decided}
         return {entity: self._entities[entity].version for entity in self._held - changed}
 
-    def begin(self, actor: Actor, traceparent: str | None = None) -> Cause:
+    def begin(self, actor: Actor, traceparent: str | None = None, origin: Origin | None = None) -> Cause:
         """The beginning of a chain of events."""
-        return Cause(actor, self.new_id(), None, traceparent)
+        return Cause(actor, self.new_id(), None, traceparent, origin=origin)
 
     def decide(
         self, decider: Decider[S, C_contra], entity: UUID, command: C_contra, cause: Cause
@@ -252,6 +255,8 @@ class Work:
             Rejected: the rules do not allow the command.
         """
         facts = self._facts(decider, entity, command)
+        if cause.origin is not None and any(type(fact) in AUDITED for fact in facts):
+            self._tell_origin(cause, cause.origin, facts[0].type.split(".")[1])
         known = self._entities[entity]
         events: list[Envelope[Any]] = []
         for fact in facts:
@@ -279,6 +284,26 @@ class Work:
             known.last = event.id
         known.keep, known.shape = decider.keep(known.state), decider.shape
         return events
+
+    def _tell_origin(self, cause: Cause, origin: Origin, service: str) -> None:
+        """From where somebody changed something: once a chain, as an event of its own, which is about them alone."""
+        if cause.correlation_id in self._entities or service not in ACTED_FROM:
+            return
+        told = ACTED_FROM[service](user_id=origin.user_id, ip_address=origin.address, user_agent=origin.agent)
+        self._entities[cause.correlation_id] = _Entity(None, 1, NO_INCIDENT)
+        event: Envelope[Any] = Envelope(
+            id=self.new_id(),
+            type=told.type,
+            time=self.now,
+            entity=cause.correlation_id,
+            version=1,
+            lane=Lane.ROUTINE,
+            actor=cause.actor,
+            correlation_id=cause.correlation_id,
+            traceparent=cause.traceparent,
+            data=told,
+        )
+        self.decided.append(Decided(event, None))
 
     def _facts(self, decider: Decider[Any, C_contra], entity: UUID, command: C_contra) -> Sequence[Fact]:
         known = self._entities.get(entity)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from libs.contracts.audit import RefreshTokenReused
 from libs.contracts.auth import LockoutBegun, SessionEnded, SignedIn, SignInRefused
 from libs.contracts.envelope import Fact
 from services.auth.domain.text import check_text
@@ -36,22 +37,38 @@ State = NotBegun | Active | Over
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """Where somebody is, as the gateway says: for the audit, which alone keeps it."""
+
+    address: str | None = None
+    agent: str | None = None
+
+    @property
+    def fields(self) -> dict[str, str | None]:
+        return {"ip_address": self.address, "user_agent": self.agent}
+
+
+@dataclass(frozen=True, slots=True)
 class SignIn:
     user_id: UUID
     session_id: UUID
     device_id: str
+    where: Where = Where()
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseSignIn:
     user_id: UUID
     reason: str
+    times: int = 1
+    where: Where = Where()
 
 
 @dataclass(frozen=True, slots=True)
 class BeginLockout:
     user_id: UUID
     until: datetime
+    where: Where = Where()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,16 @@ class EndSession:
     reason: str
 
 
-Command = SignIn | RefuseSignIn | BeginLockout | EndSession
+@dataclass(frozen=True, slots=True)
+class EndStolen:
+    """Two use its refresh token, or somebody who should not have it."""
+
+    reason: str
+    device_id: str
+    where: Where
+
+
+Command = SignIn | RefuseSignIn | BeginLockout | EndSession | EndStolen
 
 
 def initial() -> State:
@@ -79,13 +105,16 @@ def evolve(state: State, fact: Fact) -> State:
 def decide(command: Command, state: State) -> Sequence[Fact]:
     """Raises Invalid with the field at fault."""
     match command, state:
-        case SignIn(user_id=user_id, session_id=session_id, device_id=device_id), NotBegun():
+        case SignIn(user_id, session_id, device_id, where), NotBegun():
             check_text(device_id, "deviceId")
-            return [SignedIn(user_id=user_id, session_id=session_id, device_id=device_id)]
-        case RefuseSignIn(user_id=user_id, reason=reason), NotBegun():
-            return [SignInRefused(user_id=user_id, reason=reason)]
-        case BeginLockout(user_id=user_id, until=until), NotBegun():
-            return [LockoutBegun(user_id=user_id, until=until)]
+            return [SignedIn(user_id=user_id, session_id=session_id, device_id=device_id, **where.fields)]
+        case RefuseSignIn(user_id, reason, times, where), NotBegun():
+            return [SignInRefused(user_id=user_id, reason=reason, times=times, **where.fields)]
+        case BeginLockout(user_id, until, where), NotBegun():
+            return [LockoutBegun(user_id=user_id, until=until, **where.fields)]
+        case EndStolen(reason, device_id, where), Active(user_id, session_id):
+            of = {"user_id": user_id, "session_id": session_id, "reason": reason}
+            return [RefreshTokenReused(device_id=device_id, **of, **where.fields), SessionEnded(**of)]
         case EndSession(reason=reason), Active(user_id=user_id, session_id=session_id):
             return [SessionEnded(user_id=user_id, session_id=session_id, reason=reason)]
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -28,7 +29,6 @@ from libs.contracts.auth import (
 from libs.contracts.invites import AskedFor, ForgotPassword, Register, ResetPassword, Token
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
-from services.gateway.addresses import peer_of
 from services.gateway.envelope import Problem, item, success
 from services.gateway.front import front_of
 from services.gateway.listing import Paging, page
@@ -98,7 +98,8 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
     address = front.addresses.of(request)
     await front.brake.turn(address, body.email)
     with front.brake.attempt(address, body.email) as known:
-        return success(await ask.command("auth", "login", body, peer=peer_of(address, known=known)))
+        peer = replace(ask.peer, known=known)
+        return success(await ask.command("auth", "login", body, peer=peer))
 
 
 @router.post(
@@ -110,14 +111,12 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
 async def refresh(
     body: RefreshBody,
     ask: Asking,
-    request: Request,
     token: Annotated[HTTPAuthorizationCredentials | None, Security(_REFRESH_TOKEN)],
 ) -> Response:
     if token is None:
         raise Problem("UNAUTHENTICATED", "send the refresh token as Authorization: Bearer")
     shown = Refresh(refresh_token=token.credentials, device_id=body.device_id)
-    peer = peer_of(front_of(request).addresses.of(request))
-    return item("tokens", await ask.command("auth", "refresh", shown, peer=peer))
+    return item("tokens", await ask.command("auth", "refresh", shown))
 
 
 @router.post(

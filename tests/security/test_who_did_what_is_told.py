@@ -1,0 +1,213 @@
+"""`GET /audit` tells admins who did what, and from where: what was changed, who was let in, and who was not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from libs.contracts.audit import UnknownAccountRefused
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
+from tests.phone import PASSWORD, Answer, Phone
+from tests.servers import Servers
+from tests.world import World
+
+HOME, STRANGER = "203.0.113.9", "198.51.100.7"
+AGENT = "Pager/2.1 (iPhone)"
+
+
+@pytest.fixture
+async def world(servers: Servers) -> AsyncIterator[World]:
+    """Behind a proxy that is believed: the tests say where a request comes from."""
+    async with World(servers, trusted_proxies="127.0.0.1") as made:
+        yield made
+
+
+def at(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address, "User-Agent": AGENT}
+
+
+async def entries(world: World, query: str = "") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await world.admin.call("GET", f"/audit?limit=100{query}")).data["entries"]
+    return found
+
+
+async def told(world: World, action: str, query: str = "") -> dict[str, Any]:
+    """The newest entry of this action, once there is one."""
+
+    async def look() -> list[dict[str, Any]]:
+        return [entry for entry in await entries(world, query) if entry["action"] == action]
+
+    found: list[dict[str, Any]] = await world.eventually(look, bool, f"{action} is told")
+    return found[0]
+
+
+async def sign_in(world: World, email: str, password: str = PASSWORD, address: str = STRANGER) -> Answer:
+    body = {"email": email, "password": password, "deviceId": f"of {address}"}
+    return await world.http("POST", "/auth/login", body, **at(address))
+
+
+def where(entry: dict[str, Any]) -> tuple[str | None, str | None]:
+    return entry["ipAddress"], entry["userAgent"]
+
+
+async def test_what_people_change_is_told_with_before_and_after(world: World) -> None:
+    ana = await world.person("ana")
+    changed = await world.admin.call("PATCH", f"/users/{ana.user_id}", {"roles": ["lead"], "firstName": "Anna"}, **at(HOME))
+    assert changed.status == 200, changed.body
+    roles = await told(world, "RolesChanged", f"&resource=users/{ana.user_id}")
+    assert (roles["old"], roles["new"]) == ({"roles": ["user"]}, {"roles": ["lead"]})
+    assert roles["actor"] == {"kind": "user", "id": str(world.admin.user_id)}
+    assert where(roles) == (HOME, AGENT)
+    profile = await told(world, "UserChanged", f"&resource=users/{ana.user_id}")
+    assert (profile["old"], profile["new"]) == ({"firstName": "Ana"}, {"firstName": "Anna"})
+    assert (await world.admin.call("POST", f"/users/{ana.user_id}/deactivate", **at(STRANGER))).status == 200
+    assert where(await told(world, "UserDeactivated")) == (STRANGER, AGENT)
+
+
+async def test_what_other_services_change_is_in_the_same_list(world: World) -> None:
+    integration = (await world.admin.call("POST", "/integrations", {"name": "one"}, **at(HOME))).data["integration"]
+    await world.admin.call("PATCH", f"/integrations/{integration['id']}", {"name": "two"}, **at(STRANGER))
+    level = {"timeoutMinutes": 5, "targets": [{"type": "user", "id": str(world.admin.user_id)}]}
+    policy = (await world.admin.call("POST", "/escalation/policies", {"name": "p", "levels": [level]})).data["policy"]
+    change = {"levels": [level | {"timeoutMinutes": 7}]}
+    await world.admin.call("PATCH", f"/escalation/policies/{policy['id']}", change, **at(HOME))
+    layer = {"rotationType": "daily", "start": "2026-10-19T09:00", "participants": [str(world.admin.user_id)]}
+    body = {"name": "s", "timezone": "UTC", "layers": [layer]}
+    schedule = (await world.admin.call("POST", "/on-call/schedules", body)).data["schedule"]
+    await world.admin.call("DELETE", f"/on-call/schedules/{schedule['id']}", **at(HOME))
+
+    (one,) = [e for e in await entries(world, f"&resource=integrations/{integration['id']}") if e["old"]]
+    assert (one["action"], one["old"], one["new"]) == ("IntegrationChanged", {"name": "one"}, {"name": "two"})
+    assert where(one) == (STRANGER, AGENT)
+    two = await told(world, "PolicyChanged", f"&resource=policies/{policy['id']}")
+    assert two["old"].keys() == two["new"].keys() == {"levels"}
+    assert (two["old"]["levels"][0]["timeoutMinutes"], two["new"]["levels"][0]["timeoutMinutes"]) == (5, 7)
+    gone = await told(world, "ScheduleDeleted", "&resource=schedules")
+    assert (gone["old"]["name"], gone["new"], gone["resource"]) == ("s", None, f"schedules/{schedule['id']}")
+
+    everything = await entries(world, f"&actorId={world.admin.user_id}")
+    assert {e["resource"].partition("/")[0] for e in everything} >= {"integrations", "policies", "schedules", "users"}
+    assert [e["at"] for e in everything] == sorted((e["at"] for e in everything), reverse=True)
+    for service in ("auth", "oncall", "escalation", "incidents"):
+        assert differences(await rebuilt(world, service, swap=False)) == {}, "the log says the same"
+
+
+async def test_pages_go_on_where_the_last_one_ended_whoever_knows_of_what(world: World) -> None:
+    for number in range(6):
+        await world.admin.call("POST", "/integrations", {"name": f"i{number}"})
+        await world.person(f"p{number}")
+        if number % 2:
+            await world.advance(seconds=1)
+    whole = await entries(world)
+    paged: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = (await world.admin.call("GET", f"/audit?limit=3{cursor}")).data
+        paged += answer["entries"]
+        if answer["nextCursor"] is None:
+            break
+        cursor = f"&cursor={answer['nextCursor']}"
+        assert len(answer["entries"]) == 3
+    assert [e["eventId"] for e in paged if e["action"] != "SignedIn"] == [
+        e["eventId"] for e in whole if e["action"] != "SignedIn"
+    ]
+    middle = whole[len(whole) // 2]["at"]
+    later, earlier = await entries(world, f"&from={middle}"), await entries(world, f"&to={middle}")
+    assert {e["eventId"] for e in later}.isdisjoint(e["eventId"] for e in earlier)
+    assert len(later) + len(earlier) >= len(whole)
+
+
+async def test_only_admins_read_it_and_nonsense_is_refused(world: World) -> None:
+    bo = await world.person("bo", roles=("lead",))
+    assert (await bo.call("GET", "/audit")).status == 403
+    assert (await world.http("GET", "/audit")).status == 401
+    for query in ("cursor=x", "resource=passwords", "actorId=ana", "from=yesterday", "limit=101", "page=2"):
+        assert (await world.admin.call("GET", f"/audit?{query}")).status == 400, query
+    assert await entries(world, f"&actorId={uuid4()}") == []
+
+
+async def test_who_was_let_in_and_who_was_not_is_told_with_their_place(world: World) -> None:
+    ana = await world.person("ana")
+    world.clock.advance(seconds=1)
+    assert (await sign_in(world, ana.email, address=HOME)).status == 200
+    let_in = await told(world, "SignedIn", f"&actorId={ana.user_id}")
+    assert (where(let_in), let_in["new"]["deviceId"]) == ((HOME, AGENT), f"of {HOME}")
+    assert (await sign_in(world, ana.email, "wrong")).status == 401
+    refused = await told(world, "SignInRefused", f"&resource=users/{ana.user_id}")
+    assert (where(refused), refused["actor"]["kind"]) == ((STRANGER, AGENT), "service")
+    assert refused["new"] == {"reason": "wrong password", "times": 1}
+
+
+async def test_an_address_that_nobody_has_is_told_and_cannot_be_read(world: World) -> None:
+    for email in ("nobody@pager.test", "NOBODY@pager.test", "other@pager.test"):
+        assert (await sign_in(world, email, "wrong")).status == 401
+
+    async def look() -> list[dict[str, Any]]:
+        return [e for e in await entries(world, "&resource=accounts") if e["action"] == "UnknownAccountRefused"]
+
+    found = await world.eventually(look, lambda found: len(found) == 3, "three refusals")
+    assert len({e["resource"] for e in found}) == 2, "one address is one text, however it is spelt"
+    assert where(found[0]) == (STRANGER, AGENT)
+    events = await world.log("auth", "UnknownAccountRefused")
+    assert all("nobody" not in str(e.data) for e in events)
+    assert {e.data.month for e in events if isinstance(e.data, UnknownAccountRefused)} == {
+        f"{world.clock.now():%Y-%m}"
+    }
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["somebody", "nobody"])
+async def test_a_flood_of_refusals_is_counted_and_told_seldom(world: World, known: bool) -> None:
+    email = (await world.person("ana")).email if known else "nobody@pager.test"
+    for _ in range(30):
+        assert (await sign_in(world, email, "wrong")).status in (401, 429)
+        world.clock.advance(seconds=13)  # the gateway's brake lets five a minute through
+    kind = "SignInRefused" if known else "UnknownAccountRefused"
+
+    async def look() -> int:
+        found = [e for e in await entries(world) if e["action"] == kind and e["new"]["reason"] == "locked out"]
+        return max((e["new"]["times"] for e in found), default=0)
+
+    await world.eventually(look, lambda times: times >= 20, "twenty are told")
+    told_of = [e.data for e in await world.log("auth", kind)]
+    assert sorted(e.times for e in told_of if e.reason == "wrong password") == [1, 2, 5]  # type: ignore[attr-defined]
+    assert sorted(e.times for e in told_of if e.reason == "locked out") == [1, 2, 5, 10, 20]  # type: ignore[attr-defined]
+    if known:
+        lockout = await told(world, "LockoutBegun")
+        assert where(lockout) == (STRANGER, AGENT)
+
+
+async def test_a_refresh_token_that_is_used_twice_is_told_with_the_place_of_its_second_use(world: World) -> None:
+    ana = await world.person("ana")
+    tokens = (await sign_in(world, ana.email, address=HOME)).data["tokens"]
+
+    async def refresh(token: str, address: str) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"} | at(address)
+        return await world.http("POST", "/auth/refresh", {"deviceId": f"of {HOME}"}, **headers)
+
+    second = (await refresh(tokens["refreshToken"], HOME)).data["tokens"]
+    assert (await refresh(second["refreshToken"], HOME)).status == 200
+    world.clock.advance(seconds=11)
+    assert (await refresh(tokens["refreshToken"], STRANGER)).status == 401
+    reused = await told(world, "RefreshTokenReused", f"&resource=users/{ana.user_id}")
+    assert where(reused) == (STRANGER, AGENT)
+    assert reused["new"]["reason"] == "refresh token reused"
+
+
+async def test_where_somebody_is_is_believed_of_a_trusted_proxy_only(servers: Servers) -> None:
+    async with World(servers) as alone:
+        body = {"email": "nobody@pager.test", "password": "wrong", "deviceId": "d"}
+        assert (await alone.http("POST", "/auth/login", body, **at(HOME))).status == 401
+        assert where(await told(alone, "UnknownAccountRefused")) == ("127.0.0.1", AGENT)
+
+
+async def test_a_program_that_names_itself_badly_is_told_in_printable_letters(world: World) -> None:
+    ana: Phone = await world.person("ana")
+    body = {"email": ana.email, "password": PASSWORD, "deviceId": "d"}
+    for agent, shown in (("x" * 5000, "x" * 200), ("Pag\u00e9r\t1", "Pag??r?1")):
+        world.clock.advance(seconds=1)
+        answer = await world.http("POST", "/auth/login", body, **at(HOME) | {"User-Agent": agent})
+        assert answer.status == 200, answer.body
+        assert (await told(world, "SignedIn", f"&actorId={ana.user_id}"))["userAgent"] == shown

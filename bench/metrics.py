@@ -14,6 +14,7 @@ from libs.chassis.bus.connection import Bus
 from libs.chassis.measure.meters import Meters
 from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
+from services.gateway.edge import Trace
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.settings import Settings
 
@@ -69,12 +70,12 @@ async def measure() -> dict[str, int | float]:
     figures: dict[str, int | float] = {
         "batch_ns": _nanoseconds(lambda: batch(20, began)),
         "append_ns": _nanoseconds(lambda: meters.appended("work", began)),
-        "http_request_ns": _nanoseconds(lambda: gateway.answered("GET", "/api/v1/incidents/{id}", 200, 0.004)),
+        "http_request_ns": _nanoseconds(lambda: gateway.answered(Trace("r", status=200), {}, "GET", "/api/v1/incidents/{id}", 0.004)),
         "request_ns": await _request(meters),
     }
     for route in range(40):
         for status in (200, 400, 503):
-            gateway.answered("GET", f"/api/v1/{route}", status, 0.01)
+            gateway.answered(Trace("r", status=status), {}, "GET", f"/api/v1/{route}", 0.01)
     began = perf_counter()
     text = await gateway.own(instance="bench")
     figures |= {"gateway_scrape_ms": round((perf_counter() - began) * 1000, 1), "gateway_scrape_bytes": len(text)}

@@ -217,11 +217,13 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
 }
 """What is audited. What becomes of an incident is not: its timeline says that."""
 
-RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
-    kind: tuple(s for s in AUDITED_SERVICES if any(r.kind == kind and f.type.split(".")[1] == s for f, r in AUDITED.items()))
-    for kind in dict.fromkeys(rule.kind for rule in AUDITED.values())
-}
-"""The kinds of resources, and the services that know of them."""
+ACCESSES: Final = "requests"
+"""The kind under which the access log is asked for: it is in no list of what was changed."""
+
+RESOURCES: Final[Mapping[str, str]] = {
+    rule.kind: fact.type.split(".")[1] for fact, rule in AUDITED.items()
+} | {ACCESSES: "auth"}
+"""The kinds of resources, and the service that knows of them."""
 
 
 def resource_of(event: Envelope[Any]) -> tuple[str, str]:
@@ -229,6 +231,37 @@ def resource_of(event: Envelope[Any]) -> tuple[str, str]:
     rule = AUDITED[type(event.data)]
     value = getattr(event.data, rule.of)
     return rule.kind, value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+class Access(Contract):
+    """One request at the gateway: never a path, a query or a body, of which strangers and people decide what is in it.
+
+    `id` is made in the order of time, so that a batch that comes twice is kept once.
+    """
+
+    id: UUID
+    at: Moment
+    method: str = Field(max_length=16)
+    route: str = Field(max_length=255)
+    """Its template; `unmatched` where there is none."""
+    status: int
+    """0: the caller hung up before there was one."""
+    ms: float
+    user_id: UUID | None = None
+    key_id: UUID | None = None
+    ip_address: str | None = Field(default=None, max_length=64)
+    user_agent: str | None = Field(default=None, max_length=255)
+    request_id: str = Field(max_length=128)
+
+
+class KeepAccesses(StrictContract):
+    """`pager.rpc.auth.keep_accesses`, of the gateway's alone.
+
+    `kept`: for the access log. `refused`: those that were answered 403, for the audit, kept or not.
+    """
+
+    kept: tuple[Access, ...] = Field(default=(), max_length=1000)
+    refused: tuple[Access, ...] = Field(default=(), max_length=1000)
 
 
 class AuditPlace(Contract):

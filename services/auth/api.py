@@ -11,6 +11,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
+from libs.contracts.audit import ACCESSES, KeepAccesses
 from libs.contracts.auth import (
     ChangePassword,
     ChangeUser,
@@ -55,7 +56,7 @@ from libs.contracts.invites import (
 from libs.contracts.model import Contract
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NoSuchTeam, Nothing
-from services.auth import application, leaving
+from services.auth import access, application, leaving
 from services.auth.domain import devices
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
@@ -64,6 +65,7 @@ from services.auth.password_change import PasswordChanges
 from services.auth.projections import audit
 from services.auth.queries import OWN_DEVICES, USERS
 from services.auth.recovery import Recovery
+from services.auth.refusals import Refusals
 from services.auth.registration import Prepared, Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
@@ -78,9 +80,10 @@ def api(
     recovery: Recovery,
     factors: SecondFactors,
     room: KeyRoom,
+    refusals: Refusals,
 ) -> Requests:
-    """Signing in, what is done with a link, and `keys` are public, and the keys' ages and rotation for operators, as
-    the bus permits; all else needs an access token."""
+    """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
+    for operators and `keep_accesses` for the gateway; all else needs an access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
     _people(requests, registration)
@@ -91,8 +94,16 @@ def api(
     _second_factors(requests, factors)
     _devices(requests)
     _keys(requests, room)
-    add_audit(requests, Trail(audit))
+    _audit(requests, refusals)
     return requests
+
+
+def _audit(requests: Requests, refusals: Refusals) -> None:
+    add_audit(requests, Trail(audit), {ACCESSES: access.page})
+
+    @requests.handle("keep_accesses", KeepAccesses, public=True)
+    async def keep_accesses(body: KeepAccesses, _caller: None) -> Nothing:
+        return await access.keep(refusals.store, refusals, body)
 
 
 def _keys(requests: Requests, room: KeyRoom) -> None:

@@ -13,6 +13,7 @@ from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
+from services.auth.access import KEPT
 from services.auth.api import api
 from services.auth.attempts import Attempts
 from services.auth.consumers import consumers
@@ -24,7 +25,7 @@ from services.auth.mailing import Mailing
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.post import Post
-from services.auth.projections import links, project
+from services.auth.projections import access_log, links, project
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
 from services.auth.registration import Registration
@@ -92,7 +93,7 @@ def build(runtime: Runtime) -> Parts:
         refresh_key=sealed.refresh_key,
     )
     return Parts(
-        Answers(api(sign_ins, registration, changes, invitations, recovery, factors, room), keys.public, sign_ins),
+        Answers(api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals), keys.public, sign_ins),
         reads=runtime.follow(consumers()),
         engines=(
             room,
@@ -101,7 +102,7 @@ def build(runtime: Runtime) -> Parts:
             Mailing(runtime.work, runtime.clock, links_out, server),
         ),
         watched=Watched(gauges=room.gauges),
-        forgets=(Retention(links, "expires_at", timedelta(0)),),
+        forgets=(Retention(links, "expires_at", timedelta(0)), Retention(access_log, "at", KEPT)),
     )
 
 

@@ -38,6 +38,7 @@ from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.projections import (
+    access_log,
     audit,
     devices,
     former_passwords,
@@ -81,6 +82,7 @@ ORIGINS = Origins(
     },
     projections=(users, devices, invites, audit),
     rows={
+        access_log: "requests at the gateway, which are in no event",
         passwords: "hashes of passwords, which are in no event",
         former_passwords: "hashes of passwords, which are in no event",
         guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -233,6 +234,25 @@ signing_keys = Table(
     Column("not_after", DateTime(timezone=True)),
     # The name of the master key (`services.auth.sealing`); None: code from before has sealed it.
     Column("sealed_by", Text),
+)
+
+# Each request at the gateway, for 90 days: what is clear in here is nowhere else. `id` grows with time.
+access_log = Table(
+    "access_log",
+    kept,
+    Column("id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("method", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("ms", Float, nullable=False),
+    Column("user_id", Uuid),
+    Column("key_id", Uuid),
+    Column("ip_address", Text),
+    Column("user_agent", Text),
+    Column("request_id", Text, nullable=False),
+    Index("access_log_at_idx", "at", "id"),
+    Index("access_log_user_idx", "user_id", "at", "id"),
 )
 
 # Keys of ours that last for ever.

@@ -30,9 +30,13 @@ def networks_of(address: str) -> Sequence[str]:
 
 def peer_of(address: str, agent: str | None = None, *, known: bool = False) -> Peer:
     """What services are told of where a caller is."""
+    return Peer(place_of(address), known, tuple(networks_of(address)), shown_address(address), read_agent(agent))
+
+
+def shown_address(address: str) -> str | None:
+    """An address in its one spelling; None for what is none."""
     found = _read(address)
-    told = None if found is None else str(found)
-    return Peer(place_of(address), known, tuple(networks_of(address)), told, read_agent(agent))
+    return None if found is None else str(found)
 
 
 def place_of(address: str) -> str | None:

@@ -100,7 +100,7 @@ def build(front: Front, settings: Settings) -> ASGIApp:
             ],
             expose_headers=["ETag", "Retry-After", "X-Request-ID"],
         )
-    return Edge(inner, settings.https, front.metrics.answered)
+    return Edge(inner, settings.https, (front.metrics.answered, front.access.answered))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

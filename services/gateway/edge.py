@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,8 +23,8 @@ _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _STATE = "pager.trace"
 UNMATCHED = "unmatched"
 
-Answered = Callable[[str, str, int, float], None]
-"""`answered(method, endpoint, status, seconds)`; the status is 0 when the caller hung up before there was one."""
+Answered = Callable[["Trace", Mapping[str, str], str, str, float], None]
+"""`answered(trace, headers, method, endpoint, seconds)`; the status is 0 when the caller hung up before it was known."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -45,8 +44,11 @@ class Trace:
 
     request_id: str
     route: str | None = None
-    user_id: str | None = None
+    user_id: UUID | None = None
+    key_id: UUID | None = None
     status: int = 0
+    address: str = ""
+    """As in `addresses.py`: a proxy's word only where it is trusted."""
 
 
 def trace_of(scope: Scope) -> Trace:
@@ -60,8 +62,8 @@ class Edge:
 
     app: ASGIApp
     https: bool
-    answered: Answered = lambda _method, _endpoint, _status, _seconds: None
-    """Called after each request: for counting."""
+    answered: Sequence[Answered] = ()
+    """Called after each request: for counting, and for the access log."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,7 +71,8 @@ class Edge:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        trace = Trace(given if _REQUEST_ID.match(given) else uuid4().hex)
+        client = scope.get("client")
+        trace = Trace(given if _REQUEST_ID.match(given) else uuid4().hex, address=client[0] if client else "")
         scope[_STATE] = trace
 
         async def send_out(message: Message) -> None:
@@ -92,8 +95,9 @@ class Edge:
                 await failure(Problem("INTERNAL", "internal error"))(scope, receive, send_out)
         finally:
             seconds = time.perf_counter() - began
-            _write_log(scope, headers, trace, seconds)
-            self.answered(scope["method"], _endpoint(inner, trace), trace.status, seconds)
+            _write_log(scope, trace, seconds)
+            for tell in self.answered:
+                tell(trace, headers, scope["method"], _endpoint(inner, trace), seconds)
 
     def _complete(self, headers: MutableHeaders, trace: Trace) -> None:
         for name, value in HEADERS.items():
@@ -119,10 +123,12 @@ def masked(path: str) -> str:
     return "/".join("***" if _SECRET.search(part) and not _UUID.match(part) else part for part in path.split("/"))
 
 
-def _write_log(scope: Scope, headers: Headers, trace: Trace, seconds: float) -> None:
-    """One line a request: no query and no header values but the user agent, for those may hold secrets."""
+def _write_log(scope: Scope, trace: Trace, seconds: float) -> None:
+    """One line a request: no query and no header values, which may hold secrets.
+
+    Nor where somebody is: that is in the access log (`access.py`) and nowhere else, so that it ends when it has to.
+    """
     probe = trace.route is not None and "/health" in trace.route
-    client: Any = scope.get("client")
     (_log.debug if probe else _log.info)(
         "request",
         request_id=trace.request_id,
@@ -131,7 +137,5 @@ def _write_log(scope: Scope, headers: Headers, trace: Trace, seconds: float) -> 
         route=trace.route,
         status=trace.status,
         ms=round(seconds * 1000, 1),
-        user_id=trace.user_id,
-        ip=client[0] if client else None,
-        user_agent=headers.get("user-agent", "")[:200],
+        user_id=None if trace.user_id is None else str(trace.user_id),
     )

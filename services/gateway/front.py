@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
+    from services.gateway.access import AccessLog
     from services.gateway.addresses import Addresses
     from services.gateway.brake import Brake
     from services.gateway.callers import Callers
@@ -28,6 +29,7 @@ class Front:
     brake: Brake
     addresses: Addresses
     places: Places
+    access: AccessLog
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -21,6 +21,7 @@ from libs.chassis.monitor.port import Monitor
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.stopping import stoppable
+from services.gateway.access import AccessLog
 from services.gateway.addresses import Addresses
 from services.gateway.app import build
 from services.gateway.brake import Brake
@@ -75,11 +76,14 @@ class Gateway:
         metrics = GatewayMetrics(self.bus, self.settings)
         sessions = EndedSessions("gateway", self.bus, self.clock)
         callers = Callers(self._forwarder, self.clock, sessions)
+        access = AccessLog(self._forwarder, self.clock, self.settings.enable_audit_logging, metrics.unkept)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
             asyncio.create_task(stoppable(callers.follow), name="gateway auth's keys"),
+            asyncio.create_task(stoppable(access.run), name="gateway access log"),
         )
-        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), Addresses(), Places())
+        addresses, places = Addresses(), Places()
+        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), addresses, places, access)
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")
@@ -94,6 +98,7 @@ class Gateway:
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
+        await self.front.access.tell()
         await self.bus.client.close()
         telemetry.stop("gateway")
 

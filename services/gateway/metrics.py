@@ -23,6 +23,7 @@ from libs.chassis.monitor.port import Readiness
 from libs.contracts.requests import MetricsView, Reply
 from libs.contracts.subjects import SERVICES, rpc_subject
 from services.gateway.callers import bearer
+from services.gateway.edge import Trace
 from services.gateway.envelope import Problem
 from services.gateway.settings import Settings, is_loopback
 
@@ -53,19 +54,28 @@ class GatewayMetrics:
             "api_request_duration_seconds", "From a request's first byte to its answer's last.", *labels, buckets=API
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._unkept = self._metrics.counter(
+            "pager_access_log_dropped", "Requests that the access log does not keep.", "reason"
+        )
         self._collecting = asyncio.Lock()
         self._collected: tuple[str, ...] = ()
         self._collected_at = float("-inf")
 
-    def answered(self, method: str, endpoint: str, status: int, seconds: float) -> None:
+    def answered(
+        self, trace: Trace, _headers: Mapping[str, str], method: str, endpoint: str, seconds: float
+    ) -> None:
         """One request has been answered, or was given up (status 0). Every label has few values."""
-        key = (method if method in _METHODS else "other", endpoint, status or _HUNG_UP)
+        key = (method if method in _METHODS else "other", endpoint, trace.status or _HUNG_UP)
         if key not in self._children:
             values = (key[0], endpoint, str(key[2]))
             self._children[key] = self._requests.labels(*values), self._seconds.labels(*values)
         count, duration = self._children[key]
         count.inc()
         duration.observe(seconds)
+
+    def unkept(self, reason: str) -> None:
+        """A request that the access log does not keep."""
+        self._unkept.labels(reason).inc()
 
     async def ready(self) -> Readiness:
         """Ready while the bus is there: a gateway taken away for a sick service could not even say so."""

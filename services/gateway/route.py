@@ -66,8 +66,9 @@ class PagerRoute(APIRoute):
                 place: Place = unbounded
                 if signed_in:
                     token = bearer(request.headers.get("authorization"))
-                    person = (await front.callers.caller(token)).user_id
-                    trace.user_id = str(person)
+                    caller = await front.callers.caller(token)
+                    person = caller.user_id
+                    trace.user_id, trace.key_id = person, caller.key_id
                     request.state.user_id = person
                     place = partial(front.places.of, person, request.is_disconnected)
                 _check_parameters(request, known)

@@ -7,7 +7,8 @@ from ipaddress import ip_address, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import HttpUrl, ServiceSettings, text_like
 from libs.chassis.urls import url_fault
@@ -23,6 +24,8 @@ BearerToken = Annotated[
 class Settings(ServiceSettings):
     """Read from `PAGER_…`; `port` 0 takes any free one."""
 
+    model_config = SettingsConfigDict(populate_by_name=True)
+
     database_url: SecretStr = Field(default=SecretStr(""), exclude=True, repr=False)
     """Not used: the gateway owns nothing."""
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -35,6 +38,10 @@ class Settings(ServiceSettings):
     """Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, separated by commas."""
     metrics_token: BearerToken | None = Field(default=None, min_length=16)
     """Whoever sends it as a bearer token may read `/api/metrics`; without it only this machine may."""
+    enable_audit_logging: bool = Field(
+        default=True, validation_alias=AliasChoices("ENABLE_AUDIT_LOGGING", "enable_audit_logging")
+    )
+    """Whether requests are kept in the access log; what is audited otherwise always is."""
     push: str | None = None
     """What health says about push when notifier does not say it itself."""
 

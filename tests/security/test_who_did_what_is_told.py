@@ -211,3 +211,71 @@ async def test_a_program_that_names_itself_badly_is_told_in_printable_letters(wo
         answer = await world.http("POST", "/auth/login", body, **at(HOME) | {"User-Agent": agent})
         assert answer.status == 200, answer.body
         assert (await told(world, "SignedIn", f"&actorId={ana.user_id}"))["userAgent"] == shown
+
+
+async def accesses(world: World, query: str = "", least: int = 1) -> list[dict[str, Any]]:
+    async def look() -> list[dict[str, Any]]:
+        await world.gateway.front.access.tell()
+        return await entries(world, f"&resource=requests{query}")
+
+    found: list[dict[str, Any]] = await world.eventually(look, lambda found: len(found) >= least, "requests are kept")
+    return found
+
+
+async def test_each_request_is_in_the_access_log_and_no_secret_is(world: World) -> None:
+    ana = await world.person("ana")
+    world.clock.advance(seconds=1)
+    token = "a-secret-token-of-somebody"
+    await ana.call("GET", f"/incidents?metadata.key={token}", **at(HOME))
+    await ana.call("GET", f"/incidents/{uuid4()}", **at(HOME), **{"X-Request-ID": "mine"})
+    await world.http("POST", "/password-of-mine", {"password": token}, **at(STRANGER))
+    kept = await accesses(world, f"&actorId={ana.user_id}&from={world.clock.now():%Y-%m-%dT%H:%M:%SZ}", least=2)
+    assert {(e["action"], e["new"]["status"]) for e in kept} >= {
+        ("GET /api/v1/incidents", 400),
+        ("GET /api/v1/incidents/{id}", 404),
+    }
+    assert {where(e) for e in kept} == {(HOME, AGENT)}
+    (one,) = [e for e in kept if e["resource"] == "requests/mine"]
+    assert one["new"]["status"] == 404
+    everything = await accesses(world)
+    strangers = [e for e in everything if where(e) == (STRANGER, AGENT)]
+    assert [(e["action"], e["actor"]["kind"]) for e in strangers] == [("POST unmatched", "service")]
+    assert token not in str(everything)
+    assert "password-of-mine" not in str(everything)
+    assert not [e for e in everything if "health" in e["action"]]
+
+
+async def test_a_request_is_kept_for_ninety_days(world: World) -> None:
+    await world.admin.call("GET", "/incidents", **at(HOME))
+    assert any(where(e) == (HOME, AGENT) for e in await accesses(world))
+    auth = world.services["auth"]
+    for days, is_kept in ((89, True), (2, False)):
+        world.clock.advance(minutes=days * 24 * 60)
+        for rule in auth._pruning().rules:
+            await auth._pruning().prune(rule)
+        assert any(where(e) == (HOME, AGENT) for e in await accesses(world)) is is_kept
+
+
+async def test_what_somebody_may_not_do_is_told_and_counted(world: World) -> None:
+    bo = await world.person("bo")
+    for _ in range(7):
+        assert (await bo.call("GET", "/audit", **at(STRANGER))).status == 403
+    await accesses(world)
+
+    async def look() -> list[int]:
+        found = await entries(world, f"&resource=users/{bo.user_id}")
+        return sorted(e["new"]["times"] for e in found if e["action"] == "AccessRefused")
+
+    await world.eventually(look, lambda times: times == [1, 2, 5], "seven refusals are three entries")
+    refused = await told(world, "AccessRefused")
+    assert (where(refused), refused["actor"]) == ((STRANGER, AGENT), {"kind": "user", "id": str(bo.user_id)})
+    assert (refused["new"]["method"], refused["new"]["route"]) == ("GET", "/api/v1/audit")
+
+
+async def test_without_an_access_log_what_was_forbidden_is_told_all_the_same(servers: Servers) -> None:
+    async with World(servers, enable_audit_logging=False) as quiet:
+        bo = await quiet.person("bo")
+        assert (await bo.call("GET", "/audit")).status == 403
+        await quiet.gateway.front.access.tell()
+        await told(quiet, "AccessRefused")
+        assert await entries(quiet, "&resource=requests") == []

@@ -25,9 +25,10 @@ from libs.contracts.model import PersonalField, StillSealed
 HIDDEN: Final = "[hidden]"
 """Instead of what is somebody's, for who may not see how people are reached."""
 ERASED: Final = "[erased]"
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_LAST = datetime.max.replace(tzinfo=UTC)
-_LOWEST = UUID(int=0)
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+LOWEST: Final = UUID(int=0)
+"""Behind no moment, and before any event of it."""
 
 
 def audit_table(metadata: MetaData) -> Table:
@@ -110,10 +111,10 @@ class Trail:
         """
         asked = {"actor_id": query.actor_id, "kind": query.kind, "resource_id": query.resource_id}
         given = {name: str(value) for name, value in asked.items() if value is not None}
-        at, event_id = query.to or _LAST, _LOWEST
+        at, event_id = query.to or LAST, LOWEST
         if query.after is not None and query.after.at < at:
             at, event_id = query.after.at, query.after.event_id
-        place = {"since": query.from_ or _FIRST, "at_": at, "event_id_": event_id, "limit_": query.limit + 1}
+        place = {"since": query.from_ or FIRST, "at_": at, "event_id_": event_id, "limit_": query.limit + 1}
         rows = work.fetch(self._statement(frozenset(given)), **given, **place)
         shown = rows[: query.limit]
         entries = fitting(self._told(work, shown, personal=personal), lambda entry: len(entry.to_json()))

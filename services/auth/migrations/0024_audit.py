@@ -1,7 +1,7 @@
-"""An index of the audit; what of it is older is indexed by a rebuild."""
+"""An index of the audit, of which a rebuild indexes what is older; and the access log."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, DateTime, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, Float, SmallInteger, Text, Uuid
 
 from libs.chassis.store.tables import grant_tables
 
@@ -33,8 +33,26 @@ def upgrade() -> None:
     )
     for name, columns in _INDEXES.items():
         op.create_index(name, "audit", columns, schema=SCHEMA)
+    op.create_table(
+        "access_log",
+        Column("id", Uuid, primary_key=True),
+        Column("at", DateTime(timezone=True), nullable=False),
+        Column("method", Text, nullable=False),
+        Column("route", Text, nullable=False),
+        Column("status", SmallInteger, nullable=False),
+        Column("ms", Float, nullable=False),
+        Column("user_id", Uuid),
+        Column("key_id", Uuid),
+        Column("ip_address", Text),
+        Column("user_agent", Text),
+        Column("request_id", Text, nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_index("access_log_at_idx", "access_log", ["at", "id"], schema=SCHEMA)
+    op.create_index("access_log_user_idx", "access_log", ["user_id", "at", "id"], schema=SCHEMA)
     grant_tables(op.get_bind(), SCHEMA)
 
 
 def downgrade() -> None:
+    op.drop_table("access_log", schema=SCHEMA)
     op.drop_table("audit", schema=SCHEMA)

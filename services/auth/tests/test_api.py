@@ -30,6 +30,7 @@ from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.recovery import Recovery
+from services.auth.refusals import Refusals
 from services.auth.registration import Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
@@ -83,14 +84,15 @@ def requests() -> Requests:
         cast("Recovery", None),
         cast("SecondFactors", None),
         cast("KeyRoom", None),
+        cast("Refusals", None),
     )
 
 
 def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(requests: Requests) -> None:
-    """The bus lets operators alone ask for the last two."""
+    """The bus lets operators alone ask for the last two of them, and the gateway tell of accesses."""
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
-    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys"} | links
+    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys", "keep_accesses"} | links
     assert set(requests.operations) - public == {
         "logout",
         "sessions",
@@ -105,6 +107,7 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "users",
         "user",
         "me",
+        "audit",
         "register_device",
         "remove_device",
         "devices",

@@ -46,6 +46,7 @@ async def list_audit(
 ) -> Response:
     """Newest first. `old` and `new` are what was changed, before and after. Where somebody was is not known of what
     Pager did by itself, and is `[erased]` where the person is; what became of an incident stands in its timeline.
+    `resource=requests` is the access log: every request of the last 90 days, with its status as `new`.
     """
     kind, _, resource_id = (resource or "").partition("/")
     if kind and kind not in RESOURCES:
@@ -59,7 +60,7 @@ async def list_audit(
         "after": None if cursor is None else _place(cursor),
     }
     query = AuditQuery(limit=limit, **{name: value for name, value in asked.items() if value is not None})
-    services = RESOURCES[kind] if kind else AUDITED_SERVICES
+    services = (RESOURCES[kind],) if kind else AUDITED_SERVICES
     # One that does not answer is an error: a page with what the others know would look whole.
     found = await asyncio.gather(*(ask.query(service, "audit", query) for service in services))
     page = merged((AuditPage.model_validate(one) for one in found), limit)

@@ -320,6 +320,15 @@ CASES = [
         {"notifications": [v.NOTIFICATION], "total": 101, "nextCursor": None},
         {"notifications": [v.NOTIFICATION], "pagination": {"limit": 100, "total": 101}, "nextCursor": None},
     ),
+    Case(
+        "listAudit",
+        "GET",
+        f"/audit?resource=policies/{ID}&limit=5&from={NOON}",
+        "escalation.audit",
+        {"limit": 5, "kind": "policies", "resourceId": ID, "from": NOON},
+        {"entries": [v.AUDIT_ENTRY], "more": False},
+        {"entries": [v.AUDIT_ENTRY], "nextCursor": None},
+    ),
 ]
 
 ROUTES = {route.operation_id: route for one in _RESOURCES for route in one.router.routes if isinstance(route, APIRoute)}

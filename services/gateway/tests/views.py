@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from libs.contracts import auth, escalation, incidents, integrations, invites, notifier, oncall
+from libs.contracts import audit, auth, escalation, incidents, integrations, invites, notifier, oncall
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Lane, Priority, Role
 from services.gateway.tests.stubs import USER, json_of
@@ -34,6 +34,19 @@ TOTP = json_of(auth.TotpSecret(secret="S", uri="otpauth://totp/Pager:a"))
 SECOND_FACTOR = json_of(auth.SecondFactorView(is_on=True, is_needed=False, recovery_codes_left=9))
 SESSION = json_of(auth.SessionView(id=USER, device_id="phone", began_at=NOW, expires_at=NOW, is_current=True))
 DEVICE = json_of(auth.DeviceView(device_id="phone", device_name="Phone", platform=auth.Platform.IOS, registered_at=NOW))
+AUDIT_ENTRY = json_of(
+    audit.AuditEntry(
+        at=NOW,
+        actor=Actor.user(USER),
+        ip_address="192.0.2.1",
+        user_agent="Pager/2.1",
+        action="PolicyChanged",
+        resource=f"policies/{ID}",
+        old={"name": "a"},
+        new={"name": "b"},
+        event_id=ID,
+    )
+)
 INVITE = json_of(
     invites.InviteView(
         id=ID,

@@ -56,6 +56,8 @@
   value: "3000"
 - name: PAGER_CORS_ORIGINS
   value: {{ join "," $v.corsOrigins | quote }}
+- name: ENABLE_AUDIT_LOGGING
+  value: {{ $v.accessLog | quote }}
 - name: PAGER_TRUSTED_PROXIES
   value: {{ join "," $v.trustedProxies | quote }}
 {{- end }}

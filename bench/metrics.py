@@ -70,7 +70,9 @@ async def measure() -> dict[str, int | float]:
     figures: dict[str, int | float] = {
         "batch_ns": _nanoseconds(lambda: batch(20, began)),
         "append_ns": _nanoseconds(lambda: meters.appended("work", began)),
-        "http_request_ns": _nanoseconds(lambda: gateway.answered(Trace("r", status=200), {}, "GET", "/api/v1/incidents/{id}", 0.004)),
+        "http_request_ns": _nanoseconds(
+            lambda: gateway.answered(Trace("r", status=200), {}, "GET", "/api/v1/incidents/{id}", 0.004)
+        ),
         "request_ns": await _request(meters),
     }
     for route in range(40):

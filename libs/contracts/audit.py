@@ -220,9 +220,9 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
 ACCESSES: Final = "requests"
 """The kind under which the access log is asked for: it is in no list of what was changed."""
 
-RESOURCES: Final[Mapping[str, str]] = {
-    rule.kind: fact.type.split(".")[1] for fact, rule in AUDITED.items()
-} | {ACCESSES: "auth"}
+RESOURCES: Final[Mapping[str, str]] = {rule.kind: fact.type.split(".")[1] for fact, rule in AUDITED.items()} | {
+    ACCESSES: "auth"
+}
 """The kinds of resources, and the service that knows of them."""
 
 

@@ -152,7 +152,7 @@ class SignedIn(Fact, type="pager.auth.SignedIn.v1"):
 
 
 class SignInRefused(Fact, type="pager.auth.SignInRefused.v1"):
-    """Somebody tried to sign in as this person, `times` times from there within the hour: 1, 2, 5, 10, 20 … are told."""
+    """Somebody tried to sign in as this person, `times` times from there in the hour: 1, 2, 5, 10, 20 … are told."""
 
     user_id: UUID
     reason: str

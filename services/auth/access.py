@@ -67,8 +67,7 @@ def _statement(*names: str) -> Select[Any]:
 
 
 _STATEMENTS: Final = {
-    frozenset(names): _statement(*names)
-    for names in ((), ("user_id",), ("request_id",), ("user_id", "request_id"))
+    frozenset(names): _statement(*names) for names in ((), ("user_id",), ("request_id",), ("user_id", "request_id"))
 }
 
 

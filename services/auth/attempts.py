@@ -49,7 +49,7 @@ class Attempt:
     target: Target
     known: Credentials | None
     at_home: bool
-    peer: Peer = Peer()
+    peer: Peer = field(default_factory=Peer)
 
     @property
     def user_id(self) -> UUID | None:

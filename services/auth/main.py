@@ -93,7 +93,9 @@ def build(runtime: Runtime) -> Parts:
         refresh_key=sealed.refresh_key,
     )
     return Parts(
-        Answers(api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals), keys.public, sign_ins),
+        Answers(
+            api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals), keys.public, sign_ins
+        ),
         reads=runtime.follow(consumers()),
         engines=(
             room,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -50,7 +50,7 @@ class Asked:
     seen_from: bytes | None
     network: str | None
     """The same for people: a coarse one."""
-    where: Where = Where()
+    where: Where = field(default_factory=Where)
 
 
 def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime, pace: Pace) -> Renewed | None:

@@ -24,7 +24,7 @@ _STATE = "pager.trace"
 UNMATCHED = "unmatched"
 
 Answered = Callable[["Trace", Mapping[str, str], str, str, float], None]
-"""`answered(trace, headers, method, endpoint, seconds)`; the status is 0 when the caller hung up before it was known."""
+"""`answered(trace, headers, method, endpoint, seconds)`; a status of 0: the caller hung up before there was one."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -61,9 +61,7 @@ class GatewayMetrics:
         self._collected: tuple[str, ...] = ()
         self._collected_at = float("-inf")
 
-    def answered(
-        self, trace: Trace, _headers: Mapping[str, str], method: str, endpoint: str, seconds: float
-    ) -> None:
+    def answered(self, trace: Trace, _headers: Mapping[str, str], method: str, endpoint: str, seconds: float) -> None:
         """One request has been answered, or was given up (status 0). Every label has few values."""
         key = (method if method in _METHODS else "other", endpoint, trace.status or _HUNG_UP)
         if key not in self._children:

@@ -55,7 +55,9 @@ def where(entry: dict[str, Any]) -> tuple[str | None, str | None]:
 
 async def test_what_people_change_is_told_with_before_and_after(world: World) -> None:
     ana = await world.person("ana")
-    changed = await world.admin.call("PATCH", f"/users/{ana.user_id}", {"roles": ["lead"], "firstName": "Anna"}, **at(HOME))
+    changed = await world.admin.call(
+        "PATCH", f"/users/{ana.user_id}", {"roles": ["lead"], "firstName": "Anna"}, **at(HOME)
+    )
     assert changed.status == 200, changed.body
     roles = await told(world, "RolesChanged", f"&resource=users/{ana.user_id}")
     assert (roles["old"], roles["new"]) == ({"roles": ["user"]}, {"roles": ["lead"]})
@@ -153,9 +155,7 @@ async def test_an_address_that_nobody_has_is_told_and_cannot_be_read(world: Worl
     assert where(found[0]) == (STRANGER, AGENT)
     events = await world.log("auth", "UnknownAccountRefused")
     assert all("nobody" not in str(e.data) for e in events)
-    assert {e.data.month for e in events if isinstance(e.data, UnknownAccountRefused)} == {
-        f"{world.clock.now():%Y-%m}"
-    }
+    assert {e.data.month for e in events if isinstance(e.data, UnknownAccountRefused)} == {f"{world.clock.now():%Y-%m}"}
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["somebody", "nobody"])
@@ -172,8 +172,8 @@ async def test_a_flood_of_refusals_is_counted_and_told_seldom(world: World, know
 
     await world.eventually(look, lambda times: times >= 20, "twenty are told")
     told_of = [e.data for e in await world.log("auth", kind)]
-    assert sorted(e.times for e in told_of if e.reason == "wrong password") == [1, 2, 5]  # type: ignore[attr-defined]
-    assert sorted(e.times for e in told_of if e.reason == "locked out") == [1, 2, 5, 10, 20]  # type: ignore[attr-defined]
+    assert sorted(e.times for e in told_of if e.reason == "wrong password") == [1, 2, 5]
+    assert sorted(e.times for e in told_of if e.reason == "locked out") == [1, 2, 5, 10, 20]
     if known:
         lockout = await told(world, "LockoutBegun")
         assert where(lockout) == (STRANGER, AGENT)

@@ -12,7 +12,6 @@ from libs.chassis.store.work import Work
 from libs.contracts.audit import AuditPage, AuditQuery
 from libs.contracts.permissions import Action
 
-
 Pages = Callable[[Work, AuditQuery], AuditPage]
 
 

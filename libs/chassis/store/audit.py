@@ -145,7 +145,9 @@ class Trail:
         for row in found:
             event = work.codec.decode(row["topic"], bytes(row["state"]))
             before = _decoded(work, row["before_topic"], row["before"])
-            origin = event.data if hasattr(event.data, "ip_address") else _decoded(work, row["origin_topic"], row["origin"])
+            origin = (
+                event.data if hasattr(event.data, "ip_address") else _decoded(work, row["origin_topic"], row["origin"])
+            )
             yield _entry(event, before, origin, personal=personal)
 
 

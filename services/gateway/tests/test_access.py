@@ -50,7 +50,8 @@ def log(auth: Auth, dropped: list[str], monkeypatch: pytest.MonkeyPatch) -> Acce
 
 def answered(log: AccessLog, times: int = 1, route: str = "/api/v1/incidents", **more: Any) -> None:
     for _ in range(times):
-        trace = Trace("r", address="192.0.2.1", **{"status": 200, "user_id": uuid4()} | more)
+        given: dict[str, Any] = {"status": 200, "user_id": uuid4()} | more
+        trace = Trace("r", address="192.0.2.1", **given)
         log.answered(trace, {"user-agent": "me"}, "GET", route, 0.1)
 
 

@@ -20,7 +20,8 @@ import libs.contracts.incidents
 import libs.contracts.integrations
 import libs.contracts.invites
 import libs.contracts.notifier
-import libs.contracts.oncall  # noqa: F401 - importing declares the event types
+import libs.contracts.oncall
+import libs.contracts.teams  # noqa: F401 - importing declares the event types
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import FACTS, Actor, Envelope, Fact
 from libs.contracts.model import Lane

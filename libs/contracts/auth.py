@@ -10,7 +10,9 @@ from pydantic import Field
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
+from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import ListPage, ListView
+from libs.contracts.teams import TeamOf
 from libs.contracts.texts import ONE_LINE, PHONE, EmailAddress, TimeZone
 
 
@@ -46,7 +48,6 @@ class UserRegistered(Fact, type="pager.auth.UserRegistered.v1"):
     phone: Personal[str | None] = None
     timezone: str
     roles: tuple[Role, ...]
-    team_ids: tuple[UUID, ...] = ()
 
 
 class UserChanged(Fact, type="pager.auth.UserChanged.v1"):
@@ -275,7 +276,8 @@ class RegisterUser(StrictContract):
     roles: tuple[Role, ...] = Field(default=(Role.USER,), min_length=1, max_length=10)
     phone: str | None = Field(default=None, pattern=PHONE)
     timezone: TimeZone = "UTC"
-    team_ids: tuple[UUID, ...] = Field(default=(), max_length=100)
+    team_ids: tuple[UUID, ...] = Field(default=(), max_length=MOST_TEAMS)
+    """They are members of these."""
 
 
 class ChangePassword(StrictContract):
@@ -296,10 +298,13 @@ class ProfileChange(StrictContract):
 
 
 class UserChange(ProfileChange):
-    """`PATCH /users/{id}` (admin): the same, and who they are. `roles` and `teamIds` are replaced as a whole."""
+    """`PATCH /users/{id}` (admin): the same, and who they are. `roles` and `teamIds` are replaced as a whole.
+
+    Whoever is in one of `teamIds` already keeps their role in it, and is a member of the others.
+    """
 
     roles: tuple[Role, ...] | None = Field(default=None, min_length=1, max_length=10)
-    team_ids: tuple[UUID, ...] | None = Field(default=None, max_length=100)
+    team_ids: tuple[UUID, ...] | None = Field(default=None, max_length=MOST_TEAMS)
 
 
 class ChangeUser(UserChange):
@@ -344,6 +349,8 @@ class UserView(Contract):
     phone: str | None = None
     timezone: str = "UTC"
     team_ids: tuple[UUID, ...] = ()
+    teams: tuple[TeamOf, ...] = ()
+    """The same by name, with what they are in each."""
     is_active: bool = True
     """False: deactivated. They can neither sign in nor be paged, and whatever names them passes them over."""
     reachable: bool = False

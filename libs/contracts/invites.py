@@ -10,6 +10,7 @@ from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
+from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import ListView
 from libs.contracts.texts import ONE_LINE, EmailAddress
 
@@ -47,7 +48,8 @@ class Invite(StrictContract):
 
     email: EmailAddress
     roles: tuple[Role, ...] = Field(default=(Role.USER,), min_length=1, max_length=10)
-    team_ids: tuple[UUID, ...] = Field(default=(), max_length=100)
+    team_ids: tuple[UUID, ...] = Field(default=(), max_length=MOST_TEAMS)
+    """They become members of those of them that there are by then, and that have room."""
 
 
 class Register(StrictContract):

@@ -100,7 +100,7 @@ class Invalid(Rejected):
 
 
 class NoSuchTeam(Invalid):
-    """There are no teams yet: leave it out."""
+    """There is no such team."""
 
 
 class Reply(Contract):

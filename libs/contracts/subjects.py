@@ -70,7 +70,10 @@ PRIVATE = frozenset({"pager.auth.DeviceRegistered"})
 """Facts that only those read who take them: they hold push tokens. They stand in their lane as all others do, and are
 published on subjects of their own, where the bus can tell who reads (docs/adr/0048)."""
 
-QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {"escalation": (("notifier", "reachable"),)}
+QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "auth": tuple((owner, "team_uses") for owner in ("oncall", "incidents", "escalation")),
+    "escalation": (("notifier", "reachable"),),
+}
 """What a service asks of another beside its events: (service, operation)."""
 
 LANED = ("incidents", "escalation", "notifier")
@@ -132,7 +135,9 @@ def fact_filter(type_name: str, lane: Lane) -> str:
     return f"pager.events.{service}.{lane}.{name}.*"
 
 
-REVOCATIONS = ("pager.events.auth.routine.SessionEnded.*", "pager.events.auth.routine.RolesChanged.*")
+REVOCATIONS = tuple(
+    f"pager.events.auth.routine.{fact}.*" for fact in ("SessionEnded", "RolesChanged", "TeamMembershipChanged")
+)
 """What everybody who checks tokens follows, each by itself: the bus holds one filter against what somebody may read."""
 
 

@@ -17,6 +17,7 @@ class UserKind(StrEnum):
     INCIDENT = "incident"
     INTEGRATION = "integration"
     POLICY = "policy"
+    SCHEDULE = "schedule"
 
 
 class Use(Contract):
@@ -25,6 +26,13 @@ class Use(Contract):
     type: UserKind
     id: UUID
     name: str
+
+
+class UsesView(Contract):
+    """`pager.rpc.<service>.team_uses`: what of a service's needs something, the first of `total` of them."""
+
+    uses: tuple[Use, ...] = ()
+    total: int = 0
 
 
 class InUse(Rejected):

@@ -55,7 +55,7 @@ from libs.contracts.invites import (
 )
 from libs.contracts.model import Contract
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ById, ListPage, NoSuchTeam, Nothing
+from libs.contracts.requests import ById, ListPage, Nothing
 from services.auth import access, application, leaving
 from services.auth.domain import devices
 from services.auth.invitations import Invitations
@@ -69,6 +69,8 @@ from services.auth.refusals import Refusals
 from services.auth.registration import Prepared, Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
+from services.auth.team_api import add_team_operations
+from services.auth.team_uses import TeamUses
 from services.auth.views import device_view, user_view
 
 
@@ -81,6 +83,7 @@ def api(
     factors: SecondFactors,
     room: KeyRoom,
     refusals: Refusals,
+    team_uses: TeamUses,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
     for operators and `keep_accesses` for the gateway; all else needs an access token."""
@@ -93,6 +96,7 @@ def api(
     _recovery(requests, recovery)
     _second_factors(requests, factors)
     _devices(requests)
+    add_team_operations(requests, team_uses)
     _keys(requests, room)
     _audit(requests, refusals)
     return requests
@@ -152,7 +156,7 @@ def _people(requests: Requests, registration: Registration) -> None:
 
     @requests.handle("register_user", RegisterUser, action=Action.PEOPLE_WRITE, before=prepare)
     def register_user(work: Work, _body: RegisterUser, caller: Caller, prepared: Prepared) -> UserView:
-        return application.register_person(work, prepared.command, prepared.password_hash, caller.cause(work))
+        return registration.register(work, prepared, caller.cause(work))
 
     @requests.query("users", ListPage, action=Action.PEOPLE_READ)
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
@@ -187,8 +191,6 @@ def _changes(requests: Requests) -> None:
 
     @requests.handle("change_user", ChangeUser, action=Action.PEOPLE_WRITE, versioned=application.USERS)
     def change_user(work: Work, body: ChangeUser, caller: Caller) -> UserView:
-        if body.team_ids:
-            raise NoSuchTeam(field="teamIds.0")
         return application.change_user(work, body.id, body, caller.cause(work))
 
     @requests.handle("deactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=application.USERS)

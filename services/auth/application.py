@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,10 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import DeviceView, HeldDevice, Platform, ProfileChange, UserChange, UserView
-from libs.contracts.envelope import Actor
-from libs.contracts.model import Role
+from libs.contracts.envelope import Actor, Envelope
+from libs.contracts.model import Role, TeamRole
 from libs.contracts.requests import NotFound, Rejected, Unauthenticated
+from services.auth import team_room
 from services.auth.credentials import Credentials, credentials_of, replace_password, still_fits
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
@@ -29,12 +30,14 @@ from services.auth.domain.users import (
     ReactivateUser,
     RegisterUser,
     ResetPassword,
+    SetMembership,
     VerifyEmail,
 )
 from services.auth.guesses import Guesses
 from services.auth.projections import passwords as passwords_table
 from services.auth.projections import project, token_hash, user_row
 from services.auth.projections import sessions as sessions_table
+from services.auth.projections import users as users_table
 from services.auth.queries import (
     ADMINS,
     DEVICES_OF,
@@ -45,6 +48,7 @@ from services.auth.queries import (
     USER,
     USER_LOCKED,
 )
+from services.auth.team_room import TeamRoom
 from services.auth.tokens import RefreshToken
 from services.auth.views import held_view, user_view
 
@@ -58,6 +62,7 @@ DEVICES: Decider[devices.State, devices.Command] = Decider(devices.initial, devi
 SESSIONS: Decider[sessions.State, sessions.Command] = Decider(sessions.initial, sessions.evolve, sessions.decide)
 
 AUTH = Actor.service("auth")
+_NO_TEAMS: Mapping[UUID, TeamRoom] = {}
 MOST_DEVICES = 5
 """Of one person (technical specification, Technical Limitations)."""
 
@@ -183,10 +188,10 @@ def lock_user(work: Work, user_id: UUID) -> None:
     work.fetch(USER_LOCKED, id=user_id)
 
 
-def locked_user(work: Work, user_id: UUID) -> dict[str, Any]:
-    """As `lock_user`; the row of somebody who must be there. Raises NotFound."""
+def locked_user(work: Work, user_id: UUID, field: str = "id") -> dict[str, Any]:
+    """As `lock_user`; the row of somebody who must be there. Raises NotFound with the field that names them."""
     if not (rows := work.fetch(USER_LOCKED, id=user_id)):
-        raise NotFound(f"there is no user {user_id}", field="id")
+        raise NotFound(f"there is no user {user_id}", field=field)
     return rows[0]
 
 
@@ -195,23 +200,32 @@ def lock_address(work: Work, email: str) -> None:
     work.lock(f"pager/auth/address/{one_address(email)}")
 
 
-def register_person(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> UserView:
-    """Register somebody under an id of their own; raises AddressTaken."""
+def register_person(
+    work: Work, command: RegisterUser, password_hash: str, cause: Cause, teams: Mapping[UUID, TeamRoom] = _NO_TEAMS
+) -> UserView:
+    """Register somebody under an id of their own, as a member of these teams; raises AddressTaken."""
     lock_address(work, command.email)
     if credentials_of(work, command.email) is not None:
         raise AddressTaken(field="email")
     register_user(work, command, password_hash, cause)
-    return user_view(user_row(work.decided[-1].event))
+    row, events = user_row(work.decided[-1].event), []
+    for team_id in teams:
+        joined = SetMembership(command.user_id, team_id, TeamRole.MEMBER, cause.actor, work.now)
+        events += work.decide(USERS, command.user_id, joined, cause)
+    return _shown(work, row, events, teams)
 
 
 def change_user(work: Work, user_id: UUID, body: ProfileChange, cause: Cause) -> UserView:
     """What is not given stays; given as null, the phone goes.
 
     Raises:
-        NotFound, Invalid.
+        NotFound, Invalid, NoSuchTeam.
         LastAdmin: nobody else could give the role back.
+        TeamIsFull, TooManyTeams: there is no room.
     """
-    roles = body.roles if isinstance(body, UserChange) else None
+    roles, team_ids = (body.roles, body.team_ids) if isinstance(body, UserChange) else (None, None)
+    teams = team_room.held(work, team_ids or ())
+    team_room.check_known(teams, team_ids or ())
     command = ChangeUser(
         user_id=user_id,
         by=cause.actor,
@@ -221,9 +235,12 @@ def change_user(work: Work, user_id: UUID, body: ProfileChange, cause: Cause) ->
         phone=body.phone if "phone" in body.model_fields_set else Keep.KEEP,
         timezone=body.timezone,
         roles=roles,
+        teams=team_ids,
         other_admins=roles is None or Role.ADMIN in roles or _are_other_admins(work, user_id),
     )
-    return _changed(work, user_id, command, cause)
+    row = locked_user(work, user_id)
+    team_room.check_room(teams, team_ids or (), [UUID(team["id"]) for team in row["teams"]])
+    return _shown(work, row, work.decide(USERS, user_id, command, cause), teams)
 
 
 def deactivate(work: Work, user_id: UUID, cause: Cause) -> UserView:
@@ -256,10 +273,21 @@ def _are_other_admins(work: Work, user_id: UUID) -> bool:
 
 def _changed(work: Work, user_id: UUID, command: users.Command, cause: Cause) -> UserView:
     row = locked_user(work, user_id)
-    for event in work.decide(USERS, user_id, command, cause):
-        for change in project(event, work.state(USERS, user_id)):
-            row = row | dict(change.values)
-    return user_view(row)
+    return _shown(work, row, work.decide(USERS, user_id, command, cause))
+
+
+def _shown(
+    work: Work, row: dict[str, Any], events: Iterable[Envelope[Any]], teams: Mapping[UUID, TeamRoom] = _NO_TEAMS
+) -> UserView:
+    """A person after these events, of whom `row` was read before; `teams`: those that they may have come into."""
+    state = work.state(USERS, row["id"])
+    assert isinstance(state, users.Registered)  # noqa: S101 - it has a row
+    for event in events:
+        for change in project(event, state):
+            row = row | (dict(change.values) if change.table is users_table else {})
+    names = {UUID(team["id"]): team["name"] for team in row.get("teams", ())}
+    names |= {team_id: team.name for team_id, team in teams.items()}
+    return user_view(row | {"teams": team_room.shown(state.teams, names)})
 
 
 @dataclass(frozen=True, slots=True)

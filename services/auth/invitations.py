@@ -14,12 +14,12 @@ from libs.contracts.addresses import one_address
 from libs.contracts.auth import UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.invites import Invite, InvitesPage, InviteView, LinkView, Register
-from libs.contracts.requests import ListPage, NoSuchTeam, Rejected
-from services.auth import application
+from libs.contracts.requests import ListPage, Rejected
+from services.auth import application, team_room
 from services.auth.attempts import Attempt, Attempts, WrongPassword
 from services.auth.credentials import Credentials, credentials_of, credentials_of_user
 from services.auth.domain import invites, users
-from services.auth.domain.invites import Accepted, AcceptInvite, IssueInvite, ResendInvite, RevokeInvite
+from services.auth.domain.invites import Accepted, AcceptInvite, IssueInvite, Open, ResendInvite, RevokeInvite
 from services.auth.domain.users import RegisterUser
 from services.auth.links import LASTS, BadLink, Purpose, shown
 from services.auth.pace import Pace, for_passwords
@@ -48,8 +48,7 @@ class Invitations:
 
     def invite(self, work: Work, body: Invite, cause: Cause) -> InviteView:
         """Raises AddressTaken, AlreadyInvited, NoSuchTeam or MailsWait."""
-        if body.team_ids:
-            raise NoSuchTeam(field="teamIds.0")
+        team_room.check_known(team_room.seen(work, body.team_ids), body.team_ids)
         application.lock_address(work, body.email)
         if credentials_of(work, body.email) is not None:
             raise application.AddressTaken(field="email")
@@ -95,7 +94,6 @@ class Invitations:
             first_name=body.first_name,
             last_name=body.last_name,
             roles=tuple(invite["roles"]),
-            team_ids=tuple(invite["team_ids"]),
         )
         users.decide(command, users.initial())
         await self.passwords.check(body.password, (command.email, body.first_name, body.last_name))
@@ -119,10 +117,14 @@ class Invitations:
     def _accept(self, work: Work, body: Register, command: RegisterUser, hashed: str) -> UserView | None:
         """None: somebody with the same link was faster, who may be the same one."""
         link = shown(work, Purpose.INVITE, body.invite_token, "inviteToken")
-        if isinstance(work.state(INVITES, link["subject"]), Accepted):
+        state = work.state(INVITES, link["subject"])
+        if isinstance(state, Accepted):
             return None
+        # They cannot help it where one of their teams is gone or full meanwhile.
+        invited = state.team_ids if isinstance(state, Open) else ()
+        teams = {i: team for i, team in team_room.held(work, invited).items() if not team.is_full}
         cause = work.begin(Actor.user(command.user_id))
-        user = application.register_person(work, command, hashed, cause)
+        user = application.register_person(work, command, hashed, cause, teams)
         work.decide(INVITES, link["subject"], AcceptInvite(link["subject"], command.user_id), cause)
         # The row stays until it expires, for whoever did not hear the answer; what else is on its way goes.
         cancel(work, Purpose.INVITE, link["subject"])

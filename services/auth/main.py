@@ -35,6 +35,7 @@ from services.auth.second_factors import SecondFactors
 from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
 from services.auth.signing_keys import SigningKeys
+from services.auth.team_uses import TeamUses
 from services.auth.tokens import AccessTokens
 
 
@@ -94,7 +95,9 @@ def build(runtime: Runtime) -> Parts:
     )
     return Parts(
         Answers(
-            api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals), keys.public, sign_ins
+            api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals, TeamUses(runtime.bus)),
+            keys.public,
+            sign_ins,
         ),
         reads=runtime.follow(consumers()),
         engines=(

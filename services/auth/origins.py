@@ -34,6 +34,7 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
+from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
@@ -46,6 +47,7 @@ from services.auth.projections import (
     invites,
     links,
     mails,
+    memberships,
     passwords,
     project,
     recovery_codes,
@@ -53,9 +55,11 @@ from services.auth.projections import (
     second_factors,
     sessions,
     signing_keys,
+    teams,
     users,
 )
 from services.auth.signing_keys import KEYS
+from services.auth.teams import TEAMS
 
 ORIGINS = Origins(
     "auth",
@@ -65,6 +69,7 @@ ORIGINS = Origins(
             UserRegistered,
             UserChanged,
             RolesChanged,
+            TeamMembershipChanged,
             UserDeactivated,
             UserReactivated,
             PasswordReset,
@@ -78,9 +83,10 @@ ORIGINS = Origins(
         (SignedIn, SignInRefused, LockoutBegun, RefreshTokenReused, SessionEnded): folding(SESSIONS),
         (UnknownAccountRefused, AccessRefused, RefusalsCounted, AuthActedFrom): STATELESS,
         (SigningKeyRotated,): folding(KEYS),
+        (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
     },
-    projections=(users, devices, invites, audit),
+    projections=(users, teams, memberships, devices, invites, audit),
     rows={
         access_log: "requests at the gateway, which are in no event",
         passwords: "hashes of passwords, which are in no event",

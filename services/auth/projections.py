@@ -48,6 +48,7 @@ from libs.contracts.invites import (
     InviteRevoked,
     InviteStatus,
 )
+from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 
 metadata = MetaData(schema="auth")
 """Projections of the log: a rebuild may empty and refill them."""
@@ -66,7 +67,8 @@ users = Table(
     Column("phone", Text),
     Column("timezone", Text, nullable=False),
     Column("roles", ARRAY(Text), nullable=False),
-    Column("team_ids", ARRAY(Uuid), nullable=False),
+    # Of code from before: `memberships` say it.
+    Column("team_ids", ARRAY(Uuid), nullable=False, server_default="{}"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=true()),
     Column("version", Integer, nullable=False, server_default="1"),
@@ -74,12 +76,39 @@ users = Table(
     Column("updated_at", DateTime(timezone=True)),
     Column("roles_given_by", Uuid),
     Column("roles_given_at", DateTime(timezone=True)),
-    # The version of the person that got them: tokens of earlier ones are refused.
+    # The version of the person that got them, or came into a team, or left it: tokens of earlier ones are refused.
     Column("roles_version", Integer, nullable=False, server_default="0"),
     Column("email_verified", Boolean, nullable=False, server_default=false()),
     Index("users_name_idx", "last_name", "first_name", "id"),
 )
 Index("users_email_key", func.lower(users.c.email), unique=True)
+
+# That names are unique however their letters are written, the lock of their writers says (`teams.py`): a rebuild may
+# write two changes of names in any order.
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("version", Integer, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index("teams_name_idx", "name", "id"),
+)
+Index("teams_lower_name_idx", func.lower(teams.c.name))
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("team_id", Uuid, primary_key=True),
+    Column("role", Text, nullable=False),
+    # They came, or were given this role.
+    Column("since", DateTime(timezone=True), nullable=False),
+    Index("memberships_team_idx", "team_id", "since", "user_id"),
+)
 
 # The push token itself is in the log, for the notifier; here its hash is enough to keep it on one device.
 devices = Table(
@@ -279,7 +308,6 @@ def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
         "phone": fact.phone,
         "timezone": fact.timezone,
         "roles": [str(role) for role in fact.roles],
-        "team_ids": list(fact.team_ids),
         "created_at": event.time,
         "is_active": True,
         "version": 1,
@@ -316,11 +344,33 @@ def _changed(event: Envelope[Any], version: int) -> Patch:
         case RolesChanged():
             given = {"roles_given_by": _person(fact.by), "roles_given_at": fact.at}
             row |= given | {"roles": [str(role) for role in fact.roles], "roles_version": fact.version}
+        case TeamMembershipChanged():
+            row |= {"roles_version": fact.version}
         case EmailVerified():
             row |= {"email_verified": True}
         case _:
             row |= {"is_active": isinstance(fact, UserReactivated)}
     return Patch(users, row)
+
+
+def _membership(fact: TeamMembershipChanged) -> Change:
+    key = {"user_id": fact.user_id, "team_id": fact.team_id}
+    return (
+        Gone(memberships, key) if fact.role is None else Row(memberships, key | {"role": str(fact.role), "since": fact.at})
+    )
+
+
+def team_row(event: Envelope[TeamCreated]) -> dict[str, Any]:
+    fact = event.data
+    return {
+        "id": fact.team_id,
+        "name": fact.name,
+        "description": fact.description,
+        "version": 1,
+        "created_by": event.actor.id,
+        "created_at": event.time,
+        "updated_at": event.time,
+    }
 
 
 def _person(actor: Actor) -> UUID | None:
@@ -336,6 +386,15 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             return [Row(users, user_row(event))]
         case UserChanged() | RolesChanged() | UserDeactivated() | UserReactivated() | EmailVerified():
             return [_changed(event, state.version)]
+        case TeamMembershipChanged():
+            return [_changed(event, state.version), _membership(fact)]
+        case TeamCreated():
+            return [Row(teams, team_row(event))]
+        case TeamChanged():
+            named = {"name": fact.name, "description": fact.description}
+            return [Patch(teams, {"id": fact.team_id, "version": state.version, "updated_at": event.time} | named)]
+        case TeamDeleted():
+            return [Gone(teams, {"id": fact.team_id})]
         case InviteIssued():
             return [Row(invites, invite_row(event))]
         case InviteResent():

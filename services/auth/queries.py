@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid, bindparam, exists, func, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid, bindparam, exists, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.invites import InviteStatus
@@ -14,26 +14,36 @@ from services.auth.projections import (
     invites,
     links,
     mails,
+    memberships,
     passwords,
     recovery_codes,
     sealed_secrets,
     second_factors,
     sessions,
     signing_keys,
+    teams,
     users,
 )
 
 _HAS_DEVICE = exists().where(devices.c.user_id == users.c.id).label("has_device")
-_PEOPLE = select(users, _HAS_DEVICE)
+_TEAM_OF = func.jsonb_build_object("id", teams.c.id, "name", teams.c.name, "role", memberships.c.role)
+_TEAMS = (
+    select(func.coalesce(func.jsonb_agg(aggregate_order_by(_TEAM_OF, teams.c.name, teams.c.id)), text("'[]'::jsonb")))
+    .select_from(memberships.join(teams, teams.c.id == memberships.c.team_id))
+    .where(memberships.c.user_id == users.c.id)
+    .scalar_subquery()
+    .label("teams")
+)
+_PEOPLE = select(users, _HAS_DEVICE, _TEAMS)
 USER = _PEOPLE.where(users.c.id == bindparam("id", type_=Uuid))
 USER_LOCKED = USER.with_for_update()
 USER_BY_EMAIL = (
-    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    select(users, _HAS_DEVICE, _TEAMS, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)
     .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
 )
 USER_WITH_PASSWORD = (
-    select(users, _HAS_DEVICE, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
+    select(users, _HAS_DEVICE, _TEAMS, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)
     .where(users.c.id == bindparam("id", type_=Uuid))
 )
@@ -55,6 +65,37 @@ GUESSES_FORGOTTEN = (
 USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), _PEOPLE)
 ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_active).order_by(users.c.id).limit(2)
 """Two of those who are active, if there are so many: whether there is another one than somebody."""
+
+_COUNT = select(func.count()).where(memberships.c.team_id == teams.c.id).scalar_subquery().label("members")
+_TEAM_ROWS = select(teams, _COUNT)
+TEAM = _TEAM_ROWS.where(teams.c.id == bindparam("id", type_=Uuid))
+TEAMS = Listing(Keyset("teams", (teams.c.name, teams.c.id)), _TEAM_ROWS)
+TEAM_ONLY = Listing(Keyset("teams", (teams.c.name, teams.c.id)), TEAM)
+TEAMS_KNOWN = select(teams.c.id, teams.c.name, _COUNT).where(
+    teams.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid)))
+)
+TEAM_NAMED = select(teams.c.id).where(func.lower(teams.c.name) == func.lower(bindparam("name", type_=Text)))
+_MEMBERS = (
+    select(users, _HAS_DEVICE, memberships.c.role.label("team_role"), memberships.c.since, memberships.c.user_id)
+    .join(memberships, memberships.c.user_id == users.c.id)
+    .where(memberships.c.team_id == bindparam("id", type_=Uuid))
+)
+MEMBERS = Listing(Keyset("members", (memberships.c.since, memberships.c.user_id)), _MEMBERS)
+MEMBERSHIP = select(memberships.c.role.label("team_role"), memberships.c.since).where(
+    memberships.c.team_id == bindparam("id", type_=Uuid), memberships.c.user_id == bindparam("user_id", type_=Uuid)
+)
+MEMBER_IDS = (
+    select(memberships.c.user_id)
+    .where(memberships.c.team_id == bindparam("id", type_=Uuid))
+    .order_by(memberships.c.user_id)
+)
+# In one order: whoever changes several people locks them one after the other.
+USERS_LOCKED = (
+    select(users.c.id)
+    .where(users.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+    .order_by(users.c.id)
+    .with_for_update()
+)
 
 SESSION_OF = (
     select(users.c.roles_version)

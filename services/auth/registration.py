@@ -9,12 +9,12 @@ import structlog
 
 from libs.chassis.settings import SettingsError
 from libs.chassis.store.store import Store
+from libs.chassis.store.work import Cause, Work
 from libs.contracts.addresses import one_address
-from libs.contracts.auth import RegisterUser
+from libs.contracts.auth import RegisterUser, UserView
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
-from libs.contracts.requests import NoSuchTeam
-from services.auth import application
+from services.auth import application, team_room
 from services.auth.credentials import credentials_of
 from services.auth.domain import users
 from services.auth.passwords import Passwords
@@ -34,6 +34,7 @@ class Prepared:
 
     command: users.RegisterUser
     password_hash: str = field(repr=False)
+    team_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,6 @@ class Registration:
 
     async def prepare(self, body: RegisterUser) -> Prepared:
         """Raises Invalid with the field at fault, or AddressTaken; neither is worth a hash. Or Busy."""
-        if body.team_ids:
-            raise NoSuchTeam(field="teamIds.0")
         command = users.RegisterUser(
             user_id=uuid4(),
             email=body.email,
@@ -55,14 +54,23 @@ class Registration:
             roles=body.roles,
             phone=body.phone,
             timezone=body.timezone,
-            team_ids=body.team_ids,
         )
         users.decide(command, users.initial())
+        if body.team_ids:
+            teams = await self.store.read(lambda work: team_room.seen(work, body.team_ids))
+            team_room.check_known(teams, body.team_ids)
         await self.passwords.check(body.password, (body.email, body.first_name, body.last_name))
         if await self.store.read(lambda work: credentials_of(work, body.email)) is not None:
             raise application.AddressTaken(field="email")
         with self.passwords.place():
-            return Prepared(command, await self.passwords.hash(body.password))
+            return Prepared(command, await self.passwords.hash(body.password), body.team_ids)
+
+    def register(self, work: Work, prepared: Prepared, cause: Cause) -> UserView:
+        """Raises AddressTaken, NoSuchTeam or TeamIsFull."""
+        teams = team_room.held(work, prepared.team_ids)
+        team_room.check_known(teams, prepared.team_ids)
+        team_room.check_room(teams, prepared.team_ids)
+        return application.register_person(work, prepared.command, prepared.password_hash, cause, teams)
 
     async def first_admin(self, email: str | None, password: str | None) -> None:
         """Make the admin of the settings unless the address has an account; its password is never changed here.

@@ -143,6 +143,7 @@ class AccessTokens:
             "use": "access",
             "sub": str(user.id),
             "roles": [str(role) for role in user.roles],
+            "teams": {str(team.id): str(team.role) for team in user.teams},
             "ver": user.version,
             "sid": str(session_id),
             "did": device_id,

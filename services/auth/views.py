@@ -8,10 +8,12 @@ from uuid import UUID
 
 from libs.contracts.auth import DeviceView, HeldDevice, SessionView, UserView
 from libs.contracts.invites import InviteStatus, InviteView, LinkView
+from libs.contracts.teams import MemberView, TeamOf, TeamView
 
 
 def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
     """`phone`: whether the reader may see the number."""
+    teams = tuple(TeamOf.model_validate(team) for team in row.get("teams", ()))
     return UserView(
         id=row["id"],
         email=row["email"],
@@ -20,7 +22,8 @@ def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
         roles=row["roles"],
         phone=row["phone"] if phone else None,
         timezone=row["timezone"],
-        team_ids=row["team_ids"],
+        team_ids=tuple(team.id for team in teams),
+        teams=teams,
         is_active=row["is_active"],
         reachable=row["is_active"] and row.get("has_device", False),
         roles_given_by=row["roles_given_by"],
@@ -83,4 +86,22 @@ def held_view(device_id: str, session: dict[str, Any] | None, device: dict[str, 
         session_id=signed_in.get("id"),
         last_used_at=signed_in.get("used_at"),
         is_paged=device is not None,
+    )
+
+
+def team_view(row: dict[str, Any]) -> TeamView:
+    return TeamView.model_validate(row)
+
+
+def member_view(row: dict[str, Any]) -> MemberView:
+    """Of a person's row, with their place in the team."""
+    user = user_view(row)
+    return MemberView(
+        user_id=user.id,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        role=row["team_role"],
+        is_active=user.is_active,
+        reachable=user.reachable,
+        since=row["since"],
     )

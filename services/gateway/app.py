@@ -35,12 +35,15 @@ from services.gateway.routes import (
     metrics,
     notifications,
     on_call,
+    teams,
     users,
 )
 from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
-_RESOURCES = (incidents, auth, users, invites, devices, on_call, escalation, integrations, notifications, audit)
+_RESOURCES = (
+    *(incidents, auth, users, teams, invites, devices, on_call, escalation, integrations, notifications, audit),
+)
 
 
 class Api(FastAPI):

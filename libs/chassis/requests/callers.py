@@ -66,7 +66,7 @@ class Unsure(Rejected):
 
 
 class RolesAreOthers(Unauthenticated):
-    """Your roles have changed since this token was issued: refresh it."""
+    """Your roles or teams have changed since this token was issued: refresh it."""
 
 
 class ClocksApart(Rejected):
@@ -158,7 +158,7 @@ class Sessions(Protocol):
         """The caller, as far as is known.
 
         Raises:
-            Unauthenticated: the session is over, or the person has other roles than when the token was issued.
+            Unauthenticated: the session is over, or the person has other roles or teams than when the token was issued.
             Unsure: nothing is known of that yet.
         """
         ...

@@ -1,6 +1,5 @@
-"""Which access tokens are revoked before they expire: their session has ended, or their person has other roles.
-
-All who check tokens follow that on the bus.
+"""Which access tokens are revoked before they expire: their session has ended, or their person has other roles or
+is in other teams. All who check tokens follow that on the bus.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from libs.contracts.codec import CODEC, UnknownEvent
 from libs.contracts.envelope import Fact
 from libs.contracts.requests import Unauthenticated
 from libs.contracts.subjects import REVOCATIONS, stream_of
+from libs.contracts.teams import TeamMembershipChanged
 
 _log = structlog.get_logger()
 _STREAM = stream_of("auth")
@@ -37,7 +37,7 @@ _HELD = timedelta(minutes=15)
 """For so long a list that nothing is added to is good enough for what needs a role."""
 
 
-_FACTS: dict[str, type[Fact]] = dict(zip(REVOCATIONS, (SessionEnded, RolesChanged), strict=True))
+_FACTS: dict[str, type[Fact]] = dict(zip(REVOCATIONS, (SessionEnded, RolesChanged, TeamMembershipChanged), strict=True))
 
 
 class _Changed(NamedTuple):
@@ -59,8 +59,9 @@ class _Changed(NamedTuple):
 class EndedSessions:
     """Followed in memory: `run()` it in every process that checks tokens.
 
-    It reads `SessionEnded` and `RolesChanged` of the stream AUTH from its beginning, the younger of which matter, and
-    then each as it comes. There is no place to keep: what was added stays right, and reading again adds the rest.
+    It reads `SessionEnded`, `RolesChanged` and `TeamMembershipChanged` of the stream AUTH from its beginning, the
+    younger of which matter, and then each as it comes. There is no place to keep: what was added stays right, and
+    reading again adds the rest.
     """
 
     service: str
@@ -71,7 +72,7 @@ class EndedSessions:
     _forget: dict[UUID, datetime] = field(default_factory=dict)
     """Sessions that ended, and when no token of theirs can be good any more."""
     _changed: dict[UUID, _Changed] = field(default_factory=dict)
-    """People whose roles have changed."""
+    """People whose roles or teams have changed."""
     _unread: set[str] = field(default_factory=lambda: set(REVOCATIONS))
     _lost: dict[str, datetime] = field(default_factory=dict)
     """Since when nothing is heard on a subject."""
@@ -137,7 +138,9 @@ class EndedSessions:
         match fact:
             case SessionEnded(session_id=session_id):
                 self._forget[session_id] = forget
-            case RolesChanged(user_id=user_id, version=version):
+            case (
+                RolesChanged(user_id=user_id, version=version) | TeamMembershipChanged(user_id=user_id, version=version)
+            ):
                 before = self._changed.pop(user_id, None) or _Changed(version, forget)  # the newest stands last
                 self._changed[user_id] = _Changed(max(before.version, version), max(before.forget, forget))
 

@@ -5,7 +5,8 @@
 | unregistered | RegisterUser | UserRegistered |
 | unregistered | anything else | refused: there is nobody |
 | registered | RegisterUser again | nothing |
-| registered | ChangeUser | UserChanged where the profile becomes another, RolesChanged where the roles do |
+| registered | ChangeUser | UserChanged where the profile becomes another, RolesChanged where the roles do; memberships too |
+| registered | SetMembership | TeamMembershipChanged, where it becomes another |
 | active, the only active admin | ChangeUser that takes the role, DeactivateUser | refused |
 | active | DeactivateUser | UserDeactivated |
 | inactive | ReactivateUser | UserReactivated |
@@ -18,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -40,13 +41,19 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.envelope import Actor, Fact
-from libs.contracts.model import Role
+from libs.contracts.model import Role, TeamRole
+from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import Invalid, NotFound, Rejected
+from libs.contracts.teams import TeamMembershipChanged
 from services.auth.domain.text import check_text
 
 
 class LastAdmin(Rejected):
     """This is the last active admin: make somebody else one first."""
+
+
+class TooManyTeams(Rejected):
+    """Nobody is in more than 50 teams."""
 
 
 class Keep(Enum):
@@ -80,6 +87,7 @@ class Registered:
     is_active: bool = True
     version: int = 1
     verified: bool = False
+    teams: Mapping[UUID, TeamRole] = field(default_factory=dict)
 
 
 State = Unregistered | Registered
@@ -96,12 +104,14 @@ class RegisterUser:
     roles: tuple[Role, ...]
     phone: str | None = None
     timezone: str = "UTC"
-    team_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeUser:
-    """What is None (or `KEEP`) stays as it is. `other_admins`: whether somebody else is an active admin."""
+    """What is None (or `KEEP`) stays as it is. `other_admins`: whether somebody else is an active admin.
+
+    `teams`: all that they are in afterwards; in those that are new they are members.
+    """
 
     user_id: UUID
     by: Actor
@@ -111,7 +121,19 @@ class ChangeUser:
     phone: str | Keep | None = Keep.KEEP
     timezone: str | None = None
     roles: tuple[Role, ...] | None = None
+    teams: tuple[UUID, ...] | None = None
     other_admins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetMembership:
+    """What somebody is in a team from now on; None: not in it. Whether there is such a team, the caller knows."""
+
+    user_id: UUID
+    team_id: UUID
+    role: TeamRole | None
+    by: Actor
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +188,7 @@ class IssueResetLink:
 Command = (
     RegisterUser
     | ChangeUser
+    | SetMembership
     | DeactivateUser
     | ReactivateUser
     | ResetPassword
@@ -190,6 +213,8 @@ def evolve(state: State, fact: Fact) -> State:
             return replace(state, profile=profile, version=state.version + 1)
         case Registered(), RolesChanged():
             return replace(state, roles=fact.roles, version=fact.version)
+        case Registered(), TeamMembershipChanged(team_id=team_id, role=role):
+            return replace(state, teams=_with(state.teams, team_id, role), version=fact.version)
         case Registered(), UserDeactivated() | UserReactivated():
             return replace(state, is_active=isinstance(fact, UserReactivated), version=state.version + 1)
         case Registered(), EmailVerified():
@@ -205,6 +230,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         Invalid: with the field at fault.
         NotFound: there is nobody of this id.
         LastAdmin: nobody could change anything any more.
+        TooManyTeams: they would be in too many.
     """
     match command, state:
         case RegisterUser(), Unregistered():
@@ -215,6 +241,9 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             raise NotFound(f"there is no user {command.user_id}", field="id")
         case ChangeUser(), Registered():
             return _change(command, state)
+        case SetMembership(), Registered():
+            teams = _with(state.teams, command.team_id, command.role)
+            return _memberships(state, teams, command.by, command.now, state.version)
         case DeactivateUser(), Registered(is_active=True):
             if Role.ADMIN in state.roles and not command.other_admins:
                 raise LastAdmin
@@ -247,7 +276,6 @@ def _registered(command: RegisterUser) -> UserRegistered:
         phone=profile.phone,
         timezone=profile.timezone,
         roles=tuple(dict.fromkeys(command.roles)),
-        team_ids=tuple(dict.fromkeys(command.team_ids)),
     )
 
 
@@ -278,7 +306,29 @@ def _change(command: ChangeUser, state: Registered) -> list[Fact]:
             raise LastAdmin(field="roles")
         version = state.version + len(facts) + 1
         facts.append(RolesChanged(user_id=state.user_id, roles=roles, by=command.by, at=command.now, version=version))
+    if command.teams is not None:
+        teams = {team: state.teams.get(team, TeamRole.MEMBER) for team in command.teams}
+        facts += _memberships(state, teams, command.by, command.now, state.version + len(facts))
     return facts
+
+
+def _with(teams: Mapping[UUID, TeamRole], team_id: UUID, role: TeamRole | None) -> Mapping[UUID, TeamRole]:
+    others = {team: held for team, held in teams.items() if team != team_id}
+    return others if role is None else others | {team_id: role}
+
+
+def _memberships(
+    state: Registered, teams: Mapping[UUID, TeamRole], by: Actor, now: datetime, version: int
+) -> list[Fact]:
+    """What makes of the teams that they are in `teams`; `version`: theirs before it. They leave before they join."""
+    if len(teams) > max(MOST_TEAMS, len(state.teams)):
+        raise TooManyTeams(field="teamIds")
+    left: dict[UUID, TeamRole | None] = {team: None for team in state.teams if team not in teams}
+    joined = {team: role for team, role in teams.items() if state.teams.get(team) is not role}
+    return [
+        TeamMembershipChanged(user_id=state.user_id, team_id=team, role=role, by=by, at=now, version=version + number)
+        for number, (team, role) in enumerate((left | joined).items(), 1)
+    ]
 
 
 def _check(profile: Profile, roles: Sequence[Role]) -> None:

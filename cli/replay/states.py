@@ -18,7 +18,7 @@ from libs.chassis.store.work import Decider
 from libs.contracts.codec import CODEC, UnknownEvent
 from libs.contracts.envelope import Envelope
 from libs.contracts.incidents import IncidentView
-from services.escalation.application import ESCALATION, POLICY
+from services.escalation.deciders import ESCALATION, POLICY
 from services.escalation.domain.escalations import NotStarted, escalation_id
 from services.incidents.application import INCIDENT
 from services.incidents.projections import running, view_of

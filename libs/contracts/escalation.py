@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import IncidentBrief
-from libs.contracts.model import Contract, Moment, Priority, Role, Run, RunAnswered, StrictContract
-from libs.contracts.requests import ListView
+from libs.contracts.model import Contract, Moment, Priority, Role, Run, RunAnswered, StrictContract, TeamRole
+from libs.contracts.requests import ListPage, ListView
 from libs.contracts.texts import ONE_LINE
 
 Minutes = Annotated[float, Field(ge=0.05, le=10_080)]
@@ -26,20 +26,35 @@ class TargetType(StrEnum):
 
 
 class Target(StrictContract):
-    """Whom a level pages: becomes people when the level fires. `id` for all but `role`."""
+    """Whom a level pages: becomes people when the level fires. `id` for all but `role`.
+
+    Of a team everybody who is in it, or with `role: "manager"` its managers alone.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
                 {
-                    "properties": {"type": {"const": "role"}, "role": {"type": "string"}, "id": {"type": "null"}},
+                    "properties": {
+                        "type": {"const": "role"},
+                        "role": {"enum": ["user", "lead", "admin"]},
+                        "id": {"type": "null"},
+                    },
                     "required": ["role"],
                 },
                 {
                     "properties": {
-                        "type": {"not": {"const": "role"}},
+                        "type": {"enum": ["schedule", "user"]},
                         "id": {"type": "string"},
                         "role": {"type": "null"},
+                    },
+                    "required": ["id"],
+                },
+                {
+                    "properties": {
+                        "type": {"const": "team"},
+                        "id": {"type": "string"},
+                        "role": {"enum": ["member", "manager", None]},
                     },
                     "required": ["id"],
                 },
@@ -49,7 +64,7 @@ class Target(StrictContract):
 
     type: TargetType
     id: UUID | None = None
-    role: Role | None = None
+    role: Role | TeamRole | None = None
 
 
 class Level(StrictContract):
@@ -66,6 +81,8 @@ class PolicyCreated(Fact, type="pager.escalation.PolicyCreated.v1"):
     repeat: int
     levels: tuple[Level, ...]
     is_default: bool = False
+    team_id: UUID | None = None
+    """Whose it is; None: the whole organisation's."""
     created_by: str
     created_at: Moment
 
@@ -78,6 +95,7 @@ class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
     priority_filter: tuple[Priority, ...] = ()
     repeat: int
     levels: tuple[Level, ...]
+    team_id: UUID | None = None
 
 
 class PolicyDeleted(Fact, type="pager.escalation.PolicyDeleted.v1"):
@@ -138,7 +156,8 @@ class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
 
 
 class ResponderUnreachable(Fact, type="pager.escalation.ResponderUnreachable.v1"):
-    """This person of the level that was paged last cannot be reached, or is deactivated. Nobody else is paged yet.
+    """This person of the level that was paged last cannot be reached, is deactivated, or has left the team that was
+    paged. Nobody else is paged yet.
 
     Remembered so that the next level is paged as soon as nobody of this one is left. Where that happens, the next
     level's `EscalationDue` says so, and its cause is the notifier's report, or auth's.
@@ -179,19 +198,28 @@ class CreatePolicy(StrictContract):
     priority_filter: tuple[Priority, ...] = ()
     repeat: int = Field(default=3, ge=0, le=100)
     levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
+    team_id: UUID | None = None
+    """Whose it is: incidents of the team that name no policy, and came by no integration with one, run the oldest of
+    the team's that takes their priority. None: the whole organisation's."""
 
 
 class PolicyChange(StrictContract):
-    """Fields not given stay; `levels` is replaced as a whole."""
+    """Fields not given stay; `levels` is replaced as a whole; a `teamId` of null makes it the whole organisation's."""
 
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     priority_filter: tuple[Priority, ...] | None = None
     repeat: int | None = Field(default=None, ge=0, le=100)
     levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
+    team_id: UUID | None = None
 
 
 class ChangePolicy(PolicyChange):
     id: UUID
+
+
+class PoliciesQuery(ListPage):
+    team_id: UUID | None = None
+    """Those of this team; None: all that the caller sees."""
 
 
 class PolicyView(Contract):
@@ -203,6 +231,7 @@ class PolicyView(Contract):
     inactive: tuple[UUID, ...] = ()
     """Who of the people among the targets is deactivated: levels pass them over."""
     is_default: bool
+    team_id: UUID | None = None
     version: int
     created_by: str
     created_at: Moment

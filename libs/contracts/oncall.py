@@ -82,6 +82,8 @@ class ScheduleCreated(Fact, type="pager.oncall.ScheduleCreated.v1"):
     timezone: str
     is_active: bool
     layers: tuple[Layer, ...]
+    team_id: UUID | None = None
+    """Whose it is; None: the whole organisation's."""
     created_by: str
 
 
@@ -94,6 +96,7 @@ class ScheduleChanged(Fact, type="pager.oncall.ScheduleChanged.v1"):
     timezone: str
     is_active: bool
     layers: tuple[Layer, ...]
+    team_id: UUID | None = None
 
 
 class ScheduleDeleted(Fact, type="pager.oncall.ScheduleDeleted.v1"):
@@ -139,20 +142,28 @@ class CreateSchedule(StrictContract):
     timezone: TimeZone = "UTC"
     is_active: bool = True
     layers: tuple[Layer, ...] = Field(default=(), max_length=50)
+    team_id: UUID | None = None
+    """Whose it is; None: the whole organisation's."""
 
 
 class ScheduleChange(StrictContract):
-    """Fields not given stay; `layers` is replaced as a whole."""
+    """Fields not given stay; `layers` is replaced as a whole; a `teamId` of null makes it the whole organisation's."""
 
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     description: str | None = Field(default=None, max_length=10_000)
     timezone: TimeZone | None = None
     is_active: bool | None = None
     layers: tuple[Layer, ...] | None = Field(default=None, max_length=50)
+    team_id: UUID | None = None
 
 
 class ChangeSchedule(ScheduleChange):
     id: UUID
+
+
+class SchedulesQuery(ListPage):
+    team_id: UUID | None = None
+    """Those of this team; None: all that the caller sees."""
 
 
 class OverrideBody(StrictContract):
@@ -207,6 +218,7 @@ class ScheduleView(Contract):
     overrides: tuple[Override, ...] = ()
     inactive: tuple[UUID, ...] = ()
     """Who of the people in `layers` and `overrides` is deactivated: their shifts stay, and pages pass them over."""
+    team_id: UUID | None = None
     version: int
     created_by: str
     created_at: Moment

@@ -26,6 +26,7 @@ SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 """The event-sourced services, in the order in which they are started."""
 
 _ACTIVE = ("UserDeactivated", "UserReactivated")
+_TEAMS = ("TeamCreated", "TeamDeleted")
 _ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed")
 _RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")
 _POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
@@ -33,7 +34,7 @@ _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "Noti
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "auth": {},
     "oncall": {
-        "auth": ("UserRegistered", "UserChanged", *_ACTIVE, "DeviceAdded", "DeviceRemoved"),
+        "auth": ("UserRegistered", "UserChanged", *_ACTIVE, "DeviceAdded", "DeviceRemoved", *_TEAMS),
         "escalation": _POLICIES,
     },
     "incidents": {
@@ -42,7 +43,10 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
     },
     "escalation": {
-        "auth": ("UserRegistered", "RolesChanged", *_ACTIVE, "DeviceAdded", "DeviceRemoved"),
+        "auth": (
+            *("UserRegistered", "RolesChanged", *_ACTIVE, "DeviceAdded", "DeviceRemoved"),
+            *(*_TEAMS, "TeamMembershipChanged"),
+        ),
         "oncall": ("ScheduleCreated", "ShiftsPlanned", "ScheduleDeleted"),
         "incidents": (
             *("IncidentCreated", "PagingRequested", *_ANSWERED),

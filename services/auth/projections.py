@@ -355,9 +355,9 @@ def _changed(event: Envelope[Any], version: int) -> Patch:
 
 def _membership(fact: TeamMembershipChanged) -> Change:
     key = {"user_id": fact.user_id, "team_id": fact.team_id}
-    return (
-        Gone(memberships, key) if fact.role is None else Row(memberships, key | {"role": str(fact.role), "since": fact.at})
-    )
+    if fact.role is None:
+        return Gone(memberships, key)
+    return Row(memberships, key | {"role": str(fact.role), "since": fact.at})
 
 
 def team_row(event: Envelope[TeamCreated]) -> dict[str, Any]:

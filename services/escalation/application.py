@@ -2,60 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from libs.chassis.consume.arrival import Unreachable
-from libs.chassis.store.snapshots import Shape
-from libs.chassis.store.work import Cause, Decider, Work
+from libs.chassis.store.work import Cause, Work
 from libs.chassis.timers import Timer, timer_set
 from libs.contracts.auth import UserDeactivated, UserReactivated
-from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID
+from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.envelope import Envelope
-from libs.contracts.escalation import PlannedLevel
+from libs.contracts.escalation import Paged, PlannedLevel, TargetType
 from libs.contracts.incidents import IncidentCreated
-from libs.contracts.model import Lane, Priority
+from libs.contracts.model import TeamRole
 from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
-from libs.contracts.uses import MOST_NAMED, Use, UserKind
-from services.escalation.domain import decisions, escalations, people, policies
+from libs.contracts.teams import TeamMembershipChanged
+from libs.contracts.uses import MOST_NAMED, Use, UserKind, UsesView
+from services.escalation.choices import choose_policies, wish_of
+from services.escalation.deciders import ANY_LANE, ESCALATION, POLICY
+from services.escalation.domain import escalations, people, policies
 from services.escalation.domain.people import Directory
 from services.escalation.domain.requests import Request, request_of
-from services.escalation.inputs import ME, Inputs, StoredInputs
-from services.escalation.projections import INTEGRATION, RUNNING, SCHEMA, TIMER, USING
+from services.escalation.inputs import ME, NOTHING_COMES, Coming, Inputs, StoredInputs
+from services.escalation.projections import INTEGRATION, RUNNING, SCHEMA, TIMER, USING, USING_TEAM
 from services.escalation.replicas import FROM_INTEGRATIONS, replicate
-
-POLICY: Decider[policies.State, policies.Command] = Decider(
-    policies.initial,
-    policies.evolve,
-    policies.decide,
-    version=lambda state: state.version if isinstance(state, policies.Policy) else 0,
-)
-
-
-def _team(state: escalations.State) -> UUID | None:
-    match state:
-        case escalations.NotStarted() | escalations.Cancelled(run=None):
-            return None
-        case _:
-            return state.run.brief.team_id if state.run else None
-
-
-_SHAPE: Shape[escalations.State] = Shape(escalations.evolve, *get_args(escalations.State))
-
-
-def _escalation(lane: Lane) -> Decider[escalations.State, escalations.Command]:
-    return Decider(
-        escalations.initial, escalations.evolve, decisions.decide, lane=lambda _: lane, team=_team, shape=_SHAPE
-    )
-
-
-ESCALATION = {lane: _escalation(lane) for lane in Lane}
-"""An escalation travels in its incident's present lane, also one that is cancelled before we know the incident."""
-_ANY = ESCALATION[Lane.ROUTINE]
-"""For reading: the lanes differ in nothing that folds."""
 
 Running = escalations.Waiting | escalations.Exhausted
 MOST_PASSED = 1000
@@ -81,12 +55,20 @@ def delete_policy(work: Work, policy_id: UUID, cause: Cause) -> None:
         raise Unreachable
     work.lock_appends()
     running = work.fetch(RUNNING, id=policy_id, count=MOST_NAMED)
-    work.load(_ANY, [row["id"] for row in running])
-    uses = [_running(work.state(_ANY, row["id"])) for row in running]
+    work.load(ANY_LANE, [row["id"] for row in running])
+    uses = [_running(work.state(ANY_LANE, row["id"])) for row in running]
     using = work.fetch(USING, id=policy_id, count=MOST_NAMED)
     uses += [Use(type=UserKind.INTEGRATION, id=row["id"], name=row["name"]) for row in using]
     total = sum(rows[0]["total"] for rows in (running, using) if rows)
     work.decide(POLICY, policy_id, policies.DeletePolicy(uses, total), cause)
+
+
+def team_uses(work: Work, team_id: UUID) -> UsesView:
+    """The policies that are a team's, or page it."""
+    paging = [{"targets": [{"type": str(TargetType.TEAM), "id": str(team_id)}]}]
+    rows = work.fetch(USING_TEAM, id=team_id, paging=Jsonb(paging), count=MOST_NAMED)
+    uses = tuple(Use(type=UserKind.POLICY, id=row["id"], name=row["name"]) for row in rows)
+    return UsesView(uses=uses, total=rows[0]["total"] if rows else 0)
 
 
 def _running(state: escalations.State) -> Use:
@@ -103,8 +85,8 @@ def follow_incidents(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs
     said = [(event, asked) for event in events if (asked := request_of(event.data)) is not None]
     entities = [escalations.escalation_id(event.data.incident_id) for event, _ in said]
     begun = (e for e, (event, _) in zip(entities, said, strict=True) if isinstance(event.data, IncidentCreated))
-    work.expect_new(_ANY, begun)
-    work.load(_ANY, entities)
+    work.expect_new(ANY_LANE, begun)
+    work.load(ANY_LANE, entities)
     start = _starter(work, [asked for _, asked in said if isinstance(asked, Request)], inputs or StoredInputs(work))
     for entity, (event, asked) in zip(entities, said, strict=True):
         command = start(asked) if isinstance(asked, Request) else asked
@@ -114,10 +96,10 @@ def follow_incidents(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs
 def fire(work: Work, timers: Sequence[Timer], inputs: Inputs | None = None) -> None:
     """Page the next level of each escalation whose time has come."""
     inputs = inputs or StoredInputs(work)
-    work.load(_ANY, (t.entity for t in timers))
+    work.load(ANY_LANE, (t.entity for t in timers))
     due: list[tuple[Timer, Running]] = []
     for timer in timers:
-        state = work.state(_ANY, timer.entity)
+        state = work.state(ANY_LANE, timer.entity)
         if timer.name == TIMER and isinstance(state, Running):
             due.append((timer, state))
     if not due:
@@ -140,11 +122,11 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs 
             work.put(*replicate(event))
     reports: list[Envelope[PersonUnreachable]] = [e for e in events if isinstance(e.data, PersonUnreachable)]
     entities = [escalations.escalation_id(event.data.incident_id) for event in reports]
-    work.load(_ANY, entities)
+    work.load(ANY_LANE, entities)
     told: list[tuple[UUID, Envelope[PersonUnreachable], escalations.Run]] = []
     unreached = {event.data.user_id for event in reports}
     for entity, event in zip(entities, reports, strict=True):
-        state = work.state(_ANY, entity)
+        state = work.state(ANY_LANE, entity)
         if isinstance(state, Running):
             told.append((entity, event, state.run))
             unreached |= state.unreachable
@@ -162,43 +144,73 @@ def follow_notifier(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs 
 
 
 def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:
-    """Keep who exists, with which roles, and active or not; no names and no addresses.
+    """Keep who exists, with which roles and in which teams, and active or not; no names and no addresses.
 
-    Whoever is deactivated is passed over at once where they were paged: nobody waits for their answer. Escalations run
+    Whoever is deactivated is passed over at once where they were paged, and whoever leaves a team where they were paged
+    as one of it: nobody waits for their answer. Escalations run
     while nobody has answered, and are few; nothing else says whom each of them has paged last. In a storm of more than
     `MOST_PASSED` the rest waits for its time-out: nobody else is paged while these are decided.
     """
     for event in events:
         work.put(*replicate(event))
-    last = {e.data.user_id: e for e in events if isinstance(e.data, UserDeactivated | UserReactivated)}
-    gone = {user: event for user, event in last.items() if isinstance(event.data, UserDeactivated)}
-    if not gone:
+    news = _news(events)
+    if not (news.gone or news.roles):
         return
     inputs = inputs or StoredInputs(work)
     running = inputs.running(MOST_PASSED)
-    work.load(_ANY, running)
-    paged: list[tuple[UUID, UUID, escalations.Run]] = []
+    work.load(ANY_LANE, running)
+    paged: list[tuple[UUID, Envelope[Any], str, escalations.Run]] = []
     for entity in running:
-        state = work.state(_ANY, entity)
+        state = work.state(ANY_LANE, entity)
         if isinstance(state, Running):
-            paged.extend((entity, p.user_id, state.run) for p in state.people if p.user_id in gone)
+            paged.extend((entity, event, why, state.run) for p in state.people for event, why in news.over(p))
     if not paged:
         return
-    around = _around(work, [run for *_, run in paged], inputs, without=gone)
+    around = _around(work, [run for *_, run in paged], inputs, news.coming)
     causes = inputs.causes([entity for entity, *_ in paged])
-    for entity, user, run in paged:
-        command = escalations.PassOver(user, around.plan(run), around.everybody, work.now)
-        cause = Cause.event(gone[user], ME)
+    for entity, event, why, run in paged:
+        command = escalations.PassOver(event.data.user_id, around.plan(run), around.everybody, work.now, why)
+        cause = Cause.event(event, ME)
         if entity in causes:  # it belongs to the incident's story, and its cause is a person's
             cause = replace(cause, correlation_id=causes[entity].correlation_id)
         work.decide(ESCALATION[run.brief.priority.lane], entity, command, cause)
+
+
+class _News(NamedTuple):
+    """What a batch of AUTH says last of people: who is deactivated, and who is not what they were in a team."""
+
+    gone: Mapping[UUID, Envelope[Any]]
+    roles: Mapping[tuple[UUID, UUID], Envelope[Any]]
+    """By (team, person)."""
+
+    @property
+    def coming(self) -> Coming:
+        return Coming(tuple(self.gone), {key: event.data.role for key, event in self.roles.items()})
+
+    def over(self, paged: Paged) -> Iterator[tuple[Envelope[Any], str]]:
+        """Why somebody who was paged is passed over, if they are."""
+        if (event := self.gone.get(paged.user_id)) is not None:
+            yield event, "is deactivated"
+            return
+        kind, _, team = paged.via.partition(":")
+        team, _, role = team.partition(":")
+        event = self.roles.get((UUID(team), paged.user_id)) if kind == TargetType.TEAM else None
+        if event is not None and (event.data.role is None or (role and event.data.role != role)):
+            yield event, f"is no {role or TeamRole.MEMBER} of team {team} any more"
+
+
+def _news(events: Sequence[Envelope[Any]]) -> _News:
+    last = {e.data.user_id: e for e in events if isinstance(e.data, UserDeactivated | UserReactivated)}
+    gone = {user: event for user, event in last.items() if isinstance(event.data, UserDeactivated)}
+    changed = [e for e in events if isinstance(e.data, TeamMembershipChanged)]
+    return _News(gone, {(e.data.team_id, e.data.user_id): e for e in changed})
 
 
 def _starter(
     work: Work, requests: Sequence[Request], inputs: Inputs
 ) -> Callable[[Request], escalations.StartEscalation]:
     """How to start each of these requests, with one look at policies and people for all of them."""
-    chosen = _choose_policies(work, requests)
+    chosen = choose_policies(work, requests, inputs)
     plans = {policy.id: policy.plan for policy, _ in chosen.values()}
     assigned = [r.assigned for r in requests if r.assigned is not None]
     everybody = inputs.directory(plans.values(), assigned, work.now) if requests else Directory()
@@ -208,45 +220,12 @@ def _starter(
         return people.planned(plans[policy].levels, everybody, assigned)
 
     def start(request: Request) -> escalations.StartEscalation:
-        policy, note = chosen[_wish(request)]
+        policy, note = chosen[wish_of(request)]
         first, assigned = request.first_timeout_minutes, request.assigned
         run = escalations.Run(request.run, request.brief, policy.id, policy.version, first, assigned)
         return escalations.StartEscalation(run, policy.plan, everybody, planned(policy.id, assigned), work.now, note)
 
     return start
-
-
-def _choose_policies(
-    work: Work, requests: Sequence[Request]
-) -> Mapping[tuple[UUID | None, Priority], tuple[policies.Policy, str | None]]:
-    """The policy for each wish, and why it is not the one asked for: its own where it fits, else Default."""
-    if not requests:
-        return {}
-    # Whoever asks can name any id; escalations of this batch are loaded before, so that none is taken for a policy.
-    work.load(POLICY, (DEFAULT_POLICY_ID, *(r.policy_id for r in requests if r.policy_id is not None)))
-    default = work.state(POLICY, DEFAULT_POLICY_ID)
-    assert isinstance(default, policies.Policy)  # noqa: S101 - made before anything is served
-    chosen: dict[tuple[UUID | None, Priority], tuple[policies.Policy, str | None]] = {}
-    for wish in {_wish(r) for r in requests}:
-        asked, priority = wish
-        policy, note = default, None
-        if asked is not None:
-            own = work.state(POLICY, asked)
-            if not isinstance(own, policies.Policy):
-                note = f"policy {asked} does not exist: Default is used"
-            elif own.deleted:
-                note = f"policy {asked} was deleted: Default is used"
-            elif own.is_default or own.plan.takes(priority):
-                policy = own
-            else:
-                note = f"policy {asked} does not take priority {priority}: Default is used"
-        chosen[wish] = (policy, note)
-    return chosen
-
-
-def _wish(request: Request) -> tuple[UUID | None, Priority]:
-    """What the choice of a policy depends on."""
-    return request.policy_id, request.brief.priority
 
 
 class _Around(NamedTuple):
@@ -259,7 +238,7 @@ class _Around(NamedTuple):
         return self.plans[run.policy_id, run.policy_version]
 
 
-def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs, without: Collection[UUID] = ()) -> _Around:
+def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs, coming: Coming = NOTHING_COMES) -> _Around:
     work.load(POLICY, (run.policy_id for run in runs))
     plans = {}
     for key in {(run.policy_id, run.policy_version) for run in runs}:
@@ -267,4 +246,4 @@ def _around(work: Work, runs: Sequence[escalations.Run], inputs: Inputs, without
         assert isinstance(policy, policies.Policy)  # noqa: S101 - an escalation starts with one that exists
         plans[key] = policy.plans[key[1] - 1]
     assigned = [run.assigned for run in runs if run.assigned is not None]
-    return _Around(plans, inputs.directory(plans.values(), assigned, work.now, without))
+    return _Around(plans, inputs.directory(plans.values(), assigned, work.now, coming))

@@ -5,7 +5,7 @@ It comes from the tables of a transaction, or from plain objects where there is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -14,34 +14,49 @@ from uuid import UUID
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import Paged, TargetType
-from libs.contracts.model import Role
-from services.escalation.domain.people import MOST_OTHERS, Directory, OnCall, Others
+from libs.contracts.model import Role, TeamRole
+from services.escalation.domain.people import MOST_OTHERS, Directory, Members, OnCall, Others
 from services.escalation.domain.policies import Plan
 from services.escalation.projections import (
     CAUSES,
     EVERYONE,
     ON_CALL,
     PEOPLE,
+    POLICIES_OF_TEAMS,
     REACHABLE,
     REACHABLE_OF,
     REACHABLE_ON_CALL,
     RUNS,
+    TEAM_PEOPLE,
     Span,
 )
 
 ME = Actor.service("escalation")
 
 
+class Coming(NamedTuple):
+    """What this transaction has just heard of people, and is not committed yet."""
+
+    without: Collection[UUID] = ()
+    """Those who are being deactivated."""
+    roles: Mapping[tuple[UUID, UUID], TeamRole | None] = {}
+    """What somebody who was in a team is there from now on, by (team, person); None: they have left it."""
+
+
+NOTHING_COMES = Coming()
+
+
 class Inputs(Protocol):
     """Asked once for a whole batch. Two makers: `StoredInputs` asks the tables, `MemoryInputs` holds plain objects."""
 
     def directory(
-        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, without: Collection[UUID] = ()
+        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, coming: Coming = NOTHING_COMES
     ) -> Directory:
-        """Everybody whom these plans, the fallbacks and `users` could page at this moment.
+        """Everybody whom these plans, the fallbacks and `users` could page at this moment."""
+        ...
 
-        `without` those who are being deactivated, which is not committed yet.
-        """
+    def policies_of(self, teams: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        """The policies that belong to these teams, each team's oldest first."""
         ...
 
     def running(self, count: int) -> Sequence[UUID]:
@@ -64,16 +79,17 @@ class StoredInputs:
     work: Work
 
     def directory(
-        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, without: Collection[UUID] = ()
+        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, coming: Coming = NOTHING_COMES
     ) -> Directory:
-        """In two queries; a third when there is neither a lead nor an admin."""
-        wanted, left_out = _wanted(plans, users), list(without)
+        """In two queries; a third for teams, and one when there is neither a lead nor an admin."""
+        wanted, left_out = _wanted(plans, users), list(coming.without)
         roles = [str(role) for role in wanted.roles]
         rows = self.work.fetch(PEOPLE, ids=list(wanted.users), roles=roles, without=left_out)
         by_role = _by_role(wanted.roles, ((row["id"], row["roles"]) for row in rows))
         asked = {"ids": list(wanted.schedules), "moment": now, "without": left_out}
         on_call = self.work.fetch(ON_CALL, **asked) if wanted.schedules else ()
         everyone = self.work.fetch(EVERYONE, without=left_out) if _nobody_falls_back(by_role) else ()
+        of_teams = self.work.fetch(TEAM_PEOPLE, ids=list(wanted.teams), without=left_out) if wanted.teams else ()
         return Directory(
             on_call={
                 row["id"]: OnCall(row["user_id"], row["next_id"], row["plan_version"], row["passed_id"])
@@ -82,7 +98,14 @@ class StoredInputs:
             by_role=by_role,
             active={row["id"] for row in rows},
             everyone=tuple(row["id"] for row in everyone),
+            teams=_members(((r["id"], r["user_id"], r["role"], r["active"]) for r in of_teams), coming),
         )
+
+    def policies_of(self, teams: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        found: dict[UUID, list[UUID]] = {}
+        for row in self.work.fetch(POLICIES_OF_TEAMS, ids=list(teams)) if teams else ():
+            found.setdefault(row["team_id"], []).append(row["id"])
+        return found
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
         """In three queries."""
@@ -120,11 +143,14 @@ class MemoryInputs:
     """Those who have a device."""
     inactive: Collection[UUID] = frozenset()
     """Those who are deactivated."""
+    teams: Mapping[UUID, Mapping[UUID, TeamRole]] = field(default_factory=dict)
+    policies: Mapping[UUID, Sequence[UUID]] = field(default_factory=dict)
+    """Of teams, each team's oldest first."""
 
     def directory(
-        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, without: Collection[UUID] = ()
+        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, coming: Coming = NOTHING_COMES
     ) -> Directory:
-        wanted = _wanted(plans, users)
+        wanted, without = _wanted(plans, users), coming.without
         active = {u: r for u, r in sorted(self.people.items()) if u not in without}
         found = {u: r for u, r in active.items() if u in wanted.users or wanted.roles & set(r)}
         by_role = _by_role(wanted.roles, found.items())
@@ -135,7 +161,18 @@ class MemoryInputs:
             by_role=by_role,
             active=set(found),
             everyone=tuple(active) if _nobody_falls_back(by_role) else (),
+            teams=_members(self._of_teams(wanted.teams, active), coming),
         )
+
+    def _of_teams(
+        self, teams: Collection[UUID], active: Collection[UUID]
+    ) -> Iterator[tuple[UUID, UUID | None, TeamRole | None, bool]]:
+        for team in sorted(teams & self.teams.keys()):
+            yield team, None, None, False
+            yield from ((team, user, role, user in active) for user, role in sorted(self.teams[team].items()))
+
+    def policies_of(self, teams: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
+        return {team: self.policies[team] for team in teams if team in self.policies}
 
     def others(self, without: Collection[UUID], now: datetime) -> Others:
         found = [u for u in sorted(self.people) if u in self.reachable and u not in without]
@@ -177,6 +214,7 @@ class _Wanted(NamedTuple):
     schedules: set[UUID]
     users: set[UUID]
     roles: set[Role]
+    teams: set[UUID]
 
 
 def _wanted(plans: Iterable[Plan], users: Iterable[UUID]) -> _Wanted:
@@ -184,8 +222,21 @@ def _wanted(plans: Iterable[Plan], users: Iterable[UUID]) -> _Wanted:
     return _Wanted(
         {t.id for t in targets if t.type is TargetType.SCHEDULE and t.id is not None},
         {*users, *(t.id for t in targets if t.type is TargetType.USER and t.id is not None)},
-        {Role.LEAD, Role.ADMIN, *(t.role for t in targets if t.role is not None)},
+        {Role.LEAD, Role.ADMIN, *(t.role for t in targets if isinstance(t.role, Role))},
+        {t.id for t in targets if t.type is TargetType.TEAM and t.id is not None},
     )
+
+
+def _members(rows: Iterable[tuple[UUID, UUID | None, str | None, bool]], coming: Coming) -> Mapping[UUID, Members]:
+    """`rows`: (team, person, role, whether they are active) in the order of people; without a person: there is one."""
+    people: dict[UUID, dict[UUID, TeamRole]] = {}
+    passed: dict[UUID, set[UUID]] = {}
+    for team, user, role, active in rows:
+        held = people.setdefault(team, {})
+        if user is not None and (now := coming.roles.get((team, user), role)) is not None:
+            held[user] = TeamRole(now)
+            passed.setdefault(team, set()).update(() if active else (user,))
+    return {team: Members(held, frozenset(passed.get(team, ()))) for team, held in people.items()}
 
 
 def _by_role(roles: Iterable[Role], people: Iterable[tuple[UUID, Collection[str]]]) -> dict[Role, tuple[UUID, ...]]:

@@ -16,21 +16,31 @@ from libs.contracts.escalation import (
 )
 from libs.contracts.model import Lane
 from libs.contracts.notifier import PushTokenRetired
-from services.escalation.application import ESCALATION, POLICY
+from libs.contracts.teams import TeamMembershipChanged
+from services.escalation.deciders import ESCALATION, POLICY
 from services.escalation.projections import (
     SCHEMA,
     audit,
     devices,
     escalations,
     integrations,
+    memberships,
     people,
     policies,
     project,
     retired_tokens,
     schedules,
     shifts,
+    teams,
 )
-from services.escalation.replicas import FROM_DEVICES, FROM_INTEGRATIONS, FROM_ONCALL, FROM_PEOPLE, replicate
+from services.escalation.replicas import (
+    FROM_DEVICES,
+    FROM_INTEGRATIONS,
+    FROM_ONCALL,
+    FROM_PEOPLE,
+    FROM_TEAMS,
+    replicate,
+)
 
 ORIGINS = Origins(
     SCHEMA,
@@ -50,6 +60,8 @@ ORIGINS = Origins(
     projections=(policies, escalations, audit),
     replicas=(
         Replica(people, {"auth": FROM_PEOPLE}, replicate),
+        Replica(teams, {"auth": FROM_TEAMS}, replicate),
+        Replica(memberships, {"auth": (TeamMembershipChanged,)}, replicate),
         Replica(devices, {"auth": FROM_DEVICES}, replicate),
         Replica(retired_tokens, {"notifier": (PushTokenRetired,)}, replicate),
         Replica(schedules, {"oncall": FROM_ONCALL}, replicate),

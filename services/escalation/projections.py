@@ -63,7 +63,10 @@ policies = Table(
     Column("created_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    # None: the whole organisation's.
+    Column("team_id", Uuid),
     Index("policies_name_idx", "name", "id"),
+    Index("policies_team_idx", "team_id", "created_at", "id"),
 )
 _RUNS = text("state IN ('waiting', 'exhausted')")
 """Whoever asks for it says it as its index does, word for word."""
@@ -117,6 +120,14 @@ schedules = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("plan_version", Integer),
+)
+teams = Table("teams", metadata, Column("id", Uuid, primary_key=True))
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("team_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("role", Text, nullable=False),
 )
 # Which policy its incidents run, for whoever wants to delete one.
 integrations = Table(
@@ -187,6 +198,25 @@ PEOPLE = (
 INACTIVE = select(people.c.id).where(people.c.id == func.any(_IDS), ~people.c.active)
 """Those of the people `ids` who are deactivated."""
 
+TEAM_PEOPLE = (
+    select(teams.c.id, people.c.id.label("user_id"), memberships.c.role, _ACTIVE.label("active"))
+    .select_from(
+        teams.outerjoin(memberships, memberships.c.team_id == teams.c.id).outerjoin(
+            people, people.c.id == memberships.c.user_id
+        )
+    )
+    .where(teams.c.id == func.any(_IDS))
+    .order_by(teams.c.id, people.c.id)
+)
+"""`ids`, `without`: the people of each of these teams that there is; one without any has a row without a person."""
+
+POLICIES_OF_TEAMS = (
+    select(policies.c.team_id, policies.c.id)
+    .where(policies.c.team_id == func.any(_IDS))
+    .order_by(policies.c.team_id, policies.c.created_at, policies.c.id)
+)
+"""`ids`: the policies of these teams, each team's oldest first."""
+
 EVERYONE = select(people.c.id).where(_ACTIVE).order_by(people.c.id)
 _dead = exists().where(
     retired_tokens.c.user_id == devices.c.user_id,
@@ -212,6 +242,7 @@ CAUSES = select(
     escalations.c.id, escalations.c.event_id, escalations.c.correlation_id, escalations.c.traceparent
 ).where(escalations.c.id == func.any(_IDS))
 KNOWN_PEOPLE = select(people.c.id).where(people.c.id == func.any(_IDS))
+KNOWN_TEAMS = select(teams.c.id).where(teams.c.id == func.any(_IDS))
 KNOWN_SCHEDULES = select(schedules.c.id).where(schedules.c.id == func.any(_IDS))
 SHIFTS = select(shifts).where(shifts.c.schedule_id == func.any(_IDS)).order_by(shifts.c.start_time)
 _total = func.count().over().label("total")
@@ -238,7 +269,25 @@ RUNS = (
 """Those that page, at most `count`, of which the next page is the farthest first."""
 INTEGRATION = select(integrations.c.id).where(integrations.c.id == bindparam("id", type_=Uuid))
 POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
-POLICIES = Listing(Keyset("policies", (policies.c.name, policies.c.id)), select(policies))
+_BY_NAME = Keyset("policies", (policies.c.name, policies.c.id))
+_OF_TEAMS = policies.c.team_id == func.any(bindparam("teams", type_=ARRAY(Uuid)))
+POLICIES = Listing(_BY_NAME, select(policies))
+POLICIES_OF = Listing(_BY_NAME, select(policies).where(_OF_TEAMS))
+"""`teams`: theirs alone. There are few policies: they are read along the list's index."""
+POLICIES_SEEN = Listing(_BY_NAME, select(policies).where(or_(policies.c.team_id.is_(None), _OF_TEAMS)))
+"""`teams`: theirs and the organisation's."""
+USING_TEAM = (
+    select(policies.c.id, policies.c.name, _total)
+    .where(
+        or_(
+            policies.c.team_id == bindparam("id", type_=Uuid),
+            policies.c.levels.contains(bindparam("paging", type_=JSONB)),
+        )
+    )
+    .order_by(policies.c.name, policies.c.id)
+    .limit(bindparam("count", type_=Integer))
+)
+"""The first `count` policies of the team `id`, or that page it (`paging`: as levels say it), and how many there are."""
 ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
 
 
@@ -277,6 +326,7 @@ def policy_row(policy: Policy, updated_at: datetime) -> dict[str, Any]:
         "created_by": policy.created_by,
         "created_at": policy.created_at,
         "updated_at": updated_at,
+        "team_id": plan.team_id,
     }
 
 

@@ -1,4 +1,4 @@
-"""Replicas of people, shifts and integrations: what AUTH, ONCALL, INCIDENTS and NOTIFIER say."""
+"""Replicas of people, teams, shifts and integrations: what AUTH, ONCALL, INCIDENTS and NOTIFIER say."""
 
 from __future__ import annotations
 
@@ -21,24 +21,30 @@ from libs.contracts.escalation import Level, TargetType
 from libs.contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from libs.contracts.notifier import PushTokenRetired
 from libs.contracts.oncall import ScheduleCreated, ScheduleDeleted, ShiftsPlanned
+from libs.contracts.teams import TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.escalation.projections import (
     INACTIVE,
     KNOWN_PEOPLE,
     KNOWN_SCHEDULES,
+    KNOWN_TEAMS,
     SHIFTS,
     Span,
     devices,
     integrations,
+    memberships,
     people,
     replan,
     retired_tokens,
     schedules,
     shifts,
+    teams,
 )
 
 FROM_PEOPLE = (UserRegistered, RolesChanged, UserDeactivated, UserReactivated)
 FROM_DEVICES = (DeviceAdded, DeviceRemoved)
-FROM_AUTH = (*FROM_PEOPLE, *FROM_DEVICES)
+FROM_TEAMS = (TeamCreated, TeamDeleted)
+FROM_AUTH = (*FROM_PEOPLE, *FROM_DEVICES, *FROM_TEAMS, TeamMembershipChanged)
+_KNOWN = {TargetType.USER: KNOWN_PEOPLE, TargetType.SCHEDULE: KNOWN_SCHEDULES, TargetType.TEAM: KNOWN_TEAMS}
 FROM_ONCALL = (ScheduleCreated, ShiftsPlanned, ScheduleDeleted)
 FROM_INTEGRATIONS = (IntegrationCreated, IntegrationChanged, IntegrationDeleted)
 
@@ -57,6 +63,13 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(devices, {"user_id": user_id, "device_id": device_id, "added_at": event.time})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})
+        case TeamCreated(team_id=team_id):
+            yield Row(teams, {"id": team_id})
+        case TeamDeleted(team_id=team_id):
+            yield Gone(teams, {"id": team_id})
+        case TeamMembershipChanged(team_id=team_id, user_id=user_id, role=role):
+            membership = {"team_id": team_id, "user_id": user_id}
+            yield Gone(memberships, membership) if role is None else Row(memberships, {**membership, "role": str(role)})
         case PushTokenRetired() as token:
             key = {"user_id": token.user_id, "device_id": token.device_id}
             yield Row(retired_tokens, key | {"dead_at": token.at})
@@ -96,19 +109,23 @@ def inactive_people(work: Work, people: Iterable[UUID]) -> list[UUID]:
 
 
 def unknown_targets(work: Work, levels: Iterable[Level]) -> list[str]:
-    """The paths (`levels.0.targets.1.id`) of targets whose user or schedule has not been seen here."""
+    """The paths (`levels.0.targets.1.id`) of targets whose user, schedule or team has not been seen here."""
     wanted = {
         (target.type, target.id, f"levels.{i}.targets.{j}.id")
         for i, level in enumerate(levels)
         for j, target in enumerate(level.targets)
         if target.id is not None
     }
-    users = [t for kind, t, _ in wanted if kind is TargetType.USER]
-    planned = [t for kind, t, _ in wanted if kind is TargetType.SCHEDULE]
-    known = {row["id"] for row in work.fetch(KNOWN_PEOPLE, ids=users)} if users else set()
-    known |= {row["id"] for row in work.fetch(KNOWN_SCHEDULES, ids=planned)} if planned else set()
-    checked = (TargetType.USER, TargetType.SCHEDULE)
-    return sorted(path for kind, target, path in wanted if kind in checked and target not in known)
+    known: set[tuple[TargetType, UUID]] = set()
+    for kind, statement in _KNOWN.items():
+        if asked := [target for of_kind, target, _ in wanted if of_kind is kind]:
+            known |= {(kind, row["id"]) for row in work.fetch(statement, ids=asked)}
+    return sorted(path for kind, target, path in wanted if kind in _KNOWN and (kind, target) not in known)
+
+
+def is_team(work: Work, team_id: UUID) -> bool:
+    """Whether there is such a team, as far as is known here."""
+    return bool(work.fetch(KNOWN_TEAMS, ids=[team_id]))
 
 
 def _write_shifts(work: Work, schedule: UUID, before: set[Span], after: set[Span]) -> None:

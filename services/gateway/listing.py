@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Query
 from starlette.responses import Response
@@ -34,6 +35,7 @@ def _paging(default: int) -> Callable[..., Coroutine[Any, Any, ListPage]]:
 
 Paging = Annotated[ListPage, Depends(_paging(20))]
 """`page` from 1, or `cursor`; `limit` from 1 to 100 (specification, GET /incidents)."""
+OfTeam = Annotated[UUID | None, Query(alias="teamId", description="Only what belongs to this team.")]
 WholePaging = Annotated[ListPage, Depends(_paging(100))]
 """The same, a hundred where nothing is said: for what belongs to one thing and is looked at as a whole."""
 

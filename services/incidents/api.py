@@ -48,6 +48,7 @@ from services.incidents.integrations import INTEGRATION
 from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA, audit
 from services.incidents.references import References
+from services.incidents.team_uses import add_team_uses
 from services.incidents.views import (
     decided_view,
     incident_view,
@@ -63,6 +64,7 @@ def api(references: References) -> Requests:
     _statuses(requests)
     _integrations(requests, references)
     add_audit(requests, Trail(audit))
+    add_team_uses(requests)
     return requests
 
 

@@ -24,13 +24,15 @@ from libs.contracts.oncall import (
     OverridesQuery,
     OverridesView,
     OverrideView,
+    SchedulesQuery,
     SchedulesView,
     ScheduleView,
     ShiftsQuery,
     ShiftsView,
 )
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ById, Invalid, ListPage, Nothing
+from libs.contracts.requests import ById, Invalid, Nothing
+from libs.contracts.uses import UsesView
 from services.oncall import application, views
 from services.oncall.projections import SCHEMA, audit
 from services.oncall.rotation import YEARS
@@ -41,9 +43,9 @@ MOST_SHIFTS = 5000
 
 
 def api(arrival: Arrival) -> Requests:
-    """Commands need the role lead (admins have every role), but participants may take over shifts of their schedule.
+    """Managers write their team's schedules and leads the organisation's, but participants may take over shifts.
 
-    `arrival`: how a command waits for a person whom auth has just registered.
+    `arrival`: how a command waits for a person or a team that auth has just made.
     """
     requests = Requests(SCHEMA)
     _commands(requests, arrival)
@@ -73,15 +75,13 @@ def _commands(requests: Requests, arrival: Arrival) -> None:
         _check_rights(body, caller)
         return application.change_schedule(work, body, caller)
 
-    async def policies_arrive(_body: ById, caller: Caller) -> None:
-        caller.require(Action.SCHEDULES_WRITE)
+    async def policies_arrive(_body: ById, _caller: Caller) -> None:
         await arrival.of_everything("escalation")
 
     @requests.handle(
         "delete_schedule", ById, action=Action.SCHEDULES_WRITE, before=policies_arrive, versioned=application.SCHEDULE
     )
     def delete_schedule(work: Work, body: ById, caller: Caller) -> Nothing:
-        caller.require(Action.SCHEDULES_WRITE)
         application.delete_schedule(work, body, caller)
         return Nothing()
 
@@ -103,43 +103,52 @@ def _of_schedule(body: AddOverride | CancelOverride, _caller: Caller) -> UUID:
 
 def _check_rights(body: application.Naming, caller: Caller) -> None:
     """What can be said without looking at the schedule. Raises Forbidden, Unsure."""
-    if not (isinstance(body, AddOverride) and body.user_id == caller.user_id):
-        caller.require(Action.SCHEDULES_WRITE)
+    if isinstance(body, CreateSchedule) or (isinstance(body, ChangeSchedule) and body.team_id is not None):
+        caller.require(Action.SCHEDULES_WRITE, body.team_id)
+    elif isinstance(body, AddOverride) and body.user_id != caller.user_id:
+        caller.require_somewhere(Action.SCHEDULES_WRITE)
 
 
 def _queries(requests: Requests) -> None:
     @requests.query("schedule", ById, action=Action.SCHEDULES_READ)
-    def schedule(work: Work, query: ById, _caller: Caller) -> ScheduleView:
-        return views.schedule_view(work, query.id)
+    def schedule(work: Work, query: ById, caller: Caller) -> ScheduleView:
+        return views.schedule_view(work, query.id, caller)
 
-    @requests.query("schedules", ListPage, action=Action.SCHEDULES_READ)
-    def schedules(work: Work, query: ListPage, _caller: Caller) -> SchedulesView:
-        return views.schedules_page(work, query)
+    @requests.query("schedules", SchedulesQuery, action=Action.SCHEDULES_READ)
+    def schedules(work: Work, query: SchedulesQuery, caller: Caller) -> SchedulesView:
+        return views.schedules_page(work, query, caller)
+
+    @requests.query("team_uses", ById, public=True)
+    def team_uses(work: Work, body: ById, _caller: None) -> UsesView:
+        return application.team_uses(work, body.id)
 
     @requests.query("override", OverrideQuery, action=Action.SCHEDULES_READ)
-    def override(work: Work, query: OverrideQuery, _caller: Caller) -> OverrideView:
+    def override(work: Work, query: OverrideQuery, caller: Caller) -> OverrideView:
+        views.seen_schedule(work, query.schedule_id, caller)
         return views.one_override(work, query.schedule_id, query.override_id)
 
     @requests.query("overrides", OverridesQuery, action=Action.SCHEDULES_READ)
-    def overrides(work: Work, query: OverridesQuery, _caller: Caller) -> OverridesView:
+    def overrides(work: Work, query: OverridesQuery, caller: Caller) -> OverridesView:
+        views.seen_schedule(work, query.schedule_id, caller)
         return views.overrides_page(work, query)
 
     @requests.query("shifts", ShiftsQuery, action=Action.SCHEDULES_READ)
-    def shifts(work: Work, query: ShiftsQuery, _caller: Caller) -> ShiftsView:
+    def shifts(work: Work, query: ShiftsQuery, caller: Caller) -> ShiftsView:
         _check_range(query.from_, query.to)
+        views.seen_schedule(work, query.schedule_id, caller)
         found = views.shifts_between(work, query.schedule_id, query.from_, query.to)
         if len(found) > MOST_SHIFTS:
             raise Invalid(f"expected a range of at most {MOST_SHIFTS} shifts: ask for a shorter one", field="to")
         return ShiftsView(shifts=found, inactive=views.inactive(work, (shift.user_id for shift in found)))
 
     @requests.query("current", CurrentQuery, action=Action.SCHEDULES_READ)
-    def current(work: Work, query: CurrentQuery, _caller: Caller) -> CurrentView:
+    def current(work: Work, query: CurrentQuery, caller: Caller) -> CurrentView:
         at = _moment(query.at, work.now)
-        return CurrentView(current_on_call=views.current(work, query.schedule_id, at))
+        return CurrentView(current_on_call=views.current(work, query.schedule_id, at, caller))
 
     @requests.query("on_call", OnCallQuery, action=Action.SCHEDULES_READ)
-    def on_call(work: Work, query: OnCallQuery, _caller: Caller) -> OnCallListView:
-        return views.on_call(work, query, _moment(query.at, work.now))
+    def on_call(work: Work, query: OnCallQuery, caller: Caller) -> OnCallListView:
+        return views.on_call(work, query, _moment(query.at, work.now), caller)
 
 
 def _check_range(from_: datetime, to: datetime) -> None:

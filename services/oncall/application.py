@@ -18,8 +18,10 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role
 from libs.contracts.oncall import Layer, Override, OverrideView, ScheduleView
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ById, Invalid, Rejected
+from libs.contracts.requests import ById, Invalid, NoSuchTeam, Rejected
+from libs.contracts.uses import MOST_NAMED, Use, UserKind, UsesView
 from services.oncall import commands, domain, projections
+from services.oncall.sights import sees_schedule
 from services.oncall.targets import targeting
 from services.oncall.views import inactive, is_reachable, named_in, one_override, one_schedule
 
@@ -28,6 +30,7 @@ SCHEDULE: Decider[domain.State, commands.Command] = Decider(
     domain.evolve,
     domain.decide,
     shape=Shape(domain.evolve, domain.Schedule, domain.Deleted),
+    team=lambda state: state.team_id if isinstance(state, domain.Schedule) else None,
     version=lambda state: (
         state.rules_version if isinstance(state, domain.Schedule) else 0
     ),  # a plan that goes on by itself changes no rule
@@ -88,17 +91,22 @@ def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) 
         layers=body.layers,
         created_by=str(caller.user_id),
         now=work.now,
+        team_id=body.team_id,
     )
+    _check_team(work, body.team_id)
     work.decide(SCHEDULE, schedule_id, command, caller.cause(work))
     _check_people(work, named_people(body))
     return _view(work, schedule_id, created_at=work.now, updated_at=work.now)
 
 
 def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) -> ScheduleView:
-    """Raises NotFound: there is no such schedule."""
+    """Raises NotFound, Forbidden, Unsure; Invalid, NoSuchTeam: what it names does not exist, or cannot be planned."""
+    already = _theirs(work, body.id, caller).participants
     before = one_schedule(work, body.id)
-    schedule = work.state(SCHEDULE, body.id)
-    already = schedule.participants if isinstance(schedule, domain.Schedule) else ()
+    team_id = body.team_id if "team_id" in body.model_fields_set else commands.Keep.KEEP
+    if not isinstance(team_id, commands.Keep):
+        caller.require(Action.SCHEDULES_WRITE, team_id)
+        _check_team(work, team_id)
     command = commands.ChangeSchedule(
         now=work.now,
         name=body.name,
@@ -107,6 +115,7 @@ def change_schedule(work: Work, body: contracts.ChangeSchedule, caller: Caller) 
         timezone=body.timezone,
         is_active=body.is_active,
         layers=body.layers,
+        team_id=team_id,
     )
     changed = work.decide(SCHEDULE, body.id, command, caller.cause(work))
     _check_people(work, named_people(body), already)
@@ -120,10 +129,11 @@ def delete_schedule(work: Work, body: ById, caller: Caller) -> None:
     A policy that is changed to page it at this moment passes it with a reason (docs/adr/0045).
 
     Raises:
-        NotFound: there is no such schedule.
+        NotFound, Forbidden, Unsure.
         InUse: the policies that page it.
         Unreachable: it is not known which do.
     """
+    _theirs(work, body.id, caller)
     uses, total = targeting(work, body.id)
     work.decide(SCHEDULE, body.id, commands.DeleteSchedule(uses, total), caller.cause(work))
 
@@ -139,11 +149,9 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
         NoDevice: the caller is no lead, and cannot be paged.
         Invalid, TooManyOverrides: as the rules say; or somebody named is not known, or deactivated.
     """
-    schedule = work.state(SCHEDULE, body.schedule_id)
-    if not isinstance(schedule, domain.Schedule):
-        raise domain.NoSuchSchedule
+    schedule = _seen(work, body.schedule_id, caller)
     if not (body.user_id == caller.user_id and caller.user_id in schedule.participants):
-        _require_lead(caller, "only participants of a schedule may take its shifts; leads let anybody take them")
+        _require_lead(caller, schedule, "only participants of a schedule may take its shifts; leads let anybody do so")
     override = Override(
         id=work.new_id(),
         user_id=body.user_id,
@@ -155,7 +163,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
     # Whoever is deactivated is who has to be replaced.
     _check_people(work, named_people(body), (body.replaces,))
     reachable = is_reachable(work, body.user_id)
-    if not reachable and not caller.may(Action.SCHEDULES_WRITE):
+    if not reachable and not caller.may(Action.SCHEDULES_WRITE, schedule.team_id):
         raise NoDevice(field="userId")
     return OverrideView(
         **override.model_dump(),
@@ -173,9 +181,10 @@ def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) 
         NotFound: there is no such schedule or override.
         Forbidden, Unsure: it is not the caller's.
     """
+    schedule = _seen(work, body.schedule_id, caller)
     before = one_override(work, body.schedule_id, body.override_id)
     if caller.user_id not in (before.created_by, before.user_id):
-        _require_lead(caller, "only whoever made an override, whom it concerns, and leads may cancel it")
+        _require_lead(caller, schedule, "only whoever made an override, whom it concerns, and leads may cancel it")
     command = commands.CancelOverride(body.override_id, work.now)
     if work.decide(SCHEDULE, body.schedule_id, command, caller.cause(work)):
         return before.model_copy(update={"cancelled_by": caller.user_id, "cancelled_at": work.now})
@@ -183,9 +192,37 @@ def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) 
     return one_override(work, body.schedule_id, body.override_id)
 
 
-def _require_lead(caller: Caller, otherwise: str) -> None:
+def _require_lead(caller: Caller, schedule: domain.Schedule, otherwise: str) -> None:
     """Raises Forbidden, which says who else may; Unsure."""
-    caller.require(Action.SCHEDULES_WRITE, otherwise=otherwise)
+    caller.require(Action.SCHEDULES_WRITE, schedule.team_id, otherwise=otherwise)
+
+
+def _seen(work: Work, schedule_id: UUID, caller: Caller) -> domain.Schedule:
+    """Raises NoSuchSchedule: there is none that the caller sees."""
+    schedule = work.state(SCHEDULE, schedule_id)
+    if not isinstance(schedule, domain.Schedule) or not sees_schedule(caller, schedule):
+        raise domain.NoSuchSchedule
+    return schedule
+
+
+def _theirs(work: Work, schedule_id: UUID, caller: Caller) -> domain.Schedule:
+    """The same, which they may change. Raises NoSuchSchedule, Forbidden, Unsure."""
+    schedule = _seen(work, schedule_id, caller)
+    caller.require(Action.SCHEDULES_WRITE, schedule.team_id)
+    return schedule
+
+
+def team_uses(work: Work, team_id: UUID) -> UsesView:
+    """The schedules that are a team's."""
+    rows = work.fetch(projections.SCHEDULES_USING, id=team_id, count=MOST_NAMED)
+    uses = tuple(Use(type=UserKind.SCHEDULE, id=row["id"], name=row["name"]) for row in rows)
+    return UsesView(uses=uses, total=rows[0]["total"] if rows else 0)
+
+
+def _check_team(work: Work, team_id: UUID | None) -> None:
+    """Raises NoSuchTeam."""
+    if team_id is not None and not work.fetch(projections.TEAM, id=team_id):
+        raise NoSuchTeam(field="teamId")
 
 
 def named_people(body: Naming) -> dict[UUID, str]:
@@ -214,9 +251,12 @@ def _check_people(work: Work, named: Mapping[UUID, str], already: Collection[UUI
 
 
 def awaited(work: Work, body: Naming, caller: Caller) -> bool:
-    """Whether auth may just have written what a command needs: people, or the device of whoever takes a shift."""
+    """Whether auth may just have written what a command needs: people, a team, the device of whoever takes a shift."""
     named = named_people(body)
     if unknown_people(work, named) or inactive(work, named):
+        return True
+    team_id = None if isinstance(body, contracts.AddOverride) else body.team_id
+    if team_id is not None and not work.fetch(projections.TEAM, id=team_id):
         return True
     needs_device = isinstance(body, contracts.AddOverride) and not caller.may(Action.SCHEDULES_WRITE)
     return needs_device and not is_reachable(work, caller.user_id)
@@ -245,6 +285,7 @@ def _view(work: Work, schedule_id: UUID, *, created_at: datetime, updated_at: da
         layers=schedule.layers,
         overrides=overrides,
         inactive=inactive(work, named_in(schedule.layers, overrides)),
+        team_id=schedule.team_id,
         version=schedule.rules_version,
         created_by=schedule.created_by,
         created_at=created_at,

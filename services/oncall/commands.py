@@ -28,6 +28,7 @@ class CreateSchedule:
     layers: tuple[Layer, ...]
     created_by: str
     now: datetime
+    team_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class ChangeSchedule:
     timezone: str | None = None
     is_active: bool | None = None
     layers: tuple[Layer, ...] | None = None
+    team_id: UUID | Keep | None = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class Schedule:
     planned_from: datetime | None = None
     planned_to: datetime | None = None
     displaced: tuple[datetime, ...] = ()
+    team_id: UUID | None = None
+    """Whose it is; None: the whole organisation's."""
 
     @property
     def participants(self) -> frozenset[UUID]:
@@ -124,6 +126,7 @@ def evolve(state: State, fact: Fact) -> State:
                 fact.is_active,
                 fact.layers,
                 fact.created_by,
+                team_id=fact.team_id,
             )
         case Schedule(), ScheduleChanged():
             return _ruled(state, fact)
@@ -177,6 +180,7 @@ def _create(command: CreateSchedule) -> list[Fact]:
         timezone=command.timezone,
         is_active=command.is_active,
         layers=command.layers,
+        team_id=command.team_id,
         created_by=command.created_by,
     )
     _check(created)
@@ -193,6 +197,7 @@ def _change(state: Schedule, command: ChangeSchedule) -> list[Fact]:
         timezone=state.timezone if command.timezone is None else command.timezone,
         is_active=state.is_active if command.is_active is None else command.is_active,
         layers=state.layers if command.layers is None else command.layers,
+        team_id=state.team_id if isinstance(command.team_id, Keep) else command.team_id,
     )
     after = _ruled(state, changed)
     if after == _ruled(state):
@@ -294,6 +299,7 @@ def _ruled(state: Schedule, changed: ScheduleChanged | None = None) -> Schedule:
         timezone=changed.timezone,
         is_active=changed.is_active,
         layers=changed.layers,
+        team_id=changed.team_id,
     )
 
 

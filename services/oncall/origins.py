@@ -16,6 +16,7 @@ from libs.contracts.oncall import (
 from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
     FROM_PEOPLE,
+    FROM_TEAMS,
     SCHEMA,
     audit,
     cancellations,
@@ -28,6 +29,7 @@ from services.oncall.projections import (
     replicate,
     schedules,
     shifts,
+    teams,
 )
 from services.oncall.targets import FROM_ESCALATION, policies, replicate_policy
 
@@ -49,6 +51,7 @@ ORIGINS = Origins(
     replicas=(
         Replica(people, {"auth": FROM_PEOPLE}, replicate),
         Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
+        Replica(teams, {"auth": FROM_TEAMS}, replicate),
         Replica(policies, {"escalation": FROM_ESCALATION}, replicate_policy),
     ),
 )

@@ -52,10 +52,12 @@ from libs.contracts.oncall import (
     Shift,
     ShiftsPlanned,
 )
+from libs.contracts.teams import TeamCreated, TeamDeleted
 from services.oncall.domain import Deleted, Schedule
 
 SCHEMA = "oncall"
 FROM_PEOPLE = (UserRegistered, UserChanged, UserDeactivated, UserReactivated)
+FROM_TEAMS = (TeamCreated, TeamDeleted)
 PLAN_TIMER = "plan"
 PLAN_AGAIN = timedelta(days=89, hours=1)
 """What is left of the plan when it is extended: the hour is for a service that is just starting."""
@@ -88,7 +90,12 @@ schedules = Table(
     Column("layers", JSONB, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    # None: the whole organisation's.
+    Column("team_id", Uuid),
+    Index("schedules_team_idx", "team_id"),
 )
+# Which teams there are, as auth says.
+teams = Table("teams", metadata, Column("id", Uuid, primary_key=True))
 # Apart from `schedules`, so that every row is written whole by one event and a rebuild in any batch is the same.
 creations = Table(
     "creations",
@@ -181,6 +188,10 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(devices, {"user_id": user_id, "device_id": device_id})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
             yield Gone(devices, {"user_id": user_id, "device_id": device_id})
+        case TeamCreated(team_id=team_id):
+            yield Row(teams, {"id": team_id})
+        case TeamDeleted(team_id=team_id):
+            yield Gone(teams, {"id": team_id})
 
 
 def _name(person: UserRegistered | UserChanged) -> str:
@@ -209,6 +220,7 @@ def _schedule_row(event: Envelope[Any], state: Schedule) -> Row:
         "layers": [layer.model_dump(mode="json", by_alias=True) for layer in state.layers],
         "version": state.rules_version,
         "updated_at": event.time,
+        "team_id": state.team_id,
     }
     return Row(schedules, values)
 
@@ -244,11 +256,29 @@ _known_schedules = (
 SCHEDULE = _known_schedules.where(schedules.c.id == bindparam("id", type_=Uuid))
 """One schedule by `id`, with its creation and how far it is planned."""
 
-SCHEDULES = Listing(
-    Keyset("schedules", (creations.c.created_at, creations.c.schedule_id)),
-    _known_schedules.add_columns(creations.c.schedule_id),
+_OLDEST_FIRST = Keyset("schedules", (creations.c.created_at, creations.c.schedule_id))
+_listed = _known_schedules.add_columns(creations.c.schedule_id)
+_is_of_teams = schedules.c.team_id == any_(bindparam("teams", type_=ARRAY(Uuid)))
+_is_seen = or_(
+    and_(schedules.c.team_id.is_(None), bindparam("organisation", type_=Boolean)),
+    _is_of_teams,
+    schedules.c.layers.contains(bindparam("theirs", type_=JSONB)),
 )
+"""`organisation`, `teams`: whose schedules somebody sees; `theirs`: layers that they are in, as JSON."""
+SCHEDULES = Listing(_OLDEST_FIRST, _listed)
 """All of them, oldest first."""
+SCHEDULES_SEEN = Listing(_OLDEST_FIRST, _listed.where(_is_seen))
+SCHEDULES_OF = Listing(_OLDEST_FIRST, _listed.where(_is_of_teams))
+"""There are few: they are read along the list's index."""
+_total = func.count().over().label("total")
+SCHEDULES_USING = (
+    select(schedules.c.id, schedules.c.name, _total)
+    .where(schedules.c.team_id == bindparam("id", type_=Uuid))
+    .order_by(schedules.c.name, schedules.c.id)
+    .limit(bindparam("count", type_=Integer))
+)
+"""The first `count` schedules of the team `id`, and how many there are."""
+TEAM = select(teams.c.id).where(teams.c.id == bindparam("id", type_=Uuid))
 
 _cancellation = overrides.outerjoin(cancellations, cancellations.c.override_id == overrides.c.id)
 # PostgreSQL's `least` leaves nulls out: what was not cancelled ends when it was to end.
@@ -312,10 +342,10 @@ ON_CALL = _with_latest.where(schedules.c.id == bindparam("id", type_=Uuid))
 
 _is_planned = and_(plans.c.planned_from <= _AT, plans.c.planned_to > _AT)
 _by_the_rules = and_(func.coalesce(_is_planned, false()).is_(false()), schedules.c.is_active)
-EVERYBODY = Listing(
-    Keyset("on_call", (creations.c.created_at, creations.c.schedule_id)),
-    _with_latest.where(or_(and_(_is_planned, _latest.c.end_time > _AT), _by_the_rules)),
-)
+_BY_AGE = Keyset("on_call", (creations.c.created_at, creations.c.schedule_id))
+_is_on_call = or_(and_(_is_planned, _latest.c.end_time > _AT), _by_the_rules)
+EVERYBODY_SEEN = Listing(_BY_AGE, _with_latest.where(_is_on_call, _is_seen))
+EVERYBODY = Listing(_BY_AGE, _with_latest.where(_is_on_call))
 """The same of every schedule, oldest first, on which somebody is on call at `at`, or may be: where nothing is planned,
 the rules say so."""
 

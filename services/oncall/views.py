@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.requests.callers import Caller
 from libs.chassis.store.work import Work
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.oncall import (
@@ -18,15 +19,16 @@ from libs.contracts.oncall import (
     OverridesQuery,
     OverridesView,
     OverrideView,
+    SchedulesQuery,
     SchedulesView,
     ScheduleView,
     Shift,
 )
-from libs.contracts.requests import ListPage
 from services.oncall import projections
 from services.oncall.calendar import shifts, whole_shifts
 from services.oncall.domain import NoSuchSchedule
 from services.oncall.overrides import NoSuchOverride
+from services.oncall.sights import sees_row, shown
 
 _ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 _MOMENT = timedelta(microseconds=1)
@@ -40,14 +42,29 @@ def one_schedule(work: Work, schedule_id: UUID) -> dict[str, Any]:
     raise NoSuchSchedule
 
 
-def schedule_view(work: Work, schedule_id: UUID) -> ScheduleView:
+def seen_schedule(work: Work, schedule_id: UUID, caller: Caller) -> dict[str, Any]:
+    """The same; raises NoSuchSchedule for one that the caller does not see."""
+    row = one_schedule(work, schedule_id)
+    if not sees_row(caller, row):
+        raise NoSuchSchedule
+    return row
+
+
+def schedule_view(work: Work, schedule_id: UUID, caller: Caller) -> ScheduleView:
     """A schedule with the overrides that have not ended; raises NoSuchSchedule."""
-    return next(_views(work, [one_schedule(work, schedule_id)]))
+    return next(_views(work, [seen_schedule(work, schedule_id, caller)]))
 
 
-def schedules_page(work: Work, query: ListPage) -> SchedulesView:
-    """A page of schedules, oldest first."""
-    page = projections.SCHEDULES.page(work, query)
+def schedules_page(work: Work, query: SchedulesQuery, caller: Caller) -> SchedulesView:
+    """A page of the schedules that the caller sees, oldest first."""
+    seen = shown(caller)
+    if query.team_id is not None:
+        is_seen = seen is None or query.team_id in seen.teams
+        page = projections.SCHEDULES_OF.page(work, query, teams=[query.team_id] if is_seen else [])
+    elif seen is None:
+        page = projections.SCHEDULES.page(work, query)
+    else:
+        page = projections.SCHEDULES_SEEN.page(work, query, **seen._asdict())
     return SchedulesView(**page.told("schedules", _views(work, page.rows)))
 
 
@@ -101,8 +118,8 @@ def shifts_between(work: Work, schedule_id: UUID, from_: datetime, to: datetime)
     return (*before, *cut, *after)
 
 
-def on_call(work: Work, query: OnCallQuery, at: datetime) -> OnCallListView:
-    """A page of everybody on call at a moment, in the order in which their schedules were created, or of one schedule.
+def on_call(work: Work, query: OnCallQuery, at: datetime, caller: Caller) -> OnCallListView:
+    """A page of everybody on call at a moment, by the age of the schedules that the caller sees, or of one of them.
 
     Outside of the plans only the rules say where nobody is: a page may be short there, and its total too large.
 
@@ -110,27 +127,32 @@ def on_call(work: Work, query: OnCallQuery, at: datetime) -> OnCallListView:
         NoSuchSchedule: there is no such schedule.
     """
     if query.schedule_id is not None:
-        here = tuple(_on_call_on(work, query.schedule_id, at))
+        here = tuple(_on_call_on(work, query.schedule_id, at, caller))
         return OnCallListView(on_call=here, total=len(here))
-    page = projections.EVERYBODY.page(work, query, at=at)
+    seen = shown(caller)
+    if seen is None:
+        page = projections.EVERYBODY.page(work, query, at=at)
+    else:
+        page = projections.EVERYBODY_SEEN.page(work, query, at=at, **seen._asdict())
     found = [(row, shift) for row in page.rows if (shift := _at(work, row, at)) is not None]
     estimated = page.total_is_estimate or len(found) < len(page.rows)
     page = page._replace(rows=[row for row, _ in found], total_is_estimate=estimated)
     return OnCallListView(**page.told("on_call", _named(work, found)))
 
 
-def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | None:
+def current(work: Work, schedule_id: UUID | None, at: datetime, caller: Caller) -> OnCallView | None:
     """Who is on call in a schedule; without one, in "Primary On-Call" or else the oldest on which somebody is.
 
     Raises:
         NoSuchSchedule: there is no such schedule.
     """
     if schedule_id is not None:
-        return next(iter(_on_call_on(work, schedule_id, at)), None)
-    primary = next(iter(_on_call_of(work, work.fetch(projections.ON_CALL, id=DEFAULT_SCHEDULE_ID, at=at), at)), None)
+        return next(iter(_on_call_on(work, schedule_id, at, caller)), None)
+    of_default = [r for r in work.fetch(projections.ON_CALL, id=DEFAULT_SCHEDULE_ID, at=at) if sees_row(caller, r)]
+    primary = next(iter(_on_call_of(work, of_default, at)), None)
     query = OnCallQuery()
     while primary is None:
-        found = on_call(work, query, at)
+        found = on_call(work, query, at, caller)
         primary = next(iter(found.on_call), None)
         if found.next_cursor is None:
             break
@@ -138,9 +160,9 @@ def current(work: Work, schedule_id: UUID | None, at: datetime) -> OnCallView | 
     return primary
 
 
-def _on_call_on(work: Work, schedule_id: UUID, at: datetime) -> list[OnCallView]:
+def _on_call_on(work: Work, schedule_id: UUID, at: datetime, caller: Caller) -> list[OnCallView]:
     rows = work.fetch(projections.ON_CALL, id=schedule_id, at=at)
-    if not rows:
+    if not rows or not sees_row(caller, rows[0]):
         raise NoSuchSchedule
     return _on_call_of(work, rows, at)
 

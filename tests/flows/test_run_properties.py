@@ -27,7 +27,7 @@ from libs.contracts.incidents import (
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import AttemptFailed, NotificationIntended, NotificationWithdrawn
 from libs.contracts.requests import Rejected
-from services.escalation.application import ESCALATION
+from services.escalation.deciders import ESCALATION
 from services.escalation.domain import escalations
 from services.escalation.projections import escalations as ESCALATIONS  # noqa: N812 - the domain has this name, too
 from services.incidents.application import INCIDENT

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Actor
-from services.escalation.application import POLICY
+from services.escalation.deciders import POLICY
 from services.escalation.domain.policies import DeletePolicy
 from services.oncall.application import SCHEDULE
 from services.oncall.commands import DeleteSchedule

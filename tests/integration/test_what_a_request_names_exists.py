@@ -40,7 +40,7 @@ ME = {"userId": str(admin_id(ADMIN))}
 NO_PERSON, NO_POLICY, NO_TARGET = (
     "there is no such person",
     "there is no such policy",
-    "there is no such user or schedule",
+    "there is no such user, schedule or team",
 )
 SCHEDULE, POLICY = "/on-call/schedules/{id}", "/escalation/policies/{id}"
 PEOPLE, TARGET = "layers.0.participants.0", "levels.0.targets.0.id"

@@ -5,7 +5,7 @@
 | unregistered | RegisterUser | UserRegistered |
 | unregistered | anything else | refused: there is nobody |
 | registered | RegisterUser again | nothing |
-| registered | ChangeUser | UserChanged where the profile becomes another, RolesChanged where the roles do; memberships too |
+| registered | ChangeUser | UserChanged, RolesChanged, TeamMembershipChanged of each team, for what becomes another |
 | registered | SetMembership | TeamMembershipChanged, where it becomes another |
 | active, the only active admin | ChangeUser that takes the role, DeactivateUser | refused |
 | active | DeactivateUser | UserDeactivated |

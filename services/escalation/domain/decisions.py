@@ -34,6 +34,7 @@ from services.escalation.domain.escalations import (
     newest,
 )
 from services.escalation.domain.pages import MOST_PAGED, every, fall_back, later, noted, page_levels, page_others
+from services.escalation.domain.people import reach
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
 """How often an exhausted escalation pages until somebody acknowledges."""
@@ -125,17 +126,20 @@ def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
 
 
 def _pass_over(command: PassOver, state: State) -> Sequence[Fact]:
-    """At once, and in whatever round: whoever is deactivated is on no level any more, so none is passed twice."""
+    """At once, and in whatever round: whoever is passed over is on no such level any more, so none is passed twice."""
     match state:
         # waiting, exhausted | UserDeactivated of somebody who was not paged last, or is known to be unreachable
         case Waiting() | Exhausted() if not _is_paged(command.user_id, state):
             return []
-        # waiting, exhausted | UserDeactivated, others of the level are left
+        # waiting, exhausted | TeamMembershipChanged of somebody whom the level names all the same
+        case Waiting() | Exhausted() if _is_named(command, state):
+            return []
+        # waiting, exhausted | UserDeactivated, TeamMembershipChanged, others of the level are left
         case Waiting() | Exhausted() if not _nobody_left(command, state):
             return [_unreachable(command.user_id, state)]
-        # waiting, exhausted | UserDeactivated, nobody of the level is left: as if its timer had come
+        # waiting, exhausted | UserDeactivated, TeamMembershipChanged, nobody is left: as if its timer had come
         case Waiting() | Exhausted():
-            note = f"{command.user_id} is deactivated, and nobody else of level {state.level} is left"
+            note = f"{command.user_id} {command.why}, and nobody else of level {state.level} is left"
             return [noted(f, note) if isinstance(f, EscalationDue) else f for f in _go_on(command, state)]
     return []
 
@@ -168,6 +172,15 @@ def _is_news(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
 def _is_paged(user_id: UUID, state: Waiting | Exhausted) -> bool:
     """Whether the last page waits for somebody, as far as is known."""
     return user_id not in state.unreachable and any(p.user_id == user_id for p in state.people)
+
+
+def _is_named(command: PassOver, state: Waiting | Exhausted) -> bool:
+    """Whether the level that was paged last would page somebody now, for whatever reason."""
+    if state.level > len(command.plan.levels):
+        return False
+    assigned = state.run.assigned if state.level == 1 else None
+    reached = reach(command.plan.levels[state.level - 1], command.directory, assigned)
+    return any(p.user_id == command.user_id for p in reached.people)
 
 
 def _nobody_left(command: ReportUnreachable | PassOver, state: Waiting | Exhausted) -> bool:

@@ -146,12 +146,13 @@ class ReportUnreachable:
 
 @dataclass(frozen=True, slots=True)
 class PassOver:
-    """Somebody is deactivated, and answers no page that they have: `directory` does not name them any more."""
+    """Somebody is not to be waited for any more, and `why`: `directory` does not name them as they were paged."""
 
     user_id: UUID
     plan: Plan
     directory: Directory
     now: datetime
+    why: str = "is deactivated"
 
 
 @dataclass(frozen=True, slots=True)

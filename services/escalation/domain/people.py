@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.escalation import Level, Paged, PlannedLevel, Target, TargetType
-from libs.contracts.model import Role
+from libs.contracts.model import Role, TeamRole
 
 ASSIGNED = "assigned"
 """`via` of the person whom the incident was assigned to when it was created."""
@@ -32,6 +32,18 @@ class OnCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """Who is in a team at one moment, in one order; `passed` are those of them who are deactivated."""
+
+    people: Mapping[UUID, TeamRole] = field(default_factory=dict)
+    passed: Collection[UUID] = frozenset()
+
+    def with_role(self, role: TeamRole | None) -> list[UUID]:
+        """Everybody, or its managers alone; deactivated people among them."""
+        return [user for user, held in self.people.items() if role is not TeamRole.MANAGER or held is role]
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """Everybody who could be paged at one moment, as far as the levels in question need it.
 
@@ -42,6 +54,7 @@ class Directory:
     by_role: Mapping[Role, tuple[UUID, ...]] = field(default_factory=dict)
     active: Collection[UUID] = frozenset()
     everyone: tuple[UUID, ...] = ()
+    teams: Mapping[UUID, Members] = field(default_factory=dict)
 
     def fallback(self, again: bool) -> tuple[Paged, ...]:
         """Whom to page when no level reaches anybody (promise 9): the leads; `again`, the admins as well.
@@ -137,8 +150,10 @@ def _resolve(target: Target, directory: Directory) -> tuple[Iterable[Paged], str
         case Target(type=TargetType.ROLE, role=Role() as role):
             users = directory.by_role.get(role, ())
             return (Paged(user_id=u, via=f"role:{role}") for u in users), None if users else f"no active {role}"
+        case Target(type=TargetType.TEAM, id=UUID() as team, role=None | TeamRole() as role):
+            return _of_team(team, role, directory.teams.get(team))
         case _:
-            # A team has no members that we know of: empty, so the level passes or falls back.
+            # No policy is made of it: empty, so the level passes or falls back.
             return (), f"{target.type} {target.id} has nobody"
 
 
@@ -149,8 +164,24 @@ def _passed(target: Target, directory: Directory) -> tuple[UUID, ...]:
             return () if now.user_id is not None or now.passed_id is None else (now.passed_id,)
         case Target(type=TargetType.USER, id=UUID() as user) if user not in directory.active:
             return (user,)
+        case Target(type=TargetType.TEAM, id=UUID() as team, role=None | TeamRole() as role):
+            members = directory.teams.get(team, Members())
+            return tuple(user for user in members.with_role(role) if user in members.passed)
         case _:
             return ()
+
+
+def via_team(team: UUID, role: TeamRole | None) -> str:
+    """How somebody is paged as one of a team, or of its managers."""
+    return f"team:{team}:{role}" if role is TeamRole.MANAGER else f"team:{team}"
+
+
+def _of_team(team: UUID, role: TeamRole | None, members: Members | None) -> tuple[tuple[Paged, ...], str | None]:
+    if members is None:
+        return (), f"there is no team {team}"
+    via = via_team(team, role)
+    found = tuple(Paged(user_id=u, via=via) for u in members.with_role(role) if u not in members.passed)
+    return found, None if found else f"no active {role or TeamRole.MEMBER} of team {team}"
 
 
 def _on_call(schedule: UUID, now: OnCall | None) -> tuple[tuple[Paged, ...], str | None]:

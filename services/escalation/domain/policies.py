@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from uuid import UUID
 
 from libs.contracts.defaults import (
@@ -42,6 +43,8 @@ class Plan:
     priority_filter: tuple[Priority, ...]
     repeat: int
     levels: tuple[Level, ...]
+    team_id: UUID | None = None
+    """None: it is the whole organisation's."""
 
     def takes(self, priority: Priority) -> bool:
         """Whether incidents of this priority start it; an empty filter takes all."""
@@ -95,6 +98,12 @@ class CreatePolicy:
     is_default: bool = False
 
 
+class Keep(Enum):
+    """Says that a change leaves a field as it is, where None is a value."""
+
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, slots=True)
 class ChangePolicy:
     """Change what is given; a change that changes nothing makes no new version."""
@@ -103,6 +112,7 @@ class ChangePolicy:
     priority_filter: tuple[Priority, ...] | None = None
     repeat: int | None = None
     levels: tuple[Level, ...] | None = None
+    team_id: UUID | Keep | None = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +176,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
     """
     match state, command:
         case NoPolicy(), CreatePolicy(plan=plan):
-            _check(plan, command.is_default)
+            _check(plan, command.is_default, is_ours(command.id))
             return [_created(command)]
         case Policy(), CreatePolicy():
             return []
@@ -174,9 +184,9 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             raise NoSuchPolicy(field="id")
         case Policy(), ChangePolicy():
             plan = _changed(state.plan, command)
-            _check(plan, state.is_default)
+            _check(plan, state.is_default, is_ours(state.id))
             return [] if plan == state.plan else [_change(state.id, plan)]
-        case Policy(), DeletePolicy() if state.is_default or state.id == ADMINS_POLICY_ID:
+        case Policy(), DeletePolicy() if state.is_default or is_ours(state.id):
             raise Needed
         case Policy(), DeletePolicy(uses, total) if total:
             raise InUse(uses, total)
@@ -186,7 +196,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
 
 def _plan(fact: PolicyCreated | PolicyChanged) -> Plan:
-    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels)
+    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels, fact.team_id)
 
 
 def _created(command: CreatePolicy) -> PolicyCreated:
@@ -197,6 +207,7 @@ def _created(command: CreatePolicy) -> PolicyCreated:
         repeat=command.plan.repeat,
         levels=command.plan.levels,
         is_default=command.is_default,
+        team_id=command.plan.team_id,
         created_by=command.created_by,
         created_at=command.now,
     )
@@ -209,6 +220,7 @@ def _change(policy_id: UUID, plan: Plan) -> PolicyChanged:
         priority_filter=plan.priority_filter,
         repeat=plan.repeat,
         levels=plan.levels,
+        team_id=plan.team_id,
     )
 
 
@@ -218,10 +230,18 @@ def _changed(plan: Plan, command: ChangePolicy) -> Plan:
         priority_filter=plan.priority_filter if command.priority_filter is None else command.priority_filter,
         repeat=plan.repeat if command.repeat is None else command.repeat,
         levels=plan.levels if command.levels is None else command.levels,
+        team_id=plan.team_id if isinstance(command.team_id, Keep) else command.team_id,
     )
 
 
-def _check(plan: Plan, is_default: bool) -> None:
+def is_ours(policy_id: UUID) -> bool:
+    """Whether Pager itself needs it: it is everybody's."""
+    return policy_id in (DEFAULT_POLICY_ID, ADMINS_POLICY_ID)
+
+
+def _check(plan: Plan, is_default: bool, ours: bool) -> None:
+    if ours and plan.team_id is not None:
+        raise Invalid("this policy is the whole organisation's", field="teamId")
     if is_default and plan.priority_filter:
         # Whatever fits no other policy ends here: a filter would make it silence.
         raise Invalid("the Default policy takes every priority", field="priorityFilter")
@@ -241,11 +261,14 @@ def _check_minutes(minutes: float, path: str) -> None:
 
 def _check_target(target: Target, path: str) -> None:
     if target.type is TargetType.ROLE:
-        if target.role is None:
-            raise Invalid("a target of type role names a role", field=f"{path}.role")
+        if not isinstance(target.role, Role):
+            raise Invalid("a target of type role names the role user, lead or admin", field=f"{path}.role")
         if target.id is not None:
             raise Invalid("a target of type role has no id", field=f"{path}.id")
     elif target.id is None:
         raise Invalid(f"a target of type {target.type} names an id", field=f"{path}.id")
+    elif target.type is TargetType.TEAM:
+        if isinstance(target.role, Role):
+            raise Invalid("in a team people are member or manager", field=f"{path}.role")
     elif target.role is not None:
         raise Invalid(f"a target of type {target.type} has no role", field=f"{path}.role")

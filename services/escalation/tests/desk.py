@@ -17,7 +17,8 @@ from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.incidents import IncidentAcknowledged, IncidentBrief, IncidentCreated, PagingReason, PagingRequested
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
-from services.escalation.application import ESCALATION, fire, follow_incidents, follow_notifier, make_first_policies
+from services.escalation.application import fire, follow_incidents, follow_notifier, make_first_policies
+from services.escalation.deciders import ESCALATION
 from services.escalation.domain.escalations import State, escalation_id
 from services.escalation.inputs import Inputs, MemoryInputs, Schedule
 from services.escalation.projections import Span, escalations, project

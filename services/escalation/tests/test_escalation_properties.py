@@ -20,7 +20,7 @@ from libs.contracts.escalation import (
     TargetType,
 )
 from libs.contracts.model import Lane, Role
-from services.escalation.application import ESCALATION
+from services.escalation.deciders import ESCALATION
 from services.escalation.domain.escalations import Cancelled, Exhausted, State, Waiting
 from services.escalation.domain.people import Directory, OnCall
 from services.escalation.domain.policies import Plan

@@ -18,7 +18,8 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentClosed, IncidentResolved, IncidentSnoozed
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import PushTokenRetired
-from services.escalation.application import POLICY, follow_incidents
+from services.escalation.application import follow_incidents
+from services.escalation.deciders import POLICY
 from services.escalation.domain.escalations import Cancelled, NotStarted, Waiting
 from services.escalation.domain.people import MOST_OTHERS
 from services.escalation.domain.policies import ChangePolicy, CreatePolicy, DeletePolicy, Plan

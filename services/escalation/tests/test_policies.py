@@ -13,7 +13,7 @@ from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDelete
 from libs.contracts.model import Priority, Role
 from libs.contracts.requests import ErrorKind, Invalid
 from libs.contracts.uses import InUse, Use, UserKind
-from services.escalation.application import POLICY
+from services.escalation.deciders import POLICY
 from services.escalation.domain.policies import (
     ChangePolicy,
     CreatePolicy,
@@ -130,7 +130,7 @@ def test_a_filter_takes_its_priorities_and_an_empty_one_takes_all() -> None:
 
 
 def test_an_id_that_belongs_to_something_else_is_no_policy() -> None:
-    from services.escalation.application import ESCALATION
+    from services.escalation.deciders import ESCALATION
 
     facts = Given(ESCALATION[BRIEF.priority.lane], []).when(start()).facts
     assert not isinstance(Given(POLICY, facts).state(), Policy)

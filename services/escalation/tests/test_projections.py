@@ -13,7 +13,7 @@ from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
 from libs.contracts.oncall import Shift, ShiftsPlanned
-from services.escalation.application import ESCALATION, POLICY
+from services.escalation.deciders import ESCALATION, POLICY
 from services.escalation.domain.escalations import escalation_id
 from services.escalation.domain.policies import default_policy
 from services.escalation.origins import ORIGINS

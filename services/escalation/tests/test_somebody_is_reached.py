@@ -14,7 +14,7 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import EscalationDue, EscalationExhausted, Level, Target, TargetType
 from libs.contracts.model import Role
-from services.escalation.application import POLICY
+from services.escalation.deciders import POLICY
 from services.escalation.domain.escalations import Exhausted, Waiting
 from services.escalation.domain.policies import CreatePolicy, Plan
 from services.escalation.inputs import ME

@@ -12,7 +12,7 @@ from libs.contracts.envelope import Actor, Fact
 from libs.contracts.escalation import EscalationDue, Level, Target, TargetType
 from libs.contracts.incidents import IncidentBrief
 from libs.contracts.model import Lane, Priority, Role
-from services.escalation.application import ESCALATION
+from services.escalation.deciders import ESCALATION
 from services.escalation.domain.escalations import (
     CancelEscalation,
     Exhausted,

@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from libs.contracts.escalation import ChangePolicy, CreatePolicy, PolicyChange, PolicyView
+from libs.contracts.escalation import ChangePolicy, CreatePolicy, PoliciesQuery, PolicyChange, PolicyView
 from libs.contracts.requests import ById, Nothing
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging, page
+from services.gateway.listing import OfTeam, Paging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -40,8 +40,9 @@ async def create_policy(body: CreatePolicy, ask: Asking) -> Response:
     summary="List policies",
     responses=documented(several("policies", PolicyView, "Policies")),
 )
-async def list_policies(paging: Paging, ask: Asking) -> Response:
-    return page("policies", await ask.query("escalation", "policies", paging), paging)
+async def list_policies(paging: Paging, ask: Asking, team_id: OfTeam = None) -> Response:
+    asked = paging if team_id is None else complete(PoliciesQuery, paging, team_id=team_id)
+    return page("policies", await ask.query("escalation", "policies", asked), paging)
 
 
 @router.get("/policies/{id}", operation_id="getPolicy", summary="One policy", responses=documented(_POLICY))

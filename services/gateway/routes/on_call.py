@@ -23,6 +23,7 @@ from libs.contracts.oncall import (
     OverridesQuery,
     OverrideView,
     ScheduleChange,
+    SchedulesQuery,
     ScheduleView,
     ShiftsQuery,
     ShiftsView,
@@ -30,7 +31,7 @@ from libs.contracts.oncall import (
 from libs.contracts.requests import ById, Nothing
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
-from services.gateway.listing import Paging, WholePaging, page
+from services.gateway.listing import OfTeam, Paging, WholePaging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -67,8 +68,9 @@ async def create_schedule(body: CreateSchedule, ask: Asking) -> Response:
     summary="List schedules",
     responses=documented(several("schedules", ScheduleView, "Schedules")),
 )
-async def list_schedules(paging: Paging, ask: Asking) -> Response:
-    return page("schedules", await ask.query("oncall", "schedules", paging), paging)
+async def list_schedules(paging: Paging, ask: Asking, team_id: OfTeam = None) -> Response:
+    asked = paging if team_id is None else complete(SchedulesQuery, paging, team_id=team_id)
+    return page("schedules", await ask.query("oncall", "schedules", asked), paging)
 
 
 @router.get("/schedules/{id}", operation_id="getSchedule", summary="One schedule", responses=documented(_SCHEDULE))

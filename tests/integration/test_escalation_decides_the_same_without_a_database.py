@@ -17,13 +17,13 @@ from libs.chassis.store.work import Work
 from libs.chassis.testing.clock import MovableClock
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import Level, Target, TargetType
-from libs.contracts.model import Role
+from libs.contracts.model import Role, TeamRole
 from services.escalation import projections as tables
 from services.escalation.application import follow_incidents, make_first_policies
 from services.escalation.domain.escalations import escalation_id
 from services.escalation.domain.people import MOST_OTHERS
 from services.escalation.domain.policies import Plan
-from services.escalation.inputs import MemoryInputs, Schedule, StoredInputs
+from services.escalation.inputs import Coming, MemoryInputs, Schedule, StoredInputs
 from services.escalation.tests.desk import created, requested, said
 from services.escalation.tests.world import an_id
 from tests.decisions import questions, tables_of
@@ -31,6 +31,7 @@ from tests.servers import Servers
 
 PEOPLE = [an_id(f"person {n}") for n in range(6)]
 SCHEDULES = [an_id(f"schedule {n}") for n in range(3)]
+TEAMS = [an_id(f"team {n}") for n in range(3)]
 CLOCK = MovableClock()
 
 
@@ -52,7 +53,11 @@ def a_team(chance: random.Random) -> tuple[MemoryInputs, set[UUID]]:
             spans.append(tables.Span(begin, begin + timedelta(hours=chance.randint(1, 4)), chance.choice(PEOPLE)))
         schedules[schedule] = Schedule(chance.choice((None, 3)), tuple(spans))
     reachable = frozenset(chance.sample(PEOPLE, chance.randint(0, 6)))
-    return MemoryInputs(roles, schedules, reachable=reachable, inactive=frozenset(gone)), gone
+    teams = {
+        team: {p: chance.choice(list(TeamRole)) for p in chance.sample(PEOPLE, chance.randint(0, 4))}
+        for team in chance.sample(TEAMS, chance.randint(0, 2))
+    }
+    return MemoryInputs(roles, schedules, reachable=reachable, inactive=frozenset(gone), teams=teams), gone
 
 
 def write(work: Work, team: MemoryInputs, gone: set[UUID]) -> None:
@@ -66,6 +71,10 @@ def write(work: Work, team: MemoryInputs, gone: set[UUID]) -> None:
             key = {"user_id": person, "device_id": device}
             work.put(Row(tables.devices, key | {"added_at": CLOCK.now() + timedelta(hours=hours)}))
             work.put(Row(tables.retired_tokens, key | {"dead_at": CLOCK.now() - timedelta(hours=1)}))
+    for of_team, members in team.teams.items():
+        work.put(Row(tables.teams, {"id": of_team}))
+        for person, role in members.items():
+            work.put(Row(tables.memberships, {"team_id": of_team, "user_id": person, "role": str(role)}))
     for schedule, plan in team.schedules.items():
         work.put(Row(tables.schedules, {"id": schedule, "plan_version": plan.version}))
         for span in plan.shifts:
@@ -78,6 +87,7 @@ def a_plan(chance: random.Random) -> Plan:
         *(Target(type=TargetType.SCHEDULE, id=s) for s in SCHEDULES),
         *(Target(type=TargetType.USER, id=p) for p in PEOPLE),
         *(Target(type=TargetType.ROLE, role=r) for r in Role),
+        *(Target(type=TargetType.TEAM, id=t, role=r) for t in TEAMS for r in (None, *TeamRole)),
     ]
     level = Level(timeout_minutes=5, targets=tuple(chance.sample(every, chance.randint(1, 4))))
     return Plan("any", (), repeat=0, levels=(level,))
@@ -93,9 +103,10 @@ async def test_whom_a_plan_could_page_is_the_same_from_tables_and_from_objects(s
 
         def both(work: Work, plan: Plan = plan, users: list[UUID] = users) -> None:
             now = work.now
-            for without in ((), users[1:]):
-                stored = StoredInputs(work).directory([plan], users, now, without)
-                assert stored == team.directory([plan], users, now, without)
+            left = {(TEAMS[0], users[0]): None, (TEAMS[1], users[0]): TeamRole.MEMBER}
+            for coming in (Coming(), Coming(users[1:]), Coming((), left)):
+                stored = StoredInputs(work).directory([plan], users, now, coming)
+                assert stored == team.directory([plan], users, now, coming)
             assert StoredInputs(work).others(users[:1], now) == team.others(users[:1], now)
 
         await store.read(both)

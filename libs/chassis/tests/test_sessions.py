@@ -21,6 +21,7 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Lane, Role
 from libs.contracts.requests import Unauthenticated
 from libs.contracts.subjects import event_subject
+from libs.contracts.teams import TeamMembershipChanged
 
 
 def _caller(session: UUID, ledger: Ledger) -> Caller:
@@ -148,12 +149,18 @@ async def test_what_cannot_be_read_is_passed_and_closes_no_door(ledger: Ledger) 
     await _become(ended, _caller(over, ledger), "unauthenticated")
 
 
-async def _given_roles(auth: Bus, ledger: Ledger, person: UUID, version: int) -> None:
-    """Auth says that somebody has other roles."""
-    fact = RolesChanged(
-        user_id=person, roles=(Role.USER,), by=Actor.service("auth"), at=ledger.clock.now(), version=version
-    )
-    event: Envelope[Any] = Envelope[RolesChanged](
+async def _given_roles(
+    auth: Bus,
+    ledger: Ledger,
+    person: UUID,
+    version: int,
+    kind: type[RolesChanged | TeamMembershipChanged] = RolesChanged,
+) -> None:
+    """Auth says that somebody has other roles, or is something else in a team."""
+    told = {"user_id": person, "by": Actor.service("auth"), "at": ledger.clock.now(), "version": version}
+    of_kind = {"roles": (Role.USER,)} if kind is RolesChanged else {"team_id": uuid4(), "role": None}
+    fact = kind.model_validate(told | of_kind)
+    event: Envelope[Any] = Envelope[Any](
         id=uuid4(),
         type=fact.type,
         time=ledger.clock.now(),
@@ -167,12 +174,13 @@ async def _given_roles(auth: Bus, ledger: Ledger, person: UUID, version: int) ->
     await auth.client.jetstream().publish(event_subject(fact.type, Lane.ROUTINE, person), CODEC.encode(event))
 
 
+@pytest.mark.parametrize("kind", [RolesChanged, TeamMembershipChanged])
 async def test_tokens_from_before_a_change_of_roles_are_refused_for_as_long_as_they_could_be_good(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, kind: type[RolesChanged | TeamMembershipChanged]
 ) -> None:
     monkeypatch.setattr(sessions, "_PATIENCE", 15.0)
     auth, somebody = await ledger.bus("auth"), _caller(uuid4(), ledger)
-    await _given_roles(auth, ledger, somebody.user_id, 3)
+    await _given_roles(auth, ledger, somebody.user_id, 3, kind)
     ended = EndedSessions("gateway", await ledger.bus("gateway"), ledger.clock)
     ledger.run(ended.run)
     for version, answer in ((0, "unauthenticated"), (2, "unauthenticated"), (3, "certain"), (4, "certain")):

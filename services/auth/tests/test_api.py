@@ -52,7 +52,7 @@ class Rows:
                 "phone": "+4512345",
                 "timezone": "UTC",
                 "roles": ["user"],
-                "team_ids": [],
+                "teams": [],
                 "is_active": True,
                 "version": 1,
                 "updated_at": None,
@@ -85,6 +85,7 @@ def requests() -> Requests:
         cast("SecondFactors", None),
         cast("KeyRoom", None),
         cast("Refusals", None),
+        cast("TeamUses", None),
     )
 
 
@@ -124,6 +125,15 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "confirm_totp",
         "remove_totp",
         "take_totp",
+        "teams",
+        "team",
+        "create_team",
+        "change_team",
+        "delete_team",
+        "members",
+        "set_member",
+        "change_member",
+        "remove_member",
     }
 
 

@@ -10,8 +10,10 @@ from libs.chassis.requests.callers import Verifier
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.sessions import AllGoOn
 from libs.contracts.auth import KeySet, UserView
-from libs.contracts.model import Role
+from libs.contracts.model import Role, TeamRole
+from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import Unauthenticated
+from libs.contracts.teams import TeamOf
 from services.auth.sealing import Seal, WrongKey
 from services.auth.tokens import AccessTokens, RefreshToken, SigningKey, same
 
@@ -66,6 +68,20 @@ async def test_an_access_token_ends_after_its_lifetime() -> None:
     clock.advance(seconds=1)
     with pytest.raises(Unauthenticated):
         await checks.verify(token)
+
+
+async def test_an_access_token_says_what_its_person_is_in_each_of_their_teams() -> None:
+    clock, team = MovableClock(), uuid4()
+    user = USER.model_copy(update={"teams": (TeamOf(id=team, name="Core", role=TeamRole.MANAGER),)})
+    token = await access().issue(user, SESSION, "phone", clock.now())
+    assert (await verifier(clock, KEY).verify(token)).teams == {team: TeamRole.MANAGER}
+
+
+async def test_an_access_token_of_somebody_in_as_many_teams_as_may_be_is_no_longer_than_one_may_be() -> None:
+    clock, teams = MovableClock(), [uuid4() for _ in range(MOST_TEAMS)]
+    held = tuple(TeamOf(id=team, name="Core", role=TeamRole.MANAGER) for team in teams)
+    token = await access().issue(USER.model_copy(update={"teams": held}), SESSION, "d" * 255, clock.now())
+    assert len((await verifier(clock, KEY).verify(token)).teams) == MOST_TEAMS
 
 
 async def test_an_access_token_says_of_which_version_its_person_is() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
@@ -82,12 +82,10 @@ def test_registering_again_decides_nothing() -> None:
     Given(USERS, [registered()]).when(register()).then_nothing()
 
 
-def test_roles_and_teams_are_kept_once_in_their_order() -> None:
-    team = uuid4()
-    command = register(roles=(Role.LEAD, Role.USER, Role.LEAD), team_ids=(team, team))
-    (fact,) = Given(USERS, []).when(command).facts
+def test_roles_are_kept_once_in_their_order() -> None:
+    (fact,) = Given(USERS, []).when(register(roles=(Role.LEAD, Role.USER, Role.LEAD))).facts
     assert isinstance(fact, UserRegistered)
-    assert (fact.roles, fact.team_ids) == ((Role.LEAD, Role.USER), (team,))
+    assert fact.roles == (Role.LEAD, Role.USER)
 
 
 @pytest.mark.parametrize("timezone", ["Mars/Base", "", "localtime", "Factory", "../../etc/passwd", "europe/berlin"])

@@ -222,6 +222,9 @@ class _NoTables:
     def causes(self, *_: object) -> NoReturn:
         raise AssertionError("asked for causes")
 
+    def policies_of(self, *_: object) -> NoReturn:
+        raise AssertionError("asked for policies")
+
 
 def test_a_batch_without_requests_asks_for_nobody(desk: EscalationDesk) -> None:
     answers = [said(acknowledged(1)), said(created(suppressed=True))]

@@ -99,6 +99,13 @@ class Invalid(Rejected):
     kind = ErrorKind.VALIDATION
 
 
+class NoTeamToListBy(NotFound):
+    """There is no such team."""
+
+    def __init__(self) -> None:
+        super().__init__(field="teamId")
+
+
 class NoSuchTeam(Invalid):
     """There is no such team."""
 

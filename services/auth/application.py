@@ -188,10 +188,10 @@ def lock_user(work: Work, user_id: UUID) -> None:
     work.fetch(USER_LOCKED, id=user_id)
 
 
-def locked_user(work: Work, user_id: UUID, field: str = "id") -> dict[str, Any]:
-    """As `lock_user`; the row of somebody who must be there. Raises NotFound with the field that names them."""
+def locked_user(work: Work, user_id: UUID) -> dict[str, Any]:
+    """As `lock_user`; the row of somebody who must be there. Raises NotFound."""
     if not (rows := work.fetch(USER_LOCKED, id=user_id)):
-        raise NotFound(f"there is no user {user_id}", field=field)
+        raise NotFound(f"there is no user {user_id}", field="id")
     return rows[0]
 
 

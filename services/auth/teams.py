@@ -8,16 +8,25 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.model import TeamRole
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ListPage, NotFound, Rejected
+from libs.contracts.requests import Invalid, ListPage, NotFound, Rejected
 from libs.contracts.teams import CreateTeam, MembersOf, MembersPage, MemberView, TeamChange, TeamsPage, TeamView
 from libs.contracts.uses import UsesView
 from services.auth import team_room
-from services.auth.application import USERS, locked_user
+from services.auth.application import USERS
 from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
 from services.auth.domain.users import Keep, Registered, SetMembership
 from services.auth.projections import project, team_row
-from services.auth.queries import MEMBER_IDS, MEMBERS, MEMBERSHIP, TEAM, TEAM_NAMED, TEAM_ONLY, USERS_LOCKED
+from services.auth.queries import (
+    MEMBER_IDS,
+    MEMBERS,
+    MEMBERSHIP,
+    TEAM,
+    TEAM_NAMED,
+    TEAM_ONLY,
+    USER_LOCKED,
+    USERS_LOCKED,
+)
 from services.auth.queries import TEAMS as TEAMS_LISTED
 from services.auth.team_room import TeamIsFull
 from services.auth.views import member_view, team_view
@@ -107,13 +116,16 @@ def set_member(work: Work, team_id: UUID, user_id: UUID, role: TeamRole, cause: 
     """Put somebody into a team, or give them another role in it.
 
     Raises:
-        TeamIsUnknown, NotFound.
+        TeamIsUnknown.
+        Invalid: there is no such person.
         TeamIsFull, TooManyTeams: one of them has no room.
     """
     team = team_room.held(work, (team_id,)).get(team_id)
     if team is None:
         raise TeamIsUnknown(field="id")
-    row = locked_user(work, user_id, field="userId")
+    if not (rows := work.fetch(USER_LOCKED, id=user_id)):
+        raise Invalid("there is no such person", field="userId")
+    row = rows[0]
     if team.is_full and not work.fetch(MEMBERSHIP, id=team_id, user_id=user_id):
         raise TeamIsFull
     for event in work.decide(USERS, user_id, SetMembership(user_id, team_id, role, cause.actor, work.now), cause):

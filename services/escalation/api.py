@@ -23,7 +23,7 @@ from libs.contracts.escalation import (
     TargetType,
 )
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ById, Invalid, NoSuchTeam, Nothing
+from libs.contracts.requests import ById, Invalid, NoSuchTeam, NoTeamToListBy, Nothing
 from libs.contracts.uses import UsesView
 from services.escalation import application
 from services.escalation.deciders import POLICY
@@ -99,7 +99,11 @@ def api(arrival: Arrival) -> Requests:
             raise policies.NoSuchPolicy(field="id")
         return found
 
-    @requests.query("policies", PoliciesQuery, action=Action.POLICIES_READ)
+    async def team_arrives(body: PoliciesQuery, _caller: Caller) -> None:
+        if (team_id := body.team_id) is not None:
+            await arrival.of(lambda work: not is_team(work, team_id), "auth")
+
+    @requests.query("policies", PoliciesQuery, action=Action.POLICIES_READ, before=team_arrives)
     def policies_(work: Work, body: PoliciesQuery, caller: Caller) -> PolicyList:
         page = _listed(work, body, caller)
         return PolicyList(**page.told("policies", _views(work, page.rows)))
@@ -112,11 +116,12 @@ def api(arrival: Arrival) -> Requests:
 
 
 def _listed(work: Work, body: PoliciesQuery, caller: Caller) -> Page:
-    """Those that the caller sees; of a team whose policies they do not see there are none."""
+    """Those that the caller sees. Raises NoTeamToListBy: there is no such team, for them."""
     sight = caller.sight(Action.POLICIES_READ)
     if body.team_id is not None:
-        seen = sight.everything or body.team_id in sight.teams
-        return POLICIES_OF.page(work, body, teams=[body.team_id] if seen else [])
+        if not is_team(work, body.team_id) or not (sight.everything or body.team_id in sight.teams):
+            raise NoTeamToListBy
+        return POLICIES_OF.page(work, body, teams=[body.team_id])
     if sight.everything:
         return POLICIES.page(work, body)
     return (POLICIES_SEEN if sight.organisation else POLICIES_OF).page(work, body, teams=list(sight.teams))

@@ -49,7 +49,7 @@ def api(arrival: Arrival) -> Requests:
     """
     requests = Requests(SCHEMA)
     _commands(requests, arrival)
-    _queries(requests)
+    _queries(requests, arrival)
     add_audit(requests, Trail(audit))
     return requests
 
@@ -109,12 +109,16 @@ def _check_rights(body: application.Naming, caller: Caller) -> None:
         caller.require_somewhere(Action.SCHEDULES_WRITE)
 
 
-def _queries(requests: Requests) -> None:
+def _queries(requests: Requests, arrival: Arrival) -> None:
+    async def team_arrives(query: SchedulesQuery, _caller: Caller) -> None:
+        if (team_id := query.team_id) is not None:
+            await arrival.of(lambda work: not views.is_team(work, team_id), "auth")
+
     @requests.query("schedule", ById, action=Action.SCHEDULES_READ)
     def schedule(work: Work, query: ById, caller: Caller) -> ScheduleView:
         return views.schedule_view(work, query.id, caller)
 
-    @requests.query("schedules", SchedulesQuery, action=Action.SCHEDULES_READ)
+    @requests.query("schedules", SchedulesQuery, action=Action.SCHEDULES_READ, before=team_arrives)
     def schedules(work: Work, query: SchedulesQuery, caller: Caller) -> SchedulesView:
         return views.schedules_page(work, query, caller)
 

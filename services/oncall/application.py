@@ -23,7 +23,7 @@ from libs.contracts.uses import MOST_NAMED, Use, UserKind, UsesView
 from services.oncall import commands, domain, projections
 from services.oncall.sights import sees_schedule
 from services.oncall.targets import targeting
-from services.oncall.views import inactive, is_reachable, named_in, one_override, one_schedule
+from services.oncall.views import inactive, is_reachable, is_team, named_in, one_override, one_schedule
 
 SCHEDULE: Decider[domain.State, commands.Command] = Decider(
     domain.initial,
@@ -221,7 +221,7 @@ def team_uses(work: Work, team_id: UUID) -> UsesView:
 
 def _check_team(work: Work, team_id: UUID | None) -> None:
     """Raises NoSuchTeam."""
-    if team_id is not None and not work.fetch(projections.TEAM, id=team_id):
+    if team_id is not None and not is_team(work, team_id):
         raise NoSuchTeam(field="teamId")
 
 
@@ -256,7 +256,7 @@ def awaited(work: Work, body: Naming, caller: Caller) -> bool:
     if unknown_people(work, named) or inactive(work, named):
         return True
     team_id = None if isinstance(body, contracts.AddOverride) else body.team_id
-    if team_id is not None and not work.fetch(projections.TEAM, id=team_id):
+    if team_id is not None and not is_team(work, team_id):
         return True
     needs_device = isinstance(body, contracts.AddOverride) and not caller.may(Action.SCHEDULES_WRITE)
     return needs_device and not is_reachable(work, caller.user_id)

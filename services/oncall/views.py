@@ -24,6 +24,7 @@ from libs.contracts.oncall import (
     ScheduleView,
     Shift,
 )
+from libs.contracts.requests import NoTeamToListBy
 from services.oncall import projections
 from services.oncall.calendar import shifts, whole_shifts
 from services.oncall.domain import NoSuchSchedule
@@ -56,11 +57,16 @@ def schedule_view(work: Work, schedule_id: UUID, caller: Caller) -> ScheduleView
 
 
 def schedules_page(work: Work, query: SchedulesQuery, caller: Caller) -> SchedulesView:
-    """A page of the schedules that the caller sees, oldest first."""
+    """A page of the schedules that the caller sees, oldest first.
+
+    Raises:
+        NoTeamToListBy: there is no such team, for them.
+    """
     seen = shown(caller)
     if query.team_id is not None:
-        is_seen = seen is None or query.team_id in seen.teams
-        page = projections.SCHEDULES_OF.page(work, query, teams=[query.team_id] if is_seen else [])
+        if not is_team(work, query.team_id) or not (seen is None or query.team_id in seen.teams):
+            raise NoTeamToListBy
+        page = projections.SCHEDULES_OF.page(work, query, teams=[query.team_id])
     elif seen is None:
         page = projections.SCHEDULES.page(work, query)
     else:
@@ -81,6 +87,11 @@ def overrides_page(work: Work, query: OverridesQuery) -> OverridesView:
     one_schedule(work, query.schedule_id)
     page = projections.MADE_OVERRIDES.page(work, query, schedule_id=query.schedule_id)
     return OverridesView(**page.told("overrides", _histories(work, page.rows)))
+
+
+def is_team(work: Work, team_id: UUID) -> bool:
+    """Whether there is such a team, as far as is known here."""
+    return bool(work.fetch(projections.TEAM, id=team_id))
 
 
 def is_reachable(work: Work, person: UUID) -> bool:

@@ -78,6 +78,11 @@ async def _reset_link(world: World) -> tuple[str, Any]:
     return f"/users/{(await world.person('forgetful')).user_id}/password/reset-link", None
 
 
+async def _member(world: World) -> tuple[str, Any]:
+    made = await world.admin.call("POST", "/teams", {"name": "Web"})
+    return f"/teams/{made.data['team']['id']}/members", {"userId": str((await world.person("webby")).user_id)}
+
+
 def _plain(path: str, body: Any) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(_world: World) -> tuple[str, Any]:
         return path, body
@@ -89,6 +94,8 @@ _DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android"
 REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "registerUser": _plain("/users", _PERSON),
     "unlockUser": _unlock,
+    "createTeam": _plain("/teams", {"name": "Core"}),
+    "setMember": _member,
     "registerDevice": _plain("/devices", _DEVICE),
     "deactivateUser": _standing("deactivate"),
     "invite": _plain("/invites", {"email": "di@pager.test"}),
@@ -149,6 +156,8 @@ def _changed(body: dict[str, Any]) -> dict[str, Any]:
     if "endTime" in body:
         later = datetime.fromisoformat(body["endTime"]) + timedelta(hours=1)
         return body | {"endTime": later.isoformat()}
+    if body.keys() == {"userId"}:
+        return body | {"role": "manager"}
     name = next(n for n in ("lastName", "deviceName", "title", "notes", "name") if n in body)
     return body | {name: "another"}
 

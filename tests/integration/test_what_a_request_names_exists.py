@@ -17,7 +17,7 @@ from tests.phone import PASSWORD, Answer
 from tests.world import ADMIN, World
 
 NOBODY = str(uuid4())
-NO_TEAMS = "There are no teams yet"
+NO_TEAM = "here is no such team"
 PERSON = {"email": "new@pager.test", "password": PASSWORD, "firstName": "New", "lastName": "One", "roles": ["user"]}
 LAYER = {"start": "2026-01-05T09:00", "participants": [NOBODY]}
 
@@ -44,20 +44,26 @@ NO_PERSON, NO_POLICY, NO_TARGET = (
 )
 SCHEDULE, POLICY = "/on-call/schedules/{id}", "/escalation/policies/{id}"
 PEOPLE, TARGET = "layers.0.participants.0", "levels.0.targets.0.id"
+ADMINS = _level(type="role", role="admin")
 BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("POST", "/incidents", INCIDENT | {"assignedTo": NOBODY}, "assignedTo", NO_PERSON),
     ("POST", "/incidents", INCIDENT | {"policyId": NOBODY}, "policyId", NO_POLICY),
-    ("POST", "/incidents", INCIDENT | {"teamId": NOBODY}, "teamId", NO_TEAMS),
+    ("POST", "/incidents", INCIDENT | {"teamId": NOBODY}, "teamId", NO_TEAM),
     ("POST", "/integrations", {"name": "x", "policyId": NOBODY}, "policyId", NO_POLICY),
-    ("POST", "/integrations", {"name": "x", "teamId": NOBODY}, "teamId", NO_TEAMS),
+    ("POST", "/integrations", {"name": "x", "teamId": NOBODY}, "teamId", NO_TEAM),
     ("PATCH", "/integrations/{id}", {"policyId": NOBODY}, "policyId", NO_POLICY),
-    ("PATCH", "/integrations/{id}", {"teamId": NOBODY}, "teamId", NO_TEAMS),
+    ("PATCH", "/integrations/{id}", {"teamId": NOBODY}, "teamId", NO_TEAM),
     ("POST", "/escalation/policies", _level(type="user", id=NOBODY), TARGET, NO_TARGET),
-    ("POST", "/escalation/policies", _level(type="team", id=NOBODY), TARGET, NO_TEAMS),
+    ("POST", "/escalation/policies", _level(type="team", id=NOBODY), TARGET, NO_TARGET),
+    ("POST", "/escalation/policies", ADMINS | {"teamId": NOBODY}, "teamId", NO_TEAM),
+    ("PATCH", POLICY, {"teamId": NOBODY}, "teamId", NO_TEAM),
+    ("POST", "/on-call/schedules", {"name": "x", "teamId": NOBODY}, "teamId", NO_TEAM),
+    ("PATCH", SCHEDULE, {"teamId": NOBODY}, "teamId", NO_TEAM),
+    ("POST", "/teams/{id}/members", {"userId": NOBODY}, "userId", NO_PERSON),
     ("PATCH", POLICY, _level(type="schedule", id=NOBODY), TARGET, NO_TARGET),
-    ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
-    ("PATCH", "/users/{id}", {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
-    ("POST", "/invites", {"email": "new@pager.test", "teamIds": [NOBODY]}, "teamIds.0", NO_TEAMS),
+    ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAM),
+    ("PATCH", "/users/{id}", {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAM),
+    ("POST", "/invites", {"email": "new@pager.test", "teamIds": [NOBODY]}, "teamIds.0", NO_TEAM),
     ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
@@ -70,6 +76,8 @@ FILTERS = (
     ("/incidents/{id}/explain", "userId"),
     ("/notifications", "incidentId"),
     ("/on-call", "scheduleId"),
+    ("/on-call/schedules", "teamId"),
+    ("/escalation/policies", "teamId"),
     ("/on-call/current", "scheduleId"),
 )
 """Every parameter of a query that does."""
@@ -80,7 +88,8 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
 ) -> None:
     integration = (await world.admin.call("POST", "/integrations", {"name": "Shop"})).data["integration"]
     of = {"/integrations": integration["id"], "/escalation": DEFAULT_POLICY_ID, "/on-call": DEFAULT_SCHEDULE_ID}
-    of |= {"/users": admin_id(ADMIN)}
+    team = (await world.admin.call("POST", "/teams", {"name": "Core"})).data["team"]
+    of |= {"/users": admin_id(ADMIN), "/teams": team["id"]}
     for method, path, body, field, words in BODIES:
         with subtests.test(method=method, path=path, field=field):
             concrete = path.format(id=next((one for kind, one in of.items() if path.startswith(kind)), None))
@@ -124,7 +133,7 @@ def _uuids(schema: dict[str, Any], document: dict[str, Any], path: str = "") -> 
 
 
 async def test_whatever_a_path_names_and_is_not_there_is_404(world: World, subtests: pytest.Subtests) -> None:
-    bodies = {"addOverride": HOUR | ME}
+    bodies = {"addOverride": HOUR | ME, "setMember": ME, "changeMember": {"role": "member"}}
     queries = {"listShifts": "?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00Z"}
     walked = set()
     for path, verbs in Api().openapi()["paths"].items():

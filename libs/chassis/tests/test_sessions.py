@@ -23,6 +23,8 @@ from libs.contracts.requests import Unauthenticated
 from libs.contracts.subjects import event_subject
 from libs.contracts.teams import TeamMembershipChanged
 
+_Kind = type[RolesChanged] | type[TeamMembershipChanged]
+
 
 def _caller(session: UUID, ledger: Ledger) -> Caller:
     return Caller(uuid4(), frozenset({Role.ADMIN}), session, "phone", ledger.clock.now() + timedelta(minutes=15))
@@ -154,7 +156,7 @@ async def _given_roles(
     ledger: Ledger,
     person: UUID,
     version: int,
-    kind: type[RolesChanged | TeamMembershipChanged] = RolesChanged,
+    kind: _Kind = RolesChanged,
 ) -> None:
     """Auth says that somebody has other roles, or is something else in a team."""
     told = {"user_id": person, "by": Actor.service("auth"), "at": ledger.clock.now(), "version": version}
@@ -176,7 +178,7 @@ async def _given_roles(
 
 @pytest.mark.parametrize("kind", [RolesChanged, TeamMembershipChanged])
 async def test_tokens_from_before_a_change_of_roles_are_refused_for_as_long_as_they_could_be_good(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, kind: type[RolesChanged | TeamMembershipChanged]
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, kind: _Kind
 ) -> None:
     monkeypatch.setattr(sessions, "_PATIENCE", 15.0)
     auth, somebody = await ledger.bus("auth"), _caller(uuid4(), ledger)

@@ -34,6 +34,7 @@ from services.auth.refusals import Refusals
 from services.auth.registration import Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
+from services.auth.team_uses import TeamUses
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
 CY = UUID("00000000-0000-4000-8000-000000000002")

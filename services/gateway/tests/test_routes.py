@@ -99,6 +99,7 @@ RANGE = {"scheduleId": ID, "from": NOON, "to": NIGHT}
 OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
 NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
+MANAGER = {"userId": str(USER), "role": "manager"}
 
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
@@ -175,6 +176,32 @@ CASES = [
     got("getUser", f"/users/{ID}", "auth.user", {"id": ID}, "user", v.USER_VIEW),
     Case("changeMe", "PATCH", "/users/me", "auth.change_me", PROFILE, v.USER_VIEW, {"user": v.USER_VIEW}, PROFILE),
     patched("changeUser", f"/users/{ID}", "auth.change_user", PROFILE | {"roles": ["lead"]}, "user", v.USER_VIEW),
+    made("createTeam", "/teams", "auth.create_team", {"name": "Core"}, "team", v.TEAM),
+    paged("listTeams", "/teams", "auth.teams", "teams", v.TEAM),
+    got("getTeam", f"/teams/{ID}", "auth.team", {"id": ID}, "team", v.TEAM),
+    patched("changeTeam", f"/teams/{ID}", "auth.change_team", {"description": None}, "team", v.TEAM),
+    gone("deleteTeam", f"/teams/{ID}", "auth.delete_team", {"id": ID}),
+    Case(
+        "listMembers",
+        "GET",
+        f"/teams/{ID}/members?page=2&limit=5",
+        "auth.members",
+        {"id": ID} | PAGE_TWO,
+        {"members": [v.MEMBER], "total": 7},
+        {"members": [v.MEMBER], "pagination": OF_SEVEN, "nextCursor": None},
+    ),
+    made("setMember", f"/teams/{ID}/members", "auth.set_member", MANAGER, "member", v.MEMBER, id=ID),
+    Case(
+        "changeMember",
+        "PATCH",
+        f"/teams/{ID}/members/{USER}",
+        "auth.change_member",
+        BOTH_IDS | {"role": "member"},
+        v.MEMBER,
+        {"member": v.MEMBER},
+        {"role": "member"},
+    ),
+    gone("removeMember", f"/teams/{ID}/members/{USER}", "auth.remove_member", BOTH_IDS),
     standing("deactivate"),
     standing("reactivate"),
     made("registerDevice", "/devices", "auth.register_device", REGISTER_DEVICE, "device", v.DEVICE),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from libs.contracts import audit, auth, escalation, incidents, integrations, invites, notifier, oncall
+from libs.contracts import audit, auth, escalation, incidents, integrations, invites, notifier, oncall, teams
 from libs.contracts.envelope import Actor
-from libs.contracts.model import Lane, Priority, Role
+from libs.contracts.model import Lane, Priority, Role, TeamRole
 from services.gateway.tests.stubs import USER, json_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -56,6 +56,20 @@ INVITE = json_of(
         created_at=NOW,
         expires_at=LATER,
         link=invites.LinkView(url="https://pager.example/app/register#invite_1", expires_at=LATER),
+    )
+)
+TEAM = json_of(
+    teams.TeamView(id=ID, name="Core", members=2, version=1, created_by=str(USER), created_at=NOW, updated_at=NOW)
+)
+MEMBER = json_of(
+    teams.MemberView(
+        user_id=USER,
+        first_name="John",
+        last_name="Doe",
+        role=TeamRole.MANAGER,
+        is_active=True,
+        reachable=True,
+        since=NOW,
     )
 )
 INCIDENT = json_of(

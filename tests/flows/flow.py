@@ -25,6 +25,7 @@ from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationIntended, NotificationKind, PersonUnreachable
 from services.escalation import application as escalation
 from services.escalation.consumers import consumers as escalation_consumers
+from services.escalation.deciders import POLICY
 from services.escalation.domain import policies
 from services.escalation.inputs import ME
 from services.escalation.inputs import MemoryInputs as EscalationInputs
@@ -158,7 +159,7 @@ class Flow:
         command = policies.ChangePolicy(levels=made, repeat=repeat)
         self.take(
             "escalation",
-            lambda work: work.decide(escalation.POLICY, DEFAULT_POLICY_ID, command, work.begin(ME)),
+            lambda work: work.decide(POLICY, DEFAULT_POLICY_ID, command, work.begin(ME)),
         )
 
     # --- What happens ------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from libs.contracts.escalation import CreatePolicy, EscalationDue, EscalationExh
 from libs.contracts.incidents import METADATA_LIMIT, ChangeStatus, CreateIncident
 from libs.contracts.leniency import KEY_LIMIT, storable
 from libs.contracts.model import Priority, Role
-from services.escalation import application as escalation
+from services.escalation.deciders import POLICY
 from services.escalation.domain import policies
 from services.escalation.domain.pages import MOST_PAGED
 from services.escalation.inputs import ME, Schedule
@@ -94,7 +94,7 @@ def crowded(kind: str) -> Flow:
     ]
     body = CreatePolicy.model_validate({"name": WIDE * 255, "repeat": 100, "levels": levels})
     change = policies.ChangePolicy(name=body.name, repeat=body.repeat, levels=body.levels)
-    flow.take("escalation", lambda work: work.decide(escalation.POLICY, DEFAULT_POLICY_ID, change, work.begin(ME)))
+    flow.take("escalation", lambda work: work.decide(POLICY, DEFAULT_POLICY_ID, change, work.begin(ME)))
     return flow
 
 

@@ -49,6 +49,7 @@ from libs.contracts.oncall import (
     ScheduleCreated,
     ScheduleDeleted,
 )
+from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 
 AUDITED_SERVICES: Final = ("auth", "oncall", "escalation", "incidents")
 """Those whose logs hold what people change."""
@@ -168,6 +169,7 @@ _PERSON = Rule("users", "user_id")
 _INVITE = Rule("invites", "invite_id")
 _INTEGRATION = Rule("integrations", "integration_id")
 _INTEGRATIONS = (IntegrationCreated, IntegrationChanged)
+_TEAMS = (TeamCreated, TeamChanged)
 _POLICIES = (PolicyCreated, PolicyChanged)
 _SCHEDULES = (ScheduleCreated, ScheduleChanged)
 
@@ -200,6 +202,10 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     InviteResent: _INVITE,
     InviteRevoked: _INVITE,
     InviteAccepted: _INVITE,
+    TeamMembershipChanged: _PERSON,
+    TeamCreated: Rule("teams", "team_id"),
+    TeamChanged: Rule("teams", "team_id", before=_TEAMS),
+    TeamDeleted: Rule("teams", "team_id", before=_TEAMS, gone=True),
     SigningKeyRotated: Rule("signing-keys", "kid"),
     ScheduleCreated: Rule("schedules", "schedule_id"),
     ScheduleChanged: Rule("schedules", "schedule_id", before=_SCHEDULES),

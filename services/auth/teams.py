@@ -17,6 +17,7 @@ from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
 from services.auth.domain.users import Keep, Registered, SetMembership
 from services.auth.projections import project, team_row
+from services.auth.projections import teams as teams_table
 from services.auth.queries import (
     MEMBER_IDS,
     MEMBERS,
@@ -77,7 +78,7 @@ def change(work: Work, team_id: UUID, body: TeamChange, cause: Cause) -> TeamVie
     (row,) = work.fetch(TEAM, id=team_id)
     for event in events:
         for changed in project(event, work.state(TEAMS, team_id)):
-            row |= dict(changed.values)
+            row |= dict(changed.values) if changed.table is teams_table else {}
     return team_view(row)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from services.auth import team_room
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
-from tests.phone import Answer
+from tests.phone import PASSWORD, Answer
 from tests.world import World
 
 
@@ -110,11 +114,11 @@ async def test_memberships_are_shown_and_tokens_from_before_a_change_are_refused
     assert (changed["teamIds"], changed["version"]) == ([], 3)
     shown = _done(await world.admin.call("GET", f"/teams/{team}"))["team"]
     assert (shown["members"], shown["version"]) == (1, 1)
-    person = {"email": "di@pager.test", "password": "Correct-Horse-7-Battery", "firstName": "Di", "lastName": "Ek"}
+    person = {"email": "di@pager.test", "password": PASSWORD, "firstName": "Di", "lastName": "Ek"}
     made = _done(await world.admin.call("POST", "/users", person | {"roles": ["user"], "teamIds": [team]}), 201)
     assert made["user"]["teams"] == [{"id": team, "name": "Core", "role": "member"}]
     invite = _done(await world.admin.call("POST", "/invites", {"email": "ed@pager.test", "teamIds": [team]}), 201)
-    join = {"password": "Correct-Horse-7-Battery", "firstName": "Ed", "lastName": "Ek"}
+    join = {"password": PASSWORD, "firstName": "Ed", "lastName": "Ek"}
     token = invite["invite"]["link"]["url"].partition("#")[2]
     joined = _done(await world.http("POST", "/auth/register", join | {"inviteToken": token}), 201)["user"]
     assert joined["teams"] == [{"id": team, "name": "Core", "role": "member"}]
@@ -202,3 +206,42 @@ async def test_a_team_that_something_needs_stays_until_nothing_does(world: World
     await world.settle()
     refused = await world.admin.call("POST", "/escalation/policies", _policy(_of(team)))
     _refused(refused, 400, "levels.0.targets.0.id")
+
+
+async def test_at_once_one_gets_a_name_and_one_the_last_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = await asyncio.gather(
+        *(world.admin.call("POST", "/teams", {"name": name}) for name in ("Ops", "OPS", " ops"))
+    )
+    assert sorted(answer.status for answer in names) == [201, 409, 409]
+    monkeypatch.setattr(team_room, "MOST_MEMBERS", 1)
+    ana, bo = await world.person("ana"), await world.person("bo")
+    team = await _team(world, "Core")
+    path = f"/teams/{team}/members"
+    places = await asyncio.gather(
+        *(world.admin.call("POST", path, {"userId": str(person.user_id)}) for person in (ana, bo)),
+        world.admin.call("PATCH", f"/users/{ana.user_id}", {"teamIds": [team]}),
+    )
+    assert {answer.status for answer in places[:2]} == {201, 409}
+    assert len(_done(await world.admin.call("GET", path))["members"]) == 1
+    inside, outside = (ana, bo) if places[0].status == 201 or places[2].status == 200 else (bo, ana)
+    _refused(await world.admin.call("PATCH", f"/users/{outside.user_id}", {"teamIds": [team]}), 409, "teamIds.0")
+    person = {"email": "di@pager.test", "password": PASSWORD, "firstName": "Di", "lastName": "Ek", "roles": ["user"]}
+    _refused(await world.admin.call("POST", "/users", person | {"teamIds": [team]}), 409, "teamIds.0")
+    _done(await world.admin.call("POST", path, {"userId": str(inside.user_id), "role": "manager"}), 201)
+
+
+async def test_an_invite_outlives_its_team_and_whoever_comes_into_one_that_goes_is_in_none(world: World) -> None:
+    ana, team, other = await world.person("ana"), await _team(world, "Core"), await _team(world, "Web")
+    body = {"email": "ed@pager.test", "teamIds": [team, other]}
+    link = _done(await world.admin.call("POST", "/invites", body), 201)["invite"]["link"]["url"]
+    came, gone = await asyncio.gather(
+        world.admin.call("POST", f"/teams/{team}/members", {"userId": str(ana.user_id)}),
+        world.admin.call("DELETE", f"/teams/{team}"),
+    )
+    assert (came.status in (201, 404), gone.status) == (True, 200), came.body
+    assert _done(await world.admin.call("GET", f"/users/{ana.user_id}"))["user"]["teamIds"] == []
+    join = {"password": PASSWORD, "firstName": "Ed", "lastName": "Ek", "inviteToken": link.partition("#")[2]}
+    joined = _done(await world.http("POST", "/auth/register", join), 201)["user"]
+    assert joined["teamIds"] == [other]
+    await world.settle()
+    assert differences(await rebuilt(world, "auth", swap=False)) == {}, "the log says the same"

@@ -29,6 +29,7 @@ class Attack(StrEnum):
     AFTER_LOGOUT = "an access token after its session was signed out"
     AFTER_DEACTIVATION = "an access token of somebody who was deactivated"
     AFTER_ROLE = "an access token of somebody whose role was taken away"
+    AFTER_TEAM = "an access token of somebody who was taken out of a team"
     ROLE_BY_BODY = "a role, given to oneself in a body"
     TEAM_BY_BODY = "a team, given to oneself in a body"
     FOREIGN_IDS = "another team's things, by their ids"

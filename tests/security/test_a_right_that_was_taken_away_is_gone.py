@@ -123,6 +123,31 @@ async def test_a_role_that_was_taken_away_is_none_in_tokens_from_before(world: W
     assert await _all_say(world, after) == _IN
 
 
+async def test_a_team_that_somebody_was_taken_out_of_is_none_in_tokens_from_before(world: World, told: Told) -> None:
+    ana = await world.person("ana")
+    team = (await world.admin.call("POST", "/teams", {"name": "Core"})).data["team"]["id"]
+    body = {"userId": str(ana.user_id), "role": "manager"}
+    assert (await world.admin.call("POST", f"/teams/{team}/members", body)).status == 201
+    await ana.sign_in()
+    before, schedule = ana.session["accessToken"], {"name": "Nights", "teamId": team}
+    made = await world.http("POST", "/on-call/schedules", schedule, before)
+    assert made.status == 201, made.body
+    assert (await world.admin.call("DELETE", f"/teams/{team}/members/{ana.user_id}")).status == 200
+    assert await _says(world, "auth", before) == "unauthenticated", "auth itself knows at once"
+    await world.eventually(lambda: _all_say(world, before), lambda said: said == _OUT, "that it is out everywhere")
+
+    renewed = await _refresh(world, ana, ana.session["refreshToken"])
+    assert renewed.status == 200, "the session goes on"
+    after, path = renewed.data["tokens"]["accessToken"], f"/on-call/schedules/{made.data['schedule']['id']}"
+    for verb, change, status in (("GET", None, 404), ("PATCH", {"name": "Mine"}, 403), ("DELETE", None, 403)):
+        assert (await world.http(verb, path, change, after)).status == status, "who may change nothing learns nothing"
+    assert (await world.http("POST", f"/teams/{team}/members", body, after)).status == 403
+    told(
+        Attack.AFTER_TEAM,
+        "401 at auth at once and everywhere within a second; then 404 and 403 for what is the team's",
+    )
+
+
 async def test_a_service_that_starts_later_knows_whose_roles_have_changed(world: World) -> None:
     ana = await world.person("ana", roles=("lead", "user"))
     token = ana.session["accessToken"]

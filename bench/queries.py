@@ -1,5 +1,7 @@
 """`python -m bench.queries`: lists of a million incidents, and acknowledgements beside eight who walk them, as JSON.
 
+An admin asks, who sees everything, and somebody who is in fifty of sixty teams and sees what is theirs.
+
 The incidents are written into the table of a running Pager (`bench.rows`), and stay for the next run: give it a
 PAGER_HOME of its own. The reference of the same run: a bare round trip to PostgreSQL, the newest page in plain SQL, and
 an answer of the gateway that asks nobody.
@@ -13,7 +15,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +32,7 @@ from bench.rows import fill_incidents
 from bench.stack import RunningPager, running_pager
 from cli.reach.api import Api, Refused
 from cli.stack import secrets_file
+from libs.contracts.permissions import MOST_TEAMS
 
 _WALKERS = 8
 _PAGE = "SELECT view FROM incidents.incidents ORDER BY created_at DESC, id DESC LIMIT 20"
@@ -51,6 +54,15 @@ LISTS = {
     "policies": "/escalation/policies",
     "schedules": "/on-call/schedules",
     "devices": "/devices",
+}
+MEMBERS_LISTS = {name: path for name, path in LISTS.items() if path.startswith(("/incidents", "/integrations"))}
+_TEAMS = 60
+_MEMBER = {
+    "email": "member@bench.test",
+    "password": "Correct-Horse-7-Battery",
+    "firstName": "Mem",
+    "lastName": "Ber",
+    "roles": ["user"],
 }
 
 
@@ -86,9 +98,15 @@ def main() -> None:
 async def _measure(incidents: int, asked: int) -> dict[str, Any]:
     async with running_pager(1, simulators=False) as pager, _admin(pager) as (api, me):
         url = pager.database_url("superuser")
-        filled = await asyncio.to_thread(_fill, url, incidents, me)
+        teams = await _teams(api)
+        member = await _member(api, teams[:MOST_TEAMS])
+        filled = await asyncio.to_thread(_fill, url, incidents, me, teams)
         lists = {
             name: await _timed(asked, partial(api.call, "GET", path.format(me=me))) for name, path in LISTS.items()
+        }
+        members = {
+            name: await _timed(asked, partial(member.call, "GET", path.format(me=me)))
+            for name, path in MEMBERS_LISTS.items()
         }
         lists["deep in a walk"] = await _timed(asked, _deep(api))
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
@@ -102,6 +120,7 @@ async def _measure(incidents: int, asked: int) -> dict[str, Any]:
             "filled": filled,
             "cores": os.cpu_count(),
             "listsMs": lists,
+            "listsOfFiftyTeamsMs": members,
             "referenceMs": reference,
             "acknowledgementsMs": await _acknowledgements(api, me, asked),
         }
@@ -116,14 +135,32 @@ async def _admin(pager: RunningPager) -> AsyncIterator[tuple[Api, UUID]]:
         yield api.of(signed_in["tokens"]["accessToken"]), UUID(signed_in["user"]["id"])
 
 
-def _fill(url: str, incidents: int, whose: UUID) -> dict[str, float]:
+async def _teams(admin: Api) -> list[UUID]:
+    """Those of an earlier run, and what is missing."""
+    names = [f"bench {number}" for number in range(_TEAMS)]
+    there = {team["name"]: team["id"] for team in await admin.every("/teams", "teams")}
+    for name in names:
+        if name not in there:
+            there[name] = (await admin.call("POST", "/teams", {"name": name}))["team"]["id"]
+    return [UUID(there[name]) for name in names]
+
+
+async def _member(admin: Api, teams: Sequence[UUID]) -> Api:
+    """The API as somebody who is in these teams."""
+    if _MEMBER["email"] not in {user["email"] for user in await admin.every("/users", "users")}:
+        await admin.call("POST", "/users", _MEMBER | {"teamIds": [str(team) for team in teams]})
+    signed_in = await admin.of("").sign_in(str(_MEMBER["email"]), str(_MEMBER["password"]), "bench-member")
+    return admin.of(signed_in["tokens"]["accessToken"])
+
+
+def _fill(url: str, incidents: int, whose: UUID, teams: Sequence[UUID]) -> dict[str, float]:
     begun = time.perf_counter()
     with psycopg.connect(url, autocommit=True) as connection, Progress(console=Console(stderr=True)) as progress:
         row = connection.execute("SELECT count(*) FROM incidents.incidents").fetchone()
         there = int(row[0]) if row else 0
         if there < incidents:
             task = progress.add_task("incidents", total=incidents)
-            fill_incidents(connection, incidents, whose, lambda rows: progress.advance(task, rows))
+            fill_incidents(connection, incidents, whose, lambda rows: progress.advance(task, rows), teams)
             connection.execute("SELECT setval('incidents.incident_number', max(number)) FROM incidents.incidents")
     return {"before": there, "seconds": round(time.perf_counter() - begun, 1)}
 

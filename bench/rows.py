@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from libs.contracts.incidents import IncidentView, Status
 from libs.contracts.model import Lane, Priority
+from services.incidents.projections import ORGANISATION
 
 _OTHERS = 19
 """People besides the one whom is asked for."""
@@ -21,25 +22,36 @@ _OPEN = 1000
 """Of the newest so many are open; what is older is nearly all over, as where people work."""
 # A third has been taken by somebody; the others are of those whom they page. Several come in one moment.
 _FILL = """
-    INSERT INTO incidents.incidents (id, number, status, priority, assigned_to, paged, created_at, view)
-    SELECT id, n, status, priority, own, paged, at, %(view)s::jsonb || jsonb_build_object('id', id, 'number', n,
-        'title', 'disk ' || n || ' is full', 'priority', priority, 'status', status, 'assignedTo', own,
-        'createdAt', at, 'updatedAt', at)
+    INSERT INTO incidents.incidents (id, number, status, priority, assigned_to, paged, team_id, created_at, view)
+    SELECT id, n, status, priority, own, paged, coalesce(team, %(organisation)s), at,
+        %(view)s::jsonb || jsonb_build_object('id', id, 'number', n, 'title', 'disk ' || n || ' is full',
+            'priority', priority, 'status', status, 'assignedTo', own, 'teamId', team, 'createdAt', at, 'updatedAt', at)
     FROM generate_series(%(first)s::int, %(last)s::int) AS n, LATERAL (SELECT
         lpad(to_hex(n), 32, '0')::uuid AS id,
         (%(statuses)s::text[])[CASE WHEN n > %(open)s OR n %% 500 = 0 THEN 1 + n %% 3 ELSE 4 + n %% 2 END] AS status,
         (%(priorities)s::text[])[1 + n / 6 %% 4] AS priority,
         CASE WHEN n %% 3 = 0 THEN (%(people)s::uuid[])[1 + n / 3 %% 20] END AS own,
         (%(people)s::uuid[])[1 + n / 2 %% 20] AS paged,
+        CASE WHEN n %% 7 > 0 THEN (%(teams)s::uuid[])[1 + n %% greatest(cardinality(%(teams)s::uuid[]), 1)] END AS team,
         %(begin)s + n / 4 * interval '1 second' AS at) AS made
+    ON CONFLICT DO NOTHING
+"""
+_RESPONDERS = """
+    INSERT INTO incidents.responders (incident_id, user_id, team_id)
+    SELECT id, person, team_id FROM incidents.incidents, unnest(ARRAY[assigned_to, paged]) AS person
+    WHERE number BETWEEN %(first)s AND %(last)s AND team_id <> %(organisation)s AND person IS NOT NULL
     ON CONFLICT DO NOTHING
 """
 
 
 def fill_incidents(
-    connection: psycopg.Connection[Any], incidents: int, whose: UUID, done: Callable[[int], object] = lambda rows: None
+    connection: psycopg.Connection[Any],
+    incidents: int,
+    whose: UUID,
+    done: Callable[[int], object] = lambda rows: None,
+    teams: Sequence[UUID] = (),
 ) -> None:
-    """Fill the table; a twentieth is of the person `whose`.
+    """Fill the table; a twentieth is of the person `whose`, and six of seven are of these teams, if any.
 
     `connection` commits by itself. `done` is told how many more are there.
     """
@@ -47,6 +59,8 @@ def fill_incidents(
         "view": Jsonb(_view().model_dump(mode="json", by_alias=True)),
         "statuses": [str(status) for status in Status],
         "priorities": [str(priority) for priority in Priority],
+        "organisation": ORGANISATION,
+        "teams": list(teams),
         "people": [whose, *(UUID(int=number) for number in range(1, _OTHERS + 1))],
         "begin": _BEGIN,
         "open": incidents - _OPEN,
@@ -54,8 +68,9 @@ def fill_incidents(
     for first in range(1, incidents + 1, _AT_ONCE):
         last = min(first + _AT_ONCE - 1, incidents)
         connection.execute(_FILL, values | {"first": first, "last": last})
+        connection.execute(_RESPONDERS, {"organisation": ORGANISATION, "first": first, "last": last})
         done(last - first + 1)
-    connection.execute("VACUUM ANALYZE incidents.incidents")
+    connection.execute("VACUUM ANALYZE incidents.incidents, incidents.responders")
 
 
 def _view() -> IncidentView:

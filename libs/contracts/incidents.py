@@ -352,6 +352,7 @@ class ListIncidents(ListPage):
     status: Status | None = None
     priority: Priority | None = None
     assigned_to: Whose | None = None
+    team_id: UUID | None = None
 
 
 class EscalationView(Contract):

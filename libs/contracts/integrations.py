@@ -74,7 +74,8 @@ class CreateIntegration(StrictContract):
 
 
 class IntegrationChange(StrictContract):
-    """Fields not given stay; `policyId` given as null goes: its incidents then run the policy Default."""
+    """Fields not given stay. `policyId` given as null goes: its incidents then run the policy Default; without a
+    `teamId` they are the whole organisation's."""
 
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     policy_id: UUID | None = None

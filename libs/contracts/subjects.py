@@ -38,7 +38,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "escalation": _POLICIES,
     },
     "incidents": {
-        "auth": ("UserRegistered", *_ACTIVE),
+        "auth": ("UserRegistered", *_ACTIVE, *_TEAMS),
         "escalation": (*_RUNS, *_POLICIES),
         "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
     },

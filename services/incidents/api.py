@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from libs.chassis.requests.auditing import add_audit
 from libs.chassis.requests.callers import Caller
-from libs.chassis.requests.server import Requests
+from libs.chassis.requests.server import Before, Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
@@ -37,10 +38,11 @@ from libs.contracts.integrations import (
 from libs.contracts.leniency import storable
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound, Nothing
-from services.incidents import application, integrations
+from services.incidents import application, integrations, sights
 from services.incidents.application import INCIDENT
 from services.incidents.domain import decisions, incident
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
+from services.incidents.domain.integration import NoSuchIntegration
 from services.incidents.explain import entries, explain
 from services.incidents.finding import find_incident
 from services.incidents.inputs import StoredInputs
@@ -48,6 +50,7 @@ from services.incidents.integrations import INTEGRATION
 from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA, audit
 from services.incidents.references import References
+from services.incidents.sights import Sights
 from services.incidents.team_uses import add_team_uses
 from services.incidents.views import (
     decided_view,
@@ -57,11 +60,16 @@ from services.incidents.views import (
 )
 
 
-def api(references: References) -> Requests:
-    """`references`: what is known of the people, policies and teams that a request names."""
+def api(references: References, seen: Sights) -> Requests:
+    """`references`: what is known of the people, policies and teams that a request names. `seen`: who sees what."""
     requests = Requests(SCHEMA)
-    _incidents(requests, references)
-    _statuses(requests)
+
+    async def pages_arrive(body: Any, caller: Caller) -> None:
+        await seen.arrives(body, caller)
+
+    _incidents(requests, references, pages_arrive)
+    _stories(requests, pages_arrive)
+    _statuses(requests, pages_arrive)
     _integrations(requests, references)
     add_audit(requests, Trail(audit))
     add_team_uses(requests)
@@ -72,14 +80,15 @@ def _decided(work: Work, incident_id: UUID) -> IncidentView:
     return decided_view(work, work.state(INCIDENT, incident_id), work.version(incident_id))
 
 
-def _incidents(requests: Requests, references: References) -> None:
-    async def names_exist(body: CreateIncident, _caller: Caller) -> None:
+def _incidents(requests: Requests, references: References, pages_arrive: Before) -> None:
+    async def names_exist(body: CreateIncident, caller: Caller) -> None:
+        caller.require(Action.INCIDENTS_CREATE, body.team_id)
         # In doubt the incident is opened: Default, and the policy's own people, are paged in the place of what is not.
         if (unknown := await references.unknown(body)) is not None:
             raise unknown.refused()
 
-    async def filter_exists(body: ListIncidents, _caller: Caller) -> None:
-        if body.assigned_to != "me" and (unknown := await references.unknown(body)) is not None:
+    async def filter_exists(body: ListIncidents, caller: Caller) -> None:
+        if (unknown := await references.unknown(body)) is not None:
             raise NotFound(unknown.reason, field=unknown.field)
 
     def thread_wanted(body: CreateIncident, _caller: Caller) -> UUID | None:
@@ -87,41 +96,42 @@ def _incidents(requests: Requests, references: References) -> None:
 
     @requests.handle("create", CreateIncident, action=Action.INCIDENTS_CREATE, before=names_exist, turn=thread_wanted)
     def create(work: Work, body: CreateIncident, caller: Caller) -> IncidentView:
+        caller.require(Action.INCIDENTS_CREATE, body.team_id)
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
         return _decided(work, made)
 
-    @requests.handle("edit", EditIncident, action=Action.INCIDENTS_WRITE, versioned=INCIDENT)
+    @requests.handle("edit", EditIncident, action=Action.INCIDENTS_WRITE, before=pages_arrive, versioned=INCIDENT)
     def edit(work: Work, body: EditIncident, caller: Caller) -> IncidentView:
+        sights.check(work, body.id, caller, "edit", Action.INCIDENTS_WRITE)
         clean = EditIncident.model_validate(storable(body.model_dump(mode="json", exclude_unset=True)))
         application.edit(work, clean, caller.cause(work), StoredInputs(work))
         return _decided(work, body.id)
 
-    @requests.query("get", ById, action=Action.INCIDENTS_READ)
-    def get(work: Work, body: ById, _caller: Caller) -> IncidentView:
+    @requests.query("get", ById, action=Action.INCIDENTS_READ, before=pages_arrive)
+    def get(work: Work, body: ById, caller: Caller) -> IncidentView:
         view = incident_view(work, body.id)
-        if view is None:
+        if view is None or not sights.sees(work, view.id, view.team_id, caller):
             raise decisions.NoSuchIncident
         return view
 
     @requests.query("list", ListIncidents, action=Action.INCIDENTS_LIST, before=filter_exists)
     def list_(work: Work, body: ListIncidents, caller: Caller) -> IncidentList:
         mine = body.assigned_to == "me"
-        return list_incidents(work, body.model_copy(update={"assigned_to": caller.user_id}) if mine else body)
+        return list_incidents(work, body.model_copy(update={"assigned_to": caller.user_id}) if mine else body, caller)
 
-    @requests.query("timeline", TimelineQuery, action=Action.INCIDENTS_READ)
-    def timeline(work: Work, body: TimelineQuery, _caller: Caller) -> Timeline:
+
+def _stories(requests: Requests, pages_arrive: Before) -> None:
+    @requests.query("timeline", TimelineQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
+    def timeline(work: Work, body: TimelineQuery, caller: Caller) -> Timeline:
+        sights.find(work, body.id, caller)
         page = timeline_page(work, body)
-        if not page.rows and body.cursor is None:
-            raise decisions.NoSuchIncident
         return Timeline(entries=entries(page.rows), next_cursor=page.following)
 
-    @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ)
-    def explain_(work: Work, body: ExplainQuery, _caller: Caller) -> Explanation:
-        rows = timeline_of(work, body.id)
-        if not rows:
-            raise decisions.NoSuchIncident
-        return explain(rows, body.user_id)
+    @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
+    def explain_(work: Work, body: ExplainQuery, caller: Caller) -> Explanation:
+        sights.find(work, body.id, caller)
+        return explain(timeline_of(work, body.id), body.user_id)
 
     @requests.query("explanation", FindExplanation, public=True)
     def explanation(work: Work, body: FindExplanation, _caller: None) -> IncidentExplained:
@@ -131,12 +141,13 @@ def _incidents(requests: Requests, references: References) -> None:
         return IncidentExplained(incident_id=view.id, number=view.number, title=view.title, people=people)
 
 
-def _statuses(requests: Requests) -> None:
+def _statuses(requests: Requests, pages_arrive: Before) -> None:
     def change(
         operation: str, action: Action, command: Callable[[Actor, datetime, str | None], incident.Answer]
     ) -> None:
-        @requests.handle(operation, ChangeStatus, action=action, versioned=INCIDENT)
+        @requests.handle(operation, ChangeStatus, action=action, before=pages_arrive, versioned=INCIDENT)
         def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
+            sights.check(work, body.id, caller, operation, action)
             notes = None if body.notes is None else str(storable(body.notes))
             wanted = command(caller.actor, work.now, notes)
             application.change(work, body.id, wanted, caller.cause(work), StoredInputs(work))
@@ -149,13 +160,14 @@ def _statuses(requests: Requests) -> None:
 
 def _integrations(requests: Requests, references: References) -> None:
     async def names_exist(body: CreateIntegration | ChangeIntegration, caller: Caller) -> None:
-        caller.require(Action.INTEGRATIONS_WRITE)
+        if isinstance(body, CreateIntegration) or body.team_id is not None:
+            caller.require(Action.INTEGRATIONS_WRITE, body.team_id)
         if (unknown := await references.surely_unknown(body)) is not None:
             raise unknown.refused()
 
     @requests.handle("create_integration", CreateIntegration, action=Action.INTEGRATIONS_WRITE, before=names_exist)
     def create_integration(work: Work, body: CreateIntegration, caller: Caller) -> IntegrationView:
-        caller.require(Action.INTEGRATIONS_WRITE)
+        caller.require(Action.INTEGRATIONS_WRITE, body.team_id)
         key = integrations.new_key()
         command = IntegrationWanted(work.new_id(), body.name, body.type, body.policy_id, body.team_id)
         integrations.create_integration(work, command, key, caller.cause(work))
@@ -170,31 +182,36 @@ def _integrations(requests: Requests, references: References) -> None:
         versioned=INTEGRATION,
     )
     def change_integration(work: Work, body: ChangeIntegration, caller: Caller) -> IntegrationView:
-        caller.require(Action.INTEGRATIONS_WRITE)
+        integrations.check(work, body.id, caller)
+        if "team_id" in body.model_fields_set:
+            caller.require(Action.INTEGRATIONS_WRITE, body.team_id)
         integrations.change_integration(work, body, caller.cause(work))
         return integrations.decided_integration(work, body.id)
 
     @requests.handle("delete_integration", ById, action=Action.INTEGRATIONS_WRITE, versioned=INTEGRATION)
     def delete_integration(work: Work, body: ById, caller: Caller) -> Nothing:
-        caller.require(Action.INTEGRATIONS_WRITE)
+        integrations.check(work, body.id, caller)
         integrations.delete_integration(work, body.id, caller.cause(work))
         return Nothing()
 
     @requests.handle("add_integration_key", ById, action=Action.INTEGRATIONS_WRITE, versioned=INTEGRATION)
     def add_integration_key(work: Work, body: ById, caller: Caller) -> CreatedKeyView:
-        caller.require(Action.INTEGRATIONS_WRITE)
+        integrations.check(work, body.id, caller)
         return integrations.add_key(work, body.id, integrations.new_key(), caller.cause(work))
 
     @requests.handle("revoke_integration_key", RevokeKey, action=Action.INTEGRATIONS_WRITE, versioned=INTEGRATION)
     def revoke_integration_key(work: Work, body: RevokeKey, caller: Caller) -> Nothing:
-        caller.require(Action.INTEGRATIONS_WRITE)
+        integrations.check(work, body.id, caller)
         integrations.revoke_key(work, body.id, body.key_id, caller.cause(work))
         return Nothing()
 
     @requests.query("integration", ById, action=Action.INTEGRATIONS_READ)
-    def integration(work: Work, body: ById, _caller: Caller) -> IntegrationView:
-        return integrations.find_integration(work, body.id)
+    def integration(work: Work, body: ById, caller: Caller) -> IntegrationView:
+        found = integrations.find_integration(work, body.id)
+        if not caller.may(Action.INTEGRATIONS_READ, found.team_id):
+            raise NoSuchIntegration
+        return found
 
     @requests.query("integrations", ListPage, action=Action.INTEGRATIONS_READ)
-    def integrations_(work: Work, body: ListPage, _caller: Caller) -> IntegrationList:
-        return integrations.list_integrations(work, body)
+    def integrations_(work: Work, body: ListPage, caller: Caller) -> IntegrationList:
+        return integrations.list_integrations(work, body, caller.sight(Action.INTEGRATIONS_READ))

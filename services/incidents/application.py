@@ -135,7 +135,9 @@ def _repeats(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID
 
 def thread_wanted(body: CreateIncident) -> UUID | None:
     """What a person's incident is to be grouped by; None: it stands alone."""
-    return thread_of(DEFAULT_INTEGRATION_ID, dedup.named_key(body.dedup_key)) if body.dedup_key else None
+    if not body.dedup_key:
+        return None
+    return thread_of(DEFAULT_INTEGRATION_ID, dedup.named_key(body.dedup_key, body.team_id))
 
 
 def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inputs) -> UUID:
@@ -143,7 +145,7 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
 
     What is worse than the open one raises it.
     """
-    dedup_key = dedup.named_key(body.dedup_key) if body.dedup_key else None
+    dedup_key = dedup.named_key(body.dedup_key, body.team_id) if body.dedup_key else None
     fact = IncidentCreated(
         incident_id=work.new_id(),
         number=inputs.numbers(1)[0],

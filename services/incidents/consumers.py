@@ -10,7 +10,8 @@ from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER
 
 
 def consumers() -> list[Consumer]:
-    """Timeline, assignee and status are books: in a storm new alerts go first. No alert waits for people and policies.
+    """Timeline, assignee and status are books: in a storm new alerts go first. No alert waits for people,
+    teams and policies.
 
     All that ESCALATION says moves our place in it, so that whoever waits for a new policy knows when it is read.
     """

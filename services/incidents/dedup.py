@@ -12,6 +12,8 @@ from libs.contracts.defaults import PAGER
 
 _OURS = "pager:"
 _ALONE = "pager:alone:"
+_TEAMS = "pager:team:"
+_NAMED = "named:"
 _HASHED = "sha256:"
 _KEY = re.compile(rb'("routing(?:Key|_key)"\s*:\s*)"((?:[^"\\]|\\.)*)(?:"|\\?\Z)', re.DOTALL)
 """Also in a body that is not JSON: what we cannot read is what we keep."""
@@ -47,9 +49,19 @@ def stands_alone(dedup_key: str) -> bool:
     return dedup_key.startswith(_ALONE)
 
 
-def named_key(dedup_key: str) -> str:
-    """A sender's own key, which never stands alone, whatever its name."""
-    return f"named:{dedup_key}" if stands_alone(dedup_key) else dedup_key
+def named_key(dedup_key: str, team_id: UUID | None = None) -> str:
+    """A sender's own key, which never stands alone and is no team's, whatever its name.
+
+    `team_id`: of the team whose incident a person opens: what somebody else groups by the same words is not theirs.
+    """
+    if team_id is not None:
+        return f"{_TEAMS}{team_id}:{dedup_key}"
+    return f"{_NAMED}{dedup_key}" if dedup_key.startswith((_ALONE, _TEAMS)) else dedup_key
+
+
+def shown_key(dedup_key: str | None, team_id: UUID | None) -> str | None:
+    """As whoever named it wrote it, where it is a team's."""
+    return None if dedup_key is None else dedup_key.removeprefix(f"{_TEAMS}{team_id}:")
 
 
 def event_key(source: str, event_id: str, body_digest: str) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, Uuid, and_, any_, bindparam, cast, func, or_, select
 
+from libs.chassis.requests.callers import Caller
 from libs.chassis.store.changes import Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.store.work import Cause, Decider, Work
@@ -30,6 +31,7 @@ from libs.contracts.integrations import (
     IntegrationList,
     IntegrationView,
 )
+from libs.contracts.permissions import Action, Sight
 from libs.contracts.requests import ListPage
 from libs.contracts.uses import MOST_NAMED, Use, UserKind
 from services.incidents import dedup
@@ -39,7 +41,7 @@ from services.incidents.inputs import Source
 from services.incidents.projections import IS_OPEN, incidents, integration_keys, integrations
 
 INTEGRATION: Decider[integration.Integration, integration.Command] = Decider(
-    integration.initial, integration.evolve, integration.decide
+    integration.initial, integration.evolve, integration.decide, team=lambda state: state.team_id
 )
 USE_TOLD_EVERY = timedelta(minutes=1)
 """So exactly it is known when a key was used last."""
@@ -47,7 +49,14 @@ _KEY_CHARACTERS = string.ascii_letters + string.digits
 _HINT = 4
 
 _ONE = select(integrations).where(integrations.c.id == bindparam("id", type_=Uuid))
-_ALL = Listing(Keyset("integrations", (integrations.c.created_at, integrations.c.id)), select(integrations))
+_ORDER = Keyset("integrations", (integrations.c.created_at, integrations.c.id))
+_ALL = Listing(_ORDER, select(integrations))
+_OF_TEAMS = integrations.c.team_id == any_(bindparam("teams", type_=ARRAY(Uuid)))
+_SEEN = {
+    True: Listing(_ORDER, select(integrations).where(or_(integrations.c.team_id.is_(None), _OF_TEAMS))),
+    False: Listing(_ORDER, select(integrations).where(_OF_TEAMS)),
+}
+"""Of teams, with the organisation's or without. There are few: they are read along the list's index."""
 _KEYS = (
     select(integration_keys)
     .where(integration_keys.c.integration_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
@@ -84,10 +93,25 @@ def create_integration(work: Work, command: integration.CreateIntegration, key: 
     work.put(_key_row(work, command.integration_id, key))
 
 
+def check(work: Work, integration_id: UUID, caller: Caller) -> None:
+    """Refuse whoever may not change it as it stands.
+
+    Raises:
+        NoSuchIntegration: there is none that they see.
+        Forbidden, Unsure.
+    """
+    state = work.state(INTEGRATION, integration_id)
+    if state.id is None or state.deleted or not caller.may(Action.INTEGRATIONS_READ, state.team_id):
+        raise integration.NoSuchIntegration
+    caller.require(Action.INTEGRATIONS_WRITE, state.team_id)
+
+
 def change_integration(work: Work, body: ChangeIntegration, cause: Cause) -> None:
     """Raises NoSuchIntegration, Needed."""
-    given = "policy_id" in body.model_fields_set
-    command = integration.ChangeIntegration(body.name, body.policy_id if given else integration.Keep.KEEP)
+    given, keep = body.model_fields_set, integration.Keep.KEEP
+    policy_id = body.policy_id if "policy_id" in given else keep
+    team_id = body.team_id if "team_id" in given else keep
+    command = integration.ChangeIntegration(body.name, policy_id, team_id)
     work.decide(INTEGRATION, body.id, command, cause)
 
 
@@ -183,9 +207,10 @@ def decided_integration(work: Work, integration_id: UUID) -> IntegrationView:
     return _view(row, keys)
 
 
-def list_integrations(work: Work, query: ListPage) -> IntegrationList:
-    """A page, oldest first."""
-    page = _ALL.page(work, query)
+def list_integrations(work: Work, query: ListPage, sight: Sight) -> IntegrationList:
+    """A page of what the caller sees, oldest first."""
+    listing = _ALL if sight.everything else _SEEN[sight.organisation]
+    page = listing.page(work, query, teams=list(sight.teams))
     return IntegrationList(**page.told("integrations", _views(work, page.rows)))
 
 

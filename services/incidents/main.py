@@ -29,6 +29,7 @@ from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.references import References
 from services.incidents.settings import Settings
+from services.incidents.sights import Sights
 
 REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 """A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
@@ -40,6 +41,7 @@ TAKEN = Retention(taken_alerts, "taken_at", ALERTS_KEPT + timedelta(days=1))
 def build(runtime: Runtime) -> Parts:
     settings, counts = runtime.settings, measures()
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
+    arrival = Arrival(runtime.rpc, runtime.bus)
     stream = AlertStream(runtime.work, runtime.bus, runtime.alarms.tell)
     settling = Settling(runtime.work, stream, runtime.parked.set)
     alerts = [
@@ -53,7 +55,7 @@ def build(runtime: Runtime) -> Parts:
     purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
     house = Housekeeping(runtime.bus, runtime.clock, purge, Rooms(runtime.bus, settings.folders))
     return Parts(
-        Answers(api(References(Arrival(runtime.rpc, runtime.bus)))),
+        Answers(api(References(arrival), Sights(arrival))),
         reads=(*alerts, *runtime.follow(consumers())),
         engines=(Beginning(runtime.rpc, make_first_integrations), settling, house),
         watched=Watched(

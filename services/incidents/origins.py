@@ -42,11 +42,20 @@ from services.incidents.projections import (
     integrations,
     project,
     repeats,
+    responders,
     running,
     seen_alerts,
     timeline,
 )
-from services.incidents.references import FROM_AUTH, FROM_POLICIES, people, policies, replicate_reference
+from services.incidents.references import (
+    FROM_PEOPLE,
+    FROM_POLICIES,
+    FROM_TEAMS,
+    people,
+    policies,
+    replicate_reference,
+    teams,
+)
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
 
 ORIGINS = Origins(
@@ -82,8 +91,10 @@ ORIGINS = Origins(
     projections=(dedup_keys, integrations, audit),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
-        Replica(people, {"auth": FROM_AUTH}, replicate_reference),
+        Replica(people, {"auth": FROM_PEOPLE}, replicate_reference),
         Replica(policies, {"escalation": FROM_POLICIES}, replicate_reference),
+        Replica(teams, {"auth": FROM_TEAMS}, replicate_reference),
+        Replica(responders, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(running, {"escalation": FROM_ESCALATION}, replicate),
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
     ),

@@ -32,16 +32,25 @@ from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Newest, Patch, Row, Tally
 from libs.chassis.store.cursors import Position
 from libs.contracts.envelope import Envelope, Fact
-from libs.contracts.incidents import IncidentCreated, IncidentReopened, IncidentResolved, IncidentView
+from libs.contracts.incidents import (
+    IncidentAcknowledged,
+    IncidentCreated,
+    IncidentEscalated,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentView,
+)
 from libs.contracts.integrations import IntegrationCreated, IntegrationDeleted
 from libs.contracts.slots import thread_of
-from services.incidents.dedup import stands_alone
+from services.incidents.dedup import shown_key, stands_alone
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.domain.integration import Integration
 from services.incidents.words import summary_of
 
 SCHEMA = "incidents"
 DEFAULT_TIMEOUT_MINUTES = 15.0
+ORGANISATION = UUID(int=0)
+"""Stands in the place of a team for what is the whole organisation's: an index finds it as it finds teams."""
 metadata = MetaData(schema=SCHEMA)
 
 IS_OPEN = text(f"status IN ({', '.join(repr(str(status)) for status in OPEN)})")
@@ -62,8 +71,11 @@ incidents = Table(
     Column("paged_in", ARRAY(Integer)),
     # None, too, where a release has written it that did not know this column: then the view says it.
     Column("integration_id", Uuid),
+    Column("team_id", Uuid, nullable=False, server_default=text(f"'{ORGANISATION}'::uuid")),
     Index("incidents_created_at_idx", "created_at", "id"),
     Index("incidents_status_priority_idx", "status", "priority", "created_at", "id"),
+    # What somebody sees who does not see everything.
+    Index("incidents_team_idx", "team_id", "status", "priority", "created_at", "id"),
     Index("incidents_number_idx", "number", unique=True),
     # What is open keeps its integration from being deleted.
     Index("incidents_open_integration_idx", "integration_id", postgresql_where=IS_OPEN),
@@ -72,13 +84,23 @@ ASSIGNEE = func.coalesce(incidents.c.assigned_to, incidents.c.paged)
 """Who is shown as the one whose incident it is: who has it, or else whom its escalation pages."""
 # What it includes is what the expression is made of: without it PostgreSQL would read the rows to count them.
 Index(
-    "incidents_assignee_idx",
+    "incidents_assignee_team_idx",
     ASSIGNEE,
     incidents.c.status,
     incidents.c.priority,
     incidents.c.created_at,
     incidents.c.id,
-    postgresql_include=["assigned_to", "paged"],
+    postgresql_include=["assigned_to", "paged", "team_id"],
+)
+# Whose an incident is whatever its team: whom it has paged, and whom it was assigned to. What is the organisation's has
+# no rows here, since everybody sees it.
+responders = Table(
+    "responders",
+    metadata,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("team_id", Uuid, nullable=False),
+    Index("responders_user_idx", "user_id", "team_id", "incident_id"),
 )
 # Where the running escalation stands, as ESCALATION tells it: a replica, completed into every view.
 audit = audit_table(metadata)
@@ -175,6 +197,8 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
         yield Row(incidents, incident_row(event, state))
         yield timeline_row(event, event.entity, ())
         created = state.created
+        if created is not None and isinstance(event.data, IncidentCreated | IncidentEscalated | IncidentAcknowledged):
+            yield from responder_rows(created.incident_id, created.team_id, (state.assigned_to,))
         if (
             isinstance(event.data, IncidentCreated | IncidentResolved | IncidentReopened)
             and created is not None
@@ -218,6 +242,14 @@ def _integration_change(event: Envelope[Any], state: Integration) -> Change:
             return Patch(integrations, row)
 
 
+def responder_rows(incident_id: UUID, team_id: UUID | None, people: Iterable[UUID | None]) -> Iterable[Row]:
+    """That an incident is these people's, from now on."""
+    if team_id is not None:
+        for person in people:
+            if person is not None:
+                yield Row(responders, {"incident_id": incident_id, "user_id": person, "team_id": team_id})
+
+
 def incident_row(event: Envelope[Any], state: Incident) -> dict[str, Any]:
     view = view_of(state, event.version)
     return {
@@ -228,6 +260,7 @@ def incident_row(event: Envelope[Any], state: Incident) -> dict[str, Any]:
         "assigned_to": view.assigned_to,
         "created_at": view.created_at,
         "integration_id": view.integration_id,
+        "team_id": view.team_id or ORGANISATION,
         "view": view,
     }
 
@@ -261,7 +294,7 @@ def view_of(state: Incident, version: int) -> IncidentView:
         team_id=fact.team_id,
         policy_id=fact.policy_id,
         integration_id=fact.integration_id,
-        dedup_key=fact.dedup_key,
+        dedup_key=shown_key(fact.dedup_key, fact.team_id),
         alert_count=state.alert_count,
         run=state.run,
         metadata=fact.metadata,

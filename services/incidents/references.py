@@ -23,9 +23,12 @@ from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDelete
 from libs.contracts.incidents import CreateIncident, ListIncidents
 from libs.contracts.integrations import ChangeIntegration, CreateIntegration
 from libs.contracts.requests import Invalid, NoSuchTeam
+from libs.contracts.teams import TeamCreated, TeamDeleted
 from services.incidents.projections import metadata
 
-FROM_AUTH = (UserRegistered, UserDeactivated, UserReactivated)
+FROM_PEOPLE = (UserRegistered, UserDeactivated, UserReactivated)
+FROM_TEAMS = (TeamCreated, TeamDeleted)
+FROM_AUTH = (*FROM_PEOPLE, *FROM_TEAMS)
 FROM_POLICIES = (PolicyCreated, PolicyChanged, PolicyDeleted)
 
 people = Table(
@@ -35,11 +38,13 @@ people = Table(
     Column("active", Boolean, nullable=False, server_default=true()),
 )
 policies = Table("policies", metadata, Column("id", Uuid, primary_key=True))
+teams = Table("teams", metadata, Column("id", Uuid, primary_key=True))
 _PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
 _ACTIVE = _PERSON.where(people.c.active)
 _INACTIVE = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.active)
 _ANYBODY = select(people.c.id).limit(1)
 _POLICY = select(policies.c.id).where(policies.c.id == bindparam("id", type_=Uuid))
+_TEAM = select(teams.c.id).where(teams.c.id == bindparam("id", type_=Uuid))
 
 Naming = CreateIncident | CreateIntegration | ChangeIntegration | ListIncidents
 """What names somebody or something of another service."""
@@ -62,7 +67,7 @@ _NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
 
 
 def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep who exists and is active: no names, no addresses."""
+    """Keep who exists and is active, and which teams there are: no names, no addresses."""
     for event in events:
         work.put(*replicate_reference(event))
 
@@ -78,6 +83,10 @@ def replicate_reference(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(policies, {"id": policy_id})
         case PolicyDeleted(policy_id=policy_id):
             yield Gone(policies, {"id": policy_id})
+        case TeamCreated(team_id=team_id):
+            yield Row(teams, {"id": team_id})
+        case TeamDeleted(team_id=team_id):
+            yield Gone(teams, {"id": team_id})
 
 
 def inactive(work: Work, people: Iterable[UUID | None]) -> set[UUID]:
@@ -88,7 +97,7 @@ def inactive(work: Work, people: Iterable[UUID | None]) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """`arrival`: how a request waits for a person or a policy that was made a moment ago."""
+    """`arrival`: how a request waits for a person, a policy or a team that was made a moment ago."""
 
     arrival: Arrival
 
@@ -105,20 +114,16 @@ class References:
         """The same.
 
         Raises:
-            Unreachable: it is not known whether there is such a person or policy.
+            Unreachable: it is not known whether there is such a person, policy or team.
         """
-        if getattr(body, "team_id", None) is not None:
+        person, policy, team = (getattr(body, name, None) for name in ("assigned_to", "policy_id", "team_id"))
+        # Whoever is deactivated can be asked for, and nobody new can wait for them.
+        if isinstance(person, UUID) and not await self._is_of_auth(
+            _PERSON if isinstance(body, ListIncidents) else _ACTIVE, person
+        ):
+            return _DEACTIVATED if await self._is_filled(_PERSON, id=person) else _NO_PERSON
+        if team is not None and not await self._is_of_auth(_TEAM, team):
             return _NO_TEAM
-        person, policy = getattr(body, "assigned_to", None), getattr(body, "policy_id", None)
-        if person is not None:
-            # Whoever is deactivated can be asked for, and nobody new can wait for them.
-            wanted = _PERSON if isinstance(body, ListIncidents) else _ACTIVE
-            seen = await self.arrival.of(lambda work: not work.fetch(wanted, id=person), "auth")
-            if seen in (Seen.LATE, Seen.UNREAD) or (seen is not Seen.THERE and not await self._is_filled(_ANYBODY)):
-                raise Unreachable
-            if seen is not Seen.THERE:
-                # Much of what AUTH says has no effect here, and moves no place.
-                return _DEACTIVATED if await self._is_filled(_PERSON, id=person) else _NO_PERSON
         if policy is not None:
             seen = await self.arrival.of(lambda work: not work.fetch(_POLICY, id=policy), "escalation")
             if seen in (Seen.STILL, Seen.LATE, Seen.UNREAD):
@@ -129,6 +134,14 @@ class References:
                     raise Unreachable
                 return _NO_POLICY
         return None
+
+    async def _is_of_auth(self, statement: Select[Any], wanted: UUID) -> bool:
+        """Whether there is such a person or team. Raises Unreachable: that is not known."""
+        seen = await self.arrival.of(lambda work: not work.fetch(statement, id=wanted), "auth")
+        # Much of what AUTH says has no effect here, and moves no place: one that stands still has read it, too.
+        if seen in (Seen.LATE, Seen.UNREAD) or (seen is not Seen.THERE and not await self._is_filled(_ANYBODY)):
+            raise Unreachable
+        return seen is Seen.THERE
 
     async def _is_filled(self, statement: Select[Any], **values: Any) -> bool:
         """Whether the replica knows what every installation has: one that was made beside older events does not."""

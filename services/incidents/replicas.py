@@ -18,7 +18,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
 )
-from services.incidents.projections import incidents, running, timeline_row
+from services.incidents.projections import incidents, responder_rows, running, timeline_row
 
 FROM_ESCALATION = (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled)
 """What it says of incidents."""
@@ -87,3 +87,4 @@ def _running_rows(
     yield Newest(running, values, by=("run", "round", "level"))
     paged = {"id": fact.incident_id, "paged": values["assigned_to"], "paged_in": [fact.run, fact.round, fact.level]}
     yield NewestPatch(incidents, paged, by=("paged_in",))
+    yield from responder_rows(fact.incident_id, fact.brief.team_id, people)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, cast, func, select
+from sqlalchemy import Integer, Uuid, bindparam, func, select
 
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
@@ -22,7 +22,7 @@ _INTEGRATIONS = (
 )
 _INCIDENTS = (
     select(incidents.c.id, incidents.c.number, _TOTAL)
-    .where(incidents.c.view["teamId"].as_string() == cast(_TEAM, Text), IS_OPEN)
+    .where(incidents.c.team_id == _TEAM, IS_OPEN)
     .order_by(incidents.c.number)
     .limit(_COUNT)
 )

@@ -19,11 +19,12 @@ from libs.contracts.notifier import (
     Reached,
 )
 from libs.contracts.permissions import Action
-from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, REACHABLE
+from libs.contracts.requests import NotFound
+from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, REACHABLE, TEAM_OF
 
 
 def api() -> Requests:
-    """`list`: whoever is signed in may see who was told of an incident, as they may see the incident.
+    """`list`: whoever sees an incident sees who was told of it: its team, whom it has paged, and who has taken it.
 
     On which of their devices is their own affair: its id is what a phone signs in with.
     `reachable`: whoever must know who can be paged at all is told that, and nothing of devices and tokens.
@@ -33,6 +34,8 @@ def api() -> Requests:
     @requests.query("list", NotificationsQuery, action=Action.NOTIFICATIONS_READ)
     def list_notifications(work: Work, query: NotificationsQuery, caller: Caller) -> NotificationList:
         page = NOTIFICATIONS_OF.page(work, query, incident_id=query.incident_id)
+        if page.total and not _sees(work, query.incident_id, caller):
+            raise NotFound("there is no such incident")
         attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in page.rows}
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
@@ -45,6 +48,13 @@ def api() -> Requests:
         return Reached(user_ids=tuple(row["user_id"] for row in rows))
 
     return requests
+
+
+def _sees(work: Work, incident_id: UUID, caller: Caller) -> bool:
+    """Whether they see an incident that somebody was told of. Where nobody stands as its responder it has no team."""
+    rows = work.fetch(TEAM_OF, incident_id=incident_id, person=caller.person)
+    team_id, is_theirs = (rows[0]["team_id"], rows[0]["is_theirs"]) if rows else (None, False)
+    return bool(is_theirs) or caller.may(Action.NOTIFICATIONS_READ, team_id)
 
 
 def view_of(row: Mapping[str, Any], attempts: Sequence[AttemptView], *, own: bool) -> NotificationView:

@@ -43,6 +43,7 @@ from services.notifier.replicas import (
     Due,
     person_change,
     place_change,
+    responder_changes,
     stop_change,
     stop_of,
 )
@@ -200,7 +201,7 @@ def page_people(
     reasons = {user: DEACTIVATED if user in left_out else NO_DEVICE for _, user in unreached}
     _report(work, [_no_way(event, user, reasons[user], work.now) for event, user in unreached])
     for event in events:
-        work.put(*place_change(event))
+        work.put(*place_change(event), *responder_changes(event))
 
 
 def _pages(
@@ -245,7 +246,7 @@ def stop_incidents(work: Work, events: Sequence[Envelope[Answer]], inputs: Input
         stop = StopNotification(stop_of(event.data), work.now)
         for one in concerned.get(event.data.incident_id, ()):
             work.decide(NOTIFICATION, one, stop, Cause.event(event, ACTOR))
-        work.put(*stop_change(event))
+        work.put(*stop_change(event), *responder_changes(event))
 
 
 def record(work: Work, results: Sequence[Sent], inputs: Inputs | None = None) -> None:

@@ -22,6 +22,7 @@ from services.notifier.projections import (
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
+    RESPONDERS,
     RETIRED_TOKENS,
     STOPPED,
     UNREACHABLE,
@@ -48,5 +49,6 @@ ORIGINS = Origins(
         Replica(INACTIVE, {"auth": replicas.ACTIVE_FACTS}, replicas.person_change),
         Replica(STOPPED, {"incidents": replicas.ANSWERS}, replicas.stop_change),
         Replica(PAGING, {"escalation": replicas.DUES}, replicas.place_change),
+        Replica(RESPONDERS, {"escalation": replicas.DUES, "incidents": replicas.ANSWERS}, replicas.responder_changes),
     ),
 )

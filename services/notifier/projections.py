@@ -79,6 +79,18 @@ PAGING = Table(
 )
 """Replica of ESCALATION: the highest place that was heard of, where it is not the lowest one there is."""
 
+RESPONDERS = Table(
+    "responders",
+    METADATA,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("team_id", Uuid, nullable=False),
+)
+"""Replica of ESCALATION and INCIDENTS: whom an incident of a team has paged, and who has taken it.
+
+What is the organisation's has no rows here: everybody may see whom it paged.
+"""
+
 NOTIFICATIONS = Table(
     "notifications",
     METADATA,

@@ -33,6 +33,7 @@ from services.notifier.projections import (
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
+    RESPONDERS,
     RETIRED_TOKENS,
     STOPPED,
     UNREACHABLE,
@@ -112,6 +113,15 @@ NOTIFICATIONS_OF = Listing(
     Keyset("notifications", (NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)),
     select(NOTIFICATIONS).where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid)),
 )
+
+_IS_THEIRS = (RESPONDERS.c.user_id == bindparam("person", type_=Uuid)).label("is_theirs")
+TEAM_OF = (
+    select(RESPONDERS.c.team_id, _IS_THEIRS)
+    .where(RESPONDERS.c.incident_id == bindparam("incident_id", type_=Uuid))
+    .order_by(_IS_THEIRS.desc().nulls_last())
+    .limit(1)
+)
+"""The team of an incident that has one, and whether `person` was paged for it or has taken it."""
 
 ATTEMPTS_OF = (
     select(ATTEMPTS)

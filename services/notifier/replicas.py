@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from libs.chassis.store.changes import Change, Gone, Newest, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated, UserReactivated
-from libs.contracts.envelope import Envelope
+from libs.contracts.envelope import ActorKind, Envelope
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved, IncidentSnoozed
 from services.notifier.domain.notification import Stop
 from services.notifier.domain.place import LOWEST, place_of
-from services.notifier.projections import DEVICES, INACTIVE, PAGING, STOPPED, provider_of
+from services.notifier.projections import DEVICES, INACTIVE, PAGING, RESPONDERS, STOPPED, provider_of
 
 Answer = IncidentAcknowledged | IncidentResolved | IncidentClosed | IncidentSnoozed
 Due = EscalationDue | EscalationExhausted
@@ -62,6 +63,19 @@ def stop_change(event: Envelope[Answer]) -> Iterable[Change]:
     row = {"incident_id": event.data.incident_id, "run": stop.run, "at": event.time, "reason": stop.reason}
     # The reason decides between two answers of one commit, so that no order of reading does.
     yield Newest(STOPPED, row, by=("run", "at", "reason"))
+
+
+def responder_changes(event: Envelope[Answer | Due]) -> Iterable[Change]:
+    """The rows of whom an incident of a team has paged, or who has taken it: they see it whatever their teams."""
+    fact, team_id = event.data, event.team_id
+    people: Iterable[UUID] = ()
+    if isinstance(fact, Due):
+        people, team_id = (one.user_id for one in fact.people), fact.brief.team_id
+    elif isinstance(fact, IncidentAcknowledged) and fact.by.kind is ActorKind.USER:
+        people = (UUID(fact.by.id),)
+    if team_id is not None:
+        for person in people:
+            yield Row(RESPONDERS, {"incident_id": fact.incident_id, "user_id": person, "team_id": team_id})
 
 
 def place_change(event: Envelope[Due]) -> Iterable[Change]:

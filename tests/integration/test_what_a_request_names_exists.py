@@ -73,6 +73,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
 FILTERS = (
     ("/incidents", "assigned_to"),
     ("/incidents", "assignedTo"),
+    ("/incidents", "teamId"),
     ("/incidents/{id}/explain", "userId"),
     ("/notifications", "incidentId"),
     ("/on-call", "scheduleId"),

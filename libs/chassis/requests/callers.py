@@ -111,6 +111,11 @@ class Caller:
         return Actor.user(self.user_id) if self.key_id is None else Actor.key(self.key_id)
 
     @property
+    def person(self) -> UUID | None:
+        """Who asks, if it is somebody: what has paged them is theirs, and not their machines'."""
+        return self.user_id if self.key_id is None and self.bound is None else None
+
+    @property
     def rights(self) -> Rights:
         return Rights(self.roles, self.teams, self.scopes, self.bound)
 

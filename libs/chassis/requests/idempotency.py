@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import bindparam, delete, insert, select
@@ -16,6 +15,7 @@ from sqlalchemy.sql import Executable
 
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
+from libs.contracts.envelope import Actor, ActorKind
 from libs.contracts.model import Contract
 from libs.contracts.requests import Rejected, Reply
 from libs.contracts.subjects import lanes_of
@@ -33,7 +33,7 @@ class KeyedRequest:
     """
 
     service: str
-    actor: UUID
+    actor: Actor
     operation: str
     key: str
     body: Contract
@@ -69,7 +69,7 @@ class KeyedRequest:
 
     def _identity(self) -> dict[str, str]:
         hashed = hashlib.sha256(self.key.encode()).hexdigest()
-        return {"actor": str(self.actor), "operation": self.operation, "key": hashed}
+        return {"actor": _name(self.actor), "operation": self.operation, "key": hashed}
 
     def _body_hash(self) -> bytes:
         return hmac.digest(self.key.encode(), self.body.to_json(), "sha256")
@@ -84,6 +84,11 @@ class KeyedRequest:
     def _cipher(self) -> AESGCM:
         # Another message than any body's, so that the hash which is stored is never the key that is not.
         return AESGCM(hmac.digest(self.key.encode(), b"answer\0" + self.operation.encode(), "sha256"))
+
+
+def _name(actor: Actor) -> str:
+    """A person is called by their id alone, and no machine by that of whoever has made it."""
+    return actor.id if actor.kind is ActorKind.USER else f"{actor.kind}:{actor.id}"
 
 
 @cache

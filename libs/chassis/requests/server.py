@@ -242,7 +242,7 @@ class RequestServer:
             key = headers.get(Header.IDEMPOTENCY_KEY)
             keyed = None
             if key is not None and caller is not None:
-                keyed = KeyedRequest(self.requests.service, caller.user_id, operation.name, key, body)
+                keyed = KeyedRequest(self.requests.service, caller.actor, operation.name, key, body)
             prepared = await self._before(operation, body, caller, keyed)
             if isinstance(prepared, Reply):
                 return prepared

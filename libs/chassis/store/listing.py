@@ -15,7 +15,19 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
-from sqlalchemy import BigInteger, ColumnElement, Integer, Select, bindparam, func, select, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -128,21 +140,39 @@ def _value(column: ColumnElement[Any]) -> Any:
     return _VALUES[column.type.python_type]
 
 
+@dataclass(frozen=True)
+class Each:
+    """A stretch for each row of `over`, whose columns `rows` names: as many as there are, in one statement."""
+
+    over: FromClause
+    rows: Select[Any]
+
+    def where(self, condition: ColumnElement[bool]) -> Each:
+        return Each(self.over, self.rows.where(condition))
+
+    def joined(self, rows: Select[Any]) -> Select[Any]:
+        """All that stands in its stretches; `rows`: of each."""
+        each = rows.lateral("each")
+        return select(each).select_from(self.over.join(each, true()))
+
+
+Stretch = Select[Any] | Each
+
+
 class Listing:
     """The statements of one list. Built once, since each is compiled once.
 
     `rows`: what is listed, with its filters. Several of them are stretches of one index: they are merged in their
-    order, so that each is read no further than the page reaches.
+    order, so that each is read no further than the page reaches. No row stands in two of them.
     """
 
-    def __init__(self, keyset: Keyset, *rows: Select[Any]) -> None:
+    def __init__(self, keyset: Keyset, *rows: Stretch) -> None:
         self.keyset = keyset
         self._numbered = _ordered(keyset, rows).limit(_LIMIT).offset(_OFFSET)
         self._after = _ordered(keyset, [s.where(keyset.after()) for s in rows]).limit(_LIMIT)
-        keys = [s.with_only_columns(*keyset.columns, maintain_column_froms=True) for s in rows]
-        counted = union_all(*keys) if len(keys) > 1 else keys[0]
+        counted = _together([_keys(keyset, s, EXACT + 1) for s in rows])
         self._count = select(func.count().label("total")).select_from(counted.limit(EXACT + 1).subquery())
-        self._explain = _Explain(counted)
+        self._explain = _Explain(_together([_keys(keyset, s) for s in rows]))
 
     def page(self, work: Work, query: ListPage, **parameters: Any) -> Page:
         """What `query` asks for, with the parameters of the filters.
@@ -170,12 +200,30 @@ class Listing:
         return max(total, int(plan[0]["Plan"]["Plan Rows"])), True
 
 
-def _ordered(keyset: Keyset, rows: Sequence[Select[Any]]) -> Any:
-    """Of several no stretch is read further than the page reaches, whatever the planner thinks of it."""
-    if len(rows) == 1:
+def _together(rows: Sequence[Select[Any]]) -> Any:
+    return union_all(*rows) if len(rows) > 1 else rows[0]
+
+
+def _keys(keyset: Keyset, stretch: Stretch, most: int | None = None) -> Select[Any]:
+    """What is counted of a stretch. `most`: no more of each row of an `Each`, so that it is read in no other way."""
+    if isinstance(stretch, Each):
+        keys = stretch.rows.with_only_columns(*keyset.columns, maintain_column_froms=True)
+        return stretch.joined(keys if most is None else keys.limit(most))
+    return stretch.with_only_columns(*keyset.columns, maintain_column_froms=True)
+
+
+def _reaching(keyset: Keyset, stretch: Stretch) -> Select[Any]:
+    """No further than the page reaches, whatever the planner thinks of it."""
+    if isinstance(stretch, Each):
+        return stretch.joined(stretch.rows.order_by(*keyset.order).limit(_REACH))
+    return select(stretch.order_by(*keyset.order).limit(_REACH).subquery())
+
+
+def _ordered(keyset: Keyset, rows: Sequence[Stretch]) -> Any:
+    """One stretch is in its order as it is; several are merged."""
+    if len(rows) == 1 and not isinstance(rows[0], Each):
         return rows[0].order_by(*keyset.order)
-    stretches = [s.order_by(*keyset.order).limit(_REACH).subquery() for s in rows]
-    together = union_all(*map(select, stretches))
+    together = _together([_reaching(keyset, s) for s in rows])
     columns = [together.selected_columns[str(c.key)] for c in keyset.columns]
     return together.order_by(*(c.desc() if keyset.descending else c for c in columns))
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, select
 
-from libs.chassis.store.listing import Keyset, Listing, Page
+from libs.chassis.store.listing import Each, Keyset, Listing, Page
 from libs.chassis.store.queries import Queries
 from libs.chassis.tests.ledger import Ledger
 from libs.contracts.model import Contract
@@ -23,6 +23,9 @@ _THINGS = Table(
 )
 _ORDER = Keyset("things", (_THINGS.c.kind, _THINGS.c.id), descending=True)
 _ALL = Listing(_ORDER, select(_THINGS))
+_KINDS = select(_THINGS.c.kind).where(_THINGS.c.kind != "b").distinct().subquery("kinds")
+_FEW = select(_THINGS.c.id).where(_THINGS.c.kind == "b").subquery("few")
+_EACH = Each(_KINDS, select(_THINGS).where(_THINGS.c.kind == _KINDS.c.kind))
 _SOME = Listing(_ORDER, *(select(_THINGS).where(_THINGS.c.kind == kind) for kind in ("a", "c")))
 
 
@@ -57,7 +60,15 @@ def _wordy(page: Page, made: list[int]) -> Iterator[_Wordy]:
         yield _Wordy(id=row["id"], words="x" * (600_000 if row["id"] % 10 == 0 else 80_000))
 
 
-@pytest.mark.parametrize(("listing", "rows"), [(_ALL, 30), (_SOME, 20)])
+@pytest.mark.parametrize(
+    ("listing", "rows"),
+    [
+        (_ALL, 30),
+        (_SOME, 20),
+        (Listing(_ORDER, _EACH), 20),
+        (Listing(_ORDER, _EACH, Each(_FEW, select(_THINGS).where(_THINGS.c.id == _FEW.c.id))), 30),
+    ],
+)
 async def test_whoever_walks_with_cursors_sees_each_row_once_while_others_come(
     queries: Queries, ledger: Ledger, listing: Listing, rows: int
 ) -> None:

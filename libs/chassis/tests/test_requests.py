@@ -38,15 +38,19 @@ class _View(Contract):
 
 
 class _Tokens:
-    """Anybody whose token is a number is the person of that number."""
+    """Anybody whose token is a number is the person of that number; `1/7` is an API key that person 1 has made."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
     async def verify(self, token: str | None) -> Caller:
-        if token is None or not token.isdigit():
+        if token is None or not token.replace("/", "").isdigit():
             raise Unauthenticated
-        return Caller(UUID(int=int(token)), frozenset({Role.USER}), uuid4(), "phone", self.ledger.clock.now())
+        person, _, key = token.partition("/")
+        key_id = UUID(int=int(key)) if key else None
+        return Caller(
+            UUID(int=int(person)), frozenset({Role.USER}), uuid4(), "phone", self.ledger.clock.now(), key_id=key_id
+        )
 
 
 def _requests() -> Requests:
@@ -171,6 +175,16 @@ async def test_a_key_repeats_its_answer_for_the_same_person_operation_and_body(
     ledger.clock.advance(minutes=24 * 60 + 1)
     assert (await _ask(server, "add", b'{"count": 2}', key="k")).ok
     assert len(await ledger.events()) == 4
+
+
+async def test_no_machine_gets_the_answer_of_whoever_made_it(server: RequestServer, ledger: Ledger) -> None:
+    for number, who in enumerate(("1", "1/7", "1/8"), start=1):
+        assert (await _ask(server, "add", who=who, key="k")).ok
+        assert (await _ask(server, "add", who=who, key="k")).ok
+        assert len(await ledger.events()) == number
+    assert {actor for (actor,) in await ledger.query("SELECT actor FROM incidents.answers")} == {
+        *(str(_ANA), f"key:{UUID(int=7)}", f"key:{UUID(int=8)}")
+    }
 
 
 async def test_requests_that_share_a_key_and_run_side_by_side_are_one(server: RequestServer, ledger: Ledger) -> None:

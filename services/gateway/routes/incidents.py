@@ -57,7 +57,7 @@ NotesBody = Annotated[StatusBody | None, Body()]
     "",
     operation_id="listIncidents",
     summary="List incidents",
-    responses=documented(several("incidents", IncidentView, "Incidents"), missing="there is no such person"),
+    responses=documented(several("incidents", IncidentView, "Incidents"), missing="there is no such person or team"),
 )
 async def list_incidents(
     paging: Paging,
@@ -66,12 +66,17 @@ async def list_incidents(
     priority: Annotated[Priority | None, Query()] = None,
     assigned_to: Annotated[Whose | None, Query()] = None,
     assigned_to_too: Annotated[Whose | None, Query(alias="assignedTo")] = None,
+    team_id: Annotated[UUID | None, Query(alias="teamId")] = None,
 ) -> Response:
-    """`assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks."""
+    """What the caller may see: the organisation's, that of their teams, and what they were paged for.
+
+    `assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks.
+    """
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
     whose = assigned_to or assigned_to_too
-    wanted = complete(ListIncidents, paging, status=status, priority=priority, assigned_to=whose)
+    team = {} if team_id is None else {"team_id": team_id}  # a service of the release before knows no teams
+    wanted = complete(ListIncidents, paging, status=status, priority=priority, assigned_to=whose, **team)
     return page("incidents", await ask.query("incidents", "list", wanted), paging)
 
 

@@ -12,7 +12,7 @@
 | integration | RevokeKey | IntegrationKeyRevoked |
 | with open incidents | DeleteIntegration | refused: they came by it |
 | integration | DeleteIntegration | IntegrationDeleted |
-| "Default", "Pager" | a policy, DeleteIntegration | refused: Pager needs them as they are |
+| "Default", "Pager" | a policy, a team, DeleteIntegration | refused: Pager needs them as they are |
 | "Pager" | AddKey | refused: nobody else may send its alarms |
 """
 
@@ -97,6 +97,7 @@ class ChangeIntegration:
 
     name: str | None = None
     policy_id: UUID | Keep | None = Keep.KEEP
+    team_id: UUID | Keep | None = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +183,18 @@ def _created(command: CreateIntegration) -> list[Fact]:
 def _changed(command: ChangeIntegration, state: Integration, integration_id: UUID) -> list[Fact]:
     name = state.name if command.name is None else command.name
     policy_id = state.policy_id if isinstance(command.policy_id, Keep) else command.policy_id
-    if (name, policy_id) == (state.name, state.policy_id):
+    team_id = state.team_id if isinstance(command.team_id, Keep) else command.team_id
+    if (name, policy_id, team_id) == (state.name, state.policy_id, state.team_id):
         return []
     if policy_id != state.policy_id and integration_id in _FIXED:
         # Alerts without a key, and our own alarms, must not depend on anything that can be misconfigured.
         raise Needed(
             f'Pager itself needs the integration "{state.name}": change the policy that it runs', field="policyId"
         )
+    if team_id != state.team_id and integration_id in _FIXED:
+        raise Needed(f'Pager itself needs the integration "{state.name}" for the whole organisation', field="teamId")
     changed = IntegrationChanged(
-        integration_id=integration_id, name=name, kind=state.kind, policy_id=policy_id, team_id=state.team_id
+        integration_id=integration_id, name=name, kind=state.kind, policy_id=policy_id, team_id=team_id
     )
     return [changed]
 

@@ -22,6 +22,14 @@ def test_a_sender_cannot_name_a_key_that_stands_alone() -> None:
     assert dedup.named_key("checkout") == "checkout"
 
 
+def test_nobody_groups_by_the_keys_of_another_team() -> None:
+    ours, theirs = UUID(int=1), UUID(int=2)
+    keys = {dedup.named_key("checkout", team) for team in (None, ours, theirs)}
+    assert len(keys) == 3
+    assert {dedup.shown_key(dedup.named_key("checkout", team), team) for team in (None, ours)} == {"checkout"}
+    assert dedup.named_key(dedup.named_key("checkout", ours)) not in keys, "nor by spelling it"
+
+
 def test_the_same_id_with_another_body_is_another_alert() -> None:
     integration = UUID(int=1)
     one, two = (dedup.event_identity(integration, "/shop", "1", digest) for digest in ("a", "b"))

@@ -32,7 +32,7 @@ from services.incidents.domain.integration import (
 )
 from services.incidents.integrations import INTEGRATION
 
-ID, POLICY = uuid4(), uuid4()
+ID, POLICY, TEAM = uuid4(), uuid4(), uuid4()
 KEY = NewKey(uuid4(), "wxyz")
 CREATED = IntegrationCreated(integration_id=ID, name="prom", kind=IntegrationKind.ALERTMANAGER, policy_id=POLICY)
 DELETED = IntegrationDeleted(integration_id=ID)
@@ -64,6 +64,14 @@ def test_a_change_says_what_the_integration_is_now_and_a_repeat_says_nothing() -
     given().when(ChangeIntegration()).then_nothing()
 
 
+def test_an_integration_moves_from_one_team_to_another_and_back_to_the_organisation() -> None:
+    moved = IntegrationChanged(**CREATED.model_dump() | {"team_id": TEAM})
+    after = given().when(ChangeIntegration(team_id=TEAM)).then([moved])
+    assert INTEGRATION.team(after.state()) == TEAM
+    after.when(ChangeIntegration(name="prom")).then_nothing()
+    after.when(ChangeIntegration(team_id=None)).then([moved.model_copy(update={"team_id": None})])
+
+
 def test_two_keys_may_live_at_once_and_no_third() -> None:
     given().when(AddKey(KEY, live=1)).then([IntegrationKeyAdded(integration_id=ID, key_id=KEY.id, hint="wxyz")])
     given().when(AddKey(KEY, live=MOST_KEYS)).then_rejected(TwoKeysAlready)
@@ -91,6 +99,7 @@ def test_what_pager_itself_needs_may_be_renamed_and_no_more(integration_id: UUID
     it.when(DeleteIntegration()).then_rejected(Needed)
     refused = it.when(ChangeIntegration(policy_id=ADMINS_POLICY_ID)).then_rejected(Needed)
     assert refused.field == "policyId"
+    assert it.when(ChangeIntegration(team_id=TEAM)).then_rejected(Needed).field == "teamId"
     it.when(ChangeIntegration(name="Everything else")).then_types(IntegrationChanged)
 
 

@@ -17,6 +17,7 @@ from services.incidents.references import References
 
 SOMEBODY, SOMETHING = uuid4(), uuid4()
 INCIDENT = CreateIncident(title="it burns", assigned_to=SOMEBODY, policy_id=SOMETHING)
+TEAMS = CreateIncident(title="it burns", team_id=SOMETHING)
 
 
 @dataclass
@@ -79,17 +80,18 @@ async def test_what_is_not_there_is_said_by_its_field() -> None:
     found = await references(escalation=Seen.READ)[0].unknown(INCIDENT)
     assert found is not None
     assert found.refused().field == "policyId"
-    found = await references()[0].unknown(CreateIncident(title="it burns", team_id=uuid4()))
+    found = await references(auth=Seen.READ)[0].unknown(TEAMS)
     assert found is not None
     assert found.refused().field == "teamId"
 
 
 @pytest.mark.parametrize("auth", [Seen.LATE, Seen.UNREAD, None], ids=["behind", "just started", "its owner is away"])
-async def test_a_person_who_may_be_there_is_no_reason_to_refuse_an_incident(auth: Seen | None) -> None:
+async def test_a_person_or_team_that_may_be_there_is_no_reason_to_refuse_an_incident(auth: Seen | None) -> None:
     known, _ = references(auth=auth)
-    assert await known.unknown(INCIDENT) is None
-    with pytest.raises(Unreachable):
-        await known.surely_unknown(INCIDENT)
+    for body in (INCIDENT, TEAMS):
+        assert await known.unknown(body) is None
+        with pytest.raises(Unreachable):
+            await known.surely_unknown(body)
 
 
 @pytest.mark.parametrize("escalation", [Seen.STILL, Seen.LATE, Seen.UNREAD, None])

@@ -1,0 +1,85 @@
+"""Every operation on incidents, their notifications and integrations, asked for by the ids of another team's things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docs.permissions import apis
+from tests.attacks import Attack, Told
+from tests.integration.test_teams_see_their_own import team
+from tests.phone import Phone
+from tests.world import World
+
+SEEN, NOT_FOUND, FORBIDDEN = "", "not_found", "forbidden"
+READS, ANSWERS = ("get", "timeline", "explain", "list"), ("acknowledge", "resolve", "close")
+KEYS = ("add_integration_key", "revoke_integration_key")
+WRITES = ("create_integration", "change_integration", *KEYS, "delete_integration")
+EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
+    # Whoever may change integrations nowhere is told so before anything is looked at.
+    "outsider": {NOT_FOUND: (*READS, *ANSWERS, "edit", "integration"), FORBIDDEN: ("create", *WRITES)},
+    "lead": {
+        NOT_FOUND: (*READS, *ANSWERS, "edit", "integration", "change_integration", *KEYS, "delete_integration"),
+        FORBIDDEN: ("create", "create_integration"),
+    },
+    "manager of another": {
+        NOT_FOUND: (*READS, *ANSWERS, "edit", "integration", "change_integration", *KEYS, "delete_integration"),
+        FORBIDDEN: ("create", "create_integration"),
+    },
+    "was paged": {SEEN: (*READS, *ANSWERS), NOT_FOUND: ("integration",), FORBIDDEN: ("edit", "create", *WRITES)},
+    "member": {SEEN: (*READS, *ANSWERS, "edit", "create", "integration"), FORBIDDEN: WRITES},
+    "manager": {SEEN: (*READS, *ANSWERS, "edit", "create", "integration", *WRITES)},
+    "admin": {SEEN: (*READS, *ANSWERS, "edit", "create", "integration", *WRITES)},
+}
+LISTS = {("incidents", "list"), ("incidents", "integrations")}
+"""What they show is held against what is found one by one, elsewhere."""
+
+
+async def test_what_belongs_to_another_team_is_not_there_and_what_one_may_not_do_is_forbidden(
+    world: World, told: Told
+) -> None:
+    people = {"outsider": "oda", "manager of another": "olaf", "was paged": "bo", "member": "ana", "manager": "max"}
+    for name in people.values():
+        await world.person(name)
+    callers = {kind: world.phone(name) for kind, name in people.items()}
+    callers |= {"lead": await world.person("lia", roles=("user", "lead")), "admin": world.admin}
+    shop = await team(world, "Shop", ana="member", max="manager")
+    await team(world, "Bank", olaf="manager")
+    await world.policy((15, "bo"))
+    walked: set[tuple[str, str]] = set(LISTS)
+    for kind, who in callers.items():
+        got = {name: said for (_, name), said in (await _walk(world, who, shop, walked)).items()}
+        expected = {name: said for said, names in EXPECTED[kind].items() for name in names}
+        assert got == expected, kind
+    there = {(api.service, name) for api in apis() for name, op in api.operations.items() if op.action is not None}
+    assert walked == {one for one in there if one[0] in ("incidents", "notifier")}, "no operation is forgotten here"
+    told(Attack.FOREIGN_IDS, "404, and 403 for what one sees and may not do")
+
+
+async def _walk(world: World, who: Phone, shop: str, walked: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What each operation said about fresh things of the team."""
+    made = await world.admin.call("POST", "/incidents", {"title": "it burns", "teamId": shop})
+    incident = {"id": made.data["incident"]["id"]}
+    made = await world.admin.call("POST", "/integrations", {"name": "Shop", "teamId": shop})
+    sender = {"id": made.data["integration"]["id"]}
+    key = {"keyId": made.data["integration"]["keys"][0]["id"]}
+    await world.settle()
+    asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        *(("incidents", name, incident) for name in ("get", "timeline", "explain")),
+        ("notifier", "list", {"incidentId": incident["id"]}),
+        ("incidents", "edit", incident | {"title": "it is out"}),
+        *(("incidents", name, incident) for name in ANSWERS),
+        ("incidents", "create", {"title": "more", "teamId": shop}),
+        ("incidents", "integration", sender),
+        ("incidents", "create_integration", {"name": "Mine", "teamId": shop}),
+        ("incidents", "change_integration", sender | {"name": "Mine"}),
+        ("incidents", "add_integration_key", sender),
+        ("incidents", "revoke_integration_key", sender | key),
+        ("incidents", "delete_integration", sender),
+    )
+    await who.sign_in()
+    got: dict[tuple[str, str], str] = {}
+    for service, operation, body in asked:
+        reply = await world.rpc(service, operation, body, who.session["accessToken"])
+        got[service, operation] = "" if reply.error is None else str(reply.error.kind)
+    walked.update(got)
+    return got

@@ -84,11 +84,11 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before)
     async def names_exist(body: CreateIncident, caller: Caller) -> None:
         caller.require(Action.INCIDENTS_CREATE, body.team_id)
         # In doubt the incident is opened: Default, and the policy's own people, are paged in the place of what is not.
-        if (unknown := await references.unknown(body)) is not None:
+        if (unknown := await references.unknown(body, caller)) is not None:
             raise unknown.refused()
 
     async def filter_exists(body: ListIncidents, caller: Caller) -> None:
-        if (unknown := await references.unknown(body)) is not None:
+        if (unknown := await references.unknown(body, caller)) is not None:
             raise NotFound(unknown.reason, field=unknown.field)
 
     def thread_wanted(body: CreateIncident, _caller: Caller) -> UUID | None:
@@ -162,7 +162,7 @@ def _integrations(requests: Requests, references: References) -> None:
     async def names_exist(body: CreateIntegration | ChangeIntegration, caller: Caller) -> None:
         if isinstance(body, CreateIntegration) or body.team_id is not None:
             caller.require(Action.INTEGRATIONS_WRITE, body.team_id)
-        if (unknown := await references.surely_unknown(body)) is not None:
+        if (unknown := await references.surely_unknown(body, caller)) is not None:
             raise unknown.refused()
 
     @requests.handle("create_integration", CreateIntegration, action=Action.INTEGRATIONS_WRITE, before=names_exist)

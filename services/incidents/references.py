@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Boolean, Column, Select, Table, Uuid, any_, bindparam, select, true
 
 from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
+from libs.chassis.requests.callers import Caller
 from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserDeactivated, UserReactivated, UserRegistered
@@ -22,6 +23,7 @@ from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
 from libs.contracts.incidents import CreateIncident, ListIncidents
 from libs.contracts.integrations import ChangeIntegration, CreateIntegration
+from libs.contracts.permissions import Action
 from libs.contracts.requests import Invalid, NoSuchTeam
 from libs.contracts.teams import TeamCreated, TeamDeleted
 from services.incidents.projections import metadata
@@ -37,13 +39,13 @@ people = Table(
     Column("id", Uuid, primary_key=True),
     Column("active", Boolean, nullable=False, server_default=true()),
 )
-policies = Table("policies", metadata, Column("id", Uuid, primary_key=True))
+policies = Table("policies", metadata, Column("id", Uuid, primary_key=True), Column("team_id", Uuid))
 teams = Table("teams", metadata, Column("id", Uuid, primary_key=True))
 _PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
 _ACTIVE = _PERSON.where(people.c.active)
 _INACTIVE = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.active)
 _ANYBODY = select(people.c.id).limit(1)
-_POLICY = select(policies.c.id).where(policies.c.id == bindparam("id", type_=Uuid))
+_POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 _TEAM = select(teams.c.id).where(teams.c.id == bindparam("id", type_=Uuid))
 
 Naming = CreateIncident | CreateIntegration | ChangeIntegration | ListIncidents
@@ -79,8 +81,8 @@ def replicate_reference(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(people, {"id": user_id, "active": True})
         case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
             yield Patch(people, {"id": user_id, "active": isinstance(event.data, UserReactivated)})
-        case PolicyCreated(policy_id=policy_id) | PolicyChanged(policy_id=policy_id):
-            yield Row(policies, {"id": policy_id})
+        case PolicyCreated(policy_id=policy_id, team_id=team_id) | PolicyChanged(policy_id=policy_id, team_id=team_id):
+            yield Row(policies, {"id": policy_id, "team_id": team_id})
         case PolicyDeleted(policy_id=policy_id):
             yield Gone(policies, {"id": policy_id})
         case TeamCreated(team_id=team_id):
@@ -95,22 +97,29 @@ def inactive(work: Work, people: Iterable[UUID | None]) -> set[UUID]:
     return {row["id"] for row in work.fetch(_INACTIVE, ids=asked)} if asked else set()
 
 
+def _may_name(team_id: UUID | None, caller: Caller) -> bool:
+    """Whether what they make may page by a policy of this team; machines with few scopes do not have to read it."""
+    return team_id is None or replace(caller.rights, scopes=None).allow(Action.POLICIES_READ, team_id)
+
+
 @dataclass(frozen=True, slots=True)
 class References:
     """`arrival`: how a request waits for a person, a policy or a team that was made a moment ago."""
 
     arrival: Arrival
 
-    async def unknown(self, body: Naming) -> Unknown | None:
+    async def unknown(self, body: Naming, caller: Caller) -> Unknown | None:
         """The first field of a request that surely names nobody or nothing; it may wait a second for each.
+
+        A policy of a team is nothing to whoever does not see it: nobody pages other teams by guessing its id.
 
         In doubt there is none: where the owner does not answer, or what it has said is still to be read.
         """
         with suppress(Unreachable):
-            return await self.surely_unknown(body)
+            return await self.surely_unknown(body, caller)
         return None
 
-    async def surely_unknown(self, body: Naming) -> Unknown | None:
+    async def surely_unknown(self, body: Naming, caller: Caller) -> Unknown | None:
         """The same.
 
         Raises:
@@ -132,6 +141,9 @@ class References:
             if seen is Seen.READ:
                 if not await self._is_filled(_POLICY, id=DEFAULT_POLICY_ID):
                     raise Unreachable
+                return _NO_POLICY
+            found = await self.arrival.store.read(lambda work: work.fetch(_POLICY, id=policy))
+            if not any(_may_name(row["team_id"], caller) for row in found):
                 return _NO_POLICY
         return None
 

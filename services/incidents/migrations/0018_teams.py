@@ -30,12 +30,14 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index("responders_user_idx", "responders", ["user_id", "team_id", "incident_id"], schema=SCHEMA)
+    op.add_column("policies", sa.Column("team_id", sa.Uuid), schema=SCHEMA)
     op.create_table("teams", sa.Column("id", sa.Uuid, primary_key=True), schema=SCHEMA)
     grant_tables(op.get_bind(), SCHEMA)
 
 
 def downgrade() -> None:
     op.drop_table("teams", schema=SCHEMA)
+    op.drop_column("policies", "team_id", schema=SCHEMA)
     op.drop_table("responders", schema=SCHEMA)
     _replace(_NEW, _OLD)
     op.drop_column("incidents", "team_id", schema=SCHEMA)

@@ -78,18 +78,21 @@ class Sights:
     arrival: Arrival
 
     async def arrives(self, body: Any, caller: Caller) -> None:
-        """Return when `body.id` is an incident of the caller's, or when all that ESCALATION has written is read.
-
-        Whoever may do something to it by their team waits for nobody.
+        """Return when `body.id` is an incident of the caller's; by their team it is so at once.
 
         Raises:
+            NoSuchIncident: it is none of theirs, as far as ESCALATION has told by now.
             Unreachable: they may have been paged for it, which is not known here yet: it is read late in a storm.
         """
         if caller.person is None or caller.sight(Action.INCIDENTS_READ).everything:
             return  # nobody pages a machine, and admins see what there is
-        seen = await self.arrival.of(lambda work: _is_nothing_to(work, body.id, caller), "escalation")
-        if seen not in (Seen.THERE, Seen.READ):
-            raise Unreachable
+        match await self.arrival.of(lambda work: _is_nothing_to(work, body.id, caller), "escalation"):
+            case Seen.THERE:
+                return
+            case Seen.READ:
+                raise NoSuchIncident
+            case _:
+                raise Unreachable
 
 
 def _is_nothing_to(work: Work, incident_id: UUID, caller: Caller) -> bool:

@@ -39,7 +39,7 @@ def api() -> Requests:
         attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in page.rows}
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))
-        views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.user_id) for row in page.rows)
+        views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.person) for row in page.rows)
         return NotificationList(**page.told("notifications", views))
 
     @requests.handle("reachable", ReachableQuery, public=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -109,9 +108,10 @@ class _Arrival:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "fails"), [(Seen.READ, False), (Seen.STILL, True), (Seen.LATE, True), (Seen.UNREAD, True), (None, True)]
+    ("outcome", "refusal"),
+    [(Seen.READ, NoSuchIncident), *((one, Unreachable) for one in (Seen.STILL, Seen.LATE, Seen.UNREAD, None))],
 )
-async def test_whoever_may_have_been_paged_is_told_to_come_again(outcome: Seen | None, fails: bool) -> None:
+async def test_whoever_may_have_been_paged_is_told_to_come_again(outcome: Seen | None, refusal: type[Rejected]) -> None:
     phone = replace(MEMBER, scopes=frozenset({Action.INCIDENTS_ACKNOWLEDGE}))
     for who, there in (
         *((one, work(TEAM)) for one in (MEMBER, phone, KEY, caller(Role.ADMIN))),
@@ -119,7 +119,7 @@ async def test_whoever_may_have_been_paged_is_told_to_come_again(outcome: Seen |
     ):
         await Sights(cast("Any", _Arrival(outcome, there))).arrives(ById(id=INCIDENT), who)
     for nothing in (work(TEAM), work(TEAM, exists=False)):
-        with pytest.raises(Unreachable) if fails else nullcontext():
+        with pytest.raises(refusal):
             await Sights(cast("Any", _Arrival(outcome, nothing))).arrives(ById(id=INCIDENT), OUTSIDER)
 
 

@@ -112,6 +112,17 @@ class RefreshTokenReused(Fact, type="pager.auth.RefreshTokenReused.v1"):
     user_agent: Personal[str | None] = None
 
 
+class SignedInFromNewCountry(Fact, type="pager.auth.SignedInFromNewCountry.v1"):
+    """Somebody has signed in from a country that they have not signed in from within a year, and from another one."""
+
+    user_id: UUID
+    session_id: UUID
+    country: Personal[str]
+    """ISO 3166-1, such as `NO`."""
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
 class UnknownAccountRefused(Fact, type="pager.auth.UnknownAccountRefused.v1"):
     """Somebody has tried to sign in with an address that nobody has, `times` times from there within the hour.
 
@@ -173,6 +184,7 @@ _SCHEDULES = (ScheduleCreated, ScheduleChanged)
 
 AUDITED: Final[Mapping[type[Fact], Rule]] = {
     SignedIn: _PERSON,
+    SignedInFromNewCountry: _PERSON,
     SignInRefused: _PERSON,
     UnknownAccountRefused: Rule("accounts", "account"),
     LockoutBegun: _PERSON,

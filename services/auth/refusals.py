@@ -27,6 +27,7 @@ from libs.chassis.store.work import Decider, Work
 from libs.contracts.audit import AccessRefused, RefusalsCounted, UnknownAccountRefused
 from libs.contracts.envelope import Actor, Fact
 from services.auth import application
+from services.auth.measures import measures
 
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -111,6 +112,7 @@ class Refusals(Engine):
 
     def of_sign_in(self, account: bytes, user_id: UUID | None, reason: str, peer: Peer) -> None:
         """Somebody was not let in; `account`: whose, as it is counted. Beside the answer, and never waited for."""
+        measures().refused(reason)
         times = self.counts.add((account, peer.networks[:1], reason), self.clock.now())
         if times is None:
             self._rest()

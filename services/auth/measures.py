@@ -24,6 +24,8 @@ class Measures:
     def __init__(self) -> None:
         metrics = meters("auth")
         self._refused = metrics.counter("pager_sign_ins_refused", "Sign-ins that were refused.", "reason")
+        for reason in ("wrong password", "wrong code", "deactivated", "locked out"):
+            self._refused.labels(reason)  # a series that begins with its first refusal would not be seen to grow
         self._counts: dict[type[Fact], Counter] = {
             LockoutBegun: metrics.counter("pager_lockouts", "Accounts that were locked where they were guessed at."),
             RefreshTokenReused: metrics.counter("pager_refresh_tokens_reused", "Sessions that were ended as stolen."),

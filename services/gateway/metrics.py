@@ -58,6 +58,8 @@ class GatewayMetrics:
         self._unkept = self._metrics.counter(
             "pager_access_log_dropped", "Requests that the access log does not keep.", "reason"
         )
+        for reason in ("auth away", "too many", "refused"):
+            self._unkept.labels(reason)  # a series that begins with its first one would not be seen to grow
         self._collecting = asyncio.Lock()
         self._collected: tuple[str, ...] = ()
         self._collected_at = float("-inf")

@@ -1,4 +1,4 @@
-"""Lockouts, refresh tokens used twice and new countries: whom they concern and all admins are mailed, and not too often."""
+"""Lockouts, stolen sessions and new countries: whom they concern and all admins are mailed, and not too often."""
 
 from __future__ import annotations
 

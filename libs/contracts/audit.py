@@ -151,6 +151,16 @@ class AccessRefused(Fact, type="pager.auth.AccessRefused.v1"):
     user_agent: Personal[str | None] = None
 
 
+class ApiKeyUsed(Fact, type="pager.auth.ApiKeyUsed.v1"):
+    """An API key was used from there: the first time within an hour. The access log has each request."""
+
+    key_id: UUID
+    user_id: UUID
+    """Whose rights it has; the key itself where a team owns it."""
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
 class RefusalsCounted(Fact, type="pager.auth.RefusalsCounted.v1"):
     """So many refusals since `since` have no event of their own: there were too many in a minute."""
 
@@ -192,6 +202,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     RefreshTokenReused: _PERSON,
     AccessRefused: _PERSON,
     RefusalsCounted: Rule("accounts", "since"),
+    ApiKeyUsed: Rule("api-keys", "key_id", ()),
     SessionEnded: _PERSON,
     UserRegistered: _PERSON,
     UserChanged: Rule("users", "user_id", _PROFILE, (UserRegistered, UserChanged)),
@@ -269,11 +280,13 @@ class Access(Contract):
 class KeepAccesses(StrictContract):
     """`pager.rpc.auth.keep_accesses`, of the gateway's alone.
 
-    `kept`: for the access log. `refused`: those that were answered 403, for the audit, kept or not.
+    `kept`: for the access log. `refused` and `used`: those that were answered 403, and first ones of an API key from
+    somewhere within an hour: for the audit, kept or not.
     """
 
     kept: tuple[Access, ...] = Field(default=(), max_length=1000)
     refused: tuple[Access, ...] = Field(default=(), max_length=1000)
+    used: tuple[Access, ...] = Field(default=(), max_length=1000)
 
 
 class AuditPlace(Contract):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.chassis.rebuild.origins import STATELESS, Origins, folding
 from libs.contracts.audit import (
     AccessRefused,
+    ApiKeyUsed,
     AuthActedFrom,
     RefreshTokenReused,
     RefusalsCounted,
@@ -80,7 +81,14 @@ ORIGINS = Origins(
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SecondFactorEnabled, SecondFactorDisabled, RecoveryCodeUsed): folding(SECOND_FACTORS),
         (SignedIn, SignInRefused, LockoutBegun, RefreshTokenReused, SessionEnded): folding(SESSIONS),
-        (UnknownAccountRefused, AccessRefused, RefusalsCounted, SignedInFromNewCountry, AuthActedFrom): STATELESS,
+        (
+            UnknownAccountRefused,
+            AccessRefused,
+            RefusalsCounted,
+            SignedInFromNewCountry,
+            ApiKeyUsed,
+            AuthActedFrom,
+        ): STATELESS,
         (SigningKeyRotated,): folding(KEYS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
     },

@@ -1,8 +1,8 @@
-"""Refusals, and uses of API keys, are audited, and whoever is refused again and again makes neither the log long nor an answer late.
+"""Refusals are audited, and whoever is refused again and again makes neither the log long nor an answer late.
 
 What is refused alike, by account and place, is counted for an hour; 1, 2, 5, 10, 20, 50 … are told (as repeats are,
 docs/adr/0035). Of all together so many are told in a minute, and of the others how many they were. The counts are in
-this process's memory: of what it had not told when it died, others say nothing.
+this process's memory: of what it had not told when it died, others say nothing. So are first uses of API keys.
 """
 
 from __future__ import annotations

@@ -143,6 +143,20 @@ async def test_who_was_let_in_and_who_was_not_is_told_with_their_place(world: Wo
     assert refused["new"] == {"reason": "wrong password", "times": 1}
 
 
+async def test_where_an_invite_and_a_reset_were_used_is_told(world: World) -> None:
+    invited = await world.admin.call("POST", "/invites", {"email": "eva@pager.test"})
+    token = invited.data["invite"]["link"]["url"].partition("#")[2]
+    body = {"inviteToken": token, "password": PASSWORD, "firstName": "Eva", "lastName": "Ek"}
+    made = await world.http("POST", "/auth/register", body, **at(HOME))
+    assert made.status == 201, made.body
+    person = made.data["user"]["id"]
+    assert where(await told(world, "UserRegistered", f"&resource=users/{person}")) == (HOME, AGENT)
+    link = (await world.admin.call("POST", f"/users/{person}/password/reset-link")).data["link"]["url"]
+    body = {"token": link.partition("#")[2], "newPassword": "Another-Battery-8-Staple"}
+    assert (await world.http("POST", "/auth/password/reset", body, **at(STRANGER))).status == 200
+    assert where(await told(world, "PasswordReset", f"&resource=users/{person}")) == (STRANGER, AGENT)
+
+
 async def test_an_address_that_nobody_has_is_told_and_cannot_be_read(world: World) -> None:
     for email in ("nobody@pager.test", "NOBODY@pager.test", "other@pager.test"):
         assert (await sign_in(world, email, "wrong")).status == 401

@@ -122,7 +122,7 @@ async def test_where_a_key_is_used_from_is_told_once_an_hour_kept_or_not(log: Ac
 
 async def test_three_batches_fit_into_one_message(log: AccessLog, auth: Auth) -> None:
     for _ in range(500):
-        long = {"key_id": uuid4(), "status": 403, "request_id": "r" * 128, "route": "/" + "r" * 300}
+        long: dict[str, Any] = {"key_id": uuid4(), "status": 403, "request_id": "r" * 128, "route": "/" + "r" * 300}
         answered(log, **long)
     await log.tell()
     (told,) = auth.told

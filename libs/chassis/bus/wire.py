@@ -59,7 +59,7 @@ class Wire(Client):
         return client
 
     async def _process_err(self, err_msg: str) -> None:
-        if "permissions violation" in err_msg.lower():
+        if "permissions violation" in err_msg:
             self.denied += 1
         await super()._process_err(err_msg)
 

@@ -96,6 +96,17 @@ def test_auth_is_given_the_mail_server_where_there_is_one(secrets: dict[str, dic
     assert (server.hostname, server.sender) == ("mail.example", "pager@example.com")
 
 
+def test_auth_is_given_the_countries_of_addresses_where_there_is_a_volume() -> None:
+    assert "PAGER_GEOIP_FILE" not in variables(_auth({}))
+    spec = _auth({"auth": {"countries": {"existingClaim": "geo", "file": "c.mmdb"}}})["spec"]
+    (volume,) = [one for one in spec["volumes"] if one["name"] == "countries"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "geo", "readOnly": True}
+    (container,) = spec["containers"]
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "countries"]
+    given = {one["name"]: one.get("value") for one in container["env"]}
+    assert (given["PAGER_GEOIP_FILE"], mount["readOnly"]) == (f"{mount['mountPath']}/c.mmdb", True)
+
+
 def _auth(more: Values) -> Document:
     return cast(
         "Document", render(over(values_of("default"), more)).named("Deployment", "pager-auth")["spec"]["template"]

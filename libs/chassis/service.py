@@ -25,6 +25,7 @@ from libs.chassis.consume.owed import Alarm, OwedAlarms
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.measure import telemetry
+from libs.chassis.measure.meters import meters
 from libs.chassis.monitor.monitoring import Monitoring
 from libs.chassis.monitor.watched import Replica
 from libs.chassis.parts import Build, Runtime
@@ -127,7 +128,8 @@ class Service:
         add_parked_operations(requests, rpc, self.readers)
         add_health_operation(requests, self._health)
         answers = self.parts.answers
-        verifier = Verifier(answers.keys or self._auth_keys, self.clock, answers.sessions or self._follow_sessions())
+        sessions = answers.sessions or self._follow_sessions()
+        verifier = Verifier(answers.keys or self._auth_keys, self.clock, sessions, meters(self.name).forged)
         self._begin("auth's keys", verifier.follow)
         RequestServer(requests, rpc, self.queries, verifier).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)

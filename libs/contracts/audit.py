@@ -113,6 +113,17 @@ class RefreshTokenReused(Fact, type="pager.auth.RefreshTokenReused.v1"):
     user_agent: Personal[str | None] = None
 
 
+class SignedInFromNewCountry(Fact, type="pager.auth.SignedInFromNewCountry.v1"):
+    """Somebody has signed in from a country that they have not signed in from within a year, and from another one."""
+
+    user_id: UUID
+    session_id: UUID
+    country: Personal[str]
+    """ISO 3166-1, such as `NO`."""
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
 class UnknownAccountRefused(Fact, type="pager.auth.UnknownAccountRefused.v1"):
     """Somebody has tried to sign in with an address that nobody has, `times` times from there within the hour.
 
@@ -137,6 +148,16 @@ class AccessRefused(Fact, type="pager.auth.AccessRefused.v1"):
     route: str
     """Its template, without what stands in its place: `/api/v1/users/{id}`."""
     times: int
+    ip_address: Personal[str | None] = None
+    user_agent: Personal[str | None] = None
+
+
+class ApiKeyUsed(Fact, type="pager.auth.ApiKeyUsed.v1"):
+    """An API key was used from there: the first time within an hour. The access log has each request."""
+
+    key_id: UUID
+    user_id: UUID
+    """Whose rights it has; the key itself where a team owns it."""
     ip_address: Personal[str | None] = None
     user_agent: Personal[str | None] = None
 
@@ -175,6 +196,7 @@ _SCHEDULES = (ScheduleCreated, ScheduleChanged)
 
 AUDITED: Final[Mapping[type[Fact], Rule]] = {
     SignedIn: _PERSON,
+    SignedInFromNewCountry: _PERSON,
     SignInRefused: _PERSON,
     UnknownAccountRefused: Rule("accounts", "account"),
     LockoutBegun: _PERSON,
@@ -182,6 +204,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     RefreshTokenReused: _PERSON,
     AccessRefused: _PERSON,
     RefusalsCounted: Rule("accounts", "since"),
+    ApiKeyUsed: Rule("api-keys", "key_id", ()),
     SessionEnded: _PERSON,
     UserRegistered: _PERSON,
     UserChanged: Rule("users", "user_id", _PROFILE, (UserRegistered, UserChanged)),
@@ -263,11 +286,13 @@ class Access(Contract):
 class KeepAccesses(StrictContract):
     """`pager.rpc.auth.keep_accesses`, of the gateway's alone.
 
-    `kept`: for the access log. `refused`: those that were answered 403, for the audit, kept or not.
+    `kept`: for the access log. `refused` and `used`: those that were answered 403, and first ones of an API key from
+    somewhere within an hour: for the audit, kept or not.
     """
 
     kept: tuple[Access, ...] = Field(default=(), max_length=1000)
     refused: tuple[Access, ...] = Field(default=(), max_length=1000)
+    used: tuple[Access, ...] = Field(default=(), max_length=1000)
 
 
 class AuditPlace(Contract):

@@ -13,7 +13,16 @@ from libs.chassis.store.audit import FIRST, LAST, LOWEST
 from libs.chassis.store.changes import Row
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.audit import ACCESSES, Access, AccessRefused, AuditEntry, AuditPage, AuditQuery, KeepAccesses
+from libs.contracts.audit import (
+    ACCESSES,
+    Access,
+    AccessRefused,
+    ApiKeyUsed,
+    AuditEntry,
+    AuditPage,
+    AuditQuery,
+    KeepAccesses,
+)
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Nothing
 from services.auth.application import AUTH
@@ -29,18 +38,16 @@ async def keep(store: Store, refusals: Refusals, body: KeepAccesses) -> Nothing:
         await store.transact(lambda work: work.put(*(Row(access_log, one.model_dump()) for one in body.kept)))
     for one in body.refused:
         if one.user_id is not None:
-            refusals.of_access(
-                AccessRefused(
-                    user_id=one.user_id,
-                    key_id=one.key_id,
-                    method=one.method,
-                    route=one.route,
-                    times=1,
-                    ip_address=one.ip_address,
-                    user_agent=one.user_agent,
-                )
-            )
+            what = {"user_id": one.user_id, "key_id": one.key_id, "method": one.method, "route": one.route}
+            refusals.of_access(AccessRefused(times=1, **what, **_where(one)))
+    for one in body.used:
+        if one.user_id is not None and one.key_id is not None:
+            refusals.of_key(ApiKeyUsed(key_id=one.key_id, user_id=one.user_id, **_where(one)))
     return Nothing()
+
+
+def _where(access: Access) -> dict[str, str | None]:
+    return {"ip_address": access.ip_address, "user_agent": access.user_agent}
 
 
 def page(work: Work, query: AuditQuery) -> AuditPage:

@@ -219,9 +219,9 @@ def _invites(requests: Requests, invitations: Invitations) -> None:
     def revoke_invite(work: Work, body: ById, caller: Caller) -> None:
         invitations.revoke(work, body.id, caller.cause(work))
 
-    @requests.handle("register", Register, public=True)
-    async def register(body: Register, _caller: None) -> UserView:
-        return await invitations.register(body)
+    @requests.handle("register", Register, public=True, peer=True)
+    async def register(body: Register, peer: Peer) -> UserView:
+        return await invitations.register(body, peer)
 
 
 def _recovery(requests: Requests, recovery: Recovery) -> None:
@@ -229,9 +229,9 @@ def _recovery(requests: Requests, recovery: Recovery) -> None:
     async def forgot_password(body: ForgotPassword, _caller: None) -> AskedFor:
         return await recovery.forgot(body)
 
-    @requests.handle("reset_password", ResetPassword, public=True)
-    async def reset_password(body: ResetPassword, _caller: None) -> None:
-        await recovery.reset(body)
+    @requests.handle("reset_password", ResetPassword, public=True, peer=True)
+    async def reset_password(body: ResetPassword, peer: Peer) -> None:
+        await recovery.reset(body, peer)
 
     @requests.handle("reset_link", ById, action=Action.PEOPLE_ACCESS)
     def reset_link(work: Work, body: ById, caller: Caller) -> ResetLinkView:
@@ -241,9 +241,9 @@ def _recovery(requests: Requests, recovery: Recovery) -> None:
     def ask_to_verify(work: Work, _body: NoRequest, caller: Caller) -> AskedFor:
         return recovery.ask_to_verify(work, caller.user_id)
 
-    @requests.handle("verify_email", Token, public=True)
-    async def verify_email(body: Token, _caller: None) -> UserView:
-        return await recovery.verify(body)
+    @requests.handle("verify_email", Token, public=True, peer=True)
+    async def verify_email(body: Token, peer: Peer) -> UserView:
+        return await recovery.verify(body, peer)
 
 
 def _second_factors(requests: Requests, factors: SecondFactors) -> None:

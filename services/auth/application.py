@@ -12,6 +12,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
+from libs.contracts.audit import Origin
 from libs.contracts.auth import DeviceView, HeldDevice, Platform, ProfileChange, UserChange, UserView
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role, TeamRole
@@ -344,6 +345,11 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
     }
     work.put(Row(sessions_table, session | stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
     return user_view(rows[0])
+
+
+def begun_by(work: Work, user_id: UUID, peer: Peer) -> Cause:
+    """The beginning of what somebody does who shows no access token, and is who they say by a password or a link."""
+    return work.begin(Actor.user(user_id), origin=Origin(user_id, peer.address, peer.agent))
 
 
 def refuse_sign_in(work: Work, attempt: UUID, user_id: UUID, reason: str, times: int, peer: Peer) -> None:

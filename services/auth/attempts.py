@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from libs.contracts.requests import Unauthenticated
 from services.auth import application
 from services.auth.credentials import Credentials
 from services.auth.guesses import Begun, Guesses, LockedOut, Target
+from services.auth.notices import Kind, Notices
 from services.auth.passwords import Passwords
 from services.auth.refusals import Refusals
 
@@ -62,6 +64,7 @@ class Attempts:
     passwords: Passwords
     guesses: Guesses
     refusals: Refusals
+    notices: Notices
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -118,7 +121,7 @@ class Attempts:
             since = attempt.known.changed_at if attempt.known is not None else None
             begun = self.guesses.begin(work, attempt.target, since, familiar=attempt.at_home)
             if begun.locked_until is not None and attempt.user_id is not None:
-                application.begin_lockout(work, uuid4(), attempt.user_id, begun.locked_until, attempt.peer)
+                self._lock(work, attempt.user_id, begun.locked_until, attempt.peer)
             return begun
 
         begun = (await self.store.transact(begin)).result
@@ -136,9 +139,13 @@ class Attempts:
         until = await self._record(lambda work: self.guesses.wrong(work, attempt.target, begun))
         if attempt.user_id is None or until is None:
             return
-        user_id, locking = attempt.user_id, uuid4()
+        user_id = attempt.user_id
         # By itself: whoever tries again at once waits for the record above, which is the same for nobody's account.
-        await self._record(lambda work: application.begin_lockout(work, locking, user_id, until, attempt.peer))
+        await self._record(lambda work: self._lock(work, user_id, until, attempt.peer))
+
+    def _lock(self, work: Work, user_id: UUID, until: datetime, peer: Peer) -> None:
+        application.begin_lockout(work, uuid4(), user_id, until, peer)
+        self.notices.of(work, Kind.LOCKOUT, user_id)
 
     async def _undone(self, attempt: Attempt, begun: Begun) -> None:
         await self._record(lambda work: self.guesses.undone(work, attempt.target, begun))

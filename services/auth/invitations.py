@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import UserView
-from libs.contracts.envelope import Actor
 from libs.contracts.invites import Invite, InvitesPage, InviteView, LinkView, Register
 from libs.contracts.requests import ListPage, Rejected
 from services.auth import application, team_room
@@ -75,7 +75,7 @@ class Invitations:
         page = INVITES_LIST.page(work, asked)
         return InvitesPage(**page.told("invites", (invite_view(row, work.now) for row in page.rows)))
 
-    async def register(self, body: Register) -> UserView:
+    async def register(self, body: Register, peer: Peer) -> UserView:
         """Make the account of an invite. Said again with the same password, it tells who that became.
 
         Raises:
@@ -99,7 +99,7 @@ class Invitations:
         await self.passwords.check(body.password, (command.email, body.first_name, body.last_name))
         with self.passwords.place():
             hashed = await self.passwords.hash(body.password)
-        made = (await self.store.transact(lambda work: self._accept(work, body, command, hashed))).result
+        made = (await self.store.transact(lambda work: self._accept(work, body, command, hashed, peer))).result
         if made is not None:
             return made
         invite, known = await self.store.read(partial(self._looked_up, body))
@@ -114,7 +114,7 @@ class Invitations:
         user_id = invite["user_id"]
         return invite, None if user_id is None else credentials_of_user(work, user_id)
 
-    def _accept(self, work: Work, body: Register, command: RegisterUser, hashed: str) -> UserView | None:
+    def _accept(self, work: Work, body: Register, command: RegisterUser, hashed: str, peer: Peer) -> UserView | None:
         """None: somebody with the same link was faster, who may be the same one."""
         link = shown(work, Purpose.INVITE, body.invite_token, "inviteToken")
         state = work.state(INVITES, link["subject"])
@@ -123,7 +123,7 @@ class Invitations:
         # They cannot help it where one of their teams is gone or full meanwhile.
         invited = state.team_ids if isinstance(state, Open) else ()
         teams = {i: team for i, team in team_room.held(work, invited).items() if not team.is_full}
-        cause = work.begin(Actor.user(command.user_id))
+        cause = application.begun_by(work, command.user_id, peer)
         user = application.register_person(work, command, hashed, cause, teams)
         work.decide(INVITES, link["subject"], AcceptInvite(link["subject"], command.user_id), cause)
         # The row stays until it expires, for whoever did not hear the answer; what else is on its way goes.

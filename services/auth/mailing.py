@@ -28,7 +28,7 @@ from services.auth.smtp import MailServer, NoSuchMailbox
 _log = structlog.get_logger()
 _AT_ONCE: Final = 8
 """Connections to the mail server."""
-_PATIENCE: Final = 30.0
+PATIENCE: Final = 30.0
 """Seconds for one mail: a server that hangs keeps nobody but the other mails."""
 _NET: Final = 5.0
 """Seconds between looks that nobody woke us for."""
@@ -134,7 +134,7 @@ class Mailing(Engine):
     async def _deliver(self, server: MailServer, letter: Letter) -> None:
         """What servers say is in no log: they quote addresses."""
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 await server.send(message(letter, server.sender, self.clock.now()))
         except (NoSuchMailbox, ValueError):
             _log.warning("a mail was refused for good", purpose=str(letter.purpose), mail=str(letter.id))

@@ -17,15 +17,18 @@ from services.auth.access import KEPT
 from services.auth.api import api
 from services.auth.attempts import Attempts
 from services.auth.consumers import consumers
+from services.auth.countries import REMEMBERED, Countries
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.links import Links
 from services.auth.mailing import Mailing
+from services.auth.measures import measures
+from services.auth.notices import EACH, Notices, Noticing
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.post import Post
-from services.auth.projections import access_log, links, project
+from services.auth.projections import access_log, countries, links, noticed, project
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
 from services.auth.registration import Registration
@@ -69,7 +72,9 @@ def build(runtime: Runtime) -> Parts:
     registration = Registration(runtime.rpc, passwords)
     access = AccessTokens(keys.current, settings.jwt_access_expires)
     refusals = Refusals(runtime.rpc, runtime.clock, sealed.audit_key)
-    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key), refusals)
+    server, links_out = settings.mail_server(), Links(settings.public_url)
+    notices = Notices(mails=server is not None)
+    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key), refusals, notices)
     changes = PasswordChanges(
         store=runtime.rpc,
         passwords=passwords,
@@ -78,7 +83,6 @@ def build(runtime: Runtime) -> Parts:
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
     )
-    server, links_out = settings.mail_server(), Links(settings.public_url)
     post = Post(links_out, mails=server is not None)
     invitations = Invitations(runtime.rpc, passwords, attempts, post)
     recovery = Recovery(runtime.rpc, passwords, attempts.guesses, post)
@@ -92,6 +96,7 @@ def build(runtime: Runtime) -> Parts:
         clock=runtime.clock,
         refresh_lifetime=settings.jwt_refresh_expires,
         refresh_key=sealed.refresh_key,
+        countries=Countries.of(settings.geoip_file, notices),
     )
     return Parts(
         Answers(
@@ -105,9 +110,15 @@ def build(runtime: Runtime) -> Parts:
             Accounts(settings, registration, sign_ins),
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
+            Noticing(runtime.work, runtime.clock, settings.public_url, server),
         ),
-        watched=Watched(gauges=room.gauges),
-        forgets=(Retention(links, "expires_at", timedelta(0)), Retention(access_log, "at", KEPT)),
+        watched=Watched(measures().observe, room.gauges),
+        forgets=(
+            Retention(links, "expires_at", timedelta(0)),
+            Retention(access_log, "at", KEPT),
+            Retention(countries, "last_at", REMEMBERED),
+            Retention(noticed, "at", EACH),
+        ),
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from libs.chassis.rebuild.origins import STATELESS, Origins, folding
 from libs.contracts.audit import (
     AccessRefused,
+    ApiKeyUsed,
     AuthActedFrom,
     RefreshTokenReused,
     RefusalsCounted,
+    SignedInFromNewCountry,
     UnknownAccountRefused,
 )
 from libs.contracts.auth import (
@@ -41,6 +43,7 @@ from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.projections import (
     access_log,
     audit,
+    countries,
     devices,
     former_passwords,
     guesses,
@@ -48,6 +51,8 @@ from services.auth.projections import (
     links,
     mails,
     memberships,
+    noticed,
+    notices,
     passwords,
     project,
     recovery_codes,
@@ -81,7 +86,14 @@ ORIGINS = Origins(
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SecondFactorEnabled, SecondFactorDisabled, RecoveryCodeUsed): folding(SECOND_FACTORS),
         (SignedIn, SignInRefused, LockoutBegun, RefreshTokenReused, SessionEnded): folding(SESSIONS),
-        (UnknownAccountRefused, AccessRefused, RefusalsCounted, AuthActedFrom): STATELESS,
+        (
+            UnknownAccountRefused,
+            AccessRefused,
+            RefusalsCounted,
+            SignedInFromNewCountry,
+            ApiKeyUsed,
+            AuthActedFrom,
+        ): STATELESS,
         (SigningKeyRotated,): folding(KEYS),
         (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
@@ -89,6 +101,9 @@ ORIGINS = Origins(
     projections=(users, teams, memberships, devices, invites, audit),
     rows={
         access_log: "requests at the gateway, which are in no event",
+        countries: "where people have signed in from, for a year",
+        notices: "what is to be mailed of security events",
+        noticed: "what was mailed of them within the hour",
         passwords: "hashes of passwords, which are in no event",
         former_passwords: "hashes of passwords, which are in no event",
         guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",

@@ -284,6 +284,40 @@ access_log = Table(
     Index("access_log_user_idx", "user_id", "at", "id"),
 )
 
+# Which countries somebody has signed in from within a year.
+countries = Table(
+    "countries",
+    kept,
+    Column("user_id", Uuid, primary_key=True),
+    Column("country", Text, primary_key=True),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Index("countries_last_at_idx", "last_at"),
+)
+
+# What is to be mailed of security events: to whom and about whom, and not what it says.
+notices = Table(
+    "notices",
+    kept,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("recipient", Uuid, nullable=False),
+    Column("person", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_at", DateTime(timezone=True), nullable=False),
+    Index("notices_next_at_idx", "next_at"),
+)
+
+# When somebody was last mailed of a kind of event; whoever makes many of them fills no mailbox.
+noticed = Table(
+    "noticed",
+    kept,
+    Column("kind", Text, primary_key=True),
+    Column("whom", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("noticed_at_idx", "at"),
+)
+
 # Keys of ours that last for ever.
 sealed_secrets = Table(
     "sealed_secrets",

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.invites import InviteStatus
 from services.auth.projections import (
+    countries,
     devices,
     former_passwords,
     guesses,
@@ -15,6 +16,8 @@ from services.auth.projections import (
     links,
     mails,
     memberships,
+    noticed,
+    notices,
     passwords,
     recovery_codes,
     sealed_secrets,
@@ -172,6 +175,26 @@ MAILS_NEXT = select(mails.c.next_at).order_by(mails.c.next_at).limit(1)
 MAILS_WAIT = select(mails.c.id).order_by(mails.c.next_at).offset(bindparam("most", type_=BigInteger)).limit(1)
 # Locked, and in one order: whoever uses a link locks it before the append lock, so whoever ends links must too.
 LINKS_OF = _LINKS.where(links.c.subject == _SUBJECT).order_by(links.c.hash).with_for_update()
+
+ACTIVE_ADMINS = (
+    select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_active).order_by(users.c.id).limit(50)
+)
+"""As many as are mailed at once."""
+NOTICES_DUE = (
+    select(notices)
+    .where(notices.c.next_at <= _NOW)
+    .order_by(notices.c.next_at)
+    .limit(bindparam("most", type_=BigInteger))
+    .with_for_update(skip_locked=True)
+)
+NOTICES_WAIT = select(notices.c.id).order_by(notices.c.next_at).offset(bindparam("most", type_=BigInteger)).limit(1)
+NOTICED = select(noticed.c.at).where(
+    noticed.c.kind == bindparam("kind", type_=Text), noticed.c.whom == bindparam("whom", type_=Uuid)
+)
+COUNTRIES_OF = select(countries.c.country).where(
+    countries.c.user_id == bindparam("user_id", type_=Uuid),
+    countries.c.last_at >= bindparam("since", type_=DateTime(timezone=True)),
+)
 
 SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)

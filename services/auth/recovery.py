@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import UserView
-from libs.contracts.envelope import Actor
 from libs.contracts.invites import AskedFor, ForgotPassword, ResetLinkView, ResetPassword, Token
 from libs.contracts.requests import NotFound, Rejected
 from services.auth import application
@@ -68,7 +68,7 @@ class Recovery:
             work.decide(application.USERS, user_id, IssueResetLink(user_id), cause)
         return ResetLinkView(link=link)
 
-    async def reset(self, body: ResetPassword) -> None:
+    async def reset(self, body: ResetPassword, peer: Peer) -> None:
         """Give whoever the link was made for another password; all their sessions end, and they are paged as before.
 
         Raises:
@@ -88,7 +88,7 @@ class Recovery:
         def reset(work: Work) -> None:
             application.lock_user(work, known.user.id)
             link = shown(work, Purpose.RESET, body.token, "token")
-            cause = work.begin(Actor.user(known.user.id))
+            cause = application.begun_by(work, known.user.id, peer)
             application.reset_password(work, known, hashed, cause)  # which ends the link
             if link["mailed"]:
                 application.verify_email(work, known.user, cause)
@@ -104,13 +104,14 @@ class Recovery:
             self.post.send(work, Purpose.VERIFY, user_id)
         return AskedFor()
 
-    async def verify(self, body: Token) -> UserView:
+    async def verify(self, body: Token, peer: Peer) -> UserView:
         """The address is theirs: they have read a mail that went nowhere else. Raises BadLink."""
 
         def verify(work: Work) -> UserView:
             user_id = shown(work, Purpose.VERIFY, body.token, "token")["subject"]
             end_links(work, Purpose.VERIFY, user_id)
-            return application.verify_email(work, application.user(work, user_id), work.begin(Actor.user(user_id)))
+            cause = application.begun_by(work, user_id, peer)
+            return application.verify_email(work, application.user(work, user_id), cause)
 
         return (await self.store.transact(verify)).result
 

@@ -2,7 +2,7 @@
 
 What is refused alike, by account and place, is counted for an hour; 1, 2, 5, 10, 20, 50 … are told (as repeats are,
 docs/adr/0035). Of all together so many are told in a minute, and of the others how many they were. The counts are in
-this process's memory: of what it had not told when it died, others say nothing.
+this process's memory: of what it had not told when it died, others say nothing. So are first uses of API keys.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from libs.chassis.parts import Engine
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Decider, Work
-from libs.contracts.audit import AccessRefused, RefusalsCounted, UnknownAccountRefused
+from libs.contracts.audit import AccessRefused, ApiKeyUsed, RefusalsCounted, UnknownAccountRefused
 from libs.contracts.envelope import Actor, Fact
 from services.auth import application
+from services.auth.measures import measures
 
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -111,6 +112,7 @@ class Refusals(Engine):
 
     def of_sign_in(self, account: bytes, user_id: UUID | None, reason: str, peer: Peer) -> None:
         """Somebody was not let in; `account`: whose, as it is counted. Beside the answer, and never waited for."""
+        measures().refused(reason)
         times = self.counts.add((account, peer.networks[:1], reason), self.clock.now())
         if times is None:
             self._rest()
@@ -138,6 +140,11 @@ class Refusals(Engine):
         else:
             self._tell_fact(fact.model_copy(update={"times": times}))
 
+    def of_key(self, fact: ApiKeyUsed) -> None:
+        """A key was used from somewhere, the first time within an hour as far as a gateway knows."""
+        if self.counts.add((fact.key_id, fact.ip_address), self.clock.now()) == 1:
+            self._tell_fact(fact)
+
     async def lead(self) -> None:
         """In the active replica, for ever. Elsewhere the next refusal, or the end, tells what is left."""
         while True:
@@ -153,9 +160,9 @@ class Refusals(Engine):
             self._tell_fact(rest)
 
     def _tell_fact(self, fact: Fact) -> None:
-        actor = Actor.user(fact.user_id) if isinstance(fact, AccessRefused) else application.AUTH
-        if isinstance(fact, AccessRefused) and fact.key_id is not None:
-            actor = Actor.key(fact.key_id)
+        actor = application.AUTH
+        if isinstance(fact, AccessRefused | ApiKeyUsed):
+            actor = Actor.user(fact.user_id) if fact.key_id is None else Actor.key(fact.key_id)
         self._tell(lambda work: work.decide(TELLING, uuid4(), fact, work.begin(actor)))
 
     def _tell(self, handler: Callable[[Work], object]) -> None:

@@ -12,6 +12,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
 from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession, EndStolen, Where
+from services.auth.notices import Kind, Notices
 from services.auth.pace import Pace
 from services.auth.projections import sessions
 from services.auth.queries import SESSION_LOCKED, USER
@@ -53,7 +54,9 @@ class Asked:
     where: Where = field(default_factory=Where)
 
 
-def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetime, pace: Pace) -> Renewed | None:
+def renew(
+    work: Work, asked: Asked, following: RefreshToken, expires_at: datetime, pace: Pace, notices: Notices
+) -> Renewed | None:
     """Replace a good refresh token by `following`; None: it was not good.
 
     The token before is as good for `GRACE`, and until the present one was used: it is answered as before. Any other
@@ -92,8 +95,10 @@ def renew(work: Work, asked: Asked, following: RefreshToken, expires_at: datetim
         elif apart != session["apart"]:
             work.put(Row(sessions, session | {"used_from": None, "apart": apart}))
         return Renewed(user_view(people[0]), shown.session_id, first=present)
-    command = EndStolen(reason, asked.device_id, asked.where) if reason in _STOLEN else EndSession(reason)
-    work.decide(SESSIONS, shown.session_id, command, work.begin(AUTH))
+    stolen = reason in _STOLEN
+    command = EndStolen(reason, asked.device_id, asked.where) if stolen else EndSession(reason)
+    if work.decide(SESSIONS, shown.session_id, command, work.begin(AUTH)) and stolen:
+        notices.of(work, Kind.REUSED, session["user_id"])
     return None
 
 

@@ -10,9 +10,10 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_vali
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.requests.callers import LONGEST
-from libs.chassis.settings import AuthoritiesFile, HttpUrl, ServiceSettings, SmtpUrl
+from libs.chassis.settings import AuthoritiesFile, HttpUrl, ServiceSettings, SmtpUrl, file_of
 from libs.contracts.requests import Invalid
 from libs.contracts.texts import EmailAddress
+from services.auth.geoip import open_countries
 from services.auth.passwords import MIN_ROUNDS, check_form, check_password
 from services.auth.smtp import MailServer, smtp_fault
 
@@ -31,6 +32,7 @@ def duration(value: Any) -> Any:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+CountriesFile = Annotated[str, file_of(open_countries)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 
 
@@ -57,6 +59,8 @@ class Settings(ServiceSettings):
     smtp_url: SmtpUrl | None = None
     """`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; unset: no mails are sent."""
     smtp_from: EmailAddress | None = None
+    geoip_file: CountriesFile | None = None
+    """Which country an address is in (MaxMind's format, .mmdb); unset: new countries are not noticed."""
     smtp_ca_file: AuthoritiesFile | None = None
     """PEM of an own authority for the mail server; the system's authorities are not believed then."""
     bcrypt_rounds: int = Field(default=MIN_ROUNDS, ge=4, le=16)

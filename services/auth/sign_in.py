@@ -18,6 +18,7 @@ from libs.contracts.envelope import Actor
 from libs.contracts.requests import Rejected, Unauthenticated
 from services.auth import application, renewal
 from services.auth.attempts import LOCKED, Attempt, Attempts, Left, WrongPassword
+from services.auth.countries import Countries
 from services.auth.credentials import Credentials, credentials_of
 from services.auth.domain.devices import RegisterDevice, guess_platform
 from services.auth.domain.sessions import SignIn, Where
@@ -42,6 +43,7 @@ class SignIns:
     refresh_lifetime: timedelta
     refresh_key: Callable[[], bytes]
     """From which refresh tokens follow one another."""
+    countries: Countries
     _pace: Pace = field(default_factory=Pace)
 
     async def log_in(self, body: Login, peer: Peer) -> SignedInView:
@@ -98,6 +100,7 @@ class SignIns:
                     replace=body.replace,
                 )
                 user = application.begin_session(work, command, session, cause)
+                self.countries.signed_in(work, user.id, session_id, command.where, cause)
                 if body.push_token:
                     application.register_device(work, _device(body, body.push_token, user.id, work), cause)
                 guesses.right(work, target, begun)
@@ -130,7 +133,9 @@ class SignIns:
         def renew(work: Work) -> renewal.Renewed | None:
             where = Where(peer.address, peer.agent)
             asked = renewal.Asked(shown, body.device_id, seen_from, peer.network, where)
-            return renewal.renew(work, asked, following, work.now + self.refresh_lifetime, self._pace)
+            return renewal.renew(
+                work, asked, following, work.now + self.refresh_lifetime, self._pace, self.attempts.notices
+            )
 
         renewed = (await self.store.transact(renew)).result
         if renewed is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
+from uuid import UUID
 
 import structlog
 from uuid_utils.compat import uuid7
@@ -33,6 +35,7 @@ STRANGERS: Final = 4
 """That part of either is for whoever is not signed in: a flood of theirs hides nobody else's requests."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _FORBIDDEN: Final = 403
+_HOUR: Final = timedelta(hours=1)
 
 Dropped = Callable[[str], None]
 """`dropped(why)`: a request that is not kept."""
@@ -63,7 +66,9 @@ class _Bucket:
 
 @dataclass
 class AccessLog:
-    """`enabled`: whether requests are kept. Those that were forbidden are told in either case, for the audit."""
+    """`enabled`: whether requests are kept. Those that were forbidden, and where an API key is used from, are told in
+    either case, for the audit.
+    """
 
     forwarder: Forwarder
     clock: Clock
@@ -71,13 +76,16 @@ class AccessLog:
     dropped: Dropped
     _kept: deque[Access] = field(default_factory=deque)
     _refused: deque[Access] = field(default_factory=deque)
+    _used: deque[Access] = field(default_factory=deque)
+    _seen: OrderedDict[tuple[UUID, str | None], datetime] = field(default_factory=OrderedDict)
+    """When keys were last told of, by where they were used from."""
     _known: _Bucket = field(default_factory=_Bucket.of)
     _strangers: _Bucket = field(default_factory=lambda: _Bucket.of(STRANGERS))
 
     def answered(self, trace: Trace, headers: Mapping[str, str], method: str, route: str, seconds: float) -> None:
         """One request is over. It takes microseconds, and never fails for what strangers have sent."""
         forbidden = trace.status == _FORBIDDEN and trace.user_id is not None
-        if _is_probe(route) or not (self.enabled or forbidden):
+        if _is_probe(route) or not (self.enabled or forbidden or trace.key_id is not None):
             return
         access = Access.model_construct(
             id=uuid7(),
@@ -94,6 +102,8 @@ class AccessLog:
         )
         if forbidden and len(self._refused) < _WAITING:
             self._refused.append(access)
+        if trace.key_id is not None and len(self._used) < _WAITING and self._is_news(trace.key_id, access):
+            self._used.append(access)
         if not self.enabled:
             return
         if len(self._kept) >= _WAITING:
@@ -103,6 +113,18 @@ class AccessLog:
         else:
             self._kept.append(access)
 
+    def _is_news(self, key_id: UUID, access: Access) -> bool:
+        """Whether it is an hour since this key was told of from there."""
+        here = (key_id, access.ip_address)
+        told = self._seen.get(here)
+        if told is not None and timedelta(0) <= access.at - told < _HOUR:
+            return False
+        self._seen[here] = access.at
+        self._seen.move_to_end(here)
+        if len(self._seen) > _WAITING:
+            self._seen.popitem(last=False)
+        return True
+
     async def run(self) -> None:
         """For ever: tell auth, once a second at most."""
         while True:
@@ -111,10 +133,10 @@ class AccessLog:
 
     async def tell(self) -> None:
         """What waits, batch by batch, until there is nothing or auth does not take it: then it waits on."""
-        while self._kept or self._refused:
-            kept, refused = _first(self._kept), _first(self._refused)
+        while self._kept or self._refused or self._used:
+            kept, refused, used = _first(self._kept), _first(self._refused), _first(self._used)
             try:
-                body = KeepAccesses(kept=kept, refused=refused)
+                body = KeepAccesses(kept=kept, refused=refused, used=used)
                 reply = await self.forwarder.ask("auth", "keep_accesses", body, {}, COMMAND_TIMEOUT)
             except Problem as problem:
                 _log.debug("the access log waits", reason=problem.message)
@@ -128,6 +150,8 @@ class AccessLog:
                 self._kept.popleft()
             for _ in refused:
                 self._refused.popleft()
+            for _ in used:
+                self._used.popleft()
 
 
 def _first(waiting: deque[Access]) -> tuple[Access, ...]:

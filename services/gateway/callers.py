@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from libs.chassis.clock import Clock
@@ -25,9 +27,9 @@ def bearer(authorization: str | None) -> str | None:
 class Callers:
     """Access tokens against auth's public keys, which are asked for once and again when a key is unknown."""
 
-    def __init__(self, forwarder: Forwarder, clock: Clock, sessions: Sessions) -> None:
+    def __init__(self, forwarder: Forwarder, clock: Clock, sessions: Sessions, forged: Callable[[], None]) -> None:
         self._forwarder = forwarder
-        self._verifier = Verifier(self.keys, clock, sessions)
+        self._verifier = Verifier(self.keys, clock, sessions, forged)
         self.follow = self._verifier.follow
         """Run it, so that a key that is over is soon refused."""
 

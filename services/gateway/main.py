@@ -75,7 +75,7 @@ class Gateway:
         health = HealthCheck(self.bus, self.clock, self.settings.push)
         metrics = GatewayMetrics(self.bus, self.settings)
         sessions = EndedSessions("gateway", self.bus, self.clock)
-        callers = Callers(self._forwarder, self.clock, sessions)
+        callers = Callers(self._forwarder, self.clock, sessions, metrics.forged)
         access = AccessLog(self._forwarder, self.clock, self.settings.enable_audit_logging, metrics.unkept)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),

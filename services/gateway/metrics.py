@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.consume.owner import NoRequest
-from libs.chassis.measure.metrics import API, GaugeValue, Metrics, merged
+from libs.chassis.measure.metrics import API, DENIED, FORGED, GaugeValue, Metrics, merged
 from libs.chassis.monitor.monitoring import BusWatch
 from libs.chassis.monitor.port import Readiness
 from libs.contracts.requests import MetricsView, Reply
@@ -54,9 +54,12 @@ class GatewayMetrics:
             "api_request_duration_seconds", "From a request's first byte to its answer's last.", *labels, buckets=API
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._forged = self._metrics.counter("pager_forged_tokens", FORGED)
         self._unkept = self._metrics.counter(
             "pager_access_log_dropped", "Requests that the access log does not keep.", "reason"
         )
+        for reason in ("auth away", "too many", "refused"):
+            self._unkept.labels(reason)  # a series that begins with its first one would not be seen to grow
         self._collecting = asyncio.Lock()
         self._collected: tuple[str, ...] = ()
         self._collected_at = float("-inf")
@@ -74,6 +77,10 @@ class GatewayMetrics:
     def unkept(self, reason: str) -> None:
         """A request that the access log does not keep."""
         self._unkept.labels(reason).inc()
+
+    def forged(self) -> None:
+        """Somebody has shown an access token that auth has not made."""
+        self._forged.inc()
 
     async def ready(self) -> Readiness:
         """Ready while the bus is there: a gateway taken away for a sick service could not even say so."""
@@ -95,6 +102,7 @@ class GatewayMetrics:
         self._metrics.read(
             (
                 GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", self._bus.connected),
+                GaugeValue("pager_bus_denied", DENIED, self._bus.client.denied),
                 GaugeValue("pager_ready", "Whether the monitor port's /ready says so.", ready),
             )
         )

@@ -143,6 +143,20 @@ async def test_who_was_let_in_and_who_was_not_is_told_with_their_place(world: Wo
     assert refused["new"] == {"reason": "wrong password", "times": 1}
 
 
+async def test_where_an_invite_and_a_reset_were_used_is_told(world: World) -> None:
+    invited = await world.admin.call("POST", "/invites", {"email": "eva@pager.test"})
+    token = invited.data["invite"]["link"]["url"].partition("#")[2]
+    body = {"inviteToken": token, "password": PASSWORD, "firstName": "Eva", "lastName": "Ek"}
+    made = await world.http("POST", "/auth/register", body, **at(HOME))
+    assert made.status == 201, made.body
+    person = made.data["user"]["id"]
+    assert where(await told(world, "UserRegistered", f"&resource=users/{person}")) == (HOME, AGENT)
+    link = (await world.admin.call("POST", f"/users/{person}/password/reset-link")).data["link"]["url"]
+    body = {"token": link.partition("#")[2], "newPassword": "Another-Battery-8-Staple"}
+    assert (await world.http("POST", "/auth/password/reset", body, **at(STRANGER))).status == 200
+    assert where(await told(world, "PasswordReset", f"&resource=users/{person}")) == (STRANGER, AGENT)
+
+
 async def test_an_address_that_nobody_has_is_told_and_cannot_be_read(world: World) -> None:
     for email in ("nobody@pager.test", "NOBODY@pager.test", "other@pager.test"):
         assert (await sign_in(world, email, "wrong")).status == 401
@@ -196,11 +210,31 @@ async def test_a_refresh_token_that_is_used_twice_is_told_with_the_place_of_its_
     assert reused["new"]["reason"] == "refresh token reused"
 
 
-async def test_where_somebody_is_is_believed_of_a_trusted_proxy_only(servers: Servers) -> None:
-    async with World(servers) as alone:
-        body = {"email": "nobody@pager.test", "password": "wrong", "deviceId": "d"}
-        assert (await alone.http("POST", "/auth/login", body, **at(HOME))).status == 401
-        assert where(await told(alone, "UnknownAccountRefused")) == ("127.0.0.1", AGENT)
+async def test_a_forged_address_helps_nobody_past_brake_and_lockout_or_into_the_audit(servers: Servers) -> None:
+    async with World(servers, ("auth",)) as alone:
+        ana = await alone.person("ana")
+        guess = {"email": ana.email, "password": "wrong", "deviceId": "d"}
+
+        async def tried(number: int) -> Answer:
+            return await alone.http("POST", "/auth/login", guess, **at(f"198.51.100.{number}"))
+
+        assert [(await tried(number)).status for number in range(5)] == [401] * 5
+        braked = await tried(5)
+        assert (braked.status, "from here: wait a moment" in braked.body["error"]["message"]) == (429, True)
+        alone.clock.advance(seconds=61)
+        locked = await tried(6)
+        assert (locked.status, "for this account from here" in locked.body["error"]["message"]) == (429, True)
+        (lockout,) = [event.data for event in await alone.log("auth", "LockoutBegun")]
+        assert lockout.ip_address == "127.0.0.1"
+        assert {event.data.ip_address for event in await alone.log("auth", "SignInRefused")} == {"127.0.0.1"}
+
+
+async def test_of_a_trusted_proxy_only_what_it_has_seen_itself_is_believed(world: World) -> None:
+    """Whatever stands before the last address came with the request."""
+    ana = await world.person("ana")
+    world.clock.advance(seconds=1)
+    assert (await sign_in(world, ana.email, address=f"{HOME}, {STRANGER}")).status == 200
+    assert where(await told(world, "SignedIn", f"&actorId={ana.user_id}")) == (STRANGER, AGENT)
 
 
 async def test_a_program_that_names_itself_badly_is_told_in_printable_letters(world: World) -> None:

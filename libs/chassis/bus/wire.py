@@ -49,12 +49,19 @@ class Wire(Client):
         self._direct: dict[int, Direct] = {}
         self.failures = 0
         """Messages that whoever they were for could not take."""
+        self.denied = 0
+        """What the server did not let us publish or subscribe to: nothing that our code does by itself."""
 
     @classmethod
     async def to(cls, **options: Any) -> Self:
         client = cls()
         await client.connect(**options)
         return client
+
+    async def _process_err(self, err_msg: str) -> None:
+        if "permissions violation" in err_msg:
+            self.denied += 1
+        await super()._process_err(err_msg)
 
     async def subscribe_direct(self, subject: str, direct: Direct) -> Subscription:
         """Subscribe without queue and task: every message goes to `direct` in the order in which it came."""

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from prometheus_client import Counter, Histogram
 
-from libs.chassis.measure.metrics import LONG, SIZES, Metrics
+from libs.chassis.measure.metrics import FORGED, LONG, SIZES, Metrics
 from libs.contracts.model import Lane
 from libs.contracts.requests import Reply
 
@@ -61,6 +61,7 @@ class Meters(Metrics):
         self._parted = self.counter(
             "pager_request_clocks_parted", "Callers whose clock was found to have left ours by more than a second."
         )
+        self._forged = self.counter("pager_forged_tokens", FORGED)
         self._operations: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._roles: dict[str, Histogram] = {}
 
@@ -76,6 +77,10 @@ class Meters(Metrics):
         count.inc()
         seconds.observe(perf_counter() - began)
         return reply
+
+    def forged(self) -> None:
+        """Somebody has shown an access token that auth has not made."""
+        self._forged.inc()
 
     def clocks_parted(self) -> None:
         self._parted.inc()

@@ -42,6 +42,10 @@ LONG: Final = (1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
+DENIED: Final = "Publishes and subscriptions that the bus has denied this process."
+FORGED: Final = "Access tokens that auth has not made, or that were changed."
+
+
 class GaugeValue(NamedTuple):
     """A gauge whose value is looked up when somebody asks; `labels` are without service and instance."""
 

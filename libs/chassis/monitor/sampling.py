@@ -12,7 +12,7 @@ from sqlalchemy.sql import Select
 
 from libs.chassis.consume.parking import ParkedKind, count_parked
 from libs.chassis.consume.reader import Reader
-from libs.chassis.measure.metrics import GaugeValue
+from libs.chassis.measure.metrics import DENIED, GaugeValue
 from libs.chassis.monitor.watched import Replica
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
@@ -27,6 +27,7 @@ def process_samples(replica: Replica) -> Iterator[GaugeValue]:
     active = replica.leader.active
     yield GaugeValue("pager_active", "Whether this replica consumes, publishes and fires timers.", active)
     yield GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", replica.bus.connected)
+    yield GaugeValue("pager_bus_denied", DENIED, replica.bus.client.denied)
     for role, store in replica.stores.items():
         pool, labels = store.connections(), {"role": role}
         used = pool.get("pool_size", 0) - pool.get("pool_available", 0)

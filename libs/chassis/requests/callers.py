@@ -206,6 +206,10 @@ class _Claims(BaseModel):
         return self
 
 
+def _uncounted() -> None:
+    pass
+
+
 @dataclass
 class Verifier:
     """Checks access tokens and remembers those it has checked until they expire."""
@@ -213,6 +217,8 @@ class Verifier:
     fetch_keys: Callable[[], Awaitable[KeySet]]
     clock: Clock
     sessions: Sessions
+    forged: Callable[[], None] = _uncounted
+    """Called for each token that auth has not made; one that has only expired is none of them."""
     _keys: JwkSet | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _asking: asyncio.Task[None] | None = None
@@ -256,6 +262,7 @@ class Verifier:
             except InvalidKeyIdError:
                 return await self._decode_anew(token)
         except (ValueError, JoseError) as error:
+            self.forged()
             raise Unauthenticated("the access token is not valid") from error
 
     async def _decode_anew(self, token: str) -> Caller:

@@ -121,6 +121,23 @@ async def test_a_token_expires_to_the_second_also_one_that_was_seen_before() -> 
             await verifier.verify(token)
 
 
+async def test_forged_tokens_are_counted_and_old_ones_are_not() -> None:
+    clock, counted = MovableClock(), list[None]()
+    verifier = Verifier(Auth().fetch, clock, AllGoOn(), lambda: counted.append(None))
+    old = _token(clock)
+    clock.advance(minutes=16)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(old)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(None)
+    assert counted == []
+    for number, token in enumerate(("x.y.z", _token(clock, aud="others"), _signed_with_the_public_key(clock)), 1):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token)
+        assert len(counted) == number
+
+
 def _patient(auth: Auth, clock: MovableClock) -> Verifier:
     """Its waiting moves the clock."""
 

@@ -50,6 +50,19 @@ async def test_a_header_named_status_is_not_the_servers_word() -> None:
     assert dict(read_headers(block)) == {"Status": "503", "Description": "No Responders", "A": "1"}
 
 
+async def test_what_the_server_denies_is_counted_and_told_as_the_client_tells_it() -> None:
+    told: list[str] = []
+
+    async def tell(error: Exception) -> None:
+        told.append(str(error))
+
+    wire = Wire()
+    wire._error_cb = tell
+    await wire._process_err("'permissions violation for publish to \"pager.events.auth.x\"'")
+    assert (wire.denied, len(told)) == (1, 1)
+    assert "permissions violation" in told[0]
+
+
 def test_no_headers_are_an_empty_mapping() -> None:
     assert read_headers(None) == {}
 

@@ -1,4 +1,4 @@
-"""An index of the audit, of which a rebuild indexes what is older; and the access log."""
+"""An index of the audit, of which a rebuild indexes what is older; the access log; and what people are told of."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, DateTime, Float, SmallInteger, Text, Uuid
@@ -50,9 +50,39 @@ def upgrade() -> None:
     )
     op.create_index("access_log_at_idx", "access_log", ["at", "id"], schema=SCHEMA)
     op.create_index("access_log_user_idx", "access_log", ["user_id", "at", "id"], schema=SCHEMA)
+    op.create_table(
+        "countries",
+        Column("user_id", Uuid, primary_key=True),
+        Column("country", Text, primary_key=True),
+        Column("last_at", DateTime(timezone=True), nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_index("countries_last_at_idx", "countries", ["last_at"], schema=SCHEMA)
+    op.create_table(
+        "notices",
+        Column("id", Uuid, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("recipient", Uuid, nullable=False),
+        Column("person", Uuid, nullable=False),
+        Column("at", DateTime(timezone=True), nullable=False),
+        Column("attempts", SmallInteger, nullable=False),
+        Column("next_at", DateTime(timezone=True), nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_index("notices_next_at_idx", "notices", ["next_at"], schema=SCHEMA)
+    op.create_table(
+        "noticed",
+        Column("kind", Text, primary_key=True),
+        Column("whom", Uuid, primary_key=True),
+        Column("at", DateTime(timezone=True), nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_index("noticed_at_idx", "noticed", ["at"], schema=SCHEMA)
     grant_tables(op.get_bind(), SCHEMA)
 
 
 def downgrade() -> None:
+    for table in ("noticed", "notices", "countries"):
+        op.drop_table(table, schema=SCHEMA)
     op.drop_table("access_log", schema=SCHEMA)
     op.drop_table("audit", schema=SCHEMA)

@@ -50,8 +50,8 @@ def log(auth: Auth, dropped: list[str], monkeypatch: pytest.MonkeyPatch) -> Acce
 
 def answered(log: AccessLog, times: int = 1, route: str = "/api/v1/incidents", **more: Any) -> None:
     for _ in range(times):
-        given: dict[str, Any] = {"status": 200, "user_id": uuid4()} | more
-        trace = Trace("r", address="192.0.2.1", **given)
+        given: dict[str, Any] = {"request_id": "r", "status": 200, "user_id": uuid4(), "address": "192.0.2.1"} | more
+        trace = Trace(**given)
         log.answered(trace, {"user-agent": "me"}, "GET", route, 0.1)
 
 
@@ -106,3 +106,24 @@ async def test_health_and_metrics_are_not_kept(log: AccessLog, auth: Auth) -> No
         answered(log, route=route)
     await log.tell()
     assert auth.told == []
+
+
+async def test_where_a_key_is_used_from_is_told_once_an_hour_kept_or_not(log: AccessLog, auth: Auth) -> None:
+    key = uuid4()
+    log.enabled = False
+    for _ in range(3):
+        answered(log, 3, key_id=key)
+        answered(log, key_id=key, address="192.0.2.2")
+        cast("MovableClock", log.clock).advance(minutes=59)
+    await log.tell()
+    assert kept(auth) == 0
+    assert [one.ip_address for told in auth.told for one in told.used] == ["192.0.2.1", "192.0.2.2"] * 2
+
+
+async def test_three_batches_fit_into_one_message(log: AccessLog, auth: Auth) -> None:
+    for _ in range(500):
+        long: dict[str, Any] = {"key_id": uuid4(), "status": 403, "request_id": "r" * 128, "route": "/" + "r" * 300}
+        answered(log, **long)
+    await log.tell()
+    (told,) = auth.told
+    assert len(told.to_json()) < 1024 * 1024 - 16 * 1024

@@ -40,6 +40,10 @@
 - name: PAGER_SMTP_FROM
   value: {{ $v.smtp.from | quote }}
 {{- end }}
+{{- if $v.auth.countries.existingClaim }}
+- name: PAGER_GEOIP_FILE
+  value: /countries/{{ $v.auth.countries.file }}
+{{- end }}
 - name: JWT_ACCESS_EXPIRES
   value: {{ $v.auth.accessTokenLife }}
 - name: JWT_REFRESH_EXPIRES
@@ -124,6 +128,12 @@
     items:
       - {key: {{ .root.Values.smtp.key }}, path: url}
 {{- end }}
+{{- if and (eq .component "auth") .root.Values.auth.countries.existingClaim }}
+- name: countries
+  persistentVolumeClaim:
+    claimName: {{ .root.Values.auth.countries.existingClaim }}
+    readOnly: true
+{{- end }}
 {{- if eq .component "notifier" }}
 {{- with .root.Values.push.fcm }}
 {{- if .enabled }}
@@ -152,6 +162,11 @@
 {{- if and (eq .component "auth") .root.Values.smtp.enabled }}
 - name: smtp
   mountPath: /run/secrets/pager-smtp
+  readOnly: true
+{{- end }}
+{{- if and (eq .component "auth") .root.Values.auth.countries.existingClaim }}
+- name: countries
+  mountPath: /countries
   readOnly: true
 {{- end }}
 {{- if eq .component "notifier" }}

@@ -23,6 +23,7 @@ def pager_of(world: World, home: Path) -> Pager:
     url = world.servers.database_url("owner", world.database)
     bus = world.servers.nats_url("operator")
     environment = os.environ | {"PAGER_HOME": str(home), "PAGER_DATABASE_URL": url, "PAGER_NATS_URL": bus}
+    environment["PAGER_MASTER_KEY"] = world.master_key
 
     async def call(*arguments: str, asked: str | None = None) -> tuple[int, Any]:
         person, terminal = pty.openpty()

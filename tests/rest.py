@@ -10,6 +10,7 @@ from nats.js.errors import NotFoundError
 from sqlalchemy import text
 
 from libs.chassis.consume.follower import Follower
+from libs.chassis.parts import PersonsKeys
 from libs.chassis.service import Service
 from libs.chassis.store.log import EventLog
 from libs.contracts.subjects import ALERTS, lanes_of
@@ -78,14 +79,15 @@ async def _due(world: World, name: str, service: Service) -> list[str]:
     found = ["timers"] if await service.runtime.work.read(lambda work: work.fetch(timers, moment=now)) else []
     if name == "notifier" and await _to_send(service, now):
         found.append("outbox")
+    fetched = [engine.fetched for engine in service.parts.engines if isinstance(engine, PersonsKeys)]
+    found += ["keys"] if any(keys.is_asking for keys in fetched) else []
     return [f"{name}.{table} is due" for table in found]
 
 
 async def _to_send(notifier: Service, now: datetime) -> bool:
     """Whether a page is due that does not wait for its vendor's next probe, or for its own next try."""
     due = text("SELECT notification_id, provider FROM notifier.outbox WHERE due_at <= :moment")
-    [engine] = notifier.parts.engines
-    assert isinstance(engine, Sending)
+    engine = next(e for e in notifier.parts.engines if isinstance(e, Sending))
     rows = await notifier.runtime.work.read(lambda work: work.fetch(due, moment=now))
     probes = {name: provider.breaker.retry_at for name, provider in engine.sender.providers.items()}
     away = {name for name, at in probes.items() if at is not None and at > now}

@@ -31,7 +31,6 @@ from libs.chassis.service import Service
 from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE
-from libs.contracts.codec import CODEC
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
@@ -78,7 +77,8 @@ class World:
         self._told = settings
         self.clock = MovableClock(datetime.now(UTC).replace(microsecond=0))
         self.services: dict[str, Service] = {}
-        self._master_key = secrets.token_hex(32)
+        self.master_key = secrets.token_hex(32)
+        self.sealing_keys: dict[str, str] = {}
         self._stack = AsyncExitStack()
         self._phones: dict[str, Phone] = {}
 
@@ -141,12 +141,14 @@ class World:
             values["database_url"] = self.servers.database_url(name, self.database)
         if name == "auth":
             values |= {
-                "master_key": self._master_key,
+                "master_key": self.master_key,
                 "admin_email": ADMIN,
                 "admin_password": PASSWORD,
                 "bcrypt_rounds": 4,
                 "insecure_test_hashing": True,
             }
+        if name not in ("auth", "gateway"):
+            values["sealing_key"] = self.sealing_keys.setdefault(name, secrets.token_hex(32))
         if name == "notifier":
             values |= {k.removeprefix("PAGER_").lower(): v for k, v in self.environment.variables().items()}
         return values
@@ -270,11 +272,12 @@ class World:
         return dict((await self.rpc(service, "health")).data)
 
     async def log(self, service: str, *names: str) -> list[Envelope[Any]]:
-        """The events of a service's log in order of their positions, all or those of these names."""
+        """The events of a service's log in order of their positions, all or those of these names, as it reads them."""
         store, found = self.services[service].runtime.work, list[LoggedEvent]()
         for lane in lanes_of(service):
             found += await store.log_read(lambda log, cursor, lane=lane: log.read_lane(cursor, lane, 0, 10_000))  # type: ignore[misc]
-        events = [CODEC.decode(e.type, e.raw) for e in sorted(found, key=lambda e: e.position)]
+        found.sort(key=lambda e: e.position)
+        events = await store.read(lambda work: [work.codec.decode(e.type, e.raw) for e in found])
         return [e for e in events if not names or e.name in names]
 
     async def timeline(self, incident_id: str) -> list[dict[str, Any]]:

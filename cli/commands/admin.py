@@ -32,7 +32,9 @@ def reset_password(
     settings = Settings.from_environment()
     address, is_first = _whose(settings, email, "password")
     password = secrets_file.new_password()
-    ended = asyncio.run(reset(settings, address, password))
+    ended = asyncio.run(
+        reset(settings, secrets_file.master_keys(settings.home, settings.environment), address, password)
+    )
     secrets_file.remember_password(settings.home, address, password, is_admin=is_first)
     if as_json:
         print_json({"email": address, "password": password, "sessionsEnded": ended})
@@ -56,10 +58,13 @@ def remove_second_factor(
     import asyncio
 
     from cli.reach.accounts import take_second_factor
+    from cli.stack import secrets_file
 
     settings = Settings.from_environment()
     address, _ = _whose(settings, email, "second factor")
-    ended = asyncio.run(take_second_factor(settings, address))
+    ended = asyncio.run(
+        take_second_factor(settings, secrets_file.master_keys(settings.home, settings.environment), address)
+    )
     if as_json:
         print_json({"email": address, "sessionsEnded": ended})
         return

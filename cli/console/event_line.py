@@ -24,6 +24,8 @@ _TELLING: Final = (
     "summary",
     "roles",
 )
+_SEALED: Final = "[sealed]"
+"""Of what belongs to a person, and is a box in an event."""
 _BESIDE: Final = 40
 """Columns that words need beside their head; with fewer they begin below it."""
 
@@ -53,6 +55,7 @@ def words_of(event: dict[str, Any]) -> "Text":
         if value not in (None, "", []):
             style = PRIORITY_STYLE.get(str(value), "") if key == "priority" else ""
             told = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            told = _SEALED if isinstance(value, dict) else told
             line.append(f"{key}=", "dim").append(f"{printable(told)} ", style)
     return line
 

@@ -57,6 +57,7 @@ class Installation:
                 masterKey=secrets.master_key,
                 adminEmail=secrets.admin_email,
                 adminPassword=secrets.admin_password,
+                **secrets_file.of_sealing_keys(secrets.sealing_keys),
             )
             return cls(home.path, addresses, home.credentials(), secrets)
 
@@ -76,6 +77,7 @@ class Installation:
         """Every secret that a container of ours reads, by the name of its key or file."""
         values = {f"{service}-database-url": self.database_url(service) for service in STATEFUL_SERVICES}
         values |= {f"{process}-nats-url": self.nats_url(process) for process in PROCESSES}
+        values |= {f"{service}-sealing-key": key for service, key in self.secrets.sealing_keys.items()}
         if self.secrets.previous_master_key is not None:
             values["master-key-previous"] = self.secrets.previous_master_key
         return values | {

@@ -188,13 +188,16 @@ def permissions(user: str) -> Permissions:
     # An alarm of ours pages the admins under a policy of its own: whoever sends alerts for others cannot raise one.
     ours = OWN_ALERT_SUBJECTS
     # Logs, what was parked, and auth's keys are for services and operators; whoever stands at the door forwards nobody
-    # there.
-    asked = ("events", "public_events", "parked", "replay", "signing_keys", "rotate_keys")
+    # there. What opens personal texts is for the services that show or use them, and for no operator.
+    persons = "pager.rpc.*.person_keys"
+    asked = ("events", "public_events", "parked", "replay", "signing_keys", "rotate_keys", "person_keys")
     inner = (*ours, *(f"pager.rpc.*.{one}" for one in asked))
     return {
         "gateway": Permissions(("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox,), denied=inner),
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
-        "operator": Permissions(("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=ours),
+        "operator": Permissions(
+            ("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=(*ours, persons)
+        ),
         "auditor": Permissions(_reading(*EVENT_STREAMS), (inbox, "pager.events.>")),
         # Senders are other people's programs: their clients use the inbox prefix that every NATS client has.
         SENDER: Permissions((ALERTS,), (f"{inbox_prefix(ANONYMOUS)}.>", inbox), denied=ours),

@@ -10,6 +10,7 @@ from cli.console.failure import USAGE, Failure
 from cli.reach.doors import database_door
 from cli.settings import Settings
 from libs.chassis.clock import SystemClock
+from libs.chassis.settings import SettingsError
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
@@ -19,25 +20,49 @@ from services.auth.credentials import credentials_by_email
 from services.auth.lost_factors import take_away
 from services.auth.passwords import Passwords, about
 from services.auth.projections import project
+from services.auth.sealed import Sealed
+from services.auth.sealing import Seal
+from services.auth.subject_keys import SubjectKeys
 
 OPERATOR = Actor.service("operator")
 """Whoever may open the database; nobody knows who that is."""
 
 
+MasterKeys = tuple[str | None, str | None]
+"""The present one, by which people are found and read, and the one before."""
+
+
 @asynccontextmanager
-async def _accounts(settings: Settings) -> AsyncIterator[Store]:
+async def _accounts(settings: Settings, master_keys: MasterKeys) -> AsyncIterator[Store]:
     """Auth's store, in the role of auth.
 
     Raises:
-        Failure: what is asked for is refused, by auth's rules or by the database.
+        Failure: what is asked for is refused, by auth's rules or by the database; or the master key is missing, or is
+            another one.
         StartError: PostgreSQL cannot be started.
     """
+    present, previous = master_keys
+    if present is None:
+        raise Failure("PAGER_MASTER_KEY: is needed, as auth has it: addresses are found by it", USAGE)
     async with database_door(settings, "auth") as url:
+        keyring = SubjectKeys(Seal(present, previous))
         store = Store(
-            url, "auth", clock=SystemClock(), projector=project, instance="cli", role="command", connections=1
+            url,
+            "auth",
+            clock=SystemClock(),
+            projector=project,
+            instance="cli",
+            role="command",
+            connections=1,
+            keyring=keyring,
         )
+        sealed = Sealed(store, keyring.seal, SystemClock(), (previous, present) if previous else (present,))
+        keyring.look_up_key = sealed.look_up_key
         try:
+            await sealed.prepare()
             yield store
+        except SettingsError as error:
+            raise Failure(str(error), USAGE) from None
         except Rejected as error:
             raise Failure(str(error), USAGE) from None
         except (psycopg.Error, SQLAlchemyError, OSError) as error:
@@ -46,14 +71,14 @@ async def _accounts(settings: Settings) -> AsyncIterator[Store]:
             store.close()
 
 
-async def take_second_factor(settings: Settings, email: str) -> int:
+async def take_second_factor(settings: Settings, master_keys: MasterKeys, email: str) -> int:
     """Let somebody who has lost their second factor sign in without one; how many sessions have ended.
 
     Raises:
         Failure: nobody has this address, or they have none, or the database refuses.
         StartError: PostgreSQL cannot be started.
     """
-    async with _accounts(settings) as store:
+    async with _accounts(settings, master_keys) as store:
 
         def take(work: Work) -> int:
             known = credentials_by_email(work, email)
@@ -62,7 +87,7 @@ async def take_second_factor(settings: Settings, email: str) -> int:
         return (await store.transact(take)).result
 
 
-async def reset_password(settings: Settings, email: str, password: str) -> int:
+async def reset_password(settings: Settings, master_keys: MasterKeys, email: str, password: str) -> int:
     """Decide it as auth would, in the role of auth; how many sessions have ended.
 
     A running auth, and every other service, learns of it from the log within a second.
@@ -73,7 +98,7 @@ async def reset_password(settings: Settings, email: str, password: str) -> int:
     """
     passwords = Passwords()
     try:
-        async with _accounts(settings) as store:
+        async with _accounts(settings, master_keys) as store:
             known = await store.read(lambda work: credentials_by_email(work, email))
             if not known.user.is_active:
                 raise Failure(

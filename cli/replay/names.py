@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cli.replay.logs import open_logs
 from libs.chassis.rebuild.history import History
+from libs.contracts.model import StillSealed
 
 _NAMING: Final = ("auth", "escalation", "oncall", "incidents")
 """Whose logs name people, policies, schedules and integrations."""
@@ -20,17 +21,23 @@ class Names:
         self._known: dict[UUID, str | None] = {}
 
     def __call__(self, thing: UUID) -> str | None:
-        """What it is called by now, a person first and last name; None: nothing that has a name has this id."""
+        """What it is called by now, a person first and last name, or that these are sealed.
+
+        None: nothing that has a name has this id.
+        """
         if thing not in self._known:
             self._known[thing] = next(filter(None, (self._read(history, thing) for history in self._histories)), None)
         return self._known[thing]
 
     def _read(self, history: History, thing: UUID) -> str | None:
-        names = (_name_in(json.loads(row.raw)["data"]) for row in reversed(history.entity(thing)))
+        names = (_name_in(json.loads(row.raw)["data"], thing) for row in reversed(history.entity(thing)))
         return next(filter(None, names), None)
 
 
-def _name_in(data: dict[str, Any]) -> str | None:
+def _name_in(data: dict[str, Any], thing: UUID) -> str | None:
+    """Whoever reads logs has no keys: people are told apart by the beginning of their ids."""
+    if isinstance(data.get("firstName"), dict):
+        return f"{StillSealed()} {str(thing)[:8]}"
     if "firstName" in data:
         return f"{data['firstName']} {data.get('lastName', '')}".strip()
     name = data.get("name")

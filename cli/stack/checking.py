@@ -18,7 +18,7 @@ from cli.embedded.errors import HOME_SETTING, NATS_PORT_SETTING, POSTGRES_PORT_S
 from cli.embedded.home import Home
 from cli.settings import DEFAULT_ADMIN, PORT_SETTING, SIMULATOR_PORT_SETTING, value_of
 from cli.stack.environment import SERVICES, common, of_service
-from cli.stack.secrets_file import Secrets, new_key, new_password
+from cli.stack.secrets_file import Secrets, new_key, new_password, stored_sealing_keys
 from libs.chassis.settings import ServiceSettings, SettingsError, variables
 from libs.chassis.urls import url_fault
 
@@ -123,6 +123,7 @@ def _environment_of(service: str, environment: Mapping[str, str], given: Mapping
         given.get("PAGER_ADMIN_EMAIL") or DEFAULT_ADMIN,
         given.get("PAGER_ADMIN_PASSWORD") or new_password(),
         given.get("PAGER_MASTER_KEY_PREVIOUS"),
+        sealing_keys=stored_sealing_keys({}),
     )
     return of_service(
         service,

@@ -9,7 +9,7 @@ from libs.chassis.environment import OUR_PREFIXES
 
 _OURS: Final = (
     *("DATABASE_URL", "NATS_URL", "PORT", "INSTANCE"),
-    *("MASTER_KEY", "MASTER_KEY_PREVIOUS", "ADMIN_EMAIL", "ADMIN_PASSWORD"),
+    *("MASTER_KEY", "MASTER_KEY_PREVIOUS", "ADMIN_EMAIL", "ADMIN_PASSWORD", "SEALING_KEY"),
 )
 """Settings that are decided here, by process: they are never passed on as they are."""
 
@@ -85,6 +85,8 @@ def of_service(
     environment["PAGER_ADMIN_EMAIL"] = secrets.admin_email
     if database_url is not None:
         environment["PAGER_DATABASE_URL"] = database_url
+    if service in secrets.sealing_keys:
+        environment["PAGER_SEALING_KEY"] = secrets.sealing_keys[service]
     if service == "auth":
         environment["PAGER_ADMIN_PASSWORD"] = secrets.admin_password
         environment |= of_master_keys(secrets.master_key, secrets.previous_master_key)

@@ -17,6 +17,9 @@ FILE_NAME: Final = "secrets.json"
 _SHOWN: Final = "adminPasswordShown"
 _MASTER: Final = "masterKey"
 _PREVIOUS: Final = "masterKeyPrevious"
+_SEALING: Final = "SealingKey"
+KEEP_KEYS: Final = ("oncall", "incidents", "escalation", "notifier")
+"""Services that keep keys of persons themselves, each under a key of its own."""
 MASTER_KEY_BYTES: Final = 32
 """AES-256."""
 
@@ -33,6 +36,8 @@ class Secrets:
     first: bool = False
     made_here: bool = False
     shown: bool = False
+    sealing_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By service, under which those keep the keys of persons that need some."""
 
 
 def stored(home: Home) -> dict[str, str]:
@@ -78,6 +83,7 @@ def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
             made[name] = value = make
         return value
 
+    keys = stored_sealing_keys(known)
     result = Secrets(
         master_key=choose("PAGER_MASTER_KEY", _MASTER, new_key()),
         previous_master_key=master_keys(home, environment)[1],
@@ -86,9 +92,20 @@ def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
         first="adminPassword" in made,
         made_here=value_of(environment, "PAGER_ADMIN_PASSWORD") is None,
         shown=_SHOWN in known,
+        sealing_keys=keys,
     )
-    remember(home, **made)
+    remember(home, **made, **of_sealing_keys(keys))
     return result
+
+
+def stored_sealing_keys(known: Mapping[str, str]) -> dict[str, str]:
+    """By service, what the file holds; what is missing is made."""
+    return {service: known.get(f"{service}{_SEALING}") or new_key() for service in KEEP_KEYS}
+
+
+def of_sealing_keys(keys: Mapping[str, str]) -> dict[str, str]:
+    """As the file holds them."""
+    return {f"{service}{_SEALING}": key for service, key in keys.items()}
 
 
 def master_keys(home: Home, environment: Mapping[str, str]) -> tuple[str | None, str | None]:

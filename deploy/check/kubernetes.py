@@ -66,4 +66,10 @@ def secrets_by_reference() -> Iterable[Finding]:
 
 def is_secret(variable: str) -> bool:
     """By the names in README, Settings; `…_FILE` is a path."""
-    return variable in {"PAGER_DATABASE_URL", "PAGER_NATS_URL", "PAGER_MASTER_KEY", "PAGER_ADMIN_PASSWORD"}
+    return variable in {
+        "PAGER_DATABASE_URL",
+        "PAGER_NATS_URL",
+        "PAGER_MASTER_KEY",
+        "PAGER_SEALING_KEY",
+        "PAGER_ADMIN_PASSWORD",
+    }

@@ -133,6 +133,7 @@ def test_a_pod_is_given_no_secret_of_another(service: str) -> None:
         for item in volume["secret"]["items"]
     }
     own = {f"{service}-nats-url", f"{service}-database-url"} if service != "gateway" else {"gateway-nats-url"}
+    own |= {f"{service}-sealing-key"} if service not in ("auth", "gateway") else set()
     assert keys == own | ({"master-key", "admin-email", "admin-password"} if service == "auth" else set())
 
 

@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column
 
 from libs.chassis.bus.connection import Bus
 from libs.chassis.clock import Clock
+from libs.chassis.consume.fetched_keys import FetchedKeys
 from libs.chassis.consume.follower import Consumer, Follower
 from libs.chassis.consume.owed import OwedAlarms
 from libs.chassis.consume.reader import StoredReader
@@ -17,12 +21,14 @@ from libs.chassis.requests.callers import Sessions
 from libs.chassis.requests.server import Requests
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.store.changes import Row
+from libs.chassis.store.keyring import Keyring
+from libs.chassis.store.person_keys import StoredKeys
 from libs.chassis.store.pruning import Retention
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.timers import Fire
 from libs.contracts.auth import KeySet
-from libs.contracts.health import Trouble
+from libs.contracts.health import Effect, Trouble
 from libs.contracts.subjects import lanes_of
 
 FetchKeys = Callable[[], Awaitable[KeySet]]
@@ -40,6 +46,8 @@ class Runtime:
     rpc: Store
     alarms: OwedAlarms
     """For what is found where pages wait."""
+    keyring: Keyring | None = None
+    """The keys of persons that it holds."""
     readers: list[StoredReader] = field(default_factory=list)
     """All that the service reads; known once its parts are built."""
     parked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,6 +115,32 @@ class Beginning(Engine):
 
     async def prepare(self) -> None:
         await self.store.transact(self.make)
+
+
+@dataclass
+class PersonsKeys(Engine):
+    """The keys of those whose texts this service must read while auth is away."""
+
+    fetched: FetchedKeys
+
+    async def lead(self) -> None:
+        await self.fetched.run()
+
+    def committed(self, rows: Sequence[Row] | None) -> None:
+        if any(row.table is self.fetched.whose.table for row in rows or ()):
+            self.fetched.wake()
+
+    def troubles(self) -> Iterable[Trouble]:
+        if self.fetched.are_missing:
+            problem = f"has not given {self.fetched.keyring.schema} the keys of {self.fetched.missing} people"
+            yield Trouble(culprit="auth", problem=problem, effect=Effect.FAULT)
+
+
+def persons_keys(runtime: Runtime, whose: Column[UUID]) -> PersonsKeys:
+    """Those of the people in `whose`, a column of a table of the service's own."""
+    keyring = runtime.keyring
+    assert isinstance(keyring, StoredKeys)  # noqa: S101 - narrows for the type checker
+    return PersonsKeys(FetchedKeys(runtime.work, runtime.bus, runtime.clock, keyring, whose))
 
 
 @dataclass

@@ -37,6 +37,7 @@ from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import stoppable
 from libs.chassis.store.connections import MONITOR, RPC, WORK
+from libs.chassis.store.keyring import Keyring
 from libs.chassis.store.pruning import Pruning, Retention
 from libs.chassis.store.queries import Queries
 from libs.chassis.store.store import Store, Written
@@ -62,6 +63,8 @@ class Service:
     clock: Clock
     project: Projector
     build: Build
+    keyring: Keyring | None = None
+    """The keys of persons that it holds."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -78,9 +81,10 @@ class Service:
             self.store("work", WORK),
             self.store("rpc", RPC),
             OwedAlarms(self.name, self.bus, self.clock),
+            self.keyring,
         )
         url, instance = self.settings.database_url.get_secret_value(), self.settings.instance
-        self.queries = Queries(url, self.name, clock=self.clock, instance=instance)
+        self.queries = Queries(url, self.name, clock=self.clock, instance=instance, keyring=self.keyring)
         self.parts = self.build(self.runtime)
         self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
@@ -202,6 +206,7 @@ class Service:
             instance=self.settings.instance,
             role=role,
             connections=connections,
+            keyring=self.keyring,
         )
 
     def _committed(self, written: Written) -> None:

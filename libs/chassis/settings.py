@@ -146,6 +146,14 @@ class ServiceSettings(BaseSettings):
                 return settings
 
 
+class SealingSettings(ServiceSettings):
+    """Of a service that keeps keys of persons itself."""
+
+    sealing_key: SecretStr = Field(min_length=32)
+    """32 characters or more, the same in every replica, and no other service's; the key that seals persons' keys at
+    rest is derived from it. Where it is another one, they are fetched from auth again."""
+
+
 def _defaults(settings: type[ServiceSettings], names: set[str]) -> dict[str, Any]:
     """Of those fields that have a default; the specification's own are named by their variables."""
     fields = {name: settings.model_fields.get(name.lower()) for name in names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import Field
 
@@ -31,6 +31,7 @@ from libs.contracts.auth import (
     UserReactivated,
     UserRegistered,
 )
+from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
 from libs.contracts.integrations import (
@@ -124,6 +125,11 @@ class SignedInFromNewCountry(Fact, type="pager.auth.SignedInFromNewCountry.v1"):
     user_agent: Personal[str | None] = None
 
 
+def month_subject(month: str) -> UUID:
+    """Of what is about nobody who is known: under whose key it is sealed (`2026-11`)."""
+    return uuid5(PAGER, f"audit/{month}")
+
+
 class UnknownAccountRefused(Fact, type="pager.auth.UnknownAccountRefused.v1"):
     """Somebody has tried to sign in with an address that nobody has, `times` times from there within the hour.
 
@@ -137,6 +143,10 @@ class UnknownAccountRefused(Fact, type="pager.auth.UnknownAccountRefused.v1"):
     times: int
     ip_address: Personal[str | None] = None
     user_agent: Personal[str | None] = None
+
+    @property
+    def whose(self) -> UUID:
+        return month_subject(self.month)
 
 
 class AccessRefused(Fact, type="pager.auth.AccessRefused.v1"):

@@ -6,12 +6,13 @@ explanations all go through here. Personal fields are sealed and opened here and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 from libs.contracts.envelope import FACTS, Envelope, Fact
+from libs.contracts.model import Box, personal_fields
 from libs.contracts.requests import ErrorKind, Rejected
 
 EVENT_LIMIT: Final = 480 * 1024
@@ -30,11 +31,14 @@ _models: dict[str, type[Envelope[Any]]] = {}
 class Seals(Protocol):
     """The keys of personal fields, for whoever holds some. A box says by itself which key opens it."""
 
-    def sealer(self, event: Envelope[Any]) -> Callable[[str], Mapping[str, str]]:
-        """What puts a text into a box, under the key of the person whom the event is about."""
+    def sealer(self, event: Envelope[Any]) -> Callable[[str], Box | None]:
+        """What puts a text into a box, under the key of the person whom the event is about (`Fact.whose`).
+
+        None: it is left out, since its key is not here.
+        """
         ...
 
-    def unseal(self, box: Mapping[str, str]) -> str | None:
+    def unseal(self, box: Box) -> str | None:
         """The text inside; None: its key was destroyed, or is not here."""
         ...
 
@@ -66,7 +70,8 @@ class Codec:
             EventTooLarge: sealed and serialised it would exceed `EVENT_LIMIT`. Nothing has been written then.
             PydanticSerializationError: a field holds what JSON cannot say, or is still sealed.
         """
-        context: Any = None if self.seals is None else self.seals.sealer(event)
+        seals = self.seals if personal_fields(event.data.__class__) else None
+        context: Any = None if seals is None else seals.sealer(event)
         raw = event.__pydantic_serializer__.to_json(event, by_alias=True, context=context)
         if len(raw) > EVENT_LIMIT:
             raise EventTooLarge

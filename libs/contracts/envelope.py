@@ -48,6 +48,14 @@ class Fact(Contract):
     type: ClassVar[str] = ""
     self_contained: ClassVar[bool] = False
     """Whoever receives it can act on it alone: it never waits behind a parked event of its entity."""
+    subject: ClassVar[str] = "user_id"
+    """The field that says whose its personal fields are: they are sealed under that one's key, and go with it."""
+
+    @property
+    def whose(self) -> UUID:
+        """The subject of its personal fields."""
+        found: UUID = getattr(self, self.subject)
+        return found
 
     def __init_subclass__(cls, type: str = "", **kwargs: Any) -> None:  # noqa: A002
         super().__init_subclass__(**kwargs)

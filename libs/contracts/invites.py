@@ -16,7 +16,12 @@ from libs.contracts.texts import ONE_LINE, EmailAddress
 
 
 class InviteIssued(Fact, type="pager.auth.InviteIssued.v1"):
-    """Somebody may make an account of their own at this address until then."""
+    """Somebody may make an account of their own at this address until then.
+
+    Nobody has the address yet: it is sealed under a key of the invite's own.
+    """
+
+    subject = "invite_id"
 
     invite_id: UUID
     email: Personal[str]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
@@ -103,13 +105,23 @@ WallClock = Annotated[
 """What a clock on the wall shows somewhere: no moment until its zone is known, and so no `date-time`."""
 
 
+Box = Mapping[str, str]
+"""A sealed text: which key opens it, and what is inside."""
+
+
 class StillSealed(str):
-    """A personal text that nobody here can read: it shows as "[sealed]" and is never stored again."""
+    """A personal text that nobody here can read: it shows as "[sealed]" and is in no event again.
 
-    __slots__ = ()
+    `box`: what it is sealed in, for whoever keeps it as it came. Two of them look alike: only boxes tell them apart.
+    """
 
-    def __new__(cls) -> Self:
-        return super().__new__(cls, "[sealed]")
+    __slots__ = ("box",)
+    box: Box | None
+
+    def __new__(cls, box: Box | None = None) -> Self:
+        made = super().__new__(cls, "[sealed]")
+        made.box = box
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,7 @@ def _unsealed(value: Any, handler: ValidatorFunctionWrapHandler, info: Validatio
     if not isinstance(value, dict):
         return handler(value)
     clear = info.context(value) if info.context is not None else None
-    return StillSealed() if clear is None else handler(clear)
+    return StillSealed(value) if clear is None else handler(clear)
 
 
 def _sealed(value: Any, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
@@ -129,7 +141,8 @@ def _sealed(value: Any, handler: SerializerFunctionWrapHandler, info: Serializat
         raise ValueError("a text that is still sealed cannot be stored again")
     if info.context is None or value is None:
         return handler(value)
-    return dict(info.context(value))
+    box = info.context(value)
+    return None if box is None else dict(box)
 
 
 Personal = Annotated[
@@ -137,8 +150,16 @@ Personal = Annotated[
 ]
 """`Personal[str]` or `Personal[str | None]`: what the codec seals under the person's key where it is given keys.
 
-The codec gives its functions as pydantic's context. A sealed text is a JSON object, which no clear text can be.
+The codec gives its functions as pydantic's context. A sealed text is a JSON object, which no clear text can be; where
+there is no key to seal it, a service whose answers must not wait for one leaves it out.
 """
+
+
+@cache
+def personal_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """The names of those that are `Personal`."""
+    fields = model.model_fields.items()
+    return tuple(name for name, info in fields if any(isinstance(mark, PersonalField) for mark in info.metadata))
 
 
 Run = Annotated[int, Field(ge=1)]

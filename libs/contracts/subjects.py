@@ -74,9 +74,13 @@ PRIVATE = frozenset({"pager.auth.DeviceRegistered"})
 """Facts that only those read who take them: they hold push tokens. They stand in their lane as all others do, and are
 published on subjects of their own, where the bus can tell who reads (docs/adr/0048)."""
 
+_PERSON_KEYS = ("auth", "person_keys")
 QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "auth": tuple((owner, "team_uses") for owner in ("oncall", "incidents", "escalation")),
-    "escalation": (("notifier", "reachable"),),
+    "oncall": (_PERSON_KEYS,),
+    "incidents": (_PERSON_KEYS,),
+    "escalation": (_PERSON_KEYS, ("notifier", "reachable")),
+    "notifier": (_PERSON_KEYS,),
 }
 """What a service asks of another beside its events: (service, operation)."""
 

@@ -55,20 +55,23 @@ from libs.contracts.invites import (
 )
 from libs.contracts.model import Contract
 from libs.contracts.permissions import Action
+from libs.contracts.person_keys import PersonKeys, PersonKeysOf
 from libs.contracts.requests import ById, ListPage, Nothing
 from services.auth import access, application, leaving
+from services.auth.directory import Directory
 from services.auth.domain import devices
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.lost_factors import take_from_another
 from services.auth.password_change import PasswordChanges
 from services.auth.projections import audit
-from services.auth.queries import OWN_DEVICES, USERS
+from services.auth.queries import OWN_DEVICES
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
 from services.auth.registration import Prepared, Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
+from services.auth.subject_keys import keys_for
 from services.auth.team_api import add_team_operations
 from services.auth.team_uses import TeamUses
 from services.auth.views import device_view, user_view
@@ -84,12 +87,13 @@ def api(
     room: KeyRoom,
     refusals: Refusals,
     team_uses: TeamUses,
+    directory: Directory,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
-    for operators and `keep_accesses` for the gateway; all else needs an access token."""
+    for operators, `person_keys` for services and `keep_accesses` for the gateway; all else needs an access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
-    _people(requests, registration)
+    _people(requests, registration, directory)
     _passwords(requests, changes)
     _changes(requests)
     _invites(requests, invitations)
@@ -123,6 +127,10 @@ def _keys(requests: Requests, room: KeyRoom) -> None:
     async def rotate_keys(body: RotateKeys, _caller: None) -> SigningKeysView:
         return await room.rotate(compromised=body.compromised)
 
+    @requests.query("person_keys", PersonKeysOf, public=True)
+    def person_keys(work: Work, body: PersonKeysOf, _caller: None) -> PersonKeys:
+        return keys_for(work, body.user_ids)
+
 
 def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     @requests.handle("login", Login, public=True, peer=True)
@@ -150,7 +158,7 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
         application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
 
 
-def _people(requests: Requests, registration: Registration) -> None:
+def _people(requests: Requests, registration: Registration, directory: Directory) -> None:
     async def prepare(body: RegisterUser, caller: Caller) -> Prepared:
         return await registration.prepare(body)
 
@@ -160,7 +168,7 @@ def _people(requests: Requests, registration: Registration) -> None:
 
     @requests.query("users", ListPage, action=Action.PEOPLE_READ)
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
-        page = USERS.page(work, body)
+        page = directory.page(work, body)
         views = (user_view(row, phone=_sees_phone(caller, row["id"])) for row in page.rows)
         return UsersPage(**page.told("users", views))
 

@@ -35,8 +35,9 @@ from services.auth.domain.users import (
     VerifyEmail,
 )
 from services.auth.guesses import Guesses
+from services.auth.look_ups import keep_address, keep_token, token_hash
 from services.auth.projections import passwords as passwords_table
-from services.auth.projections import project, token_hash, user_row
+from services.auth.projections import project, user_row
 from services.auth.projections import sessions as sessions_table
 from services.auth.projections import users as users_table
 from services.auth.queries import (
@@ -108,6 +109,7 @@ def register_user(work: Work, command: RegisterUser, password_hash: str, cause: 
     if decided:
         row = {"user_id": command.user_id, "hash": password_hash, "changed_at": work.now}
         work.put(Row(passwords_table, row))
+        keep_address(work, command.user_id, command.email)
     return bool(decided)
 
 
@@ -424,15 +426,16 @@ def add_device(work: Work, command: RegisterDevice, replace: str | None, cause: 
 def register_device(work: Work, command: RegisterDevice, cause: Cause) -> DeviceView:
     """A device to page, in place of whichever had its push token: a phone changed hands, or its app was reinstalled."""
     entity = device_entity(command.user_id, command.device_id)
-    hashed = token_hash(one_spelling(command.platform, command.push_token))
+    hashed = token_hash(work, one_spelling(command.platform, command.push_token))
     # Two accounts may register one token at once: the second waits here and sees the first one's row.
     work.lock(f"pager/auth/push-token/{hashed.hex()}")
-    others = [row for row in work.fetch(DEVICES_OF_TOKEN, token_hash=hashed) if row["id"] != entity]
+    others = [row for row in work.fetch(DEVICES_OF_TOKEN, hash=hashed) if row["id"] != entity]
     work.load(DEVICES, [entity, *(row["id"] for row in others)])
     for row in others:
         moved = "token moved to another " + ("device" if row["user_id"] == command.user_id else "account")
         work.decide(DEVICES, row["id"], RemoveDevice(moved), cause)
     work.decide(DEVICES, entity, command, cause)
+    keep_token(work, entity, hashed)
     held = work.state(DEVICES, entity)
     assert isinstance(held, devices.Held)  # noqa: S101 - just registered; narrows for the type checker
     return DeviceView(

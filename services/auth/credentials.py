@@ -9,10 +9,10 @@ from uuid import UUID
 
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.work import Work
-from libs.contracts.addresses import one_address
 from libs.contracts.auth import UserView
 from libs.contracts.requests import NotFound
 from services.auth.links import Purpose
+from services.auth.look_ups import address_hash
 from services.auth.passwords import LAST
 from services.auth.post import withdraw
 from services.auth.projections import former_passwords, passwords
@@ -32,7 +32,7 @@ class Credentials:
 
 def credentials_of(work: Work, email: str) -> Credentials | None:
     """Who signs in with this address, however it is spelt."""
-    rows = work.fetch(USER_BY_EMAIL, email=one_address(email))
+    rows = work.fetch(USER_BY_EMAIL, hash=address_hash(work, email))
     return _credentials(rows[0]) if rows else None
 
 

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
-from libs.contracts.addresses import one_address
 from libs.contracts.auth import UserView
 from libs.contracts.invites import Invite, InvitesPage, InviteView, LinkView, Register
 from libs.contracts.requests import ListPage, Rejected
@@ -22,6 +21,7 @@ from services.auth.domain import invites, users
 from services.auth.domain.invites import Accepted, AcceptInvite, IssueInvite, Open, ResendInvite, RevokeInvite
 from services.auth.domain.users import RegisterUser
 from services.auth.links import LASTS, BadLink, Purpose, shown
+from services.auth.look_ups import address_hash, keep_invited
 from services.auth.pace import Pace, for_passwords
 from services.auth.passwords import Passwords
 from services.auth.post import Post, cancel, withdraw
@@ -52,11 +52,12 @@ class Invitations:
         application.lock_address(work, body.email)
         if credentials_of(work, body.email) is not None:
             raise application.AddressTaken(field="email")
-        if work.fetch(INVITES_OPEN, email=one_address(body.email), now=work.now):
+        if work.fetch(INVITES_OPEN, hash=address_hash(work, body.email), now=work.now):
             raise AlreadyInvited(field="email")
         invite_id = work.new_id()
         command = IssueInvite(invite_id, body.email, body.roles, body.team_ids, _until(work))
         (event,) = work.decide(INVITES, invite_id, command, cause)
+        keep_invited(work, invite_id, body.email)
         return invite_view(invite_row(event), work.now, self.post.deliver(work, Purpose.INVITE, invite_id))
 
     def resend(self, work: Work, invite_id: UUID, cause: Cause) -> InviteView:

@@ -13,15 +13,18 @@ from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
+from libs.chassis.store.store import Store
 from services.auth.access import KEPT
 from services.auth.api import api
 from services.auth.attempts import Attempts
 from services.auth.consumers import consumers
 from services.auth.countries import REMEMBERED, Countries
+from services.auth.directory import Directory
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.links import Links
+from services.auth.look_ups import keep_missing
 from services.auth.mailing import Mailing
 from services.auth.measures import measures
 from services.auth.notices import EACH, Notices, Noticing
@@ -38,19 +41,22 @@ from services.auth.second_factors import SecondFactors
 from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
 from services.auth.signing_keys import SigningKeys
+from services.auth.subject_keys import SubjectKeys
 from services.auth.team_uses import TeamUses
 from services.auth.tokens import AccessTokens
 
 
 @dataclass
 class Accounts(Engine):
-    """A first start makes the first admin."""
+    """A first start makes the first admin. What code from before has written is found as well."""
 
+    store: Store
     settings: Settings
     registration: Registration
     sign_ins: SignIns
 
     async def prepare(self) -> None:
+        await self.store.transact(keep_missing)
         password = self.settings.admin_password
         await self.registration.first_admin(
             self.settings.admin_email, password.get_secret_value() if password is not None else None
@@ -63,10 +69,11 @@ class Accounts(Engine):
 def build(runtime: Runtime) -> Parts:
     settings = cast("Settings", runtime.settings)
     passwords = Passwords(settings.bcrypt_rounds)
-    master_key = settings.master_key.get_secret_value()
-    previous = settings.master_key_previous.get_secret_value() if settings.master_key_previous else None
-    seal = Seal(master_key, previous)
+    master_key, previous = settings.master_keys()
+    people = cast("SubjectKeys", runtime.keyring)
+    seal = people.seal
     sealed = Sealed(runtime.rpc, seal, runtime.clock, (previous, master_key) if previous else (master_key,))
+    people.look_up_key = sealed.look_up_key
     keys = SigningKeys(runtime.rpc, seal, runtime.clock)
     room = KeyRoom(runtime.rpc, keys, sealed, runtime.clock, has_previous=previous is not None)
     registration = Registration(runtime.rpc, passwords)
@@ -100,14 +107,25 @@ def build(runtime: Runtime) -> Parts:
     )
     return Parts(
         Answers(
-            api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals, TeamUses(runtime.bus)),
+            api(
+                sign_ins,
+                registration,
+                changes,
+                invitations,
+                recovery,
+                factors,
+                room,
+                refusals,
+                TeamUses(runtime.bus),
+                Directory(sealed.look_up_key),
+            ),
             keys.public,
             sign_ins,
         ),
         reads=runtime.follow(consumers()),
         engines=(
             room,
-            Accounts(settings, registration, sign_ins),
+            Accounts(runtime.rpc, settings, registration, sign_ins),
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
             Noticing(runtime.work, runtime.clock, settings.public_url, server),
@@ -124,7 +142,8 @@ def build(runtime: Runtime) -> Parts:
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
     """One replica; `clock` is moved by tests."""
-    return Service("auth", settings, clock or SystemClock(), project, build)
+    people = SubjectKeys(Seal(*settings.master_keys()))
+    return Service("auth", settings, clock or SystemClock(), project, build, people)
 
 
 def main() -> None:

@@ -42,11 +42,13 @@ from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.projections import (
     access_log,
+    addresses,
     audit,
     countries,
     devices,
     former_passwords,
     guesses,
+    invited_addresses,
     invites,
     links,
     mails,
@@ -55,11 +57,13 @@ from services.auth.projections import (
     notices,
     passwords,
     project,
+    push_tokens,
     recovery_codes,
     sealed_secrets,
     second_factors,
     sessions,
     signing_keys,
+    subject_keys,
     teams,
     users,
 )
@@ -114,5 +118,9 @@ ORIGINS = Origins(
         sessions: "hashes of refresh tokens, which are in no event",
         signing_keys: "keys sealed under the master key, which are in no event",
         sealed_secrets: "keys sealed under the master key, which are in no event",
+        subject_keys: "keys of persons sealed under the master key, which are in no event",
+        addresses: "keyed hashes of addresses, which are in no event",
+        invited_addresses: "keyed hashes of addresses, which are in no event",
+        push_tokens: "keyed hashes of push tokens, which are in no event",
     },
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Patch, Row
+from libs.chassis.store.personal import PersonalText
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
@@ -61,10 +61,10 @@ users = Table(
     "users",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("email", Text, nullable=False),
-    Column("first_name", Text, nullable=False),
-    Column("last_name", Text, nullable=False),
-    Column("phone", Text),
+    Column("email", PersonalText("id"), nullable=False),
+    Column("first_name", PersonalText("id"), nullable=False),
+    Column("last_name", PersonalText("id"), nullable=False),
+    Column("phone", PersonalText("id")),
     Column("timezone", Text, nullable=False),
     Column("roles", ARRAY(Text), nullable=False),
     # Of code from before: `memberships` say it.
@@ -79,9 +79,7 @@ users = Table(
     # The version of the person that got them, or came into a team, or left it: tokens of earlier ones are refused.
     Column("roles_version", Integer, nullable=False, server_default="0"),
     Column("email_verified", Boolean, nullable=False, server_default=false()),
-    Index("users_name_idx", "last_name", "first_name", "id"),
 )
-Index("users_email_key", func.lower(users.c.email), unique=True)
 
 # That names are unique however their letters are written, the lock of their writers says (`teams.py`): a rebuild may
 # write two changes of names in any order.
@@ -110,26 +108,26 @@ memberships = Table(
     Index("memberships_team_idx", "team_id", "since", "user_id"),
 )
 
-# The push token itself is in the log, for the notifier; here its hash is enough to keep it on one device.
+# The push token itself is in the log, for the notifier; what keeps it on one device is in `push_tokens`.
 devices = Table(
     "devices",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("user_id", Uuid, nullable=False),
     Column("device_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", PersonalText("user_id"), nullable=False),
     Column("platform", Text, nullable=False),
-    Column("token_hash", LargeBinary, nullable=False),
+    # Code from before writes it.
+    Column("token_hash", LargeBinary),
     Column("registered_at", DateTime(timezone=True), nullable=False),
     Index("devices_user_id_idx", "user_id"),
-    Index("devices_token_hash_key", "token_hash", unique=True),
 )
 
 invites = Table(
     "invites",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("email", Text, nullable=False),
+    Column("email", PersonalText("id"), nullable=False),
     Column("roles", ARRAY(Text), nullable=False),
     Column("team_ids", ARRAY(Uuid), nullable=False),
     # Open, accepted or revoked; that it has expired is seen when it is read.
@@ -139,7 +137,40 @@ invites = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("invites_created_at_idx", "created_at", "id"),
-    Index("invites_email_idx", "email"),
+)
+
+# By what people, invites and devices are found whose addresses and tokens are sealed: HMACs, which are in no event.
+addresses = Table(
+    "addresses",
+    kept,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Index("addresses_user_id_key", "user_id", unique=True),
+)
+invited_addresses = Table(
+    "invited_addresses",
+    kept,
+    Column("invite_id", Uuid, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Index("invited_addresses_hash_idx", "hash"),
+)
+push_tokens = Table(
+    "push_tokens",
+    kept,
+    Column("device", Uuid, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Index("push_tokens_hash_idx", "hash"),
+)
+
+# Each under the master key; where it was destroyed its row stays, so that it is never made again.
+subject_keys = Table(
+    "subject_keys",
+    kept,
+    Column("subject", Uuid, primary_key=True),
+    Column("sealed", LargeBinary),
+    Column("sealed_by", Text),
+    Column("made_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("destroyed_at", DateTime(timezone=True)),
 )
 
 audit = audit_table(metadata)
@@ -188,7 +219,7 @@ sessions = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("sessions_user_id_idx", "user_id"),
     # Both None where code from before has begun it. It is used by signing in and by each new refresh token.
-    Column("device_name", Text),
+    Column("device_name", PersonalText("user_id")),
     Column("used_at", DateTime(timezone=True)),
     # Whence the present token was asked for; None: nobody has said it, or it was from two places.
     Column("used_from", LargeBinary),
@@ -197,8 +228,8 @@ sessions = Table(
     # What its owner is told of it, to tell one from another; the networks are coarse, and go with it.
     Column("platform", Text),
     Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("began_from", Text),
-    Column("last_from", Text),
+    Column("began_from", PersonalText("user_id")),
+    Column("last_from", PersonalText("user_id")),
 )
 
 # Of one that is not confirmed nobody is asked for a code. `sealed`: its secret, under the master key.
@@ -328,10 +359,6 @@ sealed_secrets = Table(
 )
 
 
-def token_hash(push_token: str) -> bytes:
-    return sha256(push_token.encode()).digest()
-
-
 def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
     fact = event.data
     return {
@@ -448,13 +475,12 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
                         "device_id": fact.device_id,
                         "name": fact.name,
                         "platform": str(fact.platform),
-                        "token_hash": token_hash(fact.push_token),
                         "registered_at": fact.registered_at,
                     },
                 )
             ]
         case DeviceRemoved():
-            return [Gone(devices, {"id": event.entity})]
+            return [Gone(devices, {"id": event.entity}), Gone(push_tokens, {"device": event.entity})]
         case SessionEnded():
             return [Gone(sessions, {"id": fact.session_id})]
         case _:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid, bindparam, exists, func, or_, select, text
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid, bindparam, cast, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.invites import InviteStatus
 from services.auth.projections import (
+    addresses,
     countries,
     devices,
     former_passwords,
     guesses,
+    invited_addresses,
     invites,
     links,
     mails,
@@ -19,11 +21,13 @@ from services.auth.projections import (
     noticed,
     notices,
     passwords,
+    push_tokens,
     recovery_codes,
     sealed_secrets,
     second_factors,
     sessions,
     signing_keys,
+    subject_keys,
     teams,
     users,
 )
@@ -43,7 +47,8 @@ USER_LOCKED = USER.with_for_update()
 USER_BY_EMAIL = (
     select(users, _HAS_DEVICE, _TEAMS, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)
-    .where(func.lower(users.c.email) == func.lower(bindparam("email", type_=Text)))
+    .join(addresses, addresses.c.user_id == users.c.id)
+    .where(addresses.c.hash == bindparam("hash", type_=LargeBinary))
 )
 USER_WITH_PASSWORD = (
     select(users, _HAS_DEVICE, _TEAMS, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
@@ -65,7 +70,9 @@ GUESSES_FORGOTTEN = (
     .limit(20)
     .with_for_update(skip_locked=True)
 )
-USERS = Listing(Keyset("users", (users.c.last_name, users.c.first_name, users.c.id)), _PEOPLE)
+PEOPLE = _PEOPLE.where(users.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+NAMES = select(users.c.id, cast(users.c.last_name, Text).label("last"), cast(users.c.first_name, Text).label("first"))
+"""Everybody's, still in their boxes."""
 ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_active).order_by(users.c.id).limit(2)
 """Two of those who are active, if there are so many: whether there is another one than somebody."""
 
@@ -144,14 +151,22 @@ OWN_DEVICES = Listing(
     Keyset("devices", (devices.c.registered_at, devices.c.id)),
     select(devices).where(devices.c.user_id == bindparam("user_id", type_=Uuid)),
 )
-DEVICES_OF_TOKEN = select(devices).where(devices.c.token_hash == bindparam("token_hash", type_=LargeBinary))
+DEVICES_OF_TOKEN = (
+    select(devices)
+    .join(push_tokens, push_tokens.c.device == devices.c.id)
+    .where(push_tokens.c.hash == bindparam("hash", type_=LargeBinary))
+)
 
 INVITES_LIST = Listing(Keyset("invites", (invites.c.created_at, invites.c.id)), select(invites))
 INVITE = select(invites).where(invites.c.id == bindparam("id", type_=Uuid))
-INVITES_OPEN = select(invites).where(
-    invites.c.email == bindparam("email", type_=Text),
-    invites.c.status == str(InviteStatus.OPEN),
-    invites.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+INVITES_OPEN = (
+    select(invites.c.id)
+    .join(invited_addresses, invited_addresses.c.invite_id == invites.c.id)
+    .where(
+        invited_addresses.c.hash == bindparam("hash", type_=LargeBinary),
+        invites.c.status == str(InviteStatus.OPEN),
+        invites.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+    )
 )
 
 _LINKS = select(links).where(links.c.purpose == bindparam("purpose", type_=Text))
@@ -198,3 +213,27 @@ COUNTRIES_OF = select(countries.c.country).where(
 
 SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)
+
+_SUBJECTS = subject_keys.c.subject == func.any(bindparam("ids", type_=ARRAY(Uuid)))
+SUBJECT_KEYS = select(subject_keys.c.subject, subject_keys.c.sealed).where(
+    _SUBJECTS, subject_keys.c.sealed.is_not(None)
+)
+SUBJECTS_GONE = select(subject_keys.c.subject).where(_SUBJECTS)
+"""Who has a row; asked about those whose key could not be had."""
+SUBJECT_KEYS_OF_OTHERS = (
+    select(subject_keys.c.subject, subject_keys.c.sealed)
+    .where(
+        subject_keys.c.sealed.is_not(None),
+        subject_keys.c.sealed_by.is_distinct_from(bindparam("name", type_=Text)),
+    )
+    .order_by(subject_keys.c.subject)
+)
+
+# What code from before has written: without what it is found by now.
+USERS_WITHOUT_ADDRESS = select(users.c.id, users.c.email).where(~exists().where(addresses.c.user_id == users.c.id))
+INVITES_WITHOUT_ADDRESS = select(invites.c.id, invites.c.email).where(
+    invites.c.status == str(InviteStatus.OPEN), ~exists().where(invited_addresses.c.invite_id == invites.c.id)
+)
+DEVICES_WITHOUT_TOKEN = select(devices.c.id, devices.c.token_hash).where(
+    devices.c.token_hash.is_not(None), ~exists().where(push_tokens.c.device == devices.c.id)
+)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Select, Table
+from sqlalchemy import Table
 
 from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.store.changes import Patch, Row
@@ -18,20 +18,22 @@ from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from libs.contracts.auth import MasterKeyView
 from services.auth.domain.second_factors import second_factor_name
-from services.auth.projections import sealed_secrets, second_factors, signing_keys
-from services.auth.queries import SEALED_SECRETS, SECOND_FACTORS_OF_OTHERS
+from services.auth.projections import sealed_secrets, second_factors, signing_keys, subject_keys
+from services.auth.queries import SEALED_SECRETS, SECOND_FACTORS_OF_OTHERS, SUBJECT_KEYS_OF_OTHERS
 from services.auth.sealing import Seal, WrongKey, derived, none_of_these
 from services.auth.signing_keys import lock, stored_keys
+from services.auth.subject_keys import sealing_name
 
 _log = structlog.get_logger()
 _REFRESH: Final = "refresh-tokens"
 _GUESSES: Final = "guesses"
 _AUDIT: Final = "audit"
-_NAMES: Final = (_REFRESH, _GUESSES, _AUDIT)
+_LOOK_UPS: Final = "look-ups"
+_NAMES: Final = (_REFRESH, _GUESSES, _AUDIT, _LOOK_UPS)
 _ONCE_DERIVED: Final = (_REFRESH, _GUESSES)
 _LOOK = timedelta(minutes=1)
-_LOCKED: Final = SECOND_FACTORS_OF_OTHERS.with_for_update()
-"""Their owners may make others meanwhile."""
+_FACTORS: Final = {False: SECOND_FACTORS_OF_OTHERS, True: SECOND_FACTORS_OF_OTHERS.with_for_update()}
+_SUBJECTS: Final = {False: SUBJECT_KEYS_OF_OTHERS, True: SUBJECT_KEYS_OF_OTHERS.with_for_update()}
 
 
 @dataclass
@@ -68,6 +70,10 @@ class Sealed:
         """The key under which accounts that nobody has are named in the log."""
         return self._keys[_AUDIT]
 
+    def look_up_key(self) -> bytes:
+        """The key under which hashes of addresses and push tokens are kept, by which their owners are found."""
+        return self._keys[_LOOK_UPS]
+
     async def look_after(self) -> None:
         """In the active replica, for ever: seal anew what another master key has sealed, as far as it can be opened."""
         while True:
@@ -95,7 +101,7 @@ class Sealed:
     def _reseal(self, work: Work) -> int:
         lock(work)
         done = 0
-        for table, name, row in self._others(work, _LOCKED):
+        for table, name, row in self._others(work, locked=True):
             secret = self._opened(name, row)
             if secret is None:
                 _log.error("sealed under a master key that is not given here: it stays as it is", secret=name)
@@ -105,18 +111,21 @@ class Sealed:
             done += 1
         return done
 
-    def _others(
-        self, work: Work, factors: Select[Any] = SECOND_FACTORS_OF_OTHERS
-    ) -> Iterator[tuple[Table, str, dict[str, Any]]]:
-        """What the present master key has not sealed, as far as is known; each with the name that it is sealed with."""
+    def _others(self, work: Work, *, locked: bool = False) -> Iterator[tuple[Table, str, dict[str, Any]]]:
+        """What the present master key has not sealed, as far as is known; each with the name that it is sealed with.
+
+        `locked`: those of persons are, since others may be made, or destroyed, meanwhile.
+        """
         for row in stored_keys(work):
             if row["sealed_by"] != self.seal.name:
                 yield signing_keys, row["kid"], row
         for row in work.fetch(SEALED_SECRETS):
             if row["sealed_by"] != self.seal.name:
                 yield sealed_secrets, row["name"], row
-        for row in work.fetch(factors, name=self.seal.name):
+        for row in work.fetch(_FACTORS[locked], name=self.seal.name):
             yield second_factors, second_factor_name(row["user_id"]), row
+        for row in work.fetch(_SUBJECTS[locked], name=self.seal.name):
+            yield subject_keys, sealing_name(row["subject"]), row
 
     def _opened(self, name: str, row: dict[str, Any]) -> bytes | None:
         try:

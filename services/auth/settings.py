@@ -84,6 +84,11 @@ class Settings(ServiceSettings):
             raise ValueError(fault)
         return value
 
+    def master_keys(self) -> tuple[str, str | None]:
+        """The present one, and the one before while it is replaced."""
+        previous = self.master_key_previous
+        return self.master_key.get_secret_value(), previous.get_secret_value() if previous is not None else None
+
     def mail_server(self) -> MailServer | None:
         if self.smtp_url is None or self.smtp_from is None:
             return None

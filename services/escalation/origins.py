@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
+from libs.chassis.store.person_keys import person_keys
 from libs.contracts.audit import EscalationActedFrom
 from libs.contracts.escalation import (
     EscalationCancelled,
@@ -67,6 +68,7 @@ ORIGINS = Origins(
         Replica(schedules, {"oncall": FROM_ONCALL}, replicate),
         Replica(integrations, {"incidents": FROM_INTEGRATIONS}, replicate),
     ),
+    rows={person_keys(SCHEMA): "keys of persons, which auth gives and which are in no event"},
     refused={
         shifts: "what was kept of past shifts depends on when their plans were read;"
         " a schedule that is switched off and on again (PATCH, isActive) tells its whole plan anew",

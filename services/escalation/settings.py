@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import SealingSettings
 
 
-class Settings(ServiceSettings):
+class Settings(SealingSettings):
     """Policies are data, so there is nothing to set but the connections."""

@@ -9,10 +9,11 @@ from libs.chassis.consume.arrival import Arrival
 from libs.chassis.monitor.probe import Probe
 from libs.chassis.monitor.room import Rooms
 from libs.chassis.monitor.watched import Watched
-from libs.chassis.parts import Answers, Beginning, Parts, Runtime
+from libs.chassis.parts import Answers, Beginning, Parts, Runtime, persons_keys
 from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
+from libs.chassis.store.person_keys import StoredKeys
 from libs.chassis.store.pruning import Retention
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS, ALERTS_KEPT, ALERTS_PROBE
@@ -27,7 +28,7 @@ from services.incidents.housekeeping import Housekeeping
 from services.incidents.integrations import make_first_integrations
 from services.incidents.measures import gauges, measures
 from services.incidents.projections import SCHEMA, project, seen_alerts
-from services.incidents.references import References
+from services.incidents.references import References, people
 from services.incidents.settings import Settings
 from services.incidents.sights import Sights
 
@@ -57,7 +58,7 @@ def build(runtime: Runtime) -> Parts:
     return Parts(
         Answers(api(References(arrival), Sights(arrival))),
         reads=(*alerts, *runtime.follow(consumers())),
-        engines=(Beginning(runtime.rpc, make_first_integrations), settling, house),
+        engines=(persons_keys(runtime, people.c.id), Beginning(runtime.rpc, make_first_integrations), settling, house),
         watched=Watched(
             counts.observe,
             lambda work: (*gauges(work), *house.gauges()),
@@ -68,7 +69,8 @@ def build(runtime: Runtime) -> Parts:
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
-    return Service(SCHEMA, settings, clock or SystemClock(), project, build)
+    keyring = StoredKeys(SCHEMA, settings.sealing_key.get_secret_value())
+    return Service(SCHEMA, settings, clock or SystemClock(), project, build, keyring)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
+from libs.chassis.store.person_keys import person_keys
 from libs.contracts.audit import IncidentsActedFrom
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import (
@@ -99,6 +100,7 @@ ORIGINS = Origins(
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
     ),
     rows={
+        person_keys(SCHEMA): "keys of persons, which auth gives and which are in no event",
         repeats: "how often alerts came again: most repeats are in no event",
         integration_keys: "hashes of keys, which are in no event",
         kept_answers: "answers of senders that wait until both lanes of ALERTS have passed their place",

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import SealingSettings
 
 
-class Settings(ServiceSettings):
+class Settings(SealingSettings):
     """See `libs/chassis/settings.py`; here is what incidents reads besides."""
 
     alerts_floor_hours: float = Field(default=24, ge=0, le=7 * 24)

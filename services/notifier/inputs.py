@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from libs.chassis.store.personal import stored_form
 from libs.chassis.store.work import Work
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated, UserReactivated
 from libs.contracts.envelope import Envelope
@@ -124,7 +125,7 @@ class StoredInputs:
 
     def methods_of(self, people: Collection[UUID], back: Collection[UUID] = ()) -> Mapping[UUID, Sequence[Method]]:
         return _methods(
-            (row["user_id"], Method(id=row["device_id"], kind=MethodKind(row["kind"])), row["push_token"])
+            (row["user_id"], Method(id=row["device_id"], kind=MethodKind(row["kind"])), row["token"])
             for row in self.work.fetch(DEVICES_OF, ids=list(people), back=list(back))
         )
 
@@ -256,7 +257,9 @@ class MemoryInputs:
         living = [d for one in people for d in self.devices.get(one, {}).values() if self._lives(d)]
         living.sort(key=lambda d: d.device_id)
         living.sort(key=lambda d: d.registered_at, reverse=True)
-        return _methods((d.user_id, Method(id=d.device_id, kind=provider_of(d.platform)), d.push_token) for d in living)
+        return _methods(
+            (d.user_id, Method(id=d.device_id, kind=provider_of(d.platform)), stored_form(d.push_token)) for d in living
+        )
 
     def inactive(self, people: Collection[UUID]) -> Collection[UUID]:
         return self.gone & set(people)
@@ -333,7 +336,8 @@ def _methods(devices: Iterable[tuple[UUID, Method, str]]) -> dict[UUID, list[Met
     found: dict[UUID, list[Method]] = {}
     seen: set[tuple[UUID, str]] = set()
     for user, method, token in devices:
-        # Apple's tokens are hexadecimal: however their letters are written, it is one.
+        # The same token of one person is sealed in the same box, which in small letters is no other's either.
+        # Apple's are hexadecimal: however the letters of one in the clear are written, it is one.
         same = token.lower() if method.kind is MethodKind.APNS else token
         if (user, same) not in seen:
             seen.add((user, same))

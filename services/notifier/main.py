@@ -11,18 +11,19 @@ from typing import Any
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.consume.alarm import raise_alarm
 from libs.chassis.monitor.watched import Watched
-from libs.chassis.parts import Answers, Engine, Parts, Runtime
+from libs.chassis.parts import Answers, Engine, Parts, Runtime, persons_keys
 from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.store.changes import Row
+from libs.chassis.store.person_keys import StoredKeys
 from libs.contracts.health import PUSH, Effect, Trouble
 from services.notifier.api import api
 from services.notifier.consumers import consumers
 from services.notifier.freshness import Freshness
 from services.notifier.measures import backlog, measure_clients, measures
 from services.notifier.outbox import StoredOutbox
-from services.notifier.projections import project
+from services.notifier.projections import DEVICES, project
 from services.notifier.providers import Provider, PushClient, providers
 from services.notifier.sender import Sender
 from services.notifier.settings import Settings
@@ -76,6 +77,7 @@ def build(runtime: Runtime) -> Parts:
     assert isinstance(settings, Settings)  # noqa: S101 - narrows for the type checker
     vendors = providers(settings, runtime.clock)
     measure_clients(vendors)
+    keys = persons_keys(runtime, DEVICES.c.user_id)
     sender = Sender(
         outbox=StoredOutbox(runtime.work),
         clock=runtime.clock,
@@ -83,18 +85,20 @@ def build(runtime: Runtime) -> Parts:
         public_url=settings.public_url,
         freshness=Freshness(partial(runtime.read_to_end, "incidents"), runtime.clock),
         alarm=partial(raise_alarm, runtime.bus),
+        unseal=keys.fetched.text,
     )
     return Parts(
         Answers(api()),
         reads=runtime.follow(consumers(settings.pages_per_minute)),
-        engines=(Sending(settings, runtime.clock, vendors, sender),),
+        engines=(keys, Sending(settings, runtime.clock, vendors, sender)),
         watched=Watched(measures().observe, partial(backlog, vendors)),
     )
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
     """One replica of the notifier."""
-    return Service("notifier", settings, clock or SystemClock(), project, build)
+    keyring = StoredKeys("notifier", settings.sealing_key.get_secret_value())
+    return Service("notifier", settings, clock or SystemClock(), project, build, keyring)
 
 
 def main() -> None:

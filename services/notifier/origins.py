@@ -22,6 +22,7 @@ from services.notifier.projections import (
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
+    PERSON_KEYS,
     RESPONDERS,
     RETIRED_TOKENS,
     STOPPED,
@@ -51,4 +52,5 @@ ORIGINS = Origins(
         Replica(PAGING, {"escalation": replicas.DUES}, replicas.place_change),
         Replica(RESPONDERS, {"escalation": replicas.DUES, "incidents": replicas.ANSWERS}, replicas.responder_changes),
     ),
+    rows={PERSON_KEYS: "keys of persons, which auth gives and which are in no event"},
 )

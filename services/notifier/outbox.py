@@ -12,7 +12,7 @@ import structlog
 
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Cause, Work
-from libs.contracts.model import Lane
+from libs.contracts.model import Lane, StillSealed
 from services.notifier import queries
 from services.notifier.application import ACTOR, Sent, record, retire
 from services.notifier.domain.decisions import LONGEST_PAUSE
@@ -25,7 +25,10 @@ RESERVED = 40
 
 
 class Sendable(NamedTuple):
-    """One row that is due, with its device's token as it is now; none where the device is gone or of another kind."""
+    """One row that is due, with its device's token as it is now; none where the device is gone or of another kind.
+
+    A token whose key is not here is still sealed.
+    """
 
     notification_id: UUID
     provider: str
@@ -49,7 +52,7 @@ class Sendable(NamedTuple):
     description: str | None
     priority: str
     further: int
-    push_token: str | None
+    push_token: str | StillSealed | None
     registered_at: datetime | None
     alive: bool
 

@@ -20,6 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Change, Gone, Newest, Patch, Row
+from libs.chassis.store.person_keys import person_keys
+from libs.chassis.store.personal import PersonalText
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.incidents import IncidentBrief
@@ -41,10 +43,13 @@ DEVICES = Table(
     Column("user_id", Uuid, primary_key=True),
     Column("device_id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("push_token", Text, nullable=False),
+    Column("push_token", PersonalText("user_id"), nullable=False),
     Column("registered_at", _MOMENT, nullable=False),
 )
 """Replica of AUTH; `kind` is that of the method which a device is."""
+
+PERSON_KEYS = person_keys("notifier")
+"""By which push tokens are read while auth is away."""
 
 INACTIVE = Table("inactive", METADATA, Column("user_id", Uuid, primary_key=True))
 """Replica of AUTH: who is deactivated. Their devices stay, for the day on which they come back."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     column,
     func,
     or_,
@@ -131,13 +132,16 @@ ATTEMPTS_OF = (
 
 _IS_INACTIVE = select(INACTIVE).where(INACTIVE.c.user_id == DEVICES.c.user_id).exists()
 DEVICES_OF = (
-    select(DEVICES.c.user_id, DEVICES.c.device_id, DEVICES.c.kind, DEVICES.c.push_token)
+    select(DEVICES.c.user_id, DEVICES.c.device_id, DEVICES.c.kind, cast(DEVICES.c.push_token, Text).label("token"))
     .select_from(DEVICES.outerjoin(RETIRED_TOKENS, SAME_DEVICE))
     .where(DEVICES.c.user_id == any_(ids_parameter()), ALIVE)
     .where(or_(~_IS_INACTIVE, DEVICES.c.user_id == any_(ids_parameter("back"))))
     .order_by(DEVICES.c.user_id, DEVICES.c.registered_at.desc(), DEVICES.c.device_id)
 )
-"""Living devices of the people `ids` who are active, or are so again (`back`), the newest of each first."""
+"""Living devices of the people `ids` who are active, or are so again (`back`), the newest of each first.
+
+Their tokens are as they are stored: whom to page is decided without opening one.
+"""
 
 REACHABLE = (
     select(DEVICES.c.user_id)

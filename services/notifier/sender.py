@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from opentelemetry.trace import SpanKind
@@ -19,6 +20,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.measure import telemetry
 from libs.chassis.store.changes import Row
 from libs.chassis.store.store import passes
+from libs.contracts.model import StillSealed
 from services.notifier.application import Sent
 from services.notifier.domain.notification import RecordAccepted
 from services.notifier.freshness import Freshness, Known
@@ -49,6 +51,16 @@ Alarm = Callable[[str, str, str], Awaitable[None]]
 """`alarm(summary, dedup key, description)` pages the operators; may raise BusAway."""
 
 
+Unseal = Callable[[UUID, StillSealed], Awaitable[str | None]]
+"""`unseal(user_id, text)` asks for a person's key that is not here; None: it is not to be had now."""
+
+NO_KEY = "the key of its push token is not here yet"
+
+
+async def _not_here(_user_id: UUID, _text: StillSealed) -> None:
+    return None
+
+
 @dataclass
 class Sender:
     """Runs in the active replica. `wake()` after commits; it sleeps until the next row is due.
@@ -63,6 +75,7 @@ class Sender:
     public_url: str
     freshness: Freshness
     alarm: Alarm
+    unseal: Unseal = _not_here
     chance: Callable[[], float] = random.random
     suspects: Suspects = field(default_factory=Suspects)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -207,7 +220,12 @@ class Sender:
         if row.push_token is None or not row.alive:
             reason = "the device was removed" if row.push_token is None else "the push token is retired"
             return as_result(row, Outcome(Verdict.RETIRE, reason), now, self.chance()), None
-        outcome = await self._exchange(provider, row, row.push_token, (row.deadline - now).total_seconds())
+        token: str | None = row.push_token
+        if isinstance(token, StillSealed):
+            token = await self.unseal(row.user_id, token)
+        if token is None:
+            return as_result(row, Outcome(Verdict.TRANSIENT, NO_KEY), now, self.chance()), None
+        outcome = await self._exchange(provider, row, token, (row.deadline - now).total_seconds())
         return self._judge(provider, row, outcome, sent_at=now), outcome
 
     async def _exchange(self, provider: Provider, row: Sendable, push_token: str, left: float) -> Outcome:

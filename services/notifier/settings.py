@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from libs.chassis.environment import text_of
-from libs.chassis.settings import AuthoritiesFile, HttpsUrl, HttpUrl, ServiceSettings, file_of, text_like
+from libs.chassis.settings import AuthoritiesFile, HttpsUrl, HttpUrl, SealingSettings, file_of, text_like
 from services.notifier.domain.bundling import MOST
 
 FCM_URL = "https://fcm.googleapis.com"
@@ -34,7 +34,7 @@ AppleId = Annotated[str, text_like(r"[A-Za-z0-9]{10}", "must be ten letters and 
 BundleId = Annotated[str, text_like(r"[A-Za-z0-9.-]{1,155}", "must be a bundle id: letters, digits, dots, hyphens")]
 
 
-class Settings(ServiceSettings):
+class Settings(SealingSettings):
     """A provider is configured when all its credentials are there; half of them is a mistake and stops the service."""
 
     public_url: HttpUrl = "http://localhost:3000"

@@ -22,6 +22,7 @@ from services.oncall.projections import (
     cancellations,
     creations,
     devices,
+    keys,
     overrides,
     people,
     plans,
@@ -54,4 +55,5 @@ ORIGINS = Origins(
         Replica(teams, {"auth": FROM_TEAMS}, replicate),
         Replica(policies, {"escalation": FROM_ESCALATION}, replicate_policy),
     ),
+    rows={keys: "keys of persons, which auth gives and which are in no event"},
 )

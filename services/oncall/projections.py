@@ -34,6 +34,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Cleared, Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
+from libs.chassis.store.person_keys import person_keys
+from libs.chassis.store.personal import PersonalText
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.auth import (
     DeviceAdded,
@@ -68,9 +70,13 @@ people = Table(
     "people",
     metadata,
     Column("user_id", Uuid, primary_key=True),
-    Column("name", Text, nullable=False),
+    # Code from before writes it, and no other.
+    Column("name", Text, nullable=False, server_default=""),
     Column("is_active", Boolean, nullable=False),
+    Column("first_name", PersonalText("user_id")),
+    Column("last_name", PersonalText("user_id")),
 )
+keys = person_keys(SCHEMA)
 # Who can be paged at all: no token, and no name of a device, is anything to this service.
 devices = Table(
     "devices",
@@ -179,9 +185,9 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The row that an event of AUTH writes here; pure, for rebuilds."""
     match event.data:
         case UserRegistered() as person:
-            yield Row(people, {"user_id": person.user_id, "name": _name(person), "is_active": True})
+            yield Row(people, {"user_id": person.user_id, "is_active": True, **_names(person)})
         case UserChanged() as person:
-            yield Patch(people, {"user_id": person.user_id, "name": _name(person)})
+            yield Patch(people, {"user_id": person.user_id, **_names(person)})
         case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
             yield Patch(people, {"user_id": user_id, "is_active": isinstance(event.data, UserReactivated)})
         case DeviceAdded(user_id=user_id, device_id=device_id):
@@ -194,8 +200,8 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
             yield Gone(teams, {"id": team_id})
 
 
-def _name(person: UserRegistered | UserChanged) -> str:
-    return f"{person.first_name} {person.last_name}".strip()
+def _names(person: UserRegistered | UserChanged) -> dict[str, str]:
+    return {"first_name": person.first_name, "last_name": person.last_name}
 
 
 def _gone(schedule_id: UUID) -> Iterable[Change]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import SealingSettings
 
 
-class Settings(ServiceSettings):
-    """Nothing beyond what every service needs."""
+class Settings(SealingSettings):
+    """What a service needs that shows names."""

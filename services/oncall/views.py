@@ -10,6 +10,7 @@ from uuid import UUID
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.work import Work
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
+from libs.contracts.model import StillSealed
 from libs.contracts.oncall import (
     Layer,
     OnCallListView,
@@ -201,11 +202,11 @@ def _by_the_rules(work: Work, row: Mapping[str, Any], from_: datetime, to: datet
 def _named(work: Work, found: Sequence[tuple[Mapping[str, Any], Shift]]) -> list[OnCallView]:
     ids = list({s.user_id for _, s in found})
     people = {r["user_id"]: r for r in work.fetch(projections.PEOPLE, ids=ids)} if ids else {}
-    unknown = {"name": _NO_NAME, "is_active": True}
+    unknown = {"name": _NO_NAME, "first_name": None, "last_name": None, "is_active": True}
     return [
         OnCallView(
             user_id=shift.user_id,
-            user_name=people.get(shift.user_id, unknown)["name"],
+            user_name=_name_of(people.get(shift.user_id, unknown)),
             inactive=not people.get(shift.user_id, unknown)["is_active"],
             schedule_id=row["id"],
             schedule_name=row["name"],
@@ -214,6 +215,13 @@ def _named(work: Work, found: Sequence[tuple[Mapping[str, Any], Shift]]) -> list
         )
         for row, shift in found
     ]
+
+
+def _name_of(person: Mapping[str, Any]) -> str:
+    """As it can be read now: a name whose key is not here is still sealed."""
+    names = [name for name in (person["first_name"], person["last_name"]) if name is not None]
+    still = next((name for name in names if isinstance(name, StillSealed)), None)
+    return str(still) if still is not None else " ".join(names).strip() or str(person["name"])
 
 
 def _histories(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[OverrideView]:

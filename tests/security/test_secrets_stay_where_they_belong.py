@@ -1,4 +1,7 @@
-"""No password, token or key gets into an event, a parked entry or a log line (promises 2 and 13)."""
+"""No password, token or key, and nothing that belongs to a person, is in the clear in an event, a table or a log line.
+
+Promises 2 and 13. The access log alone holds addresses of machines.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +71,26 @@ async def _busy(world: World) -> dict[str, str]:
     key = made[0].data["integration"]["key"]
     secrets = {"password": PASSWORD, "ana's token": ana.token, "bo's token": bo.token, "integration key": key}
     secrets |= {"idempotency key": once["Idempotency-Key"], "a new person's password": "A-Fresh-Pass-9"}
-    person = {"email": "cem@pager.test", "firstName": "Cem", "lastName": "Tester", "roles": ["user"]}
+    secrets |= {"somebody's address": "zq-cem@pager.test", "a phone number": "+4570123456"}
+    secrets |= {"a first name": "Zyxwena", "a last name": "Quorlbaum", "an invited address": "zq-invited@pager.test"}
+    person = {"email": secrets["somebody's address"], "firstName": "Zyxwena", "lastName": "Quorlbaum"}
+    person |= {"roles": ["user"], "phone": secrets["a phone number"]}
     person["password"] = secrets["a new person's password"]
     assert (await world.admin.call("POST", "/users", person, **once)).status == 201
+    assert (await world.admin.call("POST", "/users", person)).status == 409
+    invited = {"email": secrets["an invited address"]}
+    assert (await world.admin.call("POST", "/invites", invited, **once)).status == 201
+    secrets |= {"a name of a device": "Zyxwena's second", "a new first name": "Wenazyx"}
+    login = {"email": person["email"], "password": person["password"], "deviceId": "cem-phone"}
+    cem = await world.http("POST", "/auth/login", login | {"deviceName": secrets["a name of a device"]})
+    token = cem.data["tokens"]["accessToken"]
+    renamed = await world.http("PATCH", "/users/me", {"firstName": secrets["a new first name"]}, token, **once)
+    assert renamed.status == 200
+    await world.http("POST", "/auth/login", {"email": "zq-nobody@pager.test", "password": PASSWORD, "deviceId": "x"})
+    secrets["nobody's address"] = "zq-nobody@pager.test"
+    for path in ("/users", "/users?limit=1", "/auth/sessions", "/devices"):
+        assert (await world.http("GET", path, token=token)).status == 200
+    assert (await world.admin.call("GET", "/audit")).status == 200
     for name, phone in (("ana", ana), ("bo", bo), ("admin", world.admin)):
         secrets |= {
             f"{name}'s access": phone.session["accessToken"],
@@ -110,9 +130,6 @@ async def test_a_busy_day_leaves_no_secret_in_events_parked_entries_or_logs(line
     for stream, messages in streams.items():
         for heading, body in messages:
             for name, secret in secrets.items():
-                # A push token is a person's own field of AUTH's device events, and of nothing else.
-                if stream == "AUTH" and "DeviceRegistered" in heading and "token" in name:
-                    continue
                 assert secret not in heading + body, f"{name} in {stream}: {heading}"
     parked = json.dumps([await world.parked(service) for service in SERVICES])
     assert "sha256:" in parked, "a faulty alert is there to look at, with the hash of its key"
@@ -125,8 +142,7 @@ async def test_a_busy_day_leaves_no_secret_in_events_parked_entries_or_logs(line
 
 async def test_secrets_are_hashed_or_sealed_at_rest(world: World) -> None:
     secrets = await _busy(world)
-    plain = ("ana's token", "bo's token", "second token")
-    hidden = {name: secret for name, secret in secrets.items() if name not in plain}
+    await world.settle()
     for service in SERVICES:
         store = world.services[service].runtime.work
 
@@ -137,6 +153,6 @@ async def test_secrets_are_hashed_or_sealed_at_rest(world: World) -> None:
             return "\n".join(row["row"] for query in queries for row in cursor.execute(query).fetchall())
 
         held = await store.log_read(dump)
-        for name, secret in hidden.items():
+        for name, secret in secrets.items():
             assert secret not in held, f"{name} in the tables of {service}"
             assert secret.encode().hex() not in held, f"{name} in the tables of {service}, as bytes"

@@ -21,6 +21,7 @@ from libs.chassis.measure import telemetry
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
+from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.model import Lane
 from libs.contracts.subjects import has_private, sees_all
@@ -137,7 +138,8 @@ class Follower:
 
     def take(self, work: Work, items: Iterable[Item]) -> None:
         """The handler on a batch, each event in a span of its trace."""
-        events = [item.event(work.codec) for item in items]
+        # Without keys: what others say of persons stays in its box, and what reads a row opens it.
+        events = [item.event(CODEC) for item in items]
         if events:
             with telemetry.consuming(self.service, events) as traced:
                 self.consumer.handle(work, traced)

@@ -14,6 +14,8 @@ from sqlalchemy import LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import ClauseElement, Executable
 
+from libs.chassis.store.personal import boxed, subjects_of
+
 _DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 _QUOTE = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
 
@@ -280,6 +282,8 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
     for (kind, table, columns, by), rows in sorted(groups.items(), key=lambda group: _TURNS.get(group[0][0], 1)):
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
+        if subjects_of(table):
+            written = [boxed(row) for row in written]
         open_cursor().execute(_write(kind, table, columns, by), (to_json(written).decode(),), prepare=True)
 
 

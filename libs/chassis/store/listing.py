@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -108,6 +108,14 @@ class Keyset:
         return here < there if self.descending else here > there
 
 
+class Order(Protocol):
+    """Of a list's rows."""
+
+    def cursor(self, row: Mapping[str, Any]) -> str:
+        """Where `row` stands."""
+        ...
+
+
 class Page(NamedTuple):
     """Rows in their order, and what the answer says beside them."""
 
@@ -115,7 +123,7 @@ class Page(NamedTuple):
     total: int
     total_is_estimate: bool
     next_cursor: str | None
-    keyset: Keyset
+    order: Order
 
     def told(self, name: str, views: Iterable[Contract]) -> dict[str, Any]:
         """The fields of a `ListView`: as `name` the views of the rows, one of each, as many as fit into one answer.
@@ -124,7 +132,7 @@ class Page(NamedTuple):
         """
         shown = tuple(fitting(views, _size))
         whole = len(shown) == len(self.rows)
-        following = self.next_cursor if whole else self.keyset.cursor(self.rows[len(shown) - 1])
+        following = self.next_cursor if whole else self.order.cursor(self.rows[len(shown) - 1])
         beside = {"total": self.total, "total_is_estimate": self.total_is_estimate, "next_cursor": following}
         return {name: shown} | beside
 

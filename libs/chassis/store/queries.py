@@ -13,9 +13,9 @@ from psycopg.rows import dict_row
 from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.connections import QUERIES
+from libs.chassis.store.keyring import Keyring, served
 from libs.chassis.store.log import Datastore, EventLog
 from libs.chassis.store.work import Work
-from libs.contracts.codec import CODEC, Codec
 from libs.contracts.requests import ErrorKind, Rejected
 
 T = TypeVar("T")
@@ -47,9 +47,9 @@ class QueryTooSlow(Rejected):
 class Queries:
     """Sessions of a service's own that only read; `read` runs a handler on one of them."""
 
-    def __init__(self, url: str, schema: str, *, clock: Clock, instance: str, codec: Codec = CODEC) -> None:
+    def __init__(self, url: str, schema: str, *, clock: Clock, instance: str, keyring: Keyring | None = None) -> None:
         self._clock = clock
-        self._codec = codec
+        self._keyring = keyring
         self._datastore = Datastore(
             url,
             schema=schema,
@@ -97,7 +97,7 @@ class Queries:
             self._log = EventLog(self._datastore)
         with self._datastore.transaction() as cursor:
             rows = cursor.connection.cursor(row_factory=dict_row, binary=True)
-            return handler(Work(self._clock.now(), self._log, rows, _decides_nothing, None, self._codec))
+            return handler(served(Work(self._clock.now(), self._log, rows, _decides_nothing), self._keyring))
 
 
 def _decides_nothing(*_decided: Any) -> tuple[()]:

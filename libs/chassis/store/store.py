@@ -21,12 +21,12 @@ from libs.chassis.store.changes import Change, Row
 from libs.chassis.store.commit import Changed, in_time, undoing, write
 from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, read_cursor
 from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
+from libs.chassis.store.keyring import Keyring, served
 from libs.chassis.store.log import Datastore, EventLog, Run
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.spare import Spare
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Decided, Projector, Work
-from libs.contracts.codec import CODEC, Codec
 from libs.contracts.model import Lane
 
 T = TypeVar("T")
@@ -69,7 +69,10 @@ Listener = Callable[[Written], None]
 
 
 class Store:
-    """One service's log and tables; `role` names its database sessions (`work`: the active consumer's)."""
+    """One service's log and tables; `role` names its database sessions (`work`: the active consumer's).
+
+    `keyring`: the keys of persons, for whoever holds some.
+    """
 
     def __init__(
         self,
@@ -81,10 +84,10 @@ class Store:
         instance: str,
         role: str,
         connections: int = 4,
-        codec: Codec = CODEC,
+        keyring: Keyring | None = None,
     ) -> None:
         self.schema = schema
-        self.codec = codec
+        self._keyring = keyring
         self._clock = clock
         self._projector = projector
         self._datastore = Datastore(
@@ -158,7 +161,7 @@ class Store:
             with log.datastore.transaction() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 rows = cursor.connection.cursor(row_factory=dict_row, binary=True)
-                return handler(Work(self._clock.now(), log, rows, self._projector, None, self.codec))
+                return handler(served(Work(self._clock.now(), log, rows, self._projector), self._keyring))
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
@@ -241,7 +244,8 @@ class Store:
             if attempt >= _FREE_ATTEMPTS:
                 log.lock_appends(cursor)
             memory = self._memory if attempt == 0 else None
-            work = Work(self._clock.now(), log, rows, self._projector, memory, self.codec, spare=self._spare)
+            work = Work(self._clock.now(), log, rows, self._projector, memory, spare=self._spare)
+            served(work, self._keyring)
             with in_time(work), undoing(work):
                 result = handler(work)
                 events, changes = work.new_events()

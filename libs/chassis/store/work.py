@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid4
 from libs.chassis.store.changes import Change, adapt, compiled
 from libs.chassis.store.log import NewEvent, Stream, advisory_key
 from libs.chassis.store.memory import Known, Memory
+from libs.chassis.store.personal import RowSeals, opened, personal_columns, sealed, subjects_of
 from libs.chassis.store.snapshots import EVERY, Shape, Snapshot, UnreadableSnapshot
 from libs.chassis.store.spare import Spare
 from libs.contracts.audit import ACTED_FROM, AUDITED, Origin
@@ -149,6 +150,8 @@ class Work:
     projector: Projector
     memory: Memory | None = None
     codec: Codec = CODEC
+    seals: RowSeals | None = None
+    """The keys of personal texts in rows; None: they are read as they are, sealed."""
     new_id: Callable[[], UUID] = uuid4  # the standard library's lets go of the interpreter's lock (ADR 26)
     changes: list[Change] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
@@ -339,6 +342,8 @@ class Work:
         self.cursor.execute(sql, own | {k: adapt(v) for k, v in parameters.items()})
         rows = self.cursor.fetchall() if self.cursor.description else []
         self.asked_at = perf_counter()
+        if rows and (personal := personal_columns(statement)):
+            opened(rows, personal, self.seals)
         return rows
 
     def lock(self, name: str) -> None:
@@ -387,4 +392,10 @@ class Work:
         changes = list(self.changes)
         for d in self.decided:
             changes.extend(self.projector(d.event, d.state))
+        if self.seals is not None:
+            seals = self.seals
+            changes = [
+                c._replace(values=sealed(c.table, c.values, seals)) if subjects_of(c.table) else c for c in changes
+            ]
+            changes.extend(seals.made)
         return events, changes

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,9 +23,10 @@ from libs.contracts.auth import (
     UsersPage,
     UserView,
 )
-from libs.contracts.model import Role
+from libs.contracts.model import Lane, Role
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.auth.api import api
+from services.auth.directory import Directory
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
@@ -43,10 +44,14 @@ CY = UUID("00000000-0000-4000-8000-000000000002")
 class Rows:
     """A `Work` that finds these people."""
 
+    cursor = None
+
     def __init__(self, *ids: UUID) -> None:
         self.rows = [
             {
                 "id": i,
+                "last": "Y",
+                "first": "X",
                 "email": "x@example.com",
                 "first_name": "X",
                 "last_name": "Y",
@@ -64,6 +69,13 @@ class Rows:
             }
             for i in ids
         ]
+
+    @property
+    def log(self) -> Self:
+        return self
+
+    def last_position(self, _cursor: None, _lane: Lane) -> int:
+        return len(self.rows)
 
     def fetch(self, statement: Select[Any], **_parameters: object) -> list[dict[str, Any]]:
         counts = [column.name for column in statement.selected_columns] == ["total"]
@@ -87,6 +99,7 @@ def requests() -> Requests:
         cast("KeyRoom", None),
         cast("Refusals", None),
         cast("TeamUses", None),
+        Directory(lambda: b"k" * 32),
     )
 
 
@@ -94,7 +107,8 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     """The bus lets operators alone ask for the last two of them, and the gateway tell of accesses."""
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
-    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys", "keep_accesses"} | links
+    operators = {"signing_keys", "rotate_keys"}
+    assert public == {"login", "refresh", "keys", "person_keys", "keep_accesses"} | operators | links
     assert set(requests.operations) - public == {
         "logout",
         "sessions",

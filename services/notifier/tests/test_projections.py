@@ -104,7 +104,7 @@ def test_every_query_compiles() -> None:
         assert compiled(query)[0].startswith("SELECT")
 
 
-REQUIRED = {"database_url": "postgresql://h/d", "nats_url": "nats://h"}
+REQUIRED = {"database_url": "postgresql://h/d", "nats_url": "nats://h", "sealing_key": "k" * 32}
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ class Replica:
         found = self.known & (self.reachable - self.inactive) if "devices" in sql else self.known
         found = found & self.inactive if "NOT oncall.people.is_active" in sql else found
         self._rows = [
-            {"user_id": i, "name": "x", "is_active": i not in self.inactive} for i in parameters["ids"] if i in found
+            {"user_id": i, "first_name": "x", "last_name": "y", "is_active": i not in self.inactive}
+            for i in parameters["ids"]
+            if i in found
         ]
 
     def fetchall(self) -> list[dict[str, Any]]:
@@ -86,9 +88,9 @@ def test_people_are_kept_as_auth_registers_them() -> None:
     unit = work()
     learn_people(unit, [registered(ANA, Role.USER), registered(BO, Role.LEAD)])
     assert unit.decided == []
-    assert [(c.table, c.values["user_id"], c.values["name"]) for c in unit.changes] == [
-        (people, ANA, "Ana Lee"),
-        (people, BO, "Ana Lee"),
+    assert [(c.table, c.values["user_id"], c.values["first_name"]) for c in unit.changes] == [
+        (people, ANA, "Ana"),
+        (people, BO, "Ana"),
     ]
 
 

@@ -49,6 +49,10 @@
 - name: JWT_REFRESH_EXPIRES
   value: {{ $v.auth.refreshTokenLife }}
 {{- end }}
+{{- if not (has .component (list "auth" "gateway")) }}
+- name: PAGER_SEALING_KEY_FILE
+  value: {{ $secrets }}/sealing-key
+{{- end }}
 {{- if has .component (list "auth" "notifier" "gateway") }}
 - name: PAGER_PUBLIC_URL
   value: {{ $v.publicUrl | quote }}
@@ -111,6 +115,9 @@
       - {key: {{ .component }}-nats-url, path: nats-url}
       {{- if ne .component "gateway" }}
       - {key: {{ .component }}-database-url, path: database-url}
+      {{- end }}
+      {{- if not (has .component (list "auth" "gateway")) }}
+      - {key: {{ .component }}-sealing-key, path: sealing-key}
       {{- end }}
       {{- if eq .component "auth" }}
       - {key: master-key, path: master-key}

@@ -1,0 +1,114 @@
+"""What belongs to a person is read with their key only: in logs, in tables, and on the bus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libs.chassis.store.person_keys import forget_key
+from libs.contracts.auth import DeviceRegistered, UserRegistered
+from libs.contracts.codec import CODEC
+from libs.contracts.model import StillSealed
+from services.auth.subject_keys import destroy, keys_of
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
+from tests.world import World
+
+
+async def test_whoever_has_no_key_reads_neither_names_nor_tokens(world: World) -> None:
+    ana = await world.person("ana")
+    stored = await query(world, "SELECT topic, state FROM auth.stored_events ORDER BY notification_id")
+    events = [CODEC.decode(topic, bytes(state)).data for topic, state in stored]
+    (registered,) = [e for e in events if isinstance(e, UserRegistered) and e.user_id == ana.user_id]
+    assert isinstance(registered.first_name, StillSealed)
+    (device,) = [e for e in events if isinstance(e, DeviceRegistered) and e.user_id == ana.user_id]
+    assert isinstance(device.push_token, StillSealed)
+    ((email, first),) = await query(world, "SELECT email, first_name FROM auth.users WHERE id = %s", ana.user_id)
+    assert "ana" not in email.lower()
+    assert "ana" not in first.lower()
+    assert (await ana.call("GET", "/users/me")).data["user"]["firstName"] == "Ana"
+
+
+async def test_a_table_holds_the_box_of_the_event_and_is_made_anew_without_keys(world: World) -> None:
+    ana, _ = await world.two_responders()
+    assert (await ana.call("PATCH", "/users/me", {"firstName": "Anna", "phone": "+4512345678"})).status == 200
+    await world.admin.call("POST", "/invites", {"email": "cy@pager.test"})
+    await world.settle()
+    for service in ("auth", "notifier", "oncall"):
+        assert not differences(await rebuilt(world, service)), service
+    assert (await ana.call("GET", "/users/me")).data["user"]["firstName"] == "Anna"
+    await world.fire_alert(priority="critical")
+    await ana.expect_push("db down")
+
+
+async def test_a_cold_notifier_pages_with_auth_away(world: World) -> None:
+    ana, bo = await world.two_responders()
+    await world.settle()
+    for service in ("notifier", "auth"):
+        await world.stop(service)
+    await world.start("notifier")
+    await world.fire_alert(priority="critical")
+    await ana.expect_push("db down")
+    await world.advance(minutes=6)
+    await bo.expect_push("db down")
+
+
+async def test_a_page_waits_for_no_key_and_goes_when_it_is_there(world: World) -> None:
+    """The key of Ana's phone is missing while auth is away: others are paged, and so is she when it is back."""
+    ana, bo = await world.two_responders()
+    await world.policy((5, "ana+bo"))
+    await world.settle()
+    await world.stop("auth")
+    store = world.services["notifier"].runtime.work
+    await store.transact(lambda work: forget_key(work, ana.user_id))
+    await world.fire_alert(priority="critical")
+    await bo.expect_push("db down")
+
+    async def attempts() -> list[Any]:
+        return await world.log("notifier", "AttemptFailed")
+
+    failed = await world.eventually(attempts, lambda found: len(found) > 0, "an attempt at her phone")
+    assert failed[0].data.reason == "the key of its push token is not here yet"
+    await world.start("auth")
+    await world.advance(seconds=30)
+    await ana.expect_push("db down")
+
+
+async def test_another_secret_of_the_service_fetches_the_keys_anew(world: World) -> None:
+    ana, _ = await world.two_responders()
+    await world.stop("notifier")
+    world.sealing_keys["notifier"] = "another secret of the notifier's, as long as it must be"
+    await world.start("notifier")
+    await world.fire_alert(priority="critical")
+    await ana.expect_push("db down")
+    await world.settle()
+    ((names,),) = await query(world, "SELECT count(DISTINCT sealed_by) FROM notifier.person_keys")
+    assert names == 1
+
+
+async def test_what_a_destroyed_key_has_sealed_is_read_by_nobody_and_nothing_more_is_sealed(world: World) -> None:
+    ana = await world.person("ana")
+    store = world.services["auth"].runtime.rpc
+    await store.transact(lambda work: destroy(work, ana.user_id))
+    view = (await world.admin.call("GET", f"/users/{ana.user_id}")).data["user"]
+    assert (view["firstName"], view["email"]) == ("[sealed]", "[sealed]")
+    assert (await ana.call("PATCH", "/users/me", {"firstName": "Anna"})).status >= 400
+    box = await store.read(lambda work: keys_of(work).key(ana.user_id))
+    assert box is None
+    assert not differences(await rebuilt(world, "auth", swap=False))
+    assert (await world.admin.call("GET", "/users?limit=1")).data["users"]
+
+
+async def test_people_are_listed_by_name_page_by_page_though_no_name_is_in_the_clear(world: World) -> None:
+    for name in ("dora", "bo", "ana", "cy"):
+        await world.person(name)
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = (await world.admin.call("GET", f"/users?limit=2{cursor and '&cursor=' + cursor}")).data
+        seen += [user["firstName"] for user in page["users"]]
+        assert page["pagination"]["total"] == 5
+        if len(seen) == 2:  # renamed meanwhile, they move, and nobody else does
+            await world.phone("ana").call("PATCH", "/users/me", {"lastName": "Aaa"})
+        cursor = page.get("nextCursor")
+    assert seen == ["Pager", "Ana", "Bo", "Cy", "Dora"]
+    refused = await world.admin.call("GET", "/users?cursor=WyJ1c2VycyJd")
+    assert (refused.status, refused.body["error"]["code"]) == (400, "VALIDATION_ERROR")

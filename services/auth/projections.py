@@ -313,6 +313,7 @@ access_log = Table(
     Column("request_id", Text, nullable=False),
     Index("access_log_at_idx", "at", "id"),
     Index("access_log_user_idx", "user_id", "at", "id"),
+    Index("access_log_request_idx", "request_id"),
 )
 
 # Which countries somebody has signed in from within a year.

@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 from libs.chassis.clock import Clock
 from libs.chassis.requests.peers import read_agent
 from libs.contracts.audit import Access, KeepAccesses
+from libs.contracts.requests import ErrorKind
 from services.gateway.addresses import shown_address
 from services.gateway.edge import Trace
 from services.gateway.envelope import Problem
@@ -79,6 +80,7 @@ class AccessLog:
     _used: deque[Access] = field(default_factory=deque)
     _seen: OrderedDict[tuple[UUID, str | None], datetime] = field(default_factory=OrderedDict)
     """When keys were last told of, by where they were used from."""
+    _telling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _known: _Bucket = field(default_factory=_Bucket.of)
     _strangers: _Bucket = field(default_factory=lambda: _Bucket.of(STRANGERS))
 
@@ -133,6 +135,10 @@ class AccessLog:
 
     async def tell(self) -> None:
         """What waits, batch by batch, until there is nothing or auth does not take it: then it waits on."""
+        async with self._telling:
+            await self._tell()
+
+    async def _tell(self) -> None:
         while self._kept or self._refused or self._used:
             kept, refused, used = _first(self._kept), _first(self._refused), _first(self._used)
             try:
@@ -141,8 +147,10 @@ class AccessLog:
             except Problem as problem:
                 _log.debug("the access log waits", reason=problem.message)
                 return
+            if reply.error is not None and reply.error.kind is ErrorKind.UNAVAILABLE:
+                return  # its database is away
             if reply.error is not None:
-                # It will not take these another time either, or is in trouble.
+                # It will not take these another time either.
                 _log.warning("the access log is not kept", reason=reply.error.message, requests=len(kept))
                 for _ in kept:
                     self.dropped("refused")

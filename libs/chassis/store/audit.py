@@ -6,7 +6,7 @@ address: who is erased is erased in here too, and a rebuild makes it anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final
@@ -58,10 +58,9 @@ def audited(table: Table) -> Callable[[Projector], Projector]:
 
     def around(project: Projector) -> Projector:
         @wraps(project)
-        def both(event: Envelope[Any], state: Any) -> Iterator[Change]:
-            yield from project(event, state)
-            if (rule := AUDITED.get(type(event.data))) is not None:
-                yield _row(table, event, rule)
+        def both(event: Envelope[Any], state: Any) -> Iterable[Change]:
+            changes, rule = project(event, state), AUDITED.get(type(event.data))
+            return changes if rule is None else (*changes, _row(table, event, rule))
 
         return both
 

@@ -50,6 +50,7 @@ def upgrade() -> None:
     )
     op.create_index("access_log_at_idx", "access_log", ["at", "id"], schema=SCHEMA)
     op.create_index("access_log_user_idx", "access_log", ["user_id", "at", "id"], schema=SCHEMA)
+    op.create_index("access_log_request_idx", "access_log", ["request_id"], schema=SCHEMA)
     op.create_table(
         "countries",
         Column("user_id", Uuid, primary_key=True),

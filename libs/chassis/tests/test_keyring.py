@@ -125,7 +125,11 @@ def test_a_row_is_written_in_boxes_and_read_in_the_clear_with_one_question_for_a
     assert [dict(boxed(row)) for row in none] == rows, "whoever has no key may store it as it came"
 
 
-@pytest.mark.parametrize("name", ["Ana", '{"k":"me"}', '{"k":"me","v":"x"}', f'{{"k":"{ANA}","v":1}}'])
+@pytest.mark.parametrize(
+    "name",
+    ["Ana", '{"k":"me"}', '{"k":"me","v":"x"}', f'{{"k":"{ANA}","v":1}}'],
+    ids=["plain", "no value", "a name", "a number"],
+)
 def test_a_clear_text_from_before_is_read_as_it_is(name: str) -> None:
     opened(rows := [{"id": ANA, "name": name}], ("name",), keys(Ring()))
     assert rows == [{"id": ANA, "name": name}]

@@ -12,6 +12,7 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.store.desk import Desk
 from libs.chassis.store.work import Work
 from services.incidents import projections as tables
+from services.incidents import queries
 from services.incidents.places import place_at
 
 
@@ -83,22 +84,22 @@ class StoredInputs:
     work: Work
 
     def threads(self, keys: Sequence[UUID]) -> Mapping[UUID, Thread]:
-        rows = self.work.fetch(tables.KEYS, ids=list(keys)) if keys else ()
+        rows = self.work.fetch(queries.KEYS, ids=list(keys)) if keys else ()
         return {row["id"]: _thread(row, NOTHING_REPEATED if row["count"] is None else _repeats(row)) for row in rows}
 
     def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, Repeats]:
-        rows = self.work.fetch(tables.REPEATS, ids=list(incidents)) if incidents else ()
+        rows = self.work.fetch(queries.REPEATS, ids=list(incidents)) if incidents else ()
         return {row["incident_id"]: _repeats(row) for row in rows}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
-        return {row["id"] for row in self.work.fetch(tables.SEEN, ids=list(ids))} if ids else set()
+        return {row["id"] for row in self.work.fetch(queries.SEEN, ids=list(ids))} if ids else set()
 
     def sources(self, key_hashes: Sequence[str]) -> Mapping[str, Source]:
-        rows = self.work.fetch(tables.BY_KEY, hashes=list(key_hashes)) if key_hashes else ()
+        rows = self.work.fetch(queries.BY_KEY, hashes=list(key_hashes)) if key_hashes else ()
         return {r["key_hash"]: Source(r["id"], r["policy_id"], r["team_id"], r["last_used_at"]) for r in rows}
 
     def numbers(self, count: int) -> Sequence[int]:
-        return self.work.numbers(tables.NUMBERS, count)
+        return self.work.numbers(queries.NUMBERS, count)
 
     def unused(self, numbers: Iterable[int]) -> None:
         self.work.give_back(numbers)

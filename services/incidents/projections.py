@@ -1,4 +1,4 @@
-"""Read models of incidents: the list, open dedup keys, integrations and the timeline, and the queries on them."""
+"""Read models of incidents: the list, open dedup keys, integrations, responders and the timeline."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    any_,
-    bindparam,
     func,
-    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -342,36 +339,3 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
             "detail": {"entity": str(event.entity), "version": event.version} | detail,
         },
     )
-
-
-# --- Queries ---------------------------------------------------------------------------------------------------------
-
-_ids = bindparam("ids", type_=ARRAY(Uuid))
-_last = (
-    repeats.c.count,
-    repeats.c.last_at,
-    repeats.c.last_incarnation,
-    repeats.c.last_sequence,
-    repeats.c.placed,
-    repeats.c.unplaced_at,
-)
-KEYS = (
-    select(dedup_keys, *_last)
-    .outerjoin(repeats, repeats.c.incident_id == dedup_keys.c.incident_id)
-    .where(dedup_keys.c.id == any_(_ids))
-)
-"""The newest incident of each of the dedup keys `ids`, and its repeats, if any."""
-REPEATS = select(repeats.c.incident_id, *_last).where(repeats.c.incident_id == any_(_ids))
-"""How often the alerts of the incidents `ids` came again, and when and where the last one stood."""
-SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
-"""Which of the alerts `ids` have been taken."""
-BY_KEY = (
-    select(integrations, integration_keys.c.key_hash, integration_keys.c.last_used_at)
-    .join(integration_keys, integration_keys.c.integration_id == integrations.c.id)
-    .where(integration_keys.c.key_hash == any_(bindparam("hashes", type_=ARRAY(Text))))
-)
-"""Integrations by the `hashes` of their keys."""
-NUMBERS = select(func.nextval(f"{SCHEMA}.incident_number").label("number")).select_from(
-    func.generate_series(1, bindparam("count", type_=Integer)).alias("n")
-)
-"""`count` numbers that no incident has had."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from services.auth import team_room
@@ -122,6 +123,28 @@ async def test_memberships_are_shown_and_tokens_from_before_a_change_are_refused
     token = invite["invite"]["link"]["url"].partition("#")[2]
     joined = _done(await world.http("POST", "/auth/register", join | {"inviteToken": token}), 201)["user"]
     assert joined["teams"] == [{"id": team, "name": "Core", "role": "member"}]
+
+
+async def test_whoever_waits_for_a_person_is_told_their_teams_as_they_are_then(world: World) -> None:
+    ana, team = await world.person("ana"), await _team(world, "Core")
+    async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as session:
+
+        async def waits(what: str) -> None:
+            async def look() -> bool:
+                found = await session.execute("SELECT FROM pg_stat_activity WHERE wait_event = %s", (what,))
+                return await found.fetchone() is not None
+
+            await world.eventually(look, bool, f"who waits for a {what}")
+
+        await session.execute("SELECT FROM auth.users WHERE id = %s FOR UPDATE", (ana.user_id,))
+        body = {"userId": str(ana.user_id)}
+        joining = asyncio.create_task(world.admin.call("POST", f"/teams/{team}/members", body))
+        await waits("transactionid")
+        renamed = asyncio.create_task(world.admin.call("PATCH", f"/users/{ana.user_id}", {"firstName": "Anna"}))
+        await waits("tuple")  # behind the other one
+    _done(await joining, 201)
+    user = _done(await renamed)["user"]
+    assert (user["firstName"], user["teamIds"], user["version"]) == ("Anna", [team], 3)
 
 
 async def test_managers_say_who_is_in_their_team_and_admins_which_teams_there_are(world: World) -> None:

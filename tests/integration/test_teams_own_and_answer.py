@@ -89,9 +89,19 @@ async def test_a_teams_managers_are_paged_and_its_policy_says_whose_it_is(world:
     assert str(made.team_id) == team, "its events are the team's"
     listed = _done(await bo.call("GET", f"/escalation/policies?teamId={team}"))
     assert [p["id"] for p in listed["policies"]] == [policy["id"]]
-    await _runs(world, _of(team, role="manager"))
-    await world.fire_alert("for its managers", priority="critical")
+    await world.settle()
+    body = {"title": "for its managers", "priority": "critical", "teamId": team}
+    incident = _done(await ana.call("POST", "/incidents", body), 201)["incident"]
     await bo.expect_push("for its managers")
+    await ana.expect_no_push()
+    [started] = await world.log("escalation", "EscalationStarted")
+    assert (str(started.data.policy_id), str(started.team_id)) == (policy["id"], team), "nobody has named it"
+    assert (await bo.acknowledge(incident["id"])).status == 200
+    shop = _done(await world.admin.call("POST", "/integrations", {"name": "Shop", "teamId": team}), 201)["integration"]
+    await world.settle()
+    await world.fire_alert("from its shop", priority="critical", routingKey=shop["key"])
+    await bo.expect_push("Acknowledged")
+    await bo.expect_push("from its shop")
     await ana.expect_no_push()
 
 
@@ -215,8 +225,15 @@ async def test_a_team_that_something_needs_stays_until_nothing_does(world: World
     policy = _done(await world.admin.call("POST", "/escalation/policies", _policy(_of(team))), 201)["policy"]["id"]
     schedule = {"name": "Nights", "teamId": team}
     schedule_id = _done(await world.admin.call("POST", "/on-call/schedules", schedule), 201)["schedule"]["id"]
+    shop = {"name": "Shop", "teamId": team}
+    integration = _done(await world.admin.call("POST", "/integrations", shop), 201)["integration"]["id"]
+    burning = {"title": "it burns", "teamId": team}
+    incident = _done(await world.admin.call("POST", "/incidents", burning), 201)["incident"]["id"]
     error = _refused(await world.admin.call("DELETE", f"/teams/{team}"), 409)
-    assert {(u["type"], u["name"]) for u in error["details"]["usedBy"]} == {("policy", "Ours"), ("schedule", "Nights")}
+    uses = [("schedule", "Nights"), ("integration", "Shop"), ("incident", "#1"), ("policy", "Ours")]
+    assert ([(u["type"], u["name"]) for u in error["details"]["usedBy"]], error["details"]["total"]) == (uses, 4)
+    _done(await world.admin.call("POST", f"/incidents/{incident}/resolve", {}))
+    _done(await world.admin.call("PATCH", f"/integrations/{integration}", {"teamId": None}))
     _done(await world.admin.call("DELETE", f"/escalation/policies/{policy}"))
     _done(await world.admin.call("DELETE", f"/on-call/schedules/{schedule_id}"))
     await world.stop("oncall")

@@ -192,8 +192,9 @@ def lock_user(work: Work, user_id: UUID) -> None:
 
 
 def locked_user(work: Work, user_id: UUID) -> dict[str, Any]:
-    """As `lock_user`; the row of somebody who must be there. Raises NotFound."""
-    if not (rows := work.fetch(USER_LOCKED, id=user_id)):
+    """As `lock_user`; the row of somebody who must be there, as they are from then on. Raises NotFound."""
+    lock_user(work, user_id)
+    if not (rows := work.fetch(USER, id=user_id)):
         raise NotFound(f"there is no user {user_id}", field="id")
     return rows[0]
 
@@ -320,20 +321,19 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         TooManyDevices: there is no room for another one.
     """
     # Held to the end of the transaction: two sign-ins of one person see each other's sessions.
-    if not (rows := work.fetch(USER_LOCKED, id=command.user_id)):
-        raise NotFound(f"there is no user {command.user_id}")
-    if not rows[0]["is_active"]:
+    row = locked_user(work, command.user_id)
+    if not row["is_active"]:
         raise Deactivated
     if not still_fits(work, command.user_id, begun.fits):
         raise Unauthenticated("the password was changed a moment ago")
     _make_room(work, command.user_id, command.device_id, begun.replace, cause)
     earlier = work.fetch(SESSIONS_OF_LOCKED, user_id=command.user_id)
-    work.load(SESSIONS, [command.session_id, *(row["id"] for row in earlier)])
-    for row in earlier:
-        if row["device_id"] == command.device_id:
-            work.decide(SESSIONS, row["id"], EndSession("signed in again on this device"), cause)
-        elif row["expires_at"] <= work.now:
-            work.decide(SESSIONS, row["id"], EndSession("expired"), cause)
+    work.load(SESSIONS, [command.session_id, *(held["id"] for held in earlier)])
+    for held in earlier:
+        if held["device_id"] == command.device_id:
+            work.decide(SESSIONS, held["id"], EndSession("signed in again on this device"), cause)
+        elif held["expires_at"] <= work.now:
+            work.decide(SESSIONS, held["id"], EndSession("expired"), cause)
     work.decide(SESSIONS, command.session_id, command, cause)
     session = {
         "id": command.session_id,
@@ -346,7 +346,7 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         "last_from": begun.network,
     }
     work.put(Row(sessions_table, session | stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
-    return user_view(rows[0])
+    return user_view(row)
 
 
 def begun_by(work: Work, user_id: UUID, peer: Peer) -> Cause:

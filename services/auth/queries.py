@@ -43,7 +43,8 @@ _TEAMS = (
 )
 _PEOPLE = select(users, _HAS_DEVICE, _TEAMS)
 USER = _PEOPLE.where(users.c.id == bindparam("id", type_=Uuid))
-USER_LOCKED = USER.with_for_update()
+# Only locked: whoever waited for it would be told the person as they are now, and their teams as these were before.
+USER_LOCKED = select(users.c.id).where(users.c.id == bindparam("id", type_=Uuid)).with_for_update()
 USER_BY_EMAIL = (
     select(users, _HAS_DEVICE, _TEAMS, passwords.c.hash.label("password_hash"), passwords.c.changed_at)
     .join(passwords, passwords.c.user_id == users.c.id)

@@ -12,7 +12,7 @@ from libs.contracts.requests import Invalid, ListPage, NotFound, Rejected
 from libs.contracts.teams import CreateTeam, MembersOf, MembersPage, MemberView, TeamChange, TeamsPage, TeamView
 from libs.contracts.uses import UsesView
 from services.auth import team_room
-from services.auth.application import USERS
+from services.auth.application import USERS, lock_user
 from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
 from services.auth.domain.users import Keep, Registered, SetMembership
@@ -25,7 +25,7 @@ from services.auth.queries import (
     TEAM,
     TEAM_NAMED,
     TEAM_ONLY,
-    USER_LOCKED,
+    USER,
     USERS_LOCKED,
 )
 from services.auth.queries import TEAMS as TEAMS_LISTED
@@ -124,14 +124,14 @@ def set_member(work: Work, team_id: UUID, user_id: UUID, role: TeamRole, cause: 
     team = team_room.held(work, (team_id,)).get(team_id)
     if team is None:
         raise TeamIsUnknown(field="id")
-    if not (rows := work.fetch(USER_LOCKED, id=user_id)):
+    lock_user(work, user_id)
+    if not (rows := work.fetch(USER, id=user_id)):
         raise Invalid("there is no such person", field="userId")
-    row = rows[0]
     if team.is_full and not work.fetch(MEMBERSHIP, id=team_id, user_id=user_id):
         raise TeamIsFull
     for event in work.decide(USERS, user_id, SetMembership(user_id, team_id, role, cause.actor, work.now), cause):
-        return member_view(row | {"team_role": event.data.role, "since": event.data.at})
-    return member_view(row | work.fetch(MEMBERSHIP, id=team_id, user_id=user_id)[0])
+        return member_view(rows[0] | {"team_role": event.data.role, "since": event.data.at})
+    return member_view(rows[0] | work.fetch(MEMBERSHIP, id=team_id, user_id=user_id)[0])
 
 
 def change_member(work: Work, team_id: UUID, user_id: UUID, role: TeamRole, cause: Cause) -> MemberView:

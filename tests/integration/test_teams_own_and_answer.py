@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from services.auth import team_room
@@ -88,9 +89,19 @@ async def test_a_teams_managers_are_paged_and_its_policy_says_whose_it_is(world:
     assert str(made.team_id) == team, "its events are the team's"
     listed = _done(await bo.call("GET", f"/escalation/policies?teamId={team}"))
     assert [p["id"] for p in listed["policies"]] == [policy["id"]]
-    await _runs(world, _of(team, role="manager"))
-    await world.fire_alert("for its managers", priority="critical")
+    await world.settle()
+    body = {"title": "for its managers", "priority": "critical", "teamId": team}
+    incident = _done(await ana.call("POST", "/incidents", body), 201)["incident"]
     await bo.expect_push("for its managers")
+    await ana.expect_no_push()
+    [started] = await world.log("escalation", "EscalationStarted")
+    assert (str(started.data.policy_id), str(started.team_id)) == (policy["id"], team), "nobody has named it"
+    assert (await bo.acknowledge(incident["id"])).status == 200
+    shop = _done(await world.admin.call("POST", "/integrations", {"name": "Shop", "teamId": team}), 201)["integration"]
+    await world.settle()
+    await world.fire_alert("from its shop", priority="critical", routingKey=shop["key"])
+    await bo.expect_push("Acknowledged")
+    await bo.expect_push("from its shop")
     await ana.expect_no_push()
 
 
@@ -122,6 +133,28 @@ async def test_memberships_are_shown_and_tokens_from_before_a_change_are_refused
     token = invite["invite"]["link"]["url"].partition("#")[2]
     joined = _done(await world.http("POST", "/auth/register", join | {"inviteToken": token}), 201)["user"]
     assert joined["teams"] == [{"id": team, "name": "Core", "role": "member"}]
+
+
+async def test_whoever_waits_for_a_person_is_told_their_teams_as_they_are_then(world: World) -> None:
+    ana, team = await world.person("ana"), await _team(world, "Core")
+    async with await AsyncConnection.connect(world.servers.database_url("superuser", world.database)) as session:
+
+        async def waits(what: str) -> None:
+            async def look() -> bool:
+                found = await session.execute("SELECT FROM pg_stat_activity WHERE wait_event = %s", (what,))
+                return await found.fetchone() is not None
+
+            await world.eventually(look, bool, f"who waits for a {what}")
+
+        await session.execute("SELECT FROM auth.users WHERE id = %s FOR UPDATE", (ana.user_id,))
+        body = {"userId": str(ana.user_id)}
+        joining = asyncio.create_task(world.admin.call("POST", f"/teams/{team}/members", body))
+        await waits("transactionid")
+        renamed = asyncio.create_task(world.admin.call("PATCH", f"/users/{ana.user_id}", {"firstName": "Anna"}))
+        await waits("tuple")  # behind the other one
+    _done(await joining, 201)
+    user = _done(await renamed)["user"]
+    assert (user["firstName"], user["teamIds"], user["version"]) == ("Anna", [team], 3)
 
 
 async def test_managers_say_who_is_in_their_team_and_admins_which_teams_there_are(world: World) -> None:
@@ -192,8 +225,15 @@ async def test_a_team_that_something_needs_stays_until_nothing_does(world: World
     policy = _done(await world.admin.call("POST", "/escalation/policies", _policy(_of(team))), 201)["policy"]["id"]
     schedule = {"name": "Nights", "teamId": team}
     schedule_id = _done(await world.admin.call("POST", "/on-call/schedules", schedule), 201)["schedule"]["id"]
+    shop = {"name": "Shop", "teamId": team}
+    integration = _done(await world.admin.call("POST", "/integrations", shop), 201)["integration"]["id"]
+    burning = {"title": "it burns", "teamId": team}
+    incident = _done(await world.admin.call("POST", "/incidents", burning), 201)["incident"]["id"]
     error = _refused(await world.admin.call("DELETE", f"/teams/{team}"), 409)
-    assert {(u["type"], u["name"]) for u in error["details"]["usedBy"]} == {("policy", "Ours"), ("schedule", "Nights")}
+    uses = [("schedule", "Nights"), ("integration", "Shop"), ("incident", "#1"), ("policy", "Ours")]
+    assert ([(u["type"], u["name"]) for u in error["details"]["usedBy"]], error["details"]["total"]) == (uses, 4)
+    _done(await world.admin.call("POST", f"/incidents/{incident}/resolve", {}))
+    _done(await world.admin.call("PATCH", f"/integrations/{integration}", {"teamId": None}))
     _done(await world.admin.call("DELETE", f"/escalation/policies/{policy}"))
     _done(await world.admin.call("DELETE", f"/on-call/schedules/{schedule_id}"))
     await world.stop("oncall")

@@ -74,6 +74,8 @@ def judge_service(service: str, verdict: Verdict) -> list[Finding]:
     if word.extra.get("mail") == "off":
         told = "off: links for invites and lost passwords are shown to admins, who hand them over (PAGER_SMTP_URL)"
         findings.append(Finding("mail", Level.NOTE, told))
+    if sign_in := word.extra.get("signIn"):
+        findings.append(Finding("sign-in", Level.GOOD, f"with {sign_in}"))
     findings += [judge_room(room) for room in word.extra.get("rooms", ())]
     if keys := word.extra.get("keys"):
         findings += judge_keys(keys)

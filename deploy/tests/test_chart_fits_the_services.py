@@ -16,6 +16,7 @@ from cli.simulators.credentials import apns_identity, service_account
 from deploy.check import settings
 from deploy.check.chart import VALUE_SETS, Document, Values, over, render, rendered, values_of
 from libs.chassis.settings import SettingsError
+from libs.contracts.model import Role, TeamRole
 from services.auth.settings import Settings as AuthSettings
 from services.notifier.settings import Settings as NotifierSettings
 
@@ -105,6 +106,33 @@ def test_auth_is_given_the_countries_of_addresses_where_there_is_a_volume() -> N
     (mount,) = [one for one in container["volumeMounts"] if one["name"] == "countries"]
     given = {one["name"]: one.get("value") for one in container["env"]}
     assert (given["PAGER_GEOIP_FILE"], mount["readOnly"]) == (f"{mount['mountPath']}/c.mmdb", True)
+
+
+def test_auth_is_given_the_identity_provider_where_there_is_one(
+    secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    assert not any(name.startswith("PAGER_OIDC") for name in variables(_auth({})))
+    apps = ["com.example.pager:/signed-in", "https://pager.example.com/app/signed-in"]
+    given = {
+        "enabled": True,
+        "issuer": "https://id.example.com/realms/one",
+        "clientId": "pager",
+        "existingSecret": "oidc",
+        "redirectUris": apps,
+        "groupRoles": {"pager-admins": "admin", "sre": ["user", "lead"], "db": {"team": "Databases"}},
+    }
+    pod = _auth({"oidc": given})
+    known = {"oidc": {"client-secret": "a secret"}}
+    loaded = settings.load("auth", variables(pod), mounted(pod, secrets | known, tmp_path))
+    assert isinstance(loaded, AuthSettings)
+    configuration = loaded.oidc()
+    assert configuration is not None
+    assert (configuration.secret, configuration.redirect_uris) == ("a secret", tuple(apps))
+    assert configuration.given_by(["sre", "pager-admins"]).roles == {Role.USER, Role.LEAD, Role.ADMIN}
+    assert configuration.given_by(["db"]).teams == {"databases": TeamRole.MEMBER}
+    assert configuration.callback.startswith("https://")
+    public = _auth({"oidc": given | {"existingSecret": ""}})
+    assert "PAGER_OIDC_CLIENT_SECRET_FILE" not in variables(public)
 
 
 def _auth(more: Values) -> Document:

@@ -66,6 +66,13 @@ def test_a_mail_server_needs_its_secret_and_a_sender(missing: str) -> None:
     assert f"smtp.{missing}" in refusal({"smtp": given})
 
 
+@pytest.mark.parametrize("missing", ["issuer", "clientId", "redirectUris"])
+def test_an_identity_provider_needs_all_that_it_is_reached_by(missing: str) -> None:
+    given = {"enabled": True, "issuer": "https://id.example.com", "clientId": "pager", "redirectUris": ["a:/b"]}
+    given |= {missing: [] if missing == "redirectUris" else ""}
+    assert f"oidc.{missing}" in refusal({"oidc": given})
+
+
 def test_a_vendor_that_nobody_needs_may_be_switched_off_but_not_both() -> None:
     without = render(over(values_of("default"), {"push": {"fcm": {"enabled": False, "existingSecret": ""}}}))
     notifier = without.named("Deployment", "pager-notifier")

@@ -43,6 +43,7 @@ from libs.contracts.integrations import (
 )
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from libs.contracts.model import Contract, Moment, Personal, StrictContract
+from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.oncall import (
     OverrideAdded,
     OverrideCancelled,
@@ -228,6 +229,8 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     SecondFactorEnabled: _PERSON,
     SecondFactorDisabled: _PERSON,
     RecoveryCodeUsed: _PERSON,
+    IdentityLinked: _PERSON,
+    IdentityUnlinked: _PERSON,
     # Never the one with the push token, which is a credential.
     DeviceAdded: _PERSON,
     DeviceRemoved: _PERSON,

@@ -226,6 +226,8 @@ class Login(StrictContract):
     """The `deviceId` or `sessionId` of a device of theirs that this one takes the place of."""
     totp: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
     """For whoever has a second factor: six digits of their app, or a recovery code."""
+    captcha: str | None = Field(default=None, min_length=1, max_length=4096, repr=False)
+    """The solution of a captcha, as ALTCHA's widget makes it (base64), where one is asked for."""
 
 
 class Refresh(StrictContract):
@@ -435,6 +437,13 @@ class SignedInView(Contract):
     tokens: Tokens
     recovery_codes: tuple[str, ...] = Field(default=(), repr=False)
     """Of a second factor that was set up by this sign-in: shown once."""
+
+
+class CaptchaChallenge(Contract):
+    """For ALTCHA's widget. What is in it is the library's affair."""
+
+    parameters: dict[str, Any]
+    signature: str
 
 
 class TotpSecret(Contract):

@@ -17,6 +17,7 @@ class ErrorKind(StrEnum):
     VALIDATION = "validation"
     UNAUTHENTICATED = "unauthenticated"
     SECOND_FACTOR_REQUIRED = "second_factor_required"
+    CAPTCHA_REQUIRED = "captcha_required"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"

@@ -13,6 +13,7 @@ from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.audit import ACCESSES, KeepAccesses
 from libs.contracts.auth import (
+    CaptchaChallenge,
     ChangePassword,
     ChangeUser,
     ConfirmTotp,
@@ -54,6 +55,7 @@ from libs.contracts.invites import (
     Token,
 )
 from libs.contracts.model import Contract
+from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
 from libs.contracts.permissions import Action
 from libs.contracts.person_keys import PersonKeys, PersonKeysOf
 from libs.contracts.requests import ById, ListPage, Nothing
@@ -63,6 +65,8 @@ from services.auth.domain import devices
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
 from services.auth.lost_factors import take_from_another
+from services.auth.oidc.people import part
+from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
 from services.auth.projections import audit
 from services.auth.queries import OWN_DEVICES
@@ -88,11 +92,13 @@ def api(
     refusals: Refusals,
     team_uses: TeamUses,
     directory: Directory,
+    oidc: OidcSignIns,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
     for operators, `person_keys` for services and `keep_accesses` for the gateway; all else needs an access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
+    _oidc(requests, oidc)
     _people(requests, registration, directory)
     _passwords(requests, changes)
     _changes(requests)
@@ -137,6 +143,10 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     async def login(body: Login, peer: Peer) -> SignedInView:
         return await sign_ins.log_in(body, peer)
 
+    @requests.handle("captcha", NoRequest, public=True)
+    async def captcha(_body: NoRequest, _caller: None) -> CaptchaChallenge:
+        return sign_ins.attempts.captchas.challenge()
+
     @requests.handle("refresh", Refresh, public=True, peer=True)
     async def refresh(body: Refresh, peer: Peer) -> Tokens:
         return await sign_ins.refresh(body, peer)
@@ -156,6 +166,24 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     @requests.handle("logout", Logout, action=Action.ME, turn=_own)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
         application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
+
+
+def _oidc(requests: Requests, oidc: OidcSignIns) -> None:
+    @requests.handle("oidc_start", StartOidc, public=True)
+    async def oidc_start(body: StartOidc, _caller: None) -> OidcStarted:
+        return await oidc.start(body)
+
+    @requests.handle("oidc_return", OidcReturn, public=True, peer=True)
+    async def oidc_return(body: OidcReturn, peer: Peer) -> OidcReturned:
+        return await oidc.come_back(body, peer)
+
+    @requests.handle("oidc_token", OidcToken, public=True, peer=True)
+    async def oidc_token(body: OidcToken, peer: Peer) -> SignedInView:
+        return await oidc.exchange(body, peer)
+
+    @requests.handle("part_identities", ById, action=Action.PEOPLE_ACCESS)
+    def part_identities(work: Work, body: ById, caller: Caller) -> None:
+        part(work, body.id, caller.cause(work))
 
 
 def _people(requests: Requests, registration: Registration, directory: Directory) -> None:

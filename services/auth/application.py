@@ -305,8 +305,8 @@ class Begun:
     seen_from: bytes | None
     network: str | None
     """Whence it is begun: a coarse one."""
-    fits: str = field(repr=False)
-    """The hash that the password was found to fit."""
+    fits: str | None = field(repr=False)
+    """The hash that the password was found to fit; None: they signed in at the identity provider."""
     replace: str | None = None
     """Which device goes for it, by its own id or its session's."""
 
@@ -324,7 +324,7 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
     row = locked_user(work, command.user_id)
     if not row["is_active"]:
         raise Deactivated
-    if not still_fits(work, command.user_id, begun.fits):
+    if begun.fits is not None and not still_fits(work, command.user_id, begun.fits):
         raise Unauthenticated("the password was changed a moment ago")
     _make_room(work, command.user_id, command.device_id, begun.replace, cause)
     earlier = work.fetch(SESSIONS_OF_LOCKED, user_id=command.user_id)

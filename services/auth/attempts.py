@@ -17,6 +17,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.requests import Unauthenticated
 from services.auth import application
+from services.auth.captchas import Captchas
 from services.auth.credentials import Credentials
 from services.auth.guesses import Begun, Guesses, LockedOut, Target
 from services.auth.notices import Kind, Notices
@@ -52,6 +53,8 @@ class Attempt:
     known: Credentials | None
     at_home: bool
     peer: Peer = field(default_factory=Peer)
+    captcha: str | None = field(default=None, repr=False)
+    """One that is solved."""
 
     @property
     def user_id(self) -> UUID | None:
@@ -65,6 +68,7 @@ class Attempts:
     guesses: Guesses
     refusals: Refusals
     notices: Notices
+    captchas: Captchas
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -78,17 +82,20 @@ class Attempts:
         Raises:
             Busy: too many are looked at; this one counts for nothing.
             LockedOut: there were too many wrong ones, or as many are under way.
+            CaptchaWanted: many were tried from anywhere, and there is none that is solved.
         """
         begun: Begun | None = None
         try:
             with self.passwords.place(stranger=not attempt.at_home):
                 begun = await self._begin(attempt)
+                if delayed := begun.delayed and not attempt.at_home:
+                    delayed = not await self.captchas.asked(attempt.captcha)
                 wrong = None
                 try:
                     made = await hashing()
                 except WrongPassword as error:
                     wrong = error
-            if begun.delayed and not attempt.at_home:
+            if delayed:
                 await self.sleep(DELAY)
             if wrong is not None:
                 raise wrong

@@ -17,6 +17,7 @@ from libs.chassis.store.store import Store
 from services.auth.access import KEPT
 from services.auth.api import api
 from services.auth.attempts import Attempts
+from services.auth.captchas import Captchas
 from services.auth.consumers import consumers
 from services.auth.countries import REMEMBERED, Countries
 from services.auth.directory import Directory
@@ -28,10 +29,15 @@ from services.auth.look_ups import keep_missing
 from services.auth.mailing import Mailing
 from services.auth.measures import measures
 from services.auth.notices import EACH, Notices, Noticing
+from services.auth.oidc.pending import PendingSignIns
+from services.auth.oidc.people import People
+from services.auth.oidc.provider import Provider
+from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.post import Post
-from services.auth.projections import access_log, countries, links, noticed, project
+from services.auth.projections import access_log, countries, links, noticed, oidc_codes, project
+from services.auth.projections import captchas as captchas_table
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
 from services.auth.registration import Registration
@@ -81,7 +87,8 @@ def build(runtime: Runtime) -> Parts:
     refusals = Refusals(runtime.rpc, runtime.clock, sealed.audit_key)
     server, links_out = settings.mail_server(), Links(settings.public_url)
     notices = Notices(mails=server is not None)
-    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key), refusals, notices)
+    captchas = Captchas(runtime.rpc, runtime.clock, sealed.captchas_key, settings.captcha)
+    attempts = Attempts(runtime.rpc, passwords, Guesses(sealed.guesses_key), refusals, notices, captchas)
     changes = PasswordChanges(
         store=runtime.rpc,
         passwords=passwords,
@@ -105,23 +112,31 @@ def build(runtime: Runtime) -> Parts:
         refresh_key=sealed.refresh_key,
         countries=Countries.of(settings.geoip_file, notices),
     )
+    provided = settings.oidc()
+    oidc = OidcSignIns(
+        store=runtime.rpc,
+        provider=Provider(provided, runtime.clock) if provided else None,
+        pending=PendingSignIns(sealed.pending_key),
+        people=People(provided, sealed.identities_key, passwords) if provided else None,
+        sign_ins=sign_ins,
+        refusals=refusals,
+        clock=runtime.clock,
+    )
+    doors = api(
+        sign_ins,
+        registration,
+        changes,
+        invitations,
+        recovery,
+        factors,
+        room,
+        refusals,
+        TeamUses(runtime.bus),
+        Directory(sealed.look_up_key),
+        oidc,
+    )
     return Parts(
-        Answers(
-            api(
-                sign_ins,
-                registration,
-                changes,
-                invitations,
-                recovery,
-                factors,
-                room,
-                refusals,
-                TeamUses(runtime.bus),
-                Directory(sealed.look_up_key),
-            ),
-            keys.public,
-            sign_ins,
-        ),
+        Answers(doors, keys.public, sign_ins),
         reads=runtime.follow(consumers()),
         engines=(
             room,
@@ -129,10 +144,13 @@ def build(runtime: Runtime) -> Parts:
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
             Noticing(runtime.work, runtime.clock, settings.public_url, server),
+            oidc,
         ),
         watched=Watched(measures().observe, room.gauges),
         forgets=(
             Retention(links, "expires_at", timedelta(0)),
+            Retention(oidc_codes, "expires_at", timedelta(0)),
+            Retention(captchas_table, "forget_at", timedelta(0)),
             Retention(access_log, "at", KEPT),
             Retention(countries, "last_at", REMEMBERED),
             Retention(noticed, "at", EACH),

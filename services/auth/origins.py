@@ -36,18 +36,22 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
+from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
+from services.auth.oidc.people import IDENTITIES
 from services.auth.projections import (
     access_log,
     addresses,
     audit,
+    captchas,
     countries,
     devices,
     former_passwords,
     guesses,
+    identities,
     invited_addresses,
     invites,
     links,
@@ -55,6 +59,7 @@ from services.auth.projections import (
     memberships,
     noticed,
     notices,
+    oidc_codes,
     passwords,
     project,
     push_tokens,
@@ -101,8 +106,9 @@ ORIGINS = Origins(
         (SigningKeyRotated,): folding(KEYS),
         (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
+        (IdentityLinked, IdentityUnlinked): folding(IDENTITIES),
     },
-    projections=(users, teams, memberships, devices, invites, audit),
+    projections=(users, teams, memberships, devices, invites, audit, identities),
     rows={
         access_log: "requests at the gateway, which are in no event",
         countries: "where people have signed in from, for a year",
@@ -113,6 +119,8 @@ ORIGINS = Origins(
         guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",
         links: "hashes of one-use links, which are in no event",
         mails: "what is to be sent, of people whom nobody knows too",
+        captchas: "solutions that were used, which are forgotten within minutes",
+        oidc_codes: "hashes of one-use codes, which are in no event",
         second_factors: "secrets sealed under the master key, which are in no event",
         recovery_codes: "hashes of recovery codes, which are in no event",
         sessions: "hashes of refresh tokens, which are in no event",

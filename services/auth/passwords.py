@@ -123,8 +123,7 @@ class Passwords:
         """Strangers last, each in the order in which they came."""
         self._came = count()
         self._closed = False
-        # A well-formed hash of no password: it costs as much to check as any other.
-        self._nobody = bcrypt.gensalt(rounds).decode("ascii") + "." * 31
+        self._nobody = self.none()
 
     @contextmanager
     def place(self, *, stranger: bool = False) -> Iterator[None]:
@@ -140,6 +139,10 @@ class Passwords:
             yield
         finally:
             self._in_line -= 1
+
+    def none(self) -> str:
+        """A well-formed hash of no password: it costs as much to check as any other, and none fits it."""
+        return bcrypt.gensalt(self._rounds).decode("ascii") + "." * 31
 
     async def check(self, password: str, about: Sequence[str], field: str = "password") -> None:
         """`check_password`, off the event loop."""

@@ -48,6 +48,7 @@ from libs.contracts.invites import (
     InviteRevoked,
     InviteStatus,
 )
+from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 
 metadata = MetaData(schema="auth")
@@ -174,6 +175,16 @@ subject_keys = Table(
 )
 
 audit = audit_table(metadata)
+# Accounts of an identity provider, by keyed hashes of their names there.
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("linked_at", DateTime(timezone=True), nullable=False),
+    Index("identities_user_id_idx", "user_id"),
+)
 
 passwords = Table(
     "passwords",
@@ -280,6 +291,29 @@ mails = Table(
     Column("give_up_at", DateTime(timezone=True), nullable=False),
     Index("mails_next_at_idx", "next_at"),
     Index("mails_subject_idx", "subject"),
+)
+
+# Solutions that were used: each is good once.
+captchas = Table(
+    "captchas",
+    kept,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("forget_at", DateTime(timezone=True), nullable=False),
+    Index("captchas_forget_at_idx", "forget_at"),
+)
+
+# With which apps fetch the session of somebody who has signed in at the provider; as hashes.
+oidc_codes = Table(
+    "oidc_codes",
+    kept,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("code_challenge", Text, nullable=False),
+    Column("several_factors", Boolean, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("oidc_codes_user_id_idx", "user_id"),
+    Index("oidc_codes_expires_at_idx", "expires_at"),
 )
 
 signing_keys = Table(
@@ -482,6 +516,11 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             ]
         case DeviceRemoved():
             return [Gone(devices, {"id": event.entity}), Gone(push_tokens, {"device": event.entity})]
+        case IdentityLinked():
+            row = {"id": fact.identity_id, "user_id": fact.user_id, "issuer": fact.issuer, "linked_at": event.time}
+            return [Row(identities, row)]
+        case IdentityUnlinked():
+            return [Gone(identities, {"id": fact.identity_id})]
         case SessionEnded():
             return [Gone(sessions, {"id": fact.session_id})]
         case _:

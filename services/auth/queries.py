@@ -9,10 +9,12 @@ from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.invites import InviteStatus
 from services.auth.projections import (
     addresses,
+    captchas,
     countries,
     devices,
     former_passwords,
     guesses,
+    identities,
     invited_addresses,
     invites,
     links,
@@ -20,6 +22,7 @@ from services.auth.projections import (
     memberships,
     noticed,
     notices,
+    oidc_codes,
     passwords,
     push_tokens,
     recovery_codes,
@@ -141,6 +144,20 @@ RECOVERY_CODES = (
     select(recovery_codes)
     .where(recovery_codes.c.user_id == bindparam("user_id", type_=Uuid))
     .order_by(recovery_codes.c.hash)
+)
+
+IDENTITY = select(identities).where(identities.c.id == bindparam("id", type_=Uuid))
+IDENTITIES_OF = (
+    select(identities).where(identities.c.user_id == bindparam("user_id", type_=Uuid)).order_by(identities.c.id)
+)
+CAPTCHA = select(captchas.c.hash).where(captchas.c.hash == bindparam("hash", type_=LargeBinary))
+OIDC_CODE = select(oidc_codes).where(oidc_codes.c.hash == bindparam("hash", type_=LargeBinary))
+OIDC_CODE_LOCKED = OIDC_CODE.with_for_update()
+OIDC_CODES_OF = (
+    select(oidc_codes)
+    .where(oidc_codes.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(oidc_codes.c.hash)
+    .with_for_update()
 )
 
 DEVICES_OF = (

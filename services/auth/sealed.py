@@ -29,7 +29,10 @@ _REFRESH: Final = "refresh-tokens"
 _GUESSES: Final = "guesses"
 _AUDIT: Final = "audit"
 _LOOK_UPS: Final = "look-ups"
-_NAMES: Final = (_REFRESH, _GUESSES, _AUDIT, _LOOK_UPS)
+_IDENTITIES: Final = "identities"
+_PENDING: Final = "pending-sign-ins"
+_CAPTCHAS: Final = "captchas"
+_NAMES: Final = (_REFRESH, _GUESSES, _AUDIT, _LOOK_UPS, _IDENTITIES, _PENDING, _CAPTCHAS)
 _ONCE_DERIVED: Final = (_REFRESH, _GUESSES)
 _LOOK = timedelta(minutes=1)
 _FACTORS: Final = {False: SECOND_FACTORS_OF_OTHERS, True: SECOND_FACTORS_OF_OTHERS.with_for_update()}
@@ -73,6 +76,18 @@ class Sealed:
     def look_up_key(self) -> bytes:
         """The key under which hashes of addresses and push tokens are kept, by which their owners are found."""
         return self._keys[_LOOK_UPS]
+
+    def identities_key(self) -> bytes:
+        """The key under which accounts of an identity provider are kept."""
+        return self._keys[_IDENTITIES]
+
+    def pending_key(self) -> bytes:
+        """The key from which the seal of sign-ins is made that are under way at the identity provider."""
+        return self._keys[_PENDING]
+
+    def captchas_key(self) -> bytes:
+        """The key by which we know the captchas that we have made."""
+        return self._keys[_CAPTCHAS]
 
     async def look_after(self) -> None:
         """In the active replica, for ever: seal anew what another master key has sealed, as far as it can be opened."""

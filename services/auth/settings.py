@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.requests.callers import LONGEST
-from libs.chassis.settings import AuthoritiesFile, HttpUrl, ServiceSettings, SmtpUrl, file_of
+from libs.chassis.settings import AuthoritiesFile, HttpUrl, ServiceSettings, SmtpUrl, file_of, text_like
 from libs.contracts.requests import Invalid
 from libs.contracts.texts import EmailAddress
 from services.auth.geoip import open_countries
+from services.auth.oidc.configuration import CALLBACK, Configuration, provider_fault, redirect_uris, scopes
+from services.auth.oidc.grants import group_roles
 from services.auth.passwords import MIN_ROUNDS, check_form, check_password
 from services.auth.smtp import MailServer, smtp_fault
 
@@ -33,6 +44,11 @@ def duration(value: Any) -> Any:
 
 
 CountriesFile = Annotated[str, file_of(open_countries)]
+_READ: Final[Mapping[str, Callable[[str], object]]] = {
+    "oidc_redirect_uris": redirect_uris,
+    "oidc_group_roles": group_roles,
+    "oidc_scopes": scopes,
+}
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 
 
@@ -54,6 +70,8 @@ class Settings(ServiceSettings):
     )
     admins_need_totp: bool = False
     """Whether an admin signs in only with a second factor; whoever has none sets it up by signing in."""
+    captcha: bool = False
+    """Whether sign-ins to an account that many wrong passwords were tried for need a captcha; else answers wait."""
     public_url: HttpUrl = "http://localhost:3000"
     """Where people reach us: links begin with it."""
     smtp_url: SmtpUrl | None = None
@@ -63,6 +81,21 @@ class Settings(ServiceSettings):
     """Which country an address is in (MaxMind's format, .mmdb); unset: new countries are not noticed."""
     smtp_ca_file: AuthoritiesFile | None = None
     """PEM of an own authority for the mail server; the system's authorities are not believed then."""
+    oidc_issuer: str | None = Field(default=None, max_length=1024)
+    """The identity provider, as it calls itself; unset: people sign in with passwords alone."""
+    oidc_client_id: Annotated[str, text_like(r"[ -~]+", "must be characters of ASCII")] | None = Field(
+        default=None, max_length=255
+    )
+    oidc_client_secret: SecretStr | None = Field(default=None, max_length=1024)
+    """None: we are a public client there, and PKCE alone shows who redeems a code."""
+    oidc_redirect_uris: str = ""
+    """Where apps are told how a sign-in went, separated by commas, compared to the letter."""
+    oidc_group_roles: str = "{}"
+    """JSON: what the provider's groups give."""
+    oidc_groups_claim: str = Field(default="groups", max_length=255)
+    oidc_scopes: str = "openid email profile"
+    oidc_ca_file: AuthoritiesFile | None = None
+    """PEM of an own authority for the provider; the system's authorities are not believed then."""
     bcrypt_rounds: int = Field(default=MIN_ROUNDS, ge=4, le=16)
     insecure_test_hashing: bool = False
     """Tests only: allows fewer bcrypt rounds than the specification."""
@@ -89,6 +122,34 @@ class Settings(ServiceSettings):
         previous = self.master_key_previous
         return self.master_key.get_secret_value(), previous.get_secret_value() if previous is not None else None
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_a_provider(cls, value: str | None) -> str | None:
+        if value is not None and (fault := provider_fault(value)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("oidc_redirect_uris", "oidc_group_roles", "oidc_scopes")
+    @classmethod
+    def _can_be_read(cls, value: str, info: ValidationInfo) -> str:
+        _READ[str(info.field_name)](value)
+        return value
+
+    def oidc(self) -> Configuration | None:
+        if self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        return Configuration(
+            issuer=self.oidc_issuer,
+            client_id=self.oidc_client_id,
+            secret=self.oidc_client_secret.get_secret_value() if self.oidc_client_secret else None,
+            callback=self.public_url.rstrip("/") + CALLBACK,
+            redirect_uris=redirect_uris(self.oidc_redirect_uris),
+            groups=group_roles(self.oidc_group_roles),
+            groups_claim=self.oidc_groups_claim,
+            scopes=self.oidc_scopes,
+            ca_file=self.oidc_ca_file,
+        )
+
     def mail_server(self) -> MailServer | None:
         if self.smtp_url is None or self.smtp_from is None:
             return None
@@ -110,6 +171,17 @@ class Settings(ServiceSettings):
             faults.append("PAGER_SMTP_URL and PAGER_SMTP_FROM go together: set both or neither")
         if self.smtp_ca_file is not None and self.smtp_url is None:
             faults.append("PAGER_SMTP_CA_FILE needs a PAGER_SMTP_URL")
+        needed = (self.oidc_issuer, self.oidc_client_id, redirect_uris(self.oidc_redirect_uris) or None)
+        if None in needed and set(needed) != {None}:
+            names = "PAGER_OIDC_ISSUER, PAGER_OIDC_CLIENT_ID and PAGER_OIDC_REDIRECT_URIS"
+            faults.append(f"{names} go together: set all of them or none")
+        if self.oidc_issuer is None:
+            alone = {
+                "PAGER_OIDC_CLIENT_SECRET": self.oidc_client_secret is not None,
+                "PAGER_OIDC_GROUP_ROLES": bool(group_roles(self.oidc_group_roles)),
+                "PAGER_OIDC_CA_FILE": self.oidc_ca_file is not None,
+            }
+            faults += [f"{name} needs a PAGER_OIDC_ISSUER" for name, is_set in alone.items() if is_set]
         if self.bcrypt_rounds < MIN_ROUNDS and not self.insecure_test_hashing:
             faults.append(f"PAGER_BCRYPT_ROUNDS must be at least {MIN_ROUNDS}")
         if self.jwt_access_expires > LONGEST:

@@ -12,9 +12,10 @@ from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller, RolesAreOthers
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
-from libs.chassis.store.work import Work
+from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import Login, Platform, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
+from libs.contracts.oidc import OidcToken
 from libs.contracts.requests import Rejected, Unauthenticated
 from services.auth import application, renewal
 from services.auth.attempts import LOCKED, Attempt, Attempts, Left, WrongPassword
@@ -28,6 +29,18 @@ from services.auth.pace import Pace
 from services.auth.passwords import Passwords
 from services.auth.second_factors import SecondFactors
 from services.auth.tokens import AccessTokens, RefreshToken
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A session that is to begin: whose, on what, from where."""
+
+    user_id: UUID
+    device_id: str
+    token: RefreshToken
+    peer: Peer
+    fits: str | None = field(default=None, repr=False)
+    """The hash that a password was found to fit; None: none was asked for."""
 
 
 @dataclass
@@ -69,13 +82,12 @@ class SignIns:
             return known, guesses.look(work, target, known.changed_at if known is not None else None)
 
         known, seen = await self.store.read(look)
-        attempt = Attempt(target, known, at_home=peer.known or seen.familiar, peer=peer)
+        attempt = Attempt(target, known, at_home=peer.known or seen.familiar, peer=peer, captcha=body.captcha)
         if seen.wait:
             self.attempts.refused(attempt, LOCKED)
             raise LockedOut(seen.wait)  # before it takes a place of somebody who may be right
         hashing = partial(self._verified, body.password, known, stranger=not attempt.at_home)
-        session_id = uuid4()
-        token = RefreshToken.issue(session_id)
+        token = RefreshToken.issue(uuid4())
 
         async with self.attempts.looked_at(attempt, hashing) as (person, begun):
 
@@ -84,25 +96,8 @@ class SignIns:
                 codes = self.second_factors.check(work, person.user.id, body.totp, cause, at_home=attempt.at_home)
                 if isinstance(codes, Rejected):
                     return codes
-                command = SignIn(person.user.id, session_id, body.device_id, Where(peer.address, peer.agent))
-                expires_at, seen_from = (
-                    work.now + self.refresh_lifetime,
-                    token.seen_from(self.refresh_key(), peer.network),
-                )
-                session = application.Begun(
-                    token=token,
-                    device_name=body.device_name,
-                    platform=_platform(body),
-                    expires_at=expires_at,
-                    seen_from=seen_from,
-                    network=peer.network,
-                    fits=person.password_hash,
-                    replace=body.replace,
-                )
-                user = application.begin_session(work, command, session, cause)
-                self.countries.signed_in(work, user.id, session_id, command.where, cause)
-                if body.push_token:
-                    application.register_device(work, _device(body, body.push_token, user.id, work), cause)
+                beginning = Beginning(person.user.id, body.device_id, token, peer, fits=person.password_hash)
+                user = self.begin(work, beginning, body, cause)
                 guesses.right(work, target, begun)
                 return user, codes
 
@@ -115,6 +110,31 @@ class SignIns:
             user, codes = made
         tokens = await self.access.beside(token, user, body.device_id, self.clock.now())
         return SignedInView(user=user, tokens=tokens, recovery_codes=codes)
+
+    def begin(self, work: Work, beginning: Beginning, body: Login | OidcToken, cause: Cause) -> UserView:
+        """A session of somebody who has shown who they are, and what `body` says of its device.
+
+        Raises what `application.begin_session` does.
+        """
+        token, peer = beginning.token, beginning.peer
+        session = application.Begun(
+            token=token,
+            device_name=body.device_name,
+            platform=_platform(body),
+            expires_at=work.now + self.refresh_lifetime,
+            seen_from=token.seen_from(self.refresh_key(), peer.network),
+            network=peer.network,
+            fits=beginning.fits,
+            replace=body.replace,
+        )
+        where = Where(peer.address, peer.agent)
+        command = SignIn(beginning.user_id, token.session_id, beginning.device_id, where)
+        user = application.begin_session(work, command, session, cause)
+        self.countries.signed_in(work, user.id, token.session_id, where, cause)
+        if body.push_token:
+            device = _device(body, beginning, body.push_token, work)
+            application.register_device(work, device, cause)
+        return user
 
     async def refresh(self, body: Refresh, peer: Peer) -> Tokens:
         """New tokens for a refresh token, which is used up by this (`renewal.GRACE`).
@@ -172,14 +192,14 @@ class SignIns:
         return known
 
 
-def _platform(body: Login) -> Platform | None:
+def _platform(body: Login | OidcToken) -> Platform | None:
     return body.platform or (guess_platform(body.push_token) if body.push_token else None)
 
 
-def _device(body: Login, push_token: str, user_id: UUID, work: Work) -> RegisterDevice:
+def _device(body: Login | OidcToken, beginning: Beginning, push_token: str, work: Work) -> RegisterDevice:
     return RegisterDevice(
-        user_id=user_id,
-        device_id=body.device_id,
+        user_id=beginning.user_id,
+        device_id=beginning.device_id,
         name=body.device_name,
         platform=body.platform or guess_platform(push_token),
         push_token=push_token,

@@ -34,6 +34,7 @@ from services.gateway.routes import (
     keys,
     metrics,
     notifications,
+    oidc,
     on_call,
     teams,
     users,
@@ -42,7 +43,7 @@ from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _RESOURCES = (
-    *(incidents, auth, users, teams, invites, devices, on_call, escalation, integrations, notifications, audit),
+    *(incidents, auth, oidc, users, teams, invites, devices, on_call, escalation, integrations, notifications, audit),
 )
 
 
@@ -61,6 +62,7 @@ class Api(FastAPI):
         for resource in _RESOURCES:
             # Not included but added: each level of inclusion costs every request a walk of its own.
             self.router.routes.extend(resource.router.routes)
+        self.router.routes.extend(oidc.returning.routes)
         self.include_router(health.router, prefix="/api")
         self.include_router(metrics.router, prefix="/api")
         self.include_router(docs.router, prefix="/api")
@@ -87,6 +89,7 @@ def build(front: Front, settings: Settings) -> ASGIApp:
     """Everything that an HTTP server serves."""
     api = Api()
     api.state.front = front
+    api.state.https = settings.https
     inner: ASGIApp = api
     if settings.origins:
         inner = CORSMiddleware(

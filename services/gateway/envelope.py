@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from libs.chassis.requests.matching import etag
-from libs.contracts.auth import HeldDevice, TotpSecret
+from libs.contracts.auth import CaptchaChallenge, HeldDevice, TotpSecret
 from libs.contracts.integrations import IntegrationKeyView
 from libs.contracts.model import Contract
 from libs.contracts.requests import ErrorKind, Refusal
@@ -22,6 +22,7 @@ Code = Literal[
     "VALIDATION_ERROR",
     "UNAUTHENTICATED",
     "SECOND_FACTOR_REQUIRED",
+    "CAPTCHA_REQUIRED",
     "FORBIDDEN",
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
@@ -38,6 +39,7 @@ Code = Literal[
 STATUS_OF: Mapping[Code, int] = {
     "VALIDATION_ERROR": 400,
     "SECOND_FACTOR_REQUIRED": 401,
+    "CAPTCHA_REQUIRED": 401,
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
@@ -58,6 +60,7 @@ _CODE_OF_KIND: Mapping[ErrorKind, Code] = {
     ErrorKind.VALIDATION: "VALIDATION_ERROR",
     ErrorKind.UNAUTHENTICATED: "UNAUTHENTICATED",
     ErrorKind.SECOND_FACTOR_REQUIRED: "SECOND_FACTOR_REQUIRED",
+    ErrorKind.CAPTCHA_REQUIRED: "CAPTCHA_REQUIRED",
     ErrorKind.FORBIDDEN: "FORBIDDEN",
     ErrorKind.NOT_FOUND: "NOT_FOUND",
     ErrorKind.CONFLICT: "CONFLICT",
@@ -85,6 +88,9 @@ class ErrorDetails(Contract):
     )
     totp: TotpSecret | None = Field(
         default=None, description="What to set a second factor up with, where one is needed to sign in; only then."
+    )
+    captcha: CaptchaChallenge | None = Field(
+        default=None, description="What to solve, where a captcha is needed to sign in; only then."
     )
     total: int | None = Field(default=None, description="How many need it; only present with `usedBy`.")
 

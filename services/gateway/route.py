@@ -41,6 +41,9 @@ SIGNED_IN = Security(_BEARER)
 class PagerRoute(APIRoute):
     """A route of the API. Its order of refusals: token, parameters' names, body's form, fields."""
 
+    strict = True
+    """Whether it refuses parameters that it does not know."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
@@ -71,7 +74,7 @@ class PagerRoute(APIRoute):
                     trace.user_id, trace.key_id = person, caller.key_id
                     request.state.user_id = person
                     place = partial(front.places.of, person, request.is_disconnected)
-                _check_parameters(request, known)
+                _check_parameters(request, known, strict=self.strict)
                 key = _idempotency_key(request) if keyed else None
                 match = _if_match(request) if commands else None
                 peer = peer_of(front.addresses.of(request), request.headers.get("user-agent"))
@@ -79,6 +82,12 @@ class PagerRoute(APIRoute):
                 return await handle(request)
 
         return serve
+
+
+class OpenRoute(PagerRoute):
+    """One that somebody else's protocol calls, whose parameters grow without us."""
+
+    strict = False
 
 
 async def _ask(request: Request) -> Ask:
@@ -91,7 +100,7 @@ Asking = Annotated[Ask, Depends(_ask)]
 """A handler's way to the services."""
 
 
-def _check_parameters(request: Request, known: Mapping[str, Any]) -> None:
+def _check_parameters(request: Request, known: Mapping[str, Any], *, strict: bool) -> None:
     """An unknown parameter is an error that names it: a mistyped filter would silently list everything.
 
     So is one that is given twice: one of its values would silently count for nothing.
@@ -99,6 +108,8 @@ def _check_parameters(request: Request, known: Mapping[str, Any]) -> None:
     given = request.query_params.multi_items()
     for name, value in given:
         if name not in known:
+            if not strict:
+                continue
             raise Problem.invalid(name[:100], "unknown query parameter")
         if sum(name == other for other, _ in given) > 1:
             raise Problem.invalid(name, "is given twice")

@@ -50,6 +50,6 @@ def configure(service: str, instance: str, level: str = "info", fmt: str = "json
     root.handlers[:] = [handler]
     root.setLevel(number)
     # nats-py reports every reconnect attempt as an error; the bus says once that it is away.
-    for noisy in ("nats", "faststream", "aiohttp.access"):
+    for noisy in ("nats", "faststream", "aiohttp.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(max(number, logging.CRITICAL if noisy == "nats" else logging.WARNING))
     structlog.contextvars.bind_contextvars(process=service, instance=instance)

@@ -20,6 +20,7 @@ import libs.contracts.incidents
 import libs.contracts.integrations
 import libs.contracts.invites
 import libs.contracts.notifier
+import libs.contracts.oidc
 import libs.contracts.oncall
 import libs.contracts.teams  # noqa: F401 - importing declares the event types
 from libs.contracts.codec import CODEC

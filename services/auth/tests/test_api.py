@@ -29,6 +29,7 @@ from services.auth.api import api
 from services.auth.directory import Directory
 from services.auth.invitations import Invitations
 from services.auth.key_room import KeyRoom
+from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
@@ -100,6 +101,7 @@ def requests() -> Requests:
         cast("Refusals", None),
         cast("TeamUses", None),
         Directory(lambda: b"k" * 32),
+        cast("OidcSignIns", None),
     )
 
 
@@ -108,13 +110,17 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
     operators = {"signing_keys", "rotate_keys"}
-    assert public == {"login", "refresh", "keys", "person_keys", "keep_accesses"} | operators | links
+    provider = {"oidc_start", "oidc_return", "oidc_token"}
+    assert public == (
+        {"login", "captcha", "refresh", "keys", "person_keys", "keep_accesses"} | operators | links | provider
+    )
     assert set(requests.operations) - public == {
         "logout",
         "sessions",
         "end_session",
         "end_sessions",
         "lose_device",
+        "part_identities",
         "register_user",
         "change_me",
         "change_user",

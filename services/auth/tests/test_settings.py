@@ -133,3 +133,54 @@ def test_a_second_factor_is_asked_of_admins_where_that_is_set(
     if value is not None:
         monkeypatch.setenv("PAGER_ADMINS_NEED_TOTP", value)
     assert Settings.load(master_key="m" * 32).admins_need_totp is needed
+
+
+_PROVIDER = {
+    "oidc_issuer": "https://id.example.com",
+    "oidc_client_id": "pager",
+    "oidc_redirect_uris": "com.example.pager:/signed-in",
+}
+
+
+def test_an_identity_provider_is_given_whole_or_not_at_all() -> None:
+    assert Settings.load().oidc() is None
+    given = Settings.load(**_PROVIDER, oidc_client_secret="a s3cret", public_url="https://pager.example.com/")
+    configuration = given.oidc()
+    assert configuration is not None
+    assert configuration.callback == "https://pager.example.com/api/v1/auth/oidc/callback"
+    assert "s3cret" not in repr((given, configuration))
+    for name in _PROVIDER:
+        with pytest.raises(SettingsError, match="PAGER_OIDC_REDIRECT_URIS go together"):
+            Settings.load(**{k: v for k, v in _PROVIDER.items() if k != name})
+    for name, value in {"oidc_client_secret": "a s3cret", "oidc_group_roles": '{"a": "admin"}'}.items():
+        with pytest.raises(SettingsError, match=f"PAGER_{name.upper()} needs a PAGER_OIDC_ISSUER"):
+            Settings.load(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OIDC_ISSUER", "http://id.example.com"),
+        ("OIDC_REDIRECT_URIS", "http://app.example.com"),
+        ("OIDC_GROUP_ROLES", '{"a": "boss"}'),
+        ("OIDC_SCOPES", "email"),
+        ("OIDC_CA_FILE", "/nowhere"),
+        ("OIDC_CLIENT_ID", "é"),
+    ],
+)
+def test_what_is_said_of_an_identity_provider_is_judged_before_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for setting, good in _PROVIDER.items():
+        monkeypatch.setenv(f"PAGER_{setting.upper()}", good)
+    monkeypatch.setenv(f"PAGER_{name}", value)
+    with pytest.raises(SettingsError, match=f"PAGER_{name}: "):
+        Settings.load()
+
+
+def test_the_providers_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a s3cret\n")
+    monkeypatch.setenv("PAGER_OIDC_CLIENT_SECRET_FILE", str(tmp_path / "secret"))
+    configuration = Settings.load(**_PROVIDER).oidc()
+    assert configuration is not None
+    assert configuration.secret == "a s3cret"

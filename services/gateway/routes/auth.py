@@ -13,7 +13,9 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import (
+    CaptchaChallenge,
     ChangePassword,
     EndOthers,
     EndSession,
@@ -75,7 +77,8 @@ _ASKED: Documented = {
 _WRONG: Documented = {
     401: {
         "description": "UNAUTHENTICATED: invalid credentials. SECOND_FACTOR_REQUIRED: they are right, and a code is "
-        "wanted as `totp`; with `details.totp` it is set up by that"
+        "wanted as `totp`; with `details.totp` it is set up by that. CAPTCHA_REQUIRED: many wrong passwords were tried "
+        "for the account, so `details.captcha` is to be solved first (`PAGER_CAPTCHA`)"
     }
 }
 
@@ -100,6 +103,17 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
     with front.brake.attempt(address, body.email) as known:
         peer = replace(ask.peer, known=known)
         return success(await ask.command("auth", "login", body, peer=peer))
+
+
+@router.get(
+    "/captcha",
+    operation_id="captcha",
+    summary="A captcha for ALTCHA's widget",
+    responses=documented(answer("Captcha", CaptchaChallenge), missing="no captchas are asked for here"),
+)
+async def captcha(ask: Asking) -> Response:
+    """What solves it is good once, for ten minutes, as `captcha` at login."""
+    return success(await ask.query("auth", "captcha", NoRequest()))
 
 
 @router.post(

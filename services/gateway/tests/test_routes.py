@@ -100,9 +100,14 @@ OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
 NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
 MANAGER = {"userId": str(USER), "role": "manager"}
+CAPTCHA = {"parameters": {"algorithm": "PBKDF2/SHA-256"}, "signature": "5f"}
+FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "web"}
 
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
+    Case("oidcToken", "POST", "/auth/oidc/token", "auth.oidc_token", FETCH, v.SIGNED_IN, v.SIGNED_IN, FETCH),
+    Case("partIdentities", "DELETE", f"/users/{ID}/identities", "auth.part_identities", {"id": ID}, None, {}),
+    Case("captcha", "GET", "/auth/captcha", "auth.captcha", {}, CAPTCHA, CAPTCHA),
     Case("logout", "POST", "/auth/logout", "auth.logout", {"deviceId": "phone"}, None, {}, {"deviceId": "phone"}),
     Case(
         "changePassword",
@@ -374,7 +379,7 @@ async def test_a_route_forwards_its_request_and_answers_in_the_envelope(pager: W
 
 
 def test_every_route_has_a_case() -> None:
-    assert {case.name for case in CASES} | {"refresh"} == set(ROUTES)
+    assert {case.name for case in CASES} | {"refresh", "startOidc"} == set(ROUTES)
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

@@ -30,6 +30,9 @@
 {{- if and $v.smtp.enabled (or (not $v.smtp.existingSecret) (not $v.smtp.from)) }}
 {{- fail "smtp: name the Secret with the mail server's URL in smtp.existingSecret and the sender in smtp.from, or set smtp.enabled=false: admins then hand links over" }}
 {{- end }}
+{{- if and $v.oidc.enabled (or (not $v.oidc.issuer) (not $v.oidc.clientId) (not $v.oidc.redirectUris)) }}
+{{- fail "oidc: name the provider in oidc.issuer, what Pager is there in oidc.clientId, and where apps come back to in oidc.redirectUris, or set oidc.enabled=false" }}
+{{- end }}
 {{- end -}}
 
 {{- define "pager.refusePush" -}}

@@ -34,6 +34,8 @@
   value: {{ $secrets }}/admin-password
 - name: PAGER_ADMINS_NEED_TOTP
   value: {{ $v.auth.adminsNeedTotp | quote }}
+- name: PAGER_CAPTCHA
+  value: {{ $v.auth.captcha | quote }}
 {{- if $v.smtp.enabled }}
 - name: PAGER_SMTP_URL_FILE
   value: /run/secrets/pager-smtp/url
@@ -43,6 +45,26 @@
 {{- if $v.auth.countries.existingClaim }}
 - name: PAGER_GEOIP_FILE
   value: /countries/{{ $v.auth.countries.file }}
+{{- end }}
+{{- with $v.oidc }}
+{{- if .enabled }}
+- name: PAGER_OIDC_ISSUER
+  value: {{ .issuer | quote }}
+- name: PAGER_OIDC_CLIENT_ID
+  value: {{ .clientId | quote }}
+{{- if .existingSecret }}
+- name: PAGER_OIDC_CLIENT_SECRET_FILE
+  value: /run/secrets/pager-oidc/client-secret
+{{- end }}
+- name: PAGER_OIDC_REDIRECT_URIS
+  value: {{ join "," .redirectUris | quote }}
+- name: PAGER_OIDC_GROUP_ROLES
+  value: {{ .groupRoles | toJson | quote }}
+- name: PAGER_OIDC_GROUPS_CLAIM
+  value: {{ .groupsClaim | quote }}
+- name: PAGER_OIDC_SCOPES
+  value: {{ .scopes | quote }}
+{{- end }}
 {{- end }}
 - name: JWT_ACCESS_EXPIRES
   value: {{ $v.auth.accessTokenLife }}
@@ -141,6 +163,16 @@
     claimName: {{ .root.Values.auth.countries.existingClaim }}
     readOnly: true
 {{- end }}
+{{- with .root.Values.oidc }}
+{{- if and (eq $.component "auth") .enabled .existingSecret }}
+- name: oidc
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .key }}, path: client-secret}
+{{- end }}
+{{- end }}
 {{- if eq .component "notifier" }}
 {{- with .root.Values.push.fcm }}
 {{- if .enabled }}
@@ -174,6 +206,11 @@
 {{- if and (eq .component "auth") .root.Values.auth.countries.existingClaim }}
 - name: countries
   mountPath: /countries
+  readOnly: true
+{{- end }}
+{{- if and (eq .component "auth") .root.Values.oidc.enabled .root.Values.oidc.existingSecret }}
+- name: oidc
+  mountPath: /run/secrets/pager-oidc
   readOnly: true
 {{- end }}
 {{- if eq .component "notifier" }}

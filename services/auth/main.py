@@ -20,6 +20,7 @@ from services.auth.consumers import consumers
 from services.auth.countries import REMEMBERED, Countries
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
+from services.auth.key_exchange import AllSessions, KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.links import Links
 from services.auth.mailing import Mailing
@@ -49,6 +50,7 @@ class Accounts(Engine):
     settings: Settings
     registration: Registration
     sign_ins: SignIns
+    exchange: KeyExchange
 
     async def prepare(self) -> None:
         password = self.settings.admin_password
@@ -58,6 +60,7 @@ class Accounts(Engine):
 
     async def close(self) -> None:
         await self.sign_ins.close()
+        await self.exchange.close()
 
 
 def build(runtime: Runtime) -> Parts:
@@ -98,16 +101,28 @@ def build(runtime: Runtime) -> Parts:
         refresh_key=sealed.refresh_key,
         countries=Countries.of(settings.geoip_file, notices),
     )
+    exchange = KeyExchange(runtime.rpc, access, runtime.clock)
     return Parts(
         Answers(
-            api(sign_ins, registration, changes, invitations, recovery, factors, room, refusals, TeamUses(runtime.bus)),
+            api(
+                sign_ins,
+                registration,
+                changes,
+                invitations,
+                recovery,
+                factors,
+                room,
+                refusals,
+                TeamUses(runtime.bus),
+                exchange,
+            ),
             keys.public,
-            sign_ins,
+            AllSessions(sign_ins, exchange),
         ),
         reads=runtime.follow(consumers()),
         engines=(
             room,
-            Accounts(settings, registration, sign_ins),
+            Accounts(settings, registration, sign_ins, exchange),
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
             Noticing(runtime.work, runtime.clock, settings.public_url, server),

@@ -65,7 +65,7 @@ class Machines:
         self._brake = Brake(clock, what="API keys")
         self._allowance = Allowance(clock)
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
-        self._refused: OrderedDict[bytes, tuple[datetime, Problem]] = OrderedDict()
+        self._refused: OrderedDict[bytes, tuple[datetime, Problem | None]] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[str]] = {}
         self._places = asyncio.Semaphore(_ASKING)
         self._waiting = 0
@@ -112,21 +112,30 @@ class Machines:
         return token, await self._callers.caller(token)
 
     async def _token(self, key: str, address: str) -> str:
-        hashed, now = _hash(key), self._clock.now()
+        """Raises Problem."""
+        hashed = _hash(key)
+        if (token := self._known(hashed, key)) is not None:
+            return token
+        account = hashed.hex()
+        await self._brake.turn(address, account)
+        if (token := self._known(hashed, key)) is not None:
+            return token  # somebody else has shown it meanwhile
+        with self._brake.attempt(address, account):
+            return await asyncio.shield(self._asked.get(hashed) or await self._in_turn(hashed, key))
+
+    def _known(self, hashed: bytes, key: str) -> str | None:
+        """The token of a key that was good a moment ago; None: auth has to be asked. Raises Problem for a wrong one."""
+        now = self._clock.now()
         if (held := self._held.get(hashed)) is not None:
             self._held.move_to_end(hashed)
             if held.ask_at <= now:
                 held.ask_at = now + _AGAIN
                 self._ask(hashed, key)
             return held.token
-        if (refused := self._refused.get(hashed)) is not None:
-            if now < refused[0]:
-                raise refused[1]
-            del self._refused[hashed]
-        account = hashed.hex()
-        await self._brake.turn(address, account)
-        with self._brake.attempt(address, account):
-            return await asyncio.shield(self._asked.get(hashed) or await self._in_turn(hashed, key))
+        until, refusal = self._refused.get(hashed, (now, None))
+        if refusal is not None and now < until:
+            raise refusal
+        return None
 
     async def _in_turn(self, hashed: bytes, key: str) -> asyncio.Task[str]:
         """Begin to ask about a key that is not known here, when it has a place. Raises Problem."""

@@ -57,7 +57,9 @@ async def _joins(world: World, team: str, person: Phone, role: str) -> None:
 async def test_a_key_does_what_its_scopes_name_and_events_name_the_key(world: World) -> None:
     made = await _make(world, world.admin, [*READS, "incidents.create", "incidents.acknowledge"])
     key = made.pop("key")
-    assert is_key(key) and made["prefix"] == key[:12] and made["ownerId"] == str(world.admin.user_id)
+    assert is_key(key)
+    assert made["prefix"] == key[:12]
+    assert made["ownerId"] == str(world.admin.user_id)
     opened = await _asks(world, key, "/incidents", "POST", {"title": "disk full", "priority": "high"})
     assert opened.status == 201, opened.body
     incident = opened.data["incident"]["id"]
@@ -81,7 +83,12 @@ async def test_a_key_does_what_its_scopes_name_and_events_name_the_key(world: Wo
 
 @pytest.mark.parametrize(
     ("scopes", "field"),
-    [(["me"], "scopes.0"), (["incidents.list", "keys.write"], "scopes.1"), (["everything"], "scopes.0"), ([], "scopes")],
+    [
+        (["me"], "scopes.0"),
+        (["incidents.list", "keys.write"], "scopes.1"),
+        (["everything"], "scopes.0"),
+        ([], "scopes"),
+    ],
 )
 async def test_what_is_for_people_alone_is_no_scope(world: World, scopes: list[str], field: str) -> None:
     answer = await world.admin.call("POST", "/api-keys", {"name": "x", "scopes": scopes})
@@ -194,7 +201,8 @@ async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_members
 
     assert await world.eventually(again, lambda status: status != 201, "that she manages it no longer") == 403
     gone = await world.admin.call("DELETE", f"/teams/{team}")
-    assert gone.status == 409 and "Deploys" in gone.body["error"]["message"]
+    assert gone.status == 409
+    assert "Deploys" in gone.body["error"]["message"]
 
 
 async def test_a_team_takes_a_key_over_whose_maker_leaves(world: World) -> None:
@@ -232,10 +240,14 @@ async def test_a_lead_gets_no_admins_rights_by_an_admins_key(world: World) -> No
 async def test_a_repeat_shows_no_key_again(world: World) -> None:
     once, body = {"Idempotency-Key": "once"}, {"name": "Deploys", "scopes": READS}
     first, again = [(await world.admin.call("POST", "/api-keys", body, **once)).data["apiKey"] for _ in range(2)]
-    assert first["id"] == again["id"] and first["key"] and again["key"] is None
+    assert first["id"] == again["id"]
+    assert first["key"]
+    assert again["key"] is None
     path = f"/api-keys/{first['id']}/secrets"
     first, again = [(await world.admin.call("POST", path, **once)).data["secret"] for _ in range(2)]
-    assert first["id"] == again["id"] and first["key"] and again["key"] is None
+    assert first["id"] == again["id"]
+    assert first["key"]
+    assert again["key"] is None
 
 
 async def test_what_is_no_key_is_refused_without_asking_anybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +277,8 @@ async def test_a_thousand_a_minute_and_no_more(world: World, monkeypatch: pytest
     answers = [await _asks(world, busy["key"]) for _ in range(4)]
     assert [a.status for a in answers] == [200, 200, 200, 429]
     assert [a.headers["X-RateLimit-Remaining"] for a in answers] == ["2", "1", "0", "0"]
-    assert answers[3].body["error"]["code"] == "RATE_LIMITED" and answers[3].headers["Retry-After"] == "60"
+    assert answers[3].body["error"]["code"] == "RATE_LIMITED"
+    assert answers[3].headers["Retry-After"] == "60"
     assert (await _asks(world, other["key"])).status == 200
     world.clock.advance(seconds=60)
     assert (await _asks(world, busy["key"])).status == 200

@@ -27,6 +27,7 @@ from libs.contracts.model import Role
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.auth.api import api
 from services.auth.invitations import Invitations
+from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.password_change import PasswordChanges
 from services.auth.recovery import Recovery
@@ -87,6 +88,7 @@ def requests() -> Requests:
         cast("KeyRoom", None),
         cast("Refusals", None),
         cast("TeamUses", None),
+        cast("KeyExchange", None),
     )
 
 

@@ -212,8 +212,7 @@ def _own(work: Work, key_id: UUID, caller: Caller) -> tuple[dict[str, Any], Live
 
 
 def _end(work: Work, key: Live, reason: str, cause: Cause, *, only: UUID | None = None, for_good: bool = False) -> None:
-    named = key.owner or key.key_id
-    machine_sessions.end(work, SESSIONS, [key.key_id], named, reason, cause, only=only, for_good=for_good)
+    machine_sessions.end(work, SESSIONS, [key.key_id], key.made_by, reason, cause, only=only, for_good=for_good)
 
 
 def _keep(work: Work, key_id: UUID, secret: NewSecret, key: str) -> dict[str, Any]:

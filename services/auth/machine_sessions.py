@@ -32,7 +32,7 @@ def end(
 ) -> None:
     """End the sessions of these keys' secrets, or of one of them; `for_good`: the secrets go with them.
 
-    `user_id`: whom their tokens name.
+    `user_id`: who has made them.
     """
     rows = [row for row in work.fetch(SECRETS_LOCKED, ids=list(key_ids)) if only in (None, row["id"])]
     work.load(decider, [row["session_id"] for row in rows])

@@ -74,6 +74,7 @@ class Live:
     team_id: UUID | None
     owner: UUID | None
     """None: it is its team's."""
+    made_by: UUID
     expires_at: datetime | None
     secrets: tuple[UUID, ...] = ()
 
@@ -146,7 +147,7 @@ def initial() -> State:
 def evolve(state: State, fact: Fact) -> State:
     match state, fact:
         case _, ApiKeyCreated():
-            return Live(fact.key_id, fact.name, fact.scopes, fact.team_id, fact.made_by, fact.expires_at)
+            return Live(fact.key_id, fact.name, fact.scopes, fact.team_id, fact.made_by, fact.made_by, fact.expires_at)
         case Live(), ApiKeyChanged():
             return replace(state, name=fact.name, scopes=fact.scopes, expires_at=fact.expires_at)
         case Live(), ApiKeySecretAdded():

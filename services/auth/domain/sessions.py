@@ -88,7 +88,7 @@ class EndStolen:
 
 @dataclass(frozen=True, slots=True)
 class EndMachineSession:
-    """`user_id`: whom its tokens name, the key itself where it is nobody's."""
+    """`user_id`: who has made its key."""
 
     user_id: UUID
     session_id: UUID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -156,7 +157,7 @@ def add_secret(work: Work, key_id: UUID, caller: Caller, cause: Cause) -> Create
         live = map(_secret_view, work.fetch(SECRETS, ids=[key_id]))
         error.details = {"secrets": [one.model_dump(mode="json", by_alias=True) for one in live]}
         raise
-    row = _keep(work, key_id, secret, key)
+    row = _keep(work, key_id, secret, key, work.fetch(SECRETS, ids=[key_id]))
     return CreatedSecretView(id=secret.secret_id, prefix=secret.prefix, created_at=row["created_at"], key=key)
 
 
@@ -215,14 +216,18 @@ def _end(work: Work, key: Live, reason: str, cause: Cause, *, only: UUID | None 
     machine_sessions.end(work, SESSIONS, [key.key_id], key.made_by, reason, cause, only=only, for_good=for_good)
 
 
-def _keep(work: Work, key_id: UUID, secret: NewSecret, key: str) -> dict[str, Any]:
+def _keep(
+    work: Work, key_id: UUID, secret: NewSecret, key: str, before: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    # After the one before it, also for a clock that stands or was set back: this is their order.
+    created_at = max([work.now, *(row["created_at"] + timedelta.resolution for row in before)])
     row = {
         "id": secret.secret_id,
         "key_id": key_id,
         "hash": hashed(key),
         "prefix": secret.prefix,
         "session_id": work.new_id(),
-        "created_at": work.now,
+        "created_at": created_at,
         "last_used_at": None,
     }
     work.put(Row(api_key_secrets, row))

@@ -51,10 +51,10 @@ from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.projections import (
     access_log,
-    audit,
     api_key_secrets,
     api_keys,
     countries,
+    audit,
     devices,
     former_passwords,
     guesses,

@@ -208,11 +208,13 @@ async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_members
 async def test_a_team_takes_a_key_over_whose_maker_leaves(world: World) -> None:
     ana, bo, cem = await world.person("ana"), await world.person("bo"), await world.person("cem")
     team = await _team(world, manager=ana)
-    for person, role in ((bo, "manager"), (cem, "member")):
-        await _joins(world, team, person, role)
+    await _joins(world, team, bo, "manager")
+    await _team(world, manager=cem)
     made = await _make(world, ana, ["schedules.read", "schedules.write"], teamId=team)
     path = f"/api-keys/{made['id']}"
-    assert (await cem.call("GET", path)).status == 404, "none of his"
+    assert (await cem.call("GET", path)).status == 404, "another team's"
+    assert (await cem.call("DELETE", path)).status == 404
+    assert (await cem.call("GET", "/api-keys")).data["apiKeys"] == []
     assert (await bo.call("POST", f"{path}/secrets")).status == 403, "whoever shows it would have her rights"
     assert (await world.admin.call("POST", f"/users/{ana.user_id}/deactivate")).status == 200
     await _becomes(world, made["key"], 401, "/on-call/schedules")

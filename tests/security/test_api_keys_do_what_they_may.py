@@ -11,6 +11,7 @@ import pytest
 from libs.contracts.api_keys import is_key, new_key
 from libs.contracts.envelope import ActorKind
 from services.gateway import allowance
+from tests.attacks import Attack, Told
 from tests.phone import Answer, Phone
 from tests.world import World
 
@@ -54,7 +55,7 @@ async def _joins(world: World, team: str, person: Phone, role: str) -> None:
     await person.sign_in()
 
 
-async def test_a_key_does_what_its_scopes_name_and_events_name_the_key(world: World) -> None:
+async def test_a_key_does_what_its_scopes_name_and_events_name_the_key(world: World, told: Told) -> None:
     made = await _make(world, world.admin, [*READS, "incidents.create", "incidents.acknowledge"])
     key = made.pop("key")
     assert is_key(key)
@@ -64,7 +65,9 @@ async def test_a_key_does_what_its_scopes_name_and_events_name_the_key(world: Wo
     assert opened.status == 201, opened.body
     incident = opened.data["incident"]["id"]
     assert (await _asks(world, key, f"/incidents/{incident}/acknowledge", "POST", {})).status == 200
-    assert (await _asks(world, key, f"/incidents/{incident}/resolve", "POST", {})).status == 403, "beyond its scopes"
+    beyond = await _asks(world, key, f"/incidents/{incident}/resolve", "POST", {})
+    assert (beyond.status, beyond.body["error"]["message"]) == (403, "this needs the scope incidents.write")
+    told(Attack.KEY_SCOPE, "403 FORBIDDEN")
     assert (await _asks(world, key, "/users/me")).status == 403, "it is nobody's self"
     assert (await _asks(world, key, "/api-keys")).status == 403, "nor does it make others"
     facts = await world.log("incidents", "IncidentCreated", "IncidentAcknowledged")
@@ -118,7 +121,7 @@ async def test_a_key_that_is_revoked_is_refused_and_others_are_not(world: World)
     assert [one["id"] for one in listed] == [stays["id"]]
 
 
-async def test_a_key_ends_to_the_second(world: World) -> None:
+async def test_a_key_ends_to_the_second(world: World, told: Told) -> None:
     ends = world.clock.now() + timedelta(seconds=90)
     made = await _make(world, world.admin, READS, expiresAt=ends.isoformat())
     assert (await _asks(world, made["key"])).status == 200
@@ -127,6 +130,7 @@ async def test_a_key_ends_to_the_second(world: World) -> None:
     world.clock.advance(seconds=1)
     over = await _asks(world, made["key"])
     assert (over.status, over.body["error"]["message"]) == (401, "The API key has expired.")
+    told(Attack.KEY_EXPIRED, "401 UNAUTHENTICATED")
     renewed = await world.admin.call("PATCH", f"/api-keys/{made['id']}", {"expiresAt": None})
     assert renewed.status == 409, "what is over stays so"
     past = {"name": "x", "scopes": READS, "expiresAt": world.clock.now().isoformat()}
@@ -165,7 +169,7 @@ async def test_scopes_are_only_taken_away_and_are_gone_at_once(world: World) -> 
     assert (await _asks(world, made["key"])).status == 200
 
 
-async def test_a_key_has_no_more_rights_than_its_maker_has_now(world: World) -> None:
+async def test_a_key_has_no_more_rights_than_its_maker_has_now(world: World, told: Told) -> None:
     ana = await world.person("ana", roles=("admin", "user"))
     made = await _make(world, ana, ["incidents.list", "people.write"])
     assert [(await _asks(world, made["key"], path)).status for path in ("/incidents", "/invites")] == [200, 200]
@@ -175,13 +179,14 @@ async def test_a_key_has_no_more_rights_than_its_maker_has_now(world: World) -> 
     assert (await _asks(world, made["key"])).status == 200, "what she still may, it may"
     assert (await world.admin.call("POST", f"{path}/deactivate")).status == 200
     await _becomes(world, made["key"], 401)
+    told(Attack.KEY_ORPHAN, "401 UNAUTHENTICATED")
     assert "maker" in (await _asks(world, made["key"])).body["error"]["message"]
     assert (await world.admin.call("POST", f"{path}/reactivate")).status == 200
     world.clock.advance(seconds=61)
     assert (await _asks(world, made["key"])).status == 200
 
 
-async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_membership(world: World) -> None:
+async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_membership(world: World, told: Told) -> None:
     ana = await world.person("ana")
     team, other = await _team(world, manager=ana), await _team(world, manager=ana)
     made = await _make(world, ana, ["schedules.read", "schedules.write"], teamId=team)
@@ -194,6 +199,7 @@ async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_members
     assert await makes("Ours", team) == 201
     assert await makes("Theirs", other) == 403, "she manages that one too; the key does not"
     assert await makes("Everybody's", None) == 403
+    told(Attack.KEY_TEAM, "403 FORBIDDEN")
     await _joins(world, team, ana, "member")
 
     async def again() -> int:

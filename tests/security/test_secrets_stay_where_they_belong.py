@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from libs.contracts.api_keys import new_key
 from libs.contracts.subjects import SERVICES, STREAMS
 from tests.phone import PASSWORD
 from tests.world import World
@@ -68,6 +69,17 @@ async def _busy(world: World) -> dict[str, str]:
     key = made[0].data["integration"]["key"]
     secrets = {"password": PASSWORD, "ana's token": ana.token, "bo's token": bo.token, "integration key": key}
     secrets |= {"idempotency key": once["Idempotency-Key"], "a new person's password": "A-Fresh-Pass-9"}
+    body = {"name": "Deploys", "scopes": ["incidents.list", "incidents.create"]}
+    api_key = (await world.admin.call("POST", "/api-keys", body, **once)).data["apiKey"]
+    second = await world.admin.call("POST", f"/api-keys/{api_key['id']}/secrets", **once)
+    secrets |= {"API key": api_key["key"], "API key's second": second.data["secret"]["key"]}
+    for name in ("API key", "API key's second"):
+        assert (await world.http("GET", "/incidents", token=secrets[name])).status == 200
+        assert (await world.http("GET", "/users", token=secrets[name])).status == 403
+        await world.http("GET", f"/incidents?key={secrets[name]}", token=secrets[name])
+        await world.http("GET", f"/incidents/{secrets[name]}", token=secrets[name])
+    secrets["a wrong API key"] = new_key()
+    await world.http("GET", "/incidents", token=secrets["a wrong API key"])
     person = {"email": "cem@pager.test", "firstName": "Cem", "lastName": "Tester", "roles": ["user"]}
     person["password"] = secrets["a new person's password"]
     assert (await world.admin.call("POST", "/users", person, **once)).status == 201

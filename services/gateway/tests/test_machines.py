@@ -26,7 +26,7 @@ def _nobody_is_braked(pager: World) -> None:
 
 
 def _token(pager: World, *, key: UUID | None = None, sid: UUID | None = None, minutes: float = 2) -> str:
-    more = {"key": str(key or UUID(int=5)), "scopes": ["incidents.read"], "sid": str(sid or uuid4())}
+    more: dict[str, Any] = {"key": str(key or UUID(int=5)), "scopes": ["incidents.read"], "sid": str(sid or uuid4())}
     return pager.token(minutes=minutes, **more)
 
 

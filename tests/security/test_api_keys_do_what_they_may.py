@@ -12,6 +12,7 @@ from libs.contracts.api_keys import is_key, new_key
 from libs.contracts.envelope import ActorKind
 from services.gateway import allowance
 from tests.attacks import Attack, Told
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import Answer, Phone
 from tests.world import World
 
@@ -232,6 +233,9 @@ async def test_a_team_takes_a_key_over_whose_maker_leaves(world: World) -> None:
     assert (await _asks(world, second, "/on-call/schedules", "POST", body | {"teamId": None})).status == 403
     world.clock.advance(seconds=61)
     assert (await _asks(world, made["key"], "/on-call/schedules")).status == 200, "the machine never stopped for long"
+
+    await world.settle()
+    assert differences(await rebuilt(world, "auth", swap=False)) == {}, "the log says the same"
 
     alone = await _make(world, world.admin, READS)
     assert (await world.admin.call("POST", f"/api-keys/{alone['id']}/take-over")).status == 409

@@ -96,7 +96,9 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     """The bus lets operators alone ask for what is said of keys, and the gateway for the last two."""
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
-    assert public == {"login", "refresh", "keys", "signing_keys", "rotate_keys", "keep_accesses", "exchange_key"} | links
+    assert (
+        public == {"login", "refresh", "keys", "signing_keys", "rotate_keys", "keep_accesses", "exchange_key"} | links
+    )
     assert set(requests.operations) - public == {
         "logout",
         "sessions",

@@ -139,6 +139,14 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "set_member",
         "change_member",
         "remove_member",
+        "create_api_key",
+        "api_keys",
+        "api_key",
+        "change_api_key",
+        "revoke_api_key",
+        "take_over_api_key",
+        "add_api_key_secret",
+        "remove_api_key_secret",
     }
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
 from libs.contracts.api_keys import PREFIX, ExchangeKey, KeyToken, is_key
-from libs.contracts.requests import Reply
+from libs.contracts.requests import ErrorKind, Refusal
 from services.gateway.allowance import Allowance
 from services.gateway.brake import Brake
 from services.gateway.callers import Callers
@@ -46,6 +46,14 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why a key was not good, and until when it is not asked about again."""
+
+    refusal: Refusal
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A machine that was let in: the token in the place of its key, whom that names, and what its answer says."""
 
@@ -65,7 +73,7 @@ class Machines:
         self._brake = Brake(clock, what="API keys")
         self._allowance = Allowance(clock)
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
-        self._refused: OrderedDict[bytes, tuple[datetime, Problem | None]] = OrderedDict()
+        self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[str]] = {}
         self._places = asyncio.Semaphore(_ASKING)
         self._waiting = 0
@@ -114,14 +122,16 @@ class Machines:
     async def _token(self, key: str, address: str) -> str:
         """Raises Problem."""
         hashed = _hash(key)
-        if (token := self._known(hashed, key)) is not None:
-            return token
         account = hashed.hex()
-        await self._brake.turn(address, account)
-        if (token := self._known(hashed, key)) is not None:
-            return token  # somebody else has shown it meanwhile
+        for waited in (False, True):
+            if (token := self._known(hashed, key)) is not None:
+                return token
+            if (asked := self._asked.get(hashed)) is not None:
+                return await asyncio.shield(asked)
+            if not waited:
+                await self._brake.turn(address, account)
         with self._brake.attempt(address, account):
-            return await asyncio.shield(self._asked.get(hashed) or await self._in_turn(hashed, key))
+            return await asyncio.shield(await self._in_turn(hashed, key))
 
     def _known(self, hashed: bytes, key: str) -> str | None:
         """The token of a key that was good a moment ago; None: auth has to be asked. Raises Problem for a wrong one."""
@@ -132,9 +142,8 @@ class Machines:
                 held.ask_at = now + _AGAIN
                 self._ask(hashed, key)
             return held.token
-        until, refusal = self._refused.get(hashed, (now, None))
-        if refusal is not None and now < until:
-            raise refusal
+        if (refused := self._refused.get(hashed)) is not None and now < refused.until:
+            raise Problem.of(refused.refusal)
         return None
 
     async def _in_turn(self, hashed: bytes, key: str) -> asyncio.Task[str]:
@@ -167,12 +176,11 @@ class Machines:
         """Raises Problem."""
         reply = await self._forwarder.query("auth", "exchange_key", ExchangeKey(key=key), {})
         now = self._clock.now()
-        if not reply.ok:
-            problem = _problem(reply)
-            if problem.code == "UNAUTHENTICATED":
+        if reply.error is not None:
+            if reply.error.kind is ErrorKind.UNAUTHENTICATED:
                 self._held.pop(hashed, None)
-                _keep(self._refused, hashed, (now + _REFUSED, problem))
-            raise problem
+                _keep(self._refused, hashed, _Refused(reply.error, now + _REFUSED))
+            raise Problem.of(reply.error)
         token = KeyToken.model_validate(reply.data).access_token
         _keep(self._held, hashed, _Held(token, now + FRESH))
         return token
@@ -185,10 +193,6 @@ def is_for_machines(token: str | None) -> bool:
 
 def _hash(key: str) -> bytes:
     return sha256(key.encode()).digest()
-
-
-def _problem(reply: Reply) -> Problem:
-    return Problem.of(reply.error) if reply.error is not None else Problem("INTERNAL", "internal error")
 
 
 def _keep(kept: OrderedDict[bytes, V], key: bytes, value: V) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from libs.contracts.api_keys import is_key, new_key
 from libs.contracts.envelope import ActorKind
+from services.auth import api_keys
 from services.gateway import allowance
 from tests.attacks import Attack, Told
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
@@ -83,6 +85,95 @@ async def test_a_key_does_what_its_scopes_name_and_events_name_the_key(world: Wo
         return (await world.admin.call("GET", f"/api-keys/{made['id']}")).data["apiKey"]["lastUsedAt"]
 
     assert await world.eventually(used, bool, "when it was used")
+
+
+_ASKED = {
+    "auth": ("users", {}),
+    "oncall": ("schedules", {}),
+    "incidents": ("list", {}),
+    "escalation": ("policies", {}),
+    "notifier": ("list", {"incidentId": str(UUID(int=1))}),
+}
+_OF_ALL = ["people.read", "schedules.read", "incidents.list", "policies.read", "notifications.read"]
+
+
+async def _said(world: World, token: str) -> set[str]:
+    """What the services say to a token, whoever brings it."""
+    replies = [await world.rpc(service, name, body, token) for service, (name, body) in _ASKED.items()]
+    return {"ok" if reply.error is None else str(reply.error.kind) for reply in replies}
+
+
+def _revoked(_world: World, key: dict[str, Any], _ana: Phone) -> tuple[str, str, Any]:
+    return "DELETE", f"/api-keys/{key['id']}", None
+
+
+def _less(_world: World, key: dict[str, Any], _ana: Phone) -> tuple[str, str, Any]:
+    return "PATCH", f"/api-keys/{key['id']}", {"scopes": _OF_ALL[1:]}
+
+
+def _sooner(world: World, key: dict[str, Any], _ana: Phone) -> tuple[str, str, Any]:
+    soon = (world.clock.now() + timedelta(seconds=5)).isoformat()
+    return "PATCH", f"/api-keys/{key['id']}", {"expiresAt": soon}
+
+
+def _taken(_world: World, key: dict[str, Any], _ana: Phone) -> tuple[str, str, Any]:
+    return "POST", f"/api-keys/{key['id']}/take-over", None
+
+
+def _deactivated(_world: World, _key: dict[str, Any], ana: Phone) -> tuple[str, str, Any]:
+    return "POST", f"/users/{ana.user_id}/deactivate", None
+
+
+def _demoted(_world: World, _key: dict[str, Any], ana: Phone) -> tuple[str, str, Any]:
+    return "PATCH", f"/users/{ana.user_id}", {"roles": ["user"]}
+
+
+@pytest.mark.parametrize("change", [_revoked, _less, _sooner, _taken, _deactivated, _demoted])
+async def test_a_tokens_past_is_refused_by_every_service(
+    world: World, change: Callable[[World, dict[str, Any], Phone], tuple[str, str, Any]]
+) -> None:
+    """Not at the gateway alone: somebody may have got hold of the token that stands for the key there."""
+    ana = await world.person("ana", roles=("admin", "user"))
+    team = await _team(world, manager=ana)
+    made = await _make(world, ana, _OF_ALL, teamId=team if change is _taken else None)
+    token = (await world.rpc("auth", "exchange_key", {"key": made["key"]})).data["accessToken"]
+    assert await _said(world, token) <= {"ok", "not_found"}
+    answer = await world.admin.call(*change(world, made, ana))
+    assert answer.status == 200, answer.body
+    at_once = await world.rpc("auth", "users", {}, token)
+    assert at_once.error is not None
+    assert str(at_once.error.kind) == "unauthenticated", "auth itself knows at once"
+
+    async def said() -> set[str]:
+        return await _said(world, token)
+
+    await world.eventually(said, lambda kinds: kinds == {"unauthenticated"}, "that no service takes it")
+
+
+async def test_nobody_has_more_than_a_hundred(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "MOST_KEYS", 2)
+    first, _ = await _make(world, world.admin, READS), await _make(world, world.admin, READS)
+    body = {"name": "x", "scopes": READS}
+    assert (await world.admin.call("POST", "/api-keys", body)).status == 409
+    assert (await world.admin.call("DELETE", f"/api-keys/{first['id']}")).status == 200
+    await _make(world, world.admin, READS)
+
+
+async def test_what_becomes_of_a_key_is_audited(world: World) -> None:
+    made = await _make(world, world.admin, READS)
+    path = f"/api-keys/{made['id']}"
+    world.clock.advance(seconds=1)
+    assert (await world.admin.call("PATCH", path, {"scopes": READS[:1]})).status == 200
+    world.clock.advance(seconds=1)
+    assert (await world.admin.call("DELETE", path)).status == 200
+    told = (await world.admin.call("GET", f"/audit?resource=api-keys/{made['id']}")).data["entries"]
+    actions = [one["action"] for one in told]
+    assert (actions[:2], set(actions[2:])) == (
+        ["ApiKeyRevoked", "ApiKeyChanged"],
+        {"ApiKeyCreated", "ApiKeySecretAdded"},
+    )
+    assert (told[1]["old"]["scopes"], told[1]["new"]["scopes"]) == (READS, READS[:1])
+    assert made["key"] not in str(told)
 
 
 @pytest.mark.parametrize(

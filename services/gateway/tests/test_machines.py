@@ -116,6 +116,15 @@ async def test_a_key_that_auth_refuses_is_asked_about_once_a_minute(pager: World
     assert (await _asks(pager, key)).status == 200
 
 
+async def test_whoever_shows_a_dead_key_at_once_is_wrong_once(pager: World) -> None:
+    dead = new_key()
+    await _exchanged(pager, refusal=NOT_VALID)
+    assert {a.status for a in await asyncio.gather(*(_asks(pager, dead) for _ in range(20)))} == {401}
+    assert _asked(pager) == 1
+    await _exchanged(pager, _token(pager))
+    assert (await _asks(pager, new_key())).status == 200, "another machine behind the same address gets in"
+
+
 async def test_a_key_that_is_over_when_it_is_renewed_is_refused(pager: World) -> None:
     key = new_key()
     await _exchanged(pager, _token(pager))

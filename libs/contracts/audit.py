@@ -9,6 +9,14 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
+from libs.contracts.api_keys import (
+    ApiKeyChanged,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    ApiKeySecretAdded,
+    ApiKeySecretRemoved,
+    ApiKeyTakenOver,
+)
 from libs.contracts.auth import (
     DeviceAdded,
     DeviceRemoved,
@@ -201,6 +209,8 @@ _PERSON = Rule("users", "user_id")
 _INVITE = Rule("invites", "invite_id")
 _INTEGRATION = Rule("integrations", "integration_id")
 _INTEGRATIONS = (IntegrationCreated, IntegrationChanged)
+_API_KEY = Rule("api-keys", "key_id")
+_API_KEYS = (ApiKeyCreated, ApiKeyChanged)
 _TEAMS = (TeamCreated, TeamChanged)
 _POLICIES = (PolicyCreated, PolicyChanged)
 _SCHEDULES = (ScheduleCreated, ScheduleChanged)
@@ -242,6 +252,12 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     TeamCreated: Rule("teams", "team_id"),
     TeamChanged: Rule("teams", "team_id", before=_TEAMS),
     TeamDeleted: Rule("teams", "team_id", before=_TEAMS, gone=True),
+    ApiKeyCreated: _API_KEY,
+    ApiKeyChanged: Rule("api-keys", "key_id", before=_API_KEYS),
+    ApiKeySecretAdded: _API_KEY,
+    ApiKeySecretRemoved: _API_KEY,
+    ApiKeyTakenOver: _API_KEY,
+    ApiKeyRevoked: Rule("api-keys", "key_id", before=_API_KEYS, gone=True),
     SigningKeyRotated: Rule("signing-keys", "kid"),
     ScheduleCreated: Rule("schedules", "schedule_id"),
     ScheduleChanged: Rule("schedules", "schedule_id", before=_SCHEDULES),

@@ -18,6 +18,8 @@ class UserKind(StrEnum):
     INTEGRATION = "integration"
     POLICY = "policy"
     SCHEDULE = "schedule"
+    KEY = "key"
+    """An API key."""
 
 
 class Use(Contract):

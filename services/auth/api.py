@@ -63,6 +63,8 @@ from services.auth import access, application, leaving
 from services.auth.directory import Directory
 from services.auth.domain import devices
 from services.auth.invitations import Invitations
+from services.auth.key_api import add_key_operations
+from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.lost_factors import take_from_another
 from services.auth.oidc.people import part
@@ -93,9 +95,11 @@ def api(
     team_uses: TeamUses,
     directory: Directory,
     oidc: OidcSignIns,
+    exchange: KeyExchange,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
-    for operators, `person_keys` for services and `keep_accesses` for the gateway; all else needs an access token."""
+    for operators, `person_keys` for services, and `keep_accesses` and `exchange_key` for the gateway; all else needs an
+    access token."""
     requests = Requests("auth")
     _sessions(requests, sign_ins)
     _oidc(requests, oidc)
@@ -107,6 +111,7 @@ def api(
     _second_factors(requests, factors)
     _devices(requests)
     add_team_operations(requests, team_uses)
+    add_key_operations(requests, exchange)
     _keys(requests, room)
     _audit(requests, refusals)
     return requests

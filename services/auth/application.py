@@ -17,7 +17,7 @@ from libs.contracts.auth import DeviceView, HeldDevice, Platform, ProfileChange,
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role, TeamRole
 from libs.contracts.requests import NotFound, Rejected, Unauthenticated
-from services.auth import team_room
+from services.auth import machine_sessions, team_room
 from services.auth.credentials import Credentials, credentials_of, replace_password, still_fits
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
@@ -248,7 +248,8 @@ def change_user(work: Work, user_id: UUID, body: ProfileChange, cause: Cause) ->
 
 
 def deactivate(work: Work, user_id: UUID, cause: Cause) -> UserView:
-    """End all sessions of a person, who cannot begin another one. Their devices stay, and are not paged.
+    """End all sessions of a person, who cannot begin another one, and those of their API keys, which are refused.
+    Their devices stay, and are not paged.
 
     Raises:
         NotFound.
@@ -257,6 +258,7 @@ def deactivate(work: Work, user_id: UUID, cause: Cause) -> UserView:
     others = _are_other_admins(work, user_id)
     user = _changed(work, user_id, DeactivateUser(user_id, cause.actor, work.now, others), cause)
     end_sessions(work, user_id, "deactivated", cause)
+    machine_sessions.end_of_owner(work, SESSIONS, user_id, "deactivated", cause)
     return user
 
 

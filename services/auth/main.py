@@ -23,6 +23,7 @@ from services.auth.countries import REMEMBERED, Countries
 from services.auth.directory import Directory
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
+from services.auth.key_exchange import AllSessions, KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.links import Links
 from services.auth.look_ups import keep_missing
@@ -60,6 +61,7 @@ class Accounts(Engine):
     settings: Settings
     registration: Registration
     sign_ins: SignIns
+    exchange: KeyExchange
 
     async def prepare(self) -> None:
         await self.store.transact(keep_missing)
@@ -70,6 +72,7 @@ class Accounts(Engine):
 
     async def close(self) -> None:
         await self.sign_ins.close()
+        await self.exchange.close()
 
 
 def build(runtime: Runtime) -> Parts:
@@ -112,6 +115,7 @@ def build(runtime: Runtime) -> Parts:
         refresh_key=sealed.refresh_key,
         countries=Countries.of(settings.geoip_file, notices),
     )
+    exchange = KeyExchange(runtime.rpc, access, runtime.clock)
     provided = settings.oidc()
     oidc = OidcSignIns(
         store=runtime.rpc,
@@ -134,13 +138,14 @@ def build(runtime: Runtime) -> Parts:
         TeamUses(runtime.bus),
         Directory(sealed.look_up_key),
         oidc,
+        exchange,
     )
     return Parts(
-        Answers(doors, keys.public, sign_ins),
+        Answers(doors, keys.public, AllSessions(sign_ins, exchange)),
         reads=runtime.follow(consumers()),
         engines=(
             room,
-            Accounts(runtime.rpc, settings, registration, sign_ins),
+            Accounts(runtime.rpc, settings, registration, sign_ins, exchange),
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
             Noticing(runtime.work, runtime.clock, settings.public_url, server),

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import STATELESS, Origins, folding
+from libs.contracts.api_keys import (
+    ApiKeyChanged,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    ApiKeySecretAdded,
+    ApiKeySecretRemoved,
+    ApiKeyTakenOver,
+)
 from libs.contracts.audit import (
     AccessRefused,
     ApiKeyUsed,
@@ -38,6 +46,7 @@ from libs.contracts.auth import (
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
+from services.auth.api_keys import KEYS as API_KEYS
 from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
@@ -45,6 +54,8 @@ from services.auth.oidc.people import IDENTITIES
 from services.auth.projections import (
     access_log,
     addresses,
+    api_key_secrets,
+    api_keys,
     audit,
     captchas,
     countries,
@@ -103,14 +114,23 @@ ORIGINS = Origins(
             ApiKeyUsed,
             AuthActedFrom,
         ): STATELESS,
+        (
+            ApiKeyCreated,
+            ApiKeyChanged,
+            ApiKeySecretAdded,
+            ApiKeySecretRemoved,
+            ApiKeyTakenOver,
+            ApiKeyRevoked,
+        ): folding(API_KEYS),
         (SigningKeyRotated,): folding(KEYS),
         (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
         (IdentityLinked, IdentityUnlinked): folding(IDENTITIES),
     },
-    projections=(users, teams, memberships, devices, invites, audit, identities),
+    projections=(users, teams, memberships, devices, invites, audit, identities, api_keys),
     rows={
         access_log: "requests at the gateway, which are in no event",
+        api_key_secrets: "hashes of what machines show, which are in no event",
         countries: "where people have signed in from, for a year",
         notices: "what is to be mailed of security events",
         noticed: "what was mailed of them within the hour",

@@ -29,6 +29,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.chassis.store.personal import PersonalText
+from libs.contracts.api_keys import (
+    ApiKeyChanged,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    ApiKeySecretAdded,
+    ApiKeySecretRemoved,
+    ApiKeyTakenOver,
+)
 from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
@@ -184,6 +192,41 @@ identities = Table(
     Column("issuer", Text, nullable=False),
     Column("linked_at", DateTime(timezone=True), nullable=False),
     Index("identities_user_id_idx", "user_id"),
+)
+
+# `owner_id`: whose rights it has, within its scopes. None: it is its team's.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("team_id", Uuid),
+    Column("made_by", Uuid, nullable=False),
+    Column("owner_id", Uuid),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index("api_keys_created_at_idx", "created_at", "id"),
+    Index("api_keys_owner_id_idx", "owner_id"),
+    Index("api_keys_team_id_idx", "team_id"),
+)
+
+# What machines show. `session_id`: which session the tokens are of that it is exchanged for now.
+api_key_secrets = Table(
+    "api_key_secrets",
+    kept,
+    Column("id", Uuid, primary_key=True),
+    Column("key_id", Uuid, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("session_id", Uuid, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("last_used_at", DateTime(timezone=True)),
+    Index("api_key_secrets_hash_key", "hash", unique=True),
+    Index("api_key_secrets_key_id_idx", "key_id"),
+    Index("api_key_secrets_session_id_idx", "session_id"),
 )
 
 passwords = Table(
@@ -469,6 +512,17 @@ def team_row(event: Envelope[TeamCreated]) -> dict[str, Any]:
     }
 
 
+def _api_key(event: Envelope[Any], state: Any) -> Change:
+    fact = event.data
+    if isinstance(fact, ApiKeyRevoked):
+        return Gone(api_keys, {"id": fact.key_id})
+    row = {"id": fact.key_id, "version": event.version, "updated_at": event.time, "name": state.name}
+    row |= {"scopes": list(state.scopes), "owner_id": state.owner, "expires_at": state.expires_at}
+    if isinstance(fact, ApiKeyCreated):
+        return Row(api_keys, row | {"team_id": fact.team_id, "made_by": fact.made_by, "created_at": event.time})
+    return Patch(api_keys, row)
+
+
 def _person(actor: Actor) -> UUID | None:
     return UUID(actor.id) if actor.kind is ActorKind.USER else None
 
@@ -500,6 +554,15 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
         case InviteAccepted():
             accepted = {"status": str(InviteStatus.ACCEPTED), "user_id": fact.user_id}
             return [Patch(invites, {"id": fact.invite_id} | accepted)]
+        case (
+            ApiKeyCreated()
+            | ApiKeyChanged()
+            | ApiKeySecretAdded()
+            | ApiKeySecretRemoved()
+            | ApiKeyTakenOver()
+            | ApiKeyRevoked()
+        ):
+            return [_api_key(event, state)]
         case DeviceRegistered():
             return [
                 Row(

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid, bindparam, cast, exists, func, or_, select, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    LargeBinary,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.invites import InviteStatus
+from libs.contracts.uses import MOST_NAMED
 from services.auth.projections import (
     addresses,
+    api_key_secrets,
+    api_keys,
     captchas,
     countries,
     devices,
@@ -173,6 +191,59 @@ DEVICES_OF_TOKEN = (
     select(devices)
     .join(push_tokens, push_tokens.c.device == devices.c.id)
     .where(push_tokens.c.hash == bindparam("hash", type_=LargeBinary))
+)
+
+_API_KEY_ID = bindparam("id", type_=Uuid)
+API_KEY = select(api_keys).where(api_keys.c.id == _API_KEY_ID)
+API_KEYS = Listing(
+    Keyset("api_keys", (api_keys.c.created_at, api_keys.c.id)),
+    select(api_keys).where(
+        or_(
+            bindparam("everything", type_=Boolean),
+            and_(bindparam("organisation", type_=Boolean), api_keys.c.team_id.is_(None)),
+            api_keys.c.team_id == func.any(bindparam("teams", type_=ARRAY(Uuid))),
+        )
+    ),
+)
+API_KEYS_OF_OWNER = (
+    select(api_keys).where(api_keys.c.owner_id == bindparam("owner_id", type_=Uuid)).order_by(api_keys.c.id)
+)
+API_KEYS_OF_TEAM = (
+    select(api_keys.c.id, api_keys.c.name, func.count().over().label("total"))
+    .where(api_keys.c.team_id == _API_KEY_ID)
+    .order_by(api_keys.c.created_at, api_keys.c.id)
+    .limit(MOST_NAMED)
+)
+SECRETS = (
+    select(api_key_secrets)
+    .where(api_key_secrets.c.key_id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+    .order_by(api_key_secrets.c.created_at, api_key_secrets.c.id)
+)
+# In one order, as sessions are: whoever ends them locks them before the append lock.
+SECRETS_LOCKED = (
+    select(api_key_secrets)
+    .where(api_key_secrets.c.key_id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+    .order_by(api_key_secrets.c.id)
+    .with_for_update()
+)
+_SHOWN = (
+    api_key_secrets.c.id.label("secret_id"),
+    api_key_secrets.c.session_id,
+    api_key_secrets.c.last_used_at,
+)
+SECRET_SHOWN = (
+    select(api_keys, *_SHOWN)
+    .join(api_key_secrets, api_key_secrets.c.key_id == api_keys.c.id)
+    .where(api_key_secrets.c.hash == bindparam("hash", type_=LargeBinary))
+)
+SECRET_OF_SESSION = (
+    select(api_keys.c.owner_id, api_keys.c.expires_at, users.c.is_active, users.c.roles_version)
+    .join(api_key_secrets, api_key_secrets.c.key_id == api_keys.c.id)
+    .join(users, users.c.id == api_keys.c.owner_id, isouter=True)
+    .where(
+        api_key_secrets.c.session_id == bindparam("session_id", type_=Uuid),
+        api_keys.c.id == _API_KEY_ID,
+    )
 )
 
 INVITES_LIST = Listing(Keyset("invites", (invites.c.created_at, invites.c.id)), select(invites))

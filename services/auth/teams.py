@@ -12,6 +12,7 @@ from libs.contracts.requests import Invalid, ListPage, NotFound, Rejected
 from libs.contracts.teams import CreateTeam, MembersOf, MembersPage, MemberView, TeamChange, TeamsPage, TeamView
 from libs.contracts.uses import UsesView
 from services.auth import team_room
+from services.auth.api_keys import uses_of_team
 from services.auth.application import USERS, lock_user
 from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
@@ -85,6 +86,8 @@ def change(work: Work, team_id: UUID, body: TeamChange, cause: Cause) -> TeamVie
 def delete(work: Work, team_id: UUID, uses: UsesView, cause: Cause) -> None:
     """Everybody leaves it, and it is gone. Raises TeamIsUnknown, or InUse where something needs it."""
     team_room.held(work, (team_id,))
+    keys = uses_of_team(work, team_id)
+    uses = UsesView(uses=(*uses.uses, *keys.uses), total=uses.total + keys.total)
     people = [row["user_id"] for row in work.fetch(MEMBER_IDS, id=team_id)]
     work.fetch(USERS_LOCKED, ids=people)
     work.load(USERS, people)

@@ -136,20 +136,26 @@ class AccessTokens:
         return Tokens(access_token=access, refresh_token=token.text, expires_in=self.expires_in)
 
     async def issue(self, user: UserView, session_id: UUID, device_id: str, now: datetime) -> str:
-        key = await self.key()
         claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "use": "access",
             "sub": str(user.id),
             "roles": [str(role) for role in user.roles],
             "teams": {str(team.id): str(team.role) for team in user.teams},
             "ver": user.version,
             "sid": str(session_id),
             "did": device_id,
+        }
+        return await self.signed(claims, now, now + self.lifetime)
+
+    async def signed(self, claims: dict[str, Any], now: datetime, until: datetime) -> str:
+        """A token of these claims, good from now on."""
+        key = await self.key()
+        claims = claims | {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "use": "access",
             "jti": str(uuid4()),
             "iat": int(now.timestamp()),
             "nbf": int(now.timestamp()),
-            "exp": int((now + self.lifetime).timestamp()),
+            "exp": int(until.timestamp()),
         }
         return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key.private)

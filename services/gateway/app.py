@@ -23,6 +23,7 @@ from services.gateway.front import Front
 from services.gateway.openapi import document
 from services.gateway.route import V1
 from services.gateway.routes import (
+    api_keys,
     audit,
     auth,
     devices,
@@ -43,7 +44,8 @@ from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _RESOURCES = (
-    *(incidents, auth, oidc, users, teams, invites, devices, on_call, escalation, integrations, notifications, audit),
+    *(incidents, auth, oidc, users, teams, invites, devices, api_keys, on_call, escalation, integrations),
+    *(notifications, audit),
 )
 
 

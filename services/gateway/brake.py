@@ -67,6 +67,8 @@ class Brake:
     """
 
     clock: Clock
+    what: str = "passwords"
+    """That are guessed, as whoever is held up is told."""
     _places: OrderedDict[tuple[str, str], _Place] = field(default_factory=OrderedDict)
     _known: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
     """(network, account) that have signed in."""
@@ -107,7 +109,7 @@ class Brake:
         now = self.clock.now()
         if (seconds := max(place.retry_after(now) for place in places)) > 0:
             headers = {"Retry-After": str(math.ceil(seconds))}
-            raise Problem("RATE_LIMITED", "too many wrong passwords from here: wait a moment", headers=headers)
+            raise Problem("RATE_LIMITED", f"too many wrong {self.what} from here: wait a moment", headers=headers)
         for place in places:
             place.under_way += 1
         wrong = True

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from libs.chassis.requests.matching import etag
+from libs.contracts.api_keys import SecretView
 from libs.contracts.auth import CaptchaChallenge, HeldDevice, TotpSecret
 from libs.contracts.integrations import IntegrationKeyView
 from libs.contracts.model import Contract
@@ -82,6 +83,9 @@ class ErrorDetails(Contract):
     etag: str | None = Field(default=None, description="The present one, where If-Match names others; only then.")
     keys: tuple[IntegrationKeyView, ...] | None = Field(
         default=None, description="The integration's keys, where one of them has to go; only present then."
+    )
+    secrets: tuple[SecretView, ...] | None = Field(
+        default=None, description="The API key's secrets, where one of them has to go; only present then."
     )
     used_by: tuple[Use, ...] | None = Field(
         default=None, description="What needs the thing that was to be deleted, at most ten; only present then."

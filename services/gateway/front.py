@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.gateway.callers import Callers
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
+    from services.gateway.machines import Machines
     from services.gateway.metrics import GatewayMetrics
     from services.gateway.places import Places
 
@@ -24,6 +25,7 @@ class Front:
 
     forwarder: Forwarder
     callers: Callers
+    machines: Machines
     health: HealthCheck
     metrics: GatewayMetrics
     brake: Brake

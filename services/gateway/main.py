@@ -29,6 +29,7 @@ from services.gateway.callers import Callers
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.health import HealthCheck
+from services.gateway.machines import Machines
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.patience import PatientProtocol
 from services.gateway.places import Places
@@ -83,7 +84,10 @@ class Gateway:
             asyncio.create_task(stoppable(access.run), name="gateway access log"),
         )
         addresses, places = Addresses(), Places()
-        self.front = Front(self._forwarder, callers, health, metrics, Brake(self.clock), addresses, places, access)
+        machines = Machines(self._forwarder, callers, self.clock, metrics)
+        self.front = Front(
+            self._forwarder, callers, machines, health, metrics, Brake(self.clock), addresses, places, access
+        )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")

@@ -53,6 +53,11 @@ class GatewayMetrics:
         self._seconds = self._metrics.histogram(
             "api_request_duration_seconds", "From a request's first byte to its answer's last.", *labels, buckets=API
         )
+        self._machines = self._metrics.counter(
+            "pager_api_key_requests",
+            "Requests with an API key: let in, refused, limited (too many, or too many wrong ones), or unavailable.",
+            "outcome",
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._forged = self._metrics.counter("pager_forged_tokens", FORGED)
         self._unkept = self._metrics.counter(
@@ -81,6 +86,10 @@ class GatewayMetrics:
     def forged(self) -> None:
         """Somebody has shown an access token that auth has not made."""
         self._forged.inc()
+
+    def machine(self, outcome: str) -> None:
+        """What became of an API key at the door."""
+        self._machines.labels(outcome).inc()
 
     async def ready(self) -> Readiness:
         """Ready while the bus is there: a gateway taken away for a sick service could not even say so."""

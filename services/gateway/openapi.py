@@ -16,6 +16,15 @@ DESCRIPTION = (
     "field that is not described here, one that is given twice, or a number as text is refused by name, and so is an "
     "unknown or repeated query parameter. Health, metrics and this document are served under `/api/v1` as well."
 )
+_KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "API key",
+    "description": "`pgr_…`, of `POST /api-keys`: in the place of an access token, for what its scopes name. A "
+    "thousand requests a minute; answers say how many are left (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).",
+}
+_PERSONAL = frozenset({"auth", "devices", "api-keys"})
+"""Tags of what is for people alone."""
 _REF = "#/components/schemas/"
 _ERROR = {"application/json": {"schema": {"$ref": f"{_REF}ErrorAnswer"}}}
 _VERBS = ("get", "post", "patch", "delete")
@@ -43,6 +52,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=app.openapi_tags
         )
         _add_schemas(schema["components"]["schemas"])
+        schema["components"]["securitySchemes"]["apiKey"] = _KEY_SCHEME
         for path, verbs in schema["paths"].items():
             for verb, operation in verbs.items():
                 if verb in _VERBS:
@@ -63,6 +73,8 @@ def _add_schemas(schemas: dict[str, Any]) -> None:
 def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
+    if "security" in operation and not (_PERSONAL & set(operation["tags"]) or "/users/me" in path):
+        operation["security"] = [*operation["security"], {"apiKey": []}]
     keyed = verb == "post" and "auth" not in operation.get("tags", ())
     if keyed:
         responses.setdefault("409", {"description": "CONFLICT: the Idempotency-Key was used with another body"})

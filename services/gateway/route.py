@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Annotated, Any, get_args
 
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.chassis.measure import telemetry
+from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.matching import IF_MATCH, Match
 from libs.contracts.requests import Invalid
 from services.gateway.addresses import peer_of
@@ -27,6 +28,7 @@ from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
+from services.gateway.machines import is_for_machines
 
 V1 = "/api/v1"
 _KEY_LIMIT = 255
@@ -65,21 +67,22 @@ class PagerRoute(APIRoute):
             traceparent = request.headers.get("traceparent")
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
-                token: str | None = None
-                place: Place = unbounded
-                if signed_in:
-                    token = bearer(request.headers.get("authorization"))
-                    caller = await front.callers.caller(token)
-                    person = caller.user_id
-                    trace.user_id, trace.key_id = person, caller.key_id
-                    request.state.user_id = person
-                    place = partial(front.places.of, person, request.is_disconnected)
-                _check_parameters(request, known, strict=self.strict)
-                key = _idempotency_key(request) if keyed else None
-                match = _if_match(request) if commands else None
-                peer = peer_of(front.addresses.of(request), request.headers.get("user-agent"))
-                request.state.ask = Ask(front.forwarder, request_headers(current, token, key, match), peer, place)
-                return await handle(request)
+                if not signed_in:
+                    return await answer(request, current, None, unbounded)
+                shown = bearer(request.headers.get("authorization"))
+                if shown is not None and is_for_machines(shown):
+                    return await _as_machine(request, shown, partial(answer, request, current))
+                caller = await front.callers.caller(shown)
+                return await answer(request, current, shown, _known(request, caller))
+
+        async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
+            _check_parameters(request, known, strict=self.strict)
+            key = _idempotency_key(request) if keyed else None
+            match = _if_match(request) if commands else None
+            front = front_of(request)
+            peer = peer_of(front.addresses.of(request), request.headers.get("user-agent"))
+            request.state.ask = Ask(front.forwarder, request_headers(trace, token, key, match), peer, place)
+            return await handle(request)
 
         return serve
 
@@ -88,6 +91,33 @@ class OpenRoute(PagerRoute):
     """One that somebody else's protocol calls, whose parameters grow without us."""
 
     strict = False
+
+
+async def _as_machine(request: Request, key: str, answer: Callable[[str, Place], Awaitable[Response]]) -> Response:
+    """An API key stands for a short token. Its answers say how many more there may be."""
+    front = front_of(request)
+    admitted = await front.machines.admitted(key, front.addresses.of(request))
+    try:
+        response = await answer(admitted.token, _known(request, admitted.caller))
+    except Problem as problem:
+        headers = {**admitted.headers, **(problem.headers or {})}
+        if problem.code == "UNAUTHENTICATED":
+            # The service knew it a moment earlier than we: of the key itself that says nothing, and nothing was done.
+            front.machines.forget(key)
+            again = "the rights of this API key have just changed: try again"
+            raise Problem("UNAVAILABLE", again, headers=headers | {"Retry-After": "1"}) from problem
+        problem.headers = headers
+        raise
+    response.headers.update(admitted.headers)
+    return response
+
+
+def _known(request: Request, caller: Caller) -> Place:
+    """Write down who is asking; the places that they have."""
+    trace = trace_of(request.scope)
+    trace.user_id, trace.key_id = caller.user_id, caller.key_id
+    request.state.user_id = caller.user_id
+    return partial(front_of(request).places.of, caller.key_id or caller.user_id, request.is_disconnected)
 
 
 async def _ask(request: Request) -> Ask:

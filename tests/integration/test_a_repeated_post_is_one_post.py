@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from libs.contracts.api_keys import PREFIX
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from services.auth.passwords import Passwords
 from services.gateway.app import Api
@@ -44,6 +45,19 @@ async def _override(world: World) -> tuple[str, Any]:
 async def _key(world: World) -> tuple[str, Any]:
     made = await world.admin.call("POST", "/integrations", {"name": "Shop"})
     return f"/integrations/{made.data['integration']['id']}/keys", None
+
+
+_API_KEY = {"name": "Deploys", "scopes": ["incidents.list"]}
+
+
+def _of_api_key(verb: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    async def request(world: World) -> tuple[str, Any]:
+        team = await world.admin.call("POST", "/teams", {"name": f"Those who {verb}"})
+        body = _API_KEY | {"teamId": team.data["team"]["id"]}
+        made = await world.admin.call("POST", "/api-keys", body)
+        return f"/api-keys/{made.data['apiKey']['id']}/{verb}", None
+
+    return request
 
 
 async def _unlock(world: World) -> tuple[str, Any]:
@@ -108,6 +122,9 @@ REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "closeIncident": _status("close", "resolve"),
     "createIntegration": _plain("/integrations", {"name": "Shop"}),
     "addIntegrationKey": _key,
+    "createApiKey": _plain("/api-keys", _API_KEY),
+    "takeOverApiKey": _of_api_key("take-over"),
+    "addApiKeySecret": _of_api_key("secrets"),
     "createPolicy": _policy,
     "createSchedule": _schedule,
     "addOverride": _override,
@@ -143,10 +160,14 @@ async def test_every_post_of_the_api_but_sign_in_is_one_command_however_often_it
 
 
 def _kept(said: Any) -> Any:
-    """An answer without the link that is shown in the first one alone."""
+    """An answer without the link or API key that is shown in the first one alone."""
     if not isinstance(said, dict):
         return said
-    return {name: _kept(value) for name, value in said.items() if name != "link"}
+    return {name: _kept(value) for name, value in said.items() if name != "link" and not _is_api_key(name, value)}
+
+
+def _is_api_key(name: str, value: Any) -> bool:
+    return name == "key" and (value is None or str(value).startswith(PREFIX))
 
 
 def _changed(body: dict[str, Any]) -> dict[str, Any]:

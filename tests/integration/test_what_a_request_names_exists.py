@@ -64,6 +64,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("POST", "/users", PERSON | {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAM),
     ("PATCH", "/users/{id}", {"teamIds": [NOBODY]}, "teamIds.0", NO_TEAM),
     ("POST", "/invites", {"email": "new@pager.test", "teamIds": [NOBODY]}, "teamIds.0", NO_TEAM),
+    ("POST", "/api-keys", {"name": "x", "scopes": ["incidents.read"], "teamId": NOBODY}, "teamId", NO_TEAM),
     ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
+from libs.contracts.api_keys import new_key
 from libs.contracts.subjects import SERVICES, STREAMS
 from tests.phone import PASSWORD
 from tests.world import World
@@ -61,6 +62,22 @@ async def _streams(world: World) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+async def _machines(world: World, once: dict[str, str]) -> dict[str, str]:
+    """What API keys do, and what is done to them."""
+    body = {"name": "Deploys", "scopes": ["incidents.list", "incidents.create"]}
+    api_key = (await world.admin.call("POST", "/api-keys", body, **once)).data["apiKey"]
+    second = await world.admin.call("POST", f"/api-keys/{api_key['id']}/secrets", **once)
+    secrets = {"API key": api_key["key"], "API key's second": second.data["secret"]["key"]}
+    for name in ("API key", "API key's second"):
+        assert (await world.http("GET", "/incidents", token=secrets[name])).status == 200
+        assert (await world.http("GET", "/users", token=secrets[name])).status == 403
+        await world.http("GET", f"/incidents?key={secrets[name]}", token=secrets[name])
+        await world.http("GET", f"/incidents/{secrets[name]}", token=secrets[name])
+    secrets["a wrong API key"] = new_key()
+    await world.http("GET", "/incidents", token=secrets["a wrong API key"])
+    return secrets
+
+
 async def _busy(world: World) -> dict[str, str]:
     """Everything that handles a secret happens; the secrets by their names."""
     ana, bo = await world.two_responders()
@@ -71,6 +88,7 @@ async def _busy(world: World) -> dict[str, str]:
     key = made[0].data["integration"]["key"]
     secrets = {"password": PASSWORD, "ana's token": ana.token, "bo's token": bo.token, "integration key": key}
     secrets |= {"idempotency key": once["Idempotency-Key"], "a new person's password": "A-Fresh-Pass-9"}
+    secrets |= await _machines(world, once)
     secrets |= {"somebody's address": "zq-cem@pager.test", "a phone number": "+4570123456"}
     secrets |= {"a first name": "Zyxwena", "a last name": "Quorlbaum", "an invited address": "zq-invited@pager.test"}
     person = {"email": secrets["somebody's address"], "firstName": "Zyxwena", "lastName": "Quorlbaum"}

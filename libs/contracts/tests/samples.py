@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel
 
+import libs.contracts.api_keys
 import libs.contracts.audit
 import libs.contracts.auth
 import libs.contracts.escalation

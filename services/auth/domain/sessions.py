@@ -1,7 +1,8 @@
 """Sessions: a person signed in on one device, from the sign-in to its end.
 
 A refused sign-in is a session that never began, and so is a lockout: each has a stream of its own, so that whoever
-tries passwords cannot make a stream long or keep the account's owner out by version conflicts.
+tries passwords cannot make a stream long or keep the account's owner out by version conflicts. Nobody signs in to a
+machine's session, which is what the tokens of an API key are of: all that happens to it is its end.
 """
 
 from __future__ import annotations
@@ -85,7 +86,16 @@ class EndStolen:
     where: Where
 
 
-Command = SignIn | RefuseSignIn | BeginLockout | EndSession | EndStolen
+@dataclass(frozen=True, slots=True)
+class EndMachineSession:
+    """`user_id`: who has made its key."""
+
+    user_id: UUID
+    session_id: UUID
+    reason: str
+
+
+Command = SignIn | RefuseSignIn | BeginLockout | EndSession | EndStolen | EndMachineSession
 
 
 def initial() -> State:
@@ -115,6 +125,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         case EndStolen(reason, device_id, where), Active(user_id, session_id):
             of = {"user_id": user_id, "session_id": session_id, "reason": reason}
             return [RefreshTokenReused(device_id=device_id, **of, **where.fields), SessionEnded(**of)]
+        case EndMachineSession(user_id=user_id, session_id=session_id, reason=reason), NotBegun():
+            return [SessionEnded(user_id=user_id, session_id=session_id, reason=reason)]
         case EndSession(reason=reason), Active(user_id=user_id, session_id=session_id):
             return [SessionEnded(user_id=user_id, session_id=session_id, reason=reason)]
         case _:

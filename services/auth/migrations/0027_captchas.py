@@ -6,7 +6,7 @@ from alembic import op
 from libs.chassis.store.tables import grant_tables
 
 revision = "0027"
-down_revision = "0025"
+down_revision = "0026"
 
 SCHEMA = "auth"
 

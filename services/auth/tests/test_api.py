@@ -28,6 +28,7 @@ from libs.contracts.requests import ById, ListPage, NotFound
 from services.auth.api import api
 from services.auth.directory import Directory
 from services.auth.invitations import Invitations
+from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
@@ -102,17 +103,21 @@ def requests() -> Requests:
         cast("TeamUses", None),
         Directory(lambda: b"k" * 32),
         cast("OidcSignIns", None),
+        cast("KeyExchange", None),
     )
 
 
 def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(requests: Requests) -> None:
-    """The bus lets operators alone ask for the last two of them, and the gateway tell of accesses."""
+    """The bus lets operators alone ask for what is said of keys, and the gateway for the last two."""
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
     operators = {"signing_keys", "rotate_keys"}
     provider = {"oidc_start", "oidc_return", "oidc_token"}
     assert public == (
-        {"login", "captcha", "refresh", "keys", "person_keys", "keep_accesses"} | operators | links | provider
+        {"login", "captcha", "refresh", "keys", "person_keys", "keep_accesses", "exchange_key"}
+        | operators
+        | links
+        | provider
     )
     assert set(requests.operations) - public == {
         "logout",
@@ -155,6 +160,14 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "set_member",
         "change_member",
         "remove_member",
+        "create_api_key",
+        "api_keys",
+        "api_key",
+        "change_api_key",
+        "revoke_api_key",
+        "take_over_api_key",
+        "add_api_key_secret",
+        "remove_api_key_secret",
     }
 
 

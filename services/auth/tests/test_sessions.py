@@ -6,7 +6,7 @@ from libs.chassis.testing.given import Given
 from libs.contracts.auth import SessionEnded, SignedIn, SignInRefused
 from libs.contracts.requests import Invalid
 from services.auth.application import SESSIONS
-from services.auth.domain.sessions import EndSession, RefuseSignIn, SignIn
+from services.auth.domain.sessions import EndMachineSession, EndSession, RefuseSignIn, SignIn
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
 SESSION = UUID("00000000-0000-4000-8000-00000000000a")
@@ -51,3 +51,10 @@ def test_what_never_began_cannot_end_and_a_signed_in_person_is_not_refused() -> 
 def test_a_device_id_with_control_characters_is_refused() -> None:
     rejected = Given(SESSIONS, []).when(SignIn(BO, SESSION, "a\0b")).then_rejected(Invalid)
     assert rejected.field == "deviceId"
+
+
+def test_a_machines_session_only_ends_and_once() -> None:
+    end = EndMachineSession(BO, SESSION, "API key revoked")
+    over = Given(SESSIONS, []).when(end).then([SessionEnded(user_id=BO, session_id=SESSION, reason="API key revoked")])
+    over.when(end).then_nothing()
+    Given(SESSIONS, [SIGNED_IN]).when(end).then_nothing()

@@ -176,7 +176,7 @@ class World:
     http: aiohttp.ClientSession
     clock: MovableClock
 
-    def token(self, *, role: Role = Role.ADMIN, minutes: float = 15, user: UUID = USER) -> str:
+    def token(self, *, role: Role = Role.ADMIN, minutes: float = 15, user: UUID = USER, **more: Any) -> str:
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -189,7 +189,7 @@ class World:
             "roles": [str(role)],
             "exp": int(self.clock.now().timestamp() + minutes * 60),
         }
-        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, _KEY)
+        return jwt.encode({"alg": "RS256", "kid": "one"}, claims | more, _KEY)
 
     async def call(
         self,

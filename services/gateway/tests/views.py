@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from libs.contracts import audit, auth, escalation, incidents, integrations, invites, notifier, oncall, teams
+from libs.contracts import api_keys, audit, auth, escalation, incidents, integrations, invites, notifier, oncall, teams
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Lane, Priority, Role, TeamRole
 from services.gateway.tests.stubs import USER, json_of
@@ -122,6 +122,22 @@ INTEGRATION = json_of(
         updated_at=NOW,
         keys=(integrations.IntegrationKeyView(id=ID, created_at=NOW, hint="kkkk"),),
         key="k" * 32,
+    )
+)
+SECRET = json_of(api_keys.CreatedSecretView(id=ID, prefix="pgr_abcdefgh", created_at=NOW, key="pgr_" + "k" * 42))
+API_KEY = json_of(
+    api_keys.ApiKeyView(
+        id=ID,
+        version=2,
+        name="Deploys",
+        scopes=("incidents.read",),
+        made_by=USER,
+        owner_id=USER,
+        prefix="pgr_abcdefgh",
+        secrets=(api_keys.SecretView(id=ID, prefix="pgr_abcdefgh", created_at=NOW),),
+        created_at=NOW,
+        updated_at=NOW,
+        key="pgr_" + "k" * 42,
     )
 )
 INTEGRATION_KEY = json_of(integrations.CreatedKeyView(id=ID, created_at=NOW, hint="kkkk", key="k" * 32))

@@ -202,13 +202,12 @@ def _people(requests: Requests, registration: Registration, directory: Directory
     @requests.query("users", ListPage, action=Action.PEOPLE_READ)
     def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
         page = directory.page(work, body)
-        views = (user_view(row, phone=_sees_phone(caller, row["id"])) for row in page.rows)
+        views = (_seen_by(caller, user_view(row)) for row in page.rows)
         return UsersPage(**page.told("users", views))
 
     @requests.query("user", ById, action=Action.PEOPLE_READ)
     def user(work: Work, body: ById, caller: Caller) -> UserView:
-        found = application.user(work, body.id)
-        return found if _sees_phone(caller, found.id) else found.model_copy(update={"phone": None})
+        return _seen_by(caller, application.user(work, body.id))
 
     @requests.query("me", NoRequest, action=Action.ME)
     def me(work: Work, _body: NoRequest, caller: Caller) -> UserView:
@@ -347,6 +346,9 @@ def _whose(body: EndSession | EndOthers | LoseDevice, caller: Caller) -> UUID:
     return body.user_id or caller.user_id
 
 
-def _sees_phone(caller: Caller, user_id: object) -> bool:
-    """Colleagues choose each other by name and address; a private number is for leads, admins and oneself."""
-    return caller.user_id == user_id or caller.may(Action.PEOPLE_CONTACT)
+def _seen_by(caller: Caller, user: UserView) -> UserView:
+    """Colleagues choose each other by name and address; a number is for leads, admins, their managers and oneself."""
+    of_team = any(caller.may(Action.PEOPLE_CONTACT, team.id) for team in user.teams)
+    if caller.user_id == user.id or caller.may(Action.PEOPLE_CONTACT) or of_team:
+        return user
+    return user.model_copy(update={"phone": None})

@@ -11,8 +11,7 @@ from libs.contracts.invites import InviteStatus, InviteView, LinkView
 from libs.contracts.teams import MemberView, TeamOf, TeamView
 
 
-def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
-    """`phone`: whether the reader may see the number."""
+def user_view(row: dict[str, Any]) -> UserView:
     teams = tuple(TeamOf.model_validate(team) for team in row.get("teams", ()))
     return UserView(
         id=row["id"],
@@ -20,7 +19,7 @@ def user_view(row: dict[str, Any], *, phone: bool = True) -> UserView:
         first_name=row["first_name"],
         last_name=row["last_name"],
         roles=row["roles"],
-        phone=row["phone"] if phone else None,
+        phone=row["phone"],
         timezone=row["timezone"],
         team_ids=tuple(team.id for team in teams),
         teams=teams,

@@ -23,7 +23,7 @@ from libs.contracts.auth import (
     UsersPage,
     UserView,
 )
-from libs.contracts.model import Lane, Role
+from libs.contracts.model import Lane, Role, TeamRole
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.auth.api import api
 from services.auth.directory import Directory
@@ -41,6 +41,7 @@ from services.auth.team_uses import TeamUses
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
 CY = UUID("00000000-0000-4000-8000-000000000002")
+TEAM = UUID("00000000-0000-4000-8000-000000000003")
 
 
 class Rows:
@@ -48,7 +49,7 @@ class Rows:
 
     cursor = None
 
-    def __init__(self, *ids: UUID) -> None:
+    def __init__(self, *ids: UUID, teams: tuple[UUID, ...] = ()) -> None:
         self.rows = [
             {
                 "id": i,
@@ -60,7 +61,7 @@ class Rows:
                 "phone": "+4512345",
                 "timezone": "UTC",
                 "roles": ["user"],
-                "teams": [],
+                "teams": [{"id": team, "name": "Core", "role": "member"} for team in teams],
                 "is_active": True,
                 "version": 1,
                 "updated_at": None,
@@ -188,6 +189,10 @@ def test_a_colleagues_number_is_for_leads_and_admins(
     assert page.total == 2
     view: UserView = requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), caller(*roles))
     assert view.phone == phones[1]
+    manager = replace(caller(*roles), teams={TEAM: TeamRole.MANAGER})
+    theirs = requests.operations["user"].handle(cast("Work", Rows(CY, teams=(TEAM,))), ById(id=CY), manager)
+    assert theirs.phone == "+4512345", "a manager calls whoever is in their team"
+    assert requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), manager).phone == phones[1]
     unsure = replace(caller(*roles), certain=False)  # nothing was heard of sessions for long
     assert requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), unsure).phone is None
 

@@ -202,8 +202,9 @@ class _News(NamedTuple):
 def _news(events: Sequence[Envelope[Any]]) -> _News:
     last = {e.data.user_id: e for e in events if isinstance(e.data, UserDeactivated | UserReactivated)}
     gone = {user: event for user, event in last.items() if isinstance(event.data, UserDeactivated)}
-    changed = [e for e in events if isinstance(e.data, TeamMembershipChanged)]
-    return _News(gone, {(e.data.team_id, e.data.user_id): e for e in changed})
+    changed = {(e.data.team_id, e.data.user_id): e for e in events if isinstance(e.data, TeamMembershipChanged)}
+    # Whoever manages a team is whatever they were before, and more.
+    return _News(gone, {key: event for key, event in changed.items() if event.data.role is not TeamRole.MANAGER})
 
 
 def _starter(

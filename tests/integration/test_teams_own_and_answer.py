@@ -219,6 +219,26 @@ async def test_what_belongs_to_a_team_is_its_peoples_affair(world: World) -> Non
     assert (await lea.call("GET", f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}")).status == 200
 
 
+async def test_whoever_takes_turns_in_a_teams_schedule_sees_it(world: World) -> None:
+    cy, dee, team = await world.person("cy"), await world.person("dee"), await _team(world)
+    start = (world.clock.now() - timedelta(hours=1)).replace(tzinfo=None, second=0).isoformat(timespec="minutes")
+    layer = {"rotationType": "weekly", "start": start, "participants": [str(cy.user_id)]}
+    body = {"name": "Nights", "layers": [layer], "teamId": team}
+    made = _done(await world.admin.call("POST", "/on-call/schedules", body), 201)["schedule"]["id"]
+    for somebody, status, names in ((cy, 200, ["Nights"]), (dee, 404, [])):
+        assert (await somebody.call("GET", f"/on-call/schedules/{made}")).status == status
+        assert (await somebody.call("GET", f"/on-call/current?scheduleId={made}")).status == status
+        listed = _done(await somebody.call("GET", "/on-call/schedules"))["schedules"]
+        on_call = _done(await somebody.call("GET", "/on-call"))["onCall"]
+        assert [s["name"] for s in listed if s["teamId"]] == names
+        assert [o["scheduleName"] for o in on_call if o["scheduleId"] == made] == names
+    tomorrow = world.clock.now() + timedelta(days=1)
+    hours = {"startTime": tomorrow.isoformat(), "endTime": (tomorrow + timedelta(hours=1)).isoformat()}
+    cover = f"/on-call/schedules/{made}/overrides"
+    _done(await cy.call("POST", cover, hours | {"userId": str(cy.user_id)}), 201)
+    assert (await dee.call("POST", cover, hours | {"userId": str(dee.user_id)})).status == 404
+
+
 async def test_a_team_that_something_needs_stays_until_nothing_does(world: World) -> None:
     ana = await world.person("ana")
     team = await _team(world, "Core", ana="member")

@@ -198,3 +198,37 @@ async def test_a_team_whose_incidents_are_open_stays(world: World) -> None:
     assert (await ana.call("POST", f"/incidents/{incident['id']}/resolve")).status == 200
     assert (await ana.call("DELETE", f"/integrations/{sender['id']}")).status == 200
     assert (await world.rpc("incidents", "team_uses", {"id": shop})).data == {"uses": [], "total": 0}
+
+
+async def test_a_teams_api_key_sees_its_team_and_not_what_has_paged_its_maker(world: World) -> None:
+    """Machines act for a team: what is the organisation's, or rang on their maker's phone, is not theirs."""
+    maxi = await world.person("max")
+    shop, bank = await team(world, "Shop", max="manager"), await team(world, "Bank")
+    await world.policy((15, "max"))
+    opened = {
+        name: str((await world.admin.call("POST", "/incidents", {"title": name, "teamId": of})).data["incident"]["id"])
+        for name, of in (("shop", shop), ("bank", bank), ("everybody's", None))
+    }
+    senders = {name: await integration(world.admin, teamId=of) for name, of in (("shop", shop), ("bank", bank))}
+    await world.settle()
+    scopes = ["incidents.list", "incidents.read", "incidents.create", "notifications.read", "integrations.read"]
+    made = await maxi.call("POST", "/api-keys", {"name": "Deploys", "scopes": scopes, "teamId": shop})
+    assert made.status == 201, made.body
+    key = made.data["apiKey"]["key"]
+
+    async def asks(method: str, path: str, body: Any = None) -> Any:
+        return await world.http(method, path, body, key)
+
+    assert [await seen(maxi, one) for one in opened.values()] == [SEEN] * 3
+    for path in ("/incidents", "/incidents?assigned_to=me", f"/incidents?assignedTo={maxi.user_id}"):
+        listed = (await asks("GET", path)).data
+        assert [one["id"] for one in listed["incidents"]] == [opened["shop"]], path
+        assert listed["pagination"]["total"] == 1
+    for name, one in opened.items():
+        paths = (f"/incidents/{one}", f"/incidents/{one}/timeline", f"/incidents/{one}/explain")
+        answers = [await asks("GET", path) for path in (*paths, f"/notifications?incidentId={one}")]
+        assert [one.status for one in answers] == [200 if name == "shop" else 404] * 4, name
+    assert [one["id"] for one in (await asks("GET", "/integrations")).data["integrations"]] == [senders["shop"]["id"]]
+    assert (await asks("GET", f"/integrations/{senders['bank']['id']}")).status == 404
+    for of, status in ((shop, 201), (bank, 403), (None, 403)):
+        assert (await asks("POST", "/incidents", {"title": "by a machine", "teamId": of})).status == status

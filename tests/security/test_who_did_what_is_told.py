@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -170,6 +171,24 @@ async def test_an_address_that_nobody_has_is_told_and_cannot_be_read(world: Worl
     events = await world.log("auth", "UnknownAccountRefused")
     assert all("nobody" not in str(e.data) for e in events)
     assert {e.data.month for e in events if isinstance(e.data, UnknownAccountRefused)} == {f"{world.clock.now():%Y-%m}"}
+
+
+async def test_from_where_an_address_that_nobody_has_was_tried_is_unreadable_after_its_month(world: World) -> None:
+    world.clock.advance(seconds=1)
+    month = world.clock.now()
+    assert (await sign_in(world, "nobody@pager.test", "wrong")).status == 401
+    await told(world, "UnknownAccountRefused")
+    next_month = (month.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = next_month + timedelta(days=90)
+
+    async def shown() -> tuple[str | None, str | None]:
+        found = [e for e in await entries(world, "&resource=accounts") if e["action"] == "UnknownAccountRefused"]
+        return where(found[-1])
+
+    world.clock.advance(seconds=(end - world.clock.now()).total_seconds() - 1)
+    assert await shown() == (STRANGER, AGENT)
+    world.clock.advance(minutes=61)  # auth looks once an hour
+    await world.eventually(shown, lambda found: found == ("[erased]",) * 2, "its key is gone")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["somebody", "nobody"])

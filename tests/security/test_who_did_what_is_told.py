@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from libs.contracts.audit import UnknownAccountRefused
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
@@ -96,6 +97,31 @@ async def test_what_other_services_change_is_in_the_same_list(world: World) -> N
     assert [e["at"] for e in everything] == sorted((e["at"] for e in everything), reverse=True)
     for service in ("auth", "oncall", "escalation", "incidents"):
         assert differences(await rebuilt(world, service, swap=False)) == {}, "the log says the same"
+
+
+async def test_where_somebody_was_is_in_no_log_in_the_clear(world: World) -> None:
+    ana = await world.person("ana")
+    for email, password in ((ana.email, PASSWORD), (ana.email, "wrong"), ("nobody@pager.test", "wrong")):
+        body = {"email": email, "password": password, "deviceId": "phone"}
+        await world.http("POST", "/auth/login", body, **at(HOME))
+    await world.admin.call("PATCH", f"/users/{ana.user_id}", {"roles": ["lead"]}, **at(HOME))
+    await world.admin.call("POST", "/integrations", {"name": "one"}, **at(HOME))
+    level = {"timeoutMinutes": 5, "targets": [{"type": "user", "id": str(world.admin.user_id)}]}
+    await world.admin.call("POST", "/escalation/policies", {"name": "p", "levels": [level]}, **at(HOME))
+    layer = {"rotationType": "daily", "start": "2026-10-19T09:00", "participants": [str(world.admin.user_id)]}
+    await world.admin.call(
+        "POST", "/on-call/schedules", {"name": "s", "timezone": "UTC", "layers": [layer]}, **at(HOME)
+    )
+    await told(world, "UnknownAccountRefused")
+    for service in ("auth", "oncall", "escalation", "incidents"):
+        read = text(f"SELECT state FROM {service}.stored_events")  # noqa: S608 - a name of ours
+        rows = await world.services[service].runtime.work.read(lambda work, read=read: work.fetch(read))
+        raw = b"".join(bytes(row["state"]) for row in rows)
+        assert b"ActedFrom" in raw, service
+        assert HOME.encode() not in raw, service
+        assert AGENT.encode() not in raw, service
+        shown = [e for e in await entries(world) if where(e) == (HOME, AGENT) and e["actor"]["kind"] == "user"]
+    assert {e["resource"].partition("/")[0] for e in shown} == {"users", "integrations", "policies", "schedules"}
 
 
 async def test_pages_go_on_where_the_last_one_ended_whoever_knows_of_what(world: World) -> None:

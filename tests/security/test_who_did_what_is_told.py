@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
+from libs.chassis.store.work import Work
 from libs.contracts.audit import UnknownAccountRefused
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
@@ -115,7 +117,7 @@ async def test_where_somebody_was_is_in_no_log_in_the_clear(world: World) -> Non
     await told(world, "UnknownAccountRefused")
     for service in ("auth", "oncall", "escalation", "incidents"):
         read = text(f"SELECT state FROM {service}.stored_events")  # noqa: S608 - a name of ours
-        rows = await world.services[service].runtime.work.read(lambda work, read=read: work.fetch(read))
+        rows = await world.services[service].runtime.work.read(partial(Work.fetch, statement=read))
         raw = b"".join(bytes(row["state"]) for row in rows)
         assert b"ActedFrom" in raw, service
         assert HOME.encode() not in raw, service
@@ -358,3 +360,21 @@ async def test_without_an_access_log_what_was_forbidden_is_told_all_the_same(ser
         await quiet.gateway.front.access.tell()
         await told(quiet, "AccessRefused")
         assert await entries(quiet, "&resource=requests") == []
+
+
+async def test_where_an_api_key_is_used_from_is_told_and_each_of_its_requests_is_kept(world: World) -> None:
+    wanted = {"name": "deploys", "scopes": ["incidents.list"]}
+    made = (await world.admin.call("POST", "/api-keys", wanted, **at(HOME))).data["apiKey"]
+    world.clock.advance(seconds=1)
+    for _ in range(3):
+        assert (await world.http("GET", "/incidents", token=made["key"], **at(STRANGER))).status == 200
+    assert (await world.http("GET", "/audit", token=made["key"], **at(STRANGER))).status == 403
+    kept = await accesses(world, f"&actorId={world.admin.user_id}")
+    by_key = [e for e in kept if e["actor"] == {"kind": "key", "id": made["id"]}]
+    assert [e["new"]["status"] for e in by_key] == [403, 200, 200, 200]
+    used = await told(world, "ApiKeyUsed", f"&resource=api-keys/{made['id']}")
+    assert (where(used), used["actor"]) == ((STRANGER, AGENT), {"kind": "key", "id": made["id"]})
+    refused = await told(world, "AccessRefused", f"&actorId={made['id']}")
+    assert (where(refused), refused["new"]["route"]) == ((STRANGER, AGENT), "/api/v1/audit")
+    assert made["key"] not in str(await entries(world)) + str(kept)
+    assert len(await world.log("auth", "ApiKeyUsed")) == 1

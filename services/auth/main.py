@@ -29,6 +29,7 @@ from services.auth.links import Links
 from services.auth.look_ups import keep_missing
 from services.auth.mailing import Mailing
 from services.auth.measures import measures
+from services.auth.months import Months
 from services.auth.notices import EACH, Notices, Noticing
 from services.auth.oidc.pending import PendingSignIns
 from services.auth.oidc.people import People
@@ -148,6 +149,7 @@ def build(runtime: Runtime) -> Parts:
             Accounts(runtime.rpc, settings, registration, sign_ins, exchange),
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),
+            Months(runtime.work, runtime.clock),
             Noticing(runtime.work, runtime.clock, settings.public_url, server),
             oidc,
         ),

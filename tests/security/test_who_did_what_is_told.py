@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
+from libs.chassis.store.work import Work
 from libs.contracts.audit import UnknownAccountRefused
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
@@ -97,6 +101,31 @@ async def test_what_other_services_change_is_in_the_same_list(world: World) -> N
         assert differences(await rebuilt(world, service, swap=False)) == {}, "the log says the same"
 
 
+async def test_where_somebody_was_is_in_no_log_in_the_clear(world: World) -> None:
+    ana = await world.person("ana")
+    for email, password in ((ana.email, PASSWORD), (ana.email, "wrong"), ("nobody@pager.test", "wrong")):
+        body = {"email": email, "password": password, "deviceId": "phone"}
+        await world.http("POST", "/auth/login", body, **at(HOME))
+    await world.admin.call("PATCH", f"/users/{ana.user_id}", {"roles": ["lead"]}, **at(HOME))
+    await world.admin.call("POST", "/integrations", {"name": "one"}, **at(HOME))
+    level = {"timeoutMinutes": 5, "targets": [{"type": "user", "id": str(world.admin.user_id)}]}
+    await world.admin.call("POST", "/escalation/policies", {"name": "p", "levels": [level]}, **at(HOME))
+    layer = {"rotationType": "daily", "start": "2026-10-19T09:00", "participants": [str(world.admin.user_id)]}
+    await world.admin.call(
+        "POST", "/on-call/schedules", {"name": "s", "timezone": "UTC", "layers": [layer]}, **at(HOME)
+    )
+    await told(world, "UnknownAccountRefused")
+    for service in ("auth", "oncall", "escalation", "incidents"):
+        read = text(f"SELECT state FROM {service}.stored_events")  # noqa: S608 - a name of ours
+        rows = await world.services[service].runtime.work.read(partial(Work.fetch, statement=read))
+        raw = b"".join(bytes(row["state"]) for row in rows)
+        assert b"ActedFrom" in raw, service
+        assert HOME.encode() not in raw, service
+        assert AGENT.encode() not in raw, service
+        shown = [e for e in await entries(world) if where(e) == (HOME, AGENT) and e["actor"]["kind"] == "user"]
+    assert {e["resource"].partition("/")[0] for e in shown} == {"users", "integrations", "policies", "schedules"}
+
+
 async def test_pages_go_on_where_the_last_one_ended_whoever_knows_of_what(world: World) -> None:
     for number in range(6):
         await world.admin.call("POST", "/integrations", {"name": f"i{number}"})
@@ -170,6 +199,24 @@ async def test_an_address_that_nobody_has_is_told_and_cannot_be_read(world: Worl
     events = await world.log("auth", "UnknownAccountRefused")
     assert all("nobody" not in str(e.data) for e in events)
     assert {e.data.month for e in events if isinstance(e.data, UnknownAccountRefused)} == {f"{world.clock.now():%Y-%m}"}
+
+
+async def test_from_where_an_address_that_nobody_has_was_tried_is_unreadable_after_its_month(world: World) -> None:
+    world.clock.advance(seconds=1)
+    month = world.clock.now()
+    assert (await sign_in(world, "nobody@pager.test", "wrong")).status == 401
+    await told(world, "UnknownAccountRefused")
+    next_month = (month.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = next_month + timedelta(days=90)
+
+    async def shown() -> tuple[str | None, str | None]:
+        found = [e for e in await entries(world, "&resource=accounts") if e["action"] == "UnknownAccountRefused"]
+        return where(found[-1])
+
+    world.clock.advance(seconds=(end - world.clock.now()).total_seconds() - 1)
+    assert await shown() == (STRANGER, AGENT)
+    world.clock.advance(minutes=61)  # auth looks once an hour
+    await world.eventually(shown, lambda found: found == ("[erased]",) * 2, "its key is gone")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["somebody", "nobody"])
@@ -313,3 +360,21 @@ async def test_without_an_access_log_what_was_forbidden_is_told_all_the_same(ser
         await quiet.gateway.front.access.tell()
         await told(quiet, "AccessRefused")
         assert await entries(quiet, "&resource=requests") == []
+
+
+async def test_where_an_api_key_is_used_from_is_told_and_each_of_its_requests_is_kept(world: World) -> None:
+    wanted = {"name": "deploys", "scopes": ["incidents.list"]}
+    made = (await world.admin.call("POST", "/api-keys", wanted, **at(HOME))).data["apiKey"]
+    world.clock.advance(seconds=1)
+    for _ in range(3):
+        assert (await world.http("GET", "/incidents", token=made["key"], **at(STRANGER))).status == 200
+    assert (await world.http("GET", "/audit", token=made["key"], **at(STRANGER))).status == 403
+    kept = await accesses(world, f"&actorId={world.admin.user_id}")
+    by_key = [e for e in kept if e["actor"] == {"kind": "key", "id": made["id"]}]
+    assert [e["new"]["status"] for e in by_key] == [403, 200, 200, 200]
+    used = await told(world, "ApiKeyUsed", f"&resource=api-keys/{made['id']}")
+    assert (where(used), used["actor"]) == ((STRANGER, AGENT), {"kind": "key", "id": made["id"]})
+    refused = await told(world, "AccessRefused", f"&actorId={made['id']}")
+    assert (where(refused), refused["new"]["route"]) == ((STRANGER, AGENT), "/api/v1/audit")
+    assert made["key"] not in str(await entries(world)) + str(kept)
+    assert len(await world.log("auth", "ApiKeyUsed")) == 1

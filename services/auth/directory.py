@@ -20,7 +20,7 @@ from pydantic_core import to_json
 
 from libs.chassis.store.keyring import PersonKey
 from libs.chassis.store.listing import Page
-from libs.chassis.store.personal import SEALED, SUBJECT, box_of
+from libs.chassis.store.personal import SEALED, SUBJECT, box_of, subject_of
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane, StillSealed
 from libs.contracts.requests import Invalid, ListPage
@@ -110,7 +110,7 @@ class Directory:
         if not fresh and len(boxes) == len(self._known):
             return
         found = (box_of(text) for pair in fresh.values() for text in pair if text is not None)
-        if subjects := {UUID(box[SUBJECT]) for box in found if box is not None}:
+        if subjects := {subject_of(box) for box in found if box is not None}:
             keys_of(work).know(subjects)
         opened = {
             one: _Known((last, first), _place(_text(work, last), _text(work, first), one))

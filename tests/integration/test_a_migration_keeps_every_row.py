@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from libs.chassis.store.migrate import MigrationRefused, downgrade, status, upgrade
+from libs.chassis.store.person_keys import person_keys
 from libs.chassis.store.tables import chassis_tables
 from libs.contracts.subjects import SERVICES
 from tests.filling import fill, in_common, rows_of
@@ -145,5 +146,6 @@ def test_the_migrated_schema_is_the_one_that_the_code_expects(service: str, conn
             "version_table_schema": service,
         },
     )
-    everything: Any = [*models, chassis_tables(service).metadata]
+    keys = [person_keys(service).metadata] if service != "auth" else []
+    everything: Any = [*models, *keys, chassis_tables(service).metadata]
     assert compare_metadata(context, everything) == []

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from nats.errors import Error as NatsError
+
 from libs.chassis.store.person_keys import forget_key
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.auth import DeviceRegistered, UserRegistered
 from libs.contracts.codec import CODEC
 from libs.contracts.model import StillSealed
+from libs.contracts.person_keys import PersonKeys, PersonKeysOf
+from libs.contracts.requests import Reply
 from services.auth.subject_keys import destroy, keys_of
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
 from tests.world import World
@@ -112,3 +118,19 @@ async def test_people_are_listed_by_name_page_by_page_though_no_name_is_in_the_c
     assert seen == ["Pager", "Ana", "Bo", "Cy", "Dora"]
     refused = await world.admin.call("GET", "/users?cursor=WyJ1c2VycyJd")
     assert (refused.status, refused.body["error"]["code"]) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("user", ["gateway", "operator", "auditor"])
+async def test_only_services_that_read_personal_texts_are_given_keys(world: World, user: str) -> None:
+    ana = await world.person("ana")
+    asked = PersonKeysOf(user_ids=(ana.user_id,)).to_json()
+    service = await world.servers.connect("notifier")
+    reply = Reply.model_validate_json(
+        (await service.request("pager.rpc.auth.person_keys", asked, timeout=DEADLINE)).data
+    )
+    assert list(PersonKeys.model_validate(reply.data).keys) == [ana.user_id]
+    await service.close()
+    other = await world.servers.connect(user)
+    with pytest.raises(NatsError):
+        await other.request("pager.rpc.auth.person_keys", asked, timeout=1)
+    await other.close()

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from libs.chassis.store.changes import Change
-from libs.chassis.store.personal import SEALED, SUBJECT
+from libs.chassis.store.personal import SEALED, SUBJECT, subject_of
 from libs.chassis.store.work import Work
 from libs.contracts.codec import Codec
 from libs.contracts.envelope import Envelope
@@ -166,8 +166,8 @@ class Keys:
     def unseal(self, box: Box) -> str | None:
         """The text inside; None: its key was destroyed, or is not here."""
         try:
-            key = self.key(UUID(box[SUBJECT]))
-        except (KeyError, ValueError):
+            key = self.key(subject_of(box))
+        except (KeyError, ValueError, TypeError, AttributeError):
             return None
         return None if key is None else key.open(box)
 

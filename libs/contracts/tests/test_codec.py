@@ -15,7 +15,7 @@ from libs.contracts.auth import UserRegistered
 from libs.contracts.codec import CODEC, EVENT_LIMIT, Codec, EventTooLarge
 from libs.contracts.envelope import FACTS, Envelope
 from libs.contracts.incidents import IncidentCreated
-from libs.contracts.model import PersonalField, StillSealed
+from libs.contracts.model import PersonalField, StillSealed, personal_fields
 from libs.contracts.requests import ErrorKind
 from libs.contracts.slots import SLOTS, slot_of
 from libs.contracts.tests.samples import sample
@@ -120,3 +120,15 @@ def test_a_method_that_we_do_not_know_is_named() -> None:
 def test_slots_are_the_same_for_ever() -> None:
     assert slot_of(UUID("00000000-0000-4000-8000-000000000001")) == 185
     assert {slot_of(UUID(int=i)) for i in range(5000)} == set(range(SLOTS))
+
+
+@pytest.mark.parametrize("type_name", sorted(name for name, fact in FACTS.items() if personal_fields(fact)))
+def test_a_fact_says_whose_its_personal_fields_are(type_name: str) -> None:
+    assert isinstance(sample(FACTS[type_name]).data.whose, UUID)
+
+
+@pytest.mark.parametrize("type_name", sorted(name for name in FACTS if not name.startswith("pager.auth.")))
+def test_a_service_that_makes_no_keys_can_do_without_what_they_seal(type_name: str) -> None:
+    """A field that must be there would make a command wait for auth."""
+    fact = FACTS[type_name]
+    assert all(fact.model_fields[name].default is None for name in personal_fields(fact))

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -360,8 +361,10 @@ async def test_while_the_provider_is_away_a_break_glass_admin_signs_in_with_a_pa
         forger.answers = {"/token": answer}
         back = await _came_back(browser, forger, app)
         assert back.query["error"] == "temporarily_unavailable", back.location
-    forger.answers = {"/token": lambda: web.json_response({"error": "invalid_grant"}, status=400)}
-    assert (await _came_back(browser, forger, app)).query["error"] == "access_denied"
+    for said in ("invalid_grant", {"not": "a word"}, ["x"]):
+        forger.answers = {"/token": partial(web.json_response, {"error": said}, status=400)}
+        assert (await _came_back(browser, forger, app)).query["error"] == "access_denied", said
+        world.clock.advance(minutes=1)
     forger.answers = {}
     assert (await app.fetch(await _code(browser, forger, app))).status == 200
     assert (await world.health("auth"))["troubles"] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -88,6 +88,7 @@ class Provider:
     _client: httpx.AsyncClient | None = None
     _held: _Held = field(default_factory=_Held)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking_for_keys: asyncio.Lock = field(default_factory=asyncio.Lock)
     _under_way: int = 0
     _failed_at: datetime = _NEVER
 
@@ -109,6 +110,9 @@ class Provider:
         except ProviderAway:
             self._failed_at = self.clock.now()
             raise
+        except Unauthenticated:
+            self._failed_at = _NEVER  # it has answered
+            raise
         except TimeoutError:
             self._failed_at = self.clock.now()
             _log.warning("the identity provider does not answer in time")
@@ -117,16 +121,19 @@ class Provider:
             self._under_way -= 1
 
     async def metadata(self) -> Metadata:
-        """Raises ProviderAway."""
+        """What is known is told at once, and asked for anew by one for all. Raises ProviderAway."""
+        held = self._held
+        if held.metadata is not None and not self._is_old(held.metadata_at):
+            return held.metadata
         async with self._asking:
-            if self._held.metadata is None or self._is_old(self._held.metadata_at):
+            if held.metadata is None or self._is_old(held.metadata_at):
                 try:
-                    self._held.metadata = self._read(await self._get(self._well_known))
-                    self._held.metadata_at = self.clock.now()
+                    held.metadata = self._read(await self._get(self._well_known))
+                    held.metadata_at = self.clock.now()
                 except ProviderAway:
-                    if self._held.metadata is None:
+                    if held.metadata is None:
                         raise
-            return self._held.metadata
+            return held.metadata
 
     async def redeem(self, code: str, verifier: str) -> Redeemed:
         """What it gives for a code. Raises CodeRefused or ProviderAway."""
@@ -143,7 +150,10 @@ class Provider:
         status, answer = await self._ask("POST", metadata.token, data=form, auth=auth)
         if 400 <= status < 500:
             said = answer.get("error")
-            _log.warning("the identity provider refused a code", error=said if said in _ERRORS else "another")
+            _log.warning(
+                "the identity provider refused a code",
+                error=said if isinstance(said, str) and said in _ERRORS else "another",
+            )
             raise CodeRefused
         id_token, access_token = answer.get("id_token"), answer.get("access_token")
         if status != 200 or not isinstance(id_token, str):
@@ -152,17 +162,15 @@ class Provider:
 
     async def key(self, header: Header) -> Key:
         """What a token is signed with; asked for anew, seldom, if it is unknown. Raises NoSuchKey or ProviderAway."""
-        async with self._asking:
-            if self._is_old(self._held.keys_at):
+        held = self._held
+        if not self._is_old(held.keys_at):
+            with suppress(NoSuchKey):
+                return signed_by(header, held.keys)
+        async with self._asking_for_keys:
+            since = self.clock.now() - held.keys_at
+            if self._is_old(held.keys_at) or not timedelta(0) <= since < _PAUSE:  # a clock may have been set back
                 await self._ask_for_keys()
-            since = self.clock.now() - self._held.keys_at
-            try:
-                return signed_by(header, self._held.keys)
-            except NoSuchKey:
-                if timedelta(0) <= since < _PAUSE:  # not after a clock that was set back
-                    raise
-                await self._ask_for_keys()
-                return signed_by(header, self._held.keys)
+            return signed_by(header, held.keys)
 
     async def userinfo(self, access_token: str) -> Mapping[str, Any]:
         """What else it says of the person, where it says it elsewhere; nothing. Raises ProviderAway."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from libs.contracts.model import Role, TeamRole
-from libs.contracts.oidc import IdentityLinked, IdentityUnlinked, LinkedBy
+from libs.contracts.oidc import IdentityLinked, IdentityUnlinked, LinkedBy, StartOidc
 from libs.contracts.requests import Unauthenticated
 from services.auth.domain.identities import Free, Linked, LinkIdentity, UnlinkIdentity, decide, evolve, initial
 from services.auth.oidc.configuration import Configuration, provider_fault, redirect_uris, scopes
 from services.auth.oidc.grants import Grants, group_roles
 from services.auth.oidc.id_tokens import Header, NoSuchKey, header_of, keys_of, signed_by
+from services.auth.oidc.pending import LASTS, Pending, PendingSignIns
 
 ANA, BO, ACCOUNT = (UUID(int=n) for n in (1, 2, 3))
 ISSUER = "https://id.example.com"
@@ -147,6 +149,22 @@ def test_a_key_signs_what_it_is_for() -> None:
         signed_by(Header("PS256", "one"), [pinned])
     for answer in ({}, {"keys": None}, {"keys": {"a": 1}}, {"keys": [one] * 101}):
         assert len(keys_of(answer)) <= 100
+
+
+def test_what_a_browser_keeps_fits_into_a_cookie_and_is_nobodys_to_change() -> None:
+    now = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+    body = StartOidc(device_id="\U0001f4df" * 255, redirect_uri="pager:/" + "x" * 505, code_challenge="A" * 43)
+    pending, signs = Pending.begin(body, now), PendingSignIns(lambda: b"k" * 32)
+    cookie = signs.close(pending)
+    assert len(cookie) < 4000
+    assert signs.open(cookie) == pending
+    for other in (cookie[:-8] + "AAAAAAA=", cookie[4:], "", "é", "A"):
+        assert signs.open(other) is None
+    assert PendingSignIns(lambda: b"l" * 32).open(cookie) is None
+    assert pending.is_good(pending.state, now)
+    assert not pending.is_good("", now)
+    assert not pending.is_good(pending.state, now + LASTS)
+    assert not pending.is_good(pending.state, now - timedelta(minutes=2))
 
 
 @pytest.mark.parametrize("token", ["", "..", "a.b", "é.b.c", "e30.b.c", "W10.b.c", "x" * 5000 + ".b.c", "bnVsbA.b.c"])

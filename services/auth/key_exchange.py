@@ -20,7 +20,7 @@ from libs.contracts.model import Role, TeamRole
 from libs.contracts.requests import Unauthenticated
 from services.auth.api_keys import hashed
 from services.auth.projections import api_key_secrets
-from services.auth.queries import SECRET_OF_SESSION, SECRET_SHOWN, TEAMS_KNOWN, USER
+from services.auth.queries import RIGHTS_OF, SECRET_OF_SESSION, SECRET_SHOWN, TEAMS_KNOWN
 from services.auth.tokens import AccessTokens
 
 FRESH = timedelta(minutes=1)
@@ -147,7 +147,7 @@ def _look_up(work: Work, key: str) -> _Shown:
 
 def _of_owner(work: Work, row: dict[str, Any]) -> dict[str, Any]:
     """Whoever made it, as they are now: of their teams, the key's alone where it has one."""
-    people = work.fetch(USER, id=row["owner_id"])
+    people = work.fetch(RIGHTS_OF, id=row["owner_id"])
     if not people or not people[0]["is_active"]:
         raise MakerGone
     (person,) = people

@@ -63,6 +63,10 @@ _TEAMS = (
     .label("teams")
 )
 _PEOPLE = select(users, _HAS_DEVICE, _TEAMS)
+RIGHTS_OF = select(users.c.id, users.c.roles, users.c.version, users.c.is_active, _TEAMS).where(
+    users.c.id == bindparam("id", type_=Uuid)
+)
+"""What of a person a token says: nothing of that is sealed."""
 USER = _PEOPLE.where(users.c.id == bindparam("id", type_=Uuid))
 # Only locked: whoever waited for it would be told the person as they are now, and their teams as these were before.
 USER_LOCKED = select(users.c.id).where(users.c.id == bindparam("id", type_=Uuid)).with_for_update()

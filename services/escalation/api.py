@@ -60,7 +60,7 @@ def api(arrival: Arrival) -> Requests:
         _check_targets(work, body.levels, ())
         plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels, body.team_id)
         policy_id = work.new_id()
-        command = policies.CreatePolicy(policy_id, plan, created_by=str(caller.user_id), now=work.now)
+        command = policies.CreatePolicy(policy_id, plan, created_by=caller.actor.id, now=work.now)
         work.decide(POLICY, policy_id, command, caller.cause(work))
         state = work.state(POLICY, policy_id)
         assert isinstance(state, policies.Policy)  # noqa: S101 - just made

@@ -89,7 +89,7 @@ def create_schedule(work: Work, body: contracts.CreateSchedule, caller: Caller) 
         timezone=body.timezone,
         is_active=body.is_active,
         layers=body.layers,
-        created_by=str(caller.user_id),
+        created_by=caller.actor.id,
         now=work.now,
         team_id=body.team_id,
     )
@@ -168,7 +168,7 @@ def add_override(work: Work, body: contracts.AddOverride, caller: Caller) -> Ove
     return OverrideView(
         **override.model_dump(),
         schedule_id=body.schedule_id,
-        created_by=caller.user_id,
+        created_by=caller.person,
         created_at=work.now,
         reachable=reachable,
     )
@@ -187,7 +187,7 @@ def cancel_override(work: Work, body: contracts.CancelOverride, caller: Caller) 
         _require_lead(caller, schedule, "only whoever made an override, whom it concerns, and leads may cancel it")
     command = commands.CancelOverride(body.override_id, work.now)
     if work.decide(SCHEDULE, body.schedule_id, command, caller.cause(work)):
-        return before.model_copy(update={"cancelled_by": caller.user_id, "cancelled_at": work.now})
+        return before.model_copy(update={"cancelled_by": caller.person, "cancelled_at": work.now})
     # It is over, or whoever cancelled it has committed between the first look and the decision.
     return one_override(work, body.schedule_id, body.override_id)
 

@@ -303,6 +303,25 @@ async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_members
     assert "Deploys" in gone.body["error"]["message"]
 
 
+async def test_what_a_key_has_made_names_the_key_and_no_person(world: World) -> None:
+    made = await _make(world, world.admin, ["schedules.write", "schedules.read", "schedules.cover", "policies.write"])
+    body = {"name": "Nights", "timezone": "UTC", "layers": []}
+    schedule = (await _asks(world, made["key"], "/on-call/schedules", "POST", body)).data["schedule"]
+    assert schedule["createdBy"] == made["id"]
+    target = {"type": "user", "id": str(world.admin.user_id)}
+    level = {"timeoutMinutes": 5, "targets": [target]}
+    policy = await _asks(world, made["key"], "/escalation/policies", "POST", {"name": "Nights", "levels": [level]})
+    assert policy.data["policy"]["createdBy"] == made["id"]
+    start, end = (world.clock.now() + timedelta(days=days) for days in (1, 2))
+    hours = {"startTime": start.isoformat(), "endTime": end.isoformat()}
+    path = f"/on-call/schedules/{schedule['id']}/overrides"
+    override = await _asks(world, made["key"], path, "POST", {"userId": str(world.admin.user_id)} | hours)
+    (listed,) = (await _asks(world, made["key"], path)).data["overrides"]
+    assert override.data["override"]["createdBy"] is listed["createdBy"] is None
+    gone = await _asks(world, made["key"], f"{path}/{listed['id']}", "DELETE")
+    assert gone.data["override"]["cancelledBy"] is None
+
+
 async def test_a_team_takes_a_key_over_whose_maker_leaves(world: World) -> None:
     ana, bo, cem = await world.person("ana"), await world.person("bo"), await world.person("cem")
     team = await _team(world, manager=ana)

@@ -128,7 +128,7 @@ SECRET = json_of(api_keys.CreatedSecretView(id=ID, prefix="pgr_abcdefgh", create
 API_KEY = json_of(
     api_keys.ApiKeyView(
         id=ID,
-        version=2,
+        version=1,
         name="Deploys",
         scopes=("incidents.read",),
         made_by=USER,

@@ -229,7 +229,7 @@ def explain_part(url: str, logs: str) -> dict[str, Any]:
     store = Store(url, "incidents", clock=SystemClock(), projector=project, instance="bench", role="rpc")
 
     async def ask(incident: UUID) -> int:
-        return await store.read(lambda work: len(explain(timeline_of(work, incident)).people))
+        return await store.read(lambda work: len(explain(timeline_of(work, incident).rows).people))
 
     async def all_of_them() -> list[float]:
         await ask(chosen[0])  # the connection is made once

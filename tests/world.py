@@ -77,12 +77,16 @@ class World:
         self._told = settings
         self.clock = MovableClock(datetime.now(UTC).replace(microsecond=0))
         self.services: dict[str, Service] = {}
+        self._ledger_folder = tempfile.TemporaryDirectory(prefix="pager-world-")
+        self.ledger = Path(self._ledger_folder.name, "erasures")
+        """Of auth: who was erased."""
         self.master_key = secrets.token_hex(32)
         self.sealing_keys: dict[str, str] = {}
         self._stack = AsyncExitStack()
         self._phones: dict[str, Phone] = {}
 
     async def __aenter__(self) -> Self:
+        self._stack.enter_context(self._ledger_folder)
         self.database = await self._stack.enter_async_context(self.servers.fresh())
         numbers = count()
         self._stack.enter_context(patch.object(SigningKey, "generate", lambda: signing_key(next(numbers))))
@@ -146,6 +150,7 @@ class World:
                 "admin_password": PASSWORD,
                 "bcrypt_rounds": 4,
                 "insecure_test_hashing": True,
+                "erasure_ledger_file": str(self.ledger),
             }
         if name not in ("auth", "gateway"):
             values["sealing_key"] = self.sealing_keys.setdefault(name, secrets.token_hex(32))
@@ -175,6 +180,10 @@ class World:
 
     def phone(self, name: str) -> Phone:
         return self._phones[name]
+
+    def known(self, name: str, phone: Phone) -> None:
+        """Somebody who was not made by `person`."""
+        self._phones[name] = phone
 
     async def on_call(self, *names: str) -> None:
         """These people share the Primary On-Call schedule, a week each, the first of them now."""

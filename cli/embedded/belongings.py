@@ -17,6 +17,8 @@ STATE: Final = Path("/var/lib")
 """Where root's data go that the servers' account could not reach (`places`)."""
 MARKER: Final = "pager-home.json"
 LOCK: Final = "lock"
+LEDGER: Final = "erasures"
+"""Of auth, outside of PostgreSQL's folder: a backup of the one must not be one of the other."""
 SERVER_FOLDERS: Final = ("postgres", "nats")
 """They may be links."""
 LOGS: Final = "logs"
@@ -24,7 +26,7 @@ _FOLDERS: Final = (*SERVER_FOLDERS, LOGS, "simulators")
 _PROCESSES: Final = (*SERVER_FOLDERS, *STATEFUL_SERVICES, "gateway", "simulator")
 _LOG: Final = re.compile(rf"({'|'.join(_PROCESSES)})(-[2-9])?\.log(\.1)?")
 """In a folder of this name others may have logs, too."""
-_FILES: Final = ("credentials.json", "secrets.json", "run.json")
+_FILES: Final = ("credentials.json", "secrets.json", "run.json", LEDGER)
 _HALF_WRITTEN: Final = re.compile(rf"\.({'|'.join(map(re.escape, (*_FILES, MARKER)))})\.[a-z0-9_]{{8}}")
 """As `mkstemp` names them."""
 

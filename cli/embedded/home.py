@@ -17,7 +17,7 @@ from cli.embedded.files import PRIVATE_FILE, give, write_private
 
 
 class Home:
-    """Layout: `postgres/`, `nats/`, `logs/`, `credentials.json`, `run.json`, `lock`; `belongings` knows all of it.
+    """Layout: `postgres/`, `nats/`, `logs/`, `credentials.json`, `run.json`, `erasures`, `lock`: see `belongings`.
 
     `postgres` and `nats` may be links: see `places.server_folder`. Nothing is touched on disk before
     `prepare`.
@@ -30,6 +30,7 @@ class Home:
         self.logs = self.path / "logs"
         self.credentials_file = self.path / "credentials.json"
         self.run_file = self.path / "run.json"
+        self.ledger = self.path / belongings.LEDGER
         self.lock_file = self.path / belongings.LOCK
         self._lock = -1
         self._holders = 0

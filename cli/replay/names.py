@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cli.replay.logs import open_logs
 from libs.chassis.rebuild.history import History
+from libs.contracts.erasure import ERASED, PersonErased
 from libs.contracts.model import StillSealed
 
 _NAMING: Final = ("auth", "escalation", "oncall", "incidents")
@@ -30,7 +31,10 @@ class Names:
         return self._known[thing]
 
     def _read(self, history: History, thing: UUID) -> str | None:
-        names = (_name_in(json.loads(row.raw)["data"], thing) for row in reversed(history.entity(thing)))
+        rows = history.entity(thing)
+        if any(row.type == PersonErased.type for row in rows):
+            return ERASED
+        names = (_name_in(json.loads(row.raw)["data"], thing) for row in reversed(rows))
         return next(filter(None, names), None)
 
 

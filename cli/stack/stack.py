@@ -264,6 +264,8 @@ class Stack:
                 )
                 if service == "incidents" and (folders := self._data_folders()):
                     variables.setdefault("PAGER_DATA_FOLDERS", os.pathsep.join(folders))
+                if service == "auth":
+                    variables.setdefault(environment.LEDGER, str(self.settings.home.ledger))
                 if service == "gateway" and self.simulator is not None:
                     variables["PAGER_PUSH"] = "simulated"  # what health says
                 if service == "notifier" and self.simulator is not None:

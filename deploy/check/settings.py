@@ -11,6 +11,8 @@ from unittest.mock import patch
 from libs.chassis.settings import ServiceSettings, SettingsError
 from libs.contracts.subjects import SERVICES
 
+_MADE: Final = frozenset({"PAGER_ERASURE_LEDGER_FILE"})
+"""Files that a service makes itself, in a volume."""
 PROCESSES: Final = (*SERVICES, "gateway")
 
 
@@ -27,7 +29,7 @@ def load(service: str, variables: Mapping[str, str], files: Mapping[str, Path]) 
 
 
 def _path(name: str, value: str, files: Mapping[str, Path]) -> str:
-    if not name.startswith("PAGER_") or not name.endswith("_FILE"):
+    if not name.startswith("PAGER_") or not name.endswith("_FILE") or name in _MADE:
         return value
     if value not in files:
         raise SettingsError(f"{name}: {value} is not mounted")

@@ -108,6 +108,20 @@ def test_auth_is_given_the_countries_of_addresses_where_there_is_a_volume() -> N
     assert (given["PAGER_GEOIP_FILE"], mount["readOnly"]) == (f"{mount['mountPath']}/c.mmdb", True)
 
 
+def test_auth_keeps_the_ledger_of_erasures_in_a_claim_of_its_own(
+    secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    assert "PAGER_ERASURE_LEDGER_FILE" not in variables(_auth({})), "without one nobody is erased"
+    pod = _auth({"auth": {"erasureLedger": {"existingClaim": "erasures"}}})
+    loaded = settings.load("auth", variables(pod), mounted(pod, secrets, tmp_path))
+    assert isinstance(loaded, AuthSettings)
+    (volume,) = (v for v in pod["spec"]["volumes"] if "persistentVolumeClaim" in v)
+    assert volume["persistentVolumeClaim"] == {"claimName": "erasures"}
+    (mount,) = (m for m in pod["spec"]["containers"][0]["volumeMounts"] if m["name"] == volume["name"])
+    assert loaded.erasure_ledger_file == f"{mount['mountPath']}/erasures"
+    assert not mount.get("readOnly")
+
+
 def test_auth_is_given_the_identity_provider_where_there_is_one(
     secrets: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ from libs.contracts.auth import (
 )
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor, Envelope, Fact
+from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
 from libs.contracts.integrations import (
     IntegrationChanged,
@@ -232,6 +233,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     RolesChanged: Rule("users", "user_id", ("roles",), (UserRegistered, RolesChanged)),
     UserDeactivated: Rule("users", "user_id", ()),
     UserReactivated: Rule("users", "user_id", ()),
+    PersonErased: Rule("users", "user_id", ()),
     EmailVerified: _PERSON,
     ResetLinkIssued: _PERSON,
     PasswordReset: _PERSON,
@@ -245,6 +247,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     DeviceAdded: _PERSON,
     DeviceRemoved: _PERSON,
     InviteIssued: _INVITE,
+    InviteErased: _INVITE,
     InviteResent: _INVITE,
     InviteRevoked: _INVITE,
     InviteAccepted: _INVITE,

@@ -230,6 +230,8 @@ class PolicyView(Contract):
     levels: tuple[Level, ...]
     inactive: tuple[UUID, ...] = ()
     """Who of the people among the targets is deactivated: levels pass them over."""
+    erased: tuple[UUID, ...] = ()
+    """Who of those was erased: put somebody else in their place."""
     is_default: bool
     team_id: UUID | None = None
     version: int

@@ -439,6 +439,8 @@ class Timeline(Contract):
     entries: tuple[TimelineEntry, ...]
     next_cursor: str | None = None
     """Where the next page begins; None: this was the last one. A page may be shorter than it was asked to be."""
+    erased: tuple[UUID, ...] = ()
+    """Who of the people in it was erased: nobody can be named any more."""
 
 
 class ChainLink(Contract):
@@ -463,6 +465,8 @@ class PersonExplained(Contract):
     """
 
     user_id: UUID
+    erased: bool = False
+    """Nobody can be named any more: this was an erased person."""
     outcome: Outcome
     reason: str
     run: Run = 1

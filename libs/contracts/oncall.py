@@ -218,6 +218,8 @@ class ScheduleView(Contract):
     overrides: tuple[Override, ...] = ()
     inactive: tuple[UUID, ...] = ()
     """Who of the people in `layers` and `overrides` is deactivated: their shifts stay, and pages pass them over."""
+    erased: tuple[UUID, ...] = ()
+    """Who of those was erased: put somebody else in their place."""
     team_id: UUID | None = None
     version: int
     created_by: str

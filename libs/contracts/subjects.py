@@ -25,7 +25,7 @@ ALERT_LIMIT = 512 * 1024
 SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 """The event-sourced services, in the order in which they are started."""
 
-_ACTIVE = ("UserDeactivated", "UserReactivated")
+_ACTIVE = ("UserDeactivated", "UserReactivated", "PersonErased")
 _TEAMS = ("TeamCreated", "TeamDeleted")
 _ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed")
 _RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")

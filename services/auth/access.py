@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from libs.contracts.envelope import Actor
 from libs.contracts.requests import Nothing
 from services.auth.application import AUTH
 from services.auth.projections import access_log
+from services.auth.queries import ERASED
 from services.auth.refusals import Refusals
 
 KEPT: Final = timedelta(days=90)
@@ -35,7 +36,7 @@ KEPT: Final = timedelta(days=90)
 async def keep(store: Store, refusals: Refusals, body: KeepAccesses) -> Nothing:
     """Told twice, it is kept once. What was forbidden may be counted twice then: it says "at least"."""
     if body.kept:
-        await store.transact(lambda work: work.put(*(Row(access_log, one.model_dump()) for one in body.kept)))
+        await store.transact(lambda work: _keep(work, body.kept))
     for one in body.refused:
         if one.user_id is not None:
             what = {"user_id": one.user_id, "key_id": one.key_id, "method": one.method, "route": one.route}
@@ -48,6 +49,13 @@ async def keep(store: Store, refusals: Refusals, body: KeepAccesses) -> Nothing:
 
 def _where(access: Access) -> dict[str, str | None]:
     return {"ip_address": access.ip_address, "user_agent": access.user_agent}
+
+
+def _keep(work: Work, requests: Collection[Access]) -> None:
+    """But for those of somebody who was erased meanwhile."""
+    people = {one.user_id for one in requests if one.user_id is not None}
+    erased = {row["user_id"] for row in work.fetch(ERASED, ids=list(people))} if people else set()
+    work.put(*(Row(access_log, one.model_dump()) for one in requests if one.user_id not in erased))
 
 
 def page(work: Work, query: AuditQuery) -> AuditPage:

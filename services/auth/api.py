@@ -43,6 +43,7 @@ from libs.contracts.auth import (
     UsersPage,
     UserView,
 )
+from libs.contracts.erasure import EraseUser, ExportPage, ExportQuery
 from libs.contracts.invites import (
     AskedFor,
     ForgotPassword,
@@ -62,6 +63,8 @@ from libs.contracts.requests import ById, ListPage, Nothing
 from services.auth import access, application, leaving
 from services.auth.directory import Directory
 from services.auth.domain import devices
+from services.auth.erasing import Erasures
+from services.auth.export import exported
 from services.auth.invitations import Invitations
 from services.auth.key_api import add_key_operations
 from services.auth.key_exchange import KeyExchange
@@ -93,6 +96,7 @@ def api(
     room: KeyRoom,
     refusals: Refusals,
     team_uses: TeamUses,
+    erasures: Erasures,
     directory: Directory,
     oidc: OidcSignIns,
     exchange: KeyExchange,
@@ -114,6 +118,7 @@ def api(
     add_key_operations(requests, exchange)
     _keys(requests, room)
     _audit(requests, refusals)
+    _erasures(requests, erasures)
     return requests
 
 
@@ -141,6 +146,31 @@ def _keys(requests: Requests, room: KeyRoom) -> None:
     @requests.query("person_keys", PersonKeysOf, public=True)
     def person_keys(work: Work, body: PersonKeysOf, _caller: None) -> PersonKeys:
         return keys_for(work, body.user_ids)
+
+
+def _erasures(requests: Requests, erasures: Erasures) -> None:
+    async def can(_body: EraseUser, _caller: Caller) -> None:
+        erasures.check()
+
+    # The ledger is written after the commit: what nobody has decided must never erase anybody.
+    async def recorded(body: EraseUser, _caller: Caller) -> None:
+        await erasures.record(body.id)
+
+    @requests.handle(
+        "erase_user",
+        EraseUser,
+        action=Action.PEOPLE_WRITE,
+        before=can,
+        after=recorded,
+        versioned=application.USERS,
+    )
+    def erase_user(work: Work, body: EraseUser, caller: Caller) -> Nothing:
+        erasures.erase(work, body, caller.cause(work))
+        return Nothing()
+
+    @requests.query("export", ExportQuery, action=Action.ME)
+    def export(work: Work, body: ExportQuery, caller: Caller) -> ExportPage:
+        return exported(work, body, caller)
 
 
 def _sessions(requests: Requests, sign_ins: SignIns) -> None:

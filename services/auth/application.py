@@ -44,6 +44,7 @@ from services.auth.queries import (
     ADMINS,
     DEVICES_OF,
     DEVICES_OF_TOKEN,
+    ERASED,
     SESSION_LOCKED,
     SESSION_OF,
     SESSIONS_OF_LOCKED,
@@ -99,8 +100,13 @@ def user(work: Work, user_id: UUID) -> UserView:
     """Raises NotFound."""
     rows = work.fetch(USER, id=user_id)
     if not rows:
-        raise NotFound(f"there is no user {user_id}", field="id")
+        raise _nobody(work, user_id)
     return user_view(rows[0])
+
+
+def _nobody(work: Work, user_id: UUID) -> NotFound:
+    was_there = bool(work.fetch(ERASED, ids=[user_id]))
+    return NotFound("this person was erased" if was_there else f"there is no user {user_id}", field="id")
 
 
 def register_user(work: Work, command: RegisterUser, password_hash: str, cause: Cause) -> bool:
@@ -195,7 +201,7 @@ def locked_user(work: Work, user_id: UUID) -> dict[str, Any]:
     """As `lock_user`; the row of somebody who must be there, as they are from then on. Raises NotFound."""
     lock_user(work, user_id)
     if not (rows := work.fetch(USER, id=user_id)):
-        raise NotFound(f"there is no user {user_id}", field="id")
+        raise _nobody(work, user_id)
     return rows[0]
 
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from libs.chassis.requests.peers import Peer
-from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.changes import Cleared, Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.addresses import one_address
 from libs.contracts.requests import ErrorKind, Rejected
@@ -143,6 +143,12 @@ class Guesses:
             else:
                 self._keep(work, account, {bytes(row["place"]): Record(right_at=record.right_at)})
         return held
+
+    def forget(self, work: Work, email: str) -> None:
+        """All that was tried and mailed there."""
+        account = self._target(email, ()).account
+        self._lock(work, account)
+        work.put(Cleared(guesses, {"account": account}))
 
     def may_be_mailed(self, work: Work, email: str) -> bool:
         """Whether a mail that somebody has asked for may go to this address, which then counts; nobody's too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 from libs.chassis.clock import Clock, SystemClock
@@ -21,10 +22,12 @@ from services.auth.captchas import Captchas
 from services.auth.consumers import consumers
 from services.auth.countries import REMEMBERED, Countries
 from services.auth.directory import Directory
+from services.auth.erasing import Erasures
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
 from services.auth.key_exchange import AllSessions, KeyExchange
 from services.auth.key_room import KeyRoom
+from services.auth.ledger import Ledger
 from services.auth.links import Links
 from services.auth.look_ups import keep_missing
 from services.auth.mailing import Mailing
@@ -105,6 +108,8 @@ def build(runtime: Runtime) -> Parts:
     invitations = Invitations(runtime.rpc, passwords, attempts, post)
     recovery = Recovery(runtime.rpc, passwords, attempts.guesses, post)
     factors = SecondFactors(runtime.rpc, seal, passwords, attempts, settings.admins_need_totp)
+    ledger = Ledger(Path(settings.erasure_ledger_file)) if settings.erasure_ledger_file else None
+    erasures = Erasures(runtime.rpc, attempts.guesses, ledger)
     sign_ins = SignIns(
         store=runtime.rpc,
         passwords=passwords,
@@ -137,6 +142,7 @@ def build(runtime: Runtime) -> Parts:
         room,
         refusals,
         TeamUses(runtime.bus),
+        erasures,
         Directory(sealed.look_up_key),
         oidc,
         exchange,
@@ -146,6 +152,7 @@ def build(runtime: Runtime) -> Parts:
         reads=runtime.follow(consumers()),
         engines=(
             room,
+            erasures,  # before there is a first admin, and before anybody is served
             Accounts(runtime.rpc, settings, registration, sign_ins, exchange),
             refusals,
             Mailing(runtime.work, runtime.clock, links_out, server),

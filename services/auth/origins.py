@@ -43,6 +43,7 @@ from libs.contracts.auth import (
     UserReactivated,
     UserRegistered,
 )
+from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
@@ -60,11 +61,13 @@ from services.auth.projections import (
     captchas,
     countries,
     devices,
+    erased,
     former_passwords,
     guesses,
     identities,
     invited_addresses,
     invites,
+    ledgers,
     links,
     mails,
     memberships,
@@ -102,6 +105,7 @@ ORIGINS = Origins(
             LockoutLifted,
             EmailVerified,
             ResetLinkIssued,
+            PersonErased,
         ): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SecondFactorEnabled, SecondFactorDisabled, RecoveryCodeUsed): folding(SECOND_FACTORS),
@@ -124,10 +128,10 @@ ORIGINS = Origins(
         ): folding(API_KEYS),
         (SigningKeyRotated,): folding(KEYS),
         (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
-        (InviteIssued, InviteResent, InviteRevoked, InviteAccepted): folding(INVITES),
+        (InviteIssued, InviteResent, InviteRevoked, InviteAccepted, InviteErased): folding(INVITES),
         (IdentityLinked, IdentityUnlinked): folding(IDENTITIES),
     },
-    projections=(users, teams, memberships, devices, invites, audit, identities, api_keys),
+    projections=(users, teams, memberships, devices, invites, audit, identities, api_keys, erased),
     rows={
         access_log: "requests at the gateway, which are in no event",
         api_key_secrets: "hashes of what machines show, which are in no event",
@@ -137,6 +141,7 @@ ORIGINS = Origins(
         passwords: "hashes of passwords, which are in no event",
         former_passwords: "hashes of passwords, which are in no event",
         guesses: "wrong passwords, of nobody's accounts too, which are forgotten within days",
+        ledgers: "which file beside this database says who was erased",
         links: "hashes of one-use links, which are in no event",
         mails: "what is to be sent, of people whom nobody knows too",
         captchas: "solutions that were used, which are forgotten within minutes",

@@ -49,6 +49,7 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope
+from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.invites import (
     InviteAccepted,
     InviteIssued,
@@ -227,6 +228,14 @@ api_key_secrets = Table(
     Index("api_key_secrets_hash_key", "hash", unique=True),
     Index("api_key_secrets_key_id_idx", "key_id"),
     Index("api_key_secrets_session_id_idx", "session_id"),
+)
+
+# Who was erased: what the ledger is held against (`erasing.py`).
+erased = Table(
+    "erased",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
 )
 
 passwords = Table(
@@ -437,6 +446,10 @@ sealed_secrets = Table(
 )
 
 
+# The one that goes with this database: a backup without it must not be started, and it not with another one's.
+ledgers = Table("ledgers", kept, Column("id", Uuid, primary_key=True))
+
+
 def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
     fact = event.data
     return {
@@ -545,6 +558,10 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             return [Patch(teams, {"id": fact.team_id, "version": state.version, "updated_at": event.time} | named)]
         case TeamDeleted():
             return [Gone(teams, {"id": fact.team_id})]
+        case PersonErased(user_id=user_id, at=at):
+            return [Gone(users, {"id": user_id}), Row(erased, {"user_id": user_id, "erased_at": at})]
+        case InviteErased(invite_id=invite_id):
+            return [Gone(invites, {"id": invite_id})]
         case InviteIssued():
             return [Row(invites, invite_row(event))]
         case InviteResent():

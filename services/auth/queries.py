@@ -30,11 +30,13 @@ from services.auth.projections import (
     captchas,
     countries,
     devices,
+    erased,
     former_passwords,
     guesses,
     identities,
     invited_addresses,
     invites,
+    ledgers,
     links,
     mails,
     memberships,
@@ -146,6 +148,9 @@ SESSIONS_OF_LOCKED = (
     .where(sessions.c.user_id == bindparam("user_id", type_=Uuid))
     .order_by(sessions.c.id)
     .with_for_update()
+)
+SESSIONS_HELD = (
+    select(sessions).where(sessions.c.user_id == bindparam("user_id", type_=Uuid)).order_by(sessions.c.began_at)
 )
 SESSIONS_LISTED = Listing(
     Keyset("sessions", (sessions.c.began_at, sessions.c.id)),
@@ -261,6 +266,25 @@ INVITES_OPEN = (
         invites.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
     )
 )
+INVITES_OF = (
+    select(invites.c.id)
+    .outerjoin(invited_addresses, invited_addresses.c.invite_id == invites.c.id)
+    .where(
+        or_(
+            invites.c.user_id == bindparam("user_id", type_=Uuid),
+            invited_addresses.c.hash == bindparam("hash", type_=LargeBinary),
+        )
+    )
+    .order_by(invites.c.id)
+)
+"""Those that `user_id` has accepted, and those to the address of this `hash`."""
+
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+LIVING = select(users.c.id).where(users.c.id == func.any(_IDS)).order_by(users.c.id)
+ERASED = select(erased).where(or_(_IDS.is_(None), erased.c.user_id == func.any(_IDS))).order_by(erased.c.user_id)
+"""Of the people `ids`, or of all where it is None."""
+LEDGER = select(ledgers.c.id).order_by(ledgers.c.id)
+SOMEBODY = select(users.c.id).limit(1)
 
 _LINKS = select(links).where(links.c.purpose == bindparam("purpose", type_=Text))
 LINK_LOCKED = _LINKS.where(links.c.hash == bindparam("hash", type_=LargeBinary)).with_for_update()

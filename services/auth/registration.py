@@ -76,7 +76,7 @@ class Registration:
         """Make the admin of the settings unless the address has an account; its password is never changed here.
 
         Raises:
-            SettingsError: there is no admin, and none to make.
+            SettingsError: there is no admin, and none to make, or only somebody who was erased.
         """
         if email is None or password is None:
             if not await self.store.read(lambda work: work.fetch(ADMINS)):
@@ -96,5 +96,7 @@ class Registration:
         made = await self.store.transact(
             lambda work: application.register_user(work, command, hashed, work.begin(application.AUTH))
         )
+        if not made.result and not await self.store.read(lambda work: work.fetch(ADMINS)):
+            raise SettingsError("PAGER_ADMIN_EMAIL: there is no admin left, and this one was erased: name another one")
         if made.result:
             _log.info("the first admin is registered", user_id=str(command.user_id))

@@ -81,6 +81,8 @@ class Settings(ServiceSettings):
     """Which country an address is in (MaxMind's format, .mmdb); unset: new countries are not noticed."""
     smtp_ca_file: AuthoritiesFile | None = None
     """PEM of an own authority for the mail server; the system's authorities are not believed then."""
+    erasure_ledger_file: str | None = None
+    """The ledger of erasures, which no backup of the database holds and all replicas share; unset: nobody is erased."""
     oidc_issuer: str | None = Field(default=None, max_length=1024)
     """The identity provider, as it calls itself; unset: people sign in with passwords alone."""
     oidc_client_id: Annotated[str, text_like(r"[ -~]+", "must be characters of ASCII")] | None = Field(

@@ -13,6 +13,7 @@ from libs.chassis.requests.server import Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.listing import Page
 from libs.chassis.store.work import Work
+from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.escalation import (
     ChangePolicy,
     CreatePolicy,
@@ -28,6 +29,7 @@ from libs.contracts.uses import UsesView
 from services.escalation import application
 from services.escalation.deciders import POLICY
 from services.escalation.domain import policies
+from services.escalation.export import exported
 from services.escalation.projections import POLICIES, POLICIES_OF, POLICIES_SEEN, audit, policy_row
 from services.escalation.projections import POLICY as POLICY_ROW
 from services.escalation.replicas import inactive_people, is_team, unknown_targets
@@ -112,6 +114,10 @@ def api(arrival: Arrival) -> Requests:
     def team_uses(work: Work, body: ById, _caller: None) -> UsesView:
         return application.team_uses(work, body.id)
 
+    @requests.query("export", ExportQuery, action=Action.ME)
+    def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:
+        return exported(work, query, caller)
+
     return requests
 
 
@@ -161,10 +167,11 @@ def _view(work: Work, row: Mapping[str, Any]) -> PolicyView:
 
 def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> Iterator[PolicyView]:
     views = [PolicyView.model_validate(row) for row in rows]
-    inactive = set(inactive_people(work, (person for view in views for person in _people(view.levels))))
+    inactive = inactive_people(work, (person for view in views for person in _people(view.levels)))
     for view in views:
         left_out = tuple(person for person in dict.fromkeys(_people(view.levels)) if person in inactive)
-        yield view.model_copy(update={"inactive": left_out})
+        erased = tuple(person for person in left_out if inactive[person])
+        yield view.model_copy(update={"inactive": left_out, "erased": erased})
 
 
 def _people(levels: Iterable[Level]) -> Iterator[UUID]:
@@ -179,7 +186,7 @@ def _check_targets(work: Work, levels: tuple[Level, ...], before: tuple[Level, .
     """
     if missing := unknown_targets(work, levels):
         raise Invalid("there is no such user, schedule or team", field=missing[0])
-    inactive = set(inactive_people(work, _people(levels))) - set(_people(before))
+    inactive = inactive_people(work, _people(levels)).keys() - set(_people(before))
     for i, level in enumerate(levels):
         for j, target in enumerate(level.targets):
             if target.type is TargetType.USER and target.id in inactive:

@@ -11,6 +11,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from libs.chassis.consume.arrival import Unreachable
+from libs.chassis.store.person_keys import forget_erased
 from libs.chassis.store.work import Cause, Work
 from libs.chassis.timers import Timer, timer_set
 from libs.contracts.auth import UserDeactivated, UserReactivated
@@ -151,6 +152,7 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
     while nobody has answered, and are few; nothing else says whom each of them has paged last. In a storm of more than
     `MOST_PASSED` the rest waits for its time-out: nobody else is paged while these are decided.
     """
+    forget_erased(work, events)
     for event in events:
         work.put(*replicate(event))
     news = _news(events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
 from libs.chassis.store.person_keys import person_keys
 from libs.contracts.audit import EscalationActedFrom
+from libs.contracts.erasure import PersonErased
 from libs.contracts.escalation import (
     EscalationCancelled,
     EscalationDue,
@@ -63,7 +64,7 @@ ORIGINS = Origins(
         Replica(people, {"auth": FROM_PEOPLE}, replicate),
         Replica(teams, {"auth": FROM_TEAMS}, replicate),
         Replica(memberships, {"auth": (TeamMembershipChanged,)}, replicate),
-        Replica(devices, {"auth": FROM_DEVICES}, replicate),
+        Replica(devices, {"auth": (*FROM_DEVICES, PersonErased)}, replicate),
         Replica(retired_tokens, {"notifier": (PushTokenRetired,)}, replicate),
         Replica(schedules, {"oncall": FROM_ONCALL}, replicate),
         Replica(integrations, {"incidents": FROM_INTEGRATIONS}, replicate),

@@ -22,7 +22,9 @@ from sqlalchemy import (
     all_,
     and_,
     bindparam,
+    cast,
     exists,
+    false,
     func,
     or_,
     select,
@@ -35,6 +37,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.chassis.store.audit import audit_table, audited
 from libs.chassis.store.changes import Change, Gone, Row
 from libs.chassis.store.listing import Keyset, Listing
+from libs.chassis.store.scanning import Scan
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.envelope import Envelope
 from libs.contracts.escalation import ResponderUnreachable
@@ -97,6 +100,7 @@ people = Table(
     Column("id", Uuid, primary_key=True),
     Column("roles", postgresql.ARRAY(Text), nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("erased", Boolean, nullable=False, server_default=false()),
     Index("people_roles_idx", "roles", postgresql_using="gin"),
 )
 # Who can be paged at all: no token, and no name of a device, is anything to this service.
@@ -195,8 +199,8 @@ PEOPLE = (
 )
 """`ids`, `roles`, `without`: the active people among the ids or with one of the roles."""
 
-INACTIVE = select(people.c.id).where(people.c.id == func.any(_IDS), ~people.c.active)
-"""Those of the people `ids` who are deactivated."""
+INACTIVE = select(people.c.id, people.c.erased).where(people.c.id == func.any(_IDS), ~people.c.active)
+"""Those of the people `ids` who are deactivated, or erased."""
 
 TEAM_PEOPLE = (
     select(teams.c.id, people.c.id.label("user_id"), memberships.c.role, _ACTIVE.label("active"))
@@ -288,6 +292,12 @@ USING_TEAM = (
     .limit(bindparam("count", type_=Integer))
 )
 """The first `count` policies of the team `id`, or that page it (`paging`: as levels say it), and how many there are."""
+POLICIES_NAMING = Scan(
+    Keyset("policies", (policies.c.id,)),
+    select(policies.c.id, policies.c.name),
+    func.strpos(cast(policies.c.levels, Text), cast(bindparam("person", type_=Uuid), Text)) > 0,
+)
+"""Policies that name `person`."""
 ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Change, Gone, Patch, Row
+from libs.chassis.store.changes import Change, Cleared, Gone, Patch, Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import (
     DeviceAdded,
@@ -17,6 +17,7 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.envelope import Envelope
+from libs.contracts.erasure import PersonErased
 from libs.contracts.escalation import Level, TargetType
 from libs.contracts.integrations import IntegrationChanged, IntegrationCreated, IntegrationDeleted
 from libs.contracts.notifier import PushTokenRetired
@@ -40,7 +41,7 @@ from services.escalation.projections import (
     teams,
 )
 
-FROM_PEOPLE = (UserRegistered, RolesChanged, UserDeactivated, UserReactivated)
+FROM_PEOPLE = (UserRegistered, RolesChanged, UserDeactivated, UserReactivated, PersonErased)
 FROM_DEVICES = (DeviceAdded, DeviceRemoved)
 FROM_TEAMS = (TeamCreated, TeamDeleted)
 FROM_AUTH = (*FROM_PEOPLE, *FROM_DEVICES, *FROM_TEAMS, TeamMembershipChanged)
@@ -53,11 +54,15 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of an upstream alone writes here; pure, for rebuilds. Shifts need a clock as well."""
     match event.data:
         case UserRegistered() as user:
-            yield Row(people, {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True})
+            row = {"id": user.user_id, "roles": [str(r) for r in user.roles], "active": True, "erased": False}
+            yield Row(people, row)
         case RolesChanged() as user:
             yield Patch(people, {"id": user.user_id, "roles": [str(r) for r in user.roles]})
         case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
             yield Patch(people, {"id": user_id, "active": isinstance(event.data, UserReactivated)})
+        case PersonErased(user_id=user_id):
+            yield Patch(people, {"id": user_id, "roles": [], "active": False, "erased": True})
+            yield Cleared(devices, {"user_id": user_id})
         case DeviceAdded(user_id=user_id, device_id=device_id):
             # It comes with each registration, also of a device that was here before with a token that is dead.
             yield Row(devices, {"user_id": user_id, "device_id": device_id, "added_at": event.time})
@@ -101,11 +106,11 @@ def follow_schedules(work: Work, events: Sequence[Envelope[Any]]) -> None:
         _write_shifts(work, schedule, set(before[schedule]), set(spans))
 
 
-def inactive_people(work: Work, people: Iterable[UUID]) -> list[UUID]:
-    """Who of these people is deactivated, in their order."""
+def inactive_people(work: Work, people: Iterable[UUID]) -> dict[UUID, bool]:
+    """Who of these people is deactivated, in their order, and whether they were erased."""
     asked = list(dict.fromkeys(people))
-    found = {row["id"] for row in work.fetch(INACTIVE, ids=asked)} if asked else set()
-    return [person for person in asked if person in found]
+    found = {row["id"]: row["erased"] for row in work.fetch(INACTIVE, ids=asked)} if asked else {}
+    return {person: found[person] for person in asked if person in found}
 
 
 def unknown_targets(work: Work, levels: Iterable[Level]) -> list[str]:

@@ -37,6 +37,7 @@ from services.gateway.routes import (
     notifications,
     oidc,
     on_call,
+    personal,
     teams,
     users,
 )
@@ -44,8 +45,8 @@ from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _RESOURCES = (
-    *(incidents, auth, oidc, users, teams, invites, devices, api_keys, on_call, escalation, integrations),
-    *(notifications, audit),
+    *(incidents, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
+    *(escalation, integrations, notifications, audit),
 )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from services.gateway.addresses import Addresses
     from services.gateway.brake import Brake
     from services.gateway.callers import Callers
+    from services.gateway.exporting import Exports
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
     from services.gateway.machines import Machines
@@ -32,6 +33,7 @@ class Front:
     addresses: Addresses
     places: Places
     access: AccessLog
+    exports: Exports
 
 
 def front_of(connection: HTTPConnection) -> Front:

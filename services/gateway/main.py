@@ -26,6 +26,7 @@ from services.gateway.addresses import Addresses
 from services.gateway.app import build
 from services.gateway.brake import Brake
 from services.gateway.callers import Callers
+from services.gateway.exporting import Exports
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.health import HealthCheck
@@ -83,10 +84,10 @@ class Gateway:
             asyncio.create_task(stoppable(callers.follow), name="gateway auth's keys"),
             asyncio.create_task(stoppable(access.run), name="gateway access log"),
         )
-        addresses, places = Addresses(), Places()
+        brake, addresses, places = Brake(self.clock), Addresses(), Places()
         machines = Machines(self._forwarder, callers, self.clock, metrics)
         self.front = Front(
-            self._forwarder, callers, machines, health, metrics, Brake(self.clock), addresses, places, access
+            self._forwarder, callers, machines, health, metrics, brake, addresses, places, access, Exports()
         )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()

@@ -13,6 +13,7 @@ from libs.chassis.requests.server import Before, Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
+from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.incidents import (
     ChangeStatus,
     CreateIncident,
@@ -44,12 +45,13 @@ from services.incidents.domain import decisions, incident
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
 from services.incidents.domain.integration import NoSuchIntegration
 from services.incidents.explain import entries, explain
+from services.incidents.export import exported
 from services.incidents.finding import find_incident
 from services.incidents.inputs import StoredInputs
 from services.incidents.integrations import INTEGRATION
 from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA, audit
-from services.incidents.references import References
+from services.incidents.references import References, erased
 from services.incidents.sights import Sights
 from services.incidents.team_uses import add_team_uses
 from services.incidents.views import (
@@ -126,19 +128,28 @@ def _stories(requests: Requests, pages_arrive: Before) -> None:
     def timeline(work: Work, body: TimelineQuery, caller: Caller) -> Timeline:
         sights.find(work, body.id, caller)
         page = timeline_page(work, body)
-        return Timeline(entries=entries(page.rows), next_cursor=page.following)
+        gone = tuple(sorted(page.story.erased))
+        return Timeline(entries=entries(page.story.rows), next_cursor=page.following, erased=gone)
 
     @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
     def explain_(work: Work, body: ExplainQuery, caller: Caller) -> Explanation:
         sights.find(work, body.id, caller)
-        return explain(timeline_of(work, body.id), body.user_id)
+        story = timeline_of(work, body.id)
+        # Also of somebody who has no part in it: they were there once.
+        asked = erased(work, [] if body.user_id is None else [body.user_id])
+        return explain(story.rows, body.user_id, story.erased | asked)
 
     @requests.query("explanation", FindExplanation, public=True)
     def explanation(work: Work, body: FindExplanation, _caller: None) -> IncidentExplained:
         """For operators (`pager explain`), guarded by the bus (promise 13)."""
         view = find_incident(work, body.key)
-        people = explain(timeline_of(work, view.id), body.user_id).people
+        story = timeline_of(work, view.id)
+        people = explain(story.rows, body.user_id, story.erased).people
         return IncidentExplained(incident_id=view.id, number=view.number, title=view.title, people=people)
+
+    @requests.query("export", ExportQuery, action=Action.ME)
+    def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:
+        return exported(work, query, caller)
 
 
 def _statuses(requests: Requests, pages_arrive: Before) -> None:

@@ -6,7 +6,7 @@ events is the same for ever, whoever makes it (the service from its table, `page
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,15 +22,17 @@ _TOLD_FIRST, _TOLD_LAST = 10, 40
 _FIRED = ("EscalationDue", "EscalationExhausted")
 
 
-def explain(rows: Sequence[TimelineRow], user_id: UUID | None = None) -> Explanation:
+def explain(rows: Sequence[TimelineRow], user_id: UUID | None = None, erased: Collection[UUID] = ()) -> Explanation:
     """One outcome for everybody on the policy that ran, and for whom else a level named; `rows` is the timeline.
 
-    Of somebody whom several runs of paging concerned, the newest of these runs is explained.
+    `erased`: who of them was. Of somebody whom several runs of paging concerned, the newest of these runs is explained.
     """
     people = dict.fromkeys(u for row in rows for u in row["user_ids"])
     chosen: Iterable[UUID] = people if user_id is None else [user_id]
     runs = _runs(rows)
-    return Explanation(people=tuple(_fitting(_person(rows, runs, person) for person in chosen)))
+    told = (_person(rows, runs, person) for person in chosen)
+    said = (one.model_copy(update={"erased": True}) if one.user_id in erased else one for one in told)
+    return Explanation(people=tuple(_fitting(said)))
 
 
 def _fitting(people: Iterable[PersonExplained]) -> Iterator[PersonExplained]:

@@ -5,21 +5,23 @@ Only requests are held to them. What senders write on the bus names an integrati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Column, Select, Table, Uuid, any_, bindparam, select, true
+from sqlalchemy import ARRAY, Boolean, Column, Select, Table, Uuid, any_, bindparam, false, select, true
 
 from libs.chassis.consume.arrival import Arrival, Seen, Unreachable
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.changes import Change, Gone, Patch, Row
+from libs.chassis.store.person_keys import forget_erased
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserDeactivated, UserReactivated, UserRegistered
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
+from libs.contracts.erasure import PersonErased
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
 from libs.contracts.incidents import CreateIncident, ListIncidents
 from libs.contracts.integrations import ChangeIntegration, CreateIntegration
@@ -28,7 +30,7 @@ from libs.contracts.requests import Invalid, NoSuchTeam
 from libs.contracts.teams import TeamCreated, TeamDeleted
 from services.incidents.projections import metadata
 
-FROM_PEOPLE = (UserRegistered, UserDeactivated, UserReactivated)
+FROM_PEOPLE = (UserRegistered, UserDeactivated, UserReactivated, PersonErased)
 FROM_TEAMS = (TeamCreated, TeamDeleted)
 FROM_AUTH = (*FROM_PEOPLE, *FROM_TEAMS)
 FROM_POLICIES = (PolicyCreated, PolicyChanged, PolicyDeleted)
@@ -38,12 +40,14 @@ people = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("active", Boolean, nullable=False, server_default=true()),
+    Column("erased", Boolean, nullable=False, server_default=false()),
 )
 policies = Table("policies", metadata, Column("id", Uuid, primary_key=True), Column("team_id", Uuid))
 teams = Table("teams", metadata, Column("id", Uuid, primary_key=True))
 _PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
 _ACTIVE = _PERSON.where(people.c.active)
 _INACTIVE = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.active)
+_ERASED = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), people.c.erased)
 _ANYBODY = select(people.c.id).limit(1)
 _POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 _TEAM = select(teams.c.id).where(teams.c.id == bindparam("id", type_=Uuid))
@@ -70,6 +74,7 @@ _NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
 
 def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Keep who exists and is active, and which teams there are: no names, no addresses."""
+    forget_erased(work, events)
     for event in events:
         work.put(*replicate_reference(event))
 
@@ -78,9 +83,11 @@ def replicate_reference(event: Envelope[Any]) -> Iterable[Change]:
     """The row that an event of AUTH or ESCALATION writes here; pure, for rebuilds."""
     match event.data:
         case UserRegistered(user_id=user_id):
-            yield Row(people, {"id": user_id, "active": True})
+            yield Row(people, {"id": user_id, "active": True, "erased": False})
         case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
             yield Patch(people, {"id": user_id, "active": isinstance(event.data, UserReactivated)})
+        case PersonErased(user_id=user_id):
+            yield Patch(people, {"id": user_id, "active": False, "erased": True})
         case PolicyCreated(policy_id=policy_id, team_id=team_id) | PolicyChanged(policy_id=policy_id, team_id=team_id):
             yield Row(policies, {"id": policy_id, "team_id": team_id})
         case PolicyDeleted(policy_id=policy_id):
@@ -100,6 +107,11 @@ def inactive(work: Work, people: Iterable[UUID | None]) -> set[UUID]:
 def _may_name(team_id: UUID | None, caller: Caller) -> bool:
     """Whether what they make may page by a policy of this team; machines with few scopes do not have to read it."""
     return team_id is None or replace(caller.rights, scopes=None).allow(Action.POLICIES_READ, team_id)
+
+
+def erased(work: Work, people: Collection[UUID]) -> set[UUID]:
+    """Who of these people was erased."""
+    return {row["id"] for row in work.fetch(_ERASED, ids=list(people))} if people else set()
 
 
 @dataclass(frozen=True, slots=True)

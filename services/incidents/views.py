@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from libs.chassis.store.work import Work
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import EscalationView, IncidentView, Status, TimelineQuery
 from services.incidents.domain.incident import Incident
+from services.incidents.erased import Story, told
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
-from services.incidents.references import inactive
+from services.incidents.references import erased, inactive
 
 _ENTRY_BYTES = 500
 """Of an entry of a timeline beside its words, at most."""
@@ -94,9 +96,9 @@ def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
 
 
 class Page(NamedTuple):
-    """Rows of a timeline in causal order, and the cursor of what follows them; None: nothing does."""
+    """A stretch of a timeline in causal order, and the cursor of what follows it; None: nothing does."""
 
-    rows: list[dict[str, Any]]
+    story: Story
     following: str | None
 
 
@@ -112,14 +114,14 @@ def timeline_page(work: Work, query: TimelineQuery) -> Page:
         rows = work.fetch(_AFTER, id=query.id, limit=query.limit + 1, **_ORDER.place(query.cursor))
     shown = fitting(rows[: query.limit], _size)
     following = _ORDER.cursor(shown[-1]) if len(shown) < len(rows) else None
-    return Page(causal_order(shown), following)
+    return Page(told(causal_order(shown), partial(erased, work)), following)
 
 
 def _size(row: Mapping[str, Any]) -> int:
     return len(to_json(row["summary"])) + _ENTRY_BYTES
 
 
-def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:
+def timeline_of(work: Work, incident_id: UUID) -> Story:
     """For explanations, in causal order: how it began, what happened lately, and how its last runs started.
 
     That is all of it, unless it is very long.
@@ -129,7 +131,8 @@ def timeline_of(work: Work, incident_id: UUID) -> list[dict[str, Any]]:
         *work.fetch(_NEWEST, id=incident_id, limit=_LATELY),
         *work.fetch(_STARTS, id=incident_id, limit=_LAST_RUNS),
     ]
-    return causal_order(list({row["event_id"]: row for row in rows}.values()))
+    ordered = causal_order(list({row["event_id"]: row for row in rows}.values()))
+    return told(ordered, partial(erased, work))
 
 
 def causal_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
+from libs.chassis.requests.export import part_of
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
+from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.notifier import (
     AttemptView,
     MethodKind,
@@ -20,7 +22,7 @@ from libs.contracts.notifier import (
 )
 from libs.contracts.permissions import Action
 from libs.contracts.requests import NotFound
-from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, REACHABLE, TEAM_OF
+from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, PAGES_OF, REACHABLE, TEAM_OF
 
 
 def api() -> Requests:
@@ -42,6 +44,10 @@ def api() -> Requests:
         views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.person) for row in page.rows)
         return NotificationList(**page.told("notifications", views))
 
+    @requests.query("export", ExportQuery, action=Action.ME)
+    def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:
+        return part_of("notifier", {"notifications": _pages_of}, work, query, caller)
+
     @requests.handle("reachable", ReachableQuery, public=True)
     def reachable(work: Work, query: ReachableQuery, _caller: None) -> Reached:
         rows = work.fetch(REACHABLE, ids=list(query.user_ids))
@@ -55,6 +61,16 @@ def _sees(work: Work, incident_id: UUID, caller: Caller) -> bool:
     rows = work.fetch(TEAM_OF, incident_id=incident_id, person=caller.person)
     team_id, is_theirs = (rows[0]["team_id"], rows[0]["is_theirs"]) if rows else (None, False)
     return bool(is_theirs) or caller.may(Action.NOTIFICATIONS_READ, team_id)
+
+
+def _pages_of(work: Work, person: UUID, cursor: str | None) -> ExportPage:
+    """What a person was told of, for them."""
+
+    def told(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        attempts = [AttemptView.model_validate(attempt) for attempt in work.fetch(ATTEMPTS_OF, ids=[row["id"]])]
+        return view_of(row, attempts, own=True).model_dump(mode="json", by_alias=True)
+
+    return PAGES_OF.page(work, cursor, told, person=person)
 
 
 def view_of(row: Mapping[str, Any], attempts: Sequence[AttemptView], *, own: bool) -> NotificationView:

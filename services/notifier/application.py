@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from libs.chassis.store.person_keys import forget_erased
 from libs.chassis.store.work import Cause, Decided, Decider, Work
 from libs.contracts.auth import DeviceRegistered, UserDeactivated
 from libs.contracts.envelope import Actor, Envelope
@@ -97,6 +98,7 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
     Whoever is has nothing sent any more. Whoever comes back, or registers a device, while a page of theirs is open is
     paged there too.
     """
+    forget_erased(work, events)
     for event in events:
         work.put(*person_change(event))
     standing = {e.data.user_id: e for e in events if isinstance(e.data, ACTIVE_FACTS)}

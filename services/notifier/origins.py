@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.rebuild.origins import Origins, Replica, folding
+from libs.contracts.erasure import PersonErased
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -46,8 +47,8 @@ ORIGINS = Origins(
     },
     projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS, UNREACHABLE),
     replicas=(
-        Replica(DEVICES, {"auth": replicas.DEVICE_FACTS}, replicas.person_change),
-        Replica(INACTIVE, {"auth": replicas.ACTIVE_FACTS}, replicas.person_change),
+        Replica(DEVICES, {"auth": (*replicas.DEVICE_FACTS, PersonErased)}, replicas.person_change),
+        Replica(INACTIVE, {"auth": (*replicas.ACTIVE_FACTS, PersonErased)}, replicas.person_change),
         Replica(STOPPED, {"incidents": replicas.ANSWERS}, replicas.stop_change),
         Replica(PAGING, {"escalation": replicas.DUES}, replicas.place_change),
         Replica(RESPONDERS, {"escalation": replicas.DUES, "incidents": replicas.ANSWERS}, replicas.responder_changes),

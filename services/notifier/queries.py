@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from libs.chassis.store.listing import Keyset, Listing
+from libs.chassis.store.scanning import Scan
 from libs.contracts.notifier import NotificationKind, NotificationState
 from services.notifier.projections import (
     ATTEMPTS,
@@ -123,6 +124,13 @@ TEAM_OF = (
     .limit(1)
 )
 """The team of an incident that has one, and whether `person` was paged for it or has taken it."""
+
+PAGES_OF = Scan(
+    Keyset("pages", (NOTIFICATIONS.c.id,)),
+    select(NOTIFICATIONS),
+    NOTIFICATIONS.c.user_id == bindparam("person", type_=Uuid),
+)
+"""What `person` was told of, whatever incident it was about."""
 
 ATTEMPTS_OF = (
     select(ATTEMPTS)

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from libs.chassis.store.changes import Change, Gone, Newest, Row
+from libs.chassis.store.changes import Change, Cleared, Gone, Newest, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated, UserReactivated
 from libs.contracts.envelope import ActorKind, Envelope
+from libs.contracts.erasure import PersonErased
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved, IncidentSnoozed
 from services.notifier.domain.notification import Stop
@@ -31,7 +32,7 @@ DUES = (EscalationDue, EscalationExhausted)
 
 
 def person_change(event: Envelope[Any]) -> Iterable[Change]:
-    """The row of a push device, or of somebody who is deactivated."""
+    """The row of a push device, or of somebody who is deactivated; of whoever is erased all devices go."""
     match event.data:
         case DeviceRegistered() as device:
             yield Row(
@@ -50,6 +51,9 @@ def person_change(event: Envelope[Any]) -> Iterable[Change]:
             yield Row(INACTIVE, {"user_id": user_id})
         case UserReactivated(user_id=user_id):
             yield Gone(INACTIVE, {"user_id": user_id})
+        case PersonErased(user_id=user_id):
+            yield Row(INACTIVE, {"user_id": user_id})
+            yield Cleared(DEVICES, {"user_id": user_id})
 
 
 def stop_of(answer: Answer) -> Stop:

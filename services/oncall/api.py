@@ -11,6 +11,7 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
+from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.oncall import (
     AddOverride,
     CancelOverride,
@@ -34,6 +35,7 @@ from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, Invalid, Nothing
 from libs.contracts.uses import UsesView
 from services.oncall import application, views
+from services.oncall.export import exported
 from services.oncall.projections import SCHEMA, audit
 from services.oncall.rotation import YEARS
 
@@ -153,6 +155,10 @@ def _queries(requests: Requests, arrival: Arrival) -> None:
     @requests.query("on_call", OnCallQuery, action=Action.SCHEDULES_READ)
     def on_call(work: Work, query: OnCallQuery, caller: Caller) -> OnCallListView:
         return views.on_call(work, query, _moment(query.at, work.now), caller)
+
+    @requests.query("export", ExportQuery, action=Action.ME)
+    def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:
+        return exported(work, query, caller)
 
 
 def _check_range(from_: datetime, to: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
+from libs.chassis.store.person_keys import forget_erased
 from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.chassis.timers import Timer
@@ -46,6 +47,7 @@ class NoDevice(Rejected):
 
 def learn_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
     """Keep the replica of people and devices; the first admin gets the schedule that every installation begins with."""
+    forget_erased(work, events)
     for event in events:
         work.put(*projections.replicate(event))
     admin = next((e for e in events if isinstance(e.data, UserRegistered) and Role.ADMIN in e.data.roles), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
 from libs.contracts.audit import OncallActedFrom
-from libs.contracts.auth import DeviceAdded, DeviceRemoved
+from libs.contracts.erasure import PersonErased
 from libs.contracts.oncall import (
     OverrideAdded,
     OverrideCancelled,
@@ -15,6 +15,7 @@ from libs.contracts.oncall import (
 )
 from services.oncall.application import SCHEDULE
 from services.oncall.projections import (
+    FROM_DEVICES,
     FROM_PEOPLE,
     FROM_TEAMS,
     SCHEMA,
@@ -51,7 +52,7 @@ ORIGINS = Origins(
     projections=(schedules, creations, plans, overrides, cancellations, shifts, audit),
     replicas=(
         Replica(people, {"auth": FROM_PEOPLE}, replicate),
-        Replica(devices, {"auth": (DeviceAdded, DeviceRemoved)}, replicate),
+        Replica(devices, {"auth": (*FROM_DEVICES, PersonErased)}, replicate),
         Replica(teams, {"auth": FROM_TEAMS}, replicate),
         Replica(policies, {"escalation": FROM_ESCALATION}, replicate_policy),
     ),

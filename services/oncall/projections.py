@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     exists,
     false,
     func,
@@ -36,6 +37,7 @@ from libs.chassis.store.changes import Change, Cleared, Gone, Patch, Row
 from libs.chassis.store.listing import Keyset, Listing
 from libs.chassis.store.person_keys import person_keys
 from libs.chassis.store.personal import PersonalText
+from libs.chassis.store.scanning import Scan
 from libs.chassis.timers import Timer, timer_gone, timer_set
 from libs.contracts.auth import (
     DeviceAdded,
@@ -46,6 +48,7 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope
+from libs.contracts.erasure import ERASED, PersonErased
 from libs.contracts.oncall import (
     OverrideAdded,
     OverrideCancelled,
@@ -58,7 +61,8 @@ from libs.contracts.teams import TeamCreated, TeamDeleted
 from services.oncall.domain import Deleted, Schedule
 
 SCHEMA = "oncall"
-FROM_PEOPLE = (UserRegistered, UserChanged, UserDeactivated, UserReactivated)
+FROM_PEOPLE = (UserRegistered, UserChanged, UserDeactivated, UserReactivated, PersonErased)
+FROM_DEVICES = (DeviceAdded, DeviceRemoved)
 FROM_TEAMS = (TeamCreated, TeamDeleted)
 PLAN_TIMER = "plan"
 PLAN_AGAIN = timedelta(days=89, hours=1)
@@ -73,6 +77,7 @@ people = Table(
     # Code from before writes it, and no other.
     Column("name", Text, nullable=False, server_default=""),
     Column("is_active", Boolean, nullable=False),
+    Column("erased", Boolean, nullable=False, server_default=false()),
     Column("first_name", PersonalText("user_id")),
     Column("last_name", PersonalText("user_id")),
 )
@@ -185,11 +190,16 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The row that an event of AUTH writes here; pure, for rebuilds."""
     match event.data:
         case UserRegistered() as person:
-            yield Row(people, {"user_id": person.user_id, "is_active": True, **_names(person)})
+            row = {"user_id": person.user_id, "is_active": True, "erased": False}
+            yield Row(people, row | _names(person))
         case UserChanged() as person:
             yield Patch(people, {"user_id": person.user_id, **_names(person)})
         case UserDeactivated(user_id=user_id) | UserReactivated(user_id=user_id):
             yield Patch(people, {"user_id": user_id, "is_active": isinstance(event.data, UserReactivated)})
+        case PersonErased(user_id=user_id):
+            nobody = {"name": ERASED, "first_name": None, "last_name": None}
+            yield Patch(people, {"user_id": user_id, **nobody, "is_active": False, "erased": True})
+            yield Cleared(devices, {"user_id": user_id})
         case DeviceAdded(user_id=user_id, device_id=device_id):
             yield Row(devices, {"user_id": user_id, "device_id": device_id})
         case DeviceRemoved(user_id=user_id, device_id=device_id):
@@ -358,10 +368,10 @@ the rules say so."""
 PEOPLE = select(people).where(people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 """The people `ids`, as far as they are known."""
 
-INACTIVE = select(people.c.user_id).where(
+INACTIVE = select(people.c.user_id, people.c.erased).where(
     people.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.is_active
 )
-"""Those of the people `ids` who are deactivated."""
+"""Those of the people `ids` who are deactivated, or erased."""
 
 REACHABLE = (
     select(people.c.user_id)
@@ -370,3 +380,22 @@ REACHABLE = (
     .where(exists().where(devices.c.user_id == people.c.user_id))
 )
 """Those of the people `ids` who are active and have a device that can be paged."""
+
+_PERSON = bindparam("person", type_=Uuid)
+SCHEDULES_NAMING = Scan(
+    Keyset("schedules", (schedules.c.id,)),
+    select(schedules.c.id, schedules.c.name, schedules.c.timezone, schedules.c.is_active),
+    or_(
+        func.strpos(cast(schedules.c.layers, Text), cast(_PERSON, Text)) > 0,
+        exists().where(
+            overrides.c.schedule_id == schedules.c.id,
+            or_(overrides.c.user_id == _PERSON, overrides.c.replaces == _PERSON),
+        ),
+    ),
+)
+"""Schedules that name `person`, or did in an override."""
+
+SHIFTS_OF = Scan(
+    Keyset("shifts", (shifts.c.schedule_id, shifts.c.start_time)), select(shifts), shifts.c.user_id == _PERSON
+)
+"""Shifts of `person`, as planned and as they were."""

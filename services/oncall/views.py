@@ -245,11 +245,14 @@ def _views(work: Work, rows: Sequence[Mapping[str, Any]]) -> Iterator[ScheduleVi
     for override in work.fetch(projections.OVERRIDES, ids=ids, since=work.now) if ids else ():
         found[override["schedule_id"]].append(Override.model_validate(override))
     layers = {row["id"]: _layers(row) for row in rows}
-    left_out = set(inactive(work, (person for i in ids for person in named_in(layers[i], found[i]))))
+    named = {person for i in ids for person in named_in(layers[i], found[i])}
+    left_out = {r["user_id"]: r["erased"] for r in work.fetch(projections.INACTIVE, ids=list(named))} if named else {}
     for row in rows:
         rules, over = layers[row["id"]], tuple(found[row["id"]])
         gone = tuple(person for person in dict.fromkeys(named_in(rules, over)) if person in left_out)
-        yield ScheduleView.model_validate(dict(row) | {"layers": rules, "overrides": over, "inactive": gone})
+        erased = tuple(person for person in gone if left_out[person])
+        named_so = {"layers": rules, "overrides": over, "inactive": gone, "erased": erased}
+        yield ScheduleView.model_validate(dict(row) | named_so)
 
 
 def _layers(row: Mapping[str, Any]) -> tuple[Layer, ...]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import ARRAY, Column, Integer, Select, Text, Uuid, all_, any_, bindparam, select
+from sqlalchemy import ARRAY, Column, ColumnElement, Integer, Select, Text, Uuid, all_, any_, bindparam, select, true
 
 from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.clock import Clock
@@ -149,13 +149,20 @@ def wanted(schema: str, whose: Column[UUID]) -> Select[Any]:
     return (
         select(whose.label("user_id"))
         .distinct()
-        .where(~has_key.exists(), whose != all_(bindparam("absent", type_=ARRAY(Uuid))))
+        .where(~has_key.exists(), _is_somebody(whose), whose != all_(bindparam("absent", type_=ARRAY(Uuid))))
         .limit(bindparam("most", type_=Integer))
     )
 
 
 def _these(whose: Column[UUID]) -> Select[Any]:
-    return select(whose.label("user_id")).distinct().where(whose == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    these = whose == any_(bindparam("ids", type_=ARRAY(Uuid)))
+    return select(whose.label("user_id")).distinct().where(these, _is_somebody(whose))
+
+
+def _is_somebody(whose: Column[UUID]) -> ColumnElement[bool]:
+    """Whoever was erased has no key any more; some tables keep a row of them that says so."""
+    erased = whose.table.c.get("erased")
+    return true() if erased is None else ~erased
 
 
 def _opened(work: Work, text: StillSealed) -> str | None:

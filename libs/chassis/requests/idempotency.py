@@ -8,11 +8,13 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.sql import Executable
 
+from libs.chassis.store.changes import Change, Cleared
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor, ActorKind
@@ -65,7 +67,7 @@ class KeyedRequest:
         identity = self._identity()
         work.fetch(_forget(self.service), **identity, horizon=work.now - KEPT)
         answer = {"body_hash": self._body_hash(), "answer": self._seal(reply.to_json()), "answered_at": work.now}
-        work.fetch(_keep(self.service), **identity, **answer)
+        work.fetch(_keep(self.service), **identity, **answer, about=getattr(reply.data, "id", None))
 
     def _identity(self) -> dict[str, str]:
         hashed = hashlib.sha256(self.key.encode()).hexdigest()
@@ -89,6 +91,12 @@ class KeyedRequest:
 def _name(actor: Actor) -> str:
     """A person is called by their id alone, and no machine by that of whoever has made it."""
     return actor.id if actor.kind is ActorKind.USER else f"{actor.kind}:{actor.id}"
+
+
+def forgotten(service: str, person: UUID) -> tuple[Change, ...]:
+    """What was answered to a person, and about them."""
+    answers = chassis_tables(service).answers
+    return Cleared(answers, {"actor": str(person)}), Cleared(answers, {"about": person})
 
 
 @cache

@@ -42,6 +42,7 @@ _TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the
 
 B = TypeVar("B", bound=Contract)
 Before = Callable[[Any, Any], Awaitable[Any]]
+After = Callable[[Any, Any], Awaitable[None]]
 Turn = Callable[[Any, Any], Hashable | None]
 """What a command is about, from its body and its caller."""
 
@@ -68,6 +69,7 @@ class _Operation:
     """None: it is public."""
     peer: bool = False
     before: Before | None = None
+    after: After | None = None
     versioned: Decider[Any, Any] | None = None
     entity: Entity = _entity
     turn: Turn = _nothing
@@ -93,9 +95,10 @@ class Requests:
 
     A plain function runs inside a transaction: `handler(work, body, caller) -> view`. What must not hold a connection,
     such as hashing or waiting for other services, is the async step `before(body, caller)` of its command; what that
-    returns, if anything, is the handler's fourth argument. An async handler (`handler(body, caller) -> view`) has no
-    transaction, so its answer has no position and is kept under no key: it is for `/auth/*`, and between services. What
-    only reads is registered as a `query`: those have places of their own (`store/queries.py`).
+    returns, if anything, is the handler's fourth argument. `after(body, caller)` runs between commit and answer. An
+    async handler (`handler(body, caller) -> view`) has no transaction, so its answer has no position and is kept under
+    no key: it is for `/auth/*`, and between services. What only reads is registered as a `query`: those have places of
+    their own (`store/queries.py`).
     """
 
     service: str
@@ -110,6 +113,7 @@ class Requests:
         public: bool = False,
         peer: bool = False,
         before: Before | None = None,
+        after: After | None = None,
         versioned: Decider[Any, Any] | None = None,
         entity: Entity = _entity,
         turn: Turn | None = None,
@@ -119,7 +123,8 @@ class Requests:
         `action`: whoever may not do this to anything is refused before anything else is looked at; to what exactly one
         may do it, the handler asks its caller. `public`: no access token is asked for; the bus's permissions guard it
         instead, and `caller` is None, or with `peer` a `Peer`. `before` runs ahead of the transaction; it does not run
-        for a key whose answer is kept.
+        for a key whose answer is kept. `after` is for what must be so when the answer is given, and may be done twice:
+        what it raises is the answer, though all is committed.
         `versioned`: this command changes the entity that its body's `id` names, or `entity(body, caller)` says, and
         `If-Match` is about its version.
         Where no operation says so nothing has a version, and an `If-Match` that names one fails.
@@ -133,7 +138,7 @@ class Requests:
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
             self.operations[operation] = _Operation(
-                operation, body, handler, action, peer, before, versioned, entity, about
+                operation, body, handler, action, peer, before, after, versioned, entity, about
             )
             return handler
 
@@ -252,6 +257,8 @@ class RequestServer:
                     lambda work: _once(work, keyed, lambda work: operation.run(work, match, body, caller, *prepared)),
                     until=None if left is None else began + left,
                 )
+            if operation.after is not None:
+                await operation.after(body, caller)
             return committed.result.model_copy(update={"position": committed.position or committed.result.position})
 
     async def _before(

@@ -22,6 +22,8 @@ from sqlalchemy import ARRAY, Column, LargeBinary, MetaData, Select, Table, Text
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.keyring import Keyring, Keys
 from libs.chassis.store.work import Work
+from libs.contracts.envelope import Envelope
+from libs.contracts.erasure import PersonErased
 
 _NONCE: Final = 12
 _log = structlog.get_logger()
@@ -86,6 +88,13 @@ def forget_key(work: Work, user_id: UUID) -> None:
     ring.take_turns(work)
     work.put(Gone(person_keys(ring.schema), {"user_id": user_id}))
     keys.forget(user_id)
+
+
+def forget_erased(work: Work, events: Iterable[Envelope[Any]]) -> None:
+    """Of those of auth's events that say so; a desk has no keys."""
+    for event in events:
+        if isinstance(event.data, PersonErased) and work.seals is not None:
+            forget_key(work, event.data.user_id)
 
 
 def _derived(secret: str, purpose: str) -> bytes:

@@ -105,7 +105,8 @@ class ChassisTables:
             Column("shape", Text, nullable=False),
             Column("state", Text, nullable=False),
         )
-        # Answers kept for 24 h under (actor, operation, Idempotency-Key), in the command's transaction.
+        # Answers kept for 24 h under (actor, operation, Idempotency-Key), in the command's transaction. `about`: the id
+        # of whom or what was answered, if it has one; None, too, where code from before has kept it.
         self.answers = Table(
             "answers",
             metadata,
@@ -115,6 +116,7 @@ class ChassisTables:
             Column("body_hash", LargeBinary, nullable=False),
             Column("answer", LargeBinary, nullable=False),
             Column("answered_at", DateTime(timezone=True), nullable=False),
+            Column("about", Uuid),
             Index("answers_answered_at_idx", "answered_at"),
         )
 

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel
 import libs.contracts.api_keys
 import libs.contracts.audit
 import libs.contracts.auth
+import libs.contracts.erasure
 import libs.contracts.escalation
 import libs.contracts.incidents
 import libs.contracts.integrations

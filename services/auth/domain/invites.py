@@ -9,6 +9,7 @@ from uuid import UUID
 
 from libs.contracts.addresses import one_address
 from libs.contracts.envelope import Fact
+from libs.contracts.erasure import InviteErased
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from libs.contracts.model import Role
 from libs.contracts.requests import NotFound, Rejected
@@ -42,7 +43,12 @@ class Revoked:
     pass
 
 
-State = NotIssued | Open | Accepted | Revoked
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """With whom it was for."""
+
+
+State = NotIssued | Open | Accepted | Revoked | Erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,12 @@ class AcceptInvite:
     user_id: UUID
 
 
-Command = IssueInvite | ResendInvite | RevokeInvite | AcceptInvite
+@dataclass(frozen=True, slots=True)
+class EraseInvite:
+    invite_id: UUID
+
+
+Command = IssueInvite | ResendInvite | RevokeInvite | AcceptInvite | EraseInvite
 
 
 def initial() -> State:
@@ -86,6 +97,8 @@ def evolve(state: State, fact: Fact) -> State:
             return Accepted(user_id)
         case InviteRevoked():
             return Revoked()
+        case InviteErased():
+            return Erased()
         case _:
             return state
 
@@ -106,7 +119,11 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             ]
         case IssueInvite(), _:
             return []
-        case _, NotIssued():
+        case EraseInvite(), NotIssued() | Erased():
+            return []
+        case EraseInvite(invite_id), _:
+            return [InviteErased(invite_id=invite_id)]
+        case _, NotIssued() | Erased():
             raise NotFound(f"there is no invite {command.invite_id}", field="id")
         case ResendInvite(invite_id, expires_at), Open():
             return [InviteResent(invite_id=invite_id, expires_at=expires_at)]

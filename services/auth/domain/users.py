@@ -15,6 +15,10 @@
 | registered | ResetPassword | PasswordReset |
 | registered | IssueResetLink | ResetLinkIssued |
 | registered | VerifyEmail | EmailVerified, once |
+| active | EraseUser | refused; after a restore as if inactive, with UserDeactivated before it |
+| inactive | EraseUser | TeamMembershipChanged of each team, PersonErased |
+| erased | EraseUser, RegisterUser | nothing |
+| erased | anything else | refused: they were erased |
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.envelope import Actor, Fact
+from libs.contracts.erasure import PersonErased
 from libs.contracts.model import Role, TeamRole
 from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import Invalid, NotFound, Rejected
@@ -54,6 +59,10 @@ class LastAdmin(Rejected):
 
 class TooManyTeams(Rejected):
     """Nobody is in more than 50 teams."""
+
+
+class StillActive(Rejected):
+    """This person is active: deactivate them first."""
 
 
 class Keep(Enum):
@@ -90,7 +99,14 @@ class Registered:
     teams: Mapping[UUID, TeamRole] = field(default_factory=dict)
 
 
-State = Unregistered | Registered
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Nothing is known of them but their id, which nobody else ever gets."""
+
+    user_id: UUID
+
+
+State = Unregistered | Registered | Erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +201,16 @@ class IssueResetLink:
     user_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class EraseUser:
+    """`again`: they were erased before, and a restore has brought them back as they were then."""
+
+    user_id: UUID
+    by: Actor
+    now: datetime
+    again: bool = False
+
+
 Command = (
     RegisterUser
     | ChangeUser
@@ -196,6 +222,7 @@ Command = (
     | LiftLockout
     | VerifyEmail
     | IssueResetLink
+    | EraseUser
 )
 
 
@@ -205,6 +232,8 @@ def initial() -> State:
 
 def evolve(state: State, fact: Fact) -> State:
     match state, fact:
+        case Erased(), _:
+            return state
         case _, UserRegistered():
             profile = Profile(fact.first_name, fact.last_name, fact.phone, fact.timezone)
             return Registered(fact.user_id, profile, fact.roles)
@@ -219,6 +248,8 @@ def evolve(state: State, fact: Fact) -> State:
             return replace(state, is_active=isinstance(fact, UserReactivated), version=state.version + 1)
         case Registered(), EmailVerified():
             return replace(state, verified=True, version=state.version + 1)
+        case Registered(user_id=user_id), PersonErased():
+            return Erased(user_id)
         case _:
             return state
 
@@ -228,17 +259,24 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
     Raises:
         Invalid: with the field at fault.
-        NotFound: there is nobody of this id.
+        NotFound: there is nobody of this id, or not any more.
+        StillActive: they are to be deactivated before they are erased.
         LastAdmin: nobody could change anything any more.
         TooManyTeams: they would be in too many.
     """
     match command, state:
         case RegisterUser(), Unregistered():
             return [_registered(command)]
-        case RegisterUser(), Registered():
+        case RegisterUser(), Registered() | Erased():
             return []
         case _, Unregistered():
             raise NotFound(f"there is no user {command.user_id}", field="id")
+        case EraseUser(), Erased():
+            return []
+        case _, Erased():
+            raise NotFound("this person was erased", field="id")
+        case EraseUser(), Registered():
+            return _erased(command, state)
         case ChangeUser(), Registered():
             return _change(command, state)
         case SetMembership(), Registered():
@@ -329,6 +367,15 @@ def _memberships(
         TeamMembershipChanged(user_id=state.user_id, team_id=team, role=role, by=by, at=now, version=version + number)
         for number, (team, role) in enumerate((left | joined).items(), 1)
     ]
+
+
+def _erased(command: EraseUser, state: Registered) -> list[Fact]:
+    if state.is_active and not command.again:
+        raise StillActive
+    facts = _memberships(state, {}, command.by, command.now, state.version)
+    if state.is_active:
+        facts.append(UserDeactivated(user_id=state.user_id, by=command.by, at=command.now))
+    return [*facts, PersonErased(user_id=state.user_id, by=command.by, at=command.now)]
 
 
 def _check(profile: Profile, roles: Sequence[Role]) -> None:

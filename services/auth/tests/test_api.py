@@ -27,6 +27,7 @@ from libs.contracts.model import Lane, Role, TeamRole
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.auth.api import api
 from services.auth.directory import Directory
+from services.auth.erasing import Erasures
 from services.auth.invitations import Invitations
 from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
@@ -102,6 +103,7 @@ def requests() -> Requests:
         cast("KeyRoom", None),
         cast("Refusals", None),
         cast("TeamUses", None),
+        cast("Erasures", None),
         Directory(lambda: b"k" * 32),
         cast("OidcSignIns", None),
         cast("KeyExchange", None),
@@ -126,6 +128,8 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "end_session",
         "end_sessions",
         "lose_device",
+        "erase_user",
+        "export",
         "part_identities",
         "register_user",
         "change_me",

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Text, Uuid
 from libs.chassis.store.tables import grant_tables
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 SCHEMA = "escalation"
 _INDEXES = {

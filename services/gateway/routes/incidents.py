@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query
@@ -165,10 +165,14 @@ async def explain_incident(
     incident_id: IncidentId, ask: Asking, user_id: Annotated[UUID | None, Query(alias="userId")] = None
 ) -> Response:
     found = await ask.query("incidents", "explain", ExplainQuery(id=incident_id, user_id=user_id))
-    if user_id is not None and all(one["outcome"] == Outcome.NOT_PAGED for one in found["people"]):
+    if user_id is not None and all(_may_be_nobody(one) for one in found["people"]):
         # Somebody who was not paged, or nobody at all: who owns people knows.
         await ask.query("auth", "user", ById(id=user_id))
     return success(found)
+
+
+def _may_be_nobody(explained: dict[str, Any]) -> bool:
+    return explained["outcome"] == Outcome.NOT_PAGED and not explained["erased"]
 
 
 async def _change(ask: Asking, operation: str, incident_id: UUID, body: StatusBody | None) -> Response:

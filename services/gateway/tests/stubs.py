@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -105,6 +105,15 @@ class Stubs:
             if raw is not None:
                 await message.respond(raw)
             self.answered.set()
+
+        self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=respond))
+        await has_sent(self.client)
+
+    async def reply(self, operation: str, answer: Callable[[Any], Awaitable[Reply]]) -> None:
+        """What `answer` makes of each body."""
+
+        async def respond(message: Msg) -> None:
+            await message.respond((await answer(json.loads(message.data))).to_json())
 
         self._subscriptions.append(await self.client.subscribe(rpc_subject(*operation.split(".")), cb=respond))
         await has_sent(self.client)

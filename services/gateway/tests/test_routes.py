@@ -92,6 +92,7 @@ INVITED = {"invite": v.INVITE}
 FORGOT = {"email": "jo@company.com"}
 RESET = {"token": "reset_1", "newPassword": "secret"}
 TOKEN = {"token": "verify_1"}
+CONFIRMED = {"confirmEmail": "jo@company.com"}
 USER_DATA = {"user": v.USER_VIEW}
 FILTER = {"status": "created", "priority": "high", "assignedTo": ID} | PAGE_TWO
 FOUND = {"incidents": [v.INCIDENT], "total": 7, "totalIsEstimate": False, "nextCursor": "later"}
@@ -300,6 +301,7 @@ CASES = [
         {"onCall": [v.ON_CALL], "total": 7},
         {"onCall": [v.ON_CALL], "pagination": OF_SEVEN, "nextCursor": None},
     ),
+    Case("eraseUser", "DELETE", f"/users/{ID}", "auth.erase_user", {"id": ID} | CONFIRMED, {}, {}, CONFIRMED),
     made("createPolicy", "/escalation/policies", "escalation.create_policy", CREATE_POLICY, "policy", v.POLICY),
     paged("listPolicies", "/escalation/policies", "escalation.policies", "policies", v.POLICY),
     got("getPolicy", f"/escalation/policies/{ID}", "escalation.policy", {"id": ID}, "policy", v.POLICY),
@@ -416,7 +418,7 @@ async def test_a_route_forwards_its_request_and_answers_in_the_envelope(pager: W
 
 
 def test_every_route_has_a_case() -> None:
-    assert {case.name for case in CASES} | {"refresh", "startOidc"} == set(ROUTES)
+    assert {case.name for case in CASES} | {"refresh", "exportMe", "startOidc"} == set(ROUTES)
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Text, Uuid
 from libs.chassis.store.tables import grant_tables
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 SCHEMA = "incidents"
 _INDEXES = {

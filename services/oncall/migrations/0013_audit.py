@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Text, Uuid
 from libs.chassis.store.tables import grant_tables
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 SCHEMA = "oncall"
 _INDEXES = {

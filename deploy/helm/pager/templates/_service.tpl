@@ -34,6 +34,10 @@
   value: {{ $secrets }}/admin-password
 - name: PAGER_ADMINS_NEED_TOTP
   value: {{ $v.auth.adminsNeedTotp | quote }}
+{{- if $v.auth.erasureLedger.existingClaim }}
+- name: PAGER_ERASURE_LEDGER_FILE
+  value: /var/lib/pager/erasures
+{{- end }}
 - name: PAGER_CAPTCHA
   value: {{ $v.auth.captcha | quote }}
 {{- if $v.smtp.enabled }}
@@ -149,6 +153,11 @@
       - {key: admin-email, path: admin-email}
       - {key: admin-password, path: admin-password}
       {{- end }}
+{{- if and (eq .component "auth") .root.Values.auth.erasureLedger.existingClaim }}
+- name: erasures
+  persistentVolumeClaim:
+    claimName: {{ .root.Values.auth.erasureLedger.existingClaim }}
+{{- end }}
 {{- if and (eq .component "auth") .root.Values.smtp.enabled }}
 - name: smtp
   secret:
@@ -198,6 +207,10 @@
 {{- end -}}
 
 {{- define "pager.serviceMounts" -}}
+{{- if and (eq .component "auth") .root.Values.auth.erasureLedger.existingClaim }}
+- name: erasures
+  mountPath: /var/lib/pager
+{{- end }}
 {{- if and (eq .component "auth") .root.Values.smtp.enabled }}
 - name: smtp
   mountPath: /run/secrets/pager-smtp

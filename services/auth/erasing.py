@@ -1,0 +1,226 @@
+"""Erasing a person: what auth forgets of them, and the ledger that says so for good (docs/adr/0059).
+
+The commit comes first, then the ledger, then the answer. A process that dies between them has told nobody that it is
+done; the next start writes what the ledger lacks, and erases again whom a restore has brought back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import Table
+
+from libs.chassis.parts import Engine
+from libs.chassis.requests.idempotency import forgotten
+from libs.chassis.settings import SettingsError
+from libs.chassis.store.changes import Cleared, Gone, Row
+from libs.chassis.store.store import Store, passes
+from libs.chassis.store.work import Cause, Work
+from libs.contracts.addresses import one_address
+from libs.contracts.erasure import EraseUser
+from libs.contracts.health import Effect, Trouble
+from libs.contracts.requests import ErrorKind, Invalid, NotFound, Rejected
+from services.auth import application, lost_factors
+from services.auth.domain import users
+from services.auth.domain.invites import EraseInvite
+from services.auth.guesses import Guesses
+from services.auth.invitations import INVITES
+from services.auth.ledger import Entries, Ledger, LedgerFault
+from services.auth.links import Purpose
+from services.auth.look_ups import address_hash
+from services.auth.oidc import people
+from services.auth.post import withdraw
+from services.auth.projections import (
+    access_log,
+    addresses,
+    countries,
+    former_passwords,
+    invited_addresses,
+    ledgers,
+    noticed,
+    notices,
+    oidc_codes,
+    passwords,
+)
+from services.auth.queries import ERASED, INVITES_OF, LEDGER, LIVING, SOMEBODY, USER
+from services.auth.subject_keys import destroy
+from services.auth.views import user_view
+
+_log = structlog.get_logger()
+_SETTING: Final = "PAGER_ERASURE_LEDGER_FILE"
+_REASON: Final = "erased"
+_NET: Final = 60.0
+"""Seconds between looks at the ledger."""
+
+ROWS: Final[tuple[tuple[Table, str], ...]] = (
+    (passwords, "user_id"),
+    (former_passwords, "user_id"),
+    (access_log, "user_id"),
+    (countries, "user_id"),
+    (addresses, "user_id"),
+    (oidc_codes, "user_id"),
+    (notices, "recipient"),
+    (notices, "person"),
+    (noticed, "whom"),
+)
+"""Tables whose rows of a person go, by what names them there, and which nothing else takes care of."""
+
+
+class NoLedger(Rejected):
+    """Nobody can be erased here: PAGER_ERASURE_LEDGER_FILE names no ledger."""
+
+
+class LedgerAway(Rejected):
+    """They are erased, but the ledger cannot be written: until it says so, a restored backup brings them back."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+
+@dataclass
+class Erasures(Engine):
+    """`ledger`: None where the setting names none."""
+
+    store: Store
+    guesses: Guesses
+    ledger: Ledger | None
+    _fault: str | None = None
+
+    # --- For an admin ------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises NoLedger."""
+        if self.ledger is None:
+            raise NoLedger
+
+    def erase(self, work: Work, body: EraseUser, cause: Cause) -> None:
+        """Somebody who is deactivated; done before, it is done.
+
+        Raises:
+            NotFound, StillActive.
+            Invalid: `confirmEmail` is not their address.
+        """
+        application.lock_user(work, body.id)
+        if not (rows := work.fetch(USER, id=body.id)):
+            if not isinstance(work.state(application.USERS, body.id), users.Erased):
+                raise NotFound(f"there is no user {body.id}", field="id")
+            return
+        email = user_view(rows[0]).email
+        if one_address(body.confirm_email) != one_address(email):
+            raise Invalid("this is not their address", field="confirmEmail")
+        self._erase(work, body.id, email, cause)
+
+    async def record(self, user_id: UUID) -> None:
+        """Returns when the ledger says of this person what the log does. Raises LedgerAway."""
+        rows = await self.store.read(lambda work: work.fetch(ERASED, ids=[user_id]))
+        assert self.ledger is not None  # noqa: S101 - `check` has looked
+        try:
+            await asyncio.to_thread(self.ledger.add, {row["user_id"]: row["erased_at"] for row in rows})
+        except LedgerFault as fault:
+            _log.error("an erasure is not in the ledger", user_id=str(user_id), reason=str(fault))
+            raise LedgerAway from fault
+
+    def _erase(self, work: Work, user_id: UUID, email: str, cause: Cause, *, again: bool = False) -> None:
+        """Their row is locked."""
+        application.leave(work, user_id, None, _REASON, cause)
+        lost_factors.disable(work, user_id, _REASON, cause)
+        people.part(work, user_id, cause)
+        for purpose in (Purpose.RESET, Purpose.VERIFY):
+            withdraw(work, purpose, user_id)
+        for row in work.fetch(INVITES_OF, user_id=user_id, hash=address_hash(work, email)):
+            withdraw(work, Purpose.INVITE, row["id"])
+            work.decide(INVITES, row["id"], EraseInvite(row["id"]), cause)
+            work.put(Gone(invited_addresses, {"invite_id": row["id"]}), *forgotten("auth", row["id"]))
+            destroy(work, row["id"])
+        work.decide(application.USERS, user_id, users.EraseUser(user_id, cause.actor, work.now, again), cause)
+        work.put(*forgotten("auth", user_id), *(Cleared(table, {name: user_id}) for table, name in ROWS))
+        self.guesses.forget(work, email)
+        destroy(work, user_id)
+
+    # --- At the start, and after a restore ---------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Before anybody is served.
+
+        Raises:
+            SettingsError: the ledger of this database is missing, cannot be used, or is another one's.
+        """
+        try:
+            await self._agree()
+        except LedgerFault as fault:
+            raise SettingsError(f"{_SETTING}: {fault}; see docs/runbooks/erasure.md") from None
+
+    async def lead(self) -> None:
+        """Also where a database was restored beside us, and while a ledger could not be written."""
+        while True:
+            try:
+                await self._agree()
+                self._fault = None
+            except LedgerFault as fault:
+                self._fault = str(fault)
+                _log.error("the ledger of erasures cannot be used", reason=self._fault)
+            except Exception as error:
+                if not passes(error):
+                    raise
+            await asyncio.sleep(_NET)
+
+    def troubles(self) -> Iterable[Trouble]:
+        if self._fault is not None:
+            yield Trouble(culprit="auth", problem="cannot use the ledger of erasures", effect=Effect.WARNING)
+
+    async def _agree(self) -> None:
+        """Erase again whom the ledger names and a restore has brought back, then write what the ledger lacks."""
+        entries = await self._opened()
+        if entries is None or self.ledger is None:
+            return
+        back = await self.store.read(lambda work: work.fetch(LIVING, ids=list(entries.erased)))
+        for row in back:
+            await self.store.transact(partial(self._again, row["id"]))
+        if back:
+            _log.warning("erased again, after a restore", how_many=len(back))
+        known = await self.store.read(lambda work: work.fetch(ERASED, ids=None))
+        lacks = {row["user_id"]: row["erased_at"] for row in known if row["user_id"] not in entries.erased}
+        if lacks:
+            await asyncio.to_thread(self.ledger.add, lacks)
+            _log.warning("the ledger lacked erasures", how_many=len(lacks))
+
+    def _again(self, user_id: UUID, work: Work) -> None:
+        # Another replica may have been faster.
+        application.lock_user(work, user_id)
+        for row in work.fetch(USER, id=user_id):
+            self._erase(work, user_id, user_view(row).email, work.begin(application.AUTH), again=True)
+
+    async def _opened(self) -> Entries | None:
+        """The ledger that goes with this database; a new one where there is neither. Raises LedgerFault."""
+        known = await self.store.read(lambda work: [row["id"] for row in work.fetch(LEDGER)])
+        if self.ledger is None:
+            if known:
+                raise LedgerFault(f"is missing: the ledger of this database is {known[0]}")
+            return None
+        path, entries = self.ledger.path, await asyncio.to_thread(self.ledger.read)
+        if known:
+            if entries is None:
+                raise LedgerFault(f"{path}: is missing; the ledger of this database is {known[0]}")
+            if entries.id != known[0]:
+                raise LedgerFault(f"{path}: is {entries.id}; that of this database is {known[0]}")
+            return entries
+        # The file first: without it a database that knows its ledger could not be started.
+        if entries is None:
+            entries = await asyncio.to_thread(self.ledger.begin, uuid4())
+        elif entries.erased and not await self.store.read(lambda work: work.fetch(SOMEBODY)):
+            raise LedgerFault(f"{path}: is another database's, for nobody was ever registered in this one")
+        await self.store.transact(partial(self._remember, entries.id))
+        return entries
+
+    def _remember(self, ledger_id: UUID, work: Work) -> None:
+        """Two replicas that do not share the file must not both go on."""
+        work.lock("pager/auth/ledger")
+        for row in work.fetch(LEDGER):
+            if row["id"] != ledger_id:
+                raise LedgerFault(f"another replica has begun the ledger {row['id']}: all must share one file")
+        work.put(Row(ledgers, {"id": ledger_id}))

@@ -1,0 +1,44 @@
+"""People who were erased, in the stories of incidents: their ids stay in events and rows, and name nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from libs.contracts.envelope import ActorKind
+from libs.contracts.erasure import ERASED
+
+_ID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+
+WhoIsErased = Callable[[Collection[UUID]], Collection[UUID]]
+"""Who of these people was erased."""
+
+
+class Story(NamedTuple):
+    """Rows of a timeline as they may be told, and whom of those in them nobody can name any more."""
+
+    rows: list[dict[str, Any]]
+    erased: frozenset[UUID] = frozenset()
+
+
+def told(rows: Sequence[dict[str, Any]], who_is_erased: WhoIsErased) -> Story:
+    """Sentences say "an erased person" where they name one."""
+    erased = frozenset(who_is_erased(set(_people(rows))))
+    if not erased:
+        return Story(list(rows))
+    gone = {str(person) for person in erased}
+
+    def without(sentence: str) -> str:
+        return _ID.sub(lambda found: ERASED if found[0] in gone else found[0], sentence)
+
+    return Story([row | {"summary": without(row["summary"])} for row in rows], erased)
+
+
+def _people(rows: Iterable[dict[str, Any]]) -> Iterator[UUID]:
+    for row in rows:
+        yield from row["user_ids"]
+        yield from map(UUID, _ID.findall(row["summary"]))
+        if row["actor"]["kind"] == ActorKind.USER:
+            yield UUID(row["actor"]["id"])

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from services.gateway.health import HealthCheck
     from services.gateway.machines import Machines
     from services.gateway.metrics import GatewayMetrics
+    from services.gateway.origins import Origins
     from services.gateway.places import Places
+    from services.gateway.presence import Presences
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Front:
     addresses: Addresses
     places: Places
     access: AccessLog
+    origins: Origins
+    presences: Presences
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -78,7 +78,7 @@ async def list_incidents(
     `assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks. A device's
     credential lists what is open: it names that `status`.
     """
-    if getattr(request.state, "by_device", False) and status not in _OPEN:
+    if request.state.by_device and status not in _OPEN:
         raise Problem("FORBIDDEN", f"a device's credential lists what is open: status is {', '.join(_OPEN)}")
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")

@@ -17,6 +17,7 @@ from libs.contracts.subjects import (
     QUESTIONS,
     READS,
     REVOCATIONS,
+    REVOKED,
     SPARSE,
     UPSTREAMS,
     fact_filter,
@@ -161,6 +162,9 @@ def _service(service: str) -> Permissions:
     if service == "incidents":
         # It reads alerts, so it alone knows which have been taken: nobody else of ours may purge, and it nothing else.
         own = ("$JS.API.STREAM.PURGE.ALERTS", ALERTS_PROBE)
+    if service == "auth":
+        own = (REVOKED,)
+    heard = () if service == "auth" else (REVOKED,)
     catch_up = (subject for upstream in upstreams for subject in _catching_up(service, upstream))
     return Permissions(
         publish=(
@@ -175,7 +179,7 @@ def _service(service: str) -> Permissions:
             *_following(service),
             *_acknowledging(*streams),
         ),
-        subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}"),
+        subscribe=(f"{inbox_prefix(service)}.>", f"pager.rpc.{service}.>", f"pager.wake.{service}", *heard),
         responds=True,
     )
 
@@ -193,7 +197,9 @@ def permissions(user: str) -> Permissions:
     asked = ("events", "public_events", "parked", "replay", "signing_keys", "rotate_keys", "person_keys")
     inner = (*ours, *(f"pager.rpc.*.{one}" for one in asked))
     return {
-        "gateway": Permissions(("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox,), denied=inner),
+        "gateway": Permissions(
+            ("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox, REVOKED), denied=inner
+        ),
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
         "operator": Permissions(
             ("pager.rpc.>", ALERTS, "$JS.API.>"), (inbox, "pager.events.>", ALERTS), denied=(*ours, persons)

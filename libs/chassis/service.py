@@ -32,6 +32,7 @@ from libs.chassis.parts import Build, Runtime
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.idempotency import KEPT
 from libs.chassis.requests.operations import add_health_operation, add_log_operations, add_parked_operations
+from libs.chassis.requests.revoking import Revoking
 from libs.chassis.requests.server import RequestServer
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
@@ -88,6 +89,7 @@ class Service:
         self.parts = self.build(self.runtime)
         self.runtime.readers.extend(self.parts.reads)
         self.leader = Leader(self.settings.database_url.get_secret_value(), self.name, self.settings.instance)
+        self.revoking = Revoking(self.bus)
         self.relay = Relay(self.name, self.runtime.work, self.bus, self.clock, self._tell_of_odds)
         self.timers = (
             Timers(self.name, self.runtime.work, self.clock, self.parts.fire) if self.parts.fire is not None else None
@@ -211,6 +213,7 @@ class Service:
 
     def _committed(self, written: Written) -> None:
         self.relay.hand(written.runs)
+        self.revoking.committed(written.runs)
         if self.timers is not None:
             self.timers.wake(written.rows)
         for engine in self.parts.engines:

@@ -60,6 +60,7 @@ from libs.contracts.oncall import (
     ScheduleCreated,
     ScheduleDeleted,
 )
+from libs.contracts.revocations import TokenRevoked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 
 AUDITED_SERVICES: Final = ("auth", "oncall", "escalation", "incidents")
@@ -238,6 +239,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     ResetLinkIssued: _PERSON,
     PasswordReset: _PERSON,
     PasswordChanged: _PERSON,
+    TokenRevoked: _PERSON,
     SecondFactorEnabled: _PERSON,
     SecondFactorDisabled: _PERSON,
     RecoveryCodeUsed: _PERSON,

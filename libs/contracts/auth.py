@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from libs.contracts.device_keys import DeviceKey, Proof
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
 from libs.contracts.permissions import MOST_TEAMS
@@ -228,16 +229,30 @@ class Login(StrictContract):
     """For whoever has a second factor: six digits of their app, or a recovery code."""
     captcha: str | None = Field(default=None, min_length=1, max_length=4096, repr=False)
     """The solution of a captcha, as ALTCHA's widget makes it (base64), where one is asked for."""
+    device_key: DeviceKey | None = None
+    """The session is bound to it for ever: each refresh needs a proof by this key."""
+    proof: Proof | None = Field(default=None, repr=False)
+    """By `deviceKey`, its `ath` of `email` as it stands here: a device that has signed in with this key before comes
+    before strangers, and their wrong passwords do not lock it out."""
 
 
 class Refresh(StrictContract):
     refresh_token: str = Field(max_length=1024, repr=False)
     device_id: str = Field(min_length=1, max_length=255)
+    proof: Proof | None = Field(default=None, repr=False)
+    by_cookie: bool = False
+    """A browser's cookie has brought it."""
 
 
 class Logout(StrictContract):
     device_id: str = Field(min_length=1, max_length=255)
     all_devices: bool = False
+
+
+class LeaveBrowser(Logout):
+    """`pager.rpc.auth.leave_browser`: the same, by a browser that shows its refresh token alone."""
+
+    refresh_token: str = Field(max_length=1024, repr=False)
 
 
 class SessionsOf(ListPage):
@@ -407,7 +422,9 @@ class SessionView(Contract):
     """When it began, or was last given new tokens."""
     last_used_from: str | None = None
     expires_at: Moment
-    """Unless it is given new tokens before."""
+    """Unless it is given new tokens before; a browser's, unless its person asks for something before."""
+    is_bound: bool = False
+    """Whether it is renewed only with a proof by its device's key."""
     is_current: bool
     """Whether it is the one that asks."""
 
@@ -426,7 +443,8 @@ class DevicesView(ListView):
 
 class Tokens(Contract):
     access_token: str = Field(repr=False)
-    refresh_token: str = Field(repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
+    """Not in answers to browsers: there it is in a cookie."""
     expires_in: int
     """Seconds."""
     token_type: str = "Bearer"  # noqa: S105
@@ -437,6 +455,9 @@ class SignedInView(Contract):
     tokens: Tokens
     recovery_codes: tuple[str, ...] = Field(default=(), repr=False)
     """Of a second factor that was set up by this sign-in: shown once."""
+    device_credential: str | None = Field(default=None, repr=False)
+    """Where a `deviceKey` was given: it outlives the session for acknowledging, receipts and the open list, each time
+    with a proof."""
 
 
 class CaptchaChallenge(Contract):

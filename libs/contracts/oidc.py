@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.contracts.auth import Platform
+from libs.contracts.device_keys import DeviceKey
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, StrictContract
 from libs.contracts.texts import ONE_LINE
@@ -92,3 +93,4 @@ class OidcToken(StrictContract):
     platform: Platform | None = None
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     totp: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
+    device_key: DeviceKey | None = None

@@ -143,10 +143,19 @@ def fact_filter(type_name: str, lane: Lane) -> str:
     return f"pager.events.{service}.{lane}.{name}.*"
 
 
-REVOCATIONS = tuple(
-    f"pager.events.auth.routine.{fact}.*" for fact in ("SessionEnded", "RolesChanged", "TeamMembershipChanged")
+REVOKING = tuple(
+    f"pager.auth.{fact}.v1" for fact in ("SessionEnded", "RolesChanged", "TeamMembershipChanged", "TokenRevoked")
 )
+"""Facts by which access tokens are refused before they end."""
+REVOCATIONS = tuple(fact_filter(type_name, Lane.ROUTINE) for type_name in REVOKING)
 """What everybody who checks tokens follows, each by itself: the bus holds one filter against what somebody may read."""
+REVOKED = "pager.revoked.>"
+"""Where auth says the same at each commit, past its stream."""
+
+
+def revoked_subject(type_name: str) -> str:
+    """`pager.revoked.<Event>`."""
+    return f"pager.revoked.{type_name.split('.')[2]}"
 
 
 def rpc_subject(service: str, operation: str) -> str:

@@ -22,6 +22,7 @@ from libs.contracts.auth import (
     EndOthers,
     EndSession,
     KeySet,
+    LeaveBrowser,
     Login,
     Logout,
     LoseDevice,
@@ -43,6 +44,7 @@ from libs.contracts.auth import (
     UsersPage,
     UserView,
 )
+from libs.contracts.device_keys import ExchangeDevice, ScopedToken
 from libs.contracts.erasure import EraseUser, ExportPage, ExportQuery
 from libs.contracts.invites import (
     AskedFor,
@@ -60,7 +62,9 @@ from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken
 from libs.contracts.permissions import Action
 from libs.contracts.person_keys import PersonKeys, PersonKeysOf
 from libs.contracts.requests import ById, ListPage, Nothing
-from services.auth import access, application, leaving
+from libs.contracts.web_sessions import Present
+from services.auth import access, application, leaving, web_sessions
+from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
 from services.auth.domain import devices
 from services.auth.erasing import Erasures
@@ -100,6 +104,7 @@ def api(
     directory: Directory,
     oidc: OidcSignIns,
     exchange: KeyExchange,
+    credentials: DeviceCredentials,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
     for operators, `person_keys` for services, and `keep_accesses` and `exchange_key` for the gateway; all else needs an
@@ -113,7 +118,7 @@ def api(
     _invites(requests, invitations)
     _recovery(requests, recovery)
     _second_factors(requests, factors)
-    _devices(requests)
+    _devices(requests, credentials)
     add_team_operations(requests, team_uses)
     add_key_operations(requests, exchange)
     _keys(requests, room)
@@ -186,6 +191,14 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     async def refresh(body: Refresh, peer: Peer) -> Tokens:
         return await sign_ins.refresh(body, peer)
 
+    @requests.handle("leave_browser", LeaveBrowser, public=True)
+    def leave_browser(work: Work, body: LeaveBrowser, _caller: None) -> None:
+        leaving.leave_browser(work, body)
+
+    @requests.handle("present", Present, public=True)
+    def present(work: Work, body: Present, _caller: None) -> None:
+        web_sessions.present(work, body)
+
     @requests.query("sessions", SessionsOf, action=Action.ME)
     def sessions(work: Work, body: SessionsOf, caller: Caller) -> SessionsPage:
         return leaving.listed(work, body, caller)
@@ -197,6 +210,10 @@ def _sessions(requests: Requests, sign_ins: SignIns) -> None:
     @requests.handle("end_sessions", EndOthers, action=Action.ME, turn=_whose)
     def end_sessions(work: Work, body: EndOthers, caller: Caller) -> None:
         leaving.end_sessions(work, body, caller, caller.cause(work))
+
+    @requests.handle("revoke_token", NoRequest, action=Action.ME)
+    def revoke_token(work: Work, _body: NoRequest, caller: Caller) -> None:
+        application.revoke_token(work, caller, caller.cause(work))
 
     @requests.handle("logout", Logout, action=Action.ME, turn=_own)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
@@ -339,7 +356,11 @@ def _second_factors(requests: Requests, factors: SecondFactors) -> None:
         take_from_another(work, body.id, caller, caller.cause(work))
 
 
-def _devices(requests: Requests) -> None:
+def _devices(requests: Requests, credentials: DeviceCredentials) -> None:
+    @requests.handle("exchange_device", ExchangeDevice, public=True)
+    async def exchange_device(body: ExchangeDevice, _caller: None) -> ScopedToken:
+        return await credentials.exchange(body)
+
     @requests.handle("register_device", RegisterDevice, action=Action.ME, turn=_own)
     def register_device(work: Work, body: RegisterDevice, caller: Caller) -> DeviceView:
         command = devices.RegisterDevice(

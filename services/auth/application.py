@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.requests.callers import LEEWAY, Caller
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Cause, Decider, Work
@@ -17,11 +18,11 @@ from libs.contracts.auth import DeviceView, HeldDevice, Platform, ProfileChange,
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Role, TeamRole
 from libs.contracts.requests import NotFound, Rejected, Unauthenticated
-from services.auth import machine_sessions, team_room
+from services.auth import device_credentials, machine_sessions, team_room, web_sessions
 from services.auth.credentials import Credentials, credentials_of, replace_password, still_fits
 from services.auth.domain import devices, sessions, users
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, one_spelling
-from services.auth.domain.sessions import BeginLockout, EndSession, RefuseSignIn, SignIn, Where
+from services.auth.domain.sessions import BeginLockout, EndSession, RefuseSignIn, RevokeToken, SignIn, Where
 from services.auth.domain.users import (
     ChangePassword,
     ChangeUser,
@@ -37,9 +38,10 @@ from services.auth.domain.users import (
 from services.auth.guesses import Guesses
 from services.auth.look_ups import keep_address, keep_token, token_hash
 from services.auth.projections import passwords as passwords_table
-from services.auth.projections import project, user_row
+from services.auth.projections import project, revoked_tokens, user_row
 from services.auth.projections import sessions as sessions_table
 from services.auth.projections import users as users_table
+from services.auth.proofs import Jwk
 from services.auth.queries import (
     ADMINS,
     DEVICES_OF,
@@ -90,9 +92,9 @@ class TooManyDevices(Rejected):
         super().__init__(field="replace", details={"devices": devices})
 
 
-def roles_version(work: Work, session_id: UUID, user_id: UUID) -> int | None:
-    """The version of a person that got their present roles; None: it is no session, or of nobody who is active."""
-    rows = work.fetch(SESSION_OF, id=session_id, user_id=user_id)
+def roles_version(work: Work, caller: Caller) -> int | None:
+    """The version of a person that got their present roles; None: they are not signed in with this."""
+    rows = work.fetch(SESSION_OF, id=caller.session_id, user_id=caller.user_id, token_id=caller.token_id)
     return rows[0]["roles_version"] if rows else None
 
 
@@ -141,11 +143,15 @@ class Changed:
     password_hash: str | None = field(repr=False)
     """None: it is replaced already, and all that is asked for is another token."""
     token: RefreshToken
-    expires_at: datetime
+    lifetime: timedelta
+    """Of a phone's session."""
 
 
-def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> None:
-    """Their other sessions end; devices are paged as before. Raises Unauthenticated or PasswordsChange."""
+def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> datetime:
+    """Their other sessions end, devices are paged as before; until when this session goes on.
+
+    Raises Unauthenticated or PasswordsChange.
+    """
     user_id = changed.known.user.id
     lock_user(work, user_id)
     rows = work.fetch(SESSION_LOCKED, id=session_id)
@@ -158,15 +164,23 @@ def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause
         replace_password(work, user_id, changed.known.password_hash, changed.password_hash)
         end_sessions(work, user_id, "password changed", cause, but=session_id)
     # In a family of its own: whoever has a copy of the refresh token before is signed out as well.
-    work.put(Row(sessions_table, rows[0] | stored(changed.token, changed.expires_at, work.now, None)))
+    expires_at = web_sessions.goes_on_until(work.now, changed.lifetime, is_web=rows[0]["is_web"])
+    work.put(Row(sessions_table, rows[0] | stored(changed.token, expires_at, work.now, None)))
+    return expires_at
 
 
 def end_sessions(
     work: Work, user_id: UUID, reason: str, cause: Cause, *, but: UUID | None = None, only: UUID | None = None
 ) -> int:
-    """All of a person whose row is locked, but one or only one of them; how many these were."""
+    """All of a person whose row is locked, but one or only one of them; how many these were.
+
+    Their devices' credentials end as well: somebody has decided this, where a session that expires leaves them.
+    """
     rows = work.fetch(SESSIONS_OF_LOCKED, user_id=user_id)
     ended = [row["id"] for row in rows if row["id"] != but and only in (None, row["id"])]
+    on = {row["id"]: row["device_id"] for row in rows}
+    if only is None or only in on:
+        device_credentials.end(work, user_id, only=on.get(only) if only else None, but=on.get(but) if but else None)
     _end(work, ended, reason, cause)
     return len(ended)
 
@@ -175,6 +189,14 @@ def _end(work: Work, ended: Sequence[UUID], reason: str, cause: Cause) -> None:
     work.load(SESSIONS, ended)
     for session in ended:
         work.decide(SESSIONS, session, EndSession(reason), cause)
+
+
+def revoke_token(work: Work, caller: Caller, cause: Cause) -> None:
+    """The access token with which this is asked opens nothing any more; its session goes on."""
+    if caller.token_id is not None:
+        forget_at = caller.expires_at + LEEWAY
+        work.put(Row(revoked_tokens, {"token_id": caller.token_id, "forget_at": forget_at}))
+        work.decide(SESSIONS, caller.token_id, RevokeToken(caller.user_id, caller.token_id), cause)
 
 
 def unlock(work: Work, guesses: Guesses, user_id: UUID, cause: Cause) -> None:
@@ -317,6 +339,9 @@ class Begun:
     """The hash that the password was found to fit; None: they signed in at the identity provider."""
     replace: str | None = None
     """Which device goes for it, by its own id or its session's."""
+    device_key: Jwk | None = None
+    """To which it is bound, for ever."""
+    is_web: bool = False
 
 
 def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> UserView:
@@ -352,6 +377,8 @@ def begin_session(work: Work, command: SignIn, begun: Begun, cause: Cause) -> Us
         "began_at": work.now,
         "began_from": begun.network,
         "last_from": begun.network,
+        "device_key": None if begun.device_key is None else dict(begun.device_key),
+        "is_web": begun.is_web,
     }
     work.put(Row(sessions_table, session | stored(begun.token, begun.expires_at, work.now, begun.seen_from)))
     return user_view(row)
@@ -394,11 +421,12 @@ def leave(work: Work, user_id: UUID, device_id: str | None, reason: str, cause: 
     """End what a person whose row is locked has on a device, or on all; whether there was anything."""
     ended = _on_device(work.fetch(SESSIONS_OF_LOCKED, user_id=user_id), device_id)
     removed = _on_device(work.fetch(DEVICES_OF, user_id=user_id), device_id)
+    trusted = device_credentials.end(work, user_id, only=device_id)
     _end(work, ended, reason, cause)
     work.load(DEVICES, removed)
     for device in removed:
         work.decide(DEVICES, device, RemoveDevice(reason), cause)
-    return bool(ended or removed)
+    return bool(ended or removed or trusted)
 
 
 def _on_device(rows: Iterable[dict[str, Any]], device_id: str | None) -> list[UUID]:

@@ -81,6 +81,10 @@ class Guesses:
         """A sign-in."""
         return self._target(email, peer.networks or (peer.network or "unknown",))
 
+    def by_device(self, email: str, key: bytes) -> Target:
+        """A sign-in on a device that is known by its key, wherever it is: strangers' guesses are not its own."""
+        return self._target(email, (f"device {key.hex()}",))
+
     def within(self, email: str, session_id: UUID) -> Target:
         """Whoever holds a session and not its password is held up wherever they are."""
         return self._target(email, (f"session {session_id}",))

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.work import Cause, Work
-from libs.contracts.auth import EndOthers, EndSession, LoseDevice, SessionsOf, SessionsPage, SessionView
+from libs.contracts.auth import EndOthers, EndSession, LeaveBrowser, LoseDevice, SessionsOf, SessionsPage, SessionView
+from libs.contracts.envelope import Actor
 from libs.contracts.permissions import Action
-from libs.contracts.requests import NotFound
-from services.auth import application
-from services.auth.queries import SESSIONS_LISTED
+from libs.contracts.requests import NotFound, Unauthenticated
+from services.auth import application, known_devices
+from services.auth.queries import SESSION, SESSIONS_LISTED
+from services.auth.tokens import RefreshToken, same
 from services.auth.views import session_view
 
 _ENDED: Final = "ended by its owner"
@@ -37,6 +39,20 @@ def listed(work: Work, body: SessionsOf, caller: Caller) -> SessionsPage:
     page = SESSIONS_LISTED.page(work, body, user_id=user_id, now=work.now)
     views: list[SessionView] = [session_view(row, current=caller.session_id) for row in page.rows]
     return SessionsPage(**page.told("sessions", views))
+
+
+def leave_browser(work: Work, body: LeaveBrowser) -> None:
+    """As logging out, for whoever holds a browser's session. Raises Unauthenticated."""
+    shown = RefreshToken.parse(body.refresh_token)
+    # Not locked: their row comes first, and an end that somebody else decides meanwhile is no less one.
+    rows = work.fetch(SESSION, id=shown.session_id) if shown is not None else ()
+    if shown is None or not rows or not rows[0]["is_web"] or rows[0]["expires_at"] <= work.now:
+        raise Unauthenticated("the session is over: sign in again")
+    if not (same(bytes(rows[0]["family_hash"]), shown.family_hash)):
+        raise Unauthenticated("the session is over: sign in again")
+    user_id = rows[0]["user_id"]
+    device_id = None if body.all_devices else body.device_id
+    application.log_out(work, user_id, device_id, work.begin(Actor.user(user_id)))
 
 
 def end_session(work: Work, body: EndSession, caller: Caller, cause: Cause) -> None:
@@ -66,6 +82,7 @@ def lose_device(work: Work, body: LoseDevice, caller: Caller, cause: Cause) -> N
         NotFound: there is no such person, or they have no such device.
     """
     application.locked_user(work, body.user_id)
+    known_devices.forget(work, body.user_id, body.device_id)
     if not application.leave(work, body.user_id, body.device_id, _LOST, cause):
         raise NotFound("they have no such device", field="deviceId")
 

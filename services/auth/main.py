@@ -21,7 +21,9 @@ from services.auth.attempts import Attempts
 from services.auth.captchas import Captchas
 from services.auth.consumers import consumers
 from services.auth.countries import REMEMBERED, Countries
+from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
+from services.auth.entries import Entries
 from services.auth.erasing import Erasures
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
@@ -41,7 +43,18 @@ from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.post import Post
-from services.auth.projections import access_log, countries, links, noticed, oidc_codes, project
+from services.auth.projections import (
+    access_log,
+    countries,
+    device_credentials,
+    known_keys,
+    links,
+    noticed,
+    oidc_codes,
+    project,
+    revoked_tokens,
+    used_proofs,
+)
 from services.auth.projections import captchas as captchas_table
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
@@ -115,11 +128,13 @@ def build(runtime: Runtime) -> Parts:
         passwords=passwords,
         attempts=attempts,
         second_factors=factors,
-        access=access,
-        clock=runtime.clock,
-        refresh_lifetime=settings.jwt_refresh_expires,
-        refresh_key=sealed.refresh_key,
-        countries=Countries.of(settings.geoip_file, notices),
+        entries=Entries(
+            access,
+            runtime.clock,
+            settings.jwt_refresh_expires,
+            sealed.refresh_key,
+            Countries.of(settings.geoip_file, notices),
+        ),
     )
     exchange = KeyExchange(runtime.rpc, access, runtime.clock)
     provided = settings.oidc()
@@ -146,6 +161,7 @@ def build(runtime: Runtime) -> Parts:
         Directory(sealed.look_up_key),
         oidc,
         exchange,
+        DeviceCredentials(runtime.rpc, access, runtime.clock),
     )
     return Parts(
         Answers(doors, keys.public, AllSessions(sign_ins, exchange)),
@@ -168,6 +184,10 @@ def build(runtime: Runtime) -> Parts:
             Retention(access_log, "at", KEPT),
             Retention(countries, "last_at", REMEMBERED),
             Retention(noticed, "at", EACH),
+            Retention(used_proofs, "forget_at", timedelta(0)),
+            Retention(device_credentials, "ends_at", timedelta(0)),
+            Retention(known_keys, "forget_at", timedelta(0)),
+            Retention(revoked_tokens, "forget_at", timedelta(0)),
         ),
     )
 

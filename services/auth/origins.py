@@ -46,6 +46,7 @@ from libs.contracts.auth import (
 from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
+from libs.contracts.revocations import TokenRevoked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.auth.api_keys import KEYS as API_KEYS
 from services.auth.application import DEVICES, SESSIONS, USERS
@@ -60,6 +61,7 @@ from services.auth.projections import (
     audit,
     captchas,
     countries,
+    device_credentials,
     devices,
     erased,
     former_passwords,
@@ -67,6 +69,7 @@ from services.auth.projections import (
     identities,
     invited_addresses,
     invites,
+    known_keys,
     ledgers,
     links,
     mails,
@@ -78,12 +81,14 @@ from services.auth.projections import (
     project,
     push_tokens,
     recovery_codes,
+    revoked_tokens,
     sealed_secrets,
     second_factors,
     sessions,
     signing_keys,
     subject_keys,
     teams,
+    used_proofs,
     users,
 )
 from services.auth.signing_keys import KEYS
@@ -109,7 +114,7 @@ ORIGINS = Origins(
         ): folding(USERS),
         (DeviceRegistered, DeviceAdded, DeviceRemoved): folding(DEVICES),
         (SecondFactorEnabled, SecondFactorDisabled, RecoveryCodeUsed): folding(SECOND_FACTORS),
-        (SignedIn, SignInRefused, LockoutBegun, RefreshTokenReused, SessionEnded): folding(SESSIONS),
+        (SignedIn, SignInRefused, LockoutBegun, RefreshTokenReused, SessionEnded, TokenRevoked): folding(SESSIONS),
         (
             UnknownAccountRefused,
             AccessRefused,
@@ -149,6 +154,10 @@ ORIGINS = Origins(
         second_factors: "secrets sealed under the master key, which are in no event",
         recovery_codes: "hashes of recovery codes, which are in no event",
         sessions: "hashes of refresh tokens, which are in no event",
+        device_credentials: "hashes of device credentials, which are in no event",
+        used_proofs: "proofs of devices' keys, which are in no event",
+        revoked_tokens: "access tokens that were given up, which are forgotten when they have ended",
+        known_keys: "names of devices' keys, which are in no event",
         signing_keys: "keys sealed under the master key, which are in no event",
         sealed_secrets: "keys sealed under the master key, which are in no event",
         subject_keys: "keys of persons sealed under the master key, which are in no event",

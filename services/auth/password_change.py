@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from libs.chassis.clock import Clock
@@ -57,15 +57,18 @@ class PasswordChanges:
                 Attempt(target, known, at_home=True, peer=caller.peer), partial(self._hashed, body, known)
             ) as (hashed, begun):
 
-                def change(work: Work) -> None:
-                    changed = application.Changed(known, hashed, token, work.now + self.refresh_lifetime)
-                    application.change_password(work, changed, caller.session_id, caller.cause(work))
+                def change(work: Work) -> datetime:
+                    changed = application.Changed(known, hashed, token, self.refresh_lifetime)
+                    until = application.change_password(work, changed, caller.session_id, caller.cause(work))
                     self.attempts.guesses.right(work, target, begun)
+                    return until
 
-                await self.store.transact(change)
+                until = (await self.store.transact(change)).result
         except WrongPassword:
             raise WrongCurrent(field="currentPassword") from None
-        return await self.access.beside(token, known.user, caller.device_id, self.clock.now())
+        return await self.access.beside(
+            token, known.user, caller.device_id, self.clock.now(), until=until, is_web=caller.is_web
+        )
 
     async def _hashed(self, body: ChangePassword, known: Credentials) -> str | None:
         """What is to be stored; None: it is, for this was done before.

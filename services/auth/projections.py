@@ -293,6 +293,57 @@ sessions = Table(
     Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("began_from", PersonalText("user_id")),
     Column("last_from", PersonalText("user_id")),
+    # The public key, as a JWK, of the device that alone may renew it; None: the device has none.
+    Column("device_key", JSONB),
+    # A browser holds its refresh token in a cookie; then it expires when nobody has asked for anything for a while.
+    Column("is_web", Boolean, nullable=False, server_default=false()),
+)
+
+# Proofs by devices' keys, each of which is good once (`proofs.py`). `issued_at` is in seconds, by the device's clock.
+used_proofs = Table(
+    "used_proofs",
+    kept,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+    Column("forget_at", DateTime(timezone=True), nullable=False),
+    Index("used_proofs_forget_at_idx", "forget_at"),
+)
+
+# Access tokens that were given up, until they end.
+revoked_tokens = Table(
+    "revoked_tokens",
+    kept,
+    Column("token_id", Uuid, primary_key=True),
+    Column("forget_at", DateTime(timezone=True), nullable=False),
+    Index("revoked_tokens_forget_at_idx", "forget_at"),
+)
+
+# What outlives a device's session (`device_credentials.py`).
+device_credentials = Table(
+    "device_credentials",
+    kept,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("device_key", JSONB, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Index("device_credentials_user_id_idx", "user_id"),
+    Index("device_credentials_ends_at_idx", "ends_at"),
+)
+
+# With which keys somebody has signed in: their devices come before strangers (`known_devices.py`), and that is all.
+known_keys = Table(
+    "known_keys",
+    kept,
+    Column("user_id", Uuid, primary_key=True),
+    Column("thumbprint", LargeBinary, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("forget_at", DateTime(timezone=True), nullable=False),
+    Index("known_keys_forget_at_idx", "forget_at"),
 )
 
 # Of one that is not confirmed nobody is asked for a code. `sealed`: its secret, under the master key.

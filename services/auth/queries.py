@@ -29,6 +29,7 @@ from services.auth.projections import (
     api_keys,
     captchas,
     countries,
+    device_credentials,
     devices,
     erased,
     former_passwords,
@@ -36,6 +37,7 @@ from services.auth.projections import (
     identities,
     invited_addresses,
     invites,
+    known_keys,
     ledgers,
     links,
     mails,
@@ -46,12 +48,14 @@ from services.auth.projections import (
     passwords,
     push_tokens,
     recovery_codes,
+    revoked_tokens,
     sealed_secrets,
     second_factors,
     sessions,
     signing_keys,
     subject_keys,
     teams,
+    used_proofs,
     users,
 )
 
@@ -140,8 +144,16 @@ SESSION_OF = (
     .join(sessions, users.c.id == sessions.c.user_id)
     .where(sessions.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
     .where(users.c.is_active)
+    .where(~exists().where(revoked_tokens.c.token_id == bindparam("token_id", type_=Uuid)))
 )
-SESSION_LOCKED = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid)).with_for_update()
+SESSIONS_LOCKED = (
+    select(sessions)
+    .where(sessions.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+    .order_by(sessions.c.id)
+    .with_for_update()
+)
+SESSION = select(sessions).where(sessions.c.id == bindparam("id", type_=Uuid))
+SESSION_LOCKED = SESSION.with_for_update()
 # Locked as well, and in one order: a refresh locks its row before the append lock, so whoever ends sessions must too.
 SESSIONS_OF_LOCKED = (
     select(sessions)
@@ -159,6 +171,23 @@ SESSIONS_LISTED = Listing(
         sessions.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
     ),
 )
+
+PROOF_USED = select(used_proofs.c.hash).where(used_proofs.c.hash == bindparam("hash", type_=LargeBinary))
+DEVICE_CREDENTIAL_LOCKED = (
+    select(device_credentials)
+    .where(device_credentials.c.hash == bindparam("hash", type_=LargeBinary))
+    .with_for_update()
+)
+# Locked, and in one order, as sessions are.
+DEVICE_CREDENTIALS_OF = (
+    select(device_credentials)
+    .where(device_credentials.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(device_credentials.c.hash)
+    .with_for_update()
+)
+_KNOWN_KEYS = select(known_keys).where(known_keys.c.user_id == bindparam("user_id", type_=Uuid))
+KNOWN_KEY = _KNOWN_KEYS.where(known_keys.c.thumbprint == bindparam("thumbprint", type_=LargeBinary))
+KNOWN_KEYS_OF = _KNOWN_KEYS.order_by(known_keys.c.forget_at, known_keys.c.thumbprint)
 
 SECOND_FACTOR = select(second_factors).where(second_factors.c.user_id == bindparam("user_id", type_=Uuid))
 # By their own sealing name they are few, or all of them once: when the master key has changed.

@@ -10,6 +10,7 @@ from uuid import UUID
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
+from services.auth import proofs
 from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession, EndStolen, Where
 from services.auth.notices import Kind, Notices
@@ -19,6 +20,8 @@ from services.auth.queries import SESSION_LOCKED, USER
 from services.auth.tokens import RefreshToken, same
 from services.auth.views import user_view
 
+_PROOF_KEPT = timedelta(hours=1)
+"""A proof that was used is remembered for so long; its refresh token is used up `GRACE` after it."""
 GRACE = timedelta(seconds=10)
 """For so long a used refresh token is answered as it was at first: its phone may ask from several places at once, or
 may not have heard the answer."""
@@ -40,6 +43,7 @@ class Renewed:
     session_id: UUID
     first: bool
     """Nobody had shown its token before."""
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Asked:
     network: str | None
     """The same for people: a coarse one."""
     where: Where = field(default_factory=Where)
+    proof: str | None = field(default=None, repr=False)
+    by_cookie: bool = False
 
 
 def renew(
@@ -64,6 +70,10 @@ def renew(
     (technical specification, Token Security; RFC 9700, 4.14.2). So does one that two places ask for `APART` times
     in a row. So this commits, and raises, by `pace`, only where it ends nothing: TooOften. A repeat is never held up:
     when its grace is over, whoever has not heard the answer would be taken for a thief.
+
+    A session that is bound to a device's key needs a fresh proof by it, each time. Without one nothing is given and
+    nothing ends (BadProof): whoever has the token alone has got nothing by it, and its phone goes on. A phone that
+    asks from two places has shown that it is the phone.
     """
     shown = asked.token
     # The lock makes the second of two refreshes with one token see that the first has used it up.
@@ -71,13 +81,19 @@ def renew(
     if not rows or not same(bytes(rows[0]["family_hash"]), shown.family_hash):
         return None
     session = rows[0]
+    if session["is_web"] is not asked.by_cookie:
+        return None  # a browser's token is in its cookie and nowhere else
     present = same(bytes(session["secret_hash"]), shown.secret_hash)
-    if not present and not _is_answered_again(session, following, work.now):
+    is_good = present or _is_answered_again(session, following, work.now)
+    if is_good and session["device_key"] is not None:
+        shown_proof = proofs.read(asked.proof, session["device_key"], shown.text)
+        proofs.spend(work, shown_proof, work.now + _PROOF_KEPT)
+    if not is_good:
         reason = _REUSED
     elif session["device_id"] != asked.device_id:
         reason = _ANOTHERS
     elif session["expires_at"] <= work.now:
-        reason = "expired"
+        reason = "idle" if session["is_web"] else "expired"
     elif not (people := work.fetch(USER, id=session["user_id"])):
         reason = "the person is gone"
     elif not people[0]["is_active"]:
@@ -87,14 +103,16 @@ def renew(
     else:
         if present:
             pace.check(shown.session_id, work.now)
-            kept = stored(following, expires_at, work.now, asked.seen_from) | {
+            until = session["expires_at"] if session["is_web"] else expires_at
+            kept = stored(following, until, work.now, asked.seen_from) | {
                 "apart": apart,
                 "last_from": asked.network,
             }
-            work.put(Row(sessions, session | kept))
+            session |= kept
+            work.put(Row(sessions, session))
         elif apart != session["apart"]:
             work.put(Row(sessions, session | {"used_from": None, "apart": apart}))
-        return Renewed(user_view(people[0]), shown.session_id, first=present)
+        return Renewed(user_view(people[0]), shown.session_id, present, session["expires_at"])
     stolen = reason in _STOLEN
     command = EndStolen(reason, asked.device_id, asked.where) if stolen else EndSession(reason)
     if work.decide(SESSIONS, shown.session_id, command, work.begin(AUTH)) and stolen:
@@ -111,6 +129,8 @@ def _is_answered_again(session: dict[str, Any], following: RefreshToken, now: da
 
 def _times_apart(session: dict[str, Any], asked: Asked, *, first: bool) -> int:
     """How many refreshes in a row two places have asked for, with this one; `first`: nobody has shown its token yet."""
+    if session["device_key"] is not None:
+        return 0
     if first:
         # One that a single place has asked for ends the row.
         return int(session["apart"]) if session["used_from"] is None else 0

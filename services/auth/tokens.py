@@ -6,7 +6,7 @@ import binascii
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -130,13 +130,34 @@ class AccessTokens:
         """Seconds."""
         return int(self.lifetime.total_seconds())
 
-    async def beside(self, token: RefreshToken, user: UserView, device_id: str, now: datetime) -> Tokens:
-        """What a session goes on with."""
-        access = await self.issue(user, token.session_id, device_id, now)
-        return Tokens(access_token=access, refresh_token=token.text, expires_in=self.expires_in)
+    async def beside(
+        self,
+        token: RefreshToken,
+        user: UserView,
+        device_id: str,
+        now: datetime,
+        *,
+        until: datetime,
+        is_web: bool = False,
+    ) -> Tokens:
+        """What a session goes on with, which expires `until` then unless it does go on."""
+        access = await self.issue(user, token.session_id, device_id, now, until=until, is_web=is_web)
+        expires_in = min(self.expires_in, int((until - now).total_seconds()))
+        return Tokens(access_token=access, refresh_token=token.text, expires_in=expires_in)
 
-    async def issue(self, user: UserView, session_id: UUID, device_id: str, now: datetime) -> str:
-        claims = {
+    async def issue(
+        self,
+        user: UserView,
+        session_id: UUID,
+        device_id: str,
+        now: datetime,
+        *,
+        until: datetime | None = None,
+        scopes: Collection[str] | None = None,
+        is_web: bool = False,
+    ) -> str:
+        """`until`: it is good no longer than that. `scopes`: the actions that it is for; None: all of the person's."""
+        claims: dict[str, Any] = {
             "sub": str(user.id),
             "roles": [str(role) for role in user.roles],
             "teams": {str(team.id): str(team.role) for team in user.teams},
@@ -144,7 +165,12 @@ class AccessTokens:
             "sid": str(session_id),
             "did": device_id,
         }
-        return await self.signed(claims, now, now + self.lifetime)
+        if scopes is not None:
+            claims["scopes"] = sorted(scopes)
+        if is_web:
+            claims["web"] = True
+        ends = now + self.lifetime
+        return await self.signed(claims, now, ends if until is None else min(ends, until))
 
     async def signed(self, claims: dict[str, Any], now: datetime, until: datetime) -> str:
         """A token of these claims, good from now on."""
@@ -157,5 +183,17 @@ class AccessTokens:
             "iat": int(now.timestamp()),
             "nbf": int(now.timestamp()),
             "exp": int(until.timestamp()),
+        }
+        return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key.private)
+
+    async def device_credential(self, credential_id: UUID, now: datetime) -> str:
+        """No access token, as its `use` says; whose it is, and how long it is good, auth has to be asked."""
+        key = await self.key()
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "use": "device",
+            "jti": str(credential_id),
+            "iat": int(now.timestamp()),
         }
         return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key.private)

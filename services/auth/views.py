@@ -71,6 +71,7 @@ def session_view(row: dict[str, Any], *, current: UUID) -> SessionView:
         last_used_at=row["used_at"],
         last_used_from=row["last_from"],
         expires_at=row["expires_at"],
+        is_bound=row["device_key"] is not None,
         is_current=row["id"] == current,
     )
 

@@ -99,11 +99,14 @@ def build(front: Front, settings: Settings) -> ASGIApp:
             api,
             allow_origins=settings.origins,
             allow_methods=_METHODS,
+            # The only cookie is for `/api/v1/auth`, and is looked at with its Origin (`origins.py`).
+            allow_credentials=True,
             allow_headers=[
                 "Authorization",
                 "Content-Type",
                 "Idempotency-Key",
                 "If-Match",
+                "Pager-Proof",
                 "traceparent",
                 "X-API-Version",
             ],

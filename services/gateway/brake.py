@@ -76,6 +76,11 @@ class Brake:
     """Set, and replaced, when an attempt ends."""
     _waiting: int = 0
 
+    def holds(self, address: str, email: str) -> bool:
+        """Whether strangers would have to wait there."""
+        places = self._places_of(networks_of(address), one_address(email))
+        return any(place.retry_after(self.clock.now()) for place in places)
+
     async def turn(self, address: str, email: str) -> None:
         """Wait, for seconds at most, while others from there are looked at: a shift that signs in at once is right."""
         places = self._places_of(networks_of(address), one_address(email))

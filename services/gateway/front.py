@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from services.gateway.health import HealthCheck
     from services.gateway.machines import Machines
     from services.gateway.metrics import GatewayMetrics
+    from services.gateway.origins import Origins
     from services.gateway.places import Places
+    from services.gateway.presence import Presences
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Front:
     places: Places
     access: AccessLog
     exports: Exports
+    origins: Origins
+    presences: Presences
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -21,19 +22,23 @@ from libs.chassis.monitor.port import Monitor
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.stopping import stoppable
+from libs.contracts.web_sessions import Present
 from services.gateway.access import AccessLog
 from services.gateway.addresses import Addresses
 from services.gateway.app import build
 from services.gateway.brake import Brake
 from services.gateway.callers import Callers
+from services.gateway.envelope import Problem
 from services.gateway.exporting import Exports
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.health import HealthCheck
 from services.gateway.machines import Machines
 from services.gateway.metrics import GatewayMetrics
+from services.gateway.origins import Origins
 from services.gateway.patience import PatientProtocol
 from services.gateway.places import Places
+from services.gateway.presence import Presences
 from services.gateway.settings import Settings
 
 _log = structlog.get_logger()
@@ -79,20 +84,38 @@ class Gateway:
         sessions = EndedSessions("gateway", self.bus, self.clock)
         callers = Callers(self._forwarder, self.clock, sessions, metrics.forged)
         access = AccessLog(self._forwarder, self.clock, self.settings.enable_audit_logging, metrics.unkept)
+        presences = Presences(partial(self._tell, self._forwarder), self.clock)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
+            asyncio.create_task(stoppable(presences.run), name="gateway presences"),
             asyncio.create_task(stoppable(callers.follow), name="gateway auth's keys"),
             asyncio.create_task(stoppable(access.run), name="gateway access log"),
         )
-        brake, addresses, places = Brake(self.clock), Addresses(), Places()
         machines = Machines(self._forwarder, callers, self.clock, metrics)
         self.front = Front(
-            self._forwarder, callers, machines, health, metrics, brake, addresses, places, access, Exports()
+            self._forwarder,
+            callers,
+            machines,
+            health,
+            metrics,
+            Brake(self.clock),
+            Addresses(),
+            Places(),
+            access,
+            Exports(),
+            Origins.of(self.settings),
+            presences,
         )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")
         self.url = self._listening.url
+
+    async def _tell(self, forwarder: Forwarder, present: Present) -> None:
+        """Raises Problem: auth has not heard it."""
+        reply = await forwarder.command("auth", "present", present, {}, repeatable=True)
+        if reply.error is not None:
+            raise Problem.of(reply.error)
 
     async def stop(self) -> None:
         """Answer what is under way, then leave."""

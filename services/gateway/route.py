@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Final, get_args
 
 from fastapi import Depends, Security
 from fastapi.dependencies.utils import get_flat_params
@@ -20,7 +20,9 @@ from starlette.responses import Response
 from libs.chassis.measure import telemetry
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.matching import IF_MATCH, Match
+from libs.chassis.requests.peers import Peer
 from libs.contracts.requests import Invalid
+from services.gateway import cookies, device_doors
 from services.gateway.addresses import peer_of
 from services.gateway.body import JsonRequest
 from services.gateway.callers import bearer
@@ -31,6 +33,8 @@ from services.gateway.front import front_of
 from services.gateway.machines import is_for_machines
 
 V1 = "/api/v1"
+BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
+"""Operations that no person asks for: they keep no browser's session going. Refreshing shows no access token."""
 _KEY_LIMIT = 255
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
@@ -49,6 +53,8 @@ class PagerRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
+        devices_too = any(d.dependency is device_doors.DEVICE_SCHEME for d in self.dependencies)
+        cookie_too = any(dependency.dependency is cookies.COOKIE_SCHEME for dependency in self.dependencies)
         commands = "GET" not in (self.methods or ()) and "auth" not in self.tags
         keyed = commands and "POST" in (self.methods or ())
         known = {
@@ -67,21 +73,26 @@ class PagerRoute(APIRoute):
             traceparent = request.headers.get("traceparent")
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
-                if not signed_in:
+                if not signed_in or (cookie_too and cookies.shown(request)):
                     return await answer(request, current, None, unbounded)
                 shown = bearer(request.headers.get("authorization"))
-                if shown is not None and is_for_machines(shown):
+                request.state.by_device = device_doors.PROOF in request.headers
+                if request.state.by_device:
+                    asking = Ask(front.forwarder, request_headers(current, None, None, None), _peer(request))
+                    shown = await device_doors.exchanged(request, shown, asking, opens=devices_too)
+                elif shown is not None and is_for_machines(shown):
                     return await _as_machine(request, shown, partial(answer, request, current))
                 caller = await front.callers.caller(shown)
+                if caller.is_web and self.operation_id not in BACKGROUND:
+                    front.presences.asked(caller.session_id)
                 return await answer(request, current, shown, _known(request, caller))
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
             _check_parameters(request, known, strict=self.strict)
             key = _idempotency_key(request) if keyed else None
             match = _if_match(request) if commands else None
-            front = front_of(request)
-            peer = peer_of(front.addresses.of(request), request.headers.get("user-agent"))
-            request.state.ask = Ask(front.forwarder, request_headers(trace, token, key, match), peer, place)
+            headers = request_headers(trace, token, key, match)
+            request.state.ask = Ask(front_of(request).forwarder, headers, _peer(request), place)
             return await handle(request)
 
         return serve
@@ -112,11 +123,15 @@ async def _as_machine(request: Request, key: str, answer: Callable[[str, Place],
     return response
 
 
+def _peer(request: Request) -> Peer:
+    return peer_of(front_of(request).addresses.of(request), request.headers.get("user-agent"))
+
+
 def _known(request: Request, caller: Caller) -> Place:
     """Write down who is asking; the places that they have."""
     trace = trace_of(request.scope)
     trace.user_id, trace.key_id = caller.user_id, caller.key_id
-    request.state.user_id = caller.user_id
+    request.state.user_id, request.state.is_web = caller.user_id, caller.is_web
     return partial(front_of(request).places.of, caller.key_id or caller.user_id, request.is_disconnected)
 
 

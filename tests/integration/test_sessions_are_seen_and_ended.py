@@ -49,14 +49,14 @@ async def _is_out(world: World, tokens: dict[str, Any], device: str) -> None:
 
 async def test_a_session_says_on_what_and_from_where_it_was_begun_and_used_and_never_a_token(world: World) -> None:
     ana = await world.person("ana")
-    laptop = await _sign_in(world, ana.email, "laptop", HOME, deviceName="Ana's laptop", platform="web")
+    laptop = await _sign_in(world, ana.email, "laptop", HOME, deviceName="Ana's laptop", platform="android")
     world.clock.advance(minutes=10)
     there = {"X-Forwarded-For": OFFICE}
     answer = await world.http("POST", "/auth/refresh", {"deviceId": "laptop"}, laptop["refreshToken"], **there)
     laptop = answer.data["tokens"]
     answer = await world.http("GET", "/auth/sessions", token=laptop["accessToken"])
     phone, mine = answer.data["sessions"]
-    assert (mine["deviceId"], mine["deviceName"], mine["platform"]) == ("laptop", "Ana's laptop", "web")
+    assert (mine["deviceId"], mine["deviceName"], mine["platform"]) == ("laptop", "Ana's laptop", "android")
     assert (mine["beganFrom"], mine["lastUsedFrom"]) == ("2001:db8:77::/48", "198.51.100.0/24")
     assert mine["beganAt"] < mine["lastUsedAt"] < mine["expiresAt"]
     assert (phone["deviceId"], phone["platform"]) == (ana.device_id, "android" if ana.provider == "fcm" else "ios")

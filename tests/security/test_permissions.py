@@ -17,6 +17,7 @@ from libs.contracts.model import Role, TeamRole
 from libs.contracts.permissions import PERMISSIONS, Action, Need
 from libs.contracts.requests import ErrorKind, Unauthenticated
 from libs.contracts.subjects import Header
+from services.auth.device_credentials import USES
 
 TEAM = UUID(int=7)
 ONLY_READS = frozenset({Action.INCIDENTS_READ, Action.POLICIES_READ})
@@ -35,6 +36,7 @@ CALLERS = {
     "admin, long unheard of": replace(_caller(Role.ADMIN), certain=False),
     "an admin's key that only reads": _caller(Role.ADMIN, scopes=ONLY_READS),
     "an admin's key of a team": _caller(Role.ADMIN, bound=TEAM),
+    "an admin's phone that is not signed in": _caller(Role.ADMIN, scopes=frozenset(USES)),
 }
 # Written out here as well: a table that is compared with itself holds whatever it says.
 OPEN = {
@@ -46,6 +48,7 @@ OPEN = {
     "admin, long unheard of": {Need.OWN, Need.MEMBER},
     "an admin's key that only reads": set(Need),
     "an admin's key of a team": set(Need),
+    "an admin's phone that is not signed in": set(Need),
 }
 SERVED = [(requests, name) for requests in apis() for name, op in requests.operations.items() if op.action is not None]
 

@@ -105,6 +105,10 @@ class Caller:
     """The API key that asks, in the place of a person."""
     peer: Peer = field(default_factory=Peer)
     """Where they are, as the gateway says."""
+    is_web: bool = False
+    """Whether it is a browser's session."""
+    token_id: UUID | None = None
+    """Of the access token itself."""
 
     @property
     def actor(self) -> Actor:
@@ -163,7 +167,8 @@ class Sessions(Protocol):
         """The caller, as far as is known.
 
         Raises:
-            Unauthenticated: the session is over, or the person has other roles or teams than when the token was issued.
+            Unauthenticated: the session is over, the token was given up, or the person has other roles or teams than
+                when it was issued.
             Unsure: nothing is known of that yet.
         """
         ...
@@ -194,6 +199,7 @@ class _Claims(BaseModel):
     scopes: tuple[str, ...] | None = Field(default=None, max_length=len(Action) * 2)
     team: UUID | None = None
     key: UUID | None = None
+    web: bool = False
     jti: UUID
     iat: _Seconds
     nbf: _Seconds = 0
@@ -338,6 +344,8 @@ class Verifier:
             scopes=None if claims.scopes is None else frozenset(claims.scopes),
             bound=claims.team,
             key_id=claims.key,
+            is_web=claims.web,
+            token_id=claims.jti,
         )
 
     def _warn(self, ahead: timedelta) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 from libs.contracts.subjects import Header
 
 _KNOWN = "known"
+_HELD = "held"
 _LONGEST = 64
 """Characters of a network's text."""
 _WIDTHS = 3
@@ -22,8 +23,8 @@ _LONGEST_AGENT = 200
 class Peer:
     """Where a request comes from, as the gateway says.
 
-    `Pager-From: <network>`, or `<network> known`; `Pager-Networks: <narrowest>, <wider>, …`; `Pager-Address` and
-    `Pager-Agent` for the audit.
+    `Pager-From: <network>`, or `<network> known` or `<network> held`; `Pager-Networks: <narrowest>, <wider>, …`;
+    `Pager-Address` and `Pager-Agent` for the audit.
     """
 
     network: str | None = None
@@ -32,17 +33,19 @@ class Peer:
     """Whether the account that is named has signed in from there before."""
     networks: tuple[str, ...] = ()
     """Those that the address may be one person's of, the narrowest first."""
-
     address: str | None = None
     """The address itself, which is a person's: for what is sealed, and for nothing else."""
     agent: str | None = None
     """The program, as it calls itself: printable ASCII."""
+    held: bool = False
+    """Whether there were too many wrong passwords from there: whoever is a stranger waits."""
 
     @property
     def headers(self) -> dict[str, str]:
         told = {}
         if self.network is not None:
-            told[Header.FROM] = f"{self.network} {_KNOWN}" if self.known else self.network
+            standing = _HELD if self.held else _KNOWN if self.known else ""
+            told[Header.FROM] = f"{self.network} {standing}".rstrip()
         if self.networks:
             told[Header.NETWORKS] = ", ".join(self.networks)
         if self.address is not None:
@@ -55,13 +58,13 @@ class Peer:
     def read(cls, headers: Mapping[str, str]) -> Self:
         """Of anything else than our own words nothing is believed."""
         address, agent = read_address(headers.get(Header.ADDRESS)), read_agent(headers.get(Header.AGENT))
-        network, _, known = headers.get(Header.FROM, "").partition(" ")
-        if not 0 < len(network) <= _LONGEST or known not in ("", _KNOWN):
+        network, _, standing = headers.get(Header.FROM, "").partition(" ")
+        if not 0 < len(network) <= _LONGEST or standing not in ("", _KNOWN, _HELD):
             return cls(address=address, agent=agent)
         networks = tuple(headers.get(Header.NETWORKS, network).split(", "))
         if len(networks) > _WIDTHS or not all(0 < len(one) <= _LONGEST for one in networks):
             networks = (network,)
-        return cls(network, known == _KNOWN, networks, address, agent)
+        return cls(network, standing == _KNOWN, networks, address, agent, held=standing == _HELD)
 
 
 def read_address(text: str | None) -> str | None:

@@ -1,5 +1,5 @@
-"""Which access tokens are revoked before they expire: their session has ended, or their person has other roles or
-is in other teams. All who check tokens follow that on the bus.
+"""Which access tokens are revoked before they expire: they were given up, their session has ended, or their person has
+other roles or is in other teams. All who check tokens follow that on the bus.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from typing import NamedTuple
 from uuid import UUID
 
 import structlog
+from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from libs.chassis.bus.connection import Bus
-from libs.chassis.bus.pull import Pull, Received
+from libs.chassis.bus.pull import Pull
 from libs.chassis.clock import Clock
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.requests.callers import LEEWAY, LONGEST, Caller, RolesAreOthers, Unsure
 from libs.contracts.auth import RolesChanged, SessionEnded
 from libs.contracts.codec import CODEC, UnknownEvent
 from libs.contracts.envelope import Fact
+from libs.contracts.model import Lane
 from libs.contracts.requests import Unauthenticated
-from libs.contracts.subjects import REVOCATIONS, stream_of
+from libs.contracts.revocations import TokenRevoked
+from libs.contracts.subjects import REVOKED, REVOKING, fact_filter, revoked_subject, stream_of
 from libs.contracts.teams import TeamMembershipChanged
 
 _log = structlog.get_logger()
@@ -37,7 +40,9 @@ _HELD = timedelta(minutes=15)
 """For so long a list that nothing is added to is good enough for what needs a role."""
 
 
-_FACTS: dict[str, type[Fact]] = dict(zip(REVOCATIONS, (SessionEnded, RolesChanged, TeamMembershipChanged), strict=True))
+_FACTS: dict[str, type[Fact]] = {
+    fact.type: fact for fact in (SessionEnded, RolesChanged, TeamMembershipChanged, TokenRevoked)
+}
 
 
 class _Changed(NamedTuple):
@@ -59,9 +64,9 @@ class _Changed(NamedTuple):
 class EndedSessions:
     """Followed in memory: `run()` it in every process that checks tokens.
 
-    It reads `SessionEnded`, `RolesChanged` and `TeamMembershipChanged` of the stream AUTH from its beginning, the
-    younger of which matter, and then each as it comes. There is no place to keep: what was added stays right, and
-    reading again adds the rest.
+    It reads these facts of the stream AUTH from its beginning, the younger of which matter, and then each as it comes.
+    There is no place to keep: what was added stays right, and reading again adds the rest. Auth says each at its commit
+    as well, past the stream: so it is in force also while that takes nothing.
     """
 
     service: str
@@ -70,18 +75,19 @@ class EndedSessions:
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when all is read that the stream held when it began."""
     _forget: dict[UUID, datetime] = field(default_factory=dict)
-    """Sessions that ended, and when no token of theirs can be good any more."""
+    """Sessions that ended and tokens that were given up, and when no token of theirs can be good any more."""
     _changed: dict[UUID, _Changed] = field(default_factory=dict)
     """People whose roles or teams have changed."""
-    _unread: set[str] = field(default_factory=lambda: set(REVOCATIONS))
+    _unread: set[str] = field(default_factory=lambda: set(REVOKING))
     _lost: dict[str, datetime] = field(default_factory=dict)
     """Since when nothing is heard on a subject."""
 
     async def run(self) -> None:
         """Read and follow for ever."""
+        await self.bus.client.subscribe(REVOKED, cb=self._heard)
         async with asyncio.TaskGroup() as group:
-            for subject in REVOCATIONS:
-                follow = partial(self._follow, subject)
+            for type_name in REVOKING:
+                follow = partial(self._follow, type_name)
                 group.create_task(follow_for_ever(self.bus, follow, self.service, "revoked tokens"))
 
     async def check(self, caller: Caller) -> Caller:
@@ -92,7 +98,7 @@ class EndedSessions:
                     await self.caught_up.wait()
             except TimeoutError:
                 raise Unsure from None
-        if caller.session_id in self._forget:
+        if caller.session_id in self._forget or caller.token_id in self._forget:
             raise Unauthenticated("the session is over: sign in again")
         if (changed := self._changed.get(caller.user_id)) is not None and changed.refuses(caller):
             raise RolesAreOthers
@@ -105,27 +111,34 @@ class EndedSessions:
         """Since when not all is heard; None while it reads."""
         return min(self._lost.values(), default=None)
 
-    async def _follow(self, subject: str) -> None:
+    async def _heard(self, message: Msg) -> None:
+        """Only auth can write there, too."""
+        fact = next((fact for name, fact in _FACTS.items() if revoked_subject(name) == message.subject), None)
+        if fact is not None:
+            self._take(fact, [message.data])
+
+    async def _follow(self, type_name: str) -> None:
+        fact = _FACTS[type_name]
         try:
-            async with Pull(self.bus, _STREAM, (subject,), start=1) as pull:
+            async with Pull(self.bus, _STREAM, (fact_filter(type_name, Lane.ROUTINE),), start=1) as pull:
                 while pull.behind:
                     async with asyncio.timeout(_LOADED_WITHIN):
-                        self._take(_FACTS[subject], await pull.some())
-                self._lost.pop(subject, None)
-                self._unread.discard(subject)
+                        self._take(fact, (message.data for message in await pull.some()))
+                self._lost.pop(type_name, None)
+                self._unread.discard(type_name)
                 if not self._unread:
                     self.caught_up.set()
                 while True:
-                    self._take(_FACTS[subject], await pull.some())
+                    self._take(fact, (message.data for message in await pull.some()))
         finally:
             # While it is read again the list is as old as when it was lost.
-            self._lost.setdefault(subject, self.clock.now())
+            self._lost.setdefault(type_name, self.clock.now())
 
-    def _take(self, fact: type[Fact], messages: Iterable[Received]) -> None:
+    def _take(self, fact: type[Fact], events: Iterable[bytes]) -> None:
         now = self.clock.now()
-        for message in messages:
+        for raw in events:
             try:
-                event = CODEC.decode(fact.type, message.data)
+                event = CODEC.decode(fact.type, raw)
             except (UnknownEvent, ValidationError) as error:
                 # Only auth can write there. What one build cannot read must not close the doors of all people.
                 _log.error("a revocation cannot be read", service=self.service, error=type(error).__name__)
@@ -138,6 +151,8 @@ class EndedSessions:
         match fact:
             case SessionEnded(session_id=session_id):
                 self._forget[session_id] = forget
+            case TokenRevoked(token_id=token_id):
+                self._forget[token_id] = forget
             case (
                 RolesChanged(user_id=user_id, version=version) | TeamMembershipChanged(user_id=user_id, version=version)
             ):

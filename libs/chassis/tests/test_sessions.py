@@ -217,7 +217,7 @@ async def test_it_is_lost_while_one_of_both_is_not_heard(ledger: Ledger, monkeyp
     await bus.interrupted()
 
     async def lost() -> list[str]:
-        return [subject.split(".")[4] for subject in ended._lost]
+        return [name.split(".")[2] for name in ended._lost]
 
     await until(lost, lambda found: found == ["RolesChanged"], "that one is lost")
     ledger.clock.advance(minutes=15)

@@ -15,6 +15,7 @@ from uuid import UUID
 from libs.contracts.audit import RefreshTokenReused
 from libs.contracts.auth import LockoutBegun, SessionEnded, SignedIn, SignInRefused
 from libs.contracts.envelope import Fact
+from libs.contracts.revocations import TokenRevoked
 from services.auth.domain.text import check_text
 
 
@@ -95,7 +96,13 @@ class EndMachineSession:
     reason: str
 
 
-Command = SignIn | RefuseSignIn | BeginLockout | EndSession | EndStolen | EndMachineSession
+@dataclass(frozen=True, slots=True)
+class RevokeToken:
+    user_id: UUID
+    token_id: UUID
+
+
+Command = SignIn | RefuseSignIn | BeginLockout | EndSession | EndStolen | EndMachineSession | RevokeToken
 
 
 def initial() -> State:
@@ -106,7 +113,7 @@ def evolve(state: State, fact: Fact) -> State:
     match fact:
         case SignedIn(user_id=user_id, session_id=session_id):
             return Active(user_id, session_id)
-        case SignInRefused() | LockoutBegun() | SessionEnded():
+        case SignInRefused() | LockoutBegun() | SessionEnded() | TokenRevoked():
             return Over()
         case _:
             return state
@@ -122,6 +129,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [SignInRefused(user_id=user_id, reason=reason, times=times, **where.fields)]
         case BeginLockout(user_id, until, where), NotBegun():
             return [LockoutBegun(user_id=user_id, until=until, **where.fields)]
+        case RevokeToken(user_id, token_id), NotBegun():
+            return [TokenRevoked(user_id=user_id, token_id=token_id)]
         case EndStolen(reason, device_id, where), Active(user_id, session_id):
             of = {"user_id": user_id, "session_id": session_id, "reason": reason}
             return [RefreshTokenReused(device_id=device_id, **of, **where.fields), SessionEnded(**of)]

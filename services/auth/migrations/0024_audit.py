@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Float, SmallInteger, Text, 
 from libs.chassis.store.tables import grant_tables
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 
 SCHEMA = "auth"
 _INDEXES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import structlog
@@ -21,8 +21,9 @@ from libs.contracts.envelope import Actor
 from libs.contracts.health import Effect, Trouble
 from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
 from libs.contracts.requests import ErrorKind, Invalid, NotFound, Rejected, Unauthenticated
-from services.auth import application
+from services.auth import application, proofs
 from services.auth.attempts import WrongPassword
+from services.auth.entries import Entry
 from services.auth.oidc import codes
 from services.auth.oidc.id_tokens import BadToken, Expected, claims_of, header_of
 from services.auth.oidc.identity import GroupsNotTold, Identity, identity_of
@@ -30,8 +31,7 @@ from services.auth.oidc.pending import LASTS, Pending, PendingSignIns
 from services.auth.oidc.people import NotLetIn, People
 from services.auth.oidc.provider import CodeRefused, Provider, Redeemed
 from services.auth.refusals import Refusals
-from services.auth.sign_in import Beginning, SignIns
-from services.auth.tokens import RefreshToken
+from services.auth.sign_in import SignIns
 
 _log = structlog.get_logger()
 _NOBODYS: Final = b"a sign-in at the identity provider"
@@ -126,15 +126,16 @@ class OidcSignIns(Engine):
             TooManyDevices: there is no room for this device.
         """
         self._given()
-        token = RefreshToken.issue(uuid4())
+        entries = self.sign_ins.entries
+        entering = await entries.prepare(proofs.key_of(body.device_key))
         whose: UUID | None = None
 
-        def begin(work: Work) -> tuple[UserView, str, tuple[str, ...]] | Rejected:
+        def begin(work: Work) -> tuple[UserView, Entry, tuple[str, ...]] | Rejected:
             nonlocal whose
             row = codes.shown(work, body)
             if isinstance(row, Rejected):
                 return row
-            user_id, device_id = row["user_id"], row["device_id"]
+            user_id, entry = row["user_id"], Entry.of(body, row["device_id"])
             whose, cause = user_id, work.begin(Actor.user(user_id))
             made: tuple[str, ...] | Rejected = ()
             if not row["several_factors"]:
@@ -142,8 +143,7 @@ class OidcSignIns(Engine):
             if isinstance(made, Rejected):
                 return made
             codes.use(work, row)
-            user = self.sign_ins.begin(work, Beginning(user_id, device_id, token, peer), body, cause)
-            return user, device_id, made
+            return entries.begin(work, entering, user_id, entry, peer, cause, fits=None), entry, made
 
         try:
             done = (await self.store.transact(begin)).result
@@ -151,9 +151,8 @@ class OidcSignIns(Engine):
             done = codes.Left()
         if isinstance(done, Rejected):
             raise self._refused(done, peer, whose)
-        user, device_id, recovery_codes = done
-        tokens = await self.sign_ins.access.beside(token, user, device_id, self.clock.now())
-        return SignedInView(user=user, tokens=tokens, recovery_codes=recovery_codes)
+        user, entry, recovery_codes = done
+        return await entries.answer(entering, user, entry, recovery_codes)
 
     async def close(self) -> None:
         if self.provider is not None:

@@ -26,6 +26,7 @@ from libs.contracts.auth import (
 from libs.contracts.model import Lane, Role, TeamRole
 from libs.contracts.requests import ById, ListPage, NotFound
 from services.auth.api import api
+from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
 from services.auth.erasing import Erasures
 from services.auth.invitations import Invitations
@@ -107,6 +108,7 @@ def requests() -> Requests:
         Directory(lambda: b"k" * 32),
         cast("OidcSignIns", None),
         cast("KeyExchange", None),
+        cast("DeviceCredentials", None),
     )
 
 
@@ -116,14 +118,11 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     links = {"register", "forgot_password", "reset_password", "verify_email"}
     operators = {"signing_keys", "rotate_keys"}
     provider = {"oidc_start", "oidc_return", "oidc_token"}
-    assert public == (
-        {"login", "captcha", "refresh", "keys", "person_keys", "keep_accesses", "exchange_key"}
-        | operators
-        | links
-        | provider
-    )
+    gateway = {"keep_accesses", "exchange_key", "exchange_device", "present", "leave_browser"}
+    assert public == ({"login", "captcha", "refresh", "keys", "person_keys"} | operators | links | provider | gateway)
     assert set(requests.operations) - public == {
         "logout",
+        "revoke_token",
         "sessions",
         "end_session",
         "end_sessions",

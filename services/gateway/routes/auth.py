@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Security
@@ -19,8 +19,10 @@ from libs.contracts.auth import (
     ChangePassword,
     EndOthers,
     EndSession,
+    LeaveBrowser,
     Login,
     Logout,
+    Platform,
     Refresh,
     SessionsOf,
     SessionView,
@@ -28,10 +30,13 @@ from libs.contracts.auth import (
     Tokens,
     UserView,
 )
+from libs.contracts.device_keys import Proof
 from libs.contracts.invites import AskedFor, ForgotPassword, Register, ResetPassword, Token
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
+from services.gateway import cookies
 from services.gateway.envelope import Problem, item, success
+from services.gateway.forwarding import complete
 from services.gateway.front import front_of
 from services.gateway.listing import Paging, page
 from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented, one, several
@@ -88,6 +93,8 @@ _SOME_LINK = "a link"
 
 class RefreshBody(StrictContract):
     device_id: str = Field(min_length=1, max_length=255)
+    proof: Proof | None = Field(default=None, repr=False)
+    """For a session that is bound to a device's key: by that key, its `ath` of the refresh token."""
 
 
 @router.post(
@@ -97,12 +104,23 @@ class RefreshBody(StrictContract):
     responses=documented(answer("SignedIn", SignedInView), conflict=TOO_MANY_DEVICES) | _LIMITED | _WRONG,
 )
 async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking, request: Request) -> Response:
+    """`platform: "web"` begins a browser's session: its refresh token is in a cookie and not in the answer, it needs an
+    `Origin`, and it ends when nothing was asked for in it for 30 minutes."""
     front = front_of(request)
+    if body.platform is Platform.WEB:
+        front.origins.check(request)
     address = front.addresses.of(request)
+    if body.device_key is not None and body.proof is not None and front.brake.holds(address, body.email):
+        # Auth knows whether somebody has signed in on this device before; of strangers it wants to hear no more.
+        return _signed_in(await ask.command("auth", "login", body, peer=replace(ask.peer, held=True)), body)
     await front.brake.turn(address, body.email)
     with front.brake.attempt(address, body.email) as known:
         peer = replace(ask.peer, known=known)
-        return success(await ask.command("auth", "login", body, peer=peer))
+        return _signed_in(await ask.command("auth", "login", body, peer=peer), body)
+
+
+def _signed_in(data: Any, body: Login) -> Response:
+    return success(data, headers=cookies.keep(data["tokens"]) if body.platform is Platform.WEB else None)
 
 
 @router.get(
@@ -125,12 +143,32 @@ async def captcha(ask: Asking) -> Response:
 async def refresh(
     body: RefreshBody,
     ask: Asking,
+    request: Request,
     token: Annotated[HTTPAuthorizationCredentials | None, Security(_REFRESH_TOKEN)],
+    _cookie: Annotated[str | None, cookies.OR_COOKIE] = None,
 ) -> Response:
-    if token is None:
+    """A browser shows its cookie instead, and gets the next one."""
+    front = front_of(request)
+    kept = cookies.shown(request)
+    if kept is not None:
+        front.origins.check(request)
+        shown = complete(Refresh, body, refresh_token=kept, by_cookie=True)
+    elif token is not None:
+        shown = complete(Refresh, body, refresh_token=token.credentials)
+    else:
         raise Problem("UNAUTHENTICATED", "send the refresh token as Authorization: Bearer")
-    shown = Refresh(refresh_token=token.credentials, device_id=body.device_id)
-    return item("tokens", await ask.command("auth", "refresh", shown))
+    try:
+        tokens = await ask.command("auth", "refresh", shown)
+    except Problem as problem:
+        raise _over(problem) if kept is not None else problem from None
+    return success({"tokens": tokens}, headers=cookies.keep(tokens) if kept is not None else None)
+
+
+def _over(problem: Problem) -> Problem:
+    """What a browser is told whose session is over: its cookie goes, unless all that it needs is a proof."""
+    if problem.code == "UNAUTHENTICATED" and problem.field is None:
+        problem.headers = {**(problem.headers or {}), **cookies.FORGET}
+    return problem
 
 
 @router.post(
@@ -138,10 +176,31 @@ async def refresh(
     operation_id="logout",
     summary="End the device's session, or all of them",
     responses=documented(answer("LoggedOut", Nothing)),
+    dependencies=[SIGNED_IN, cookies.OR_COOKIE],
+)
+async def logout(body: Logout, ask: Asking, request: Request) -> Response:
+    """A browser may show its cookie instead of an access token. The cookie goes."""
+    if (kept := cookies.shown(request)) is None:
+        await ask.command("auth", "logout", body, repeatable=True)
+        return success({}, headers=cookies.FORGET if cookies.NAME in request.cookies else None)
+    front_of(request).origins.check(request)
+    try:
+        await ask.command("auth", "leave_browser", complete(LeaveBrowser, body, refresh_token=kept), repeatable=True)
+    except Problem as problem:
+        raise _over(problem) from None
+    return success({}, headers=cookies.FORGET)
+
+
+@router.delete(
+    "/token",
+    operation_id="revokeToken",
+    summary="Give the access token up with which this is asked",
+    responses=documented(answer("TokenRevoked", Nothing)),
     dependencies=[SIGNED_IN],
 )
-async def logout(body: Logout, ask: Asking) -> Response:
-    await ask.command("auth", "logout", body, repeatable=True)
+async def revoke_token(ask: Asking) -> Response:
+    """For one that others may have seen: it opens nothing any more. The session goes on with the next one."""
+    await ask.command("auth", "revoke_token", Nothing())
     return success({})
 
 
@@ -213,7 +272,8 @@ async def change_password(body: ChangePassword, ask: Asking, request: Request) -
     address, person = front.addresses.of(request), str(request.state.user_id)
     await front.brake.turn(address, person)
     with front.brake.attempt(address, person):
-        return item("tokens", await ask.command("auth", "change_password", body))
+        tokens = await ask.command("auth", "change_password", body)
+        return success({"tokens": tokens}, headers=cookies.keep(tokens) if request.state.is_web else None)
 
 
 @router.post(

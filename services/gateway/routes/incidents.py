@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.contracts.incidents import (
@@ -26,6 +27,7 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Priority
 from libs.contracts.requests import ById
+from services.gateway.device_doors import DEVICES_TOO
 from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
@@ -34,6 +36,7 @@ from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/incidents", tags=["incidents"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
+_OPEN = (Status.CREATED, Status.ESCALATED, Status.ACKNOWLEDGED)
 IncidentId = Annotated[UUID, Path(alias="id")]
 
 _INCIDENT = one("incident", IncidentView, "Incident")
@@ -58,10 +61,12 @@ NotesBody = Annotated[StatusBody | None, Body()]
     operation_id="listIncidents",
     summary="List incidents",
     responses=documented(several("incidents", IncidentView, "Incidents"), missing="there is no such person or team"),
+    dependencies=[DEVICES_TOO],
 )
 async def list_incidents(
     paging: Paging,
     ask: Asking,
+    request: Request,
     status: Annotated[Status | None, Query()] = None,
     priority: Annotated[Priority | None, Query()] = None,
     assigned_to: Annotated[Whose | None, Query()] = None,
@@ -70,8 +75,11 @@ async def list_incidents(
 ) -> Response:
     """What the caller may see: the organisation's, that of their teams, and what they were paged for.
 
-    `assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks.
+    `assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks. A device's
+    credential lists what is open: it names that `status`.
     """
+    if request.state.by_device and status not in _OPEN:
+        raise Problem("FORBIDDEN", f"a device's credential lists what is open: status is {', '.join(_OPEN)}")
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
     whose = assigned_to or assigned_to_too
@@ -113,6 +121,7 @@ async def edit_incident(incident_id: IncidentId, body: IncidentEdit, ask: Asking
     operation_id="acknowledgeIncident",
     summary="Take it: stops the paging",
     responses=documented(_INCIDENT, conflict="it is resolved or closed"),
+    dependencies=[DEVICES_TOO],
 )
 async def acknowledge_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
     return await _change(ask, "acknowledge", incident_id, body)

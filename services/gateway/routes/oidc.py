@@ -9,10 +9,11 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from libs.contracts.auth import SignedInView
+from libs.contracts.auth import Platform, SignedInView
 from libs.contracts.oidc import CHALLENGE, OidcReturn, OidcToken, StartOidc
 from libs.contracts.requests import ById, Nothing
 from libs.contracts.texts import ONE_LINE
+from services.gateway import cookies
 from services.gateway.envelope import Problem, success
 from services.gateway.front import front_of
 from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented
@@ -132,10 +133,13 @@ async def come_back(
 async def token(body: OidcToken, ask: Asking, request: Request) -> Response:
     """The same answer as at login. The session is that of the `deviceId` which the sign-in was begun with."""
     front = front_of(request)
+    if body.platform is Platform.WEB:
+        front.origins.check(request)
     address = front.addresses.of(request)
     await front.brake.turn(address, _SOME_SIGN_IN)
     with front.brake.attempt(address, _SOME_SIGN_IN):
-        return success(await ask.command("auth", "oidc_token", body))
+        data = await ask.command("auth", "oidc_token", body)
+        return success(data, headers=cookies.keep(data["tokens"]) if body.platform is Platform.WEB else None)
 
 
 @router.delete(

@@ -109,6 +109,7 @@ CASES = [
     Case("oidcToken", "POST", "/auth/oidc/token", "auth.oidc_token", FETCH, v.SIGNED_IN, v.SIGNED_IN, FETCH),
     Case("partIdentities", "DELETE", f"/users/{ID}/identities", "auth.part_identities", {"id": ID}, None, {}),
     Case("captcha", "GET", "/auth/captcha", "auth.captcha", {}, CAPTCHA, CAPTCHA),
+    Case("revokeToken", "DELETE", "/auth/token", "auth.revoke_token", {}, None, {}, None),
     Case("logout", "POST", "/auth/logout", "auth.logout", {"deviceId": "phone"}, None, {}, {"deviceId": "phone"}),
     Case(
         "changePassword",

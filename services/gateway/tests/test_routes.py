@@ -102,7 +102,7 @@ NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
 MANAGER = {"userId": str(USER), "role": "manager"}
 CAPTCHA = {"parameters": {"algorithm": "PBKDF2/SHA-256"}, "signature": "5f"}
-FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "web"}
+FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "ios"}
 
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),

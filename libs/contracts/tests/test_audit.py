@@ -22,7 +22,7 @@ NOT_AUDITED = {
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),
         *("escalation.EscalationExhausted", "escalation.EscalationCancelled"),
     },
-    "it follows from what somebody has changed": {"oncall.ShiftsPlanned", "auth.TokenRevoked"},
+    "it follows from what somebody has changed": {"oncall.ShiftsPlanned"},
     "it holds a push token, and another fact beside it says the rest": {"auth.DeviceRegistered"},
     "it says where somebody was, for the others": {f"{service}.ActedFrom" for service in ACTED_FROM},
 }

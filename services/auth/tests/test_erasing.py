@@ -114,6 +114,7 @@ def test_every_table_that_is_kept_of_people_is_taken_care_of() -> None:
         "second_factors": "as when somebody takes theirs away",
         "recovery_codes": "with the second factor",
         "devices": "each is removed by an event of its own",
+        "device_credentials": "with the sessions",
         "memberships": "each ends with an event of its own",
         "identities": "each is unlinked by an event of its own",
         "users": "PersonErased",

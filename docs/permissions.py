@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 
 from libs.chassis.requests.server import Requests
-from libs.contracts.permissions import PERMISSIONS, Need
+from libs.contracts.permissions import PERMISSIONS, Need, Permission
 from libs.contracts.subjects import SERVICES
 
 _HEAD = """# Who may do what
@@ -32,13 +32,18 @@ def document() -> str:
     """The whole page."""
     asked = {action: ", ".join(found) for action, found in _operations().items()}
     rows = [
-        f"| `{action}` | {permission.what} | {permission.need} | {'yes' if permission.machines else 'no'}"
-        f" | {asked.get(action, '')} |"
+        f"| `{action}` | {permission.what} | {permission.need} | {_as_scope(permission)} | {asked.get(action, '')} |"
         for action, permission in sorted(PERMISSIONS.items(), key=lambda pair: list(Need).index(pair[1].need))
     ]
     table = ["| action | what | needs | may be a key's scope | operations |", "|---|---|---|---|---|", *rows, ""]
     public = ["## Without an access token\n", _PUBLIC, asked.get("", ""), ""]
     return "\n".join([_HEAD, "## Actions\n", *table, *public])
+
+
+def _as_scope(permission: Permission) -> str:
+    if not permission.machines:
+        return "no"
+    return "yes" if permission.of_teams else "yes, but not of a team's key"
 
 
 _PUBLIC = "Signing in, what is done with a link or code, and what the bus keeps for operators and services:\n"

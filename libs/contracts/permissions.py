@@ -62,24 +62,33 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """`machines`: whether an API key may have it as a scope."""
+    """`machines`: whether an API key may have it as a scope. `of_teams`: whether some of what it is done to is a
+    team's; whoever is bound to a team does nothing else."""
 
     need: Need
     what: str
     machines: bool = True
+    of_teams: bool = True
 
 
 PERMISSIONS: Final[Mapping[Action, Permission]] = {
-    Action.ME: Permission(Need.OWN, "one's own profile, password, second factor, sessions and devices", machines=False),
-    Action.PEOPLE_READ: Permission(Need.MEMBER, "people by name, address and role"),
+    Action.ME: Permission(
+        Need.OWN, "one's own profile, password, second factor, sessions and devices", machines=False, of_teams=False
+    ),
+    Action.PEOPLE_READ: Permission(Need.MEMBER, "people by name, address and role", of_teams=False),
     Action.PEOPLE_CONTACT: Permission(Need.MANAGER, "people's telephone numbers"),
-    Action.PEOPLE_WRITE: Permission(Need.ADMIN, "register, invite, change, deactivate and erase people"),
+    Action.PEOPLE_WRITE: Permission(
+        Need.ADMIN, "register, invite, change, deactivate and erase people", of_teams=False
+    ),
     Action.PEOPLE_ACCESS: Permission(
-        Need.ADMIN, "people's sessions, lost phones, lockouts, reset links and second factors", machines=False
+        Need.ADMIN,
+        "people's sessions, lost phones, lockouts, reset links and second factors",
+        machines=False,
+        of_teams=False,
     ),
     Action.TEAMS_READ: Permission(Need.MEMBER, "teams and who is in them"),
     Action.TEAMS_MEMBERS: Permission(Need.MANAGER, "put people into a team and take them out"),
-    Action.TEAMS_WRITE: Permission(Need.ADMIN, "make, change and delete teams"),
+    Action.TEAMS_WRITE: Permission(Need.ADMIN, "make, change and delete teams", of_teams=False),
     Action.INCIDENTS_LIST: Permission(Need.MEMBER, "list incidents"),
     Action.INCIDENTS_READ: Permission(Need.MEMBER, "an incident, its timeline and who was paged, and why"),
     Action.INCIDENTS_CREATE: Permission(Need.MEMBER, "open an incident"),
@@ -96,7 +105,7 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
     Action.SCHEDULES_WRITE: Permission(Need.MANAGER, "make, change and delete schedules, and anybody's overrides"),
     Action.KEYS_READ: Permission(Need.MANAGER, "API keys, without their secrets", machines=False),
     Action.KEYS_WRITE: Permission(Need.MANAGER, "make, change and revoke API keys", machines=False),
-    Action.AUDIT_READ: Permission(Need.ADMIN, "who did what, from where"),
+    Action.AUDIT_READ: Permission(Need.ADMIN, "who did what, from where", of_teams=False),
 }
 
 
@@ -133,6 +142,8 @@ class Rights:
 
     def allow_somewhere(self, action: Action) -> bool:
         """Whether there may be anything that they may do this to; what exactly, `allow` says."""
+        if not PERMISSIONS[action].of_teams:
+            return self.allow(action)
         return self.allow(action) or any(self.allow(action, team) for team in (*self.teams, self.bound) if team)
 
 

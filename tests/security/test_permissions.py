@@ -50,6 +50,8 @@ OPEN = {
     "an admin's key of a team": set(Need),
     "an admin's phone that is not signed in": set(Need),
 }
+OF_NO_TEAM = {Action.PEOPLE_READ, Action.PEOPLE_WRITE, Action.PEOPLE_ACCESS, Action.TEAMS_WRITE, Action.AUDIT_READ}
+"""What whoever is bound to a team can do to nothing."""
 SERVED = [(requests, name) for requests in apis() for name, op in requests.operations.items() if op.action is not None]
 
 
@@ -86,6 +88,7 @@ def test_whoever_may_not_is_refused_before_anything_is_read(requests: Requests, 
     assert asyncio.run(_refused(requests, name, None)) is ErrorKind.UNAUTHENTICATED
     for who, caller in CALLERS.items():
         let_in = PERMISSIONS[action].need in OPEN[who] and (caller.scopes is None or action in caller.scopes)
+        let_in = let_in and not (caller.bound is not None and action in OF_NO_TEAM)
         expected = {True: None, False: ErrorKind.FORBIDDEN}[let_in]
         if not let_in and not caller.certain:
             expected = Unsure.kind

@@ -58,6 +58,8 @@ def test_who_is_bound_to_a_team_acts_on_nothing_else() -> None:
     key = Rights(frozenset({Role.ADMIN}), {OURS: TeamRole.MEMBER}, bound=OURS)
     assert [key.allow(READ, team) for team in (None, OURS, THEIRS)] == [False, True, False]
     assert not key.allow(PEOPLE), "people belong to no team"
+    assert not key.allow_somewhere(PEOPLE)
+    assert not key.allow_somewhere(Action.PEOPLE_READ)
     assert key.allow_somewhere(READ)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.device import DeviceKey
 from tests.phone import PASSWORD, Answer
 from tests.provider.browser import App, Browser, Seen
 from tests.provider.real import APP, WEB, RealProvider
@@ -233,6 +234,40 @@ async def test_the_sixth_device_names_one_to_replace(world: World, provider: Rea
     assert (full.status, len(full.body["error"]["details"]["devices"])) == (409, 5)
     assert (await app.fetch(back.query["code"], replace="d0")).status == 200
     assert (await app.fetch(back.query["code"], replace="d1")).status == 401, "it was used"
+
+
+async def test_the_session_is_bound_to_the_key_of_the_phone_that_fetches_it(
+    world: World, provider: RealProvider
+) -> None:
+    provider.knows(kim=_somebody("kim", "everybody"))
+    key = DeviceKey()
+    answer = await _signed_in(world, provider, "kim", deviceKey=key.public)
+    assert (answer.status, answer.data["deviceCredential"] is not None) == (200, True), answer.body
+    token, body = answer.data["tokens"]["refreshToken"], {"deviceId": "phone"}
+    assert (await world.http("POST", "/auth/refresh", body, token)).status == 401
+    foreign = body | {"proof": DeviceKey().proof(token)}
+    assert (await world.http("POST", "/auth/refresh", foreign, token)).status == 401
+    assert (await world.http("POST", "/auth/refresh", body | {"proof": key.proof(token)}, token)).status == 200
+    for wrong in ({"kty": "RSA"}, {**key.public, "d": "AAAA"}, "x"):
+        app = App(world, "another")
+        async with Browser(world) as browser:
+            back = await _came_back(provider, browser, "kim", app)
+        assert (await app.fetch(back.query["code"], deviceKey=wrong)).status == 400, wrong
+        assert (await app.fetch(back.query["code"])).status == 200, "what cannot be read uses nothing up"
+
+
+async def test_a_browsers_session_is_in_a_cookie(world: World, provider: RealProvider) -> None:
+    provider.knows(lou=_somebody("lou", "everybody"))
+    app = App(world, "laptop", redirect_uri=WEB)
+    async with Browser(world) as browser:
+        back = await _came_back(provider, browser, "lou", app)
+    code, told = back.query["code"], {"code": back.query["code"], "codeVerifier": app.verifier, "platform": "web"}
+    assert (await app.fetch(code, platform="web")).status == 403, "without an Origin"
+    foreign = await world.http("POST", "/auth/oidc/token", told, Origin="https://evil.example")
+    assert foreign.status == 403, foreign.body
+    answer = await world.http("POST", "/auth/oidc/token", told, Origin=world.gateway.url)
+    assert (answer.status, "refreshToken" in answer.data["tokens"]) == (200, False), answer.body
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
 
 
 async def test_the_sign_in_goes_through_a_proxy_with_https(servers: Servers, provider: RealProvider) -> None:

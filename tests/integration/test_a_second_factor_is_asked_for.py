@@ -241,7 +241,7 @@ async def test_an_admin_who_must_have_one_signs_in_only_to_set_it_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, admin = await world.person("ana"), world.admin
-    factors: SecondFactors = world.services["auth"].parts.answers.sessions.second_factors  # type: ignore[union-attr]
+    factors: SecondFactors = world.services["auth"].parts.answers.sessions.people.second_factors  # type: ignore[union-attr]
     object.__setattr__(factors, "admins_need", True)
     assert (await sign_in(world, ana.email)).status == 200, "only admins must"
     refresh = await world.http("POST", "/auth/refresh", {"deviceId": admin.device_id}, admin.session["refreshToken"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.contracts.envelope import ActorKind
+from libs.contracts.envelope import Actor, ActorKind
 from libs.contracts.erasure import ERASED
 
 _ID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -40,5 +40,6 @@ def _people(rows: Iterable[dict[str, Any]]) -> Iterator[UUID]:
     for row in rows:
         yield from row["user_ids"]
         yield from map(UUID, _ID.findall(row["summary"]))
-        if row["actor"]["kind"] == ActorKind.USER:
-            yield UUID(row["actor"]["id"])
+        actor = Actor.model_validate(row["actor"])  # of an event as it is, or of a row as it is stored
+        if actor.kind is ActorKind.USER:
+            yield UUID(actor.id)

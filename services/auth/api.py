@@ -400,6 +400,6 @@ def _whose(body: EndSession | EndOthers | LoseDevice, caller: Caller) -> UUID:
 def _seen_by(caller: Caller, user: UserView) -> UserView:
     """Colleagues choose each other by name and address; a number is for leads, admins, their managers and oneself."""
     of_team = any(caller.may(Action.PEOPLE_CONTACT, team.id) for team in user.teams)
-    if caller.user_id == user.id or caller.may(Action.PEOPLE_CONTACT) or of_team:
+    if caller.person == user.id or caller.may(Action.PEOPLE_CONTACT) or of_team:
         return user
     return user.model_copy(update={"phone": None})

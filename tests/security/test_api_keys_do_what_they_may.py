@@ -303,6 +303,18 @@ async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_members
     assert "Deploys" in gone.body["error"]["message"]
 
 
+async def test_a_key_is_not_its_maker_where_people_see_more_of_themselves(world: World) -> None:
+    ana = await world.person("ana")
+    assert (await ana.call("PATCH", "/users/me", {"phone": "+4930123456"})).status == 200
+    path = f"/users/{ana.user_id}"
+    await world.admin.call("PATCH", path, {"roles": ["lead"]})
+    await ana.sign_in()
+    few, more = [(await _make(world, ana, ["people.read", *own]))["key"] for own in ([], ["people.contact"])]
+    assert (await _asks(world, few, path)).data["user"]["phone"] is None
+    assert {user["phone"] for user in (await _asks(world, few, "/users")).data["users"]} == {None}
+    assert (await _asks(world, more, path)).data["user"]["phone"] == "+4930123456"
+
+
 async def test_what_a_key_has_made_names_the_key_and_no_person(world: World) -> None:
     made = await _make(world, world.admin, ["schedules.write", "schedules.read", "schedules.cover", "policies.write"])
     body = {"name": "Nights", "timezone": "UTC", "layers": []}

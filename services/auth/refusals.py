@@ -2,9 +2,9 @@
 
 What is refused alike, by account and place, is counted for an hour; 1, 2, 5, 10, 20, 50 … are told (as repeats are,
 docs/adr/0035). Of all together so many are told in a minute, and of the others how many they were. Strangers who try
-accounts that nobody has, those who try somebody's, and who is signed in have a part of that each: none of them hides what
-the others do. The counts are in this process's memory: of what it had not told when it died, others say nothing. So are
-first uses of API keys.
+accounts that nobody has, those who try somebody's, and who is signed in have a part of that each: none of them hides
+what the others do. The counts are in this process's memory: of what it had not told when it died, others say nothing.
+So are first uses of API keys.
 """
 
 from __future__ import annotations

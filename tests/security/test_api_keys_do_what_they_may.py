@@ -15,7 +15,7 @@ from services.auth import api_keys
 from services.gateway import allowance
 from tests.attacks import Attack, Told
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
-from tests.phone import Answer, Phone
+from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
 READS = ["incidents.list", "incidents.read"]
@@ -369,6 +369,28 @@ async def test_a_lead_gets_no_admins_rights_by_an_admins_key(world: World) -> No
     path = f"/api-keys/{made['id']}"
     assert (await lead.call("POST", f"{path}/secrets")).status == 403
     assert (await lead.call("DELETE", path)).status == 200, "but may end it"
+
+
+async def test_a_key_makes_nobody_more_than_everybody_is(world: World) -> None:
+    ana = await world.person("ana")
+    key = (await _make(world, world.admin, ["people.write", "people.read"]))["key"]
+    known = (await world.admin.call("GET", "/users")).data["users"]
+    invite = (await world.admin.call("POST", "/invites", {"email": "di@pager.test", "roles": ["lead"]})).data["invite"]
+    person = {"email": "ed@pager.test", "password": PASSWORD, "firstName": "Ed", "lastName": "Ek"}
+    path = f"/users/{ana.user_id}"
+    for role in ("admin", "lead"):
+        for method, where, body in (
+            ("PATCH", path, {}),
+            ("POST", "/users", person),
+            ("POST", "/invites", {"email": person["email"]}),
+        ):
+            answer = await _asks(world, key, where, method, body | {"roles": ["user", role]})
+            assert answer.status == 403, (where, answer.body)
+    shown = await _asks(world, key, f"/invites/{invite['id']}/resend", "POST")
+    assert (shown.status, "data" in shown.body) == (403, False), "its link may be in the answer"
+    assert (await _asks(world, key, "/users")).data["users"] == [user | {"phone": None} for user in known]
+    assert (await _asks(world, key, path, "PATCH", {"firstName": "Anna", "roles": ["user"]})).status == 200
+    assert (await _asks(world, key, "/users", "POST", person)).status == 201
 
 
 async def test_a_repeat_shows_no_key_again(world: World) -> None:

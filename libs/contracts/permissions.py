@@ -78,7 +78,9 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
     Action.PEOPLE_READ: Permission(Need.MEMBER, "people by name, address and role", of_teams=False),
     Action.PEOPLE_CONTACT: Permission(Need.MANAGER, "people's telephone numbers"),
     Action.PEOPLE_WRITE: Permission(
-        Need.ADMIN, "register, invite, change, deactivate and erase people", of_teams=False
+        Need.ADMIN,
+        "register, invite, change, deactivate and erase people; no API key gives the roles lead and admin",
+        of_teams=False,
     ),
     Action.PEOPLE_ACCESS: Permission(
         Need.ADMIN,

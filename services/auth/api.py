@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from libs.chassis.consume.owner import NoRequest
@@ -57,11 +58,11 @@ from libs.contracts.invites import (
     ResetPassword,
     Token,
 )
-from libs.contracts.model import Contract
+from libs.contracts.model import Contract, Role
 from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
 from libs.contracts.permissions import Action
 from libs.contracts.person_keys import PersonKeys, PersonKeysOf
-from libs.contracts.requests import ById, ListPage, Nothing
+from libs.contracts.requests import ById, Forbidden, ListPage, Nothing
 from libs.contracts.web_sessions import Present
 from services.auth import access, application, leaving, web_sessions
 from services.auth.device_credentials import DeviceCredentials
@@ -240,6 +241,7 @@ def _oidc(requests: Requests, oidc: OidcSignIns) -> None:
 
 def _people(requests: Requests, registration: Registration, directory: Directory) -> None:
     async def prepare(body: RegisterUser, caller: Caller) -> Prepared:
+        _check_gives(caller, body.roles)
         return await registration.prepare(body)
 
     @requests.handle("register_user", RegisterUser, action=Action.PEOPLE_WRITE, before=prepare)
@@ -278,6 +280,7 @@ def _changes(requests: Requests) -> None:
 
     @requests.handle("change_user", ChangeUser, action=Action.PEOPLE_WRITE, versioned=application.USERS)
     def change_user(work: Work, body: ChangeUser, caller: Caller) -> UserView:
+        _check_gives(caller, body.roles or ())
         return application.change_user(work, body.id, body, caller.cause(work))
 
     @requests.handle("deactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=application.USERS)
@@ -292,6 +295,7 @@ def _changes(requests: Requests) -> None:
 def _invites(requests: Requests, invitations: Invitations) -> None:
     @requests.handle("invite", Invite, action=Action.PEOPLE_WRITE)
     def invite(work: Work, body: Invite, caller: Caller) -> InviteView:
+        _check_gives(caller, body.roles)
         return invitations.invite(work, body, caller.cause(work))
 
     @requests.query("invites", ListPage, action=Action.PEOPLE_WRITE)
@@ -300,7 +304,9 @@ def _invites(requests: Requests, invitations: Invitations) -> None:
 
     @requests.handle("resend_invite", ById, action=Action.PEOPLE_WRITE)
     def resend_invite(work: Work, body: ById, caller: Caller) -> InviteView:
-        return invitations.resend(work, body.id, caller.cause(work))
+        sent = invitations.resend(work, body.id, caller.cause(work))
+        _check_gives(caller, sent.roles)  # the link may be in the answer
+        return sent
 
     @requests.handle("revoke_invite", ById, action=Action.PEOPLE_WRITE)
     def revoke_invite(work: Work, body: ById, caller: Caller) -> None:
@@ -397,9 +403,19 @@ def _whose(body: EndSession | EndOthers | LoseDevice, caller: Caller) -> UUID:
     return body.user_id or caller.user_id
 
 
+def _check_gives(caller: Caller, roles: Collection[Role]) -> None:
+    """A machine makes nobody more than everybody is: as a person of its own making it would do what no scope names.
+
+    Raises:
+        Forbidden: it is an API key, and would give the role lead or admin.
+    """
+    if caller.key_id is not None and not {Role.USER}.issuperset(roles):
+        raise Forbidden("the roles lead and admin are given by people, and by no API key")
+
+
 def _seen_by(caller: Caller, user: UserView) -> UserView:
     """Colleagues choose each other by name and address; a number is for leads, admins, their managers and oneself."""
     of_team = any(caller.may(Action.PEOPLE_CONTACT, team.id) for team in user.teams)
-    if caller.user_id == user.id or caller.may(Action.PEOPLE_CONTACT) or of_team:
+    if caller.person == user.id or caller.may(Action.PEOPLE_CONTACT) or of_team:
         return user
     return user.model_copy(update={"phone": None})

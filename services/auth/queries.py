@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     DateTime,
     LargeBinary,
     Text,
@@ -116,7 +117,17 @@ TEAM_ONLY = Listing(Keyset("teams", (teams.c.name, teams.c.id)), TEAM)
 TEAMS_KNOWN = select(teams.c.id, teams.c.name, _COUNT).where(
     teams.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid)))
 )
-TEAM_NAMED = select(teams.c.id).where(func.lower(teams.c.name) == func.lower(bindparam("name", type_=Text)))
+_INVISIBLE = r"[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+"""Characters without any width, and those that turn the ones around them."""
+
+
+def _read_aloud(name: ColumnElement[str]) -> ColumnElement[str]:
+    """What is the same for two names that look alike on a page: of two teams one would be told what the other is."""
+    composed = func.normalize(name, text("NFKC"))
+    return func.lower(func.regexp_replace(composed, _INVISIBLE, "", "g"))
+
+
+TEAM_NAMED = select(teams.c.id).where(_read_aloud(teams.c.name) == _read_aloud(bindparam("name", type_=Text)))
 _MEMBERS = (
     select(users, _HAS_DEVICE, memberships.c.role.label("team_role"), memberships.c.since, memberships.c.user_id)
     .join(memberships, memberships.c.user_id == users.c.id)

@@ -1,8 +1,10 @@
 """Refusals are audited, and whoever is refused again and again makes neither the log long nor an answer late.
 
 What is refused alike, by account and place, is counted for an hour; 1, 2, 5, 10, 20, 50 … are told (as repeats are,
-docs/adr/0035). Of all together so many are told in a minute, and of the others how many they were. The counts are in
-this process's memory: of what it had not told when it died, others say nothing. So are first uses of API keys.
+docs/adr/0035). Of all together so many are told in a minute, and of the others how many they were. Strangers who try
+accounts that nobody has, those who try somebody's, and who is signed in have a part of that each: none of them hides
+what the others do. The counts are in this process's memory: of what it had not told when it died, others say nothing.
+So are first uses of API keys.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import structlog
 
 from libs.chassis.clock import Clock
 from libs.chassis.parts import Engine
-from libs.chassis.requests.peers import Peer
+from libs.chassis.requests.peers import Peer, network_of
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.audit import AccessRefused, ApiKeyUsed, RefusalsCounted, UnknownAccountRefused
@@ -32,9 +34,9 @@ from services.auth.measures import measures
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
 _KINDS: Final = 10_000
-"""Of refusals that are told apart, the last ones."""
-A_MINUTE: Final = 60
-"""Refusals that are told, of all: some 30 KiB of log a minute."""
+"""Of refusals that are told apart, the last ones; of each part."""
+A_MINUTE: Final = 20
+"""Refusals that are told, of each of three parts: together some 30 KiB of log a minute."""
 _UNDER_WAY: Final = 16
 """Transactions that write them: a database that is slow is asked for no more."""
 _log = structlog.get_logger()
@@ -107,20 +109,27 @@ class Refusals(Engine):
     store: Store
     clock: Clock
     key: Callable[[], bytes]
-    counts: Counts = field(default_factory=Counts)
+    _unknown: Counts = field(default_factory=Counts)
+    """Of accounts that nobody has."""
+    _people: Counts = field(default_factory=Counts)
+    """Of people's."""
+    _signed_in: Counts = field(default_factory=Counts)
+    """Of whoever is signed in, and of keys."""
     _recording: set[asyncio.Task[None]] = field(default_factory=set)
 
     def of_sign_in(self, account: bytes, user_id: UUID | None, reason: str, peer: Peer) -> None:
         """Somebody was not let in; `account`: whose, as it is counted. Beside the answer, and never waited for."""
         measures().refused(reason)
-        times = self.counts.add((account, peer.networks[:1], reason), self.clock.now())
+        counts = self._unknown if user_id is None else self._people
+        times = counts.add((account, peer.networks[:1], reason), self.clock.now())
         if times is None:
             self._rest()
         elif user_id is not None:
-            self._tell(lambda work: application.refuse_sign_in(work, uuid4(), user_id, reason, times, peer))
+            self._tell(counts, lambda work: application.refuse_sign_in(work, uuid4(), user_id, reason, times, peer))
         else:
             name = hmac.digest(self.key(), account, sha256)[:16].hex()
             self._tell_fact(
+                counts,
                 UnknownAccountRefused(
                     account=name,
                     month=f"{self.clock.now():%Y-%m}",
@@ -128,22 +137,22 @@ class Refusals(Engine):
                     times=times,
                     ip_address=peer.address,
                     user_agent=peer.agent,
-                )
+                ),
             )
 
     def of_access(self, fact: AccessRefused) -> None:
         """Somebody who is signed in has asked for what they may not do, once more; `times` is set here."""
-        key = (fact.user_id, fact.key_id, fact.method, fact.route, fact.ip_address)
-        times = self.counts.add(key, self.clock.now())
+        key = (fact.user_id, fact.key_id, fact.method, fact.route, network_of(fact.ip_address))
+        times = self._signed_in.add(key, self.clock.now())
         if times is None:
             self._rest()
         else:
-            self._tell_fact(fact.model_copy(update={"times": times}))
+            self._tell_fact(self._signed_in, fact.model_copy(update={"times": times}))
 
     def of_key(self, fact: ApiKeyUsed) -> None:
         """A key was used from somewhere, the first time within an hour as far as a gateway knows."""
-        if self.counts.add((fact.key_id, fact.ip_address), self.clock.now()) == 1:
-            self._tell_fact(fact)
+        if self._signed_in.add((fact.key_id, network_of(fact.ip_address)), self.clock.now()) == 1:
+            self._tell_fact(self._signed_in, fact)
 
     async def lead(self) -> None:
         """In the active replica, for ever. Elsewhere the next refusal, or the end, tells what is left."""
@@ -156,26 +165,29 @@ class Refusals(Engine):
         await asyncio.gather(*self._recording)
 
     def _rest(self, *, at_once: bool = False) -> None:
-        if (rest := self.counts.rest(self.clock.now(), at_once=at_once)) is not None:
-            self._tell_fact(rest)
+        for counts in (self._unknown, self._people, self._signed_in):
+            if (rest := counts.rest(self.clock.now(), at_once=at_once)) is not None:
+                self._tell_fact(counts, rest)
 
-    def _tell_fact(self, fact: Fact) -> None:
+    def _tell_fact(self, counts: Counts, fact: Fact) -> None:
         actor = application.AUTH
         if isinstance(fact, AccessRefused | ApiKeyUsed):
             actor = Actor.user(fact.user_id) if fact.key_id is None else Actor.key(fact.key_id)
-        self._tell(lambda work: work.decide(TELLING, uuid4(), fact, work.begin(actor)))
+        stands_for = fact.times if isinstance(fact, RefusalsCounted) else 1
+        self._tell(counts, lambda work: work.decide(TELLING, uuid4(), fact, work.begin(actor)), stands_for)
 
-    def _tell(self, handler: Callable[[Work], object]) -> None:
+    def _tell(self, counts: Counts, handler: Callable[[Work], object], stands_for: int = 1) -> None:
+        """`stands_for`: so many are counted again where it is not written."""
         if len(self._recording) >= _UNDER_WAY:
-            self.counts.untold(1, self.clock.now())
+            counts.untold(stands_for, self.clock.now())
             return
-        task = asyncio.ensure_future(self._record(handler))
+        task = asyncio.ensure_future(self._record(counts, handler, stands_for))
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
 
-    async def _record(self, handler: Callable[[Work], object]) -> None:
+    async def _record(self, counts: Counts, handler: Callable[[Work], object], stands_for: int) -> None:
         try:
             await self.store.transact(handler)
         except Exception:  # noqa: BLE001 - they were answered; what is not written now is counted
             _log.exception("a refusal was not recorded")
-            self.counts.untold(1, self.clock.now())
+            counts.untold(stands_for, self.clock.now())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -34,7 +35,9 @@ from services.escalation.replicas import FROM_INTEGRATIONS, replicate
 
 Running = escalations.Waiting | escalations.Exhausted
 MOST_PASSED = 1000
-"""Escalations that are looked at for whoever is deactivated, in one transaction: a second's work at most."""
+"""Escalations that are looked at for whoever is deactivated or leaves a team, in one transaction, and pages of theirs
+that are passed over: a second's work at most. Of a storm that has paged whole teams two hundred people may leave.
+"""
 
 
 def make_first_policies(work: Work) -> None:
@@ -150,7 +153,8 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
     Whoever is deactivated is passed over at once where they were paged, and whoever leaves a team where they were paged
     as one of it: nobody waits for their answer. Escalations run
     while nobody has answered, and are few; nothing else says whom each of them has paged last. In a storm of more than
-    `MOST_PASSED` the rest waits for its time-out: nobody else is paged while these are decided.
+    `MOST_PASSED`, or where they were paged more often together, the rest waits for its time-out: nobody else is paged
+    while these are decided.
     """
     forget_erased(work, events)
     for event in events:
@@ -161,11 +165,7 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
     inputs = inputs or StoredInputs(work)
     running = inputs.running(MOST_PASSED)
     work.load(ANY_LANE, running)
-    paged: list[tuple[UUID, Envelope[Any], str, escalations.Run]] = []
-    for entity in running:
-        state = work.state(ANY_LANE, entity)
-        if isinstance(state, Running):
-            paged.extend((entity, event, why, state.run) for p in state.people for event, why in news.over(p))
+    paged = list(islice(_passed_over(work, running, news), MOST_PASSED))
     if not paged:
         return
     around = _around(work, [run for *_, run in paged], inputs, news.coming)
@@ -176,6 +176,16 @@ def follow_people(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | 
         if entity in causes:  # it belongs to the incident's story, and its cause is a person's
             cause = replace(cause, correlation_id=causes[entity].correlation_id)
         work.decide(ESCALATION[run.brief.priority.lane], entity, command, cause)
+
+
+def _passed_over(
+    work: Work, running: Iterable[UUID], news: _News
+) -> Iterator[tuple[UUID, Envelope[Any], str, escalations.Run]]:
+    """Whom of each escalation's last page the news are about, and why they are not waited for."""
+    for entity in running:
+        state = work.state(ANY_LANE, entity)
+        if isinstance(state, Running):
+            yield from ((entity, event, why, state.run) for p in state.people for event, why in news.over(p))
 
 
 class _News(NamedTuple):

@@ -7,6 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -15,7 +16,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from libs.chassis.clock import Clock
-from libs.chassis.requests.peers import read_agent
+from libs.chassis.requests.peers import network_of, read_agent
 from libs.contracts.audit import Access, KeepAccesses
 from libs.contracts.requests import ErrorKind
 from services.gateway.addresses import shown_address
@@ -25,6 +26,7 @@ from services.gateway.forwarding import COMMAND_TIMEOUT, Forwarder
 
 _log = structlog.get_logger()
 _BATCH: Final = 500
+"""Of all kinds together: with the longest programs and addresses that is half of what the bus carries."""
 _PAUSE: Final = 1.0
 """Seconds between two batches."""
 _WAITING: Final = 10_000
@@ -79,7 +81,7 @@ class AccessLog:
     _refused: deque[Access] = field(default_factory=deque)
     _used: deque[Access] = field(default_factory=deque)
     _seen: OrderedDict[tuple[UUID, str | None], datetime] = field(default_factory=OrderedDict)
-    """When keys were last told of, by where they were used from."""
+    """When keys were last told of, by the network that they were used from: of IPv6 anybody has 2^64 addresses."""
     _telling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _known: _Bucket = field(default_factory=_Bucket.of)
     _strangers: _Bucket = field(default_factory=lambda: _Bucket.of(STRANGERS))
@@ -117,7 +119,7 @@ class AccessLog:
 
     def _is_news(self, key_id: UUID, access: Access) -> bool:
         """Whether it is an hour since this key was told of from there."""
-        here = (key_id, access.ip_address)
+        here = (key_id, network_of(access.ip_address))
         told = self._seen.get(here)
         if told is not None and timedelta(0) <= access.at - told < _HOUR:
             return False
@@ -140,7 +142,9 @@ class AccessLog:
 
     async def _tell(self) -> None:
         while self._kept or self._refused or self._used:
-            kept, refused, used = _first(self._kept), _first(self._refused), _first(self._used)
+            refused = _first(self._refused, _BATCH)
+            used = _first(self._used, _BATCH - len(refused))
+            kept = _first(self._kept, _BATCH - len(refused) - len(used))
             try:
                 body = KeepAccesses(kept=kept, refused=refused, used=used)
                 reply = await self.forwarder.ask("auth", "keep_accesses", body, {}, COMMAND_TIMEOUT)
@@ -162,8 +166,8 @@ class AccessLog:
                 self._used.popleft()
 
 
-def _first(waiting: deque[Access]) -> tuple[Access, ...]:
-    return tuple(waiting[n] for n in range(min(_BATCH, len(waiting))))
+def _first(waiting: deque[Access], most: int) -> tuple[Access, ...]:
+    return tuple(islice(waiting, most))
 
 
 def _is_probe(route: str) -> bool:

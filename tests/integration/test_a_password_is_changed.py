@@ -164,7 +164,8 @@ async def test_a_sign_in_that_was_looked_at_before_a_change_does_not_begin_after
 
 
 def _sign_ins(world: World) -> Any:
-    return world.services["auth"].parts.answers.sessions.people
+    sessions: Any = world.services["auth"].parts.answers.sessions
+    return sessions.people
 
 
 async def test_a_reset_is_a_way_out_of_a_lockout_and_its_password_is_remembered(world: World, pager: Pager) -> None:

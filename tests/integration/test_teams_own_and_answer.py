@@ -171,6 +171,10 @@ async def test_managers_say_who_is_in_their_team_and_admins_which_teams_there_ar
     _refused(await ana.call("POST", "/teams", {"name": "Mine"}), 403)
     _refused(await ana.call("PATCH", f"/users/{ana.user_id}", {"roles": ["admin"]}), 403)
     _refused(await world.admin.call("POST", "/teams", {"name": "  cORE "}), 409, "name")
+    for alike in ("Co\u200bre", "\uff23ore", "\u202eCore\u202c"):
+        _refused(await world.admin.call("POST", "/teams", {"name": alike}), 409, "name")
+    _done(await world.admin.call("POST", "/teams", {"name": "Caf\u00e9"}), 201)
+    _refused(await world.admin.call("POST", "/teams", {"name": "CAFE\u0301"}), 409, "name")
     _refused(await world.admin.call("PATCH", f"/teams/{theirs}", {"name": "core"}), 409, "name")
     _refused(await world.admin.call("DELETE", f"/teams/{theirs}/members/{ana.user_id}"), 404, "userId")
     tag = (await world.admin.call("GET", f"/teams/{theirs}")).headers["ETag"]

@@ -15,7 +15,7 @@ from services.auth import api_keys
 from services.gateway import allowance
 from tests.attacks import Attack, Told
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
-from tests.phone import Answer, Phone
+from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
 READS = ["incidents.list", "incidents.read"]
@@ -137,7 +137,7 @@ async def test_a_tokens_past_is_refused_by_every_service(
     team = await _team(world, manager=ana)
     made = await _make(world, ana, _OF_ALL, teamId=team if change is _taken else None)
     token = (await world.rpc("auth", "exchange_key", {"key": made["key"]})).data["accessToken"]
-    assert await _said(world, token) <= {"ok", "not_found"}
+    assert await _said(world, token) <= {"ok", "not_found", "forbidden"}, "a team's key sees no people"
     answer = await world.admin.call(*change(world, made, ana))
     assert answer.status == 200, answer.body
     at_once = await world.rpc("auth", "users", {}, token)
@@ -303,6 +303,18 @@ async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_members
     assert "Deploys" in gone.body["error"]["message"]
 
 
+async def test_a_key_is_not_its_maker_where_people_see_more_of_themselves(world: World) -> None:
+    ana = await world.person("ana")
+    assert (await ana.call("PATCH", "/users/me", {"phone": "+4930123456"})).status == 200
+    path = f"/users/{ana.user_id}"
+    await world.admin.call("PATCH", path, {"roles": ["lead"]})
+    await ana.sign_in()
+    few, more = [(await _make(world, ana, ["people.read", *own]))["key"] for own in ([], ["people.contact"])]
+    assert (await _asks(world, few, path)).data["user"]["phone"] is None
+    assert {user["phone"] for user in (await _asks(world, few, "/users")).data["users"]} == {None}
+    assert (await _asks(world, more, path)).data["user"]["phone"] == "+4930123456"
+
+
 async def test_what_a_key_has_made_names_the_key_and_no_person(world: World) -> None:
     made = await _make(world, world.admin, ["schedules.write", "schedules.read", "schedules.cover", "policies.write"])
     body = {"name": "Nights", "timezone": "UTC", "layers": []}
@@ -357,6 +369,28 @@ async def test_a_lead_gets_no_admins_rights_by_an_admins_key(world: World) -> No
     path = f"/api-keys/{made['id']}"
     assert (await lead.call("POST", f"{path}/secrets")).status == 403
     assert (await lead.call("DELETE", path)).status == 200, "but may end it"
+
+
+async def test_a_key_makes_nobody_more_than_everybody_is(world: World) -> None:
+    ana = await world.person("ana")
+    key = (await _make(world, world.admin, ["people.write", "people.read"]))["key"]
+    known = (await world.admin.call("GET", "/users")).data["users"]
+    invite = (await world.admin.call("POST", "/invites", {"email": "di@pager.test", "roles": ["lead"]})).data["invite"]
+    person = {"email": "ed@pager.test", "password": PASSWORD, "firstName": "Ed", "lastName": "Ek"}
+    path = f"/users/{ana.user_id}"
+    for role in ("admin", "lead"):
+        for method, where, body in (
+            ("PATCH", path, {}),
+            ("POST", "/users", person),
+            ("POST", "/invites", {"email": person["email"]}),
+        ):
+            answer = await _asks(world, key, where, method, body | {"roles": ["user", role]})
+            assert answer.status == 403, (where, answer.body)
+    shown = await _asks(world, key, f"/invites/{invite['id']}/resend", "POST")
+    assert (shown.status, "data" in shown.body) == (403, False), "its link may be in the answer"
+    assert (await _asks(world, key, "/users")).data["users"] == [user | {"phone": None} for user in known]
+    assert (await _asks(world, key, path, "PATCH", {"firstName": "Anna", "roles": ["user"]})).status == 200
+    assert (await _asks(world, key, "/users", "POST", person)).status == 201
 
 
 async def test_a_repeat_shows_no_key_again(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Self
 
 from libs.contracts.subjects import Header
@@ -15,6 +15,8 @@ _LONGEST = 64
 """Characters of a network's text."""
 _WIDTHS = 3
 """Networks around one address that are told apart."""
+_NARROWEST = 64
+"""Of IPv6 nobody is given less than a /64, and so anybody has all its addresses."""
 _LONGEST_AGENT = 200
 """Characters: browsers' have 100 to 150."""
 
@@ -73,6 +75,14 @@ def read_address(text: str | None) -> str | None:
         return str(ip_address(text or ""))
     except ValueError:
         return None
+
+
+def network_of(address: str | None) -> str | None:
+    """The narrowest network that an address may be one person's of; None for what is none."""
+    known = read_address(address)
+    if known is None or ":" not in known:
+        return known
+    return str(ip_network((known.partition("%")[0], _NARROWEST), strict=False))
 
 
 def read_agent(text: str | None) -> str | None:

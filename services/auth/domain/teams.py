@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 from uuid import UUID
 
 from libs.contracts.envelope import Fact
@@ -73,8 +74,8 @@ Command = CreateTeam | ChangeTeam | DeleteTeam
 
 
 def one_name(name: str) -> str:
-    """A team's name is stored in one form, however it is spaced."""
-    return " ".join(name.split())
+    """A team's name is stored in one form, however it is spaced, and however a keyboard composes its letters."""
+    return normalize("NFC", " ".join(name.split()))
 
 
 def initial() -> State:

@@ -13,7 +13,7 @@ import pytest
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.testing.clock import MovableClock
-from libs.contracts.audit import AccessRefused, RefusalsCounted, UnknownAccountRefused
+from libs.contracts.audit import AccessRefused, ApiKeyUsed, RefusalsCounted, UnknownAccountRefused
 from libs.contracts.envelope import Fact
 from services.auth.refusals import A_MINUTE, Counts, Refusals, is_told
 
@@ -74,7 +74,7 @@ def test_which_are_told(number: int, told: bool) -> None:
     assert is_told(number) is told
 
 
-async def test_a_flood_from_everywhere_costs_sixty_events_a_minute_and_one_that_counts_the_rest() -> None:
+async def test_a_flood_from_everywhere_costs_so_many_events_a_minute_and_one_that_counts_the_rest() -> None:
     log, clock = _Log(), MovableClock()
     made = refusals(log, clock)
     for number in range(3000):
@@ -133,3 +133,47 @@ async def test_what_is_forbidden_is_counted_by_person_route_and_place() -> None:
         ("/api/v1/audit", 2),
         ("/api/v1/users", 1),
     ]
+
+
+async def test_who_has_a_network_to_themselves_is_at_one_place() -> None:
+    log = _Log()
+    made = refusals(log, MovableClock())
+    fact = AccessRefused(user_id=uuid4(), method="GET", route="/api/v1/audit", times=1)
+    used = ApiKeyUsed(key_id=uuid4(), user_id=uuid4())
+    for number in range(12):
+        here = {"ip_address": f"2001:db8::{number + 1:x}"}
+        made.of_access(fact.model_copy(update=here))
+        made.of_key(used.model_copy(update=here))
+    made.of_key(used.model_copy(update={"ip_address": "2001:db8:0:1::1"}))
+    await made.close()
+    assert [one.times for one in log.told if isinstance(one, AccessRefused)] == [1, 2, 5, 10]
+    assert len([one for one in log.told if isinstance(one, ApiKeyUsed)]) == 2
+
+
+async def test_a_flood_of_strangers_hides_nothing_that_others_do() -> None:
+    log, clock = _Log(), MovableClock()
+    made = refusals(log, clock)
+    for number in range(3000):
+        made.of_sign_in(f"account {number}".encode(), None, "wrong password", peer(number % 250))
+        await asyncio.sleep(0)
+    made.of_access(AccessRefused(user_id=uuid4(), method="GET", route="/api/v1/audit", times=1))
+    made.of_key(ApiKeyUsed(key_id=uuid4(), user_id=uuid4()))
+    await made.close()
+    assert {type(fact) for fact in log.told} == {UnknownAccountRefused, AccessRefused, ApiKeyUsed, RefusalsCounted}
+
+
+async def test_how_many_there_were_is_not_forgotten_with_what_would_have_said_it() -> None:
+    log, clock = _Log(), MovableClock()
+    made = refusals(log, clock)
+    for number in range(300):
+        made.of_sign_in(f"account {number}".encode(), None, "wrong password", peer(number % 250))
+        await asyncio.sleep(0)
+    clock.advance(seconds=60)
+    log.away = True
+    made.of_sign_in(b"account 0", None, "wrong password", peer(0))
+    made.of_sign_in(b"account 0", None, "wrong password", peer(0))
+    await asyncio.gather(*made._recording)
+    log.away = False
+    await made.close()
+    told, counted = times(log)
+    assert told + counted >= 300

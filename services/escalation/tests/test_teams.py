@@ -15,6 +15,7 @@ from libs.contracts.escalation import EscalationDue, EscalationStarted, Level, P
 from libs.contracts.model import Priority, Role, TeamRole
 from libs.contracts.requests import Invalid
 from libs.contracts.teams import TeamCreated, TeamDeleted, TeamMembershipChanged
+from services.escalation import application
 from services.escalation.application import follow_people
 from services.escalation.deciders import POLICY
 from services.escalation.domain.policies import (
@@ -127,6 +128,17 @@ def told(desk: TeamDesk, *facts: Any) -> list[str]:
 def paged(desk: TeamDesk, role: TeamRole | None = None, *more: Target) -> TeamDesk:
     desk.told(said(created(policy_id=OURS)))
     return desk
+
+
+def test_a_storms_team_that_is_emptied_is_passed_over_as_far_as_one_transaction_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = a_desk(ours=paging(level()))
+    for n in range(3):
+        desk.told(said(created(incident_id=an_id(f"incident {n}"), number=n + 1, policy_id=OURS)))
+    monkeypatch.setattr(application, "MOST_PASSED", 4)
+    assert told(desk, became(ANN, None), became(BO, None)) == ["ResponderUnreachable", "EscalationDue"] * 2
+    assert len({e.data.incident_id for e in desk.due(NOW + minutes(5))}) == 1, "the third one's time-out stands"
 
 
 def test_whoever_leaves_the_team_is_not_waited_for_and_the_last_one_passes_the_level() -> None:

@@ -23,7 +23,7 @@ router = APIRouter(prefix=f"{V1}/audit", tags=["audit"], route_class=PagerRoute,
 _FROM = Query(alias="from", description="Of this moment and later.")
 _TO = Query(description="Of before this moment.")
 _RESOURCE = Query(
-    max_length=320,
+    max_length=255,
     description=f"`<kind>`, or `<kind>/<id>`; kinds are {', '.join(RESOURCES)}.",
     examples=["policies", "users/7c9e6679-7425-40de-944b-e07fc1f90ae7"],
 )

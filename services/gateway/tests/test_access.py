@@ -123,10 +123,19 @@ async def test_where_a_key_is_used_from_is_told_once_an_hour_kept_or_not(log: Ac
     assert [one.ip_address for told in auth.told for one in told.used] == ["192.0.2.1", "192.0.2.2"] * 2
 
 
-async def test_three_batches_fit_into_one_message(log: AccessLog, auth: Auth) -> None:
-    for _ in range(500):
-        long: dict[str, Any] = {"key_id": uuid4(), "status": 403, "request_id": "r" * 128, "route": "/" + "r" * 300}
-        answered(log, **long)
+async def test_a_message_fits_the_bus_whatever_strangers_call_their_programs(log: AccessLog, auth: Auth) -> None:
+    for number in range(500):
+        trace = Trace("r" * 128, None, uuid4(), uuid4(), 403, f"2001:db8:{number:x}:1:fedc:ba98:7654:3210")
+        log.answered(trace, {"user-agent": '"' * 1000}, "DELETE", "/" + "r" * 300, 1.5)
     await log.tell()
-    (told,) = auth.told
-    assert len(told.to_json()) < 1024 * 1024 - 16 * 1024
+    assert max(len(told.to_json()) for told in auth.told) < 1024 * 1024 - 16 * 1024
+    assert [sum(len(getattr(told, kind)) for told in auth.told) for kind in ("kept", "refused", "used")] == [500] * 3
+
+
+async def test_a_key_that_has_a_network_to_itself_is_at_one_place(log: AccessLog, auth: Auth) -> None:
+    key = uuid4()
+    for number in range(50):
+        answered(log, key_id=key, address=f"2001:db8::{number + 1:x}")
+    answered(log, key_id=key, address="2001:db8:0:1::1")
+    await log.tell()
+    assert [one.ip_address for told in auth.told for one in told.used] == ["2001:db8::1", "2001:db8:0:1::1"]

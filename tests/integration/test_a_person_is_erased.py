@@ -289,7 +289,7 @@ async def test_what_the_ledger_lacks_is_written_at_the_next_start_and_a_repeat_w
 async def test_auth_starts_beside_a_ledger_that_cannot_be_written_and_writes_it_when_it_can(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk is no reason to let nobody sign in and acknowledge: what the ledger lacks is known to the database."""
+    """A full disk is no reason to let nobody sign in: the database knows what the ledger lacks."""
     quilla, empty = await _quilla(world), world.ledger.read_text()
     await _erased(world, quilla)
     full = world.ledger.read_text()

@@ -36,6 +36,7 @@ LONGEST: Final = timedelta(days=365)
 LIFETIME: Final = timedelta(minutes=1)
 """Of what it is exchanged for, which stays between us."""
 _PROOF_KEPT: Final = LONGEST + timedelta(days=1)
+_ACKNOWLEDGE: Final = "/acknowledge"
 _OFTEN: Final = "This phone was used many times within a minute without being signed in: wait a moment."
 
 
@@ -76,6 +77,10 @@ def end(work: Work, user_id: UUID, *, only: str | None = None, but: str | None =
     return bool(ended)
 
 
+def _pace() -> Pace:
+    return Pace(60, timedelta(minutes=1), _OFTEN)
+
+
 @dataclass
 class DeviceCredentials:
     """Exchanges them, with a proof, for what services know."""
@@ -83,7 +88,9 @@ class DeviceCredentials:
     store: Store
     access: AccessTokens
     clock: Clock
-    pace: Pace = field(default_factory=lambda: Pace(60, timedelta(minutes=1), _OFTEN))
+    pace: Pace = field(default_factory=_pace)
+    acknowledging: Pace = field(default_factory=_pace)
+    """By itself: an app that looks at its list in a loop holds up nobody who has woken up."""
 
     async def exchange(self, body: ExchangeDevice) -> ScopedToken:
         """An access token of a minute for the three uses.
@@ -94,10 +101,13 @@ class DeviceCredentials:
             TooOften: it was used many times within a minute.
         """
         row, user = (await self.store.transact(lambda work: self._use(work, body))).result
-        self.pace.passed(row["id"], self.clock.now())
+        self._pace_of(body).passed(row["id"], self.clock.now())
         now = self.clock.now()
         token = await self.access.issue(user, row["id"], row["device_id"], now, until=now + LIFETIME, scopes=USES)
         return ScopedToken(access_token=token)
+
+    def _pace_of(self, body: ExchangeDevice) -> Pace:
+        return self.acknowledging if body.path.endswith(_ACKNOWLEDGE) else self.pace
 
     def _use(self, work: Work, body: ExchangeDevice) -> tuple[dict[str, Any], UserView]:
         hashed = hash_of(body.credential)
@@ -109,7 +119,7 @@ class DeviceCredentials:
         if not people or not people[0]["is_active"]:
             raise NoCredential
         shown = proofs.read(body.proof, row["device_key"], body.credential, method=body.method, path=body.path)
-        self.pace.check(row["id"], work.now)
+        self._pace_of(body).check(row["id"], work.now)
         proofs.spend(work, shown, work.now + _PROOF_KEPT)
         ends_at = min(work.now + UNUSED, row["made_at"] + LONGEST)
         work.put(Row(device_credentials, row | {"used_at": work.now, "ends_at": ends_at}))

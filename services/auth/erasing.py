@@ -7,10 +7,12 @@ done; the next start writes what the ledger lacks, and erases again whom a resto
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
 import structlog
@@ -53,11 +55,16 @@ from services.auth.queries import ERASED, INVITES_OF, LEDGER, LIVING, SOMEBODY, 
 from services.auth.subject_keys import destroy
 from services.auth.views import user_view
 
+T = TypeVar("T")
 _log = structlog.get_logger()
 _SETTING: Final = "PAGER_ERASURE_LEDGER_FILE"
 _REASON: Final = "erased"
 _NET: Final = 60.0
 """Seconds between looks at the ledger."""
+_PATIENCE: Final = 3.0
+"""Seconds that an admin waits for its disk, which may be another machine's."""
+_LONG: Final = 30.0
+"""Seconds that a start does."""
 
 ROWS: Final[tuple[tuple[Table, str], ...]] = (
     (passwords, "user_id"),
@@ -92,6 +99,8 @@ class Erasures(Engine):
     guesses: Guesses
     ledger: Ledger | None
     _fault: str | None = None
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "auth-ledger"))
+    """Its own: a disk that hangs keeps nobody but whoever waits for the ledger."""
 
     # --- For an admin ------------------------------------------------------------------------------------------------
 
@@ -122,7 +131,7 @@ class Erasures(Engine):
         rows = await self.store.read(lambda work: work.fetch(ERASED, ids=[user_id]))
         assert self.ledger is not None  # noqa: S101 - `check` has looked
         try:
-            await asyncio.to_thread(self.ledger.add, {row["user_id"]: row["erased_at"] for row in rows})
+            await self._write(self.ledger, {row["user_id"]: row["erased_at"] for row in rows}, _PATIENCE)
         except LedgerFault as fault:
             _log.error("an erasure is not in the ledger", user_id=str(user_id), reason=str(fault))
             raise LedgerAway from fault
@@ -149,46 +158,68 @@ class Erasures(Engine):
     async def prepare(self) -> None:
         """Before anybody is served.
 
+        A disk that is full, or is only read, keeps nobody out: what the ledger says is done, and what it lacks is known
+        to the database.
+
         Raises:
-            SettingsError: the ledger of this database is missing, cannot be used, or is another one's.
+            SettingsError: the ledger of this database is missing, cannot be read, or is another one's.
         """
         try:
-            await self._agree()
+            entries = await self._applied()
         except LedgerFault as fault:
             raise SettingsError(f"{_SETTING}: {fault}; see docs/runbooks/erasure.md") from None
+        await self._look(partial(self._complete, entries))
 
     async def lead(self) -> None:
         """Also where a database was restored beside us, and while a ledger could not be written."""
         while True:
             try:
-                await self._agree()
-                self._fault = None
-            except LedgerFault as fault:
-                self._fault = str(fault)
-                _log.error("the ledger of erasures cannot be used", reason=self._fault)
+                await self._look(self._agree)
             except Exception as error:
                 if not passes(error):
                     raise
             await asyncio.sleep(_NET)
 
+    async def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     def troubles(self) -> Iterable[Trouble]:
         if self._fault is not None:
             yield Trouble(culprit="auth", problem="cannot use the ledger of erasures", effect=Effect.WARNING)
 
+    async def _look(self, step: Callable[[], Awaitable[None]]) -> None:
+        """What is wrong with the ledger is told, and mended at a later look."""
+        try:
+            await step()
+            self._fault = None
+        except LedgerFault as fault:
+            self._fault = str(fault)
+            _log.error("the ledger of erasures cannot be used", reason=self._fault)
+
     async def _agree(self) -> None:
-        """Erase again whom the ledger names and a restore has brought back, then write what the ledger lacks."""
+        """Raises LedgerFault."""
+        await self._complete(await self._applied())
+
+    async def _applied(self) -> Entries | None:
+        """What the ledger says; whom it names and a restore has brought back is erased again. Raises LedgerFault."""
         entries = await self._opened()
-        if entries is None or self.ledger is None:
-            return
+        if entries is None:
+            return None
         back = await self.store.read(lambda work: work.fetch(LIVING, ids=list(entries.erased)))
         for row in back:
             await self.store.transact(partial(self._again, row["id"]))
         if back:
             _log.warning("erased again, after a restore", how_many=len(back))
+        return entries
+
+    async def _complete(self, entries: Entries | None) -> None:
+        """Write what the ledger lacks. Raises LedgerFault."""
+        if entries is None or self.ledger is None:
+            return
         known = await self.store.read(lambda work: work.fetch(ERASED, ids=None))
         lacks = {row["user_id"]: row["erased_at"] for row in known if row["user_id"] not in entries.erased}
         if lacks:
-            await asyncio.to_thread(self.ledger.add, lacks)
+            await self._write(self.ledger, lacks, _LONG)
             _log.warning("the ledger lacked erasures", how_many=len(lacks))
 
     def _again(self, user_id: UUID, work: Work) -> None:
@@ -204,7 +235,7 @@ class Erasures(Engine):
             if known:
                 raise LedgerFault(f"is missing: the ledger of this database is {known[0]}")
             return None
-        path, entries = self.ledger.path, await asyncio.to_thread(self.ledger.read)
+        path, entries = self.ledger.path, await self._on_disk(self.ledger.read, _LONG)
         if known:
             if entries is None:
                 raise LedgerFault(f"{path}: is missing; the ledger of this database is {known[0]}")
@@ -213,11 +244,22 @@ class Erasures(Engine):
             return entries
         # The file first: without it a database that knows its ledger could not be started.
         if entries is None:
-            entries = await asyncio.to_thread(self.ledger.begin, uuid4())
+            entries = await self._on_disk(partial(self.ledger.begin, uuid4()), _LONG)
         elif entries.erased and not await self.store.read(lambda work: work.fetch(SOMEBODY)):
             raise LedgerFault(f"{path}: is another database's, for nobody was ever registered in this one")
         await self.store.transact(partial(self._remember, entries.id))
         return entries
+
+    async def _write(self, ledger: Ledger, erased: Mapping[UUID, datetime], patience: float) -> None:
+        await self._on_disk(partial(ledger.add, erased), patience)
+
+    async def _on_disk(self, step: Callable[[], T], patience: float) -> T:
+        """What is late may be done later all the same. Raises LedgerFault."""
+        try:
+            async with asyncio.timeout(patience):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+        except TimeoutError:
+            raise LedgerFault(f"its disk does not answer within {patience:.0f} s") from None
 
     def _remember(self, ledger_id: UUID, work: Work) -> None:
         """Two replicas that do not share the file must not both go on."""

@@ -90,7 +90,7 @@ def read(text: str | None, key: Jwk, of: str, *, method: str | None = None, path
     try:
         token = jwt.decode(text, signer, algorithms=["ES256"])
         claims = _Claims.model_validate(token.claims)
-    except (ValueError, JoseError, RecursionError):
+    except (ValueError, TypeError, JoseError, RecursionError):  # a header may hold anything where the library reads it
         raise BadProof from None
     if token.header.get("typ") != PROOF_TYPE or not token.header.keys() <= _HEADER or claims.aud != PROOF_AUDIENCE:
         raise BadProof

@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
-from services.auth import proofs
+from services.auth import proofs, web_sessions
 from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession, EndStolen, Where
 from services.auth.notices import Kind, Notices
@@ -103,7 +103,7 @@ def renew(
     else:
         if present:
             pace.check(shown.session_id, work.now)
-            until = session["expires_at"] if session["is_web"] else expires_at
+            until = web_sessions.ends_at(session, work.now) if session["is_web"] else expires_at
             kept = stored(following, until, work.now, asked.seen_from) | {
                 "apart": apart,
                 "last_from": asked.network,

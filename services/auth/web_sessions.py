@@ -6,8 +6,9 @@ tokens end with it, so nobody comes back to a forgotten browser in between.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
@@ -22,6 +23,12 @@ IDLE: Final = timedelta(minutes=30)
 def goes_on_until(now: datetime, lifetime: timedelta, *, is_web: bool) -> datetime:
     """When a session expires whose person has just asked for something; `lifetime`: a phone's."""
     return now + (min(IDLE, lifetime) if is_web else lifetime)
+
+
+def ends_at(session: Mapping[str, Any], now: datetime) -> datetime:
+    """When one ends that is renewed: as before. A clock that was ahead must not have given it years."""
+    expires_at: datetime = session["expires_at"]
+    return min(expires_at, now + IDLE)
 
 
 def present(work: Work, body: Present) -> None:

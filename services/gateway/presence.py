@@ -30,6 +30,8 @@ Tell = Callable[[Present], Awaitable[object]]
 @dataclass
 class _Session:
     asked_at: datetime
+    tried_at: datetime | None = None
+    """When a request was last told of by itself."""
     told: datetime | None = None
     """Which of their requests auth has heard of last."""
 
@@ -56,8 +58,9 @@ class Presences:
         self._sessions.move_to_end(session_id)
         if len(self._sessions) > _MOST:
             self._sessions.popitem(last=False)
-        if session.told is None or not timedelta(0) <= now - session.told < APART:
-            session.told = now
+        # Not as often as they ask while auth does not hear: it would be told by all at once when it is back.
+        if session.tried_at is None or not timedelta(0) <= now - session.tried_at < APART:
+            session.tried_at = now
             task = asyncio.create_task(self._tell([session_id]))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
@@ -91,9 +94,6 @@ class Presences:
             await self.tell(told)
         except Exception as error:  # noqa: BLE001 - whoever asks is answered all the same; it is told again
             _log.info("auth has not heard who is at work", sessions=len(meant), reason=str(error))
-            for name, at in meant.items():
-                if name in self._sessions and self._sessions[name].told == at:
-                    self._sessions[name].told = None
             return
         for name, at in meant.items():
             if name in self._sessions:

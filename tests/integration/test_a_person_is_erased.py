@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from datetime import timedelta
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,7 +16,7 @@ from libs.chassis.settings import SettingsError
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.erasure import ERASED
 from libs.contracts.subjects import SERVICES
-from services.auth.ledger import Ledger
+from services.auth.ledger import Ledger, LedgerFault
 from tests.attacks import Attack, Told
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
@@ -280,6 +283,50 @@ async def test_what_the_ledger_lacks_is_written_at_the_next_start_and_a_repeat_w
     away = await _erase(world, quilla)
     assert (away.status, away.body["error"]["code"]) == (503, "UNAVAILABLE")
     world.ledger.with_name("moved").rename(world.ledger)
+    assert (await _erase(world, quilla)).status == 200
+
+
+async def test_auth_starts_beside_a_ledger_that_cannot_be_written_and_writes_it_when_it_can(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no reason to let nobody sign in: the database knows what the ledger lacks."""
+    quilla, empty = await _quilla(world), world.ledger.read_text()
+    await _erased(world, quilla)
+    full = world.ledger.read_text()
+    world.ledger.write_text(empty)
+    await world.stop("auth")
+
+    def no_space(self: Ledger, erased: object) -> None:
+        raise LedgerFault(f"{self.path}: No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Ledger, "add", no_space)
+        await world.start("auth")
+        assert (await world.admin.call("GET", "/users/me")).status == 200
+        assert world.ledger.read_text() == empty
+        assert (await _erase(world, quilla)).status == 503
+    assert (await _erase(world, quilla)).status == 200
+    assert world.ledger.read_text() == full
+
+
+async def test_a_ledger_whose_disk_hangs_keeps_nobody_but_whoever_erases(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quilla, goes_on = await _quilla(world), threading.Event()
+    await _deactivated(world, quilla)
+    real = Ledger.add
+
+    def hanging(self: Ledger, erased: Mapping[UUID, datetime]) -> None:
+        goes_on.wait()
+        real(self, erased)
+
+    monkeypatch.setattr(Ledger, "add", hanging)
+    try:
+        for again in await asyncio.gather(*(_erase(world, quilla) for _ in range(3))):
+            assert (again.status, again.body["error"]["code"]) == (503, "UNAVAILABLE")
+            assert "ledger" in again.body["error"]["message"], "not that auth does not answer"
+    finally:
+        goes_on.set()
     assert (await _erase(world, quilla)).status == 200
 
 

@@ -167,6 +167,16 @@ async def test_a_browser_that_somebody_uses_stays_open(world: World, browser: Br
         assert (await browser.refresh()).status == 200
 
 
+async def test_a_clock_that_was_ahead_has_left_no_browser_open_for_years(world: World, ana: Phone) -> None:
+    world.clock.advance(minutes=365 * 24 * 60)
+    browser = Browser(world, ana.email, "another")
+    assert (await browser.sign_in()).status == 200
+    world.clock.advance(minutes=-365 * 24 * 60)
+    assert (await browser.refresh()).status == 200
+    world.clock.advance(minutes=31)
+    assert (await browser.refresh()).status == 401
+
+
 async def test_half_an_hour_begins_with_the_last_request_also_when_auth_was_away_then(
     world: World, browser: Browser
 ) -> None:

@@ -389,6 +389,8 @@ async def test_a_provider_that_is_not_what_the_settings_say_is_not_gone_to(
         {"issuer": "https://accounts.example"},
         {"token_endpoint": "http://evil.example/token"},
         {"authorization_endpoint": "javascript:alert(1)"},
+        {"authorization_endpoint": "https://id.example/authorize?a=\n"},
+        {"authorization_endpoint": "https://id.example/authorize?a=\u202e"},
         {"jwks_uri": None},
     ):
         forger.metadata = wrong
@@ -409,6 +411,33 @@ async def test_a_provider_that_is_not_what_the_settings_say_is_not_gone_to(
     assert denied.query == {"error": "access_denied", "error_description": "the sign-in was not finished there"}
     started = await browser.start(app)
     assert dict(parse_qsl(urlsplit(started.location).query))["tenant"] == "one"
+
+
+async def test_an_access_token_that_no_header_can_hold_is_the_providers_fault(
+    world: World, forger: Forger, browser: Browser
+) -> None:
+    forger.claims, forger.userinfo = {"groups": None}, {"sub": "eva-at-the-provider", "groups": ["everybody"]}
+    for odd in ("é", "a\nb", "\u202e"):
+        forger.answers["/token"] = partial(_redeemed, forger, odd)
+        back = await _came_back(browser, forger, App(world))
+        assert back.query.get("error") == "temporarily_unavailable", (odd, back.status, back.text)
+    del forger.answers["/token"]
+    assert "code" in (await _came_back(browser, forger, App(world))).query
+
+
+def _redeemed(forger: Forger, access_token: str) -> web.Response:
+    return web.json_response({"id_token": signed(forger._good()), "access_token": access_token})
+
+
+async def test_somebody_elses_address_is_not_verified_by_the_word_for_ones_own(
+    world: World, forger: Forger, browser: Browser
+) -> None:
+    """Where a provider lets people write an address into their token, and vouches for another one elsewhere."""
+    own = {"sub": "eva-at-the-provider", "email": "eva@pager.test", "email_verified": True, "groups": ["everybody"]}
+    forger.claims, forger.userinfo = {"email": ADMIN, "email_verified": None, "groups": None}, own
+    back = await _came_back(browser, forger, App(world))
+    assert "has not verified" in back.query.get("error_description", ""), back.location
+    assert await world.log("auth", "IdentityLinked") == []
 
 
 async def test_a_new_key_of_the_providers_is_asked_for_seldom(world: World, forger: Forger, browser: Browser) -> None:

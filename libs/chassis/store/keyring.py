@@ -133,7 +133,13 @@ class Keys:
     def know(self, subjects: Iterable[UUID]) -> None:
         """Fetch what of these keys is not known yet, at once."""
         now = self.work.now
-        missing = sorted(s for s in set(subjects) if s not in self._own and self.ring.known(s, now) is None)
+        missing = []
+        for subject in sorted(set(subjects) - self._own.keys()):
+            if (known := self.ring.known(subject, now)) is None:
+                missing.append(subject)
+            else:
+                # Kept here too: what the others bring may push it out before it is used.
+                self._own[subject] = known
         if not missing:
             return
         self._own |= dict.fromkeys(missing)

@@ -107,6 +107,19 @@ def test_a_process_remembers_so_many_keys_and_no_more(monkeypatch: pytest.Monkey
     assert [ring.known(one, NOW) is not None for one in sorted(people)] == [False, True, True]
 
 
+def test_more_people_than_a_process_remembers_are_still_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the second half brings pushes the first out, which a moment ago was still remembered."""
+    monkeypatch.setattr("libs.chassis.store.keyring._KNOWN", 4)
+    people = [uuid4() for _ in range(8)]
+    ring = Ring(**{one.hex: SECRET for one in people})
+    boxes = [PersonKey(one, SECRET).seal("Ana") for one in people]
+    keys(ring).know(people[:4])
+    both = keys(ring)
+    both.know(people)
+    assert [both.unseal(box) for box in boxes] == ["Ana"] * 8
+    assert [len(asked) for asked in ring.asked] == [4, 4]
+
+
 def test_a_row_is_written_in_boxes_and_read_in_the_clear_with_one_question_for_all_its_keys() -> None:
     ring = Ring(**{ANA.hex: SECRET, BO.hex: b"o" * KEY_BYTES})
     rows: list[dict[str, Any]] = [

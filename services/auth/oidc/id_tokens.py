@@ -108,12 +108,11 @@ def signed_by(header: Header, keys: Iterable[Key]) -> Key:
 
 def claims_of(token: str, key: Key, expected: Expected, now: datetime) -> dict[str, Any]:
     """What it says, once everything is checked. Raises BadToken."""
-    header = header_of(token)
+    header, claims = header_of(token), _object(token.split(".")[1])
     try:
         jwt.decode(token, key, algorithms=[header.algorithm])
     except (JoseError, ValueError, TypeError) as error:
         raise BadToken("its signature is not good") from error
-    claims = _object(token.split(".")[1])
     if claims.get("iss") != expected.issuer:
         raise BadToken("it is another issuer's")
     _check_audience(claims, expected.client_id)

@@ -36,6 +36,16 @@ class Identity:
     """The provider says that it has asked for more than one."""
 
 
+def together(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the ID token claims, and what it leaves out as it is told elsewhere.
+
+    Whether an address was verified is believed of the one that stands beside it alone: elsewhere there may be another.
+    """
+    both = {**told, **claims}
+    said = [one.get("email_verified") for one in (claims, told) if one.get("email") == both.get("email")]
+    return both | {"email_verified": next((word for word in said if word is not None), None)}
+
+
 def identity_of(claims: Mapping[str, Any], groups_claim: str) -> Identity:
     """Raises GroupsNotTold."""
     first, last = _names(claims)

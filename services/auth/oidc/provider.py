@@ -158,7 +158,11 @@ class Provider:
         id_token, access_token = answer.get("id_token"), answer.get("access_token")
         if status != 200 or not isinstance(id_token, str):
             raise _at_fault("it gave no ID token")
-        return Redeemed(id_token, access_token if isinstance(access_token, str) else None)
+        if not isinstance(access_token, str):
+            return Redeemed(id_token, None)
+        if not _is_plain(access_token):  # it goes into a header
+            raise _at_fault("its access token cannot be shown")
+        return Redeemed(id_token, access_token)
 
     async def key(self, header: Header) -> Key:
         """What a token is signed with; asked for anew, seldom, if it is unknown. Raises NoSuchKey or ProviderAway."""
@@ -262,10 +266,17 @@ _ERRORS: Final = frozenset(
 
 def _url(said: Mapping[str, Any], name: str) -> str:
     url = said.get(name)
+    if not isinstance(url, str) or len(url) > 2048 or not _is_plain(url):
+        raise _at_fault(f"its {name} is none")
     # With a query, as some have it, but to no place where others hear.
-    if not isinstance(url, str) or len(url) > 2048 or "#" in url or provider_fault(url.partition("?")[0]):
+    if "#" in url or provider_fault(url.partition("?")[0]):
         raise _at_fault(f"its {name} cannot be used")
     return url
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it can be sent as it is: printable ASCII."""
+    return text.isascii() and text.isprintable()
 
 
 def _at_fault(why: str) -> ProviderAway:

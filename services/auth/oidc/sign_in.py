@@ -26,7 +26,7 @@ from services.auth.attempts import WrongPassword
 from services.auth.entries import Entry
 from services.auth.oidc import codes
 from services.auth.oidc.id_tokens import BadToken, Expected, claims_of, header_of
-from services.auth.oidc.identity import GroupsNotTold, Identity, identity_of
+from services.auth.oidc.identity import GroupsNotTold, Identity, identity_of, together
 from services.auth.oidc.pending import LASTS, Pending, PendingSignIns
 from services.auth.oidc.people import NotLetIn, People
 from services.auth.oidc.provider import CodeRefused, Provider, Redeemed
@@ -196,7 +196,7 @@ class OidcSignIns(Engine):
             expected = Expected(configuration.issuer, configuration.client_id, pending.nonce, redeemed.access_token)
             claims = claims_of(redeemed.id_token, key, expected, self.clock.now())
             told = await self._told_elsewhere(provider, claims, redeemed)
-        return identity_of({**told, **claims}, configuration.groups_claim)
+        return identity_of(together(claims, told), configuration.groups_claim)
 
     async def _told_elsewhere(
         self, provider: Provider, claims: Mapping[str, Any], redeemed: Redeemed

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from libs.contracts.model import Role, TeamRole
@@ -14,7 +15,17 @@ from libs.contracts.requests import Unauthenticated
 from services.auth.domain.identities import Free, Linked, LinkIdentity, UnlinkIdentity, decide, evolve, initial
 from services.auth.oidc.configuration import Configuration, provider_fault, redirect_uris, scopes
 from services.auth.oidc.grants import Grants, group_roles
-from services.auth.oidc.id_tokens import Header, NoSuchKey, header_of, keys_of, signed_by
+from services.auth.oidc.id_tokens import (
+    BadToken,
+    Expected,
+    Header,
+    NoSuchKey,
+    claims_of,
+    header_of,
+    keys_of,
+    signed_by,
+)
+from services.auth.oidc.identity import identity_of, together
 from services.auth.oidc.pending import LASTS, Pending, PendingSignIns
 
 ANA, BO, ACCOUNT = (UUID(int=n) for n in (1, 2, 3))
@@ -171,3 +182,31 @@ def test_what_a_browser_keeps_fits_into_a_cookie_and_is_nobodys_to_change() -> N
 def test_what_is_no_token_is_refused_before_a_key_is_asked_for(token: str) -> None:
     with pytest.raises(Unauthenticated):
         header_of(token)
+
+
+@pytest.mark.parametrize(
+    ("claims", "told", "email"),
+    [
+        ({"email": "eva@a.test", "email_verified": True}, {}, "eva@a.test"),
+        ({"email": "eva@a.test"}, {"email": "eva@a.test", "email_verified": True}, "eva@a.test"),
+        ({}, {"email": "eva@a.test", "email_verified": True}, "eva@a.test"),
+        ({"email": "eva@a.test"}, {"email_verified": True}, None),
+        ({"email": "admin@a.test"}, {"email": "eva@a.test", "email_verified": True}, None),
+        ({"email_verified": True}, {"email": "admin@a.test"}, None),
+        ({"email": "eva@a.test", "email_verified": False}, {"email": "eva@a.test", "email_verified": True}, None),
+    ],
+)
+def test_an_address_is_verified_by_the_word_that_stands_beside_it(
+    claims: dict[str, object], told: dict[str, object], email: str | None
+) -> None:
+    who = {"iss": ISSUER, "sub": "eva"}
+    assert identity_of(together({**who, **claims}, told), "groups").email == email
+
+
+def test_a_signed_token_of_any_kind_is_no_error() -> None:
+    """Whoever signs is the provider: what it writes may be broken all the same."""
+    key = ECKey.generate_key("P-256")
+    for claims in (b"[" * 40_000, b"[]", b"5", b"\xff", b"", b'{"a":' * 5_000):
+        token = jws.serialize_compact({"alg": "ES256"}, claims, key)
+        with pytest.raises(BadToken):
+            claims_of(token, key, Expected(ISSUER, "pager", "a nonce", None), datetime.now(UTC))

@@ -28,7 +28,7 @@ from libs.contracts.addresses import one_address
 from libs.contracts.erasure import EraseUser
 from libs.contracts.health import Effect, Trouble
 from libs.contracts.requests import ErrorKind, Invalid, NotFound, Rejected
-from services.auth import application, lost_factors
+from services.auth import application, lost_factors, machine_sessions
 from services.auth.domain import users
 from services.auth.domain.invites import EraseInvite
 from services.auth.guesses import Guesses
@@ -139,6 +139,8 @@ class Erasures(Engine):
     def _erase(self, work: Work, user_id: UUID, email: str, cause: Cause, *, again: bool = False) -> None:
         """Their row is locked."""
         application.leave(work, user_id, None, _REASON, cause)
+        # Whom a restore has brought back is active again, and so are their API keys.
+        machine_sessions.end_of_owner(work, application.SESSIONS, user_id, _REASON, cause)
         lost_factors.disable(work, user_id, _REASON, cause)
         people.part(work, user_id, cause)
         for purpose in (Purpose.RESET, Purpose.VERIFY):

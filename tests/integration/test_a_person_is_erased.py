@@ -230,6 +230,10 @@ async def test_a_restored_backup_of_an_erased_person_erases_them_before_anybody_
 
 async def test_a_database_that_is_swapped_in_beside_running_services_is_looked_at_at_once(world: World) -> None:
     quilla = await _quilla(world)
+    await world.admin.call("PATCH", f"/users/{quilla.user_id}", {"roles": ["lead"]})
+    await quilla.sign_in()
+    assert (await quilla.call("POST", "/api-keys", {"name": "Bot", "scopes": ["incidents.list"]})).status == 201
+    ((of_key,),) = await query(world, "SELECT session_id FROM auth.api_key_secrets")
     async with backup(world) as saved:
         await back_again(world)
         await _erased(world, quilla)
@@ -240,6 +244,8 @@ async def test_a_database_that_is_swapped_in_beside_running_services_is_looked_a
         return await query(world, "SELECT count(*) FROM auth.users WHERE id = %s", quilla.user_id)
 
     await world.eventually(living, lambda found: found == [(0,)], "that she is erased again")
+    ended = {event.data.session_id: event.data.reason for event in await world.log("auth", "SessionEnded")}
+    assert ended[of_key] == "erased", "her key was good again, and its tokens with it"
     await world.settle()
     assert await _found(world, (*PERSONAL, quilla.token)) == []
 

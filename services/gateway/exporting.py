@@ -44,10 +44,13 @@ class Exports:
     """In this process's memory, so each replica of us has its own."""
 
     def __init__(self) -> None:
-        self._under_way: set[UUID] = set()
+        self._under_way: dict[UUID, float] = {}
+        """Until when each has its place: whoever does not read what they are sent keeps it no longer than others."""
 
     def check(self, person: UUID) -> None:
         """One of a person, and a few in all. Raises Problem (429)."""
+        now = monotonic()
+        self._under_way = {one: until for one, until in self._under_way.items() if until > now}
         if person in self._under_way or len(self._under_way) >= MOST:
             raise Problem("RATE_LIMITED", "an export is under way: try again later", headers={"Retry-After": "60"})
 
@@ -55,11 +58,12 @@ class Exports:
     def of(self, person: UUID) -> Iterator[None]:
         """Raises as `check`."""
         self.check(person)
-        self._under_way.add(person)
+        until = self._under_way[person] = monotonic() + LONGEST
         try:
             yield
         finally:
-            self._under_way.discard(person)
+            if self._under_way.get(person) == until:
+                del self._under_way[person]
 
 
 async def document(ask: Ask, until: float) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -12,7 +13,8 @@ from libs.contracts.erasure import PersonHeld
 from libs.contracts.requests import ErrorKind, Refusal, Reply
 from libs.contracts.subjects import SERVICES
 from services.gateway import exporting
-from services.gateway.exporting import LISTS
+from services.gateway.envelope import Problem
+from services.gateway.exporting import LISTS, LONGEST, Exports
 from services.gateway.tests.stubs import World
 
 PATH = "/api/v1/users/me/export"
@@ -108,3 +110,21 @@ async def test_one_export_of_a_person_at_a_time(pager: World) -> None:
     goes_on.set()
     assert (await first).status == 200
     assert (await pager.call("GET", PATH)).status == 200
+
+
+def test_whoever_does_not_read_keeps_their_place_no_longer_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(exporting, "monotonic", lambda: now)
+    exports, (ana, bo, eva) = Exports(), (uuid4() for _ in range(3))
+    with exports.of(ana):
+        with exports.of(bo):
+            with pytest.raises(Problem):
+                exports.check(eva)
+            now += LONGEST
+            with exports.of(bo):
+                exports.check(eva)
+                with pytest.raises(Problem):
+                    exports.check(bo)
+                with exports.of(eva), pytest.raises(Problem):
+                    exports.check(ana)
+        exports.check(eva)

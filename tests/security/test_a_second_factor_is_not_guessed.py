@@ -9,6 +9,7 @@ import pytest
 
 from services.auth.domain.lockout import MOST
 from services.auth.domain.second_factors import HOURLY
+from services.auth.refusals import is_told
 from tests.attacks import Attack, Told
 from tests.integration.test_a_second_factor_is_asked_for import ELSEWHERE, HERE, code, fault, set_up, sign_in, wrong
 from tests.phone import PASSWORD
@@ -27,7 +28,9 @@ async def _recorded(world: World, refusals: int) -> None:
     async def told() -> int:
         return len(await world.log("auth", "SignInRefused"))
 
-    await world.eventually(told, lambda number: number >= refusals, "every refusal recorded")
+    # The 1st, the 2nd and the 5th are told, as whatever is counted.
+    expected = sum(is_told(number) for number in range(1, refusals + 1))
+    await world.eventually(told, lambda number: number >= expected, "every refusal recorded")
 
 
 async def test_wrong_codes_lock_the_account_there_and_its_owner_signs_in_from_elsewhere(
@@ -43,7 +46,7 @@ async def test_wrong_codes_lock_the_account_there_and_its_owner_signs_in_from_el
     assert fault(locked) == (429, "RATE_LIMITED")
     assert (await sign_in(world, ana.email, code(world, secret), ELSEWHERE)).status == 200
     reasons = {event.data.reason for event in await world.log("auth", "SignInRefused")}
-    assert reasons == {"wrong code"}
+    assert "wrong code" in reasons <= {"wrong code", "locked out"}
     assert len(await world.log("auth", "LockoutBegun")) == 1
     told(Attack.GUESSING_CODES, "five tries, then 429 there; ten an hour from everywhere")
 

@@ -132,20 +132,20 @@ class Stubs:
     async def keys(self) -> None:
         await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
 
-    async def end_session(self, clock: MovableClock) -> None:
-        """Auth says that the session of `World.token` is over."""
+    async def end_session(self, clock: MovableClock, session_id: UUID = USER) -> None:
+        """Auth says that a session is over, for good; unless it is said which, that of `World.token`."""
         event = Envelope[SessionEnded](
             id=uuid4(),
             type=SessionEnded.type,
             time=clock.now(),
-            entity=USER,
+            entity=session_id,
             version=2,
             lane=Lane.ROUTINE,
             actor=Actor.service("auth"),
             correlation_id=uuid4(),
-            data=SessionEnded(user_id=USER, session_id=USER, reason="signed out"),
+            data=SessionEnded(user_id=USER, session_id=session_id, reason="signed out"),
         )
-        subject = event_subject(event.type, Lane.ROUTINE, USER)
+        subject = event_subject(event.type, Lane.ROUTINE, session_id)
         await self.client.jetstream().publish(subject, CODEC.encode(event))
 
     async def forget(self) -> None:

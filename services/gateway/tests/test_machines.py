@@ -184,12 +184,12 @@ async def test_a_401_of_a_service_is_no_401_of_the_key(pager: World) -> None:
 
 
 async def test_a_token_whose_session_has_ended_is_exchanged_anew_in_the_same_request(pager: World) -> None:
-    key = new_key()
-    await _exchanged(pager, pager.token(minutes=2, key=str(UUID(int=5)), scopes=["incidents.read"]))
+    key, session = new_key(), uuid4()  # the other tests of this process go on in theirs
+    await _exchanged(pager, _token(pager, sid=session))
     assert (await _asks(pager, key)).status == 200
     after = _token(pager)
     await _exchanged(pager, after)
-    await pager.stubs.end_session(pager.clock)
+    await pager.stubs.end_session(pager.clock, session)
 
     async def token() -> str:
         assert (await _asks(pager, key)).status == 200

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, ClassVar, Final
 from uuid import UUID
+from weakref import proxy
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -88,7 +89,8 @@ class Keyring(ABC):
 
     def serve(self, work: Work) -> None:
         """Let a transaction seal and open."""
-        work.seals = keys = Keys(self, work)
+        # Weakly: each would keep the other, with all that was decided, until garbage is looked for.
+        work.seals = keys = Keys(self, proxy(work))
         work.codec = Codec(keys)
 
     def known(self, subject: UUID, now: datetime) -> PersonKey | None:

@@ -135,7 +135,7 @@ class Streams(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Work:
     """What a handler sees of its transaction. Handlers are synchronous and run in a worker thread.
 

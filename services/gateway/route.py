@@ -22,15 +22,18 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.matching import IF_MATCH, Match
 from libs.chassis.requests.peers import Peer
 from libs.contracts.requests import Invalid
-from services.gateway import cookies, device_doors
+from services.gateway import accepting, cookies, device_doors
 from services.gateway.addresses import peer_of
 from services.gateway.body import JsonRequest
 from services.gateway.callers import bearer
+from services.gateway.conditions import conditional
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
 from services.gateway.machines import is_for_machines
+from services.gateway.selection import PARAMETER, Selection
+from services.gateway.versions import OPERATIONS
 
 V1 = "/api/v1"
 BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
@@ -55,6 +58,7 @@ class PagerRoute(APIRoute):
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
         devices_too = any(d.dependency is device_doors.DEVICE_SCHEME for d in self.dependencies)
         cookie_too = any(dependency.dependency is cookies.COOKIE_SCHEME for dependency in self.dependencies)
+        reads = signed_in and "GET" in (self.methods or ())
         commands = "GET" not in (self.methods or ()) and "auth" not in self.tags
         keyed = commands and "POST" in (self.methods or ())
         known = {
@@ -62,6 +66,11 @@ class PagerRoute(APIRoute):
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, Query)
         }
+        done = self._done()
+        selection = Selection.of(done.get("model")) if reads else None
+        known |= {} if selection is None else {PARAMETER: str}
+        produced = tuple(done.get("content", ())) + ((accepting.JSON,) if "model" in done else ())
+        deprecated = OPERATIONS.get(self.operation_id or "")
         taken: Any = self.dependant.body_params[0].field_info.annotation if self.dependant.body_params else None
         reading = TypeAdapter[Any](taken) if taken is not None else None
 
@@ -70,6 +79,10 @@ class PagerRoute(APIRoute):
             front = front_of(request)
             trace = trace_of(request.scope)
             trace.route = self.path_format
+            if deprecated is not None:
+                trace.headers.update(deprecated.headers)
+            if produced:
+                accepting.check(request, produced)
             traceparent = request.headers.get("traceparent")
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
@@ -89,13 +102,22 @@ class PagerRoute(APIRoute):
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
             _check_parameters(request, known, strict=self.strict)
+            fields = request.query_params.get(PARAMETER) if selection is not None else None
+            wanted = selection.read(fields) if selection is not None and fields is not None else None
             key = _idempotency_key(request) if keyed else None
             match = _if_match(request) if commands else None
             headers = request_headers(trace, token, key, match)
             request.state.ask = Ask(front_of(request).forwarder, headers, _peer(request), place)
-            return await handle(request)
+            response = await handle(request)
+            if selection is not None and wanted is not None:
+                response = selection.applied(response, wanted)
+            return conditional(request, response) if reads else response
 
         return serve
+
+    def _done(self) -> Mapping[str, Any]:
+        """What is documented of its answer when all went well."""
+        return next((said for status, said in self.responses.items() if str(status).startswith("2")), {})
 
 
 class OpenRoute(PagerRoute):

@@ -13,7 +13,7 @@ from services.gateway import accepting
 SMALLEST: Final = 1024
 """Bytes: what is shorter travels in one packet either way."""
 _LEVEL: Final = 4
-"""Half the time of gzip's own 6 for a few percent more bytes; 128 KiB and more are compressed beside the event loop."""
+"""Half the time of gzip's own 6 for a few percent more bytes; long ones (128 KiB) are compressed in a thread."""
 _NEVER: Final = ("/api/v1/auth", "/api/v1/users/me/export")
 """What is behind a cookie, where a page of somebody else's could make a browser ask; and what is sent on as it comes."""
 

@@ -104,7 +104,7 @@ class Edge:
 
     def _complete(self, headers: MutableHeaders, trace: Trace) -> None:
         for name, value in trace.headers.items():
-            headers[name] = value
+            headers.setdefault(name, value)
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         if self.https:

@@ -70,12 +70,14 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         _add_schemas(schema["components"]["schemas"])
         schema["components"]["securitySchemes"]["apiKey"] = _KEY_SCHEME
+        read = {route.operation_id for route in app.routes if getattr(route, "selection", None) is not None}  # type: ignore[attr-defined]
         for path, verbs in schema["paths"].items():
             for verb, operation in verbs.items():
                 if verb in _VERBS:
                     _complete(path, verb, operation)
-                    operation |= {"deprecated": True} if operation.get("operationId") in OPERATIONS else {}
-                if verb == "get" and "security" in operation:
+                    if operation.get("operationId") in OPERATIONS:
+                        operation["deprecated"] = True
+                if operation.get("operationId") in read:
                     _add_reading(operation)
             _add_versions(path, verbs, schema["components"]["schemas"])
         app.openapi_schema = schema
@@ -109,8 +111,6 @@ def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
 
 def _add_reading(operation: dict[str, Any]) -> None:
     """What somebody reads who is signed in: they may have seen it, or want a part of it."""
-    if "application/json" not in _done(operation).get("content", {}):
-        return
     operation.setdefault("parameters", []).extend([_FIELDS, _IF_NONE_MATCH])
     _done(operation)["headers"] = {"ETag": _WEAK_ETAG}
     operation["responses"]["304"] = {"description": "It is as it was"}

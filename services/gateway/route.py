@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, Final, get_args
 
@@ -31,11 +31,16 @@ from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
+from services.gateway.limits import Limit, Share, of_person, of_stranger
 from services.gateway.machines import is_for_machines
 from services.gateway.selection import PARAMETER, Selection
 from services.gateway.versions import OPERATIONS
 
 V1 = "/api/v1"
+ANSWERS: Final = frozenset(
+    {"acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"}
+)
+"""Operations that say that somebody is at it, or has seen it: counted by themselves."""
 BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
 """Operations that no person asks for: they keep no browser's session going. Refreshing shows no access token."""
 _KEY_LIMIT = 255
@@ -50,6 +55,8 @@ SIGNED_IN = Security(_BEARER)
 class PagerRoute(APIRoute):
     """A route of the API. Its order of refusals: token, parameters' names, body's form, fields."""
 
+    selection: Selection | None = None
+    """What may be left out of its answer, where somebody reads who is signed in."""
     strict = True
     """Whether it refuses parameters that it does not know."""
 
@@ -67,7 +74,7 @@ class PagerRoute(APIRoute):
             if isinstance(field.field_info, Query)
         }
         done = self._done()
-        selection = Selection.of(done.get("model")) if reads else None
+        selection = self.selection = Selection.of(done.get("model")) if reads else None
         known |= {} if selection is None else {PARAMETER: str}
         produced = tuple(done.get("content", ())) + ((accepting.JSON,) if "model" in done else ())
         deprecated = OPERATIONS.get(self.operation_id or "")
@@ -87,6 +94,8 @@ class PagerRoute(APIRoute):
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
                 if not signed_in or (cookie_too and cookies.shown(request)):
+                    if "auth" in self.tags:
+                        _count(request, of_stranger(front.addresses.of(request)))
                     return await answer(request, current, None, unbounded)
                 shown = bearer(request.headers.get("authorization"))
                 request.state.by_device = device_doors.PROOF in request.headers
@@ -95,9 +104,8 @@ class PagerRoute(APIRoute):
                     shown = await device_doors.exchanged(request, shown, asking, opens=devices_too)
                 elif shown is not None and is_for_machines(shown):
                     return await _as_machine(request, shown, partial(answer, request, current))
-                caller = await front.callers.caller(shown)
-                if caller.is_web and self.operation_id not in BACKGROUND:
-                    front.presences.asked(caller.session_id)
+                changes = commands and "incidents" in self.tags
+                caller = await _admitted(request, shown, self.operation_id, changes=changes)
                 return await answer(request, current, shown, _known(request, caller))
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
@@ -127,22 +135,47 @@ class OpenRoute(PagerRoute):
 
 
 async def _as_machine(request: Request, key: str, answer: Callable[[str, Place], Awaitable[Response]]) -> Response:
-    """An API key stands for a short token. Its answers say how many more there may be."""
+    """An API key stands for a short token."""
     front = front_of(request)
     admitted = await front.machines.admitted(key, front.addresses.of(request))
+    trace_of(request.scope).headers |= admitted.headers
     try:
-        response = await answer(admitted.token, _known(request, admitted.caller))
+        return await answer(admitted.token, _known(request, admitted.caller))
     except Problem as problem:
-        headers = {**admitted.headers, **(problem.headers or {})}
         if problem.code == "UNAUTHENTICATED":
             # The service knew it a moment earlier than we: of the key itself that says nothing, and nothing was done.
             front.machines.forget(key)
             again = "the rights of this API key have just changed: try again"
-            raise Problem("UNAVAILABLE", again, headers=headers | {"Retry-After": "1"}) from problem
-        problem.headers = headers
+            raise Problem("UNAVAILABLE", again, headers={"Retry-After": "1"}) from problem
         raise
-    response.headers.update(admitted.headers)
-    return response
+
+
+async def _admitted(request: Request, token: str | None, operation: str | None, *, changes: bool) -> Caller:
+    """The person behind a token, as far as they may ask for one more. Raises Problem."""
+    front = front_of(request)
+    try:
+        caller = await front.callers.caller(token)
+    except Problem as problem:
+        if problem.code == "UNAUTHENTICATED":
+            _count(request, of_stranger(front.addresses.of(request)))
+        raise
+    _count(request, _shares(caller, operation, changes=changes))
+    if caller.is_web and operation not in BACKGROUND:
+        front.presences.asked(caller.session_id)
+    return caller
+
+
+def _count(request: Request, shares: Iterable[Share]) -> None:
+    """Raises Problem (429). Whatever the answer is, it says how many more there may be."""
+    trace_of(request.scope).headers |= front_of(request).limits.take(shares)
+
+
+def _shares(caller: Caller, operation: str | None, *, changes: bool) -> list[Share]:
+    """What a request of a person takes from."""
+    if operation in ANSWERS:
+        return [of_person(Limit.ANSWERS, caller.user_id)]
+    general = [of_person(Limit.GENERAL, caller.user_id)]
+    return [*general, of_person(Limit.INCIDENTS, caller.user_id)] if changes else general
 
 
 def _peer(request: Request) -> Peer:

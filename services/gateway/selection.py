@@ -16,7 +16,7 @@ from services.gateway.envelope import Problem, success
 
 PARAMETER: Final = "fields"
 DESCRIPTION: Final = (
-    "Names of fields, separated by commas, nested ones with dots (`id,title,escalation.level`): only these are answered."
+    "Names of fields, separated by commas, nested ones with dots (`id,title,escalation.level`): only these come."
 )
 _LONGEST: Final = 4096
 _MOST: Final = 100
@@ -37,18 +37,16 @@ class Selection:
 
     known: Known
     within: str | None
-    """The name of the thing, or of the list of things, that the answer's data hold; None: the data themselves."""
+    """The name of the thing, or of the list of things, that the data hold; what is beside it stays. None: the data."""
 
     @classmethod
     def of(cls, answer: type[BaseModel] | None) -> Selection | None:
-        """From an answer's model, `{success, data}`; None where it has none."""
-        data = _known(answer, 0).get("data") if answer is not None and "data" in answer.model_fields else None
-        if not data:
-            return None
-        names = [name for name in data if name not in _BESIDE]
-        if len(names) == 1 and data[names[0]]:
+        """From an answer's model, `{success, data}`; None where nothing in it has fields that are known."""
+        data = (_known(answer, 0).get("data") or {}) if answer is not None else {}
+        names = [name for name, known in data.items() if known and name not in _BESIDE]
+        if len(names) == 1:
             return cls(data[names[0]], names[0])
-        return cls(data, None)
+        return cls(data, None) if names else None
 
     def read(self, fields: str) -> Wanted:
         """Raises Problem (400), which names the field that there is not."""
@@ -88,9 +86,10 @@ class Selection:
 
     def applied(self, response: Response, wanted: Wanted) -> Response:
         """The answer with only what is wanted."""
-        if response.status_code != 200 or not isinstance(getattr(response, "body", None), bytes):
+        body = getattr(response, "body", None)
+        if response.status_code != 200 or not isinstance(body, bytes):
             return response
-        data = from_json(response.body)["data"]
+        data = from_json(body)["data"]
         if self.within is None:
             data = _selected(data, wanted | dict.fromkeys(_BESIDE))
         else:

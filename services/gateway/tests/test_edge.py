@@ -94,6 +94,7 @@ async def test_named_origins_may_call_from_browsers_and_https_turns_on_hsts() ->
     assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert failed.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert "Access-Control-Allow-Origin" not in refused.headers
+    assert failed.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
 async def test_the_app_may_call_from_its_shell_without_cookies() -> None:
@@ -103,9 +104,7 @@ async def test_the_app_may_call_from_its_shell_without_cookies() -> None:
             "Access-Control-Request-Headers": "if-match, authorization, x-api-version, idempotency-key",
         }
         for origin in ("capacitor://localhost", "https://localhost"):
-            allowed = await pager.call(
-                "OPTIONS", "/api/v1/users/me", token=None, headers={"Origin": origin} | asks
-            )
+            allowed = await pager.call("OPTIONS", "/api/v1/users/me", token=None, headers={"Origin": origin} | asks)
             answer = await pager.call("GET", "/api/v1/users/me", token=None, headers={"Origin": origin})
             assert (allowed.status, answer.status) == (200, 401)
             assert answer.headers["Access-Control-Allow-Origin"] == origin
@@ -115,7 +114,6 @@ async def test_the_app_may_call_from_its_shell_without_cookies() -> None:
         other = await pager.call("OPTIONS", "/api/v1/users/me", token=None, headers={"Origin": "http://x.test"} | asks)
         assert (other.status, other.error["code"]) == (405, "METHOD_NOT_ALLOWED")
         assert "Access-Control-Allow-Origin" not in other.headers
-    assert failed.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
 def _health(service: str, **fields: Any) -> Any:

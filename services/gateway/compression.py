@@ -15,7 +15,7 @@ SMALLEST: Final = 1024
 _LEVEL: Final = 4
 """Half the time of gzip's own 6 for a few percent more bytes; long ones (128 KiB) are compressed in a thread."""
 _NEVER: Final = ("/api/v1/auth", "/api/v1/users/me/export")
-"""What is behind a cookie, where a page of somebody else's could make a browser ask; and what is sent on as it comes."""
+"""What is behind a cookie, where somebody else's page could make a browser ask; and what is sent on as it comes."""
 
 
 class Compressed:

@@ -19,6 +19,7 @@ from libs.contracts.subjects import (
     REVOCATIONS,
     REVOKED,
     SPARSE,
+    SPENT,
     UPSTREAMS,
     fact_filter,
     lane_filter,
@@ -198,7 +199,9 @@ def permissions(user: str) -> Permissions:
     inner = (*ours, *(f"pager.rpc.*.{one}" for one in asked))
     return {
         "gateway": Permissions(
-            ("pager.rpc.>", ALERTS, "$JS.API.INFO", *_following("gateway")), (inbox, REVOKED), denied=inner
+            ("pager.rpc.>", ALERTS, SPENT, "$JS.API.INFO", *_following("gateway")),
+            (inbox, REVOKED, SPENT),
+            denied=inner,
         ),
         # Operators declare streams, replay and repair: the whole JetStream API, but no event and no alarm of their own.
         "operator": Permissions(

@@ -153,6 +153,10 @@ REVOKED = "pager.revoked.>"
 """Where auth says the same at each commit, past its stream."""
 
 
+SPENT = "pager.gateway.spent"
+"""Where replicas of the gateway tell each other what they have let in."""
+
+
 def revoked_subject(type_name: str) -> str:
     """`pager.revoked.<Event>`."""
     return f"pager.revoked.{type_name.split('.')[2]}"

@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -17,6 +16,8 @@ from libs.chassis.measure.metrics import version
 from libs.contracts.faults import first_fault
 from services.gateway import docs, pages
 from services.gateway.body import no_object
+from services.gateway.compression import Compressed
+from services.gateway.cors import METHODS, Cors
 from services.gateway.edge import Edge
 from services.gateway.envelope import CODE_OF, Problem, failure
 from services.gateway.front import Front
@@ -42,8 +43,8 @@ from services.gateway.routes import (
     users,
 )
 from services.gateway.settings import Settings
+from services.gateway.versions import Versions
 
-_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _RESOURCES = (
     *(incidents, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
     *(escalation, integrations, notifications, audit),
@@ -83,7 +84,7 @@ class Api(FastAPI):
 
     def allowed(self, request: Request) -> str:
         """The methods of a path, for `Allow` (RFC 9110, section 15.5.6)."""
-        scopes = {method: dict(request.scope) | {"method": method} for method in _METHODS}
+        scopes = {method: dict(request.scope) | {"method": method} for method in METHODS}
         found = [m for m, scope in scopes.items() if any(r.matches(scope)[0] is Match.FULL for r in self.router.routes)]
         return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
 
@@ -93,25 +94,7 @@ def build(front: Front, settings: Settings) -> ASGIApp:
     api = Api()
     api.state.front = front
     api.state.https = settings.https
-    inner: ASGIApp = api
-    if settings.origins:
-        inner = CORSMiddleware(
-            api,
-            allow_origins=settings.origins,
-            allow_methods=_METHODS,
-            # The only cookie is for `/api/v1/auth`, and is looked at with its Origin (`origins.py`).
-            allow_credentials=True,
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-Match",
-                "Pager-Proof",
-                "traceparent",
-                "X-API-Version",
-            ],
-            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
-        )
+    inner = Cors(Versions(Compressed(api)), settings.origins)
     return Edge(inner, settings.https, (front.metrics.answered, front.access.answered))
 
 

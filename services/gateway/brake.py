@@ -112,8 +112,15 @@ class Brake:
         known = here in self._known
         places = self._places_of(networks, account)
         now = self.clock.now()
-        if (seconds := max(place.retry_after(now) for place in places)) > 0:
-            headers = {"Retry-After": str(math.ceil(seconds))}
+        seconds, most = max((place.retry_after(now), place.most) for place in places)
+        if seconds > 0:
+            reset = math.ceil(now.timestamp() + seconds)
+            headers = {
+                "Retry-After": str(math.ceil(seconds)),
+                "X-RateLimit-Limit": str(most),
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": str(reset),
+            }
             raise Problem("RATE_LIMITED", f"too many wrong {self.what} from here: wait a moment", headers=headers)
         for place in places:
             place.under_way += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import structlog
@@ -32,6 +32,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cache-Control": "no-store",
 }
 """On every answer that does not set its own (OWASP REST Security Cheat Sheet, Security Headers)."""
@@ -49,6 +50,8 @@ class Trace:
     status: int = 0
     address: str = ""
     """As in `addresses.py`: a proxy's word only where it is trusted."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What its answer says besides, whatever it is: an error as well."""
 
 
 def trace_of(scope: Scope) -> Trace:
@@ -100,6 +103,8 @@ class Edge:
                 tell(trace, headers, scope["method"], _endpoint(inner, trace), seconds)
 
     def _complete(self, headers: MutableHeaders, trace: Trace) -> None:
+        for name, value in trace.headers.items():
+            headers.setdefault(name, value)
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         if self.https:

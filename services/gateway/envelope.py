@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from libs.chassis.requests.matching import etag
+from libs.chassis.requests.matching import digest, etag
 from libs.contracts.api_keys import SecretView
 from libs.contracts.auth import CaptchaChallenge, HeldDevice, TotpSecret
 from libs.contracts.integrations import IntegrationKeyView
@@ -27,12 +27,15 @@ Code = Literal[
     "FORBIDDEN",
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
+    "NOT_ACCEPTABLE",
     "REQUEST_TIMEOUT",
     "CONFLICT",
     "PRECONDITION_FAILED",
     "PAYLOAD_TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE",
     "RATE_LIMITED",
+    "HEADERS_TOO_LARGE",
+    "MAINTENANCE",
     "UNAVAILABLE",
     "INTERNAL",
 ]
@@ -45,13 +48,16 @@ STATUS_OF: Mapping[Code, int] = {
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
+    "NOT_ACCEPTABLE": 406,
     "REQUEST_TIMEOUT": 408,
     "CONFLICT": 409,
     "PRECONDITION_FAILED": 412,
     "PAYLOAD_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RATE_LIMITED": 429,
+    "HEADERS_TOO_LARGE": 431,
     "INTERNAL": 500,
+    "MAINTENANCE": 503,
     "UNAVAILABLE": 503,
 }
 CODE_OF: Mapping[int, Code] = {status: code for code, status in STATUS_OF.items()}
@@ -170,6 +176,6 @@ def failure(problem: Problem) -> Response:
 
 
 def item(name: str, view: Any, status: int = 200) -> Response:
-    """One thing: `{"data": {"<name>": view}}`, with the tag of its version if it has one."""
-    headers = {"ETag": etag(view["version"])} if "version" in view else None
+    """One thing: `{"data": {"<name>": view}}`, with the tag of its version if it has one, and of how it looks now."""
+    headers = {"ETag": etag(view["version"], digest(to_json(view)))} if "version" in view else None
     return success({name: view}, status, headers)

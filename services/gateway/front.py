@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from services.gateway.exporting import Exports
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
+    from services.gateway.limits import Limits
     from services.gateway.machines import Machines
     from services.gateway.metrics import GatewayMetrics
     from services.gateway.origins import Origins
@@ -38,6 +39,7 @@ class Front:
     exports: Exports
     origins: Origins
     presences: Presences
+    limits: Limits
 
 
 def front_of(connection: HTTPConnection) -> Front:

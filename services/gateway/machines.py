@@ -14,11 +14,11 @@ from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
 from libs.contracts.api_keys import PREFIX, ExchangeKey, KeyToken, is_key
 from libs.contracts.requests import ErrorKind, Refusal
-from services.gateway.allowance import Allowance
 from services.gateway.brake import Brake
 from services.gateway.callers import Callers
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Forwarder
+from services.gateway.limits import Limit, Limits, of_person
 from services.gateway.metrics import GatewayMetrics
 
 V = TypeVar("V")
@@ -65,13 +65,15 @@ class Admitted:
 class Machines:
     """In this process's memory, so each replica of us has its own. Of a key only its hash is kept."""
 
-    def __init__(self, forwarder: Forwarder, callers: Callers, clock: Clock, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, forwarder: Forwarder, callers: Callers, clock: Clock, metrics: GatewayMetrics, limits: Limits
+    ) -> None:
         self._forwarder = forwarder
         self._callers = callers
         self._clock = clock
         self._count = metrics.machine
         self._brake = Brake(clock, what="API keys")
-        self._allowance = Allowance(clock)
+        self._limits = limits
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
         self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[str]] = {}
@@ -90,7 +92,7 @@ class Machines:
             token, caller = await self._verified(key, address)
             assert caller.key_id is not None  # noqa: S101 - auth gives keys no other tokens
             outcome = "limited"
-            headers = self._allowance.take(caller.key_id)
+            headers = self._limits.take([of_person(Limit.GENERAL, caller.key_id)])
             outcome = "let in"
             return Admitted(token, caller, headers)
         except Problem as problem:

@@ -32,7 +32,9 @@ from services.gateway.envelope import Problem
 from services.gateway.exporting import Exports
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
+from services.gateway.gossip import Gossip
 from services.gateway.health import HealthCheck
+from services.gateway.limits import Limits
 from services.gateway.machines import Machines
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.origins import Origins
@@ -85,13 +87,16 @@ class Gateway:
         callers = Callers(self._forwarder, self.clock, sessions, metrics.forged)
         access = AccessLog(self._forwarder, self.clock, self.settings.enable_audit_logging, metrics.unkept)
         presences = Presences(partial(self._tell, self._forwarder), self.clock)
+        limits = Limits(self.clock, self.settings.enable_rate_limiting)
+        self.gossip = Gossip(self.bus, limits)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
             asyncio.create_task(stoppable(presences.run), name="gateway presences"),
             asyncio.create_task(stoppable(callers.follow), name="gateway auth's keys"),
             asyncio.create_task(stoppable(access.run), name="gateway access log"),
+            asyncio.create_task(stoppable(self.gossip.run), name="gateway limits"),
         )
-        machines = Machines(self._forwarder, callers, self.clock, metrics)
+        machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
         self.front = Front(
             self._forwarder,
             callers,
@@ -105,6 +110,7 @@ class Gateway:
             Exports(),
             Origins.of(self.settings),
             presences,
+            limits,
         )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()

@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from services.gateway import selection
 from services.gateway.envelope import CODE_OF, ErrorAnswer
+from services.gateway.versions import OPERATIONS
 
 DESCRIPTION = (
     "Answers are `{success: true, data}` or `{success: false, error: {code, message, details?}}`; times are RFC 3339 "
@@ -42,7 +44,22 @@ _IF_MATCH = {
     "description": '`*`, or a list of ETags such as `"7"`: carried out if the present one is among them, else a 412.',
     "schema": {"type": "string", "format": "etag", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'},
 }
-_ETAG = {"description": "Of the version in the answer, for If-Match.", "schema": {"type": "string"}}
+_ETAG = {"description": "Of the version in the answer, for If-Match, and If-None-Match.", "schema": {"type": "string"}}
+_WEAK_ETAG = {"description": "Of the answer, for If-None-Match.", "schema": {"type": "string"}}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of an answer that is here already: a 304 without a body while that is as it was.",
+    "schema": {"type": "string", "maxLength": 4096, "pattern": r"^[\x20-\x7e]*$"},
+}
+_FIELDS = {
+    "name": selection.PARAMETER,
+    "in": "query",
+    "required": False,
+    "description": selection.DESCRIPTION,
+    "schema": {"type": "string"},
+}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -53,10 +70,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         _add_schemas(schema["components"]["schemas"])
         schema["components"]["securitySchemes"]["apiKey"] = _KEY_SCHEME
+        read = {route.operation_id for route in app.routes if getattr(route, "selection", None) is not None}  # type: ignore[attr-defined]
         for path, verbs in schema["paths"].items():
             for verb, operation in verbs.items():
                 if verb in _VERBS:
                     _complete(path, verb, operation)
+                    if operation.get("operationId") in OPERATIONS:
+                        operation["deprecated"] = True
+                if operation.get("operationId") in read:
+                    _add_reading(operation)
             _add_versions(path, verbs, schema["components"]["schemas"])
         app.openapi_schema = schema
     return app.openapi_schema
@@ -85,6 +107,14 @@ def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
         if int(status) >= 400 and "content" not in response:
             response["content"] = _ERROR
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_reading(operation: dict[str, Any]) -> None:
+    """What somebody reads who is signed in: they may have seen it, or want a part of it."""
+    operation.setdefault("parameters", []).extend([_FIELDS, _IF_NONE_MATCH])
+    _done(operation)["headers"] = {"ETag": _WEAK_ETAG}
+    operation["responses"]["304"] = {"description": "It is as it was"}
+    operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _add_versions(path: str, verbs: dict[str, Any], schemas: dict[str, Any]) -> None:
@@ -123,7 +153,7 @@ def _errors_of(path: str, operation: dict[str, Any]) -> list[int]:
     """The errors that follow from an operation's shape."""
     if {"health", "docs"} & set(operation.get("tags", ())):
         return [400, 500]
-    errors = [400, 500, 503]
+    errors = [400, 406, 500, 503]
     if "security" in operation:
         errors += [401, 403, 429]
     if "requestBody" in operation:

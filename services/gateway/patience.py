@@ -44,7 +44,7 @@ class PatientProtocol(HttpToolsProtocol):
         # Of bytes among which a head or a request ended, none is counted: they are one read at most.
         self._head = self._head + len(data) if self._in_head and not self._ended else 0
         if self._head > HEAD_LIMIT:
-            self._refuse(Problem("VALIDATION_ERROR", "the head of the request is longer than 64 KiB"))
+            self._refuse(Problem("HEADERS_TOO_LARGE", "the head of the request is longer than 64 KiB"))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, Final, get_args
 
@@ -22,17 +22,25 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.matching import IF_MATCH, Match
 from libs.chassis.requests.peers import Peer
 from libs.contracts.requests import Invalid
-from services.gateway import cookies, device_doors
+from services.gateway import accepting, cookies, device_doors
 from services.gateway.addresses import peer_of
 from services.gateway.body import JsonRequest
 from services.gateway.callers import bearer
+from services.gateway.conditions import conditional
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
+from services.gateway.limits import Limit, Share, of_person, of_stranger
 from services.gateway.machines import is_for_machines
+from services.gateway.selection import PARAMETER, Selection
+from services.gateway.versions import OPERATIONS
 
 V1 = "/api/v1"
+ANSWERS: Final = frozenset(
+    {"acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"}
+)
+"""Operations that say that somebody is at it, or has seen it: counted by themselves."""
 BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
 """Operations that no person asks for: they keep no browser's session going. Refreshing shows no access token."""
 _KEY_LIMIT = 255
@@ -47,6 +55,8 @@ SIGNED_IN = Security(_BEARER)
 class PagerRoute(APIRoute):
     """A route of the API. Its order of refusals: token, parameters' names, body's form, fields."""
 
+    selection: Selection | None = None
+    """What may be left out of its answer, where somebody reads who is signed in."""
     strict = True
     """Whether it refuses parameters that it does not know."""
 
@@ -55,6 +65,7 @@ class PagerRoute(APIRoute):
         signed_in = any(dependency.dependency is _BEARER for dependency in self.dependencies)
         devices_too = any(d.dependency is device_doors.DEVICE_SCHEME for d in self.dependencies)
         cookie_too = any(dependency.dependency is cookies.COOKIE_SCHEME for dependency in self.dependencies)
+        reads = signed_in and "GET" in (self.methods or ())
         commands = "GET" not in (self.methods or ()) and "auth" not in self.tags
         keyed = commands and "POST" in (self.methods or ())
         known = {
@@ -62,6 +73,11 @@ class PagerRoute(APIRoute):
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, Query)
         }
+        done = self._done()
+        selection = self.selection = Selection.of(done.get("model")) if reads else None
+        known |= {} if selection is None else {PARAMETER: str}
+        produced = tuple(done.get("content", ())) + ((accepting.JSON,) if "model" in done else ())
+        deprecated = OPERATIONS.get(self.operation_id or "")
         taken: Any = self.dependant.body_params[0].field_info.annotation if self.dependant.body_params else None
         reading = TypeAdapter[Any](taken) if taken is not None else None
 
@@ -70,10 +86,16 @@ class PagerRoute(APIRoute):
             front = front_of(request)
             trace = trace_of(request.scope)
             trace.route = self.path_format
+            if deprecated is not None:
+                trace.headers.update(deprecated.headers)
+            if produced:
+                accepting.check(request, produced)
             traceparent = request.headers.get("traceparent")
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
                 if not signed_in or (cookie_too and cookies.shown(request)):
+                    if "auth" in self.tags:
+                        _count(request, of_stranger(front.addresses.of(request)))
                     return await answer(request, current, None, unbounded)
                 shown = bearer(request.headers.get("authorization"))
                 request.state.by_device = device_doors.PROOF in request.headers
@@ -82,20 +104,28 @@ class PagerRoute(APIRoute):
                     shown = await device_doors.exchanged(request, shown, asking, opens=devices_too)
                 elif shown is not None and is_for_machines(shown):
                     return await _as_machine(request, shown, partial(answer, request, current))
-                caller = await front.callers.caller(shown)
-                if caller.is_web and self.operation_id not in BACKGROUND:
-                    front.presences.asked(caller.session_id)
+                changes = commands and "incidents" in self.tags
+                caller = await _admitted(request, shown, self.operation_id, changes=changes)
                 return await answer(request, current, shown, _known(request, caller))
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
             _check_parameters(request, known, strict=self.strict)
+            fields = request.query_params.get(PARAMETER) if selection is not None else None
+            wanted = selection.read(fields) if selection is not None and fields is not None else None
             key = _idempotency_key(request) if keyed else None
             match = _if_match(request) if commands else None
             headers = request_headers(trace, token, key, match)
             request.state.ask = Ask(front_of(request).forwarder, headers, _peer(request), place)
-            return await handle(request)
+            response = await handle(request)
+            if selection is not None and wanted is not None:
+                response = selection.applied(response, wanted)
+            return conditional(request, response) if reads else response
 
         return serve
+
+    def _done(self) -> Mapping[str, Any]:
+        """What is documented of its answer when all went well."""
+        return next((said for status, said in self.responses.items() if str(status).startswith("2")), {})
 
 
 class OpenRoute(PagerRoute):
@@ -105,22 +135,47 @@ class OpenRoute(PagerRoute):
 
 
 async def _as_machine(request: Request, key: str, answer: Callable[[str, Place], Awaitable[Response]]) -> Response:
-    """An API key stands for a short token. Its answers say how many more there may be."""
+    """An API key stands for a short token."""
     front = front_of(request)
     admitted = await front.machines.admitted(key, front.addresses.of(request))
+    trace_of(request.scope).headers |= admitted.headers
     try:
-        response = await answer(admitted.token, _known(request, admitted.caller))
+        return await answer(admitted.token, _known(request, admitted.caller))
     except Problem as problem:
-        headers = {**admitted.headers, **(problem.headers or {})}
         if problem.code == "UNAUTHENTICATED":
             # The service knew it a moment earlier than we: of the key itself that says nothing, and nothing was done.
             front.machines.forget(key)
             again = "the rights of this API key have just changed: try again"
-            raise Problem("UNAVAILABLE", again, headers=headers | {"Retry-After": "1"}) from problem
-        problem.headers = headers
+            raise Problem("UNAVAILABLE", again, headers={"Retry-After": "1"}) from problem
         raise
-    response.headers.update(admitted.headers)
-    return response
+
+
+async def _admitted(request: Request, token: str | None, operation: str | None, *, changes: bool) -> Caller:
+    """The person behind a token, as far as they may ask for one more. Raises Problem."""
+    front = front_of(request)
+    try:
+        caller = await front.callers.caller(token)
+    except Problem as problem:
+        if problem.code == "UNAUTHENTICATED":
+            _count(request, of_stranger(front.addresses.of(request)))
+        raise
+    _count(request, _shares(caller, operation, changes=changes))
+    if caller.is_web and operation not in BACKGROUND:
+        front.presences.asked(caller.session_id)
+    return caller
+
+
+def _count(request: Request, shares: Iterable[Share]) -> None:
+    """Raises Problem (429). Whatever the answer is, it says how many more there may be."""
+    trace_of(request.scope).headers |= front_of(request).limits.take(shares)
+
+
+def _shares(caller: Caller, operation: str | None, *, changes: bool) -> list[Share]:
+    """What a request of a person takes from."""
+    if operation in ANSWERS:
+        return [of_person(Limit.ANSWERS, caller.user_id)]
+    general = [of_person(Limit.GENERAL, caller.user_id)]
+    return [*general, of_person(Limit.INCIDENTS, caller.user_id)] if changes else general
 
 
 def _peer(request: Request) -> Peer:

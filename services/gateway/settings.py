@@ -42,6 +42,10 @@ class Settings(ServiceSettings):
         default=True, validation_alias=AliasChoices("ENABLE_AUDIT_LOGGING", "enable_audit_logging")
     )
     """Whether requests are kept in the access log; what is audited otherwise always is."""
+    enable_rate_limiting: bool = Field(
+        default=True, validation_alias=AliasChoices("ENABLE_RATE_LIMITING", "enable_rate_limiting")
+    )
+    """Whether people and API keys may only ask so often; the brake on guesses holds in any case."""
     push: str | None = None
     """What health says about push when notifier does not say it itself."""
 

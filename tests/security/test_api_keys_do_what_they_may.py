@@ -12,7 +12,8 @@ import pytest
 from libs.contracts.api_keys import is_key, new_key
 from libs.contracts.envelope import ActorKind
 from services.auth import api_keys
-from services.gateway import allowance
+from services.gateway import limits
+from services.gateway.limits import Limit, Size
 from tests.attacks import Attack, Told
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
@@ -428,13 +429,14 @@ async def test_what_is_no_key_is_refused_without_asking_anybody(world: World, mo
 
 
 async def test_a_thousand_a_minute_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allowance, "MOST", 3)
+    monkeypatch.setitem(limits.SIZES, Limit.GENERAL, Size(3, 60, "ask three times a minute"))
+    world.gateway.front.limits.enabled = True
     busy, other = await _make(world, world.admin, READS), await _make(world, world.admin, READS)
     answers = [await _asks(world, busy["key"]) for _ in range(4)]
     assert [a.status for a in answers] == [200, 200, 200, 429]
     assert [a.headers["X-RateLimit-Remaining"] for a in answers] == ["2", "1", "0", "0"]
     assert answers[3].body["error"]["code"] == "RATE_LIMITED"
-    assert answers[3].headers["Retry-After"] == "60"
+    assert answers[3].headers["Retry-After"] == "20"
     assert (await _asks(world, other["key"])).status == 200
-    world.clock.advance(seconds=60)
+    world.clock.advance(seconds=20)
     assert (await _asks(world, busy["key"])).status == 200

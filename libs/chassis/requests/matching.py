@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Self
 
 from libs.contracts.requests import ErrorKind, Invalid, Rejected
 
 IF_MATCH = "If-Match"
+IF_NONE_MATCH = "If-None-Match"
 MOST_TAGS = 100
 """In one If-Match: nobody has read more versions than that of what they now change."""
 _TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*+)"'
 """RFC 9110, section 8.8.3. Nothing here is read twice, so that no header takes long."""
 _LIST = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t]*+(?:{_TAG})?)*+[ \t]*+")
-_OURS = re.compile(r'"[0-9]{1,19}"')
+_OURS = re.compile(r'"([0-9]{1,19})(?:\.[0-9a-f]{16})?"')
 _ANY = "*"
 
 
-def etag(version: int) -> str:
-    """The strong tag of a version."""
-    return f'"{version}"'
+def etag(version: int, looks: str | None = None) -> str:
+    """The strong tag of a version, such as `"7"`; with the `digest` of an answer that of what was seen of it.
+
+    What a command is meant for is the version alone. What somebody has seen is more than that: names of others, and
+    what is due next, change beside it.
+    """
+    return f'"{version}"' if looks is None else f'"{version}.{looks}"'
+
+
+def digest(body: bytes) -> str:
+    """Of an answer: the same bytes have the same one."""
+    return blake2b(body, digest_size=8).hexdigest()
+
+
+def is_seen(header: str, tag: str) -> bool:
+    """Whether `If-None-Match` names a tag (RFC 9110, section 13.1.2: compared weakly).
+
+    What cannot be read names nothing: it is answered with what there is.
+    """
+    if header.strip(" \t") == _ANY:
+        return True
+    return bool(_LIST.fullmatch(header)) and tag.removeprefix("W/") in _tags(header)
+
+
+def _tags(header: str) -> Iterator[str]:
+    return (f'"{tag}"' for _, tag in re.findall(_TAG, header))
 
 
 class PreconditionFailed(Rejected):
@@ -59,10 +85,11 @@ class Match:
 
     @property
     def header(self) -> str:
-        """As it travels on the bus: only what could be a tag of ours; `""`, which none is, where nothing could."""
+        """As it travels on the bus: versions that could be ours; `""`, which none is, where nothing could."""
         if self.tags is None:
             return _ANY
-        return ", ".join(sorted(tag for tag in self.tags if _OURS.fullmatch(tag))) or '""'
+        ours = filter(None, map(_OURS.fullmatch, self.tags))
+        return ", ".join(sorted({f'"{found[1]}"' for found in ours})) or '""'
 
     def check(self, version: int | None) -> None:
         """Raises PreconditionFailed unless it matches the present version; None: the thing has no versions."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.contracts.auth import DeviceView, RegisterDevice, RemoveDevice
 from libs.contracts.requests import Nothing
 from services.gateway.envelope import item, success
+from services.gateway.front import front_of
+from services.gateway.limits import Limit, of_person
 from services.gateway.listing import Paging, page
 from services.gateway.responses import TOO_MANY_DEVICES, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
@@ -24,7 +27,9 @@ router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRo
     status_code=201,
     responses=documented(one("device", DeviceView, "Device"), 201, conflict=TOO_MANY_DEVICES),
 )
-async def register_device(body: RegisterDevice, ask: Asking) -> Response:
+async def register_device(request: Request, body: RegisterDevice, ask: Asking) -> Response:
+    # Only what has a place of its own: a hundred names of one device are a hundred devices, of which five may be.
+    front_of(request).limits.take([of_person(Limit.PUSHES, request.state.user_id, body.device_id)])
     return item("device", await ask.command("auth", "register_device", body, repeatable=True), 201)
 
 

@@ -97,6 +97,25 @@ async def test_named_origins_may_call_from_browsers_and_https_turns_on_hsts() ->
     assert failed.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
+async def test_the_app_may_call_from_its_shell_without_cookies() -> None:
+    async with world(cors_origins=ORIGIN) as pager:
+        asks = {
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": "if-match, authorization, x-api-version, idempotency-key",
+        }
+        for origin in ("capacitor://localhost", "https://localhost"):
+            allowed = await pager.call("OPTIONS", "/api/v1/users/me", token=None, headers={"Origin": origin} | asks)
+            answer = await pager.call("GET", "/api/v1/users/me", token=None, headers={"Origin": origin})
+            assert (allowed.status, answer.status) == (200, 401)
+            assert answer.headers["Access-Control-Allow-Origin"] == origin
+            assert "Access-Control-Allow-Credentials" not in {*allowed.headers, *answer.headers}
+            shown = {name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
+            assert shown >= {"etag", "retry-after", "x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining"}
+        other = await pager.call("OPTIONS", "/api/v1/users/me", token=None, headers={"Origin": "http://x.test"} | asks)
+        assert (other.status, other.error["code"]) == (405, "METHOD_NOT_ALLOWED")
+        assert "Access-Control-Allow-Origin" not in other.headers
+
+
 def _health(service: str, **fields: Any) -> Any:
     return json_of(Health(service=service, instance="i", active=True, **({"ready": True} | fields)))
 

@@ -128,7 +128,7 @@ async def test_a_head_without_end_is_refused_before_it_fills_the_memory(pager: W
     # No byte more than that: one that nobody reads any more would break the connection before the answer is heard.
     heard = await talk(pager, once(asked, b"x" * (patience.HEAD_LIMIT + 1 - len(asked))))
 
-    assert refused(heard, 400)["message"] == "the head of the request is longer than 64 KiB"
+    assert refused(heard, 431)["message"] == "the head of the request is longer than 64 KiB"
 
 
 @pytest.mark.parametrize("size", [70_000, 300_000])

@@ -29,6 +29,7 @@ from services.gateway.routes import (
     devices,
     escalation,
     health,
+    incident_alerts,
     incidents,
     integrations,
     invites,
@@ -45,7 +46,7 @@ from services.gateway.settings import Settings
 
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _RESOURCES = (
-    *(incidents, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
+    *(incidents, incident_alerts, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
     *(escalation, integrations, notifications, audit),
 )
 

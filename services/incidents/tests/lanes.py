@@ -86,7 +86,7 @@ class Lanes:
             passed = 0 if self.desk.rows(kept_answers) else self.passed(OTHER[lane])
             became: dict[int, Became] = {}
             self._decide(lambda work: take_items(work, items, self.inputs, passed, became))
-            assert not became.keys() & self.outcomes.keys(), "an alert has one outcome"
+            assert self.incarnation != MADE or not became.keys() & self.outcomes.keys(), "an alert has one outcome"
             self.outcomes |= became
             self.cursors[lane] = numbers[-1]
 

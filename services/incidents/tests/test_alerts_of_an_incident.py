@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -25,7 +27,6 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Lane
 from services.incidents import dedup
-from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.outcomes import late_outcomes
 from services.incidents.application import INCIDENT, create_incident
 from services.incidents.domain import alerts as its_alerts
@@ -299,18 +300,41 @@ class Crash(Exception):
     """The process dies."""
 
 
-def dies(lanes: Lanes, lane: Lane, limit: int) -> None:
-    """A batch is decided and never committed."""
-    project, lanes.desk.project = lanes.desk.project, _dying
-    try:
-        with pytest.raises(Crash):
-            lanes.read(lane, limit)
-    finally:
-        lanes.desk.project = project
+@dataclass
+class Watched:
+    """Lanes whose events are heard, and whose process may die after it has decided and before it commits."""
 
+    lanes: Lanes = field(default_factory=Lanes)
+    events: list[Any] = field(default_factory=list)
 
-def _dying(_event: Any, _state: Any) -> Any:
-    raise Crash
+    def __post_init__(self) -> None:
+        self._take = self.lanes.desk.take
+        self.lanes.desk.take = self.take  # type: ignore[method-assign] # to hear all events
+
+    def take(self, handler: Any, now: Any) -> Any:
+        self.events.extend(made := self._take(handler, now))
+        return made
+
+    def die(self, handler: Any, now: Any) -> Any:
+        def decide(work: Any) -> None:
+            handler(work)
+            raise Crash
+
+        return self._take(decide, now)
+
+    def read(self, lane: Lane, limit: int, *, dies: bool) -> None:
+        if dies:
+            self.lanes.desk.take = self.die  # type: ignore[method-assign]
+            with suppress(Crash):
+                self.lanes.read(lane, limit)
+            self.lanes.desk.take = self.take  # type: ignore[method-assign]
+        self.lanes.read(lane, limit)
+        self.lanes.settle()
+
+    def finish(self) -> None:
+        for lane in Lane:
+            self.lanes.read(lane)
+        self.lanes.settle()
 
 
 @given(sent=st.lists(SENT, max_size=25), reads=st.lists(READ, max_size=25))
@@ -318,38 +342,19 @@ def _dying(_event: Any, _state: Any) -> Any:
 def test_whatever_comes_in_whatever_order_what_burns_is_what_was_sent_last_and_every_count_is_exact(
     sent: list[tuple[Lane, Any, str | None, bool]], reads: list[tuple[Lane, int, bool]]
 ) -> None:
-    lanes, events = Lanes(), list[Any]()
-    take = lanes.desk.take
-
-    def taking(handler: Any, now: Any) -> Any:
-        events.extend(made := take(handler, now))
-        return made
-
-    lanes.desk.take = taking  # type: ignore[method-assign] # to hear all events
-    burning: set[str | None] = set()
-    triggers = messages = 0
+    watched = Watched()
+    lanes, burning = watched.lanes, set[str | None]()
     for number, (lane, action, one, twice) in enumerate(sent):
         for _ in range(1 + twice):
             lanes.send(lane, action, message_id=f"m{number}", **({} if one is None else {"fingerprint": one}))
-        messages, triggers = messages + 1 + twice, triggers + (action is TRIGGER)
         if action is TRIGGER:
             burning.add(one)
         else:
             burning = set() if one is None else burning - {one}
-    for lane, limit, crash in reads:
-        if crash and any(lanes.stream[n - 1][1] is TRIGGER for n in lanes._unread(lane)[:1]):
-            before = len(events)
-            if not lanes.desk.rows(kept_answers) and not lanes.row("db"):
-                dies(lanes, lane, limit)
-            assert len(events) == before
-        lanes.read(lane, limit)
-        lanes.settle()
-    for lane in Lane:
-        lanes.read(lane)
-    lanes.settle()
-    lanes.settle()
+    for lane, limit, dies in reads:
+        watched.read(lane, limit, dies=dies)
+    watched.finish()
 
-    # What burns, and whether anything does.
     row = lanes.row("db")
     if row is None:
         assert not burning
@@ -358,33 +363,47 @@ def test_whatever_comes_in_whatever_order_what_burns_is_what_was_sent_last_and_e
         assert state.is_open is bool(burning)
         if burning:
             assert set(state.alerts.burning) == {dedup.alert_id(row["incident_id"], one) for one in burning}
-    # Each message has one outcome, and they add up.
+    triggers = sum(action is TRIGGER for _, action, _, _ in sent)
+    balance(watched, repeated=len(lanes.stream) - len(sent), triggers=triggers)
+    totals = count(watched, triggers)
+    rebuild(watched, totals)
+
+
+def balance(watched: Watched, repeated: int, triggers: int) -> None:
+    """Each message has one outcome, and they add up."""
+    lanes = watched.lanes
     final = {n: b.outcome for n, b in lanes.outcomes.items()}
     late = {r["sequence"]: AlertOutcome(r["outcome"]) for r in lanes.desk.rows(late_outcomes)}
     assert {n for n, outcome in final.items() if outcome is AlertOutcome.WAITING} == late.keys()
-    final |= late
-    assert len(final) == messages
-    told = Counter(final.values())
-    facts = Counter(type(event.data) for event in events)
-    assert told[AlertOutcome.REPEATED] == messages - len(sent)
+    told = Counter((final | late).values())
+    facts = Counter(type(event.data) for event in watched.events)
+    assert told.total() == len(lanes.stream)
+    assert told[AlertOutcome.REPEATED] == repeated
     assert told[AlertOutcome.CREATED] == facts[IncidentCreated]
     assert told[AlertOutcome.ADDED] == facts[AlertAdded]
     assert told[AlertOutcome.CREATED] + told[AlertOutcome.ADDED] + told[AlertOutcome.FOLDED] == triggers
-    # Counts are exact, in all and each.
-    again = lanes.desk.tables.get(repeats, {})
-    incidents = [event.entity for event in events if isinstance(event.data, IncidentCreated)]
+
+
+def count(watched: Watched, triggers: int) -> dict[UUID, int]:
+    """The alerts of each incident: exact, in all and each."""
+    desk = watched.lanes.desk
+    again, tallies = desk.tables.get(repeats, {}), desk.tables.get(alert_repeats, {})
+    incidents = [event.entity for event in watched.events if isinstance(event.data, IncidentCreated)]
     totals = {i: 1 + (again[i]["count"] if i in again else 0) for i in incidents}
     assert sum(totals.values()) == triggers
-    rows, tallies = lanes.desk.rows(alerts), lanes.desk.tables.get(alert_repeats, {})
-    for incident_id in {row["incident_id"] for row in rows}:
-        its = [row for row in rows if row["incident_id"] == incident_id]
-        assert sum(tallies[row["id"]]["count"] for row in its) == totals[incident_id]
-    # The log says no more than there were, and the rows again.
-    rebuilt = Desk(project)
-    states: dict[UUID, Incident] = {}
-    for event in events:
-        states[event.entity] = INCIDENT.evolve(states.get(event.entity, INCIDENT.initial()), event.data)
-        assert states[event.entity].alert_count <= totals[event.entity]
-        for change in project(event, states[event.entity]):
+    each = Counter[UUID]()
+    for row in desk.rows(alerts):
+        each[row["incident_id"]] += tallies[row["id"]]["count"]
+    assert each == {i: totals[i] for i in each}
+    return totals
+
+
+def rebuild(watched: Watched, totals: dict[UUID, int]) -> None:
+    """The log says no more than there were, and the rows again."""
+    rebuilt, states = Desk(project), dict[UUID, Incident]()
+    for event in watched.events:
+        state = states[event.entity] = INCIDENT.evolve(states.get(event.entity, INCIDENT.initial()), event.data)
+        assert state.alert_count <= totals[event.entity]
+        for change in project(event, state):
             rebuilt._apply(change)
-    assert rebuilt.tables.get(alerts, {}) == lanes.desk.tables.get(alerts, {})
+    assert rebuilt.tables.get(alerts, {}) == watched.lanes.desk.tables.get(alerts, {})

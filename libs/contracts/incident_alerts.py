@@ -82,6 +82,8 @@ class AlertView(Contract):
 
     id: UUID
     incident_id: UUID
+    number: int
+    """In the order of their coming, from 1 in each incident."""
     fingerprint: str | None
     """None: its sender told none; all alerts of the key that tell none are one."""
     state: AlertState

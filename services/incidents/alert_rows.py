@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, MetaData, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.changes import Change, Patch, Row
@@ -26,6 +26,8 @@ def alerts_table(metadata: MetaData) -> Table:
         metadata,
         Column("id", Uuid, primary_key=True),
         Column("incident_id", Uuid, nullable=False),
+        # In the order of their coming: those of one batch have one moment.
+        Column("number", Integer, nullable=False),
         Column("fingerprint", Text),
         Column("title", Text, nullable=False),
         Column("description", Text),
@@ -36,7 +38,7 @@ def alerts_table(metadata: MetaData) -> Table:
         Column("created_at", DateTime(timezone=True), nullable=False),
         Column("occurred_at", DateTime(timezone=True)),
         Column("resolved_at", DateTime(timezone=True)),
-        Index("alerts_incident_idx", "incident_id", "created_at", "id"),
+        Index("alerts_incident_idx", "incident_id", "number"),
     )
 
 
@@ -61,7 +63,7 @@ def alert_changes(table: Table, fact: Fact, state: Incident) -> Iterator[Change]
             if state.alerts.added == 1:
                 # Whether it is over is said already, if it is.
                 yield Row(table, _first(state))
-            yield _added(table, fact)
+            yield _added(table, fact, state.alerts.total)
         case AlertResolved():
             if state.alerts.added == 0:
                 yield Row(table, _first(state))
@@ -84,6 +86,7 @@ def _first(state: Incident) -> dict[str, Any]:
     return {
         "id": state.alerts.first or created.incident_id,
         "incident_id": created.incident_id,
+        "number": 1,
         "fingerprint": created.fingerprint,
         "title": state.title,
         "description": state.description,
@@ -96,7 +99,7 @@ def _first(state: Incident) -> dict[str, Any]:
     }
 
 
-def _added(table: Table, fact: AlertAdded) -> Change:
+def _added(table: Table, fact: AlertAdded, number: int) -> Change:
     row: dict[str, Any] = {
         "id": fact.alert_id,
         "incident_id": fact.incident_id,
@@ -110,4 +113,4 @@ def _added(table: Table, fact: AlertAdded) -> Change:
         "occurred_at": fact.occurred_at,
         "resolved_at": None,
     }
-    return Patch(table, row) if fact.again else Row(table, row | {"created_at": fact.at})
+    return Patch(table, row) if fact.again else Row(table, row | {"number": number, "created_at": fact.at})

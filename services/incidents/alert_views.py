@@ -37,8 +37,7 @@ from services.incidents.projections import alerts
 _MOST_BATCHES = 20_000
 """Read for a balance: of hours in which there were more, the last ones are told of."""
 _ORDERS = {
-    sort: Keyset(f"alerts {sort}", (alerts.c.created_at, alerts.c.id), descending=sort is AlertSort.NEWEST)
-    for sort in AlertSort
+    sort: Keyset(f"alerts {sort}", (alerts.c.number,), descending=sort is AlertSort.NEWEST) for sort in AlertSort
 }
 _OF_IT = select(alerts).where(alerts.c.incident_id == bindparam("incident", type_=Uuid))
 _taken = select(taken_alerts)
@@ -103,6 +102,7 @@ def _view(row: Mapping[str, Any], again: Repeats, state: Incident) -> AlertView:
     return AlertView(
         id=row["id"],
         incident_id=row["incident_id"],
+        number=row["number"],
         fingerprint=row["fingerprint"],
         state=AlertState.OPEN if resolved_at is None else AlertState.RESOLVED,
         title=row["title"],

@@ -18,6 +18,7 @@ def upgrade() -> None:
         "alerts",
         sa.Column("id", sa.Uuid, primary_key=True),
         sa.Column("incident_id", sa.Uuid, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
         sa.Column("fingerprint", sa.Text),
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("description", sa.Text),
@@ -30,7 +31,7 @@ def upgrade() -> None:
         sa.Column("resolved_at", _MOMENT),
         schema=SCHEMA,
     )
-    op.create_index("alerts_incident_idx", "alerts", ["incident_id", "created_at", "id"], schema=SCHEMA)
+    op.create_index("alerts_incident_idx", "alerts", ["incident_id", "number"], schema=SCHEMA)
     op.create_table(
         "alert_repeats",
         sa.Column("id", sa.Uuid, primary_key=True),

@@ -40,7 +40,7 @@ class _Arm:
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, _escalation(), _notification(), _schedule()])
+    return "\n".join([_HEAD, _alerts(), _escalation(), _notification(), _schedule()])
 
 
 def _escalation() -> str:
@@ -62,11 +62,20 @@ def _notification() -> str:
     return "\n".join([head, "| command | state | events out, at most |", "|---|---|---|", *rows, ""])
 
 
+def _alerts() -> str:
+    file = "services/incidents/domain/alerts.py"
+    return _written("services.incidents.domain.alerts", "## The alerts of an incident", file)
+
+
 def _schedule() -> str:
-    """Written in the module's docstring, where its rules are."""
-    text = inspect.getdoc(importlib.import_module("services.oncall.domain")) or ""
+    return _written("services.oncall.domain", "## A schedule", "services/oncall/domain.py")
+
+
+def _written(module: str, head: str, file: str) -> str:
+    """In the module's docstring, where its rules are."""
+    text = inspect.getdoc(importlib.import_module(module)) or ""
     table = [line for line in text.splitlines() if line.startswith("|")]
-    return "\n".join(["## A schedule: `services/oncall/domain.py`\n", *table, ""])
+    return "\n".join([f"{head}: `{file}`\n", *table, ""])
 
 
 def _facts(arm: _Arm) -> str:

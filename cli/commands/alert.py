@@ -7,7 +7,7 @@ import typer
 
 from cli.commands.options import Json
 from cli.console.failure import USAGE, Failure
-from cli.console.output import console, print_json
+from cli.console.output import console, print_json, table
 from cli.reach.running import sender_url
 from cli.settings import Settings
 
@@ -48,6 +48,9 @@ def send(
     routing_key: Annotated[str | None, typer.Option(help="An integration's key.")] = None,
     action: Annotated[ActionName, typer.Option(metavar="WHAT", help=_WHAT)] = ActionName.TRIGGER,
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="Which of the alerts of its key it is.")] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="May be repeated.")] = None,
+    link: Annotated[list[str] | None, typer.Option(metavar="URL", help="Where to read more; may be repeated.")] = None,
     cloud_event: Annotated[bool, typer.Option("--cloud-event", help="As a CloudEvent, not as plain JSON.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -67,19 +70,22 @@ def send(
         description=description,
         routing_key=routing_key,
         action=Action(action),
-        metadata=metadata_of(metadata or []),
+        metadata=pairs_of("--metadata", metadata or []),
+        fingerprint=fingerprint,
+        labels=pairs_of("--label", label or []),
+        links=link or [],
         cloud_event=cloud_event,
     )
     _publish(Settings.from_environment(), alert, as_json=as_json)
 
 
-def metadata_of(pairs: list[str]) -> dict[str, str]:
+def pairs_of(option: str, pairs: list[str]) -> dict[str, str]:
     """`key=value` each. Raises `Failure`."""
     found = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise Failure(f"--metadata: {pair!r} is not key=value", USAGE)
+            raise Failure(f"{option}: {pair!r} is not key=value", USAGE)
         found[key] = value
     return found
 
@@ -103,3 +109,61 @@ def _publish(settings: Settings, alert: "AlertToSend", *, as_json: bool) -> None
     else:
         line = f"accepted: on disk as message {ack['seq']} of {ack['stream']} (published on {subject})"
         console().print(line)
+
+
+@alerts.command("outcome")
+def outcome(
+    sequence: Annotated[int, typer.Argument(help="Of the message in ALERTS, as its acknowledgement said.", min=1)],
+    as_json: Json = False,
+) -> None:
+    """What became of one accepted alert: which incident it is of, or why it is of none.
+
+    For example: pager alert outcome 4711
+    """
+    found = _asked("outcomes", {"sequence": sequence})
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (one["storedAt"][:19], one["outcome"], one["incidentId"] or "", one["takenAt"][:19])
+        for one in found["outcomes"]
+    ]
+    if not rows:
+        console().print("not taken yet, or longer ago than ALERTS keeps its messages (pager doctor)")
+        return
+    console().print(table(None, ("stored (UTC)", "outcome", "incident", "taken (UTC)"), rows))
+
+
+@alerts.command("balance")
+def balance(
+    hours: Annotated[float, typer.Option(help="So far back, at most 192.", min=0.01, max=192)] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """What became of all alerts that were taken lately: every one has one outcome, and they add up.
+
+    For example: pager alert balance --hours 24
+    """
+    found = _asked("balance", {"hours": hours})
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    out.print(f"{found['taken']} alerts taken since {found['since'][:19]} UTC", style="bold")
+    rows = [(name, str(times)) for name, times in found["outcomes"].items()]
+    rows += [("told by an older release", str(found["untold"]))] if found["untold"] else []
+    out.print(table(None, ("outcome", "alerts"), rows))
+    out.print(f"{found['waiting']} answers of senders wait for a lane of ALERTS now")
+
+
+def _asked(operation: str, body: dict[str, Any]) -> Any:
+    """What incidents answers an operator. Raises `Failure`."""
+    import asyncio
+
+    from cli.reach import bus
+    from cli.reach.running import operator_url
+
+    async def ask() -> Any:
+        async with bus.connected(operator_url(Settings.from_environment())) as client:
+            return await bus.ask(client, "incidents", operation, body)
+
+    return asyncio.run(ask())

@@ -28,6 +28,9 @@ class AlertToSend:
     routing_key: str | None = None
     action: Action = Action.TRIGGER
     metadata: dict[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
     cloud_event: bool = False
 
     @property
@@ -47,6 +50,9 @@ class AlertToSend:
             "routingKey": self.routing_key,
             "action": self.action if self.action is not Action.TRIGGER else None,
             "metadata": self.metadata or None,
+            "fingerprint": self.fingerprint,
+            "labels": self.labels or None,
+            "links": [{"href": link} for link in self.links] or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 

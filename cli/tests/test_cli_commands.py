@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from cli import main as entry
-from cli.commands.alert import metadata_of
+from cli.commands.alert import pairs_of
 from cli.commands.tail import event_of, subject_of
 from cli.console.event_line import head_of, words_of
 from cli.console.failure import Failure
@@ -217,9 +217,9 @@ def test_an_alert_is_published_in_the_form_that_intake_reads() -> None:
 
 
 def test_metadata_is_key_equals_value() -> None:
-    assert metadata_of(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    assert pairs_of("--metadata", ["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     with pytest.raises(Failure, match="'nothing' is not key=value"):
-        metadata_of(["nothing"])
+        pairs_of("--metadata", ["nothing"])
 
 
 def test_tail_subscribes_to_what_was_asked_for() -> None:

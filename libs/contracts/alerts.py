@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from libs.contracts.cloudevents import CloudEvent, NotACloudEvent, is_cloud_event, read_cloud_event
+from libs.contracts.labels import Link, bounded_labels, bounded_links, fingerprint_of
 from libs.contracts.leniency import (
     KEY_LIMIT,
     as_written,
@@ -82,6 +83,9 @@ class _Body(BaseModel):
     routing_key: str | None = Field(default=None, pattern=r"\S")
     action: Action = Action.TRIGGER
     metadata: dict[str, Any] | None = None
+    fingerprint: str | None = Field(default=None, pattern=r"\S", max_length=KEY_LIMIT)
+    labels: dict[str, str] | None = None
+    links: list[Link] | None = None
     occurred_at: Annotated[ReadMoment, BeforeValidator(_written)] | None = None
 
     @field_validator("summary")
@@ -112,6 +116,10 @@ class Alert(Contract):
     body_digest: str = ""
     """Of what was sent, in either mode of CloudEvents, where it has an id."""
     traceparent: str | None = None
+    fingerprint: str | None = None
+    """Which of the alerts of its dedup key it is: the sender's word, else what its labels make; None: the key's own."""
+    labels: dict[str, str] = {}
+    links: tuple[Link, ...] = ()
     unread: frozenset[str] = frozenset()
     """Fields that are there and could not be read, and `summary` where there is none."""
 
@@ -173,6 +181,8 @@ class _Json(NamedTuple):
 
 
 _NO_EVENT = CloudEvent({}, None, None, {})
+_FINGERPRINT = "fingerprint"
+"""A field of the body, or else an extension attribute of the CloudEvent."""
 _NAMES = {str: "text", list: "a list", bool: "true or false", type(None): "null"}
 
 
@@ -214,13 +224,20 @@ def _alert(read: _Body, sent: _Sent, data: Any, faults: Sequence[str], unread: f
         metadata = {"shortened": f"Pager left out the metadata of an alert of {sent.size} bytes"}
     source = source_of(sent.subject)
     event_source, event_id = _identity(sent, source)
+    named = read.fingerprint or sent.event.attributes.get(_FINGERPRINT)
+    if named is not None and len(named) > KEY_LIMIT:
+        named, unread = None, unread | {_FINGERPRINT}
+        faults = (*faults, f"{_FINGERPRINT} (longer than {KEY_LIMIT} characters)")
+    unread |= {_FINGERPRINT} & set(sent.event.unread)
+    labels = read.labels or {}
     return Alert(
         source=source,
         action=read.action,
         title=title,
         description=_with_faults(shortened(description, sent.size), faults),
         priority=_priority(read, sent.subject),
-        dedup_key=read.dedup_key,
+        # What tells an alert from all others of its integration groups it as well, where nothing else does.
+        dedup_key=read.dedup_key or (None if "dedupKey" in unread else named),
         routing_key=read.routing_key,
         metadata=metadata,
         occurred_at=read.occurred_at or sent.event.time,
@@ -228,6 +245,9 @@ def _alert(read: _Body, sent: _Sent, data: Any, faults: Sequence[str], unread: f
         event_id=event_id,
         body_digest=sha256(to_json(data)).hexdigest() if event_id else "",
         traceparent=_traceparent(sent.headers, sent.event.attributes),
+        fingerprint=named or fingerprint_of(labels),
+        labels=bounded_labels(labels) if labels else {},
+        links=bounded_links(read.links) if read.links else (),
         unread=unread,
     )
 

@@ -14,7 +14,7 @@ from libs.contracts.subjects import Header, message_id
 SOURCE = "/pager/"
 _LINES = 9
 _STRUCTURED = "application/cloudevents"
-_NAMING = ("id", "source")
+_NAMING = ("id", "source", "fingerprint")
 
 
 class NotACloudEvent(ValueError):

@@ -9,5 +9,5 @@ from libs.contracts.subjects import SERVICES
 
 def declare_events() -> None:
     """Every event is in `envelope.FACTS` from now on: for whoever reads the events of all services."""
-    for name in (*SERVICES, "integrations", "invites", "teams", "api_keys", "erasure"):
+    for name in (*SERVICES, "integrations", "invites", "teams", "api_keys", "erasure", "incident_alerts"):
         importlib.import_module(f"libs.contracts.{name}")

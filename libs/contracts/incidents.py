@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWr
 from pydantic_core import to_json
 
 from libs.contracts.envelope import Actor, Fact
+from libs.contracts.labels import Link
 from libs.contracts.model import Contract, Lane, Moment, Priority, Run, RunAnswered, StrictContract
 from libs.contracts.requests import ListPage, ListView
 from libs.contracts.slots import thread_of
@@ -101,6 +102,11 @@ class IncidentCreated(Fact, type="pager.incidents.IncidentCreated.v1"):
     """Nobody is paged for it until a request says so."""
     place: AlertPlace | None = None
     """Of the alert that opened it; None: a person did, or an older release."""
+    alert_id: UUID | None = None
+    """Of its first alert; None: that has the id of the incident (docs/adr/0067)."""
+    fingerprint: str | None = None
+    labels: dict[str, str] = {}
+    links: tuple[Link, ...] = ()
 
 
 class PagingReason(StrEnum):
@@ -187,6 +193,8 @@ class AlertsGrouped(Fact, type="pager.incidents.AlertsGrouped.v1"):
     title: str | None = None
     """What the newest alert says, where that is not what was told before."""
     description: str | None = None
+    alert_id: UUID | None = None
+    """Which of its alerts says so; None: the first."""
 
 
 class IncidentAcknowledged(CountedFact, type="pager.incidents.IncidentAcknowledged.v1"):
@@ -369,6 +377,15 @@ class Acknowledgement(Contract):
     """The run of paging that it answered."""
 
 
+class AlertTotals(Contract):
+    """How many different alerts an incident has had, and how many of them are not over."""
+
+    open: int
+    total: int
+    more: bool = False
+    """There were more than an incident holds: they are in `alertCount` alone, and end with the incident."""
+
+
 class IncidentView(Contract):
     """The specification's incident, and what was added to it."""
 
@@ -401,7 +418,9 @@ class IncidentView(Contract):
     integration_id: UUID | None = None
     dedup_key: str | None = None
     alert_count: int
-    """Exactly, also where no event says so."""
+    """Exactly, also where no event says so; repeats included."""
+    alerts: AlertTotals | None = None
+    """None: an older release has written it."""
     run: int = 1
     """How often paging has started for it; 0: it has not."""
     metadata: dict[str, Any]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from libs.contracts.labels import Link, labels_in, links_in
 from libs.contracts.model import ReadMoment
 
 DEPTH_LIMIT = 32
@@ -185,6 +186,8 @@ def read_fields(data: Mapping[str, Any]) -> Fields:
     if any(isinstance(value, _NoNumber) for value in _values(read.get("metadata"))):
         read["metadata"] = as_written(read["metadata"])
         unread["metadata"] = "a number that cannot be held, kept as text"
+    if "links" in read and len(read["links"]) < len(data["links"]):
+        unread["links"] = "some are not addresses that can be followed"
     return Fields(read, unread)
 
 
@@ -259,6 +262,20 @@ def _map(value: Any) -> dict[str, Any]:
     return value
 
 
+def _labels(value: Any) -> dict[str, str]:
+    try:
+        return labels_in(as_written(value))
+    except ValueError as error:
+        raise _Fault(str(error)) from error
+
+
+def _links(value: Any) -> list[Link]:
+    try:
+        return links_in(value)
+    except ValueError as error:
+        raise _Fault(str(error)) from error
+
+
 def _sent(value: Any) -> AwareDatetime:
     found = moment(value)
     if found is None:
@@ -275,5 +292,8 @@ _FIELDS: tuple[tuple[str, str, tuple[str, ...], Callable[[Any], Any]], ...] = (
     ("routing_key", "routingKey", ("routingKey", "routing_key"), _filled),
     ("action", "action", ("action",), _action),
     ("metadata", "metadata", ("metadata",), _map),
+    ("fingerprint", "fingerprint", ("fingerprint",), _key),
+    ("labels", "labels", ("labels",), _labels),
+    ("links", "links", ("links",), _links),
     ("occurred_at", "occurredAt", ("occurredAt", "occurred_at"), _sent),
 )

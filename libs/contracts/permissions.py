@@ -92,7 +92,7 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
     Action.TEAMS_MEMBERS: Permission(Need.MANAGER, "put people into a team and take them out"),
     Action.TEAMS_WRITE: Permission(Need.ADMIN, "make, change and delete teams", of_teams=False),
     Action.INCIDENTS_LIST: Permission(Need.MEMBER, "list incidents"),
-    Action.INCIDENTS_READ: Permission(Need.MEMBER, "an incident, its timeline and who was paged, and why"),
+    Action.INCIDENTS_READ: Permission(Need.MEMBER, "an incident, its alerts, its timeline and who was paged, and why"),
     Action.INCIDENTS_CREATE: Permission(Need.MEMBER, "open an incident"),
     Action.INCIDENTS_ACKNOWLEDGE: Permission(Need.MEMBER, "acknowledge an incident"),
     Action.INCIDENTS_WRITE: Permission(Need.MEMBER, "resolve, close and edit an incident"),

@@ -30,6 +30,7 @@ from services.gateway.routes import (
     devices,
     escalation,
     health,
+    incident_alerts,
     incidents,
     integrations,
     invites,
@@ -46,7 +47,7 @@ from services.gateway.settings import Settings
 from services.gateway.versions import Versions
 
 _RESOURCES = (
-    *(incidents, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
+    *(incidents, incident_alerts, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
     *(escalation, integrations, notifications, audit),
 )
 

@@ -14,6 +14,7 @@ from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
 from libs.contracts.erasure import ExportPage, ExportQuery
+from libs.contracts.incident_alerts import AlertList, Balance, BalanceQuery, FindOutcome, ListAlerts, Outcomes
 from libs.contracts.incidents import (
     ChangeStatus,
     CreateIncident,
@@ -40,6 +41,7 @@ from libs.contracts.leniency import storable
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound, Nothing
 from services.incidents import application, integrations, sights
+from services.incidents.alert_views import balance, find_outcomes, list_alerts
 from services.incidents.application import INCIDENT
 from services.incidents.domain import decisions, incident
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
@@ -131,6 +133,11 @@ def _stories(requests: Requests, pages_arrive: Before) -> None:
         gone = tuple(sorted(page.story.erased))
         return Timeline(entries=entries(page.story.rows), next_cursor=page.following, erased=gone)
 
+    @requests.query("alerts", ListAlerts, action=Action.INCIDENTS_READ, before=pages_arrive)
+    def alerts(work: Work, body: ListAlerts, caller: Caller) -> AlertList:
+        sights.find(work, body.id, caller)
+        return list_alerts(work, body)
+
     @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
     def explain_(work: Work, body: ExplainQuery, caller: Caller) -> Explanation:
         sights.find(work, body.id, caller)
@@ -146,6 +153,16 @@ def _stories(requests: Requests, pages_arrive: Before) -> None:
         story = timeline_of(work, view.id)
         people = explain(story.rows, body.user_id, story.erased).people
         return IncidentExplained(incident_id=view.id, number=view.number, title=view.title, people=people)
+
+    @requests.query("outcomes", FindOutcome, public=True)
+    def outcomes(work: Work, body: FindOutcome, _caller: None) -> Outcomes:
+        """For operators (`pager alert outcome`), guarded by the bus (promise 13)."""
+        return find_outcomes(work, body.sequence)
+
+    @requests.query("balance", BalanceQuery, public=True)
+    def balance_(work: Work, body: BalanceQuery, _caller: None) -> Balance:
+        """For operators (`pager alert balance`), guarded by the bus (promise 13)."""
+        return balance(work, body.hours)
 
     @requests.query("export", ExportQuery, action=Action.ME)
     def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:

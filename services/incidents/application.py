@@ -13,13 +13,15 @@ from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.incident_alerts import AlertAdded
 from libs.contracts.incidents import AlertPlace, CreateIncident, EditIncident, IncidentCreated
+from libs.contracts.labels import brief
 from libs.contracts.slots import slot_of, thread_of
 from services.incidents import dedup
-from services.incidents.domain import decisions, incident
-from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs
+from services.incidents.domain import alerts, decisions, incident
+from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs, Thread
 from services.incidents.places import latest, place_at
-from services.incidents.projections import SCHEMA, repeated
+from services.incidents.projections import SCHEMA, alert_repeated, repeated
 from services.incidents.references import replicate_reference
 from services.incidents.replicas import people_of, replicate
 
@@ -41,7 +43,7 @@ INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
     decisions.decide,
     lane=lambda state: state.lane,
     team=lambda state: state.created.team_id if state.created else None,
-    shape=Shape(incident.evolve, incident.Incident),
+    shape=Shape(incident.evolve, incident.Incident, parts=(alerts.evolve,)),
     slot=_slot,
 )
 
@@ -53,25 +55,60 @@ def count_repeats(
     cause: Cause,
     before: Repeats,
     place: Position | None = None,
+    told: alerts.AddAlert | None = None,
 ) -> tuple[int, Repeats]:
     """Add repeats to the rows that count them, and tell of them where that is due; its alerts with them.
 
+    `told`: it is not a repeat but a further alert, and this is to be decided on it.
     `before`: what the rows say of earlier ones, exactly where an older release has counted some of them. Returned, too:
     what they say of these now.
     """
     state = work.state(INCIDENT, incident_id)
-    alerts, placed = decisions.alerts_after(command, state), command.more
+    counted, placed = decisions.alerts_after(command, state), command.more
     unknown, by = _counted_elsewhere(before, state, command.counted)
     unplaced_at = None
     if unknown and not _is_of_a_stream_before(place, before.place):
         # From now on the time of the last repeat says nothing of them: it moves on with each.
         placed, unplaced_at = placed + unknown, by
         before = before._replace(placed=before.times, unplaced_at=by)
-    work.decide(INCIDENT, incident_id, command, cause)
+    wanted = command if told is None else incident.Counted(told, counted)
+    work.decide(INCIDENT, incident_id, wanted, cause)
     # What is counted without an event is a repeat only while nobody ends the incident.
     work.hold(incident_id)
-    work.put(repeated(incident_id, alerts - command.counted, placed, command.last_at, place, unplaced_at))
-    return alerts, before
+    work.put(repeated(incident_id, counted - command.counted, placed, command.last_at, place, unplaced_at))
+    return counted, before
+
+
+def count_alert(work: Work, incident_id: UUID, alert_id: UUID, times: int, place: Position | None) -> None:
+    """Repeats of one alert beside those of its incident, where that has had several and holds this one."""
+    its = work.state(INCIDENT, incident_id).alerts
+    if its.added and alert_id in its.burning:
+        work.put(alert_repeated(alert_id, times, work.now, place))
+
+
+def add_alert(
+    work: Work,
+    fact: AlertAdded,
+    cause: Cause,
+    counted: int,
+    before: Repeats,
+    first: Repeats,
+    place: Position | None = None,
+) -> tuple[int, Repeats]:
+    """A further alert of an open incident, which is counted in any case; returned is what `count_repeats` returns.
+
+    `first`: of its first alert, which with the second one gets a row of its own. Until then all repeats are its, and
+    must be exact: whoever asks holds the append lock.
+    """
+    incident_id = fact.incident_id
+    its = work.state(INCIDENT, incident_id).alerts
+    again = incident.GroupAlerts(counted, 1, work.now, fact.title, fact.description, fact.alert_id)
+    alone = counted
+    counted, before = count_repeats(work, incident_id, again, cause, before, place, alerts.AddAlert(fact))
+    if not its.added and its.first is not None and work.state(INCIDENT, incident_id).alerts.added:
+        work.put(alert_repeated(its.first, alone, first.last_at or work.now, first.place, first.unplaced_at))
+    count_alert(work, incident_id, fact.alert_id, 1, place)
+    return counted, before
 
 
 def _is_of_a_stream_before(place: Position | None, newest: Position | None) -> bool:
@@ -170,17 +207,42 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     work.lock_appends()
     thread = inputs.threads([key]).get(key)
     if thread is not None and thread.is_open:
-        again = incident.GroupAlerts(1 + thread.repeats.times, 1, work.now, body.title, body.description)
-        alerts, _ = count_repeats(work, thread.incident_id, again, cause, thread.repeats)
+        counted = _joined(work, body, thread, cause)
         # Worse than it was: its people are paged as for the new priority, as by an alert.
         worse = incident.Raise(body.priority, cause.actor, work.now)
-        work.decide(INCIDENT, thread.incident_id, incident.Counted(worse, alerts), cause)
+        work.decide(INCIDENT, thread.incident_id, incident.Counted(worse, counted), cause)
         return thread.incident_id
     generation = thread.generation + 1 if thread else 1
     incident_id = dedup.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
     fact = fact.model_copy(update={"incident_id": incident_id, "generation": generation})
     work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
     return incident_id
+
+
+def _joined(work: Work, body: CreateIncident, thread: Thread, cause: Cause) -> int:
+    """What a person reports of an open incident is the alert of it that has no fingerprint. How many there are then."""
+    incident_id, again, before = thread.incident_id, thread.repeats, 1 + thread.repeats.times
+    its = work.state(INCIDENT, incident_id).alerts
+    alert_id = dedup.alert_id(incident_id, None)
+    if alert_id in its.burning or alerts.is_full(its):
+        said = incident.GroupAlerts(before, 1, work.now, body.title, body.description, alert_id)
+        counted, _ = count_repeats(work, incident_id, said, cause, again)
+        count_alert(work, incident_id, alert_id, 1, None)
+        return counted
+    fact = AlertAdded(
+        incident_id=incident_id,
+        alert_id=alert_id,
+        again=alert_id == its.first,
+        title=body.title,
+        description=brief(body.description),
+        priority=body.priority,
+        source="api",
+        by=cause.actor,
+        at=work.now,
+    )
+    first = again._replace(place=latest(thread.place, again.place))
+    counted, _ = add_alert(work, fact, cause, before, again, first)
+    return counted
 
 
 def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Inputs | None = None) -> None:

@@ -31,6 +31,14 @@ def incident_id(integration_id: UUID, dedup_key: str, generation: int) -> UUID:
     return _derived("incident", str(integration_id), dedup_key, generation)
 
 
+@lru_cache(maxsize=1024)
+def alert_id(incident_id: UUID, fingerprint: str | None) -> UUID:
+    """Of one alert of an incident. The one whose sender names no fingerprint, for most the only one, has the id of its
+    incident: there is nothing else to tell it by.
+    """
+    return incident_id if fingerprint is None else _derived("alert", str(incident_id), fingerprint)
+
+
 def event_identity(integration_id: UUID, source: str, event_id: str, body_digest: str) -> UUID:
     """What makes an alert a repeat: `source` and `id`, which together are unique (CloudEvents 1.0, section 3.1).
 

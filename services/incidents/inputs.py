@@ -60,6 +60,10 @@ class Inputs(Protocol):
         """Of each incident whose alert came again."""
         ...
 
+    def alert_repeats(self, alerts: Sequence[UUID]) -> Mapping[UUID, Repeats]:
+        """How often each of these alerts came, of those that are not their incident's only one."""
+        ...
+
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these alerts have been taken before."""
         ...
@@ -90,6 +94,10 @@ class StoredInputs:
     def repeats(self, incidents: Sequence[UUID]) -> Mapping[UUID, Repeats]:
         rows = self.work.fetch(queries.REPEATS, ids=list(incidents)) if incidents else ()
         return {row["incident_id"]: _repeats(row) for row in rows}
+
+    def alert_repeats(self, alerts: Sequence[UUID]) -> Mapping[UUID, Repeats]:
+        rows = self.work.fetch(queries.ALERT_REPEATS, ids=list(alerts)) if alerts else ()
+        return {row["id"]: _alert_repeats(row) for row in rows}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.work.fetch(queries.SEEN, ids=list(ids))} if ids else set()
@@ -122,6 +130,10 @@ class MemoryInputs:
         rows = self.desk.tables.get(tables.repeats, {})
         return {incident: _repeats(rows[incident]) for incident in incidents if incident in rows}
 
+    def alert_repeats(self, alerts: Sequence[UUID]) -> Mapping[UUID, Repeats]:
+        rows = self.desk.tables.get(tables.alert_repeats, {})
+        return {alert: _alert_repeats(rows[alert]) for alert in alerts if alert in rows}
+
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.desk.rows(tables.seen_alerts)} & set(ids)
 
@@ -147,3 +159,8 @@ def _thread(row: Mapping[str, Any], repeats: Repeats) -> Thread:
 def _repeats(row: Mapping[str, Any]) -> Repeats:
     place = place_at(row["last_incarnation"], row["last_sequence"])
     return Repeats(row["count"], row["last_at"], place, row["placed"], row["unplaced_at"])
+
+
+def _alert_repeats(row: Mapping[str, Any]) -> Repeats:
+    place = place_at(row["last_incarnation"], row["last_sequence"])
+    return Repeats(row["count"], row["last_at"], place, row["count"], row["unplaced_at"])

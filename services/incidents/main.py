@@ -19,6 +19,7 @@ from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS, ALERTS_KEPT, ALERTS_PROBE
 from services.incidents.alerts.answers import Settling
 from services.incidents.alerts.intake import AlertIntake
+from services.incidents.alerts.outcomes import late_outcomes
 from services.incidents.alerts.purge import AlertsPurge, LaneReader
 from services.incidents.alerts.stream import AlertStream
 from services.incidents.alerts.taken import taken_alerts
@@ -37,6 +38,8 @@ REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 it, 7 days. As long again is for senders that repeat what they could not deliver when they come back."""
 TAKEN = Retention(taken_alerts, "taken_at", ALERTS_KEPT + timedelta(days=1))
 """What ALERTS holds no more cannot come again; a day more, for clocks that differ."""
+TOLD = Retention(late_outcomes, "at", ALERTS_KEPT + timedelta(days=1))
+"""As long as what was taken says that it waited."""
 
 
 def build(runtime: Runtime) -> Parts:
@@ -64,7 +67,7 @@ def build(runtime: Runtime) -> Parts:
             lambda work: (*gauges(work), *house.gauges()),
             Probe(runtime.bus, ALERTS, ALERTS_PROBE),
         ),
-        forgets=(REMEMBERED, TAKEN),
+        forgets=(REMEMBERED, TAKEN, TOLD),
     )
 
 

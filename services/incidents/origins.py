@@ -6,6 +6,7 @@ from libs.chassis.rebuild.origins import STATELESS, Origins, Replica, folding
 from libs.chassis.store.person_keys import person_keys
 from libs.contracts.audit import IncidentsActedFrom
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
     AlertsGrouped,
@@ -31,11 +32,14 @@ from libs.contracts.integrations import (
     IntegrationKeyRevoked,
 )
 from services.incidents.alerts.kept import kept_answers
+from services.incidents.alerts.outcomes import late_outcomes
 from services.incidents.alerts.taken import taken_alerts
 from services.incidents.application import INCIDENT
 from services.incidents.integrations import INTEGRATION
 from services.incidents.projections import (
     SCHEMA,
+    alert_repeats,
+    alerts,
     audit,
     dedup_keys,
     incidents,
@@ -66,6 +70,9 @@ ORIGINS = Origins(
         (
             IncidentCreated,
             AlertsGrouped,
+            AlertAdded,
+            AlertResolved,
+            AlertsOverflowed,
             IncidentAcknowledged,
             IncidentEscalated,
             IncidentResolved,
@@ -89,7 +96,7 @@ ORIGINS = Origins(
         ): folding(INTEGRATION),
         (IncidentsActedFrom,): STATELESS,
     },
-    projections=(dedup_keys, integrations, audit),
+    projections=(dedup_keys, integrations, audit, alerts),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(people, {"auth": FROM_PEOPLE}, replicate_reference),
@@ -102,9 +109,11 @@ ORIGINS = Origins(
     rows={
         person_keys(SCHEMA): "keys of persons, which auth gives and which are in no event",
         repeats: "how often alerts came again: most repeats are in no event",
+        alert_repeats: "how often each of several alerts came again: most repeats are in no event",
         integration_keys: "hashes of keys, which are in no event",
         kept_answers: "answers of senders that wait until both lanes of ALERTS have passed their place",
         taken_alerts: "what was taken from ALERTS, by sequence and time, which no event holds",
+        late_outcomes: "what became of answers of senders that had waited, which no event of theirs holds",
         seen_alerts: "which alerts have been taken, by ids that senders gave them and no event holds",
     },
 )

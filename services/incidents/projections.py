@@ -39,7 +39,9 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.integrations import IntegrationCreated, IntegrationDeleted
 from libs.contracts.slots import thread_of
+from services.incidents.alert_rows import alert_changes, alert_repeats_table, alerts_table
 from services.incidents.dedup import shown_key, stands_alone
+from services.incidents.domain.alerts import totals
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.domain.integration import Integration
 from services.incidents.words import summary_of
@@ -138,6 +140,8 @@ repeats = Table(
     Column("placed", BigInteger, nullable=False, server_default="0"),
     Column("unplaced_at", DateTime(timezone=True)),
 )
+alerts = alerts_table(metadata)
+alert_repeats = alert_repeats_table(metadata)
 # Identities of alerts with an id that were taken; forgotten when no repeat of theirs can come any more (main.py).
 seen_alerts = Table(
     "seen_alerts",
@@ -193,6 +197,7 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     if isinstance(state, Incident):
         yield Row(incidents, incident_row(event, state))
         yield timeline_row(event, event.entity, ())
+        yield from alert_changes(alerts, event.data, state)
         created = state.created
         if created is not None and isinstance(event.data, IncidentCreated | IncidentEscalated | IncidentAcknowledged):
             yield from responder_rows(created.incident_id, created.team_id, (state.assigned_to,))
@@ -293,6 +298,7 @@ def view_of(state: Incident, version: int) -> IncidentView:
         integration_id=fact.integration_id,
         dedup_key=shown_key(fact.dedup_key, fact.team_id),
         alert_count=state.alert_count,
+        alerts=totals(state.alerts, is_open=state.is_open),
         run=state.run,
         metadata=fact.metadata,
         acknowledgements=state.acknowledgements,
@@ -321,6 +327,25 @@ def repeated(
         "unplaced_at": unplaced_at if place else last_at,
     }
     return Tally(repeats, values, sums=("count", "placed"), era="last_incarnation")
+
+
+def alert_repeated(
+    alert_id: UUID,
+    count: int,
+    last_at: datetime,
+    place: Position | None = None,
+    unplaced_at: datetime | None = None,
+) -> Tally:
+    """One of several alerts of an incident came `count` times more; the rest as of `repeated`."""
+    values = {
+        "id": alert_id,
+        "count": count,
+        "last_at": last_at,
+        "last_incarnation": place.incarnation if place else None,
+        "last_sequence": place.position if place else None,
+        "unplaced_at": unplaced_at if place else last_at,
+    }
+    return Tally(alert_repeats, values, sums=("count",), era="last_incarnation")
 
 
 def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UUID], **detail: Any) -> Row:

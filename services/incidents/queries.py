@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import ARRAY, Integer, Text, Uuid, any_, bindparam, func, select
 
-from services.incidents.projections import SCHEMA, dedup_keys, integration_keys, integrations, repeats, seen_alerts
+from services.incidents.projections import (
+    SCHEMA,
+    alert_repeats,
+    dedup_keys,
+    integration_keys,
+    integrations,
+    repeats,
+    seen_alerts,
+)
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
 _last = (
@@ -23,6 +31,8 @@ KEYS = (
 """The newest incident of each of the dedup keys `ids`, and its repeats, if any."""
 REPEATS = select(repeats.c.incident_id, *_last).where(repeats.c.incident_id == any_(_ids))
 """How often the alerts of the incidents `ids` came again, and when and where the last one stood."""
+ALERT_REPEATS = select(alert_repeats).where(alert_repeats.c.id == any_(_ids))
+"""The same of the alerts `ids`, which have rows of their own where their incident has had more than one."""
 SEEN = select(seen_alerts.c.id).where(seen_alerts.c.id == any_(_ids))
 """Which of the alerts `ids` have been taken."""
 BY_KEY = (

@@ -15,8 +15,8 @@ from libs.chassis.store.changes import Tally
 from libs.chassis.store.listing import Keyset, fitting
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import EscalationStarted
-from libs.contracts.incidents import EscalationView, IncidentView, Status, TimelineQuery
-from services.incidents.domain.incident import Incident
+from libs.contracts.incidents import AlertTotals, EscalationView, IncidentView, Status, TimelineQuery
+from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.erased import Story, told
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
 from services.incidents.references import erased, inactive
@@ -79,6 +79,8 @@ def with_assignees(work: Work, views: Sequence[IncidentView]) -> Iterator[Incide
 
 def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
     """The view with all its alerts and its running escalation: nothing is due once somebody has answered."""
+    if view.alerts is None:
+        view = view.model_copy(update={"alerts": AlertTotals(open=int(view.status in OPEN), total=1)})
     if row["repeats"] is not None:
         # Where an older release has counted, the log may have more.
         alerts, last = max(view.alert_count, 1 + row["repeats"]), max(view.updated_at, row["repeated_at"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
+from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
     AlertsGrouped,
@@ -39,6 +40,8 @@ def summary_of(fact: Fact) -> str:
             return f"{fact.priority} incident #{fact.number} from {fact.source}: {fact.title}"
         case AlertsGrouped():
             return _grouped(fact)
+        case AlertAdded() | AlertResolved() | AlertsOverflowed():
+            return _of_an_alert(fact)
         case IncidentAcknowledged():
             return "acknowledged" + (f": {fact.notes}" if fact.notes else "")
         case IncidentEscalated():
@@ -82,6 +85,16 @@ def _grouped(fact: AlertsGrouped) -> str:
     if fact.alert_count is None:
         return f"{fact.count} more alert{'s' if fact.count != 1 else ''} of the same kind"
     return f"at least {fact.alert_count} alerts of the same kind" + (f"; now: {fact.title}" if fact.title else "")
+
+
+def _of_an_alert(fact: AlertAdded | AlertResolved | AlertsOverflowed) -> str:
+    match fact:
+        case AlertAdded():
+            return f"{'an alert burns again' if fact.again else 'a further alert'}: {fact.title}"
+        case AlertResolved():
+            return f"an alert is over, {fact.left} still burn{'s' if fact.left == 1 else ''}"
+        case AlertsOverflowed():
+            return f"more than {fact.total} different alerts: what is not held is counted, and ends with the incident"
 
 
 def _bundle(fact: NotificationIntended) -> str:

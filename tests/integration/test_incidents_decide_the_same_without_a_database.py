@@ -34,7 +34,7 @@ from services.incidents.application import SERVICE, create_incident
 from services.incidents.domain.integration import CreateIntegration
 from services.incidents.inputs import Inputs, MemoryInputs, Source, StoredInputs
 from services.incidents.integrations import create_integration
-from services.incidents.projections import dedup_keys, incidents, project, seen_alerts
+from services.incidents.projections import alert_repeats, alerts, dedup_keys, incidents, project, seen_alerts
 from tests.decisions import questions, tables_of, told
 from tests.servers import Servers
 
@@ -55,7 +55,7 @@ def an_id(chance: random.Random) -> UUID:
 
 def by_id(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """A view is compared as the JSON that it becomes in its table."""
-    plain = [row | {"view": from_json(to_json(row.get("view")))} for row in rows]
+    plain = [row | {name: from_json(to_json(row.get(name))) for name in ("view", "links")} for row in rows]
     return sorted(plain, key=lambda row: str(row["id"]))
 
 
@@ -122,6 +122,7 @@ class History:
             "dedupKey": self.chance.choice((None, *self.keys)),
             "action": self.chance.choice(list(Action)) if may_answer else Action.TRIGGER,
             "routingKey": key,
+            "fingerprint": self.chance.choice((None, f"pod-1 {self.seed}", f"pod-2 {self.seed}")),
             "metadata": {"load": self.chance.random()},
             "occurredAt": (CLOCK.now() - timedelta(minutes=self.chance.randrange(9))).isoformat(),
         }
@@ -167,7 +168,7 @@ class History:
         self.decided |= {type(event.data).__name__ for event in on_desk}
 
     async def compare_tables(self) -> None:
-        for table in (incidents, dedup_keys, seen_alerts):
+        for table in (incidents, dedup_keys, seen_alerts, alerts, alert_repeats):
             on_desk = self.desk.rows(table)
             mine = select(table).where(table.c.id.in_([row["id"] for row in on_desk]))
             rows = await self.store.read(lambda work, mine=mine: work.fetch(mine))  # type: ignore[misc]
@@ -195,6 +196,8 @@ async def test_random_histories_end_in_the_same_facts_and_rows_on_tables_and_on_
         "IntegrationKeyAdded",
         "IncidentCreated",
         "AlertsGrouped",
+        "AlertAdded",
+        "AlertResolved",
         "PriorityRaised",
         "PagingRequested",
         "IncidentAcknowledged",

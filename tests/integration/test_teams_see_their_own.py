@@ -36,13 +36,13 @@ async def integration(who: Phone, **fields: Any) -> dict[str, Any]:
 
 async def seen(who: Phone, incident: str) -> list[int]:
     """What somebody gets of an incident: itself, timeline, explanation, notifications; and how often it is listed."""
-    paths = (f"/incidents/{incident}", f"/incidents/{incident}/timeline", f"/incidents/{incident}/explain")
+    paths = tuple(f"/incidents/{incident}{part}" for part in ("", "/timeline", "/explain", "/alerts"))
     answers = [(await who.call("GET", path)).status for path in (*paths, f"/notifications?incidentId={incident}")]
     listed = await who.call("GET", "/incidents?limit=100")
     return [*answers, [one["id"] for one in listed.data["incidents"]].count(incident)]
 
 
-SEEN, NOT_SEEN = [200] * 4 + [1], [404] * 4 + [0]
+SEEN, NOT_SEEN = [200] * 5 + [1], [404] * 5 + [0]
 
 
 async def test_an_alert_of_a_team_is_seen_by_the_team_by_whom_it_paged_and_by_admins(world: World) -> None:
@@ -225,7 +225,7 @@ async def test_a_teams_api_key_sees_its_team_and_not_what_has_paged_its_maker(wo
         assert [one["id"] for one in listed["incidents"]] == [opened["shop"]], path
         assert listed["pagination"]["total"] == 1
     for name, one in opened.items():
-        paths = (f"/incidents/{one}", f"/incidents/{one}/timeline", f"/incidents/{one}/explain")
+        paths = tuple(f"/incidents/{one}{part}" for part in ("", "/timeline", "/explain", "/alerts"))
         answers = [await asks("GET", path) for path in (*paths, f"/notifications?incidentId={one}")]
         assert [one.status for one in answers] == [200 if name == "shop" else 404] * 4, name
     assert [one["id"] for one in (await asks("GET", "/integrations")).data["integrations"]] == [senders["shop"]["id"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -36,14 +36,16 @@ class Snapshot(NamedTuple):
 class Shape(Generic[S]):
     """How states become text, for a decider whose states are instances of the dataclasses `kinds`.
 
-    `name` follows from their fields and from the source of the module that evolves them: a state that other code has
-    folded has another shape, and is not read.
+    `name` follows from their fields and from the source of the modules that evolve them: a state that other code has
+    folded has another shape, and is not read. `parts`: what `evolve` leaves to other modules.
     """
 
-    def __init__(self, evolve: Callable[[S, Any], S], *kinds: type[S]) -> None:
+    def __init__(
+        self, evolve: Callable[[S, Any], S], *kinds: type[S], parts: Iterable[Callable[..., Any]] = ()
+    ) -> None:
         self._kinds: dict[str, TypeAdapter[S]] = {kind.__name__: TypeAdapter(kind) for kind in kinds}
         schemas = {name: adapter.json_schema(mode="serialization") for name, adapter in self._kinds.items()}
-        source = inspect.getsource(sys.modules[evolve.__module__])
+        source = "".join(inspect.getsource(sys.modules[one.__module__]) for one in (evolve, *parts))
         self.name = hashlib.sha256(to_json([schemas, source])).hexdigest()[:32]
 
     def write(self, state: S) -> str:

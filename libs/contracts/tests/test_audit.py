@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import libs.contracts.incident_alerts
 import libs.contracts.notifier  # noqa: F401 - importing declares the event types
 from libs.contracts.audit import ACTED_FROM, AUDITED, AUDITED_SERVICES, RESOURCES, Rule, resource_of
 from libs.contracts.envelope import FACTS, Envelope, Fact
@@ -18,6 +19,7 @@ NOT_AUDITED = {
         *("incidents.PriorityLowered", "incidents.IncidentEdited", "incidents.AlertsGrouped"),
         *("incidents.IncidentAcknowledged", "incidents.IncidentEscalated", "incidents.IncidentResolved"),
         *("incidents.IncidentClosed", "incidents.IncidentSnoozed", "incidents.SnoozeEnded"),
+        *("incidents.AlertAdded", "incidents.AlertResolved", "incidents.AlertsOverflowed"),
         *("incidents.SuppressionEnded", "incidents.AcknowledgementTimedOut", "incidents.IncidentReopened"),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),
         *("escalation.EscalationExhausted", "escalation.EscalationCancelled"),

@@ -241,6 +241,15 @@ CASES = [
         v.TIMELINE,
     ),
     Case(
+        "listAlerts",
+        "GET",
+        f"{INCIDENT}/alerts?state=open&sort=-createdAt&page=2&limit=5",
+        "incidents.alerts",
+        {"id": ID, "state": "open", "sort": "-createdAt"} | PAGE_TWO,
+        {"alerts": [v.ALERT], "total": 7},
+        {"alerts": [v.ALERT], "pagination": OF_SEVEN, "nextCursor": None},
+    ),
+    Case(
         "explainIncident",
         "GET",
         f"{INCIDENT}/explain?userId={USER}",

@@ -5,8 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from libs.contracts import api_keys, audit, auth, escalation, incidents, integrations, invites, notifier, oncall, teams
+from libs.contracts import (
+    api_keys,
+    audit,
+    auth,
+    escalation,
+    incident_alerts,
+    incidents,
+    integrations,
+    invites,
+    notifier,
+    oncall,
+    teams,
+)
 from libs.contracts.envelope import Actor
+from libs.contracts.labels import Link
 from libs.contracts.model import Lane, Priority, Role, TeamRole
 from services.gateway.tests.stubs import USER, json_of
 
@@ -89,6 +102,26 @@ INCIDENT = json_of(
         escalation_timeout_minutes=15,
         alert_count=1,
         metadata={"host": "db-1"},
+    )
+)
+ALERT = json_of(
+    incident_alerts.AlertView(
+        id=ID,
+        incident_id=ID,
+        number=1,
+        fingerprint="shop-1",
+        state=incident_alerts.AlertState.OPEN,
+        title="shop-1 restarts",
+        description=None,
+        priority=Priority.HIGH,
+        source="cluster",
+        labels={"pod": "shop-1"},
+        links=(Link(href="https://grafana.example/d/1"),),
+        count=3,
+        created_at=NOW,
+        last_at=NOW,
+        resolved_at=None,
+        occurred_at=None,
     )
 )
 TIMELINE = json_of(

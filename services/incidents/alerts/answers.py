@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,7 +26,8 @@ from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
-from services.incidents.alerts.kept import kept_answers, parked_of, place_of, signal_of
+from services.incidents.alerts.kept import kept_answers, parked_of, place_of, signal_of, tell_late
+from services.incidents.alerts.outcomes import PARKED, late
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import AlertStream
 from services.incidents.inputs import Inputs, StoredInputs
@@ -50,7 +52,7 @@ _read = select(_cursors.c.incarnation).where(_cursors.c.upstream == ALERTS, _cur
 
 def settle(work: Work, rows: Sequence[dict[str, Any]], inputs: Inputs) -> None:
     """Kept answers take effect, in their order, and are kept no longer."""
-    take_signals(work, [signal_of(row) for row in rows], inputs)
+    take_signals(work, [signal_of(row) for row in rows], inputs, tell=partial(tell_late, work))
     work.put(*(Gone(kept_answers, row) for row in rows))
 
 
@@ -174,7 +176,7 @@ class Settling(Engine):
         def write(work: Work) -> None:
             for found in _still(work, [row]):
                 park(work, SCHEMA, parked_of(found, reason))
-                work.put(Gone(kept_answers, found))
+                work.put(Gone(kept_answers, found), late(place_of(found), PARKED, work.now))
 
         await self.store.transact(write)
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from uuid import UUID
 
 from nats.js.errors import NotFoundError
 from opentelemetry.trace import SpanKind
@@ -22,10 +24,12 @@ from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Action, is_urgent
+from libs.contracts.incident_alerts import AlertOutcome
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERT_LIMIT, ALERTS
 from services.incidents import dedup
-from services.incidents.alerts.kept import KEPT_ANSWER, Keeping, signal_in
+from services.incidents.alerts.kept import KEPT_ANSWER, Keeping, signal_in, tell_late
+from services.incidents.alerts.outcomes import REFUSED, Became
 from services.incidents.alerts.reading import meaning_of, read_item
 from services.incidents.alerts.signals import take_signals
 from services.incidents.alerts.stream import END, OTHER, READ, AlertStream
@@ -41,18 +45,32 @@ _ANSWERS = b'"action"'
 """In the bytes of nearly every answer. One that is spelled otherwise is kept, and takes effect a moment later."""
 
 
-def take_items(work: Work, items: Sequence[Item], inputs: Inputs | None = None, passed: int = END) -> int:
+def take_items(
+    work: Work,
+    items: Sequence[Item],
+    inputs: Inputs | None = None,
+    passed: int = END,
+    became: dict[int, Became] | None = None,
+) -> int:
     """One batch of alerts, in one transaction: read them, find their integrations, decide; by default on the tables.
 
     `passed`: up to which sequence the other lane has been taken; answers behind it are kept. Returns how many are.
+    `became`: takes what becomes of each, by its sequence.
     """
     inputs = inputs or StoredInputs(work)
     keeping = Keeping(work, passed)
     signals = _signals(work, items, inputs)
     with ExitStack() as spans:
         traced = [_traced(s, spans) for s in signals] if telemetry.records(SCHEMA) else signals
-        take_signals(work, traced, inputs, keeping.put_off)
+        outcomes = {} if became is None else became
+        outcomes |= {item.at.position: REFUSED for item in items}  # of whom no signal comes
+        take_signals(work, traced, inputs, keeping.put_off, partial(_became, outcomes))
     return keeping.kept
+
+
+def _became(outcomes: dict[int, Became], signal: Signal, outcome: AlertOutcome, incident_id: UUID | None) -> None:
+    if signal.place is not None:
+        outcomes[signal.place.position] = Became(outcome, incident_id)
 
 
 def _signals(work: Work, items: Sequence[Item], inputs: Inputs) -> list[Signal]:
@@ -103,7 +121,7 @@ def replay(work: Work, parked: Parked) -> None:
         StillRefused: then it stays parked as it is.
     """
     if parked.type == KEPT_ANSWER:
-        take_signals(work, [signal_in(parked)], StoredInputs(work))
+        take_signals(work, [signal_in(parked)], StoredInputs(work), tell=partial(tell_late, work))
         return
     at = Position(0, parked.position, 0, f"replayed {parked.upstream}")
     read, inputs = read_item(Item(at, "", parked.raw, parked.headers, parked.type)), StoredInputs(work)
@@ -146,6 +164,7 @@ class AlertIntake:
     _pull: Pull | None = None
     _passed: int = END
     _kept: bool = False
+    _became: dict[int, Became] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._applier = Applier(
@@ -230,7 +249,10 @@ class AlertIntake:
 
     def _take_items(self, work: Work, items: Sequence[Item]) -> None:
         """In a transaction that may be repeated."""
-        self._kept = take_items(work, items, passed=self._passed) > 0 or self._kept
+        became: dict[int, Became] = {}
+        self._kept = take_items(work, items, passed=self._passed, became=became) > 0 or self._kept
+        self._became = became
 
     def _remember(self, work: Work, items: Sequence[Item]) -> None:
-        remember(work, self.lane, items)
+        became, self._became = self._became, {}  # what is set aside is remembered without having been taken
+        remember(work, self.lane, items, became)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, Uuid, select
@@ -15,8 +16,10 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Alert
+from libs.contracts.incident_alerts import AlertOutcome
 from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS
+from services.incidents.alerts.outcomes import Became, late
 from services.incidents.alerts.threads import Signal
 from services.incidents.places import place_at
 from services.incidents.projections import metadata
@@ -58,6 +61,7 @@ class Keeping:
             return False
         # What it says beside that is nowhere shown, that it is no repeat has been seen to, and whose it is is known.
         left_out: dict[str, Any] = {"description": None, "metadata": {}, "event_id": None, "routing_key": None}
+        left_out |= {"labels": {}, "links": ()}
         alert = signal.alert.model_copy(update=left_out)
         row = {
             "incarnation": place.incarnation,
@@ -86,6 +90,12 @@ def signal_of(row: Mapping[str, Any]) -> Signal:
         place=place_of(row),
         fired_before=row["fired_before"],
     )
+
+
+def tell_late(work: Work, signal: Signal, outcome: AlertOutcome, incident_id: UUID | None) -> None:
+    """An answer that has waited has its outcome."""
+    if signal.place is not None:
+        work.put(late(signal.place, Became(outcome, incident_id), work.now))
 
 
 def place_of(row: Mapping[str, Any]) -> Position:

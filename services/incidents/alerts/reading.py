@@ -82,6 +82,10 @@ def _silenced(alert: Alert, read: Read) -> str | None:
         return f"action {alert.action}: without a routingKey an alert may only trigger"
     if alert.dedup_key is None and "dedupKey" in alert.unread:
         return f"action {alert.action}: its dedupKey cannot be read"
+    which = "fingerprint" if "fingerprint" in alert.unread else "labels" if "labels" in alert.unread else None
+    if alert.action is Action.RESOLVE and alert.fingerprint is None and which is not None:
+        # One alert was meant, and without its name all of the key would be over.
+        return f"action {alert.action}: its {which} cannot be read"
     return None
 
 

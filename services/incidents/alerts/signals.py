@@ -11,25 +11,39 @@ from libs.chassis.store.changes import Added
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.alerts import Action
 from libs.contracts.envelope import Actor
+from libs.contracts.incident_alerts import AlertOutcome
 from libs.contracts.incidents import AlertPlace, IncidentCreated
 from services.incidents import dedup
+from services.incidents.alerts import burning
 from services.incidents.alerts.threads import Signal, Thread, is_overtaken, was_answered
-from services.incidents.application import INCIDENT, count_repeats
+from services.incidents.application import INCIDENT
 from services.incidents.domain import incident
+from services.incidents.domain.alerts import is_last, opened_by_alerts
 from services.incidents.inputs import NOTHING_REPEATED, Inputs
 from services.incidents.projections import seen_alerts
+
+Tell = Callable[[Signal, AlertOutcome, UUID | None], None]
+"""Is told what became of each alert, and of which incident it is, if of any."""
 
 
 def _at_once(_signal: Signal) -> bool:
     return False
 
 
+def _untold(_signal: Signal, _outcome: AlertOutcome, _incident_id: UUID | None) -> None:
+    pass
+
+
 def take_signals(
-    work: Work, signals: Sequence[Signal], inputs: Inputs, put_off: Callable[[Signal], bool] = _at_once
+    work: Work,
+    signals: Sequence[Signal],
+    inputs: Inputs,
+    put_off: Callable[[Signal], bool] = _at_once,
+    tell: Tell = _untold,
 ) -> None:
     """Open, group, raise, acknowledge and resolve as a batch of alerts asks; what comes again is no alert.
 
-    `put_off`: keeps what cannot take effect yet, and says so.
+    `put_off`: keeps what cannot take effect yet, and says so. `tell`: hears what became of each, once.
     """
     seen = inputs.seen([i for s in signals if (i := s.repeat_id) is not None])
     keys = [s.thread for s in signals]
@@ -54,16 +68,18 @@ def take_signals(
         repeat = signal.repeat_id
         if repeat is not None:
             if repeat in seen:
+                tell(signal, AlertOutcome.REPEATED, None)
                 continue
             seen.add(repeat)
             # Not over one that is there: the other lane has taken it meanwhile, and this batch is tried again.
             work.put(Added(seen_alerts, {"id": repeat, "seen_at": work.now}))
         if signal.alert.action is not Action.TRIGGER and put_off(signal):
+            tell(signal, AlertOutcome.WAITING, None)
             continue
-        _take(work, signal, key, threads, numbers, pin)
+        tell(signal, *_take(work, signal, key, threads, numbers, pin, inputs))
     inputs.unused(ready)
     for thread in threads.values():
-        _flush(work, thread)
+        burning.flush(work, thread)
 
 
 def _shared(signals: Sequence[Signal]) -> set[UUID]:
@@ -121,42 +137,64 @@ def _take(
     threads: dict[UUID, Thread],
     numbers: Callable[[], int],
     pin: Callable[[], None],
-) -> None:
+    inputs: Inputs,
+) -> tuple[AlertOutcome, UUID | None]:
     thread = threads.get(key)
     actor = signal.actor
     cause = work.begin(actor, signal.traceparent)
-    match signal.alert.action:
-        case Action.TRIGGER if thread is not None and thread.is_open:
-            # Repeats of a batch fold into one event when the batch ends, or when a resolve comes between.
-            thread.repeats += 1
-            thread.newest, thread.cause = signal, cause
-            _raise(work, thread, signal, cause, pin)
-        case Action.TRIGGER:
-            generation = thread.generation + 1 if thread else 1
-            incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
-            threads[key] = Thread(incident_id, generation, is_open=True, place=signal.place)
-            fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
-            work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
-        case Action.ACKNOWLEDGE | Action.RESOLVE if thread is not None and thread.is_open:
-            _heed(work, thread, signal, cause, pin)
-        case _:
-            pass  # acknowledging or resolving what is not open: dropped, as PagerDuty's Events API does
+    if thread is not None and thread.is_open:
+        if signal.alert.action is not Action.TRIGGER:
+            return _heed(work, thread, signal, cause, pin, inputs), thread.incident_id
+        outcome = burning.trigger(work, thread, signal, cause, pin, inputs)
+        _raise(work, thread, signal, cause, pin)
+        return outcome, thread.incident_id
+    if signal.alert.action is not Action.TRIGGER:
+        return AlertOutcome.UNMATCHED, None  # dropped, as PagerDuty's Events API does
+    generation = thread.generation + 1 if thread else 1
+    incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
+    threads[key] = Thread(incident_id, generation, is_open=True, place=signal.place)
+    fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
+    work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
+    return AlertOutcome.CREATED, incident_id
 
 
-def _heed(work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
+def _heed(
+    work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callable[[], None], inputs: Inputs
+) -> AlertOutcome:
     """A sender's answer speaks of what fired before it: it never ends what has fired since."""
     pin()
-    if is_overtaken(work, thread, signal):
-        if signal.alert.action is Action.RESOLVE and was_answered(work, thread, signal):
-            # What has fired since is another fire, of which nobody was told: it was grouped into one that was answered.
-            again = "It fired again after it was resolved."
-            _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
-            _answer(work, thread, incident.Reopen(cause.actor, work.now, again), cause, pin)
-    elif signal.alert.action is Action.ACKNOWLEDGE:
+    if signal.alert.action is Action.ACKNOWLEDGE:
+        if is_overtaken(work, thread, signal):
+            return AlertOutcome.OVERTAKEN
         _answer(work, thread, incident.Acknowledge(cause.actor, work.now), cause, pin)
-    else:
+        return AlertOutcome.ACKNOWLEDGED
+    state = work.state(INCIDENT, thread.incident_id)
+    wanted = burning.named(thread, signal)
+    if wanted is not None and wanted not in state.alerts.burning:
+        return AlertOutcome.UNMATCHED
+    ends_all = wanted is None and state.created is not None and opened_by_alerts(state.created)
+    if ends_all and not is_overtaken(work, thread, signal):
         _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
         thread.is_open = False
+        return AlertOutcome.RESOLVED
+    over = burning.ended(work, thread, signal, inputs)
+    if over:
+        burning.resolve(work, thread, over, cause, pin)
+    if thread.is_open and not over and _is_another_fire(work, thread, signal, wanted):
+        # What has fired since is another fire, of which nobody was told: it was grouped into one that was answered.
+        again = "It fired again after it was resolved."
+        _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
+        _answer(work, thread, incident.Reopen(cause.actor, work.now, again), cause, pin)
+        return AlertOutcome.RESOLVED
+    return AlertOutcome.RESOLVED if over else AlertOutcome.OVERTAKEN
+
+
+def _is_another_fire(work: Work, thread: Thread, signal: Signal, wanted: UUID | None) -> bool:
+    """Whether a resolve would have ended an incident that somebody had answered, had it not fired again."""
+    state = work.state(INCIDENT, thread.incident_id)
+    if state.created is None or not opened_by_alerts(state.created):
+        return False
+    return (wanted is None or is_last(wanted, state.alerts, state.created)) and was_answered(work, thread, signal)
 
 
 def _answer(
@@ -168,7 +206,7 @@ def _answer(
 ) -> None:
     """What becomes of it says how many alerts there were by then."""
     pin()
-    _flush(work, thread)
+    burning.flush(work, thread)
     work.decide(INCIDENT, thread.incident_id, incident.Counted(command, thread.counted), cause)
 
 
@@ -176,16 +214,6 @@ def _raise(work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callab
     """The same problem again, and worse: its people are paged as for the new priority."""
     if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).worst):
         _answer(work, thread, incident.Raise(signal.alert.priority, cause.actor, work.now), cause, pin)
-
-
-def _flush(work: Work, thread: Thread) -> None:
-    if thread.repeats and thread.newest is not None and thread.cause is not None:
-        alert, place = thread.newest.alert, thread.newest.place
-        command = incident.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description)
-        thread.counted, thread.again = count_repeats(
-            work, thread.incident_id, command, thread.cause, thread.again, place
-        )
-        thread.repeats = 0
 
 
 def _created(
@@ -209,4 +237,8 @@ def _created(
         occurred_at=alert.occurred_at,
         metadata=alert.metadata,
         place=None if place is None else AlertPlace(incarnation=place.incarnation, sequence=place.position),
+        alert_id=None if alert.fingerprint is None else dedup.alert_id(incident_id, alert.fingerprint),
+        fingerprint=alert.fingerprint,
+        labels=alert.labels,
+        links=alert.links,
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, Table, Text, select
 
@@ -19,6 +19,7 @@ from libs.chassis.consume.item import Item
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.model import Lane
+from services.incidents.alerts.outcomes import PARKED, Became, packed
 from services.incidents.projections import metadata
 
 taken_alerts = Table(
@@ -30,18 +31,25 @@ taken_alerts = Table(
     Column("last_stored_at", BigInteger, primary_key=True, autoincrement=False),
     Column("first", BigInteger, nullable=False),
     Column("others", LargeBinary),
+    # What became of each; NULL where an older release has taken them.
+    Column("outcomes", LargeBinary),
     Column("taken_at", DateTime(timezone=True), nullable=False),
     Index("taken_alerts_age_idx", "taken_at"),
 )
 _rows = select(taken_alerts.c.last, taken_alerts.c.last_stored_at, taken_alerts.c.others)
 
 
-def remember(work: Work, lane: Lane, items: Sequence[Item]) -> None:
-    """Record a batch in the transaction that moves the cursor over it."""
+def remember(work: Work, lane: Lane, items: Sequence[Item], became: Mapping[int, Became]) -> None:
+    """Record a batch, and what became of each by its sequence, in the transaction that moves the cursor over it.
+
+    What nothing is said of was set aside.
+    """
     places = [Stored(item.at.position, item.stored_at) for item in items]
     last = places[-1]
     row = {"lane": str(lane), "last": last.sequence, "last_stored_at": last.stored_at, "first": places[0].sequence}
-    work.put(Row(taken_alerts, row | {"others": _packed(places), "taken_at": work.now}))
+    row |= {"others": _packed(places), "taken_at": work.now}
+    row["outcomes"] = packed([became.get(place.sequence, PARKED) for place in places])
+    work.put(Row(taken_alerts, row))
 
 
 def known_among(work: Work, lane: Lane, places: Sequence[Stored]) -> set[Stored]:
@@ -55,6 +63,11 @@ def known_among(work: Work, lane: Lane, places: Sequence[Stored]) -> set[Stored]
     for row in work.fetch(overlapping):
         known |= wanted & {Stored(row["last"], row["last_stored_at"]), *_unpacked(row["others"])}
     return known
+
+
+def places_in(row: Mapping[str, Any]) -> list[Stored]:
+    """All that a batch's row has taken, in its order."""
+    return [*_unpacked(row["others"]), Stored(row["last"], row["last_stored_at"])]
 
 
 class LastOnes(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -18,7 +18,7 @@ from services.incidents import dedup
 from services.incidents.application import INCIDENT
 from services.incidents.domain import incident
 from services.incidents.inputs import NOTHING_REPEATED, Repeats
-from services.incidents.places import are_comparable, is_later, place_at
+from services.incidents.places import are_comparable, is_later, latest, place_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,14 @@ class Signal:
 
 
 @dataclass(slots=True)
+class Firing:
+    """One alert of an incident within a batch: where it fired last, and how often that is in no row yet."""
+
+    place: Position | None
+    times: int = 0
+
+
+@dataclass(slots=True)
 class Thread:
     """The newest incident of a dedup key, as it stands within a batch."""
 
@@ -71,6 +79,15 @@ class Thread:
     newest: Signal | None = None
     """The last of its repeats that are not counted yet."""
     cause: Cause | None = None
+    firing: dict[UUID, Firing] = field(default_factory=dict)
+    """The alerts of the incident that have fired in this batch."""
+
+    def fire(self, alert_id: UUID, signal: Signal, cause: Cause) -> Firing:
+        """One of them fires."""
+        self.newest, self.cause = signal, cause
+        firing = self.firing.setdefault(alert_id, Firing(signal.place))
+        firing.place = latest(firing.place, signal.place)
+        return firing
 
 
 class _Fired(NamedTuple):
@@ -93,15 +110,12 @@ def _opening(work: Work, thread: Thread) -> _Fired:
 
 def _repeated(work: Work, thread: Thread) -> Iterator[_Fired]:
     """The newest of its repeats with a place, of those without one, and of those that an older release counted."""
-    state, again = work.state(INCIDENT, thread.incident_id), thread.again
+    again = thread.again
     if again.last_at is not None and again.place is not None:
         yield _Fired(again.place, again.last_at)
-    if again.last_at is not None and again.times > again.placed:
-        yield _Fired(None, again.last_at)
     if again.unplaced_at is not None:
         yield _Fired(None, again.unplaced_at)
-    if state.told_at is not None and state.alert_count > thread.counted:
-        yield _Fired(None, state.told_at)
+    yield from _by_an_older_release(work, thread)
     if thread.newest is not None:
         yield _Fired(thread.newest.place, work.now)
 
@@ -119,6 +133,38 @@ def is_overtaken(work: Work, thread: Thread, signal: Signal) -> bool:
     """Whether an answer knows nothing of what last made its incident burn."""
     revived = _revived(work, thread, signal.alert.action)
     return any(fired.is_behind(signal) for fired in (_opening(work, thread), *_repeated(work, thread), *revived))
+
+
+def is_alert_overtaken(work: Work, thread: Thread, signal: Signal, alert_id: UUID, again: Repeats | None) -> bool:
+    """Whether a resolve knows nothing of what last made this one of several alerts burn.
+
+    `again`: what the rows say of it; None: nothing. The first has none until a second is there, and then all that made
+    the incident burn was this one.
+    """
+    is_first = alert_id == work.state(INCIDENT, thread.incident_id).alerts.first
+    if again is None and (is_first or alert_id not in thread.firing):
+        return is_overtaken(work, thread, signal)
+    fired = (*_of_one(work, thread, alert_id, again), *_revived(work, thread, signal.alert.action))
+    return any(one.is_behind(signal) for one in fired)
+
+
+def _of_one(work: Work, thread: Thread, alert_id: UUID, again: Repeats | None) -> Iterator[_Fired]:
+    if again is not None and again.last_at is not None and again.place is not None:
+        yield _Fired(again.place, again.last_at)
+    if again is not None and again.unplaced_at is not None:
+        yield _Fired(None, again.unplaced_at)
+    if alert_id in thread.firing:
+        yield _Fired(thread.firing[alert_id].place, work.now)
+    yield from _by_an_older_release(work, thread)
+
+
+def _by_an_older_release(work: Work, thread: Thread) -> Iterator[_Fired]:
+    """Of what such a one has counted nobody knows which alert it was."""
+    state, again = work.state(INCIDENT, thread.incident_id), thread.again
+    if again.last_at is not None and again.times > again.placed:
+        yield _Fired(None, again.last_at)
+    if state.told_at is not None and state.alert_count > thread.counted:
+        yield _Fired(None, state.told_at)
 
 
 def was_answered(work: Work, thread: Thread, signal: Signal) -> bool:

@@ -31,6 +31,8 @@ from libs.contracts.incidents import (
 )
 from libs.contracts.model import Priority
 from libs.contracts.requests import Invalid, NotFound, Rejected
+from services.incidents.domain import alerts as its_alerts
+from services.incidents.domain.alerts import AddAlert, ResolveAlert
 from services.incidents.domain.incident import (
     Acknowledge,
     Close,
@@ -89,6 +91,10 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return [_counted(fact, max(alerts, state.alert_count), place) for fact in decide(wanted, state)]
         case GroupAlerts() if state.is_open:
             return _grouped(command, state, created)
+        case AddAlert() if state.is_open:
+            return its_alerts.add(command, state.alerts)
+        case ResolveAlert() if state.is_open:
+            return _alert_resolved(command, state, created)
         case Escalate() if state.is_open and _is_news(command, state):
             return [_escalated(command, created)]
         case Acknowledge() if not state.is_open:
@@ -117,6 +123,18 @@ def _says_more(command: Acknowledge, state: Incident) -> bool:
     return not theirs or (command.notes is not None and command.notes not in theirs)
 
 
+def _alert_resolved(command: ResolveAlert, state: Incident, created: IncidentCreated) -> list[Fact]:
+    """The last one ends the incident, as a person would; that it was the only one needs no event of its own."""
+    if not its_alerts.is_last(command.alert_id, state.alerts, created):
+        return its_alerts.resolve(command, state.alerts, created.incident_id)
+    if not state.alerts.has_rows:
+        return [*decide(Resolve(command.by, command.at), state)]
+    over = its_alerts.resolve(command, state.alerts, created.incident_id)
+    for fact in over:
+        state = evolve(state, fact)
+    return [*over, *decide(Resolve(command.by, command.at, "Its last alert is over."), state)]
+
+
 def alerts_after(command: GroupAlerts, state: Incident) -> int:
     """How many there are with these: as the rows say, or the log where an older release has counted in it alone.
 
@@ -128,7 +146,7 @@ def alerts_after(command: GroupAlerts, state: Incident) -> int:
 def _grouped(command: GroupAlerts, state: Incident, created: IncidentCreated) -> list[Fact]:
     """Most repeats are only counted: what they cost must not grow with their number."""
     alerts = alerts_after(command, state)
-    is_news = (command.title, command.description) != (state.title, state.description)
+    is_news = _says_something_else(command, state)
     is_time = state.told_at is None or command.last_at - state.told_at >= NEWS_EVERY
     if not (_step(alerts - 1) > state.alert_count - 1 or (is_news and is_time)):
         return []
@@ -139,8 +157,17 @@ def _grouped(command: GroupAlerts, state: Incident, created: IncidentCreated) ->
         alert_count=alerts,
         title=command.title if is_news else None,
         description=command.description if is_news else None,
+        alert_id=command.alert_id if is_news and command.alert_id != state.alerts.first else None,
     )
     return [grouped]
+
+
+def _says_something_else(command: GroupAlerts, state: Incident) -> bool:
+    """Of an alert that is not held nothing is known but that it came."""
+    if command.alert_id in (None, state.alerts.first):
+        return (command.title, command.description) != (state.title, state.description)
+    told = state.alerts.burning.get(command.alert_id)
+    return told is not None and told != its_alerts.digest(command.title, command.description)
 
 
 def _step(repeats: int) -> int:

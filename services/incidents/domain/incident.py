@@ -6,12 +6,13 @@ page again is the next; an answer stops all runs up to the present one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from libs.contracts.envelope import Actor, Fact
+from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
     Acknowledgement,
     AcknowledgementTimedOut,
@@ -34,6 +35,8 @@ from libs.contracts.incidents import (
     SuppressionEnded,
 )
 from libs.contracts.model import Lane, Priority
+from services.incidents.domain import alerts
+from services.incidents.domain.alerts import AddAlert, Alerts, ResolveAlert
 
 OPEN = (Status.CREATED, Status.ESCALATED, Status.ACKNOWLEDGED)
 
@@ -65,7 +68,7 @@ class Incident:
     alert_count: int = 1
     """At least: what events have told of."""
     title: str = ""
-    """With `description`: what its newest alert says, as far as events have told of it; `told_at`: since when."""
+    """With `description`: what its first alert says now, as far as events have told; `told_at`: when they last did."""
     description: str | None = None
     told_at: datetime | None = None
     updated_at: datetime | None = None
@@ -83,6 +86,7 @@ class Incident:
     """When an acknowledgement timed out or a snooze ended: whoever acknowledges had to do so after it."""
     paged: Place = (0, 0, 0)
     """The last place of its escalation that is known here."""
+    alerts: Alerts = field(default_factory=Alerts)
 
     @property
     def lane(self) -> Lane:
@@ -115,7 +119,10 @@ def evolve(state: Incident, fact: Fact) -> Incident:
                 updated_at=fact.created_at,
                 run=0 if fact.suppressed else 1,
                 suppressed=fact.suppressed,
+                alerts=alerts.evolve(state.alerts, fact),
             )
+        case AlertAdded() | AlertResolved() | AlertsOverflowed():
+            return replace(state, alerts=alerts.evolve(state.alerts, fact), updated_at=fact.at)
         case AlertsGrouped():
             return _grouped(state, fact)
         case IncidentEscalated():
@@ -136,8 +143,9 @@ def evolve(state: Incident, fact: Fact) -> Incident:
 
 
 def _grouped(state: Incident, fact: AlertsGrouped) -> Incident:
-    if fact.title is not None:
+    if fact.title is not None and fact.alert_id in (None, state.alerts.first):
         state = replace(state, title=fact.title, description=fact.description)
+    state = replace(state, alerts=alerts.evolve(state.alerts, fact))
     count = state.alert_count + fact.count if fact.alert_count is None else max(state.alert_count, fact.alert_count)
     return replace(state, alert_count=count, told_at=fact.last_at, updated_at=fact.last_at)
 
@@ -210,7 +218,8 @@ class OpenIncident:
 class GroupAlerts:
     """Its alert came `more` times again, the last at `last_at`, saying `title` and `description`.
 
-    `counted`: its alerts before these, as the rows say that count them.
+    `counted`: its alerts before these, as the rows say that count them. `alert_id`: which of its alerts came last;
+    None: the first.
     """
 
     counted: int
@@ -218,6 +227,7 @@ class GroupAlerts:
     last_at: datetime
     title: str
     description: str | None = None
+    alert_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,11 +325,11 @@ class Edit:
 class Counted:
     """`command`, where `alerts` have come in so far, exactly, the newest of them at `place`."""
 
-    command: Escalate | Answer | Restart | Edit
+    command: Escalate | Answer | Restart | Edit | AddAlert | ResolveAlert
     alerts: int
     place: AlertPlace | None = None
 
 
 Answer = Acknowledge | Resolve | Close | Snooze
 Restart = Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen
-Command = OpenIncident | GroupAlerts | Escalate | Answer | Restart | Edit | Counted
+Command = OpenIncident | GroupAlerts | AddAlert | ResolveAlert | Escalate | Answer | Restart | Edit | Counted

@@ -18,10 +18,12 @@ from libs.contracts.envelope import Actor
 from libs.contracts.incidents import IncidentSnoozed, Status
 from libs.contracts.model import Lane
 from libs.contracts.slots import thread_of
+from libs.contracts.subjects import Header
 from services.incidents import dedup
 from services.incidents.alerts.answers import settle
 from services.incidents.alerts.intake import take_items
 from services.incidents.alerts.kept import kept_answers
+from services.incidents.alerts.outcomes import Became
 from services.incidents.alerts.stream import END, OTHER
 from services.incidents.application import INCIDENT, change
 from services.incidents.domain.incident import (
@@ -58,11 +60,16 @@ class Lanes:
         self.inputs = MemoryInputs(self.desk, {dedup.key_hash(KEY): Source(SHOP)})
         self.cursors = dict.fromkeys(Lane, 0)
         self.sent_at: dict[int, datetime] = {}
+        self.fields: dict[int, dict[str, Any]] = {}
+        self.ids: dict[int, str] = {}
+        self.outcomes: dict[int, Became] = {}
         self.facts: list[Any] = []
 
-    def send(self, lane: Lane, action: Action, key: str = "db") -> None:
+    def send(self, lane: Lane, action: Action, key: str = "db", message_id: str = "", **fields: Any) -> None:
+        """`fields`: what the body says beside the rest."""
         self.stream.append((lane, action, key))
         self.sent_at[len(self.stream)] = self.now
+        self.fields[len(self.stream)], self.ids[len(self.stream)] = fields, message_id
 
     def _unread(self, lane: Lane) -> list[int]:
         return [n for n, (of, _, _) in enumerate(self.stream, 1) if of is lane and n > self.cursors[lane]]
@@ -77,7 +84,10 @@ class Lanes:
             items = [self.item(n) for n in numbers]
             # While any is kept, later ones are kept as well.
             passed = 0 if self.desk.rows(kept_answers) else self.passed(OTHER[lane])
-            self._decide(lambda work: take_items(work, items, self.inputs, passed))
+            became: dict[int, Became] = {}
+            self._decide(lambda work: take_items(work, items, self.inputs, passed, became))
+            assert self.incarnation != MADE or not became.keys() & self.outcomes.keys(), "an alert has one outcome"
+            self.outcomes |= became
             self.cursors[lane] = numbers[-1]
 
     def read_by_an_older_release(self, lane: Lane) -> None:
@@ -94,11 +104,13 @@ class Lanes:
     def item(self, number: int) -> Item:
         lane, action, key = self.stream[number - 1]
         body = {"summary": "it burns", "priority": "high", "dedupKey": key, "action": action, "routingKey": KEY}
+        body |= self.fields[number]
         subject = "pager.alerts.db.critical" if lane is URGENT else "pager.alerts.db"
         assert is_urgent(subject) is (lane is URGENT)
         raw = dedup.without_keys(json.dumps(body).encode())
         stored_at = int(self.sent_at[number].timestamp()) * 10**9 + number
-        return Item(Position(0, number, 0, self.incarnation), "", raw, {}, subject, stored_at)
+        headers = {Header.MESSAGE_ID: message_id} if (message_id := self.ids[number]) else {}
+        return Item(Position(0, number, 0, self.incarnation), "", raw, headers, subject, stored_at)
 
     def settle(self) -> None:
         """What both lanes have passed takes effect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 from functools import partial
@@ -49,6 +50,7 @@ from services.gateway.streaming.streams import Streams
 
 _log = structlog.get_logger()
 
+_FILES = 16_384
 _DRAIN = 8
 """Seconds that a stop waits for requests under way; a command takes at most five."""
 
@@ -202,6 +204,14 @@ class Gateway:
         )
 
 
+def _open_many_files() -> None:
+    """A stream is an open file, of which most systems give a process 1024 unless it asks for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 async def _run(gateway: Gateway) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -222,6 +232,7 @@ def main() -> None:
     """The gateway's process."""
     settings = load_or_exit(Settings)
     logs.configure("gateway", settings.instance, settings.log_level, settings.log_format)
+    _open_many_files()
     try:
         uvloop.run(_run(Gateway(settings)))
     except SettingsError as error:

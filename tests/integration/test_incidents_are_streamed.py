@@ -9,6 +9,7 @@ from libs.contracts.streaming import Close
 from tests.integration.test_teams_see_their_own import team
 from tests.listening import Listening, listening, opened
 from tests.phone import Phone
+from tests.restorable import Restorable
 from tests.world import World
 
 
@@ -210,3 +211,25 @@ async def test_an_api_key_listens_until_it_is_revoked(world: World) -> None:
     async with opened(f"{world.gateway.url}/api/v1/stream") as refused:
         await refused.say(type="authenticate", token=made.data["apiKey"]["key"])
         assert (await refused.closed())[0] == Close.FORBIDDEN
+
+
+async def test_while_the_bus_is_away_clients_are_told_so_and_miss_nothing(restorable: Restorable) -> None:
+    world = restorable.world
+    await world.two_responders()
+    token = world.admin.session["accessToken"]
+    async with listening(world.gateway.url, token) as stream, listening(world.gateway.url, token) as gone:
+        one = await _opened_incident(world.admin)
+        for each in (stream, gone):
+            await each.of("EscalationDue", one)
+        await world.settle()
+        await gone.socket.close()
+        await restorable.bus.kill()
+        assert (await stream.of("heartbeat"))["live"] is False
+        world.clock.advance(minutes=6)  # the first level's time is over: what is committed now is told later
+        await restorable.bus.restart()
+        await stream.of("IncidentEscalated", one)
+        assert [frame["live"] for frame in stream.seen if frame["type"] == "heartbeat"][-1]
+    async with listening(world.gateway.url, token, gone.position) as again:
+        await again.of("IncidentEscalated", one)
+        assert _of(again, one).count("IncidentEscalated") == 1
+        assert "reset" not in [frame["type"] for frame in again.seen]

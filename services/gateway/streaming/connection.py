@@ -178,8 +178,9 @@ class Connection:
 
     async def _write(self, after: Standing | None, missed: Missed) -> NoReturn:
         """Raises Ended, Left."""
-        hub, goes_on = self.streams.hub, after is not None and not isinstance(missed, str)
-        stands = position(text_of(after.places), self.rights.name) if goes_on else hub.position(self.rights)
+        hub = self.streams.hub
+        goes_on = after if not isinstance(missed, str) else None
+        stands = hub.position(self.rights) if goes_on is None else position(text_of(goes_on.places), self.rights.name)
         self._live = self.streams.live
         ready = Ready(
             position=stands, expires_at=self.identity.expires_at, heartbeat_seconds=HEARTBEAT, live=self._live
@@ -187,8 +188,8 @@ class Connection:
         await self._send(ready.to_json().decode())
         if isinstance(missed, str):
             await self._send(hub.reset(self.rights, missed))
-        elif after is not None:
-            await self._catch_up(after, missed)
+        elif goes_on is not None:
+            await self._catch_up(goes_on, missed)
         self._beat_at = monotonic()
         while True:
             await self._news.wait()

@@ -55,6 +55,8 @@ class Hub:
     _resting: list[float] = field(default_factory=lambda: [0.0] * len(LANES))
     """Until when each lane is not looked at."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _alone: bool = False
+    """Whether incidents did not answer the last time."""
     _saw: OrderedDict[UUID, State] = field(default_factory=OrderedDict)
     """Whose an incident was when it was last told of."""
 
@@ -130,8 +132,11 @@ class Hub:
                 continue
             try:
                 await self._tell(self._some())
+                self._alone = False
             except Problem as problem:
-                _log.info("streams wait", reason=problem.message)
+                if not self._alone:
+                    _log.warning("streams wait", reason=problem.message)
+                self._alone = True
                 self._rest(*range(len(LANES)))
             if any(self._waiting):
                 self._news.set()

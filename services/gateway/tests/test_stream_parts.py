@@ -157,7 +157,7 @@ def test_an_incident_is_heard_by_those_who_would_list_it() -> None:
         "paged, of the shop": Ear(caller(teams=[SHOP], user=bo)),
         "else": Ear(caller()),
         "a key of who was paged": Ear(replace(caller(Role.USER, user=ana), key_id=uuid4())),
-        "a key of the shop": Ear(replace(caller(), key_id=uuid4(), bound=SHOP)),
+        "a key of the shop": Ear(replace(caller(teams=[SHOP, BANK]), key_id=uuid4(), bound=SHOP)),
         "a key that lists nothing": Ear(replace(caller(Role.ADMIN), scopes=frozenset({"schedules.read"}))),
     }
     audience = Audience()

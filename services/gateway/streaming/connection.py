@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import UUID
 
 from libs.contracts.model import Contract
@@ -118,9 +118,13 @@ class Connection:
         after = await self._first()
         self.streams.crowd.know(self.place, self.identity.who)
         missed = await self.streams.join(self, after)
-        tasks = [asyncio.create_task(self._write(after, missed)), asyncio.create_task(self._read())]
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._write(after, missed)),
+            asyncio.create_task(self._read()),
+        ]
+        ends: list[asyncio.Future[Any]] = [*tasks, self._ended]
         try:
-            await asyncio.wait((*tasks, self._ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self._ended.done():
                 raise self._ended.result()
             raise next(error for task in tasks if task.done() and (error := task.exception()) is not None)

@@ -46,14 +46,13 @@ class Recent:
         """What was told after these places, in order; or why that is not known."""
         if len(places) != len(LANES):
             return "unknown_position"
-        for theirs, ours, after in zip(places, self.told, self._after, strict=True):
-            if theirs.epoch != ours.epoch and ours.epoch > 0:
-                # Where a lane had nothing at all, it had no epoch either.
-                if theirs == NOWHERE and after == Place(ours.epoch, 0):
-                    continue
-                return "another_epoch"
-            if theirs < after:
-                return "too_old"
-            if theirs > ours:
-                return "unknown_position"
+        known = list(zip(places, self.told, self._after, strict=True))
+        # A lane in which nothing had ever been had no epoch either.
+        began = [theirs == NOWHERE and after.position == 0 for theirs, _, after in known]
+        if any(t.epoch != o.epoch and o.epoch > 0 and not b for (t, o, _), b in zip(known, began, strict=True)):
+            return "another_epoch"
+        if any(theirs > ours for theirs, ours, _ in known):
+            return "unknown_position"
+        if any(t < after and not b for (t, _, after), b in zip(known, began, strict=True)):
+            return "too_old"
         return [change for change in self._changes if change.place > places[change.lane]]

@@ -42,7 +42,7 @@ async def fresh() -> AsyncIterator[World]:
 
 
 async def _states(body: Any) -> Reply:
-    states = [{"incident": {**_INCIDENT, "id": one}, "teamId": None, "people": []} for one in body["ids"]]
+    states: list[Any] = [{"incident": {**_INCIDENT, "id": one}, "teamId": None, "people": []} for one in body["ids"]]
     return Reply(ok=True, data={"states": states, "left": [], "escalation": {}})
 
 
@@ -106,8 +106,8 @@ async def test_a_token_in_the_address_is_refused_and_not_repeated(
 async def test_a_browsers_page_is_let_in_where_it_is_ours(fresh: World) -> None:
     for origin in ("https://evil.example", "null", "https://pager.example.evil.example"):
         assert (await _refused(fresh, "/api/v1/stream", Origin=origin))[1]["code"] == "FORBIDDEN"
-    for origin in ("https://pager.example", "capacitor://localhost", None):
-        async with _stream(fresh, origin=origin) as stream:
+    for ours in ("https://pager.example", "capacitor://localhost", None):
+        async with _stream(fresh, origin=ours) as stream:
             await stream.say(type="authenticate", token=fresh.token())
             await stream.of("ready")
 
@@ -245,7 +245,7 @@ async def test_a_flood_of_frames_ends_the_stream_and_nobody_elses(fresh: World) 
 
 async def test_whoever_does_not_read_goes_and_may_come_back(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_FRAMES", 20)
-    small = socket.create_connection(fresh.gateway.url.removeprefix("http://").split(":"))
+    small = socket.create_connection(("127.0.0.1", int(fresh.gateway.url.rpartition(":")[2])))
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     small.setblocking(False)
     async with _stream(fresh, sock=small, max_queue=1) as slow:
@@ -335,6 +335,8 @@ async def test_who_comes_before_anything_can_be_told_is_told_so(monkeypatch: pyt
     monkeypatch.setattr(all_streams, "_PATIENCE", 0.1)
     async with world() as made:
         await made.stubs.keys()
+        async with in_time():
+            await made.gateway.front.streams.feeds.ready.wait()
         made.gateway.front.streams.feeds.ready.clear()
         async with _stream(made) as stream:
             await stream.say(type="authenticate", token=made.token())

@@ -96,7 +96,7 @@ class Gateway:
         limits = Limits(self.clock, self.settings.enable_rate_limiting)
         self.gossip = Gossip(self.bus, limits)
         machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
-        streams = Streams(self.bus, self._forwarder, Tokens(callers, machines, self.clock), metrics.streams)
+        streams = Streams(self.bus, self._forwarder, Tokens(callers, machines, limits, self.clock), metrics.streams)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
             asyncio.create_task(stoppable(presences.run), name="gateway presences"),

@@ -23,6 +23,7 @@ from services.gateway.streaming.crowd import Place
 from services.gateway.streaming.identity import Identity
 from services.gateway.streaming.protocol import PATHS
 from services.gateway.streaming.socket import LEFT, Socket
+from services.gateway.versions import Versions
 
 _log = structlog.get_logger()
 _SWITCHED: Final = 101
@@ -44,6 +45,7 @@ class Door:
         trace = Trace(uuid4().hex, PATHS[0], address=self.front.addresses.of(connection))
         await receive()  # websocket.connect
         try:
+            await Versions(_served)(scope, receive, send)
             after = self._check(connection)
             place = self.front.streams.crowd.enter(networks_of(trace.address)[0])
         except Problem as problem:
@@ -123,6 +125,10 @@ class Door:
             answer.headers.setdefault("Strict-Transport-Security", HSTS)
         answer.headers["X-Request-ID"] = trace.request_id
         return answer
+
+
+async def _served(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """There is one version of the stream; whoever asks for another one is refused before this."""
 
 
 async def _refuse(send: Send, answer: Response) -> None:

@@ -13,6 +13,7 @@ from libs.contracts.permissions import Action
 from libs.contracts.streaming import Close
 from services.gateway.callers import Callers
 from services.gateway.envelope import Problem
+from services.gateway.limits import Limit, Limits, of_person
 from services.gateway.machines import Machines, is_for_machines
 from services.gateway.streaming.audience import Rights
 from services.gateway.streaming.frames import Ended
@@ -27,6 +28,7 @@ class Tokens:
 
     callers: Callers
     machines: Machines
+    limits: Limits
     clock: Clock
 
 
@@ -61,11 +63,12 @@ class Identity:
         return None if self._caller is None or self._key is not None else self._caller.expires_at
 
     async def show(self, shown: str) -> None:
-        """Take over what a token says, or an API key. Raises Ended."""
+        """Take over what a token says, or an API key; it counts as a request does. Raises Ended."""
         key = shown if is_for_machines(shown) else None
         try:
             if key is None:
                 token, caller = shown, await self.tokens.callers.caller(shown)
+                self.tokens.limits.take([of_person(Limit.GENERAL, caller.user_id)])
             else:
                 admitted = await self.tokens.machines.admitted(key, self.address)
                 token, caller = admitted.token, admitted.caller

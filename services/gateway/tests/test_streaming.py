@@ -103,6 +103,14 @@ async def test_a_token_in_the_address_is_refused_and_not_repeated(
     assert (await _refused(fresh, f"/api/v1/stream?after={'1' * 300}"))[0] == 400
 
 
+async def test_another_version_is_refused_and_the_path_may_name_none(fresh: World) -> None:
+    for path in ("/api/v1/stream", "/api/stream"):
+        assert (await _refused(fresh, path, **{"X-API-Version": "9"}))[1]["code"] == "NOT_ACCEPTABLE"
+        async with opened(f"{fresh.gateway.url}{path}", additional_headers={"X-API-Version": "v1"}) as stream:
+            await stream.say(type="authenticate", token=fresh.token())
+            await stream.of("ready")
+
+
 async def test_a_browsers_page_is_let_in_where_it_is_ours(fresh: World) -> None:
     for origin in ("https://evil.example", "null", "https://pager.example.evil.example"):
         assert (await _refused(fresh, "/api/v1/stream", Origin=origin))[1]["code"] == "FORBIDDEN"

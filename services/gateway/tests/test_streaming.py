@@ -73,6 +73,10 @@ async def _happens(pager: World, position: int, incident: UUID | None = None, *,
     return str(one)
 
 
+CUT_OFF = (1008, 1006)
+"""Whoever goes on sending may lose what was said last: the connection is reset (RFC 9293, section 3.10.7.4)."""
+
+
 def _stream(pager: World, **options: Any) -> Any:
     return opened(f"{pager.gateway.url}/api/v1/stream", **options)
 
@@ -239,14 +243,14 @@ async def test_a_flood_of_frames_ends_the_stream_and_nobody_elses(fresh: World) 
             for _ in range(5_000):
                 stream.socket.protocol.send_ping(b"x")
             stream.socket.send_data()
-            assert (await stream.closed())[0] == 1008
+            assert (await stream.closed())[0] in CUT_OFF
         async with listening(fresh.gateway.url, fresh.token()) as stream:
             protocol = stream.socket.protocol
             protocol.send_frame(Frame(Opcode.TEXT, b"", fin=False))
             for _ in range(5_000):
                 protocol.send_frame(Frame(Opcode.CONT, b"", fin=False))
             stream.socket.send_data()
-            assert (await stream.closed())[0] == 1008
+            assert (await stream.closed())[0] in CUT_OFF
         one = await _happens(fresh, 1)
         await good.of("IncidentClosed", one)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from docs import decision_tables, events, permissions
+from libs.contracts import streaming
 from services.gateway.app import Api
 
 FOLDER = Path(__file__).resolve().parent
@@ -18,11 +19,17 @@ def openapi() -> str:
     return json.dumps(Api().openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
+def stream() -> str:
+    """The JSON schemas of the stream's frames."""
+    return json.dumps(streaming.schemas(), indent=2, ensure_ascii=False) + "\n"
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "events.md": events.document,
     "decision-tables.md": decision_tables.document,
     "permissions.md": permissions.document,
     "openapi.json": openapi,
+    "stream.json": stream,
 }
 """What is written, by its name in this folder; each is made from the code alone, so that it can be compared."""
 

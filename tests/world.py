@@ -102,10 +102,7 @@ class World:
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         await self.start("auth")
         await asyncio.gather(*(self.start(name) for name in self.names if name != "auth"))
-        gateway = importlib.import_module("services.gateway.main").Gateway(
-            self._settings("gateway", port=0, enable_rate_limiting=False), clock=self.clock
-        )
-        self.gateway = await self._stack.enter_async_context(gateway)
+        self.gateway = await self._stack.enter_async_context(self.another_gateway())
         self.admin = Phone(self, ADMIN, "", "", UUID(int=0), "admin-laptop")
         await self.admin.sign_in()
         await self.settle()
@@ -122,6 +119,11 @@ class World:
         service = self.twin(name, f"{name}-1")
         await service.start()
         self.services[name] = service
+
+    def another_gateway(self) -> Any:
+        """A replica of the gateway, not started yet."""
+        settings = self._settings("gateway", port=0, enable_rate_limiting=False)
+        return importlib.import_module("services.gateway.main").Gateway(settings, clock=self.clock)
 
     def twin(self, name: str, instance: str) -> Service:
         """Another replica of a service, not started yet."""

@@ -31,6 +31,12 @@ _ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "Inci
 _RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")
 _POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
 _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
+_SHOWN = (
+    *("IncidentCreated", "PagingRequested", "PriorityRaised", "PriorityLowered", "IncidentEdited", "AlertsGrouped"),
+    *("IncidentAcknowledged", "IncidentEscalated", "IncidentResolved", "IncidentClosed", "IncidentReopened"),
+    *("IncidentSnoozed", "SnoozeEnded", "SuppressionEnded", "AcknowledgementTimedOut"),
+    *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
+)
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "auth": {},
     "oncall": {
@@ -59,12 +65,12 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "incidents": _ANSWERED,
         "escalation": ("EscalationDue", "EscalationExhausted"),
     },
-    "gateway": {},
+    "gateway": {"incidents": _SHOWN, "escalation": ("EscalationDue",)},
 }
 """Whose events each one takes, and which: what the bus lets it read comes of this table, and a test holds it against
 the consumers that run. Everybody beside that follows which tokens are revoked (`REVOCATIONS`)."""
 
-SPARSE = frozenset({("escalation", "notifier"), ("oncall", "escalation")})
+SPARSE = frozenset({("escalation", "notifier"), ("oncall", "escalation"), ("gateway", "escalation")})
 """(reader, upstream): it gets these facts alone of the stream, and not whole lanes."""
 
 UPSTREAMS: dict[str, tuple[str, ...]] = {reader: tuple(upstreams) for reader, upstreams in READS.items()}

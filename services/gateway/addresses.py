@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from libs.chassis.requests.peers import Peer, read_agent
 
@@ -66,7 +66,7 @@ class Addresses:
 
     _warned: bool = False
 
-    def of(self, request: Request) -> str:
+    def of(self, request: HTTPConnection) -> str:
         """The address as text; empty where there is none."""
         address = request.client.host if request.client is not None else ""
         forwarded = request.headers.getlist("x-forwarded-for")

@@ -40,15 +40,17 @@ from services.gateway.routes import (
     oidc,
     on_call,
     personal,
+    stream,
     teams,
     users,
 )
 from services.gateway.settings import Settings
+from services.gateway.streaming.door import Door
 from services.gateway.versions import Versions
 
 _RESOURCES = (
     *(incidents, incident_alerts, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
-    *(escalation, integrations, notifications, audit),
+    *(escalation, integrations, notifications, audit, stream),
 )
 
 
@@ -96,7 +98,8 @@ def build(front: Front, settings: Settings) -> ASGIApp:
     api.state.front = front
     api.state.https = settings.https
     inner = Cors(Versions(Compressed(api)), settings.origins)
-    return Edge(inner, settings.https, (front.metrics.answered, front.access.answered))
+    edge = Edge(inner, settings.https, (front.metrics.answered, front.access.answered))
+    return Door(edge, front, settings.https)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from services.gateway.origins import Origins
     from services.gateway.places import Places
     from services.gateway.presence import Presences
+    from services.gateway.streaming.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Front:
     origins: Origins
     presences: Presences
     limits: Limits
+    streams: Streams
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 from functools import partial
@@ -42,9 +43,14 @@ from services.gateway.patience import PatientProtocol
 from services.gateway.places import Places
 from services.gateway.presence import Presences
 from services.gateway.settings import Settings
+from services.gateway.streaming.frames import LIMIT as FRAME_LIMIT
+from services.gateway.streaming.identity import Tokens
+from services.gateway.streaming.protocol import PING, BoundedProtocol
+from services.gateway.streaming.streams import Streams
 
 _log = structlog.get_logger()
 
+_FILES = 16_384
 _DRAIN = 8
 """Seconds that a stop waits for requests under way; a command takes at most five."""
 
@@ -89,14 +95,16 @@ class Gateway:
         presences = Presences(partial(self._tell, self._forwarder), self.clock)
         limits = Limits(self.clock, self.settings.enable_rate_limiting)
         self.gossip = Gossip(self.bus, limits)
+        machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
+        streams = Streams(self.bus, self._forwarder, Tokens(callers, machines, limits, self.clock), metrics.streams)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
             asyncio.create_task(stoppable(presences.run), name="gateway presences"),
             asyncio.create_task(stoppable(callers.follow), name="gateway auth's keys"),
             asyncio.create_task(stoppable(access.run), name="gateway access log"),
             asyncio.create_task(stoppable(self.gossip.run), name="gateway limits"),
+            asyncio.create_task(stoppable(streams.run), name="gateway streams"),
         )
-        machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
         self.front = Front(
             self._forwarder,
             callers,
@@ -111,6 +119,7 @@ class Gateway:
             Origins.of(self.settings),
             presences,
             limits,
+            streams,
         )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()
@@ -126,6 +135,7 @@ class Gateway:
     async def stop(self) -> None:
         """Answer what is under way, then leave."""
         self._stopping = True
+        await self.front.streams.drain()
         await self._listening.stop()
         await self.monitor.stop()
         await self._forwarder.drain()
@@ -146,7 +156,12 @@ class Gateway:
         return uvicorn.Config(
             build(self.front, self.settings),
             http=PatientProtocol,
-            ws="none",
+            ws=BoundedProtocol,
+            ws_max_size=FRAME_LIMIT,
+            ws_ping_interval=PING,
+            ws_ping_timeout=PING,
+            # One text goes to hundreds: each would compress it for itself.
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             log_level="warning",
@@ -189,6 +204,14 @@ class Gateway:
         )
 
 
+def _open_many_files() -> None:
+    """A stream is an open file, of which most systems give a process 1024 unless it asks for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 async def _run(gateway: Gateway) -> None:
     """Until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -209,6 +232,7 @@ def main() -> None:
     """The gateway's process."""
     settings = load_or_exit(Settings)
     logs.configure("gateway", settings.instance, settings.log_level, settings.log_format)
+    _open_many_files()
     try:
         uvloop.run(_run(Gateway(settings)))
     except SettingsError as error:

@@ -26,6 +26,7 @@ from services.gateway.callers import bearer
 from services.gateway.edge import Trace
 from services.gateway.envelope import Problem
 from services.gateway.settings import Settings, is_loopback
+from services.gateway.streaming.measures import StreamMeasures
 
 _log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ class GatewayMetrics:
         )
         for reason in ("auth away", "too many", "refused"):
             self._unkept.labels(reason)  # a series that begins with its first one would not be seen to grow
+        self.streams = StreamMeasures(self._metrics)
         self._collecting = asyncio.Lock()
         self._collected: tuple[str, ...] = ()
         self._collected_at = float("-inf")
@@ -113,6 +115,7 @@ class GatewayMetrics:
                 GaugeValue("pager_bus_connected", "Whether there is a connection to NATS.", self._bus.connected),
                 GaugeValue("pager_bus_denied", DENIED, self._bus.client.denied),
                 GaugeValue("pager_ready", "Whether the monitor port's /ready says so.", ready),
+                *self.streams.gauges(),
             )
         )
         return self._metrics.text(**labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from services.gateway.envelope import Problem
 from services.gateway.settings import Settings, is_loopback
@@ -26,13 +26,13 @@ class Origins:
         public = () if settings.public_url is None else (settings.public_url,)
         return cls(frozenset(map(_origin, (*public, *settings.origins))), settings.is_local)
 
-    def check(self, request: Request) -> None:
+    def check(self, request: HTTPConnection) -> None:
         """Raises Problem 403: the page is somebody else's, or nobody says whose it is."""
         given = request.headers.getlist("origin")
         if len(given) != 1 or not (given[0].lower() in self.allowed or self._is_here(given[0], request)):
             raise Problem("FORBIDDEN", "this needs an Origin that PAGER_PUBLIC_URL or PAGER_CORS_ORIGINS name")
 
-    def _is_here(self, origin: str, request: Request) -> bool:
+    def _is_here(self, origin: str, request: HTTPConnection) -> bool:
         # Of another port is another program's page, and the browser would send it our cookies.
         host = request.headers.get("host", "").lower()
         is_ours = self.is_local and is_loopback(urlsplit(f"//{host}").hostname or "")

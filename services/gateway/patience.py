@@ -12,11 +12,13 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from services.gateway.envelope import Problem, failure
+from services.gateway.streaming.protocol import PATHS
 
 _log = structlog.get_logger()
 
 PATIENCE = 30.0
 """Seconds in which the head of a request has to come, and then its body."""
+_STREAMS = frozenset(path.encode() for path in PATHS)
 _LEFT_TO_THE_BODY = 5.0
 """Seconds beyond, in which whoever waits for a body says that it did not come."""
 HEAD_LIMIT = 64 * 1024
@@ -60,6 +62,14 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head, self._head = True, 0
         self._stop_waiting()
+
+    def _should_upgrade(self) -> bool:
+        to_a_stream = self.url.partition(b"?")[0] in _STREAMS and self.parser.get_method() == b"GET"
+        return to_a_stream and super()._should_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting()  # from here on it is another protocol's
+        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

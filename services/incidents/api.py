@@ -40,6 +40,7 @@ from libs.contracts.integrations import (
 from libs.contracts.leniency import storable
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound, Nothing
+from libs.contracts.streaming import States, StatesQuery
 from services.incidents import application, integrations, sights
 from services.incidents.alert_views import balance, find_outcomes, list_alerts
 from services.incidents.application import INCIDENT
@@ -55,6 +56,7 @@ from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA, audit
 from services.incidents.references import References, erased
 from services.incidents.sights import Sights
+from services.incidents.states import states
 from services.incidents.team_uses import add_team_uses
 from services.incidents.views import (
     decided_view,
@@ -118,6 +120,11 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before)
         if view is None or not sights.sees(work, view.id, view.team_id, caller):
             raise decisions.NoSuchIncident
         return view
+
+    @requests.query("states", StatesQuery, public=True)
+    def states_(work: Work, body: StatesQuery, _caller: None) -> States:
+        """For the gateway's stream, which shows each to whoever may see it; guarded by the bus (promise 13)."""
+        return states(work, body)
 
     @requests.query("list", ListIncidents, action=Action.INCIDENTS_LIST, before=filter_exists)
     def list_(work: Work, body: ListIncidents, caller: Caller) -> IncidentList:

@@ -33,7 +33,7 @@ from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Contract, Lane, Role
 from libs.contracts.requests import Refusal, Reply
-from libs.contracts.subjects import event_subject, rpc_subject
+from libs.contracts.subjects import event_subject, rpc_subject, stream_of
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def nats_server(port: int = 0) -> AsyncIterator[str]:
-    """The URL of a server of our own, with a stream of auth's; port 0 is any free one."""
+    """The URL of a server of our own, with the streams that a gateway reads; port 0 is any free one."""
     program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
     with tempfile.TemporaryDirectory() as folder:
         options = ("-a", "127.0.0.1", "-p", str(port or -1), "--ports_file_dir", folder, "-js", "-sd", folder)
@@ -56,7 +56,9 @@ async def nats_server(port: int = 0) -> AsyncIterator[str]:
         try:
             url = await _where(Path(folder) / f"{Path(program).name}_{process.pid}.ports")
             client = await connected(url)
-            await client.jetstream().add_stream(name="AUTH", subjects=["pager.events.auth.>"])
+            for service in ("auth", "incidents", "escalation"):
+                subjects = [f"pager.events.{service}.>"]
+                await client.jetstream().add_stream(name=stream_of(service), subjects=subjects)
             await client.close()
             yield url
         finally:

@@ -428,7 +428,7 @@ async def test_a_route_forwards_its_request_and_answers_in_the_envelope(pager: W
 
 
 def test_every_route_has_a_case() -> None:
-    assert {case.name for case in CASES} | {"refresh", "exportMe", "startOidc"} == set(ROUTES)
+    assert {case.name for case in CASES} | {"refresh", "exportMe", "startOidc", "stream"} == set(ROUTES)
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from libs.contracts.envelope import FACTS
+from services.incidents.domain import transitions
 
 _HEAD = """# Decision tables
 
@@ -20,11 +21,21 @@ the arms of `decide` in their order: the first that fits decides. "At most" stan
 several facts by what it finds.
 """
 
+_INCIDENT = """
+Each line is what happens to an incident, in the words of the API's paths (`POST /incidents/{id}/acknowledge` …, `edit`
+is `PATCH`), and which state follows from each state. An incident is *suppressed* while it is to page nobody whatever
+happens, and *snoozed* while it is to page nobody for a while; both are open, and their `status` is the specification's.
+What leads to a state without an answer starts a new run of its paging. A refusal is 409 and names the state and what
+is allowed in it. What comes twice finds what it wanted, and changes nothing. `reopen` is refused after a time
+(`PAGER_REOPEN_HOURS`), and what was done before paging started anew (`occurredAt`) is refused as well.
+"""
+
 _ESCALATION = """
 An incident has one escalation, which runs again for each `PagingRequested`. An answer (`IncidentAcknowledged`,
-`IncidentResolved`, `IncidentClosed`, `IncidentSnoozed`) stops all runs up to its own; one of run 0, before anybody was
-paged, stops none. A level is passed at once when nobody of it can be reached, but only to a later level of the same
-round: where nobody at all can be reached, each level is passed at most once a round, and the last keeps its time-out.
+`IncidentResolved`, `IncidentClosed`, `IncidentSnoozed`, `IncidentSuppressed`) stops all runs up to its own; one of run
+0, before anybody was paged, stops none. A level is passed at once when nobody of it can be reached, but only to a later
+level of the same round: where nobody at all can be reached, each level is passed at most once a round, and the last
+keeps its time-out. Who is asked for by name, and the leads, stand before all levels, as level 0.
 """
 
 
@@ -40,7 +51,31 @@ class _Arm:
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, _alerts(), _escalation(), _notification(), _schedule()])
+    return "\n".join([_HEAD, _incident(), _alerts(), _escalation(), _notification(), _schedule()])
+
+
+def _incident() -> str:
+    """From the table itself, which judges every act."""
+    phases = list(transitions.Phase)
+    told: dict[str, str] = {}
+    rows = []
+    for act, cells in (*transitions.TRANSITIONS.items(), *transitions.TIMES.items()):
+        shown = [_cell(cells[phase], phase, told) for phase in phases]
+        name = f"`{act}`" if act in transitions.TRANSITIONS else act
+        rows.append(f"| {name} | {' | '.join(shown)} |")
+    head = "## An incident: `services/incidents/domain/transitions.py`\n"
+    names = f"| what happens | {' | '.join(phases)} |"
+    line = "|---" * (len(phases) + 1) + "|"
+    notes = [f"- **409 {mark}**: the incident is …: {reason}" for reason, mark in told.items()]
+    return "\n".join([head, _INCIDENT.lstrip(), names, line, *rows, "", *notes, ""])
+
+
+def _cell(cell: transitions.Cell, phase: transitions.Phase, told: dict[str, str]) -> str:
+    """`told`: the refusals so far, by their words, each with its mark."""
+    if isinstance(cell, tuple):
+        return "as it is" if cell == (phase,) else " or ".join(cell)
+    reason = (inspect.getdoc(cell) or "").splitlines()[0]
+    return f"409 {told.setdefault(reason, 'abcdefgh'[len(told)])}"
 
 
 def _escalation() -> str:

@@ -66,12 +66,13 @@ def document() -> str:
 
 
 def _facts(service: str) -> list[type[Fact]]:
-    """In the order in which the contracts declare them, those of its own module last, whatever was imported first."""
+    """Module by module as the contracts declare them, those of its own last, whatever was imported first."""
     # By module: a test may have declared event types of its own.
     facts = [
         f for f in FACTS.values() if f.__module__.startswith("libs.contracts.") and f.type.split(".")[1] == service
     ]
-    return sorted(facts, key=lambda fact: fact.__module__ == f"libs.contracts.{service}")
+    own = f"libs.contracts.{service}"
+    return sorted(facts, key=lambda fact: (fact.__module__.startswith(own), fact.__module__))
 
 
 def _overview() -> str:

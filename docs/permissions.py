@@ -17,7 +17,8 @@ _HEAD = """# Who may do what
 Every operation of every service names one action, and whoever may not do that to anything is refused before anything
 else is looked at. What belongs to a team (`teamId`) is its members' affair; what belongs to none is the whole
 organisation's. What somebody may not see is 404 to them; what they see and may not do is 403. Whoever was paged for an
-incident, or is assigned to it, may see and answer it (acknowledge, resolve, close) whatever its team.
+incident, or is assigned to it, may see and answer it (acknowledge, snooze, escalate, resolve,
+close, write notes) whatever its team.
 
 | needs | for what belongs to no team | for what belongs to a team |
 |---|---|---|

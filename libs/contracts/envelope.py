@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from libs.contracts.clients import Client
 from libs.contracts.model import Contract, Lane, Moment
 from libs.contracts.slots import SLOTS
 
@@ -69,6 +70,11 @@ class Fact(Contract):
 FACTS: dict[str, type[Fact]] = {}
 """Every known event type, by its name."""
 
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 F_co = TypeVar("F_co", bound=Fact, covariant=True)
 
 
@@ -92,6 +98,8 @@ class Envelope(Contract, Generic[F_co]):
     correlation_id: UUID
     causation_id: UUID | None = None
     traceparent: str | None = None
+    client: Client | None = Field(default=None, exclude_if=_is_none)
+    """With what its actor acted, where they have said it; it is not written where it is not known."""
     data: F_co
 
     def to_json(self) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -16,6 +16,10 @@ from libs.contracts.texts import ONE_LINE
 
 Minutes = Annotated[float, Field(ge=0.05, le=10_080)]
 """Of a time-out, from three seconds to a week."""
+
+
+RESPONDER: Final = "responder"
+"""`via` of somebody whom somebody else asked for help."""
 
 
 class TargetType(StrEnum):
@@ -81,6 +85,8 @@ class PolicyCreated(Fact, type="pager.escalation.PolicyCreated.v1"):
     repeat: int
     levels: tuple[Level, ...]
     is_default: bool = False
+    acknowledgement_timeout_minutes: Minutes | None = None
+    """What whoever acknowledges has until paging starts again; None: for ever."""
     team_id: UUID | None = None
     """Whose it is; None: the whole organisation's."""
     created_by: str
@@ -95,6 +101,7 @@ class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
     priority_filter: tuple[Priority, ...] = ()
     repeat: int
     levels: tuple[Level, ...]
+    acknowledgement_timeout_minutes: Minutes | None = None
     team_id: UUID | None = None
 
 
@@ -130,15 +137,21 @@ class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
     policy_version: int
     brief: IncidentBrief
     first_timeout_minutes: float | None = None
+    assigned_to: UUID | None = None
+    """Whom level 1 pages beside its targets."""
+    acknowledgement_timeout_minutes: float | None = None
+    """How long an acknowledgement may stand; None: for ever."""
     planned: tuple[PlannedLevel, ...] = ()
 
 
 class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
     """A level fires. `people` is never empty unless nobody at all can be found; `reason` says why it fell back.
 
-    (run, round, level) only grows; whoever reads a lower one after a higher one drops it. Three more levels stand after
-    the policy's: admins, whoever is on call, anybody, as far as they have a device; each is paged where nobody of the
-    one before could be reached.
+    (run, round, level) only grows; whoever reads a lower one after a higher one drops it. Level 0 stands before the
+    policy's: whom somebody has asked for by name, or the leads. Without `nextDueAt` nobody is paged after it.
+
+    Three more levels stand after the policy's: admins, whoever is on call, anybody, as far as they have a device; each
+    is paged where nobody of the one before could be reached.
     """
 
     incident_id: UUID
@@ -190,7 +203,9 @@ class EscalationCancelled(Fact, type="pager.escalation.EscalationCancelled.v1"):
     by: Actor
     at: Moment
     cause: str
-    """`acknowledged`, `resolved`, `closed` or `snoozed`."""
+    """`acknowledged`, `resolved`, `closed`, `snoozed` or `suppressed`."""
+    acknowledgement_timeout_minutes: float | None = None
+    """Of an acknowledgement: how long its policy lets it stand; None: for ever."""
 
 
 class CreatePolicy(StrictContract):
@@ -198,18 +213,25 @@ class CreatePolicy(StrictContract):
     priority_filter: tuple[Priority, ...] = ()
     repeat: int = Field(default=3, ge=0, le=100)
     levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
+    acknowledgement_timeout_minutes: Minutes | None = None
+    """Whoever acknowledges has so long to resolve it: then paging starts again. None: for ever."""
     team_id: UUID | None = None
     """Whose it is: incidents of the team that name no policy, and came by no integration with one, run the oldest of
     the team's that takes their priority. None: the whole organisation's."""
 
 
 class PolicyChange(StrictContract):
-    """Fields not given stay; `levels` is replaced as a whole; a `teamId` of null makes it the whole organisation's."""
+    """Fields not given stay; `levels` is replaced as a whole.
+
+    A `teamId` of null makes it the whole organisation's; without `acknowledgementTimeoutMinutes` (null) an
+    acknowledgement stands for ever.
+    """
 
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
     priority_filter: tuple[Priority, ...] | None = None
     repeat: int | None = Field(default=None, ge=0, le=100)
     levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
+    acknowledgement_timeout_minutes: Minutes | None = None
     team_id: UUID | None = None
 
 
@@ -228,6 +250,7 @@ class PolicyView(Contract):
     priority_filter: tuple[Priority, ...]
     repeat: int
     levels: tuple[Level, ...]
+    acknowledgement_timeout_minutes: float | None = None
     inactive: tuple[UUID, ...] = ()
     """Who of the people among the targets is deactivated: levels pass them over."""
     erased: tuple[UUID, ...] = ()

@@ -191,6 +191,7 @@ class Header:
     NETWORKS = "Pager-Networks"
     ADDRESS = "Pager-Address"
     AGENT = "Pager-Agent"
+    CLIENT = "Pager-Client"
     TRACEPARENT = "traceparent"
 
 

@@ -60,7 +60,8 @@ def api(arrival: Arrival) -> Requests:
         caller.require(Action.POLICIES_WRITE, body.team_id)
         _check_team(work, body.team_id)
         _check_targets(work, body.levels, ())
-        plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels, body.team_id)
+        limit = body.acknowledgement_timeout_minutes
+        plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels, body.team_id, limit)
         policy_id = work.new_id()
         command = policies.CreatePolicy(policy_id, plan, created_by=caller.actor.id, now=work.now)
         work.decide(POLICY, policy_id, command, caller.cause(work))
@@ -78,7 +79,9 @@ def api(arrival: Arrival) -> Requests:
             caller.require(Action.POLICIES_WRITE, team_id)
             _check_team(work, team_id)
         _check_targets(work, body.levels or (), before.plan.levels)
-        command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels, team_id)
+        named = "acknowledgement_timeout_minutes" in body.model_fields_set
+        limit = body.acknowledgement_timeout_minutes if named else policies.Keep.KEEP
+        command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels, team_id, limit)
         changed = work.decide(POLICY, body.id, command, caller.cause(work))
         state = work.state(POLICY, body.id)
         if changed and isinstance(state, policies.Policy):

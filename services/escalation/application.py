@@ -225,8 +225,10 @@ def _starter(
     """How to start each of these requests, with one look at policies and people for all of them."""
     chosen = choose_policies(work, requests, inputs)
     plans = {policy.id: policy.plan for policy, _ in chosen.values()}
-    assigned = [r.assigned for r in requests if r.assigned is not None]
-    everybody = inputs.directory(plans.values(), assigned, work.now) if requests else Directory()
+    asked = {user for r in requests for user in (r.assigned, *(r.start.user_ids if r.start else ())) if user}
+    # Of whoever asks for the leads of a team's incident its managers are meant.
+    managed = {r.brief.team_id for r in requests if r.start and r.start.leads and r.brief.team_id}
+    everybody = inputs.directory(plans.values(), asked, work.now, teams=managed) if requests else Directory()
 
     @cache  # the same for many incidents of a storm
     def planned(policy: UUID, assigned: UUID | None) -> tuple[PlannedLevel, ...]:
@@ -235,8 +237,11 @@ def _starter(
     def start(request: Request) -> escalations.StartEscalation:
         policy, note = chosen[wish_of(request)]
         first, assigned = request.first_timeout_minutes, request.assigned
-        run = escalations.Run(request.run, request.brief, policy.id, policy.version, first, assigned)
-        return escalations.StartEscalation(run, policy.plan, everybody, planned(policy.id, assigned), work.now, note)
+        limit = policy.plan.acknowledgement_timeout_minutes
+        run = escalations.Run(request.run, request.brief, policy.id, policy.version, first, assigned, limit)
+        # Whoever asks for help for what somebody has wants no level to be paged.
+        then = () if request.start and request.start.alone else planned(policy.id, assigned)
+        return escalations.StartEscalation(run, policy.plan, everybody, then, work.now, note, request.start)
 
     return start
 

@@ -9,13 +9,14 @@ from libs.contracts.incidents import (
     IncidentCreated,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
     PagingRequested,
 )
 from libs.contracts.notifier import PersonUnreachable, PushTokenRetired
 from services.escalation.application import follow_incidents, follow_notifier, follow_people
 from services.escalation.replicas import FROM_AUTH, FROM_INTEGRATIONS, FROM_ONCALL, follow_schedules
 
-_ANSWERS = (IncidentAcknowledged, IncidentResolved, IncidentClosed, IncidentSnoozed)
+_ANSWERS = (IncidentAcknowledged, IncidentResolved, IncidentClosed, IncidentSnoozed, IncidentSuppressed)
 
 
 def consumers() -> list[Consumer]:

@@ -50,9 +50,14 @@ class Inputs(Protocol):
     """Asked once for a whole batch. Two makers: `StoredInputs` asks the tables, `MemoryInputs` holds plain objects."""
 
     def directory(
-        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, coming: Coming = NOTHING_COMES
+        self,
+        plans: Iterable[Plan],
+        users: Iterable[UUID],
+        now: datetime,
+        coming: Coming = NOTHING_COMES,
+        teams: Collection[UUID] = (),
     ) -> Directory:
-        """Everybody whom these plans, the fallbacks and `users` could page at this moment."""
+        """Everybody whom these plans, the fallbacks, `users` and `teams` could page at this moment."""
         ...
 
     def policies_of(self, teams: Collection[UUID]) -> Mapping[UUID, Sequence[UUID]]:
@@ -79,10 +84,15 @@ class StoredInputs:
     work: Work
 
     def directory(
-        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, coming: Coming = NOTHING_COMES
+        self,
+        plans: Iterable[Plan],
+        users: Iterable[UUID],
+        now: datetime,
+        coming: Coming = NOTHING_COMES,
+        teams: Collection[UUID] = (),
     ) -> Directory:
         """In two queries; a third for teams, and one when there is neither a lead nor an admin."""
-        wanted, left_out = _wanted(plans, users), list(coming.without)
+        wanted, left_out = _wanted(plans, users, teams), list(coming.without)
         roles = [str(role) for role in wanted.roles]
         rows = self.work.fetch(PEOPLE, ids=list(wanted.users), roles=roles, without=left_out)
         by_role = _by_role(wanted.roles, ((row["id"], row["roles"]) for row in rows))
@@ -148,9 +158,14 @@ class MemoryInputs:
     """Of teams, each team's oldest first."""
 
     def directory(
-        self, plans: Iterable[Plan], users: Iterable[UUID], now: datetime, coming: Coming = NOTHING_COMES
+        self,
+        plans: Iterable[Plan],
+        users: Iterable[UUID],
+        now: datetime,
+        coming: Coming = NOTHING_COMES,
+        teams: Collection[UUID] = (),
     ) -> Directory:
-        wanted, without = _wanted(plans, users), coming.without
+        wanted, without = _wanted(plans, users, teams), coming.without
         active = {u: r for u, r in sorted(self.people.items()) if u not in without}
         found = {u: r for u, r in active.items() if u in wanted.users or wanted.roles & set(r)}
         by_role = _by_role(wanted.roles, found.items())
@@ -186,7 +201,8 @@ class MemoryInputs:
         )
 
     def running(self, count: int) -> Sequence[UUID]:
-        found = sorted(i for i, row in self.escalations.items() if row["state"] in ("waiting", "exhausted"))
+        rows = self.escalations.items()
+        found = sorted(i for i, row in rows if row["state"] in ("waiting", "exhausted") and row["next_due_at"])
         return sorted(found, key=lambda i: self.escalations[i]["next_due_at"], reverse=True)[:count]
 
     def causes(self, escalations: Sequence[UUID]) -> Mapping[UUID, Cause]:
@@ -217,13 +233,13 @@ class _Wanted(NamedTuple):
     teams: set[UUID]
 
 
-def _wanted(plans: Iterable[Plan], users: Iterable[UUID]) -> _Wanted:
+def _wanted(plans: Iterable[Plan], users: Iterable[UUID], teams: Collection[UUID]) -> _Wanted:
     targets = {target for plan in plans for level in plan.levels for target in level.targets}
     return _Wanted(
         {t.id for t in targets if t.type is TargetType.SCHEDULE and t.id is not None},
         {*users, *(t.id for t in targets if t.type is TargetType.USER and t.id is not None)},
         {Role.LEAD, Role.ADMIN, *(t.role for t in targets if isinstance(t.role, Role))},
-        {t.id for t in targets if t.type is TargetType.TEAM and t.id is not None},
+        {*teams, *(t.id for t in targets if t.type is TargetType.TEAM and t.id is not None)},
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -68,6 +69,7 @@ policies = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     # None: the whole organisation's.
     Column("team_id", Uuid),
+    Column("acknowledgement_timeout_minutes", Float),
     Index("policies_name_idx", "name", "id"),
     Index("policies_team_idx", "team_id", "created_at", "id"),
 )
@@ -266,7 +268,7 @@ USING = (
 """The first `count` integrations whose incidents run the policy `id`, and how many there are."""
 RUNS = (
     select(escalations.c.id)
-    .where(_RUNS)
+    .where(_RUNS, escalations.c.next_due_at.is_not(None))
     .order_by(escalations.c.next_due_at.desc(), escalations.c.id)
     .limit(bindparam("count", type_=Integer))
 )
@@ -337,6 +339,7 @@ def policy_row(policy: Policy, updated_at: datetime) -> dict[str, Any]:
         "created_at": policy.created_at,
         "updated_at": updated_at,
         "team_id": plan.team_id,
+        "acknowledgement_timeout_minutes": plan.acknowledgement_timeout_minutes,
     }
 
 

@@ -30,6 +30,7 @@ from services.gateway.routes import (
     devices,
     escalation,
     health,
+    incident_acts,
     incident_alerts,
     incidents,
     integrations,
@@ -49,8 +50,8 @@ from services.gateway.streaming.door import Door
 from services.gateway.versions import Versions
 
 _RESOURCES = (
-    *(incidents, incident_alerts, auth, oidc, users, personal, teams, invites, devices, api_keys, on_call),
-    *(escalation, integrations, notifications, audit, stream),
+    *(incidents, incident_acts, incident_alerts, auth, oidc, users, personal, teams, invites, devices, api_keys),
+    *(on_call, escalation, integrations, notifications, audit, stream),
 )
 
 

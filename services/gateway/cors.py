@@ -12,7 +12,7 @@ METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
 APP: Final = frozenset({"capacitor://localhost", "https://localhost"})
 """Where the app's pages are on iOS and Android. Any other app may be there as well: they get no cookies."""
 _SENT: Final = (
-    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Pager-Client"),
     *("Pager-Proof", "X-API-Version", "X-Request-Id", "traceparent"),
 )
 _READ: Final = (

@@ -15,7 +15,7 @@ from libs.chassis.requests.matching import digest, etag
 from libs.contracts.api_keys import SecretView
 from libs.contracts.auth import CaptchaChallenge, HeldDevice, TotpSecret
 from libs.contracts.integrations import IntegrationKeyView
-from libs.contracts.model import Contract
+from libs.contracts.model import Contract, Moment
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.uses import Use
 
@@ -105,6 +105,16 @@ class ErrorDetails(Contract):
         default=None, description="What to solve, where a captcha is needed to sign in; only then."
     )
     total: int | None = Field(default=None, description="How many need it; only present with `usedBy`.")
+    state: str | None = Field(
+        default=None, description="Of an incident to which this cannot be done, only then.", examples=["resolved"]
+    )
+    allowed: tuple[str, ...] | None = Field(
+        default=None, description="What can be done to it instead, in the words of the paths; only with `state`."
+    )
+    at: Moment | None = Field(
+        default=None, description="When it was ended, or when paging started again; only where that is the reason."
+    )
+    by: str | None = Field(default=None, description="Who has ended it: a person's id; only with `at`.")
 
 
 class ErrorBody(Contract):

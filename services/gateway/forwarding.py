@@ -128,6 +128,8 @@ class Ask:
     """Where they are: said to every service, which believes nothing of it but that the gateway says so."""
     place: Place = unbounded
     """Kept until the service has answered, or not in time: it may be at work for them until then."""
+    public_url: str = ""
+    """Where people reach us."""
 
     async def query(self, service: str, operation: str, body: Contract) -> Any:
         """The data of the answer; raises Problem for a refusal."""

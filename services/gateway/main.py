@@ -120,6 +120,7 @@ class Gateway:
             presences,
             limits,
             streams,
+            self.settings.address,
         )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()

@@ -8,8 +8,10 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.responses import HTMLResponse, Response
 
 from services.gateway.route import V1
@@ -73,6 +75,20 @@ def _page(title: str, path: str, token: str, fields: dict[str, tuple[str, str]],
 
 
 router = APIRouter(prefix="/app", include_in_schema=False)
+
+
+@router.get("/incidents/{id}")
+async def incident(_id: Annotated[UUID, Path(alias="id")]) -> Response:
+    """Whatever the id: whether there is such an incident is nobody's business who is not signed in."""
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>An incident</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        f"<style>{_STYLE}</style></head><body><h1>Open it in the app</h1>"
+        "<p>This incident is shown by the Pager app on your phone. If it is not there, ask whoever runs Pager for you"
+        " where to get it, and sign in with your address and password.</p>"
+        f'<p>Programs read it at <a href="/api/docs">{V1}/incidents</a>.</p></body></html>',
+        headers={"Content-Security-Policy": _POLICY},
+    )
 
 
 @router.get("/register")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final, get_args
 
@@ -21,6 +22,7 @@ from libs.chassis.measure import telemetry
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.matching import IF_MATCH, Match
 from libs.chassis.requests.peers import Peer
+from libs.contracts.clients import DECLARED, client_of
 from libs.contracts.requests import Invalid
 from services.gateway import accepting, cookies, device_doors
 from services.gateway.addresses import peer_of
@@ -115,7 +117,8 @@ class PagerRoute(APIRoute):
             key = _idempotency_key(request) if keyed else None
             match = _if_match(request) if commands else None
             headers = request_headers(trace, token, key, match)
-            request.state.ask = Ask(front_of(request).forwarder, headers, _peer(request), place)
+            front = front_of(request)
+            request.state.ask = Ask(front.forwarder, headers, _peer(request), place, front.public_url)
             response = await handle(request)
             if selection is not None and wanted is not None:
                 response = selection.applied(response, wanted)
@@ -179,7 +182,16 @@ def _shares(caller: Caller, operation: str | None, *, changes: bool) -> list[Sha
 
 
 def _peer(request: Request) -> Peer:
-    return peer_of(front_of(request).addresses.of(request), request.headers.get("user-agent"))
+    agent = request.headers.get("user-agent")
+    state = request.state
+    client = client_of(
+        request.headers.get(DECLARED),
+        agent,
+        by_key=getattr(state, "by_key", False),
+        by_device=getattr(state, "by_device", False),
+        is_web=getattr(state, "is_web", False),
+    )
+    return replace(peer_of(front_of(request).addresses.of(request), agent), client=client)
 
 
 def _known(request: Request, caller: Caller) -> Place:
@@ -187,6 +199,7 @@ def _known(request: Request, caller: Caller) -> Place:
     trace = trace_of(request.scope)
     trace.user_id, trace.key_id = caller.user_id, caller.key_id
     request.state.user_id, request.state.is_web = caller.user_id, caller.is_web
+    request.state.by_key = caller.key_id is not None
     return partial(front_of(request).places.of, caller.key_id or caller.user_id, request.is_disconnected)
 
 

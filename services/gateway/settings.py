@@ -68,6 +68,11 @@ class Settings(ServiceSettings):
         return value
 
     @property
+    def address(self) -> str:
+        """Where people reach it; without a public URL only this machine does."""
+        return self.public_url or f"http://localhost:{self.port or 3000}"
+
+    @property
     def origins(self) -> tuple[str, ...]:
         return _split(self.cors_origins)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +11,9 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Before, Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
-from libs.contracts.envelope import Actor
 from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.incident_alerts import AlertList, Balance, BalanceQuery, FindOutcome, ListAlerts, Outcomes
 from libs.contracts.incidents import (
-    ChangeStatus,
     CreateIncident,
     EditIncident,
     ExplainQuery,
@@ -42,9 +39,10 @@ from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound, Nothing
 from libs.contracts.streaming import States, StatesQuery
 from services.incidents import application, integrations, sights
+from services.incidents.acts import add_acts, decided
 from services.incidents.alert_views import balance, find_outcomes, list_alerts
 from services.incidents.application import INCIDENT
-from services.incidents.domain import decisions, incident
+from services.incidents.domain import decisions
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
 from services.incidents.domain.integration import NoSuchIntegration
 from services.incidents.explain import entries, explain
@@ -58,16 +56,21 @@ from services.incidents.references import References, erased
 from services.incidents.sights import Sights
 from services.incidents.states import states
 from services.incidents.team_uses import add_team_uses
+from services.incidents.timing import NO_TIME
 from services.incidents.views import (
-    decided_view,
     incident_view,
     timeline_of,
     timeline_page,
 )
 
 
-def api(references: References, seen: Sights) -> Requests:
-    """`references`: what is known of the people, policies and teams that a request names. `seen`: who sees what."""
+def api(
+    references: References, seen: Sights, reopen_within: timedelta | None = None, quiet_for: timedelta = NO_TIME
+) -> Requests:
+    """`references`: what is known of the people, policies and teams that a request names. `seen`: who sees what.
+
+    `reopen_within`: so long after it was resolved an incident may be reopened. `quiet_for`: of `timing.fire`.
+    """
     requests = Requests(SCHEMA)
 
     async def pages_arrive(body: Any, caller: Caller) -> None:
@@ -75,15 +78,11 @@ def api(references: References, seen: Sights) -> Requests:
 
     _incidents(requests, references, pages_arrive)
     _stories(requests, pages_arrive)
-    _statuses(requests, pages_arrive)
+    add_acts(requests, references, pages_arrive, reopen_within, quiet_for)
     _integrations(requests, references)
     add_audit(requests, Trail(audit))
     add_team_uses(requests)
     return requests
-
-
-def _decided(work: Work, incident_id: UUID) -> IncidentView:
-    return decided_view(work, work.state(INCIDENT, incident_id), work.version(incident_id))
 
 
 def _incidents(requests: Requests, references: References, pages_arrive: Before) -> None:
@@ -105,14 +104,14 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before)
         caller.require(Action.INCIDENTS_CREATE, body.team_id)
         clean = CreateIncident.model_validate(storable(body.model_dump(mode="json")))
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
-        return _decided(work, made)
+        return decided(work, made)
 
     @requests.handle("edit", EditIncident, action=Action.INCIDENTS_WRITE, before=pages_arrive, versioned=INCIDENT)
     def edit(work: Work, body: EditIncident, caller: Caller) -> IncidentView:
         sights.check(work, body.id, caller, "edit", Action.INCIDENTS_WRITE)
         clean = EditIncident.model_validate(storable(body.model_dump(mode="json", exclude_unset=True)))
         application.edit(work, clean, caller.cause(work), StoredInputs(work))
-        return _decided(work, body.id)
+        return decided(work, body.id)
 
     @requests.query("get", ById, action=Action.INCIDENTS_READ, before=pages_arrive)
     def get(work: Work, body: ById, caller: Caller) -> IncidentView:
@@ -174,23 +173,6 @@ def _stories(requests: Requests, pages_arrive: Before) -> None:
     @requests.query("export", ExportQuery, action=Action.ME)
     def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:
         return exported(work, query, caller)
-
-
-def _statuses(requests: Requests, pages_arrive: Before) -> None:
-    def change(
-        operation: str, action: Action, command: Callable[[Actor, datetime, str | None], incident.Answer]
-    ) -> None:
-        @requests.handle(operation, ChangeStatus, action=action, before=pages_arrive, versioned=INCIDENT)
-        def handle(work: Work, body: ChangeStatus, caller: Caller) -> IncidentView:
-            sights.check(work, body.id, caller, operation, action)
-            notes = None if body.notes is None else str(storable(body.notes))
-            wanted = command(caller.actor, work.now, notes)
-            application.change(work, body.id, wanted, caller.cause(work), StoredInputs(work))
-            return _decided(work, body.id)
-
-    change("acknowledge", Action.INCIDENTS_ACKNOWLEDGE, incident.Acknowledge)
-    change("resolve", Action.INCIDENTS_WRITE, incident.Resolve)
-    change("close", Action.INCIDENTS_WRITE, incident.Close)
 
 
 def _integrations(requests: Requests, references: References) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,18 +12,18 @@ from libs.chassis.store.snapshots import Shape
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.envelope import Actor, Envelope, Fact
-from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted
 from libs.contracts.incident_alerts import AlertAdded
 from libs.contracts.incidents import AlertPlace, CreateIncident, EditIncident, IncidentCreated
 from libs.contracts.labels import brief
 from libs.contracts.slots import slot_of, thread_of
 from services.incidents import dedup
-from services.incidents.domain import alerts, decisions, incident
+from services.incidents.domain import alerts, commands, decisions, incident
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs, Thread
 from services.incidents.places import latest, place_at
 from services.incidents.projections import SCHEMA, alert_repeated, repeated
 from services.incidents.references import replicate_reference
-from services.incidents.replicas import people_of, replicate
+from services.incidents.replicas import is_for_help, people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
 
@@ -37,7 +37,7 @@ def _slot(state: incident.Incident) -> int:
     return slot_of(thread_of(created.integration_id, created.dedup_key))
 
 
-INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
+INCIDENT: Decider[incident.Incident, commands.Command] = Decider(
     incident.initial,
     incident.evolve,
     decisions.decide,
@@ -51,7 +51,7 @@ INCIDENT: Decider[incident.Incident, incident.Command] = Decider(
 def count_repeats(
     work: Work,
     incident_id: UUID,
-    command: incident.GroupAlerts,
+    command: commands.GroupAlerts,
     cause: Cause,
     before: Repeats,
     place: Position | None = None,
@@ -71,7 +71,7 @@ def count_repeats(
         # From now on the time of the last repeat says nothing of them: it moves on with each.
         placed, unplaced_at = placed + unknown, by
         before = before._replace(placed=before.times, unplaced_at=by)
-    wanted = command if told is None else incident.Counted(told, counted)
+    wanted = command if told is None else commands.Counted(told, counted)
     work.decide(INCIDENT, incident_id, wanted, cause)
     # What is counted without an event is a repeat only while nobody ends the incident.
     work.hold(incident_id)
@@ -102,7 +102,7 @@ def add_alert(
     """
     incident_id = fact.incident_id
     its = work.state(INCIDENT, incident_id).alerts
-    again = incident.GroupAlerts(counted, 1, work.now, fact.title, fact.description, fact.alert_id)
+    again = commands.GroupAlerts(counted, 1, work.now, fact.title, fact.description, fact.alert_id)
     alone = counted
     counted, before = count_repeats(work, incident_id, again, cause, before, place, alerts.AddAlert(fact))
     if not its.added and its.first is not None and work.state(INCIDENT, incident_id).alerts.added:
@@ -126,21 +126,21 @@ def _counted_elsewhere(before: Repeats, state: incident.Incident, counted: int) 
 def change(
     work: Work,
     incident_id: UUID,
-    command: incident.Answer | incident.Restart | incident.Edit,
+    command: commands.Change | commands.Late,
     cause: Cause,
     inputs: Inputs,
 ) -> None:
     """Something becomes of an incident; the event says how many alerts there were by then.
 
     Raises:
-        NoSuchIncident, AlreadyOver, NotResolvedYet, Invalid.
+        NoSuchIncident, Illegal, Overtaken, TooLongAgo, Invalid.
     """
-    again = _repeats(work, [incident_id], inputs)[incident_id]
+    again = repeats_of(work, [incident_id], inputs)[incident_id]
     created = work.state(INCIDENT, incident_id).created
     opened = created.place if created else None
     newest = latest(place_at(opened.incarnation, opened.sequence) if opened else None, again.place)
     place = AlertPlace(incarnation=newest.incarnation, sequence=newest.position) if newest else None
-    work.decide(INCIDENT, incident_id, incident.Counted(command, 1 + again.times, place), cause)
+    work.decide(INCIDENT, incident_id, commands.Counted(command, 1 + again.times, place), cause)
 
 
 def edit(work: Work, body: EditIncident, cause: Cause, inputs: Inputs) -> None:
@@ -152,7 +152,7 @@ def edit(work: Work, body: EditIncident, cause: Cause, inputs: Inputs) -> None:
     state = work.state(INCIDENT, body.id)
     if state.created is None:
         raise decisions.NoSuchIncident
-    command = incident.Edit(
+    command = commands.Edit(
         title=body.title or state.created.title,
         description=body.description if "description" in body.model_fields_set else state.created.description,
         metadata=state.created.metadata if body.metadata is None else body.metadata,
@@ -163,7 +163,7 @@ def edit(work: Work, body: EditIncident, cause: Cause, inputs: Inputs) -> None:
     change(work, body.id, command, cause, inputs)
 
 
-def _repeats(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, Repeats]:
+def repeats_of(work: Work, incidents: Sequence[UUID], inputs: Inputs) -> dict[UUID, Repeats]:
     """Of each of them, exactly until this transaction ends: whoever counts one needs the lock, too."""
     work.lock_appends()
     rows = inputs.repeats(incidents)
@@ -201,7 +201,7 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
         metadata=body.metadata,
     )
     if dedup_key is None:
-        work.decide(INCIDENT, fact.incident_id, incident.OpenIncident(fact), cause)
+        work.decide(INCIDENT, fact.incident_id, commands.OpenIncident(fact), cause)
         return fact.incident_id
     key = thread_of(DEFAULT_INTEGRATION_ID, dedup_key)
     work.lock_appends()
@@ -209,13 +209,13 @@ def create_incident(work: Work, body: CreateIncident, cause: Cause, inputs: Inpu
     if thread is not None and thread.is_open:
         counted = _joined(work, body, thread, cause)
         # Worse than it was: its people are paged as for the new priority, as by an alert.
-        worse = incident.Raise(body.priority, cause.actor, work.now)
-        work.decide(INCIDENT, thread.incident_id, incident.Counted(worse, counted), cause)
+        worse = commands.Raise(body.priority, cause.actor, work.now)
+        work.decide(INCIDENT, thread.incident_id, commands.Counted(worse, counted), cause)
         return thread.incident_id
     generation = thread.generation + 1 if thread else 1
     incident_id = dedup.incident_id(DEFAULT_INTEGRATION_ID, dedup_key, generation)
     fact = fact.model_copy(update={"incident_id": incident_id, "generation": generation})
-    work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
+    work.decide(INCIDENT, incident_id, commands.OpenIncident(fact), cause)
     return incident_id
 
 
@@ -225,7 +225,7 @@ def _joined(work: Work, body: CreateIncident, thread: Thread, cause: Cause) -> i
     its = work.state(INCIDENT, incident_id).alerts
     alert_id = dedup.alert_id(incident_id, None)
     if alert_id in its.burning or alerts.is_full(its):
-        said = incident.GroupAlerts(before, 1, work.now, body.title, body.description, alert_id)
+        said = commands.GroupAlerts(before, 1, work.now, body.title, body.description, alert_id)
         counted, _ = count_repeats(work, incident_id, said, cause, again)
         count_alert(work, incident_id, alert_id, 1, None)
         return counted
@@ -249,22 +249,36 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Input
     """Where the escalation stands is a replica; that nobody answered the first level is an event of the incident."""
     further = list(dict.fromkeys(e.data.incident_id for e in events if _is_further(e.data)))
     work.load(INCIDENT, further)
-    again = _repeats(work, further, inputs or StoredInputs(work)) if further else {}
+    again = repeats_of(work, further, inputs or StoredInputs(work)) if further else {}
     for event in events:
         fact = event.data
         work.put(*replicate(event), *replicate_reference(event))
         # A log that was restored to before this incident's creation knows nothing of it.
         if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
-            command = incident.Escalate(fact.run, fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
-            counted = incident.Counted(command, 1 + again[fact.incident_id].times)
+            command = commands.Escalate(fact.run, fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
+            counted = commands.Counted(command, 1 + again[fact.incident_id].times)
             work.decide(INCIDENT, fact.incident_id, counted, Cause.event(event, SERVICE))
+    for event in events:
+        _limit(work, event)
+
+
+def _limit(work: Work, event: Envelope[Any]) -> None:
+    """The policy that ran says how long an acknowledgement may stand."""
+    fact = event.data
+    if not isinstance(fact, EscalationCancelled) or fact.acknowledgement_timeout_minutes is None:
+        return
+    if work.state(INCIDENT, fact.incident_id).created is not None:
+        time = timedelta(minutes=fact.acknowledgement_timeout_minutes)
+        command = commands.LimitAcknowledgement(fact.run, time, work.now)
+        work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
 
 
 def _is_further(fact: Fact) -> bool:
-    """Not the first page of an escalation: nobody has answered so far."""
-    again = isinstance(fact, EscalationDue) and (fact.level > 1 or fact.round > 1)
-    return again or isinstance(fact, EscalationExhausted)
+    """Not the first page of an escalation, and not one that only asks for help: nobody has answered so far."""
+    if not isinstance(fact, EscalationDue | EscalationExhausted) or is_for_help(fact):
+        return False
+    return isinstance(fact, EscalationExhausted) or fact.level > 1 or fact.round > 1
 
 
 def follow_notifier(work: Work, events: Sequence[Envelope[Any]]) -> None:

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
+from libs.contracts.clients import Client
+from libs.contracts.envelope import ActorKind
 from libs.contracts.incidents import ChainLink, Explanation, Outcome, PersonExplained, TimelineEntry
 
 TimelineRow = dict[str, Any]
@@ -151,12 +153,19 @@ def _link(row: TimelineRow) -> ChainLink:
     return ChainLink(event_id=row["event_id"], at=row["at"], type=row["type"], summary=row["summary"])
 
 
+def _client(row: TimelineRow) -> Client | None:
+    """What sends alerts, and our services, are machines whatever they say."""
+    is_machine = row["actor"]["kind"] in (ActorKind.INTEGRATION, ActorKind.SERVICE)
+    return Client.MACHINE if is_machine else Client.read(row["detail"].get("client"))
+
+
 def entries(rows: Iterable[TimelineRow]) -> tuple[TimelineEntry, ...]:
     return tuple(
         TimelineEntry(
             at=row["at"],
             type=row["type"],
             actor=row["actor"],
+            client=_client(row),
             summary=row["summary"],
             event_id=row["event_id"],
             causation_id=row["causation_id"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -64,6 +64,10 @@ class Inputs(Protocol):
         """How often each of these alerts came, of those that are not their incident's only one."""
         ...
 
+    def newest(self, incidents: Collection[UUID], types: Sequence[str]) -> Mapping[tuple[UUID, str], UUID]:
+        """The last event of each of these types in the timeline of each incident that has one, by (incident, type)."""
+        ...
+
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these alerts have been taken before."""
         ...
@@ -99,6 +103,10 @@ class StoredInputs:
         rows = self.work.fetch(queries.ALERT_REPEATS, ids=list(alerts)) if alerts else ()
         return {row["id"]: _alert_repeats(row) for row in rows}
 
+    def newest(self, incidents: Collection[UUID], types: Sequence[str]) -> Mapping[tuple[UUID, str], UUID]:
+        rows = self.work.fetch(queries.NEWEST, ids=list(incidents), types=list(types))
+        return {(row["incident_id"], row["type"]): row["event_id"] for row in rows}
+
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.work.fetch(queries.SEEN, ids=list(ids))} if ids else set()
 
@@ -133,6 +141,11 @@ class MemoryInputs:
     def alert_repeats(self, alerts: Sequence[UUID]) -> Mapping[UUID, Repeats]:
         rows = self.desk.tables.get(tables.alert_repeats, {})
         return {alert: _alert_repeats(rows[alert]) for alert in alerts if alert in rows}
+
+    def newest(self, incidents: Collection[UUID], types: Sequence[str]) -> Mapping[tuple[UUID, str], UUID]:
+        rows = sorted(self.desk.rows(tables.timeline), key=lambda row: row["at"])
+        known = ((row["incident_id"], row["type"], row["event_id"]) for row in rows)
+        return {(incident, kind): event for incident, kind, event in known if incident in incidents and kind in types}
 
     def seen(self, ids: Sequence[UUID]) -> set[UUID]:
         return {row["id"] for row in self.desk.rows(tables.seen_alerts)} & set(ids)

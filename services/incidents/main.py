@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.consume.arrival import Arrival
@@ -32,6 +33,7 @@ from services.incidents.projections import SCHEMA, project, seen_alerts
 from services.incidents.references import References, people
 from services.incidents.settings import Settings
 from services.incidents.sights import Sights
+from services.incidents.timing import fire
 
 REMEMBERED = Retention(seen_alerts, "seen_at", 2 * ALERTS_KEPT)
 """A stream that was recreated or shortened is read again from its start: an alert is seen again as long as ALERTS keeps
@@ -59,7 +61,8 @@ def build(runtime: Runtime) -> Parts:
     purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
     house = Housekeeping(runtime.bus, runtime.clock, purge, Rooms(runtime.bus, settings.folders))
     return Parts(
-        Answers(api(References(arrival), Sights(arrival))),
+        Answers(api(References(arrival), Sights(arrival), settings.reopen_within, settings.quiet_for)),
+        fire=partial(fire, quiet_for=settings.quiet_for),
         reads=(*alerts, *runtime.follow(consumers())),
         engines=(persons_keys(runtime, people.c.id), Beginning(runtime.rpc, make_first_integrations), settling, house),
         watched=Watched(

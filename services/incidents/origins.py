@@ -8,19 +8,25 @@ from libs.contracts.audit import IncidentsActedFrom
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
 from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
+    AcknowledgementLimited,
     AcknowledgementTimedOut,
     AlertsGrouped,
+    EscalationRequested,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
     IncidentEdited,
     IncidentEscalated,
+    IncidentReassigned,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
+    NoteAdded,
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    RespondersAdded,
     SnoozeEnded,
     SuppressionEnded,
 )
@@ -85,6 +91,12 @@ ORIGINS = Origins(
             PriorityRaised,
             PriorityLowered,
             IncidentEdited,
+            IncidentReassigned,
+            EscalationRequested,
+            RespondersAdded,
+            NoteAdded,
+            IncidentSuppressed,
+            AcknowledgementLimited,
             PagingRequested,
         ): folding(INCIDENT),
         (

@@ -33,9 +33,12 @@ from libs.contracts.incidents import (
     IncidentAcknowledged,
     IncidentCreated,
     IncidentEscalated,
+    IncidentReassigned,
     IncidentReopened,
     IncidentResolved,
     IncidentView,
+    RespondersAdded,
+    Suppression,
 )
 from libs.contracts.integrations import IntegrationCreated, IntegrationDeleted
 from libs.contracts.slots import thread_of
@@ -44,6 +47,7 @@ from services.incidents.dedup import shown_key, stands_alone
 from services.incidents.domain.alerts import totals
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.domain.integration import Integration
+from services.incidents.waiting import timer_changes
 from services.incidents.words import summary_of
 
 SCHEMA = "incidents"
@@ -52,6 +56,8 @@ ORGANISATION = UUID(int=0)
 """Stands in the place of a team for what is the whole organisation's: an index finds it as it finds teams."""
 metadata = MetaData(schema=SCHEMA)
 
+_GIVES = IncidentCreated | IncidentEscalated | IncidentAcknowledged | IncidentReassigned | RespondersAdded
+"""What makes an incident somebody's."""
 IS_OPEN = text(f"status IN ({', '.join(repr(str(status)) for status in OPEN)})")
 """Whoever asks for it says it as an index does, word for word."""
 
@@ -199,8 +205,10 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
         yield timeline_row(event, event.entity, ())
         yield from alert_changes(alerts, event.data, state)
         created = state.created
-        if created is not None and isinstance(event.data, IncidentCreated | IncidentEscalated | IncidentAcknowledged):
-            yield from responder_rows(created.incident_id, created.team_id, (state.assigned_to,))
+        yield from timer_changes(event)
+        if created is not None and isinstance(event.data, _GIVES):
+            people = event.data.user_ids if isinstance(event.data, RespondersAdded) else (state.assigned_to,)
+            yield from responder_rows(created.incident_id, created.team_id, people)
         if (
             isinstance(event.data, IncidentCreated | IncidentResolved | IncidentReopened)
             and created is not None
@@ -271,7 +279,7 @@ def view_of(state: Incident, version: int) -> IncidentView:
     """An incident as the API shows it. The incident must exist."""
     fact = state.created
     assert isinstance(fact, IncidentCreated)  # noqa: S101 - every event of an incident follows its creation
-    taken = next((a for a in reversed(state.acknowledgements) if a.run == state.run), None)
+    taken = next(reversed(state.acknowledged), None)
     return IncidentView(
         id=fact.incident_id,
         number=fact.number,
@@ -299,10 +307,20 @@ def view_of(state: Incident, version: int) -> IncidentView:
         dedup_key=shown_key(fact.dedup_key, fact.team_id),
         alert_count=state.alert_count,
         alerts=totals(state.alerts, is_open=state.is_open),
+        levels_run=state.answers_from,
         run=state.run,
+        responders=state.responders,
+        snoozed_until=state.snoozed_until,
+        suppression=_suppression(state),
+        acknowledgement_ends_at=state.acknowledged_until,
         metadata=fact.metadata,
         acknowledgements=state.acknowledgements,
     )
+
+
+def _suppression(state: Incident) -> Suppression | None:
+    """An older release did not say by what."""
+    return (state.suppression or Suppression(by=SCHEMA)) if state.suppressed and state.is_open else None
 
 
 def repeated(
@@ -348,6 +366,10 @@ def alert_repeated(
     return Tally(alert_repeats, values, sums=("count",), era="last_incarnation")
 
 
+def _said_with(event: Envelope[Fact]) -> dict[str, str]:
+    return {} if event.client is None else {"client": str(event.client)}
+
+
 def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UUID], **detail: Any) -> Row:
     """One event, of ours or of an upstream, in the timeline of an incident."""
     return Row(
@@ -361,6 +383,6 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
             "summary": summary_of(event.data),
             "causation_id": event.causation_id,
             "user_ids": list(user_ids),
-            "detail": {"entity": str(event.entity), "version": event.version} | detail,
+            "detail": {"entity": str(event.entity), "version": event.version} | _said_with(event) | detail,
         },
     )

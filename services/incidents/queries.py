@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import ARRAY, Integer, Text, Uuid, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.incidents.projections import (
     SCHEMA,
@@ -12,6 +13,7 @@ from services.incidents.projections import (
     integrations,
     repeats,
     seen_alerts,
+    timeline,
 )
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
@@ -45,3 +47,13 @@ NUMBERS = select(func.nextval(f"{SCHEMA}.incident_number").label("number")).sele
     func.generate_series(1, bindparam("count", type_=Integer)).alias("n")
 )
 """`count` numbers that no incident has had."""
+NEWEST = (
+    select(timeline.c.incident_id, timeline.c.type, timeline.c.event_id)
+    .where(
+        timeline.c.incident_id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+        timeline.c.type == any_(bindparam("types", type_=ARRAY(Text))),
+    )
+    .order_by(timeline.c.incident_id, timeline.c.type, timeline.c.at.desc())
+    .ext(distinct_on(timeline.c.incident_id, timeline.c.type))
+)
+"""The last event of each of `types` in the timelines of `ids`."""

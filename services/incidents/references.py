@@ -5,7 +5,7 @@ Only requests are held to them. What senders write on the bus names an integrati
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -66,8 +66,8 @@ class Unknown(NamedTuple):
         return Invalid(self.reason, field=self.field)
 
 
-_NO_PERSON = Unknown("assignedTo", "there is no such person")
-_DEACTIVATED = Unknown("assignedTo", "this person is deactivated")
+_NO_PERSON = "there is no such person"
+_DEACTIVATED = "this person is deactivated"
 _NO_POLICY = Unknown("policyId", "there is no such policy")
 _NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
 
@@ -131,6 +131,20 @@ class References:
             return await self.surely_unknown(body, caller)
         return None
 
+    async def nobody(self, people: Mapping[str, UUID]) -> Unknown | None:
+        """The first of these fields that names nobody who can be asked for something; in doubt there is none."""
+        with suppress(Unreachable):
+            for field, person in people.items():
+                if (wrong := await self._wrong(person)) is not None:
+                    return Unknown(field, wrong)
+        return None
+
+    async def _wrong(self, person: UUID, *, listed: bool = False) -> str | None:
+        """Whoever is deactivated can be `listed` by, and nobody new can wait for them. Raises Unreachable."""
+        if await self._is_of_auth(_PERSON if listed else _ACTIVE, person):
+            return None
+        return _DEACTIVATED if await self._is_filled(_PERSON, id=person) else _NO_PERSON
+
     async def surely_unknown(self, body: Naming, caller: Caller) -> Unknown | None:
         """The same.
 
@@ -138,11 +152,8 @@ class References:
             Unreachable: it is not known whether there is such a person, policy or team.
         """
         person, policy, team = (getattr(body, name, None) for name in ("assigned_to", "policy_id", "team_id"))
-        # Whoever is deactivated can be asked for, and nobody new can wait for them.
-        if isinstance(person, UUID) and not await self._is_of_auth(
-            _PERSON if isinstance(body, ListIncidents) else _ACTIVE, person
-        ):
-            return _DEACTIVATED if await self._is_filled(_PERSON, id=person) else _NO_PERSON
+        if isinstance(person, UUID) and (wrong := await self._wrong(person, listed=isinstance(body, ListIncidents))):
+            return Unknown("assignedTo", wrong)
         if team is not None and not await self._is_of_auth(_TEAM, team):
             return _NO_TEAM
         if policy is not None:

@@ -9,7 +9,13 @@ from uuid import UUID
 
 from libs.chassis.store.changes import Change, Newest, NewestPatch
 from libs.contracts.envelope import Envelope
-from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
+from libs.contracts.escalation import (
+    RESPONDER,
+    EscalationCancelled,
+    EscalationDue,
+    EscalationExhausted,
+    EscalationStarted,
+)
 from libs.contracts.notifier import (
     AttemptFailed,
     NotificationAccepted,
@@ -49,6 +55,11 @@ def people_of(fact: EscalationDue | EscalationExhausted) -> tuple[UUID, ...]:
     return tuple(p.user_id for p in fact.people)
 
 
+def is_for_help(fact: EscalationDue | EscalationExhausted) -> bool:
+    """Whether it only asks some for help, beside whoever has the incident or is paged for it."""
+    return bool(fact.people) and all(paged.via == RESPONDER for paged in fact.people)
+
+
 def _escalation(event: Envelope[Any]) -> Iterable[Change]:
     fact = event.data
     people: tuple[UUID, ...] = ()
@@ -84,7 +95,8 @@ def _running_rows(
         "assigned_to": next(iter(people), None),
         "timeout_minutes": None if fact.next_due_at is None else (fact.next_due_at - at) / timedelta(minutes=1),
     }
-    yield Newest(running, values, by=("run", "round", "level"))
     paged = {"id": fact.incident_id, "paged": values["assigned_to"], "paged_in": [fact.run, fact.round, fact.level]}
-    yield NewestPatch(incidents, paged, by=("paged_in",))
+    if not is_for_help(fact):
+        yield Newest(running, values, by=("run", "round", "level"))
+        yield NewestPatch(incidents, paged, by=("paged_in",))
     yield from responder_rows(fact.incident_id, fact.brief.team_id, people)

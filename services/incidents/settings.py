@@ -15,12 +15,25 @@ class Settings(SealingSettings):
 
     alerts_floor_hours: float = Field(default=24, ge=0, le=7 * 24)
     """Younger alerts are never purged from ALERTS, however full it is: a restored database reads them again."""
+    reopen_hours: float = Field(default=24, gt=0, le=10 * 365 * 24)
+    """So long after it was resolved people may reopen an incident. What fires later is another one."""
+    resolve_quiet_hours: float = Field(default=0, ge=0, le=365 * 24)
+    """After so long an acknowledged incident of which nothing is heard is resolved; 0: never. One that nobody has
+    acknowledged never is: its people are paged."""
     data_folders: str = ""
     """Where PostgreSQL and NATS keep their data, if that is on this machine: folders, parted by colons."""
 
     @property
     def alerts_floor(self) -> timedelta:
         return timedelta(hours=self.alerts_floor_hours)
+
+    @property
+    def reopen_within(self) -> timedelta:
+        return timedelta(hours=self.reopen_hours)
+
+    @property
+    def quiet_for(self) -> timedelta:
+        return timedelta(hours=self.resolve_quiet_hours)
 
     @property
     def folders(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from services.incidents.application import INCIDENT
 from services.incidents.domain.decisions import NoSuchIncident
 from services.incidents.projections import ORGANISATION, incidents, responders
 
-ANSWERS = frozenset({"acknowledge", "resolve", "close"})
+ANSWERS = frozenset({"acknowledge", "resolve", "close", "snooze", "escalate", "note"})
 """What whoever was paged for an incident may do to it whatever its team: the other operations are its team's affair."""
 _ACTIONS = (Action.INCIDENTS_READ, Action.INCIDENTS_ACKNOWLEDGE, Action.INCIDENTS_WRITE)
 _id = bindparam("id", type_=Uuid)

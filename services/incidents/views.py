@@ -88,7 +88,10 @@ def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:
     if row["level"] is None:
         return view
     # Of an earlier run nothing is due, and what this one does is not known yet.
-    waiting = view.status in (Status.CREATED, Status.ESCALATED) and row["run"] >= view.run
+    quiet = view.snoozed_until is not None or view.suppression is not None
+    waiting = (
+        view.status in (Status.CREATED, Status.ESCALATED) and row["run"] >= (view.levels_run or view.run) and not quiet
+    )
     next_at = row["next_at"] if waiting else None
     escalation = EscalationView(level=row["level"], next_at=next_at, exhausted=bool(row["exhausted"]))
     known = {"escalation": escalation, "assigned_to": view.assigned_to or row["assigned_to"]}

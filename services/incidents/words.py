@@ -6,20 +6,26 @@ from libs.contracts.envelope import Fact
 from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
+    AcknowledgementLimited,
     AcknowledgementTimedOut,
     AlertsGrouped,
+    EscalationRequested,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
     IncidentEdited,
     IncidentEscalated,
+    IncidentReassigned,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
+    NoteAdded,
     PagingReason,
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    RespondersAdded,
     SnoozeEnded,
     SuppressionEnded,
 )
@@ -104,6 +110,9 @@ def _bundle(fact: NotificationIntended) -> str:
 
 _AGAIN = {
     PagingReason.RAISED: "it has become worse",
+    PagingReason.ESCALATED: "somebody asked for it",
+    PagingReason.REASSIGNED: "it is somebody else's now",
+    PagingReason.RESPONDERS_ADDED: "help is wanted",
     PagingReason.REOPENED: "it was reopened",
     PagingReason.SNOOZE_ENDED: "its snooze is over",
     PagingReason.SUPPRESSION_ENDED: "it is no longer suppressed",
@@ -123,6 +132,22 @@ def _of_a_run(fact: Fact) -> str:
             return f"to be paged again (run {fact.run}): {_AGAIN[fact.reason]}"
         case IncidentSnoozed():
             return f"snoozed until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
+        case IncidentSuppressed():
+            until = fact.suppression.until
+            end = f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+            return f"suppressed{end}" + (f": {fact.reason}" if fact.reason else "")
+        case NoteAdded():
+            return f"note: {fact.text}"
+        case IncidentReassigned():
+            return "reassigned" + (f": {fact.notes}" if fact.notes else "")
+        case EscalationRequested():
+            to = "the leads" if fact.level is None else f"level {fact.level}"
+            return f"escalated to {to}" + (f": {fact.reason}" if fact.reason else "")
+        case RespondersAdded():
+            people = "1 person" if len(fact.user_ids) == 1 else f"{len(fact.user_ids)} people"
+            return f"{people} asked for help" + (f": {fact.notes}" if fact.notes else "")
+        case AcknowledgementLimited():
+            return f"the acknowledgement stands until {fact.until:%Y-%m-%d %H:%M:%S} UTC"
         case SnoozeEnded():
             return "the snooze is over"
         case SuppressionEnded():

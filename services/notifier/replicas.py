@@ -11,12 +11,18 @@ from libs.contracts.auth import DeviceRegistered, DeviceRemoved, UserDeactivated
 from libs.contracts.envelope import ActorKind, Envelope
 from libs.contracts.erasure import PersonErased
 from libs.contracts.escalation import EscalationDue, EscalationExhausted
-from libs.contracts.incidents import IncidentAcknowledged, IncidentClosed, IncidentResolved, IncidentSnoozed
+from libs.contracts.incidents import (
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentResolved,
+    IncidentSnoozed,
+    IncidentSuppressed,
+)
 from services.notifier.domain.notification import Stop
 from services.notifier.domain.place import LOWEST, place_of
 from services.notifier.projections import DEVICES, INACTIVE, PAGING, RESPONDERS, STOPPED, provider_of
 
-Answer = IncidentAcknowledged | IncidentResolved | IncidentClosed | IncidentSnoozed
+Answer = IncidentAcknowledged | IncidentResolved | IncidentClosed | IncidentSnoozed | IncidentSuppressed
 Due = EscalationDue | EscalationExhausted
 
 _REASONS: dict[type[Answer], str] = {
@@ -24,6 +30,7 @@ _REASONS: dict[type[Answer], str] = {
     IncidentResolved: "resolved",
     IncidentClosed: "closed",
     IncidentSnoozed: "snoozed",
+    IncidentSuppressed: "suppressed",
 }
 ANSWERS = tuple(_REASONS)
 DEVICE_FACTS = (DeviceRegistered, DeviceRemoved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from libs.contracts.links import incident_url
 from libs.contracts.notifier import NotificationKind
 from services.notifier.application import Sent
 from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
@@ -34,7 +35,7 @@ def page_of(row: Sendable, public_url: str) -> Page:
         title=_PREFIX[kind] + row.title,
         body=body,
         priority=row.priority,
-        incident_url=f"{public_url.rstrip('/')}/incidents/{row.incident_id}",
+        incident_url=incident_url(public_url, row.incident_id),
         level=row.level,
         expires_at=row.deadline,
     )

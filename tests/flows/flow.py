@@ -32,9 +32,13 @@ from services.escalation.inputs import MemoryInputs as EscalationInputs
 from services.escalation.projections import escalations
 from services.escalation.projections import project as project_escalation
 from services.incidents import application as incidents
+from services.incidents import timing
 from services.incidents.alerts.intake import take_items
 from services.incidents.consumers import consumers as incidents_consumers
-from services.incidents.domain.incident import Answer, Edit, Incident, Restart
+from services.incidents.domain.commands import (
+    Change,
+)
+from services.incidents.domain.incident import Incident
 from services.incidents.inputs import NOTHING_REPEATED
 from services.incidents.inputs import MemoryInputs as IncidentsInputs
 from services.incidents.projections import project as project_incidents
@@ -74,6 +78,7 @@ class Flow:
     now: datetime = START
     most: int = MOST
     """Pages of one incident to one person a minute."""
+    quiet_for: timedelta = timing.NO_TIME
     pipes: dict[Pipe, deque[Envelope[Any]]] = field(default_factory=dict)
     history: list[Envelope[Any]] = field(default_factory=list)
     """Everything that was decided, in this order."""
@@ -219,7 +224,7 @@ class Flow:
         incident: UUID = newest.entity
         return incident
 
-    def ask(self, incident: UUID, command: Answer | Restart | Edit) -> list[Envelope[Any]]:
+    def ask(self, incident: UUID, command: Change) -> list[Envelope[Any]]:
         """A command on an incident, as a person or a timer gives it."""
         return self.take(
             "incidents",
@@ -261,16 +266,23 @@ class Flow:
         self.now = until
 
     def next_timer(self) -> Timer | None:
-        timers = [Timer(**row) for row in self.desks["escalation"].rows(chassis_tables("escalation").timers)]
+        waiting = (self.desks[service].rows(chassis_tables(service).timers) for service in ("escalation", "incidents"))
+        timers = [Timer(**row) for rows in waiting for row in rows]
         return min(timers, key=lambda t: t.due_at, default=None)
 
     def fire_timers(self) -> None:
         """As the chassis does it: what is due is taken away, unless a decision sets it again."""
-        rows = self.desks["escalation"].tables.get(chassis_tables("escalation").timers, {})
+        due = self._due("escalation")
+        self.take("escalation", lambda work: escalation.fire(work, due, self.escalation_inputs))
+        ends = self._due("incidents")
+        self.take("incidents", lambda work: timing.fire(work, ends, self.incidents_inputs, self.quiet_for))
+
+    def _due(self, service: str) -> list[Timer]:
+        rows = self.desks[service].tables.get(chassis_tables(service).timers, {})
         due = [Timer(**row) for row in rows.values() if row["due_at"] <= self.now]
         for timer in due:
             rows.pop((timer.entity, timer.name))
-        self.take("escalation", lambda work: escalation.fire(work, due, self.escalation_inputs))
+        return due
 
     def send(self, *, accepted: bool = True) -> None:
         """The vendors answer whatever is due."""

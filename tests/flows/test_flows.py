@@ -13,7 +13,13 @@ from libs.contracts.incidents import Outcome, PagingRequested, Status
 from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationAccepted
 from libs.contracts.slots import NO_INCIDENT, slot_of, thread_of
-from services.incidents.domain.incident import Acknowledge, EndSnooze, Reopen, Resolve, Snooze, TimeOutAcknowledgement
+from services.incidents.domain.commands import (
+    Acknowledge,
+    LimitAcknowledgement,
+    Reopen,
+    Resolve,
+    Snooze,
+)
 from services.incidents.explain import explain
 from services.incidents.projections import timeline
 from services.incidents.words import summary_of
@@ -143,10 +149,9 @@ def test_a_snooze_keeps_quiet_until_its_end_and_then_pages_again(flow: Flow) -> 
     flow.settle()
     until = flow.now + timedelta(hours=1)
     flow.ask(incident, Snooze(Actor.user(flow.people["ana"]), flow.now, until))
-    flow.advance(60)
+    flow.advance(59)
     assert flow.names(flow.intended()) == ["ana"]
-    flow.ask(incident, EndSnooze(until, flow.now))
-    flow.settle()
+    flow.advance(1)
     assert flow.intended()[-1] == Page(2, 1, 1, flow.people["ana"])
 
 
@@ -155,7 +160,10 @@ def test_whoever_took_it_and_forgot_it_is_asked_again(flow: Flow) -> None:
     flow.settle()
     flow.ask(incident, taken_by(flow, "bo"))
     flow.settle()
-    flow.ask(incident, TimeOutAcknowledgement(1, flow.now))
+    flow.ask(incident, LimitAcknowledgement(1, timedelta(minutes=30), flow.now))
+    flow.advance(29)
+    assert [page.run for page in flow.intended()] == [1]
+    flow.advance(2)
     flow.settle()
     again = [page for page in flow.intended() if page.run == 2]
     assert sorted(flow.names(again)) == ["ana", "bo"]

@@ -23,7 +23,11 @@ from libs.contracts.incidents import AlertsGrouped, CountedFact, IncidentResolve
 from services.escalation.domain.escalations import escalation_id
 from services.incidents.alerts.intake import take_items
 from services.incidents.application import INCIDENT, SERVICE
-from services.incidents.domain.incident import Acknowledge, Incident, Resolve, evolve, initial
+from services.incidents.domain.commands import (
+    Acknowledge,
+    Resolve,
+)
+from services.incidents.domain.incident import Incident, evolve, initial
 from services.incidents.inputs import NOTHING_REPEATED, MemoryInputs, Thread
 from services.incidents.projections import repeated, repeats
 from tests.flows.flow import START, Flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +14,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from libs.chassis.store.work import Decider
 from libs.chassis.testing.examples import examples
-from libs.contracts.envelope import Actor
+from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
+    EscalationRequested,
     IncidentReopened,
+    IncidentSuppressed,
     PagingRequested,
     PriorityRaised,
+    RespondersAdded,
     SnoozeEnded,
     Status,
+    Suppression,
+    SuppressionEnded,
 )
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import AttemptFailed, NotificationIntended, NotificationWithdrawn
@@ -31,17 +36,21 @@ from services.escalation.deciders import ESCALATION
 from services.escalation.domain import escalations
 from services.escalation.projections import escalations as ESCALATIONS  # noqa: N812 - the domain has this name, too
 from services.incidents.application import INCIDENT
-from services.incidents.domain.incident import (
+from services.incidents.domain.commands import (
     Acknowledge,
-    Answer,
+    AddResponders,
+    AskLevel,
+    Change,
     Close,
     Edit,
     EndSnooze,
     LiftSuppression,
+    LimitAcknowledgement,
+    Reassign,
     Reopen,
     Resolve,
-    Restart,
     Snooze,
+    Suppress,
     TimeOutAcknowledgement,
 )
 from services.notifier.domain.bundling import WINDOW, matter_of
@@ -53,7 +62,6 @@ from tests.flows.flow import Flow
 KEYS = ("db", "web")
 CALM = ((5.0, "ana"), (5.0, "bo"))
 HASTY = tuple((0.1, name) for name in ("ana", "ana", "bo", "ana", "ana"))
-AGAIN = (PriorityRaised, SnoozeEnded, IncidentReopened, AcknowledgementTimedOut)
 
 
 class Paging(RuleBasedStateMachine):
@@ -75,7 +83,7 @@ class Paging(RuleBasedStateMachine):
     def alert(self, key: str, priority: str) -> None:
         self.incidents[self.flow.fire(key, priority, dedupKey=key)] = None
 
-    def _ask(self, data: st.DataObject, command: Answer | Restart | Edit) -> None:
+    def _ask(self, data: st.DataObject, command: Change) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         try:
             self.flow.ask(incident, command)
@@ -107,10 +115,42 @@ class Paging(RuleBasedStateMachine):
 
     @precondition(lambda self: self.incidents)
     @rule(data=st.data())
+    def suppress(self, data: st.DataObject) -> None:
+        by = self._somebody(data)
+        until = self.flow.now + timedelta(minutes=data.draw(st.sampled_from([5, 90])))
+        self._ask(data, Suppress(Suppression(by=by.id, until=until), by, self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data(), to=st.sampled_from(["ana", "bo", "cy"]))
+    def reassign(self, data: st.DataObject, to: str) -> None:
+        self._ask(data, Reassign(self.flow.people[to], self._somebody(data), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data(), level=st.sampled_from([None, 1, 2, 20]))
+    def escalate(self, data: st.DataObject, level: int | None) -> None:
+        self._ask(data, AskLevel(level, self._somebody(data), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data(), names=st.sets(st.sampled_from(["ana", "bo", "cy"]), min_size=1))
+    def ask_for_help(self, data: st.DataObject, names: set[str]) -> None:
+        people = tuple(self.flow.people[name] for name in sorted(names))
+        self._ask(data, AddResponders(people, self._somebody(data), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data(), minutes=st.sampled_from([0.1, 45]))
+    def an_acknowledgement_is_limited(self, data: st.DataObject, minutes: float) -> None:
+        incident = data.draw(st.sampled_from(list(self.incidents)))
+        run = self.flow.incident(incident).run
+        self.flow.ask(incident, LimitAcknowledgement(run, timedelta(minutes=minutes), self.flow.now))
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=st.data())
     def a_time_is_over(self, data: st.DataObject) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         state = self.flow.incident(incident)
-        commands: list[Restart] = [LiftSuppression(self.flow.now), TimeOutAcknowledgement(state.run, self.flow.now)]
+        commands: list[Change] = [LiftSuppression(self.flow.now)]
+        if state.acknowledged_until is not None:
+            commands.append(TimeOutAcknowledgement(state.acknowledged_until, self.flow.now))
         if state.snoozed_until is not None:
             commands.append(EndSnooze(state.snoozed_until, self.flow.now))
         self.flow.ask(incident, data.draw(st.sampled_from(commands)))
@@ -244,13 +284,24 @@ class Paging(RuleBasedStateMachine):
     @invariant()
     def whatever_needs_people_again_asks_for_them_at_once(self) -> None:
         ours = [e for e in self.flow.history if e.service == "incidents"]
-        for event, following in pairwise([*ours, None]):
-            if event is not None and isinstance(
-                event.data, PriorityRaised | SnoozeEnded | IncidentReopened | AcknowledgementTimedOut
-            ):
-                assert following is not None
-                assert isinstance(following.data, PagingRequested)
-                assert following.entity == event.entity
+        quiet: set[UUID] = set()
+        for event, following in zip_longest(ours, ours[1:]):
+            match event.data:
+                case IncidentSuppressed(incident_id=incident):
+                    quiet.add(incident)
+                case SuppressionEnded(incident_id=incident):
+                    quiet.discard(incident)
+                case PagingRequested(incident_id=incident, start=start) if not (start and start.alone):
+                    quiet.discard(incident)
+                case RespondersAdded() | EscalationRequested() | IncidentReopened():
+                    self._is_asked_for(event, following)
+                case PriorityRaised() | SnoozeEnded() | AcknowledgementTimedOut() if event.entity not in quiet:
+                    self._is_asked_for(event, following)
+
+    def _is_asked_for(self, event: Envelope[Any], following: Envelope[Any] | None) -> None:
+        assert following is not None
+        assert isinstance(following.data, PagingRequested)
+        assert following.entity == event.entity
 
     @invariant()
     def runs_start_once_and_in_order(self) -> None:
@@ -283,7 +334,10 @@ class Paging(RuleBasedStateMachine):
         """When all is heard of, nothing waits to be sent for what somebody has taken or what is over."""
         state = self.flow.incident(incident)
         if state.status in (Status.ACKNOWLEDGED, Status.RESOLVED, Status.CLOSED) or state.snoozed_until is not None:
-            assert not [row for row in self._waiting_pages() if row["incident_id"] == incident]
+            answered = max((a.run for a in state.acknowledged), default=state.run) if state.is_open else state.run
+            ours = [row for row in self._waiting_pages() if row["incident_id"] == incident]
+            # Who was asked for help since is still to be told.
+            assert not [row for row in ours if row["run"] <= answered]
 
     def _nobody_waits_for_whoever_is_gone(self) -> None:
         """When all is heard of, nothing is to be sent to them, and no open page is theirs alone."""
@@ -291,14 +345,15 @@ class Paging(RuleBasedStateMachine):
         assert not [row for row in self._waiting_pages() if row["user_id"] in gone]
         for incident in self.incidents:
             state = self._state(ESCALATION[Lane.ROUTINE], "escalation", escalations.escalation_id(incident))
-            if isinstance(state, escalations.Waiting | escalations.Exhausted):
+            if isinstance(state, escalations.Waiting | escalations.Exhausted) and state.due_at is not None:
                 left = {p.user_id for p in state.people} - gone
                 assert left, state
 
     def _is_not_silent(self, incident: UUID) -> None:
         """What is open and unanswered has been paged in its present run, and has a time at which it goes on."""
         state = self.flow.incident(incident)
-        if state.status not in (Status.CREATED, Status.ESCALATED) or state.snoozed_until is not None:
+        quiet = state.snoozed_until is not None or state.suppressed
+        if state.status not in (Status.CREATED, Status.ESCALATED) or quiet:
             return
         named = [
             e

@@ -27,7 +27,9 @@ from services.escalation.domain.pages import MOST_PAGED
 from services.escalation.inputs import ME, Schedule
 from services.incidents import application as incidents
 from services.incidents.alerts.intake import take_items
-from services.incidents.domain.incident import Acknowledge
+from services.incidents.domain.commands import (
+    Acknowledge,
+)
 from services.notifier import application as notifier
 from tests.flows.flow import Flow
 

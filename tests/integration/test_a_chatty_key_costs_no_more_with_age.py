@@ -17,7 +17,10 @@ from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import AlertsGrouped, IncidentAcknowledged
 from services.incidents.application import INCIDENT, SERVICE
-from services.incidents.domain.incident import Escalate, Incident, evolve, initial
+from services.incidents.domain.commands import (
+    Escalate,
+)
+from services.incidents.domain.incident import Incident, evolve, initial
 from services.incidents.projections import repeated
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.world import World

@@ -104,6 +104,19 @@ def _plain(path: str, body: Any) -> Callable[[World], Awaitable[tuple[str, Any]]
     return request
 
 
+def _act(verb: str, body: dict[str, Any], person: str | None = None) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    """`person`: the field that names somebody, or some."""
+
+    async def request(world: World) -> tuple[str, Any]:
+        path = f"/incidents/{await _incident(world)}/{verb}"
+        if person is None:
+            return path, body
+        helper = str((await world.person(f"helper-{verb}")).user_id)
+        return path, body | {person: [helper] if person.endswith("s") else helper}
+
+    return request
+
+
 _DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android", "pushToken": "fcm-token-1"}
 REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "registerUser": _plain("/users", _PERSON),
@@ -120,6 +133,13 @@ REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "acknowledgeIncident": _status("acknowledge"),
     "resolveIncident": _status("resolve"),
     "closeIncident": _status("close", "resolve"),
+    "reopenIncident": _status("reopen", "resolve"),
+    "reassignIncident": _act("reassign", {"notes": "yours"}, "assignedTo"),
+    "snoozeIncident": _act("snooze", {"minutes": 5}),
+    "escalateIncident": _act("escalate", {"level": 1}),
+    "suppressIncident": _act("suppress", {"minutes": 5}),
+    "addResponders": _act("responders", {"notes": "help"}, "userIds"),
+    "addNote": _act("notes", {"text": "the replica lags"}),
     "createIntegration": _plain("/integrations", {"name": "Shop"}),
     "addIntegrationKey": _key,
     "createApiKey": _plain("/api-keys", _API_KEY),
@@ -179,7 +199,9 @@ def _changed(body: dict[str, Any]) -> dict[str, Any]:
         return body | {"endTime": later.isoformat()}
     if body.keys() == {"userId"}:
         return body | {"role": "manager"}
-    name = next(n for n in ("lastName", "deviceName", "title", "notes", "name") if n in body)
+    for number in body.keys() & {"minutes", "level"}:
+        return body | {number: body[number] + 1}
+    name = next(n for n in ("lastName", "deviceName", "title", "notes", "text", "name") if n in body)
     return body | {name: "another"}
 
 

@@ -49,6 +49,8 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("POST", "/incidents", INCIDENT | {"assignedTo": NOBODY}, "assignedTo", NO_PERSON),
     ("POST", "/incidents", INCIDENT | {"policyId": NOBODY}, "policyId", NO_POLICY),
     ("POST", "/incidents", INCIDENT | {"teamId": NOBODY}, "teamId", NO_TEAM),
+    ("POST", "/incidents/{id}/reassign", {"assignedTo": NOBODY}, "assignedTo", NO_PERSON),
+    ("POST", "/incidents/{id}/responders", {"userIds": [NOBODY]}, "userIds.0", NO_PERSON),
     ("POST", "/integrations", {"name": "x", "policyId": NOBODY}, "policyId", NO_POLICY),
     ("POST", "/integrations", {"name": "x", "teamId": NOBODY}, "teamId", NO_TEAM),
     ("PATCH", "/integrations/{id}", {"policyId": NOBODY}, "policyId", NO_POLICY),
@@ -94,14 +96,15 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
     of = {"/integrations": integration["id"], "/escalation": DEFAULT_POLICY_ID, "/on-call": DEFAULT_SCHEDULE_ID}
     team = (await world.admin.call("POST", "/teams", {"name": "Core"})).data["team"]
     of |= {"/users": admin_id(ADMIN), "/teams": team["id"]}
+    opened = opened_id(await world.admin.call("POST", "/incidents", INCIDENT))
+    of |= {"/incidents": opened}
     for method, path, body, field, words in BODIES:
         with subtests.test(method=method, path=path, field=field):
             concrete = path.format(id=next((one for kind, one in of.items() if path.startswith(kind)), None))
             error = _refused(await world.admin.call(method, concrete, body), 400, "VALIDATION_ERROR")
             assert error["details"]["field"] == field
             assert words in error["details"]["reason"]
-    assert await world.incidents() == []
-    opened = opened_id(await world.admin.call("POST", "/incidents", INCIDENT))
+    assert [incident["id"] for incident in await world.incidents()] == [opened]
     for path, name in FILTERS:
         with subtests.test(path=path, name=name):
             asked = f"{path.format(id=opened)}?{name}={NOBODY}"

@@ -125,7 +125,8 @@ class Caller:
 
     def cause(self, work: Work) -> Cause:
         """The beginning of a chain of events that this caller causes."""
-        return work.begin(self.actor, self.traceparent, Origin(self.user_id, self.peer.address, self.peer.agent))
+        origin = Origin(self.user_id, self.peer.address, self.peer.agent)
+        return work.begin(self.actor, self.traceparent, origin, self.peer.client)
 
     def may(self, action: Action, team: UUID | None = None) -> bool:
         """Whether they may do this to what belongs to `team` (None: to the whole organisation), and surely still do."""

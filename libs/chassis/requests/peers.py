@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Self
 
+from libs.contracts.clients import Client
 from libs.contracts.subjects import Header
 
 _KNOWN = "known"
@@ -26,7 +27,7 @@ class Peer:
     """Where a request comes from, as the gateway says.
 
     `Pager-From: <network>`, or `<network> known` or `<network> held`; `Pager-Networks: <narrowest>, <wider>, …`;
-    `Pager-Address` and `Pager-Agent` for the audit.
+    `Pager-Address` and `Pager-Agent` for the audit; `Pager-Client` for events.
     """
 
     network: str | None = None
@@ -39,6 +40,8 @@ class Peer:
     """The address itself, which is a person's: for what is sealed, and for nothing else."""
     agent: str | None = None
     """The program, as it calls itself: printable ASCII."""
+    client: Client | None = None
+    """With what they ask; None: it is not known."""
     held: bool = False
     """Whether there were too many wrong passwords from there: whoever is a stranger waits."""
 
@@ -54,19 +57,22 @@ class Peer:
             told[Header.ADDRESS] = self.address
         if self.agent is not None:
             told[Header.AGENT] = self.agent
+        if self.client is not None:
+            told[Header.CLIENT] = self.client
         return told
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> Self:
         """Of anything else than our own words nothing is believed."""
         address, agent = read_address(headers.get(Header.ADDRESS)), read_agent(headers.get(Header.AGENT))
+        client = Client.read(headers.get(Header.CLIENT))
         network, _, standing = headers.get(Header.FROM, "").partition(" ")
         if not 0 < len(network) <= _LONGEST or standing not in ("", _KNOWN, _HELD):
-            return cls(address=address, agent=agent)
+            return cls(address=address, agent=agent, client=client)
         networks = tuple(headers.get(Header.NETWORKS, network).split(", "))
         if len(networks) > _WIDTHS or not all(0 < len(one) <= _LONGEST for one in networks):
             networks = (network,)
-        return cls(network, standing == _KNOWN, networks, address, agent, held=standing == _HELD)
+        return cls(network, standing == _KNOWN, networks, address, agent, client, held=standing == _HELD)
 
 
 def read_address(text: str | None) -> str | None:

@@ -22,6 +22,7 @@ from libs.chassis.store.personal import RowSeals, opened, personal_columns, seal
 from libs.chassis.store.snapshots import EVERY, Shape, Snapshot, UnreadableSnapshot
 from libs.chassis.store.spare import Spare
 from libs.contracts.audit import ACTED_FROM, AUDITED, Origin
+from libs.contracts.clients import Client
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane
@@ -75,6 +76,8 @@ class Cause:
     slot: int = NO_INCIDENT
     origin: Origin | None = None
     """Whose request began it, and from where, where it was one."""
+    client: Client | None = None
+    """With what they made it."""
 
     @classmethod
     def event(cls, event: Envelope[Any], actor: Actor) -> Cause:
@@ -245,9 +248,15 @@ class Work:
         changed = {d.event.entity for d in self.decided}
         return {entity: self._entities[entity].version for entity in self._held - changed}
 
-    def begin(self, actor: Actor, traceparent: str | None = None, origin: Origin | None = None) -> Cause:
+    def begin(
+        self,
+        actor: Actor,
+        traceparent: str | None = None,
+        origin: Origin | None = None,
+        client: Client | None = None,
+    ) -> Cause:
         """The beginning of a chain of events."""
-        return Cause(actor, self.new_id(), None, traceparent, origin=origin)
+        return Cause(actor, self.new_id(), None, traceparent, origin=origin, client=client)
 
     def decide(
         self, decider: Decider[S, C_contra], entity: UUID, command: C_contra, cause: Cause
@@ -280,6 +289,7 @@ class Work:
                 correlation_id=cause.correlation_id,
                 causation_id=cause.causation_id,
                 traceparent=cause.traceparent,
+                client=cause.client,
                 data=fact,
             )
             self.decided.append(Decided(event, known.state))

@@ -33,7 +33,9 @@ from libs.contracts.model import Lane
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 _ID = UUID("00000000-0000-4000-8000-000000000001")
 _AT = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
-_SPECIAL = {"from_": "22:00", "duration": "PT8H", "shift_length": "PT8H", "timezone": "Europe/Berlin"}
+_SPECIAL = {"from_": "22:00", "duration": "PT8H", "shift_length": "PT8H", "timezone": "Europe/Berlin"} | {
+    "href": "https://pager.example/graph"
+}
 
 
 def sample_value(kind: Any, name: str = "") -> Any:

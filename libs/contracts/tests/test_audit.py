@@ -19,6 +19,8 @@ NOT_AUDITED = {
         *("incidents.PriorityLowered", "incidents.IncidentEdited", "incidents.AlertsGrouped"),
         *("incidents.IncidentAcknowledged", "incidents.IncidentEscalated", "incidents.IncidentResolved"),
         *("incidents.IncidentClosed", "incidents.IncidentSnoozed", "incidents.SnoozeEnded"),
+        *("incidents.IncidentReassigned", "incidents.IncidentSuppressed", "incidents.EscalationRequested"),
+        *("incidents.RespondersAdded", "incidents.NoteAdded", "incidents.AcknowledgementLimited"),
         *("incidents.AlertAdded", "incidents.AlertResolved", "incidents.AlertsOverflowed"),
         *("incidents.SuppressionEnded", "incidents.AcknowledgementTimedOut", "incidents.IncidentReopened"),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),

@@ -27,6 +27,7 @@ from services.escalation.domain.escalations import (
     NotStarted,
     PassOver,
     ReportUnreachable,
+    Run,
     Started,
     StartEscalation,
     State,
@@ -35,6 +36,7 @@ from services.escalation.domain.escalations import (
 )
 from services.escalation.domain.pages import MOST_PAGED, every, fall_back, later, noted, page_levels, page_others
 from services.escalation.domain.people import reach
+from services.escalation.domain.starts import page_beside, page_first, page_nobody, wanted
 
 EXHAUSTED_AGAIN = timedelta(minutes=30)
 """How often an exhausted escalation pages until somebody acknowledges."""
@@ -60,8 +62,17 @@ def _start(command: StartEscalation, state: State) -> Sequence[Fact]:
         # this run or a later one was started or answered | IncidentCreated (run 1), PagingRequested (run n)
         case Started() | Waiting() | Exhausted() | Cancelled() if newest(state) >= command.run.number:
             return []
-        # not started, or an earlier run in whatever state | IncidentCreated, PagingRequested; a level reaches somebody
-        case _ if due := page_levels(command.run, command, every(command), round_=1):
+        # waiting, exhausted: an earlier run | PagingRequested for help: its levels go on
+        case Waiting(due_at=datetime()) | Exhausted(due_at=datetime()) if command.first and command.first.goes_on:
+            return [_started(command, state.run), page_beside(state, command)]
+        # not started, or an earlier run in whatever state | PagingRequested that asks for somebody, who can be paged
+        case _ if due := page_first(command):
+            return [_started(command), noted(due, command.policy_note)]
+        # the same | PagingRequested for help, nobody of whom can be paged, and somebody has the incident
+        case _ if command.first and command.first.alone:
+            return [_started(command), page_nobody(command)]
+        # the same | IncidentCreated, PagingRequested; a level reaches somebody, from the wanted one on
+        case _ if due := page_levels(command.run, command, wanted(command), round_=1):
             return [_started(command), noted(due, command.policy_note)]
         # the same | the same; nobody reachable on any level: never silence
         case _:
@@ -108,6 +119,9 @@ def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
         # waiting, exhausted | PersonUnreachable of another run, round or level, of somebody not on it, or known already
         case Waiting() | Exhausted() if not _is_news(command, state):
             return []
+        # waiting for nobody after these | PersonUnreachable: somebody else has the incident
+        case Waiting(due_at=None):
+            return [_unreachable(command.user_id, state)]
         # waiting(level) | PersonUnreachable, nobody of the level is left and a later level reaches somebody
         case Waiting() if _nobody_left(command, state) and (
             due := page_levels(state.run, command, later(state, command), state.round)
@@ -134,8 +148,8 @@ def _pass_over(command: PassOver, state: State) -> Sequence[Fact]:
         # waiting, exhausted | TeamMembershipChanged of somebody whom the level names all the same
         case Waiting() | Exhausted() if _is_named(command, state):
             return []
-        # waiting, exhausted | UserDeactivated, TeamMembershipChanged, others of the level are left
-        case Waiting() | Exhausted() if not _nobody_left(command, state):
+        # waiting, exhausted | UserDeactivated, TeamMembershipChanged, others of the level are left, or nobody waits
+        case Waiting() | Exhausted() if state.due_at is None or not _nobody_left(command, state):
             return [_unreachable(command.user_id, state)]
         # waiting, exhausted | UserDeactivated, TeamMembershipChanged, nobody is left: as if its timer had come
         case Waiting() | Exhausted():
@@ -151,7 +165,7 @@ def _answer(command: CancelEscalation, state: State) -> Sequence[Fact]:
             return []
         # waiting, exhausted | an answer of this run or a later one
         case Started() | Waiting() | Exhausted():
-            return [_cancelled(command)]
+            return [_cancelled(command, state.run)]
         # not started, cancelled | an answer of a later run than was started or answered, before its start
         case NotStarted() | Cancelled() if command.run > newest(state):
             return [_cancelled(command)]
@@ -176,7 +190,7 @@ def _is_paged(user_id: UUID, state: Waiting | Exhausted) -> bool:
 
 def _is_named(command: PassOver, state: Waiting | Exhausted) -> bool:
     """Whether the level that was paged last would page somebody now, for whatever reason."""
-    if state.level > len(command.plan.levels):
+    if not 1 <= state.level <= len(command.plan.levels):
         return False
     assigned = state.run.assigned if state.level == 1 else None
     reached = reach(command.plan.levels[state.level - 1], command.directory, assigned)
@@ -187,14 +201,18 @@ def _nobody_left(command: ReportUnreachable | PassOver, state: Waiting | Exhaust
     return all(p.user_id == command.user_id or p.user_id in state.unreachable for p in state.people)
 
 
-def _started(command: StartEscalation) -> EscalationStarted:
+def _started(command: StartEscalation, as_before: Run | None = None) -> EscalationStarted:
+    """`as_before`: the run whose levels go on in this one."""
+    run = as_before or command.run
     return EscalationStarted(
-        incident_id=command.run.brief.incident_id,
+        incident_id=run.brief.incident_id,
         run=command.run.number,
-        policy_id=command.run.policy_id,
-        policy_version=command.run.policy_version,
+        policy_id=run.policy_id,
+        policy_version=run.policy_version,
         brief=command.run.brief,
-        first_timeout_minutes=command.run.first_timeout_minutes,
+        first_timeout_minutes=run.first_timeout_minutes,
+        assigned_to=run.assigned,
+        acknowledgement_timeout_minutes=run.acknowledgement_timeout,
         planned=command.planned,
     )
 
@@ -225,7 +243,14 @@ def _unreachable(user_id: UUID, state: Waiting | Exhausted) -> ResponderUnreacha
     )
 
 
-def _cancelled(command: CancelEscalation) -> EscalationCancelled:
+def _cancelled(command: CancelEscalation, run: Run | None = None) -> EscalationCancelled:
+    """`run`: the one that is answered, where it had begun; an acknowledgement of it may stand so long."""
+    limit = run.acknowledgement_timeout if run is not None and command.cause == "acknowledged" else None
     return EscalationCancelled(
-        incident_id=command.incident_id, run=command.run, by=command.by, at=command.at, cause=command.cause
+        incident_id=command.incident_id,
+        run=command.run,
+        by=command.by,
+        at=command.at,
+        cause=command.cause,
+        acknowledgement_timeout_minutes=limit,
     )

@@ -22,7 +22,7 @@ from libs.contracts.escalation import (
     PlannedLevel,
     ResponderUnreachable,
 )
-from libs.contracts.incidents import IncidentBrief
+from libs.contracts.incidents import IncidentBrief, PagingStart
 from services.escalation.domain.people import ASSIGNED, NO_OTHERS, Directory, Others
 from services.escalation.domain.policies import Plan
 
@@ -45,6 +45,8 @@ class Run:
     policy_version: int
     first_timeout_minutes: float | None
     assigned: UUID | None = None
+    acknowledgement_timeout: float | None = None
+    """Minutes; None: an acknowledgement stands for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A level was paged; at `due_at` the next one is, or as soon as nobody of `people` can be reached."""
+    """A level was paged; at `due_at` the next one is, or as soon as nobody of `people` can be reached.
+
+    Without `due_at` none is: they were asked for help beside somebody who has it.
+    """
 
     run: Run
     level: int
@@ -109,7 +114,10 @@ def newest(state: State) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StartEscalation:
-    """Page about an incident. `policy_note`: why the policy is not the one that was asked for."""
+    """Page about an incident. `policy_note`: why the policy is not the one that was asked for.
+
+    `first`: whom to page first; None: level 1.
+    """
 
     run: Run
     plan: Plan
@@ -118,6 +126,7 @@ class StartEscalation:
     """Of `plan`, `directory` and who is assigned: the same for many incidents of a storm."""
     now: datetime
     policy_note: str | None = None
+    first: PagingStart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +166,8 @@ class PassOver:
 
 @dataclass(frozen=True, slots=True)
 class CancelEscalation:
-    """Stop every run up to `run`: `cause` is `acknowledged`, `resolved`, `closed` or `snoozed`."""
+    """Stop every run up to `run`: `cause` is `acknowledged`, `resolved`, `closed`, `snoozed` or
+    `suppressed`."""
 
     incident_id: UUID
     run: int
@@ -176,8 +186,8 @@ def initial() -> State:
 def evolve(state: State, fact: Fact) -> State:
     match state, fact:
         case _, EscalationStarted():
-            run = Run(fact.run, fact.brief, fact.policy_id, fact.policy_version, fact.first_timeout_minutes)
-            return Started(run)
+            limits = (fact.first_timeout_minutes, fact.assigned_to, fact.acknowledgement_timeout_minutes)
+            return Started(Run(fact.run, fact.brief, fact.policy_id, fact.policy_version, *limits))
         case Exhausted(), EscalationDue():
             return Exhausted(state.run, fact.level, fact.round, fact.next_due_at, fact.people)
         case Started() | Waiting(), EscalationDue():

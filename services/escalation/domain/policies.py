@@ -45,6 +45,8 @@ class Plan:
     levels: tuple[Level, ...]
     team_id: UUID | None = None
     """None: it is the whole organisation's."""
+    acknowledgement_timeout_minutes: float | None = None
+    """None: an acknowledgement stands for ever."""
 
     def takes(self, priority: Priority) -> bool:
         """Whether incidents of this priority start it; an empty filter takes all."""
@@ -113,6 +115,7 @@ class ChangePolicy:
     repeat: int | None = None
     levels: tuple[Level, ...] | None = None
     team_id: UUID | Keep | None = Keep.KEEP
+    acknowledgement_timeout_minutes: float | Keep | None = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
 
 def _plan(fact: PolicyCreated | PolicyChanged) -> Plan:
-    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels, fact.team_id)
+    limit = fact.acknowledgement_timeout_minutes
+    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels, fact.team_id, limit)
 
 
 def _created(command: CreatePolicy) -> PolicyCreated:
@@ -208,6 +212,7 @@ def _created(command: CreatePolicy) -> PolicyCreated:
         levels=command.plan.levels,
         is_default=command.is_default,
         team_id=command.plan.team_id,
+        acknowledgement_timeout_minutes=command.plan.acknowledgement_timeout_minutes,
         created_by=command.created_by,
         created_at=command.now,
     )
@@ -221,6 +226,7 @@ def _change(policy_id: UUID, plan: Plan) -> PolicyChanged:
         repeat=plan.repeat,
         levels=plan.levels,
         team_id=plan.team_id,
+        acknowledgement_timeout_minutes=plan.acknowledgement_timeout_minutes,
     )
 
 
@@ -231,6 +237,9 @@ def _changed(plan: Plan, command: ChangePolicy) -> Plan:
         repeat=plan.repeat if command.repeat is None else command.repeat,
         levels=plan.levels if command.levels is None else command.levels,
         team_id=plan.team_id if isinstance(command.team_id, Keep) else command.team_id,
+        acknowledgement_timeout_minutes=plan.acknowledgement_timeout_minutes
+        if isinstance(command.acknowledgement_timeout_minutes, Keep)
+        else command.acknowledgement_timeout_minutes,
     )
 
 
@@ -245,6 +254,8 @@ def _check(plan: Plan, is_default: bool, ours: bool) -> None:
     if is_default and plan.priority_filter:
         # Whatever fits no other policy ends here: a filter would make it silence.
         raise Invalid("the Default policy takes every priority", field="priorityFilter")
+    if plan.acknowledgement_timeout_minutes is not None:
+        _check_minutes(plan.acknowledgement_timeout_minutes, "acknowledgementTimeoutMinutes")
     for i, level in enumerate(plan.levels):
         _check_minutes(level.timeout_minutes, f"levels.{i}.timeoutMinutes")
         for priority, minutes in level.timeout_minutes_by_priority.items():

@@ -13,7 +13,9 @@ from libs.contracts.incidents import (
     IncidentCreated,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
     PagingRequested,
+    PagingStart,
 )
 from services.escalation.domain.escalations import CancelEscalation
 
@@ -22,6 +24,7 @@ _CAUSES: dict[type[Fact], str] = {
     IncidentResolved: "resolved",
     IncidentClosed: "closed",
     IncidentSnoozed: "snoozed",
+    IncidentSuppressed: "suppressed",
 }
 
 
@@ -34,6 +37,8 @@ class Request:
     policy_id: UUID | None
     assigned: UUID | None
     first_timeout_minutes: float | None
+    start: PagingStart | None = None
+    """Whom it pages first; None: level 1."""
 
 
 def request_of(fact: Fact) -> Request | CancelEscalation | None:
@@ -44,7 +49,8 @@ def request_of(fact: Fact) -> Request | CancelEscalation | None:
         case PagingRequested():
             # What an answer stops is told by this moment: an earlier run's would let an old answer stop this one.
             brief = fact.brief.model_copy(update={"paging_since": fact.since})
-            return Request(fact.run, brief, fact.policy_id, fact.assigned_to, fact.first_timeout_minutes)
-        case IncidentAcknowledged() | IncidentResolved() | IncidentClosed() | IncidentSnoozed():
+            timeout = fact.first_timeout_minutes
+            return Request(fact.run, brief, fact.policy_id, fact.assigned_to, timeout, fact.start)
+        case IncidentAcknowledged() | IncidentResolved() | IncidentClosed() | IncidentSnoozed() | IncidentSuppressed():
             return CancelEscalation(fact.incident_id, fact.run, fact.by, fact.at, _CAUSES[type(fact)])
     return None

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.contracts.incidents import (
-    ChangeStatus,
     CreateIncident,
     EditIncident,
     ExplainQuery,
@@ -20,16 +19,16 @@ from libs.contracts.incidents import (
     ListIncidents,
     Outcome,
     Status,
-    StatusBody,
     Timeline,
     TimelineQuery,
     Whose,
 )
+from libs.contracts.links import incident_url
 from libs.contracts.model import Priority
 from libs.contracts.requests import ById
 from services.gateway.device_doors import DEVICES_TOO
 from services.gateway.envelope import Problem, item, success
-from services.gateway.forwarding import complete
+from services.gateway.forwarding import Ask, complete
 from services.gateway.listing import Paging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
@@ -39,7 +38,7 @@ router = APIRouter(prefix=f"{V1}/incidents", tags=["incidents"], route_class=Pag
 _OPEN = (Status.CREATED, Status.ESCALATED, Status.ACKNOWLEDGED)
 IncidentId = Annotated[UUID, Path(alias="id")]
 
-_INCIDENT = one("incident", IncidentView, "Incident")
+INCIDENT = one("incident", IncidentView, "Incident")
 _EXAMPLES = {
     "slow": {
         "summary": "A slow API",
@@ -53,7 +52,9 @@ _EXAMPLES = {
 }
 
 
-NotesBody = Annotated[StatusBody | None, Body()]
+def linked(ask: Ask, view: dict[str, Any]) -> dict[str, Any]:
+    """With the address where people find it."""
+    return view | {"url": incident_url(ask.public_url, view["id"])}
 
 
 @router.get(
@@ -85,7 +86,8 @@ async def list_incidents(
     whose = assigned_to or assigned_to_too
     team = {} if team_id is None else {"team_id": team_id}  # a service of the release before knows no teams
     wanted = complete(ListIncidents, paging, status=status, priority=priority, assigned_to=whose, **team)
-    return page("incidents", await ask.query("incidents", "list", wanted), paging)
+    found = await ask.query("incidents", "list", wanted)
+    return page("incidents", found | {"incidents": [linked(ask, view) for view in found["incidents"]]}, paging)
 
 
 @router.post(
@@ -93,58 +95,27 @@ async def list_incidents(
     operation_id="createIncident",
     summary="Create an incident",
     status_code=201,
-    responses=documented(_INCIDENT, 201),
+    responses=documented(INCIDENT, 201),
 )
 async def create_incident(body: Annotated[CreateIncident, Body(openapi_examples=_EXAMPLES)], ask: Asking) -> Response:
-    return item("incident", await ask.command("incidents", "create", body), 201)
+    return item("incident", linked(ask, await ask.command("incidents", "create", body)), 201)
 
 
-@router.get("/{id}", operation_id="getIncident", summary="One incident", responses=documented(_INCIDENT))
+@router.get("/{id}", operation_id="getIncident", summary="One incident", responses=documented(INCIDENT))
 async def get_incident(incident_id: IncidentId, ask: Asking) -> Response:
-    return item("incident", await ask.query("incidents", "get", ById(id=incident_id)))
+    return item("incident", linked(ask, await ask.query("incidents", "get", ById(id=incident_id))))
 
 
 @router.patch(
     "/{id}",
     operation_id="editIncident",
     summary="Edit an incident",
-    responses=documented(_INCIDENT, conflict="it is over, and its priority would change"),
+    responses=documented(INCIDENT, conflict="it is over, and its priority would change"),
 )
 async def edit_incident(incident_id: IncidentId, body: IncidentEdit, ask: Asking) -> Response:
     """A higher priority pages its people again, as for a worse alert; a lower one pages nobody."""
     request = complete(EditIncident, body, id=incident_id)
-    return item("incident", await ask.command("incidents", "edit", request))
-
-
-@router.post(
-    "/{id}/acknowledge",
-    operation_id="acknowledgeIncident",
-    summary="Take it: stops the paging",
-    responses=documented(_INCIDENT, conflict="it is resolved or closed"),
-    dependencies=[DEVICES_TOO],
-)
-async def acknowledge_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
-    return await _change(ask, "acknowledge", incident_id, body)
-
-
-@router.post(
-    "/{id}/resolve",
-    operation_id="resolveIncident",
-    summary="Say that it is over",
-    responses=documented(_INCIDENT, conflict="it is closed"),
-)
-async def resolve_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
-    return await _change(ask, "resolve", incident_id, body)
-
-
-@router.post(
-    "/{id}/close",
-    operation_id="closeIncident",
-    summary="Close a resolved incident",
-    responses=documented(_INCIDENT, conflict="it is not resolved"),
-)
-async def close_incident(incident_id: IncidentId, ask: Asking, body: NotesBody = None) -> Response:
-    return await _change(ask, "close", incident_id, body)
+    return item("incident", linked(ask, await ask.command("incidents", "edit", request)))
 
 
 @router.get(
@@ -182,8 +153,3 @@ async def explain_incident(
 
 def _may_be_nobody(explained: dict[str, Any]) -> bool:
     return explained["outcome"] == Outcome.NOT_PAGED and not explained["erased"]
-
-
-async def _change(ask: Asking, operation: str, incident_id: UUID, body: StatusBody | None) -> Response:
-    request = complete(ChangeStatus, body or StatusBody(), id=incident_id)
-    return item("incident", await ask.command("incidents", operation, request, repeatable=True, urgent=True))

@@ -231,6 +231,13 @@ CASES = [
     changed("acknowledgeIncident", "acknowledge", {"notes": "looking"}),
     changed("resolveIncident", "resolve", None),
     changed("closeIncident", "close", {}),
+    changed("reopenIncident", "reopen", None),
+    changed("reassignIncident", "reassign", {"assignedTo": ID, "notes": "yours"}),
+    changed("snoozeIncident", "snooze", {"minutes": 0.5}),
+    changed("escalateIncident", "escalate", {"level": 2}),
+    changed("suppressIncident", "suppress", {"minutes": 60, "reason": "the rack moves"}),
+    changed("addResponders", "responders", {"userIds": [ID]}),
+    made("addNote", f"{INCIDENT}/notes", "incidents.note", {"text": "the replica lags"}, "note", v.NOTE, id=ID),
     Case(
         "getTimeline",
         "GET",

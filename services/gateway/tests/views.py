@@ -85,11 +85,13 @@ MEMBER = json_of(
         since=NOW,
     )
 )
+NOTE = json_of(incidents.NoteView(id=ID, text="the replica lags", by=str(ID), at=NOW))
 INCIDENT = json_of(
     incidents.IncidentView(
         id=ID,
         number=7,
         version=1,
+        url=f"http://localhost:3000/app/incidents/{ID}",
         title="Database Connection Error",
         description="Primary DB cluster down",
         priority=Priority.CRITICAL,

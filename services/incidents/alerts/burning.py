@@ -11,7 +11,7 @@ from libs.contracts.labels import brief
 from services.incidents import dedup
 from services.incidents.alerts.threads import Signal, Thread, is_alert_overtaken
 from services.incidents.application import INCIDENT, add_alert, count_alert, count_repeats
-from services.incidents.domain import incident
+from services.incidents.domain import commands
 from services.incidents.domain.alerts import Alerts, ResolveAlert, is_full
 from services.incidents.inputs import Inputs, Repeats
 from services.incidents.places import latest
@@ -81,7 +81,7 @@ def resolve(work: Work, thread: Thread, alert_ids: Iterable[UUID], cause: Cause,
     flush(work, thread)
     for alert_id in alert_ids:
         command = ResolveAlert(alert_id, cause.actor, work.now)
-        work.decide(INCIDENT, thread.incident_id, incident.Counted(command, thread.counted), cause)
+        work.decide(INCIDENT, thread.incident_id, commands.Counted(command, thread.counted), cause)
     thread.is_open = work.state(INCIDENT, thread.incident_id).is_open
 
 
@@ -104,7 +104,7 @@ def flush(work: Work, thread: Thread) -> None:
     if thread.repeats and thread.newest is not None and thread.cause is not None:
         alert, place = thread.newest.alert, thread.newest.place
         said = _alert_id(thread, thread.newest)
-        command = incident.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description, said)
+        command = commands.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description, said)
         thread.counted, thread.again = count_repeats(
             work, thread.incident_id, command, thread.cause, thread.again, place
         )

@@ -17,7 +17,7 @@ from services.incidents import dedup
 from services.incidents.alerts import burning
 from services.incidents.alerts.threads import Signal, Thread, is_overtaken, was_answered
 from services.incidents.application import INCIDENT
-from services.incidents.domain import incident
+from services.incidents.domain import commands
 from services.incidents.domain.alerts import is_last, opened_by_alerts
 from services.incidents.inputs import NOTHING_REPEATED, Inputs
 from services.incidents.projections import seen_alerts
@@ -154,7 +154,7 @@ def _take(
     incident_id = dedup.incident_id(signal.integration_id, signal.dedup_key, generation)
     threads[key] = Thread(incident_id, generation, is_open=True, place=signal.place)
     fact = _created(signal, actor, incident_id, generation, numbers(), work.now)
-    work.decide(INCIDENT, incident_id, incident.OpenIncident(fact), cause)
+    work.decide(INCIDENT, incident_id, commands.OpenIncident(fact), cause)
     return AlertOutcome.CREATED, incident_id
 
 
@@ -166,7 +166,7 @@ def _heed(
     if signal.alert.action is Action.ACKNOWLEDGE:
         if is_overtaken(work, thread, signal):
             return AlertOutcome.OVERTAKEN
-        _answer(work, thread, incident.Acknowledge(cause.actor, work.now), cause, pin)
+        _answer(work, thread, commands.Acknowledge(cause.actor, work.now), cause, pin)
         return AlertOutcome.ACKNOWLEDGED
     state = work.state(INCIDENT, thread.incident_id)
     wanted = burning.named(thread, signal)
@@ -174,7 +174,7 @@ def _heed(
         return AlertOutcome.UNMATCHED
     ends_all = wanted is None and state.created is not None and opened_by_alerts(state.created)
     if ends_all and not is_overtaken(work, thread, signal):
-        _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
+        _answer(work, thread, commands.Resolve(cause.actor, work.now), cause, pin)
         thread.is_open = False
         return AlertOutcome.RESOLVED
     over = burning.ended(work, thread, signal, inputs)
@@ -183,8 +183,8 @@ def _heed(
     if thread.is_open and not over and _is_another_fire(work, thread, signal, wanted):
         # What has fired since is another fire, of which nobody was told: it was grouped into one that was answered.
         again = "It fired again after it was resolved."
-        _answer(work, thread, incident.Resolve(cause.actor, work.now), cause, pin)
-        _answer(work, thread, incident.Reopen(cause.actor, work.now, again), cause, pin)
+        _answer(work, thread, commands.Resolve(cause.actor, work.now), cause, pin)
+        _answer(work, thread, commands.Reopen(cause.actor, work.now, again), cause, pin)
         return AlertOutcome.RESOLVED
     return AlertOutcome.RESOLVED if over else AlertOutcome.OVERTAKEN
 
@@ -200,20 +200,20 @@ def _is_another_fire(work: Work, thread: Thread, signal: Signal, wanted: UUID | 
 def _answer(
     work: Work,
     thread: Thread,
-    command: incident.Acknowledge | incident.Resolve | incident.Raise | incident.Reopen,
+    command: commands.Acknowledge | commands.Resolve | commands.Raise | commands.Reopen,
     cause: Cause,
     pin: Callable[[], None],
 ) -> None:
     """What becomes of it says how many alerts there were by then."""
     pin()
     burning.flush(work, thread)
-    work.decide(INCIDENT, thread.incident_id, incident.Counted(command, thread.counted), cause)
+    work.decide(INCIDENT, thread.incident_id, commands.Counted(command, thread.counted), cause)
 
 
 def _raise(work: Work, thread: Thread, signal: Signal, cause: Cause, pin: Callable[[], None]) -> None:
     """The same problem again, and worse: its people are paged as for the new priority."""
     if signal.alert.priority.is_worse_than(work.state(INCIDENT, thread.incident_id).worst):
-        _answer(work, thread, incident.Raise(signal.alert.priority, cause.actor, work.now), cause, pin)
+        _answer(work, thread, commands.Raise(signal.alert.priority, cause.actor, work.now), cause, pin)
 
 
 def _created(

@@ -1,57 +1,51 @@
-"""What follows for an incident from each command, by its state."""
+"""What follows for an incident from each command, by its state; what people may do is judged by `transitions`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
-from libs.contracts.envelope import Actor, Fact
+from libs.contracts.envelope import Fact
 from libs.contracts.incidents import (
-    AcknowledgementTimedOut,
+    AcknowledgementLimited,
     AlertPlace,
     AlertsGrouped,
     CountedFact,
     IncidentAcknowledged,
-    IncidentBrief,
     IncidentClosed,
     IncidentCreated,
-    IncidentEdited,
     IncidentEscalated,
-    IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
-    PagingReason,
-    PagingRequested,
-    PriorityLowered,
-    PriorityRaised,
-    SnoozeEnded,
+    IncidentSuppressed,
+    NoteAdded,
     Status,
-    SuppressionEnded,
 )
-from libs.contracts.model import Priority
-from libs.contracts.requests import Invalid, NotFound, Rejected
+from libs.contracts.requests import Invalid, NotFound
 from services.incidents.domain import alerts as its_alerts
 from services.incidents.domain.alerts import AddAlert, ResolveAlert
-from services.incidents.domain.incident import (
+from services.incidents.domain.commands import (
     Acknowledge,
+    Act,
+    AddNote,
     Close,
     Command,
     Counted,
     Edit,
-    EndSnooze,
     Escalate,
     GroupAlerts,
-    Incident,
-    LiftSuppression,
+    Late,
+    LimitAcknowledgement,
     OpenIncident,
-    Raise,
-    Reopen,
     Resolve,
+    ResolveQuiet,
     Snooze,
-    TimeOutAcknowledgement,
-    evolve,
+    Suppress,
 )
+from services.incidents.domain.edits import edited
+from services.incidents.domain.incident import Heard, Incident, evolve
+from services.incidents.domain.paging import begins
+from services.incidents.domain.transitions import Overtaken, check
 
 NEWS_EVERY = timedelta(minutes=1)
 """How often it may be told that an incident's alerts say something else, beside the steps of their number: a sender
@@ -62,33 +56,29 @@ class NoSuchIncident(NotFound):
     """There is no such incident."""
 
 
-class AlreadyOver(Rejected):
-    """The incident is already resolved; a new alert with its key opens a new one."""
-
-
-class NotResolvedYet(Rejected):
-    """Only a resolved incident can be closed: resolve it first."""
-
-
 def decide(command: Command, state: Incident) -> Sequence[Fact]:
-    """The table: one arm per row; repeating a command decides nothing.
+    """One arm per row; repeating a command decides nothing.
 
     What ends a snooze, a suppression, an acknowledgement or a resolution, or makes it worse, is decided together with
     the request to page again: there is no moment in which it needs people and nobody is asked to page them.
 
     Raises:
-        NoSuchIncident, AlreadyOver, NotResolvedYet, Invalid.
+        NoSuchIncident, Illegal, Overtaken, TooLongAgo, Invalid.
     """
     created = state.created
     if created is None:
         if isinstance(command, OpenIncident):
             return [command.fact]
         raise NoSuchIncident
+    if isinstance(command, Act):
+        check(command, state)
     match command:
         case OpenIncident():
             return []
         case Counted(wanted, alerts, place):
             return [_counted(fact, max(alerts, state.alert_count), place) for fact in decide(wanted, state)]
+        case Late():
+            return _late(command, state)
         case GroupAlerts() if state.is_open:
             return _grouped(command, state, created)
         case AddAlert() if state.is_open:
@@ -97,30 +87,66 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return _alert_resolved(command, state, created)
         case Escalate() if state.is_open and _is_news(command, state):
             return [_escalated(command, created)]
-        case Acknowledge() if not state.is_open:
-            raise AlreadyOver
         case Acknowledge() if _says_more(command, state):
             return [_acknowledged(command, state, created)]
-        case Resolve(by, at, notes) if state.is_open:
+        case Resolve(by, at, notes) | ResolveQuiet(by, at, notes) if _is_to_end(command, state):
             return [IncidentResolved(incident_id=created.incident_id, run=state.run, by=by, at=at, notes=notes)]
-        case Close() if state.is_open:
-            raise NotResolvedYet
         case Close(by, at, notes) if state.status is Status.RESOLVED:
             return [IncidentClosed(incident_id=created.incident_id, run=state.run, by=by, at=at, notes=notes)]
         case Snooze():
             return _snoozed(command, state, created)
+        case Suppress() if command.suppression != state.suppression:
+            return [_suppressed(command, state, created)]
+        case LimitAcknowledgement() if _is_to_be_limited(command, state):
+            return [_limited(command, state, created)]
+        case AddNote(note_id, text, by, at):
+            return [NoteAdded(incident_id=created.incident_id, note_id=note_id, text=text, by=by, at=at)]
         case Edit():
-            return _edited(command, state, created)
-        case Raise() | EndSnooze() | LiftSuppression() | TimeOutAcknowledgement() | Reopen():
-            return _restart(command, state, created)
+            return edited(command, state, created)
         case _:
-            return []
+            return begins(command, state, created)
+
+
+def _late(command: Late, state: Incident) -> list[Fact]:
+    """What keeps it quiet is about the paging that its sender knew of, and says when it was done."""
+    quiets = isinstance(command.command, Acknowledge | Resolve | Snooze | Suppress)
+    check(command.command, state)
+    if quiets and state.is_open and state.run > 1 and state.began_at and command.said_at < state.began_at:
+        raise Overtaken(state.began_at)
+    if isinstance(command.command, Acknowledge) and state.snoozed_until and _is_before(command.said_at, state.heard):
+        return []  # who has snoozed it since knew better
+    return [_dated(fact, command) for fact in decide(command.command, state)]
+
+
+def _is_before(said_at: datetime, heard: Heard | None) -> bool:
+    return heard is not None and said_at < heard.at
+
+
+def _dated(fact: Fact, command: Late) -> Fact:
+    if "occurred_at" in type(fact).model_fields:
+        return fact.model_copy(update={"occurred_at": command.said_at})
+    return fact
 
 
 def _says_more(command: Acknowledge, state: Incident) -> bool:
     """The first of this person in this run, or notes that theirs have not said yet: repeated it is no news."""
     theirs = [a.notes for a in state.acknowledgements if a.user_id == command.by.id and a.run == state.run]
-    return not theirs or (command.notes is not None and command.notes not in theirs)
+    is_new = not theirs or (command.notes is not None and command.notes not in theirs)
+    # Whoever acknowledges what is snoozed has it from now on.
+    return is_new or state.snoozed_until is not None
+
+
+def _is_to_end(command: Resolve | ResolveQuiet, state: Incident) -> bool:
+    if isinstance(command, Resolve):
+        return state.is_open
+    is_quiet = state.status is Status.ACKNOWLEDGED and state.snoozed_until is None
+    return is_quiet and state.resolves_at is not None and state.resolves_at <= command.at
+
+
+def _is_to_be_limited(command: LimitAcknowledgement, state: Incident) -> bool:
+    """Of an answer to the present levels; the first that is heard of counts."""
+    is_held = state.status is Status.ACKNOWLEDGED and command.run >= state.answers_from
+    return is_held and state.acknowledged_until is None
 
 
 def _alert_resolved(command: ResolveAlert, state: Incident, created: IncidentCreated) -> list[Fact]:
@@ -186,102 +212,12 @@ def _counted(fact: Fact, alerts: int, place: AlertPlace | None) -> Fact:
             return fact
 
 
-def _restart(
-    command: Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen,
-    state: Incident,
-    created: IncidentCreated,
-) -> list[Fact]:
-    """Why it needs people again, and the request that follows from it."""
-    incident_id = created.incident_id
-    match command:
-        case Raise(priority, by, at) if state.is_open and priority.is_worse_than(state.worst):
-            return _raised(priority, by, at, state, created)
-        case EndSnooze(until, at) if state.is_open and state.snoozed_until == until:
-            ended = SnoozeEnded(incident_id=incident_id, at=at)
-            wanted = (
-                [] if state.suppressed else [_request(state, created, PagingReason.SNOOZE_ENDED, at, state.priority)]
-            )
-            return [ended, *wanted]
-        case LiftSuppression(at) if state.is_open and state.suppressed:
-            lifted = SuppressionEnded(incident_id=incident_id, at=at)
-            if state.status is Status.ACKNOWLEDGED or state.snoozed_until is not None:
-                return [lifted]
-            return [lifted, _request(state, created, PagingReason.SUPPRESSION_ENDED, at, state.priority)]
-        case TimeOutAcknowledgement(run, at) if _is_held(state, run):
-            late = AcknowledgementTimedOut(incident_id=incident_id, at=at)
-            return [late, _request(state, created, PagingReason.ACKNOWLEDGEMENT_TIMED_OUT, at, state.priority)]
-        case Reopen(by, at, notes) if not state.is_open:
-            reopened = IncidentReopened(incident_id=incident_id, by=by, at=at, notes=notes)
-            return [reopened, _request(state, created, PagingReason.REOPENED, at, state.priority)]
-        case _:
-            return []
-
-
-def _raised(priority: Priority, by: Actor, at: datetime, state: Incident, created: IncidentCreated) -> list[Fact]:
-    incident_id = created.incident_id
-    raised = PriorityRaised(incident_id=incident_id, previous=state.priority, priority=priority, by=by, at=at)
-    # Whatever suppresses it still does; worse than expected ends a snooze.
-    wanted = [] if state.suppressed else [_request(state, created, PagingReason.RAISED, at, priority)]
-    return [raised, *wanted]
-
-
-def _edited(command: Edit, state: Incident, created: IncidentCreated) -> list[Fact]:
-    """Its words first, so that whoever is paged for a higher priority reads them."""
-    facts: list[Fact] = []
-    words, by, at = (command.title, command.description, command.metadata), command.by, command.at
-    incident_id = created.incident_id
-    if words != (created.title, created.description, created.metadata):
-        title, description, metadata = words
-        edited = IncidentEdited(
-            incident_id=incident_id, title=title, description=description, metadata=metadata, by=by, at=at
-        )
-        facts, state = [edited], evolve(state, edited)
-    if command.priority == state.priority:
-        return facts
-    if not state.is_open or state.created is None:
-        raise AlreadyOver(field="priority")
-    if command.priority.is_worse_than(state.priority):
-        return [*facts, *_raised(command.priority, by, at, state, state.created)]
-    lowered = PriorityLowered(incident_id=incident_id, previous=state.priority, priority=command.priority, by=by, at=at)
-    return [*facts, lowered]
-
-
-def _is_held(state: Incident, run: int) -> bool:
-    """Whether the acknowledgement of that run is what keeps it quiet."""
-    return state.status is Status.ACKNOWLEDGED and state.run == run and state.snoozed_until is None
-
-
 def _is_news(command: Escalate, state: Incident) -> bool:
     """Not of an earlier run than the present one, and not lower than what is known already."""
     return command.run >= state.run and (command.run, command.round, command.level) > state.paged
 
 
-def _request(
-    state: Incident, created: IncidentCreated, reason: PagingReason, at: datetime, priority: Priority
-) -> PagingRequested:
-    return PagingRequested(
-        incident_id=created.incident_id,
-        run=state.run + 1,
-        since=at,
-        reason=reason,
-        brief=IncidentBrief.of(created, priority, at),
-        policy_id=created.policy_id,
-        assigned_to=_first_to_page(state, created),
-        first_timeout_minutes=created.escalation_timeout_minutes,
-    )
-
-
-def _first_to_page(state: Incident, created: IncidentCreated) -> UUID | None:
-    """Beside the policy's first level: whoever has taken it, else whom it was opened for.
-
-    Not whom an escalation reached last: that was the last resort of the run before.
-    """
-    return state.assigned_to if state.status is Status.ACKNOWLEDGED else created.assigned_to
-
-
 def _snoozed(command: Snooze, state: Incident, created: IncidentCreated) -> list[Fact]:
-    if not state.is_open:
-        raise AlreadyOver
     if command.until <= command.at:
         raise Invalid("a snooze ends in the future", field="minutes")
     if state.snoozed_until == command.until:
@@ -292,9 +228,33 @@ def _snoozed(command: Snooze, state: Incident, created: IncidentCreated) -> list
     return [snoozed]
 
 
+def _suppressed(command: Suppress, state: Incident, created: IncidentCreated) -> IncidentSuppressed:
+    until = command.suppression.until
+    if until is not None and until <= command.at:
+        raise Invalid("a suppression ends in the future", field="minutes")
+    return IncidentSuppressed(
+        incident_id=created.incident_id,
+        run=state.run,
+        suppression=command.suppression,
+        by=command.by,
+        at=command.at,
+        reason=command.reason,
+    )
+
+
+def _limited(command: LimitAcknowledgement, state: Incident, created: IncidentCreated) -> AcknowledgementLimited:
+    since = state.acknowledged[0].at if state.acknowledged else command.at
+    return AcknowledgementLimited(incident_id=created.incident_id, at=command.at, until=since + command.time)
+
+
 def _acknowledged(command: Acknowledge, state: Incident, created: IncidentCreated) -> IncidentAcknowledged:
     return IncidentAcknowledged(
-        incident_id=created.incident_id, run=state.run, by=command.by, at=command.at, notes=command.notes
+        incident_id=created.incident_id,
+        run=state.run,
+        by=command.by,
+        at=command.at,
+        notes=command.notes,
+        resolves_at=command.resolves_at,
     )
 
 

@@ -1,47 +1,56 @@
-"""An incident: what is known of it after each event, and what may be asked of it.
+"""An incident: what is known of it after each event.
 
 Paging comes in runs. The creation is run 1 (run 0 for a suppressed one: nobody has been paged), and every request to
-page again is the next; an answer stops all runs up to the present one.
+page again is the next; an answer stops all runs up to the present one. A run that only asks others for help ends
+nothing: whoever has the incident keeps it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
     Acknowledgement,
+    AcknowledgementLimited,
     AcknowledgementTimedOut,
     AlertPlace,
     AlertsGrouped,
     CountedFact,
+    EscalationRequested,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentCreated,
     IncidentEdited,
     IncidentEscalated,
+    IncidentReassigned,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
+    NoteAdded,
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    RespondersAdded,
     SnoozeEnded,
     Status,
+    Suppression,
     SuppressionEnded,
 )
 from libs.contracts.model import Lane, Priority
 from services.incidents.domain import alerts
-from services.incidents.domain.alerts import AddAlert, Alerts, ResolveAlert
+from services.incidents.domain.alerts import Alerts
 
 OPEN = (Status.CREATED, Status.ESCALATED, Status.ACKNOWLEDGED)
 
 KEPT_ACKNOWLEDGEMENTS = 20
 """The newest, so that neither a state nor a view grows with age; the timeline has them all."""
+KEPT_RESPONDERS = 100
+"""The newest, for the same reason."""
 
 Place = tuple[int, int, int]
 """(run, round, level) of an escalation; it only grows."""
@@ -76,8 +85,20 @@ class Incident:
     resolved: IncidentResolved | None = None
     closed: IncidentClosed | None = None
     run: int = 0
+    began_at: datetime | None = None
+    """When the present run did."""
+    answers_from: int = 0
+    """The run since which acknowledgements count: later ones only asked others for help."""
     suppressed: bool = False
+    suppression: Suppression | None = None
+    """By what and until when it is suppressed, where that was said."""
     snoozed_until: datetime | None = None
+    acknowledged_until: datetime | None = None
+    """When its acknowledgement times out; None: it does not."""
+    resolves_at: datetime | None = None
+    """When it is resolved by itself, if nothing happens: it is acknowledged."""
+    responders: tuple[UUID, ...] = ()
+    """Who was asked for help."""
     heard: Heard | None = None
     """By the newest answer of a person to the present run: it stands whatever a sender says of what was before it."""
     insisted_at: datetime | None = None
@@ -92,6 +113,11 @@ class Incident:
     def lane(self) -> Lane:
         """Of its worst priority so far: what is on its way to people must not be overtaken by their answers."""
         return self.worst.lane
+
+    @property
+    def acknowledged(self) -> tuple[Acknowledgement, ...]:
+        """Who has it now, or had it when it was resolved: those who have answered since its levels began."""
+        return tuple(a for a in self.acknowledgements if a.run >= self.answers_from)
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +144,10 @@ def evolve(state: Incident, fact: Fact) -> Incident:
                 told_at=fact.created_at,
                 updated_at=fact.created_at,
                 run=0 if fact.suppressed else 1,
+                began_at=fact.created_at,
+                answers_from=0 if fact.suppressed else 1,
                 suppressed=fact.suppressed,
+                suppression=fact.suppression,
                 alerts=alerts.evolve(state.alerts, fact),
             )
         case AlertAdded() | AlertResolved() | AlertsOverflowed():
@@ -130,7 +159,8 @@ def evolve(state: Incident, fact: Fact) -> Incident:
         case IncidentAcknowledged():
             return _acknowledged(state, fact)
         case IncidentResolved():
-            return replace(state, status=Status.RESOLVED, resolved=fact, updated_at=fact.at, snoozed_until=None)
+            over = replace(state, status=Status.RESOLVED, resolved=fact, updated_at=fact.at)
+            return replace(over, snoozed_until=None, acknowledged_until=None, resolves_at=None)
         case IncidentClosed():
             return replace(state, status=Status.CLOSED, closed=fact, updated_at=fact.at)
         case PriorityLowered():
@@ -138,6 +168,16 @@ def evolve(state: Incident, fact: Fact) -> Incident:
         case IncidentEdited() if state.created is not None:
             said = {"title": fact.title, "description": fact.description, "metadata": fact.metadata}
             return replace(state, created=state.created.model_copy(update=said), updated_at=fact.at)
+        case NoteAdded():
+            return replace(state, updated_at=fact.at)
+        case IncidentReassigned() if state.created is not None:
+            created = state.created.model_copy(update={"assigned_to": fact.assigned_to})
+            return replace(state, created=created, assigned_to=fact.assigned_to, updated_at=fact.at)
+        case RespondersAdded():
+            asked = tuple(dict.fromkeys((*state.responders, *fact.user_ids)))[-KEPT_RESPONDERS:]
+            return replace(state, responders=asked, updated_at=fact.at)
+        case EscalationRequested():
+            return replace(state, status=Status.ESCALATED, updated_at=fact.at)
         case _:
             return _paging(state, fact)
 
@@ -153,9 +193,10 @@ def _grouped(state: Incident, fact: AlertsGrouped) -> Incident:
 def _paging(state: Incident, fact: Fact) -> Incident:
     """What ends, interrupts or begins a run."""
     match fact:
+        case PagingRequested(start=start) if start is not None and (start.alone or start.goes_on):
+            return replace(state, run=fact.run)
         case PagingRequested():
-            again = Status.ESCALATED if state.status is Status.ACKNOWLEDGED else state.status
-            return replace(state, run=fact.run, status=again, suppressed=False, snoozed_until=None, heard=None)
+            return _begun(state, fact)
         case PriorityRaised():
             worst = fact.priority if fact.priority.is_worse_than(state.worst) else state.worst
             return replace(state, priority=fact.priority, worst=worst, updated_at=fact.at)
@@ -164,15 +205,28 @@ def _paging(state: Incident, fact: Fact) -> Incident:
         case SnoozeEnded():
             return replace(state, snoozed_until=None, resumed_at=fact.at)
         case AcknowledgementTimedOut():
-            return replace(state, resumed_at=fact.at)
+            again = replace(state, status=Status.ESCALATED, resumed_at=fact.at)
+            return replace(again, acknowledged_until=None, resolves_at=None)
+        case IncidentSuppressed():
+            return replace(state, suppressed=True, suppression=fact.suppression, updated_at=fact.at)
         case SuppressionEnded():
-            return replace(state, suppressed=False)
+            return replace(state, suppressed=False, suppression=None)
+        case AcknowledgementLimited():
+            return replace(state, acknowledged_until=fact.until)
         case IncidentReopened():
             insisted_at = fact.at if _person(fact.by) else state.insisted_at
             opened = replace(state, status=Status.CREATED, resolved=None, closed=None)
             return replace(opened, updated_at=fact.at, insisted_at=insisted_at)
         case _:
             return state
+
+
+def _begun(state: Incident, fact: PagingRequested) -> Incident:
+    """Nobody has it any more, and nothing keeps it quiet."""
+    again = Status.ESCALATED if state.status is Status.ACKNOWLEDGED else state.status
+    state = replace(state, run=fact.run, began_at=fact.since, answers_from=fact.run, status=again, heard=None)
+    state = replace(state, suppressed=False, suppression=None, snoozed_until=None)
+    return replace(state, acknowledged_until=None, resolves_at=None)
 
 
 def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:
@@ -184,6 +238,7 @@ def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:
         acknowledgements=(*state.acknowledgements, taken)[-KEPT_ACKNOWLEDGEMENTS:],
         updated_at=fact.at,
         snoozed_until=None,
+        resolves_at=fact.resolves_at,
         heard=_heard(fact, state),
     )
 
@@ -202,134 +257,3 @@ def _escalated(state: Incident, fact: IncidentEscalated) -> Incident:
 
 def _person(actor: Actor) -> UUID | None:
     return UUID(actor.id) if actor.kind == "user" else None
-
-
-# --- Commands --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OpenIncident:
-    """An alert, or a person, opens it; `fact` says all there is to say."""
-
-    fact: IncidentCreated
-
-
-@dataclass(frozen=True, slots=True)
-class GroupAlerts:
-    """Its alert came `more` times again, the last at `last_at`, saying `title` and `description`.
-
-    `counted`: its alerts before these, as the rows say that count them. `alert_id`: which of its alerts came last;
-    None: the first.
-    """
-
-    counted: int
-    more: int
-    last_at: datetime
-    title: str
-    description: str | None = None
-    alert_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    by: Actor
-    at: datetime
-    notes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Resolve:
-    by: Actor
-    at: datetime
-    notes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    by: Actor
-    at: datetime
-    notes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Escalate:
-    """A level beyond the first has fired, or the first one again: nobody has answered so far."""
-
-    run: int
-    level: int
-    round: int
-    user_ids: tuple[UUID, ...]
-    next_at: datetime | None
-    exhausted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Raise:
-    """It has become as bad as `priority`; it is never lowered by this."""
-
-    priority: Priority
-    by: Actor
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Snooze:
-    by: Actor
-    at: datetime
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EndSnooze:
-    """The time of the snooze that ended at `until` has come."""
-
-    until: datetime
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LiftSuppression:
-    """Whatever suppressed it is over."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TimeOutAcknowledgement:
-    """Whoever acknowledged run `run` has had the time they were given."""
-
-    run: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Reopen:
-    by: Actor
-    at: datetime
-    notes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A person says what it is to say, and how bad it is."""
-
-    title: str
-    description: str | None
-    metadata: dict[str, Any]
-    priority: Priority
-    by: Actor
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """`command`, where `alerts` have come in so far, exactly, the newest of them at `place`."""
-
-    command: Escalate | Answer | Restart | Edit | AddAlert | ResolveAlert
-    alerts: int
-    place: AlertPlace | None = None
-
-
-Answer = Acknowledge | Resolve | Close | Snooze
-Restart = Raise | EndSnooze | LiftSuppression | TimeOutAcknowledgement | Reopen
-Command = OpenIncident | GroupAlerts | AddAlert | ResolveAlert | Escalate | Answer | Restart | Edit | Counted

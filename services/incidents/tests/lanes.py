@@ -15,7 +15,7 @@ from libs.chassis.store.desk import Desk
 from libs.chassis.store.work import Work
 from libs.contracts.alerts import Action, is_urgent
 from libs.contracts.envelope import Actor
-from libs.contracts.incidents import IncidentSnoozed, Status
+from libs.contracts.incidents import AcknowledgementLimited, IncidentSnoozed, Status
 from libs.contracts.model import Lane
 from libs.contracts.slots import thread_of
 from libs.contracts.subjects import Header
@@ -26,13 +26,13 @@ from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.outcomes import Became
 from services.incidents.alerts.stream import END, OTHER
 from services.incidents.application import INCIDENT, change
-from services.incidents.domain.incident import (
+from services.incidents.domain.commands import (
     Acknowledge,
-    Answer,
+    Change,
     EndSnooze,
+    LimitAcknowledgement,
     Reopen,
     Resolve,
-    Restart,
     Snooze,
     TimeOutAcknowledgement,
 )
@@ -140,7 +140,9 @@ class Lanes:
     def time_out(self, key: str = "db") -> None:
         """Whoever acknowledged has had their time."""
         self.now += timedelta(hours=1)
-        self._answer(key, lambda _by: TimeOutAcknowledgement(1, self.now))
+        self._answer(key, lambda _by: LimitAcknowledgement(1, timedelta(0), self.now))
+        limited = next(fact for fact in reversed(self.facts) if isinstance(fact, AcknowledgementLimited))
+        self._answer(key, lambda _by: TimeOutAcknowledgement(limited.until, self.now))
 
     def resolve(self, key: str = "db") -> None:
         self._answer(key, lambda by: Resolve(by, self.now))
@@ -148,7 +150,7 @@ class Lanes:
     def reopen(self, key: str = "db") -> None:
         self._answer(key, lambda by: Reopen(by, self.now, "It still burns."))
 
-    def _answer(self, key: str, answer: Callable[[Actor], Answer | Restart]) -> None:
+    def _answer(self, key: str, answer: Callable[[Actor], Change]) -> None:
         row, me = self.row(key), Actor.user(UUID(int=1))
         assert row is not None
 

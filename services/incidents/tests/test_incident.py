@@ -11,6 +11,7 @@ import pytest
 from libs.chassis.testing.given import Given
 from libs.contracts.envelope import Actor, ActorKind, Fact
 from libs.contracts.incidents import (
+    AcknowledgementLimited,
     AlertsGrouped,
     IncidentAcknowledged,
     IncidentClosed,
@@ -30,8 +31,7 @@ from libs.contracts.incidents import (
 from libs.contracts.model import Lane, Priority
 from libs.contracts.requests import Invalid
 from services.incidents.application import INCIDENT
-from services.incidents.domain.decisions import AlreadyOver, NoSuchIncident, NotResolvedYet, alerts_after
-from services.incidents.domain.incident import (
+from services.incidents.domain.commands import (
     Acknowledge,
     Close,
     Command,
@@ -40,7 +40,6 @@ from services.incidents.domain.incident import (
     EndSnooze,
     Escalate,
     GroupAlerts,
-    Incident,
     LiftSuppression,
     OpenIncident,
     Raise,
@@ -49,6 +48,9 @@ from services.incidents.domain.incident import (
     Snooze,
     TimeOutAcknowledgement,
 )
+from services.incidents.domain.decisions import NoSuchIncident, alerts_after
+from services.incidents.domain.incident import Incident
+from services.incidents.domain.transitions import AlreadyOver, NotResolvedYet
 
 AT = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)
@@ -67,6 +69,7 @@ CREATED = IncidentCreated(
 ACKNOWLEDGED = IncidentAcknowledged(incident_id=ID, by=ANA, at=LATER)
 RESOLVED = IncidentResolved(incident_id=ID, by=ANA, at=LATER)
 CLOSED = IncidentClosed(incident_id=ID, by=ANA, at=LATER)
+LIMITED = AcknowledgementLimited(incident_id=ID, at=LATER, until=LATER + timedelta(hours=1))
 
 
 def given(*facts: Fact) -> Given[Incident]:
@@ -340,16 +343,17 @@ def test_a_snooze_that_ends_in_the_past_is_refused_and_so_is_one_of_what_is_over
 
 
 def test_an_acknowledgement_times_out_only_for_its_own_run() -> None:
-    taken = given(CREATED, ACKNOWLEDGED)
-    late = taken.when(TimeOutAcknowledgement(1, LATER))
+    taken = given(CREATED, ACKNOWLEDGED, LIMITED)
+    late = taken.when(TimeOutAcknowledgement(UNTIL, UNTIL))
     assert requests(late.facts) == [(2, PagingReason.ACKNOWLEDGEMENT_TIMED_OUT)]
-    late.then(late.facts).when(TimeOutAcknowledgement(1, LATER)).then_nothing()
-    taken.when(TimeOutAcknowledgement(2, LATER)).then_nothing()
-    given(CREATED).when(TimeOutAcknowledgement(1, LATER)).then_nothing()
+    late.then(late.facts).when(TimeOutAcknowledgement(UNTIL, UNTIL)).then_nothing()
+    taken.when(TimeOutAcknowledgement(LATER, UNTIL)).then_nothing()
+    given(CREATED).when(TimeOutAcknowledgement(UNTIL, UNTIL)).then_nothing()
+    given(CREATED, ACKNOWLEDGED).when(TimeOutAcknowledgement(UNTIL, UNTIL)).then_nothing()
 
 
 def test_whoever_has_taken_it_is_the_first_to_be_asked_again() -> None:
-    [_, request] = given(CREATED, ACKNOWLEDGED).when(TimeOutAcknowledgement(1, LATER)).facts
+    [_, request] = given(CREATED, ACKNOWLEDGED, LIMITED).when(TimeOutAcknowledgement(UNTIL, UNTIL)).facts
     assert isinstance(request, PagingRequested)
     assert request.assigned_to == UUID(ANA.id)
 

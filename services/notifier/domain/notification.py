@@ -70,7 +70,7 @@ State = Notification | None
 class Stop:
     """An answer: the incident's runs up to `run` page nobody any more.
 
-    `reason` is `acknowledged`, `snoozed`, `resolved` or `closed`.
+    `reason` is `acknowledged`, `snoozed`, `suppressed`, `resolved` or `closed`.
     """
 
     reason: str
@@ -88,7 +88,7 @@ class Stop:
 
 def replacement(reason: str) -> NotificationKind:
     """What a phone shows instead of a page that was answered: it is over, or somebody sees to it."""
-    taken = reason in ("acknowledged", "snoozed")
+    taken = reason in ("acknowledged", "snoozed", "suppressed")
     return NotificationKind.ACKNOWLEDGED if taken else NotificationKind.RESOLVED
 
 

@@ -50,7 +50,7 @@ async def test_a_page_goes_to_the_vendor_of_its_platform_and_is_recorded() -> No
         assert bench.apns is not None
         assert [p.notification_id for p in bench.fcm.pages] == [phone]
         assert [p.notification_id for p in bench.apns.pages] == [tablet]
-        assert bench.fcm.pages[0].incident_url == f"https://pager.example/incidents/{INTEND.brief.incident_id}"
+        assert bench.fcm.pages[0].incident_url == f"https://pager.example/app/incidents/{INTEND.brief.incident_id}"
         state = bench.outbox.state(phone)
         assert state is not None
         assert state.stage is NotificationState.ACCEPTED

@@ -3,7 +3,7 @@
 from libs.chassis.store.migrations import chassis_0006
 
 revision = "0026"
-down_revision = "0018"
+down_revision = "0021"
 
 SCHEMA = "incidents"
 

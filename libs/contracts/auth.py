@@ -117,7 +117,8 @@ class PasswordChanged(Fact, type="pager.auth.PasswordChanged.v1"):
 
     user_id: UUID
     session_id: UUID
-    version: int
+    version: int | None = None
+    """None: a release from before has written it, which ends none of this session's tokens."""
 
 
 class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):

@@ -550,8 +550,10 @@ def _changed(event: Envelope[Any], version: int) -> Patch:
         case RolesChanged():
             given = {"roles_given_by": _person(fact.by), "roles_given_at": fact.at}
             row |= given | {"roles": [str(role) for role in fact.roles], "roles_version": fact.version}
-        case TeamMembershipChanged() | PasswordChanged():
+        case TeamMembershipChanged():
             row |= {"roles_version": fact.version}
+        case PasswordChanged():
+            row |= {"roles_version": fact.version} if fact.version is not None else {}
         case EmailVerified():
             row |= {"email_verified": True}
         case _:

@@ -156,7 +156,7 @@ class EndedSessions:
             case (
                 RolesChanged(user_id=user_id, version=version)
                 | TeamMembershipChanged(user_id=user_id, version=version)
-                | PasswordChanged(user_id=user_id, version=version)
+                | PasswordChanged(user_id=user_id, version=int(version))
             ):
                 before = self._changed.pop(user_id, None) or _Changed(version, forget)  # the newest stands last
                 self._changed[user_id] = _Changed(max(before.version, version), max(before.forget, forget))

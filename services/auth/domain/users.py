@@ -246,8 +246,8 @@ def evolve(state: State, fact: Fact) -> State:
             return replace(state, teams=_with(state.teams, team_id, role), version=fact.version)
         case Registered(), UserDeactivated() | UserReactivated():
             return replace(state, is_active=isinstance(fact, UserReactivated), version=state.version + 1)
-        case Registered(), PasswordChanged():
-            return replace(state, version=fact.version)
+        case Registered(), PasswordChanged(version=int(version)):
+            return replace(state, version=version)
         case Registered(), EmailVerified():
             return replace(state, verified=True, version=state.version + 1)
         case Registered(user_id=user_id), PersonErased():

@@ -1,4 +1,4 @@
-"""`pager keys list|rotate|rotate-master`: the keys that sign access tokens, and the one that seals secrets."""
+"""`pager keys list|rotate|rotate-master|rotate-sealing`: the keys that sign access tokens, and those that seal."""
 
 from typing import Annotated, Any
 
@@ -73,6 +73,33 @@ def rotate_master(as_json: Json = False) -> None:
         console().print("call this again then: it takes the one before away")
 
 
+@keys.command("rotate-sealing")
+def rotate_sealing(
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Every replica has run with both for a minute: forget those before.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Replace the secrets under which the services other than auth keep keys of persons; they take it when they start.
+
+    For example: pager keys rotate-sealing
+    """
+    from cli.stack.secrets_file import forget_previous_sealing_keys, replace_sealing_keys
+
+    home = Settings.from_environment().home
+    done = forget_previous_sealing_keys(home) if finish else replace_sealing_keys(home)
+    if as_json:
+        print_json({"made": done and not finish, "finished": done and finish})
+    elif finish:
+        console().print("those before are forgotten" if done else "there are none from before")
+    elif done:
+        console().print(
+            "new ones are kept beside those before: start the services again, then: … rotate-sealing --finish"
+        )
+    else:
+        console().print("they were replaced already: … rotate-sealing --finish, once every replica has both")
+
+
 def _asked(operation: str, body: dict[str, Any]) -> Any:
     import asyncio
 
@@ -93,6 +120,8 @@ def _show(found: dict[str, Any]) -> None:
     master = found["masterKey"]
     if others := master["sealedByOthers"]:
         console().print(f"secrets that another master key than {master['name']} has sealed: {others}")
+    if waits_for := master.get("waitsFor"):
+        console().print(f"they are sealed anew when these have it too: {', '.join(waits_for)}")
 
 
 def _moment(text: str | None) -> str:

@@ -15,12 +15,13 @@ def seed(
     minutes: Annotated[float, typer.Option(help="Until the second level is paged; fractions are welcome.")] = 0.1,
     as_json: Json = False,
 ) -> None:
-    """Make two people with phones: Ana is on call, Bo is the second level.
+    """Make two people with phones and their team: Ana is on call, Bo, its manager, is the second level.
 
     For example: pager seed --minutes 1
     """
     import asyncio
 
+    from cli.demo.crew import NAME
     from cli.demo.seeding import PEOPLE
     from cli.demo.team import seed_stack
     from cli.stack import secrets_file
@@ -38,4 +39,6 @@ def seed(
     rows = [(p.name, p.email, result.passwords[p.email], p.device_name) for p in PEOPLE]
     out.print(table("Seeded people", ("name", "e-mail", "password", "phone"), rows))
     out.print(f"{PEOPLE[0].name} is on call; after {minutes:g} min {PEOPLE[1].name} is paged.")
+    if result.routing_key is not None:
+        out.print(f"alerts with the routingKey {result.routing_key} are team {NAME}'s")
     out.print(f"changed: {', '.join(result.seeded.changed) or 'nothing, it was seeded already'}")

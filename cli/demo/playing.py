@@ -48,9 +48,9 @@ async def play(settings: Settings, view: DemoView) -> Ended:
     async with Stack(settings, silent_report) as stack:
         await stack.ready()
         view.happened("everything runs", url=stack.url)
-        view.begins("making a team: Ana with an iPhone is on call, Bo with an Android comes after her")
+        view.begins("making a team: Ana with an iPhone is on call, Bo with an Android, its manager, comes after her")
         seeded = await seed_stack(stack.settings, stack.secrets, stack.url, stack.nats_url_of("operator"), MINUTES)
-        view.happened("the team is ready: Ana for 6 seconds, then Bo")
+        view.happened("the team is ready: Ana for 6 seconds, then its manager, Bo")
         simulator = stack.simulator
         if simulator is None:
             raise Failure("the demo needs the push simulators")
@@ -68,5 +68,6 @@ async def _look_back(api: Api, seeded: SeedResult, told: Told) -> Ended:
     timeline, explanation = await asyncio.gather(
         door.call("GET", f"{path}/timeline"), door.call("GET", f"{path}/explain")
     )
-    names = {seeded.seeded.user_ids[person.email]: person.name for person in PEOPLE} | _FIRST_NAMES
+    names = {seeded.seeded.user_ids[person.email]: person.name for person in PEOPLE}
+    names |= _FIRST_NAMES | seeded.seeded.crew.names
     return Ended(timeline["entries"], explanation["people"], told, names)

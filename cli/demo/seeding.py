@@ -1,20 +1,20 @@
-"""Two people with phones, one on call and one behind them: what `pager seed` and the demo page."""
+"""Two people with phones, one on call and one behind them, in a team: what `pager seed` and the demo page."""
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nats.aio.client import Client
 
 from cli.console.failure import Failure
+from cli.demo.crew import NAME, SETTLE_SECONDS, Crew, Founding, patiently
 from cli.reach.api import Api, Refused
 from cli.reach.bus import ask
 from libs.contracts.addresses import one_address
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 
-SETTLE_SECONDS: Final = 10.0
 # Any Monday in the past: the rotation has one participant, so only "has begun" counts.
 _ROTATION_START: Final = "2026-01-05T00:00:00"
 
@@ -52,6 +52,7 @@ class Seeded:
 
     user_ids: Mapping[str, str]
     access_tokens: Mapping[str, str] = field(repr=False)
+    crew: Crew
     changed: tuple[str, ...] = ()
 
 
@@ -72,8 +73,13 @@ class Seeding:
         ids = {person.email: str(answer["user"]["id"]) for person, answer in zip(PEOPLE, signed_in, strict=True)}
         await self._schedule(ids[ANA.email])
         await self._policy(ids[BO.email])
+        before = len(self.changed)
+        crew = await Founding(self.api, self.minutes, self.changed).run(ids[ANA.email], ids[BO.email])
+        if f"team {NAME}" in self.changed[before:]:
+            # Who comes into a team has other rights from then on, and other tokens.
+            signed_in = await asyncio.gather(*(self._sign_in(person) for person in PEOPLE))
         tokens = {p.email: str(a["tokens"]["accessToken"]) for p, a in zip(PEOPLE, signed_in, strict=True)}
-        return Seeded(ids, tokens, tuple(self.changed))
+        return Seeded(ids, tokens, crew, tuple(self.changed))
 
     async def _register(self, person: Person) -> None:
         try:
@@ -112,13 +118,13 @@ class Seeding:
     async def _schedule(self, ana: str) -> None:
         """The schedule of the first start, with Ana on call."""
         path = f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}"
-        schedule = await _patiently(lambda: self.api.call("GET", path))
+        schedule = await patiently(lambda: self.api.call("GET", path))
         layers = schedule["schedule"]["layers"]
         if len(layers) == 1 and layers[0]["participants"] == [ana] and not layers[0].get("restrictions"):
             return
         layer = {"rotationType": "weekly", "start": _ROTATION_START, "participants": [ana]}
         # A service may not have heard of a new person yet.
-        await _patiently(lambda: self.api.call("PATCH", path, {"layers": [layer], "isActive": True}))
+        await patiently(lambda: self.api.call("PATCH", path, {"layers": [layer], "isActive": True}))
         self.changed.append("schedule Primary On-Call")
 
     async def _policy(self, bo: str) -> None:
@@ -126,7 +132,7 @@ class Seeding:
         path = f"/escalation/policies/{DEFAULT_POLICY_ID}"
         targets = [{"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)}, {"type": "user", "id": bo}]
         wanted = [(self.minutes, target["type"], target["id"]) for target in targets]
-        policy = (await _patiently(lambda: self.api.call("GET", path)))["policy"]
+        policy = (await patiently(lambda: self.api.call("GET", path)))["policy"]
         if wanted == [
             (level["timeoutMinutes"], target["type"], target.get("id"))
             for level in policy["levels"]
@@ -134,22 +140,8 @@ class Seeding:
         ]:
             return
         levels = [{"timeoutMinutes": self.minutes, "targets": [target]} for target in targets]
-        await _patiently(lambda: self.api.call("PATCH", path, {"levels": levels}))
+        await patiently(lambda: self.api.call("PATCH", path, {"levels": levels}))
         self.changed.append("policy Default")
-
-
-async def _patiently(call: Callable[[], Any]) -> dict[str, Any]:
-    """Repeat while a service says that it has not heard of something yet: news travel over the bus."""
-    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
-    while True:
-        try:
-            answer: dict[str, Any] = await call()
-            return answer
-        except Refused as refused:
-            late = asyncio.get_running_loop().time() > deadline
-            if late or refused.code not in ("NOT_FOUND", "VALIDATION_ERROR", "UNAVAILABLE"):
-                raise
-        await asyncio.sleep(0.1)
 
 
 async def settled(

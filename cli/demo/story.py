@@ -11,6 +11,7 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from cli.console.failure import Failure
+from cli.demo.crew import NAME
 from cli.demo.seeding import ANA, BO, Person
 from cli.demo.team import SeedResult
 from cli.demo.view import DemoView
@@ -65,7 +66,8 @@ class Story:
         first = _since(published)
         view.happened(f"page on Ana's iPhone (APNs), {first:.0f} ms after the alert was published")
         incident = await self._incident()
-        view.happened(f"incident #{incident['number']} “{incident['title']}” is open", id=incident["id"])
+        whose = f"incident #{incident['number']} “{incident['title']}” is open, and team {NAME}'s"
+        view.happened(whose, id=incident["id"])
         view.begins("Ana does not answer: Bo is paged after 6 seconds")
         await self._push(BO, ESCALATES_AFTER + PATIENCE, "it did not escalate to Bo's Android")
         escalated = _since(published)
@@ -89,6 +91,7 @@ class Story:
             "dedupKey": DEDUP_KEY,
             "description": "db-1 does not answer on port 5432; its replica is 90 s behind.",
             "metadata": {"service": "checkout", "host": "db-1"},
+            "routingKey": self.seeded.routing_key,
         }
         self._seen = await self._newest()
         async with bus.connected(self.nats_url) as client:
@@ -125,7 +128,8 @@ class Story:
 
         async def find() -> dict[str, Any] | None:
             found = (await door.call("GET", "/incidents?limit=100"))["incidents"]
-            open_ones = [i for i in found if i.get("dedupKey") == DEDUP_KEY and i["status"] in ("created", "escalated")]
+            ours = [i for i in found if (i.get("dedupKey"), i["teamId"]) == (DEDUP_KEY, self.seeded.seeded.crew.team)]
+            open_ones = [i for i in ours if i["status"] in ("created", "escalated")]
             return open_ones[0] if open_ones else None
 
         return await _until(find, "the incident is not in the list")

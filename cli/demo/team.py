@@ -1,8 +1,9 @@
 """Seeds a stack that runs: as its admin, with passwords that its home keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from cli.demo.crew import NAME, Crew
 from cli.demo.seeding import PEOPLE, Seeded, Seeding, settled
 from cli.reach import bus
 from cli.reach.api import Api
@@ -19,6 +20,8 @@ class SeedResult:
 
     seeded: Seeded
     passwords: dict[str, str]
+    routing_key: str | None = field(repr=False)
+    """Of the team's integration; None: the home does not keep it."""
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -35,7 +38,13 @@ class SeedResult:
             }
             for person in PEOPLE
         ]
-        return {"people": people, "changed": list(self.seeded.changed)}
+        crew = self.seeded.crew
+        owned = {"id": crew.team, "name": NAME, "policyId": crew.policy, "integrationId": crew.integration}
+        return {
+            "people": people,
+            "team": owned | {"routingKey": self.routing_key},
+            "changed": list(self.seeded.changed),
+        }
 
 
 def seed_passwords(settings: Settings) -> dict[str, str]:
@@ -54,4 +63,12 @@ async def seed_stack(settings: Settings, secrets: Secrets, url: str, nats_url: s
         seeded = await Seeding(api.of(admin["tokens"]["accessToken"]), passwords, minutes).run()
     async with bus.connected(nats_url) as client:
         await settled(client)
-    return SeedResult(seeded, passwords)
+    return SeedResult(seeded, passwords, _kept_key(settings, seeded.crew))
+
+
+def _kept_key(settings: Settings, crew: Crew) -> str | None:
+    """The API shows it once, to whoever has the integration made: the home keeps it."""
+    name = f"routingKey:{crew.integration}"
+    if crew.routing_key is not None:
+        secrets_file.remember(settings.home, **{name: crew.routing_key})
+    return secrets_file.stored(settings.home).get(name)

@@ -78,6 +78,8 @@ class Installation:
         values = {f"{service}-database-url": self.database_url(service) for service in STATEFUL_SERVICES}
         values |= {f"{process}-nats-url": self.nats_url(process) for process in PROCESSES}
         values |= {f"{service}-sealing-key": key for service, key in self.secrets.sealing_keys.items()}
+        before = self.secrets.previous_sealing_keys
+        values |= {f"{service}-sealing-key-previous": key for service, key in before.items()}
         if self.secrets.previous_master_key is not None:
             values["master-key-previous"] = self.secrets.previous_master_key
         return values | {

@@ -11,6 +11,7 @@ from cli.reach.doors import database_door
 from cli.settings import Settings
 from libs.chassis.clock import SystemClock
 from libs.chassis.settings import SettingsError
+from libs.chassis.store.roll_call import RollCall
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Actor
@@ -56,11 +57,13 @@ async def _accounts(settings: Settings, master_keys: MasterKeys) -> AsyncIterato
             connections=1,
             keyring=keyring,
         )
-        sealed = Sealed(store, keyring.seal, SystemClock(), (previous, present) if previous else (present,))
+        given = (previous, present) if previous else (present,)
+        sealed = Sealed(store, keyring.seal, SystemClock(), RollCall("auth", "cli", keyring.seal.names), given)
         keyring.look_up_key = sealed.look_up_key
         try:
             await sealed.prepare()
             yield store
+            await sealed.close()
         except SettingsError as error:
             raise Failure(str(error), USAGE) from None
         except Rejected as error:

@@ -9,7 +9,8 @@ from libs.chassis.environment import OUR_PREFIXES
 
 _OURS: Final = (
     *("DATABASE_URL", "NATS_URL", "PORT", "INSTANCE"),
-    *("MASTER_KEY", "MASTER_KEY_PREVIOUS", "ADMIN_EMAIL", "ADMIN_PASSWORD", "SEALING_KEY"),
+    *("MASTER_KEY", "MASTER_KEY_PREVIOUS", "ADMIN_EMAIL", "ADMIN_PASSWORD"),
+    *("SEALING_KEY", "SEALING_KEY_PREVIOUS"),
 )
 """Settings that are decided here, by process: they are never passed on as they are."""
 
@@ -92,6 +93,8 @@ def of_service(
         environment["PAGER_DATABASE_URL"] = database_url
     if service in secrets.sealing_keys:
         environment["PAGER_SEALING_KEY"] = secrets.sealing_keys[service]
+        # An empty setting is none.
+        environment["PAGER_SEALING_KEY_PREVIOUS"] = secrets.previous_sealing_keys.get(service, "")
     if service == "auth":
         environment["PAGER_ADMIN_PASSWORD"] = secrets.admin_password
         environment |= of_master_keys(secrets.master_key, secrets.previous_master_key)

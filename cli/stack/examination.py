@@ -130,7 +130,8 @@ def judge_keys(told: dict[str, Any]) -> list[Finding]:
         detail = f"{unreadable} secrets cannot be opened: give the key that sealed them as PAGER_MASTER_KEY_PREVIOUS"
         findings.append(Finding("master key", Level.BAD, detail))
     elif others:
-        findings.append(Finding("master key", Level.NOTE, f"{others} secrets are still to be sealed anew by it"))
+        waits = f", when {', '.join(master['waitsFor'])} has it too" if master.get("waitsFor") else ""
+        findings.append(Finding("master key", Level.NOTE, f"{others} secrets are still to be sealed anew by it{waits}"))
     elif given:
         detail = "nothing is sealed by the previous one any more: take PAGER_MASTER_KEY_PREVIOUS away"
         findings.append(Finding("master key", Level.NOTE, detail))

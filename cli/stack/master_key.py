@@ -11,7 +11,7 @@ from cli.settings import Settings, value_of
 from cli.stack import secrets_file
 from services.auth.sealing import name_of
 
-_PATIENCE: Final = 120.0
+_PATIENCE: Final = 180.0
 """Seconds until each replica of auth has been started anew, and the active one has sealed everything."""
 _LOOK: Final = 0.5
 

@@ -18,6 +18,7 @@ _SHOWN: Final = "adminPasswordShown"
 _MASTER: Final = "masterKey"
 _PREVIOUS: Final = "masterKeyPrevious"
 _SEALING: Final = "SealingKey"
+_SEALING_BEFORE: Final = "SealingKeyPrevious"
 KEEP_KEYS: Final = ("oncall", "incidents", "escalation", "notifier")
 """Services that keep keys of persons themselves, each under a key of its own."""
 MASTER_KEY_BYTES: Final = 32
@@ -38,6 +39,8 @@ class Secrets:
     shown: bool = False
     sealing_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By service, under which those keep the keys of persons that need some."""
+    previous_sealing_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Those before, while they are replaced."""
 
 
 def stored(home: Home) -> dict[str, str]:
@@ -93,6 +96,9 @@ def load_or_make(home: Home, environment: Mapping[str, str]) -> Secrets:
         made_here=value_of(environment, "PAGER_ADMIN_PASSWORD") is None,
         shown=_SHOWN in known,
         sealing_keys=keys,
+        previous_sealing_keys={
+            service: known[name] for service in KEEP_KEYS if (name := f"{service}{_SEALING_BEFORE}") in known
+        },
     )
     remember(home, **made, **of_sealing_keys(keys))
     return result
@@ -136,6 +142,31 @@ def forget_previous_master_key(home: Home) -> None:
         known = stored(home)
         if _PREVIOUS in known:
             _write(home, {name: value for name, value in known.items() if name != _PREVIOUS})
+
+
+def replace_sealing_keys(home: Home) -> bool:
+    """Put a new one in the place of each service's, which is kept beside it; False: there are some already."""
+    if _MASTER not in stored(home):
+        raise Failure(f"PAGER_HOME: {home.path} keeps no secrets: nothing has started there", USAGE)
+    with alone_in(home.path):
+        known = stored(home)
+        if any(f"{service}{_SEALING_BEFORE}" in known for service in KEEP_KEYS):
+            return False
+        present = {service: known[name] for service in KEEP_KEYS if (name := f"{service}{_SEALING}") in known}
+        before = {f"{service}{_SEALING_BEFORE}": key for service, key in present.items()}
+        _write(home, known | before | of_sealing_keys({service: new_key() for service in present}))
+        return True
+
+
+def forget_previous_sealing_keys(home: Home) -> bool:
+    """Nothing is sealed by them any more; False: there were none."""
+    with alone_in(home.path):
+        known = stored(home)
+        kept = {name: value for name, value in known.items() if not name.endswith(_SEALING_BEFORE)}
+        if kept == known:
+            return False
+        _write(home, kept)
+        return True
 
 
 def remember_shown(home: Home) -> None:

@@ -21,6 +21,7 @@ from cli.demo.team import SeedResult, seed_stack
 from cli.embedded import Home
 from cli.reach import bus, streams
 from cli.reach.alerts import AlertToSend
+from cli.reach.api import Api
 from cli.stack.examination import Level, examine
 from cli.stack.master_key import replace_master_key
 from cli.stack.ready import get_json
@@ -72,8 +73,11 @@ def pids(stack: Stack) -> dict[str, Any]:
 
 async def test_seeding_twice_changes_nothing_the_second_time(stack: Stack, seeded: SeedResult) -> None:
     first = seeded
-    assert set(first.seeded.changed) == {ANA.email, BO.email, "schedule Primary On-Call", "policy Default"}
+    ours = {f"{kind} Checkout" for kind in ("team", "policy", "integration")}
+    assert set(first.seeded.changed) == {ANA.email, BO.email, "schedule Primary On-Call", "policy Default"} | ours
     second = await seed(stack)
+    assert second.document()["team"] == first.document()["team"]
+    assert second.routing_key is not None
     assert second.seeded.changed == ()
     assert second.seeded.user_ids == first.seeded.user_ids
     assert second.passwords == first.passwords
@@ -86,6 +90,29 @@ async def test_an_alert_reaches_the_first_phone_and_then_the_second(stack: Stack
     assert ack["stream"] == "ALERTS"
     assert (await eventually(lambda: pushes(stack, ANA.push_token)))[0]["provider"] == "apns"
     assert (await eventually(lambda: pushes(stack, BO.push_token)))[0]["provider"] == "fcm"
+
+
+async def test_an_alert_with_the_teams_key_is_the_teams_and_pages_its_manager_last(
+    stack: Stack, seeded: SeedResult
+) -> None:
+    body = {"summary": "cart is empty", "dedupKey": "cart", "routingKey": seeded.routing_key}
+    before = len(await pushes(stack, BO.push_token))
+    async with bus.connected(stack.nats_url) as client:
+        await bus.publish_alert(client, "pager.alerts.shop.critical", json.dumps(body).encode(), {})
+    assert await eventually(lambda: pushes(stack, ANA.push_token))
+
+    async def paged() -> bool:
+        return len(await pushes(stack, BO.push_token)) > before
+
+    assert await eventually(paged)
+    async with Api(stack.url) as api:
+        door = api.of(seeded.seeded.access_tokens[BO.email])
+        (incident,) = [
+            one
+            for one in (await door.call("GET", f"/incidents?teamId={seeded.seeded.crew.team}"))["incidents"]
+            if one["dedupKey"] == "cart"
+        ]
+    assert (incident["teamId"], incident["policyId"]) == (seeded.seeded.crew.team, seeded.seeded.crew.policy)
 
 
 async def test_doctor_finds_nothing_wrong_with_a_stack_that_runs(stack: Stack) -> None:

@@ -21,7 +21,12 @@ from cli.deployment.roles import roles_sql
 from cli.embedded import EmbeddedNats, EmbeddedPostgres, Home
 from cli.embedded.credentials import NATS_USERS, STATEFUL_SERVICES, SUPERUSER
 from cli.settings import Settings
-from cli.stack.secrets_file import forget_previous_master_key, replace_master_key
+from cli.stack.secrets_file import (
+    forget_previous_master_key,
+    forget_previous_sealing_keys,
+    replace_master_key,
+    replace_sealing_keys,
+)
 from libs.chassis.store.log import Datastore
 
 ADDRESSES = Addresses(postgres_host="db.example.com", nats="tls://nats.example.com:4222")
@@ -67,6 +72,24 @@ def test_a_master_key_that_is_replaced_stands_beside_the_one_before_until_that_i
     after = compose_files(tmp_path)
     assert (after["master-key"], after["master-key-previous"]) == (both["master-key"], "")
     assert "PREVIOUS" not in (tmp_path / ".env").read_text()
+
+
+def test_sealing_keys_that_are_replaced_stand_beside_those_before_until_they_are_forgotten(tmp_path: Path) -> None:
+    def secret() -> dict[str, str]:
+        for_kubernetes(tmp_path, ADDRESSES, "paging", as_json=True)
+        document = json.loads((tmp_path / "kubernetes-secrets.json").read_text())["items"][0]["stringData"]
+        return {name: key for name, key in document.items() if "sealing" in name}
+
+    before = secret()
+    home = Home(tmp_path / "state")
+    assert replace_sealing_keys(home)
+    assert not replace_sealing_keys(home), "those before may still be needed"
+    both = secret()
+    assert {name: both[f"{name}-previous"] for name in before} == before
+    assert not before.items() & both.items()
+    assert forget_previous_sealing_keys(home)
+    assert not forget_previous_sealing_keys(home)
+    assert secret() == {name: both[name] for name in before}
 
 
 def test_the_file_that_is_said_to_hold_the_admins_password_holds_it(

@@ -162,6 +162,7 @@ async def test_auth_is_started_anew_for_another_key_one_replica_after_the_other(
         (0, 0, True, Level.NOTE, "take PAGER_MASTER_KEY_PREVIOUS away"),
         (3, 0, True, Level.NOTE, "3 secrets are still"),
         (3, 2, True, Level.BAD, "2 secrets cannot be opened"),
+        (3, 0, True, Level.NOTE, "when auth-2 has it too"),
     ],
 )
 def test_doctor_says_when_the_previous_master_key_may_go(
@@ -170,7 +171,7 @@ def test_doctor_says_when_the_previous_master_key_may_go(
     told = {
         "keys": [{"use": "signing", "kid": "k", "notBefore": "2026-03-02T09:00:00Z"}],
         "nextRotation": "2026-04-01T08:45:00Z",
-        "masterKey": {"name": "n", "sealedByOthers": others, "unreadable": unreadable},
+        "masterKey": {"name": "n", "sealedByOthers": others, "unreadable": unreadable, "waitsFor": ["auth-2"]},
         "previousGiven": given,
     }
     signing, master = judge_keys(told)

@@ -22,7 +22,7 @@ from libs.chassis.settings import SettingsError
 
 FILE: Final = ROOT / "deploy" / "compose" / "compose.yaml"
 OURS: Final = "${PAGER_IMAGE:-pager:local}"
-_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::?-(?P<default>[^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::?(?P<sign>[-+])(?P<other>[^}]*))?\}")
 _EXACT = re.compile(r":\d+\.\d+(\.\d+)?-?[a-z0-9.-]*$")
 
 
@@ -40,8 +40,15 @@ def process_of(name: str) -> str | None:
 
 
 def interpolated(text: str, variables: dict[str, str]) -> str:
-    """`${NAME:-default}` as compose reads it."""
-    return _VARIABLE.sub(lambda match: variables.get(match["name"]) or match["default"] or "", text)
+    """`${NAME:-default}` and `${NAME:+where it is set}` as compose reads them."""
+
+    def value(match: re.Match[str]) -> str:
+        given = variables.get(match["name"]) or ""
+        if match["sign"] == "+":
+            return match["other"] if given else ""
+        return given or match["other"] or ""
+
+    return _VARIABLE.sub(value, text)
 
 
 def environment_of(name: str, variables: dict[str, str]) -> dict[str, str]:

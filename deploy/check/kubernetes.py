@@ -70,6 +70,8 @@ def is_secret(variable: str) -> bool:
         "PAGER_DATABASE_URL",
         "PAGER_NATS_URL",
         "PAGER_MASTER_KEY",
+        "PAGER_MASTER_KEY_PREVIOUS",
         "PAGER_SEALING_KEY",
+        "PAGER_SEALING_KEY_PREVIOUS",
         "PAGER_ADMIN_PASSWORD",
     }

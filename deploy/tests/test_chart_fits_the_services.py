@@ -15,7 +15,7 @@ from cli.settings import Settings as CommandSettings
 from cli.simulators.credentials import apns_identity, service_account
 from deploy.check import settings
 from deploy.check.chart import VALUE_SETS, Document, Values, over, render, rendered, values_of
-from libs.chassis.settings import SettingsError
+from libs.chassis.settings import SealingSettings, SettingsError
 from libs.contracts.model import Role, TeamRole
 from services.auth.settings import Settings as AuthSettings
 from services.notifier.settings import Settings as NotifierSettings
@@ -84,6 +84,19 @@ def test_auth_is_given_the_previous_master_key_while_it_is_replaced(
     assert isinstance(loaded, AuthSettings)
     assert loaded.master_key_previous is not None
     assert loaded.master_key_previous.get_secret_value() == "p" * 40
+
+
+def test_a_service_is_given_the_sealing_key_before_while_it_is_replaced(
+    secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    values = over(values_of("default"), {"previousSealingKeys": True})
+    pod = render(values).named("Deployment", "pager-oncall")["spec"]["template"]
+    credentials = secrets["pager-credentials"] | {"oncall-sealing-key-previous": "p" * 40}
+    loaded = settings.load(
+        "oncall", variables(pod), mounted(pod, secrets | {"pager-credentials": credentials}, tmp_path)
+    )
+    assert isinstance(loaded, SealingSettings)
+    assert loaded.sealing_keys()[1:] == ("p" * 40,)
 
 
 def test_auth_is_given_the_mail_server_where_there_is_one(secrets: dict[str, dict[str, str]], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cli.commands.deploy_config import for_compose
 from cli.embedded import EmbeddedPostgres, Home
+from deploy.check import compose
 from deploy.compose.smoke import Smoke
 from deploy.tests.containers import Containers, run_script
 
@@ -30,3 +31,11 @@ async def test_a_page_goes_through_what_compose_starts(tmp_path: Path, tls: bool
                     pushes=containers.pushes,
                 )
                 assert smoke.run().startswith("paged through apns")
+
+
+def test_the_countries_of_addresses_are_mounted_where_a_variable_names_their_file() -> None:
+    *_, mount = compose.services()["auth"]["volumes"]
+    for given, source, told in (("", "/dev/null", ""), ("/srv/c.mmdb", "/srv/c.mmdb", "/countries.mmdb")):
+        variables = {"PAGER_GEOIP_FILE": given}
+        assert compose.interpolated(mount, variables) == f"{source}:/countries.mmdb:ro"
+        assert compose.environment_of("auth", variables)["PAGER_GEOIP_FILE"] == told

@@ -123,6 +123,18 @@ class PersonsKeys(Engine):
 
     fetched: FetchedKeys
 
+    async def prepare(self) -> None:
+        keyring = self.fetched.keyring
+
+        def answer(work: Work) -> None:
+            keyring.take_turns(work)
+            keyring.roll_call.answer(work)
+
+        await self.fetched.store.transact(answer)
+
+    async def close(self) -> None:
+        await self.fetched.keyring.roll_call.leave(self.fetched.store)
+
     async def lead(self) -> None:
         await self.fetched.run()
 

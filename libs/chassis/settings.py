@@ -99,8 +99,10 @@ class ServiceSettings(BaseSettings):
     """`nats://user:password@host:port`; the user is the service's own NATS account user."""
     nats_ca_file: TextFile | None = None
     """PEM of an own authority for `tls://`; the system's authorities are not believed then."""
-    instance: str = Field(default_factory=lambda: uuid4().hex[:8])
-    """Names this replica in logs, sessions and traces."""
+    instance: Annotated[str, text_like(r"[^/\s]+", "must be without spaces and slashes")] = Field(
+        default_factory=lambda: uuid4().hex[:8], max_length=36
+    )
+    """Names this replica in logs, sessions (whose names PostgreSQL cuts at 63 bytes) and traces; no other has it."""
     log_level: LogLevel = "info"
     log_format: Literal["json", "text"] = "json"
     monitor_port: int | None = Field(default=None, ge=0, le=65535)
@@ -152,6 +154,19 @@ class SealingSettings(ServiceSettings):
     sealing_key: SecretStr = Field(min_length=32)
     """32 characters or more, the same in every replica, and no other service's; the key that seals persons' keys at
     rest is derived from it. Where it is another one, they are fetched from auth again."""
+    sealing_key_previous: SecretStr | None = Field(default=None, min_length=32)
+    """The one before, while it is replaced: what it has sealed is opened, and sealed anew once all have both."""
+
+    def sealing_keys(self) -> tuple[str, ...]:
+        """The present one, then the one before."""
+        given = (self.sealing_key, self.sealing_key_previous)
+        return tuple(key.get_secret_value() for key in given if key is not None)
+
+    @model_validator(mode="after")
+    def _two_keys(self) -> Self:
+        if self.sealing_key_previous == self.sealing_key:
+            raise ValueError("PAGER_SEALING_KEY_PREVIOUS must be another one than PAGER_SEALING_KEY: leave it out")
+        return self
 
 
 def _defaults(settings: type[ServiceSettings], names: set[str]) -> dict[str, Any]:

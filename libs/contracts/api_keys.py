@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+from hashlib import sha256
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 from zlib import crc32
@@ -25,8 +26,10 @@ _CHECK: Final = 6
 LENGTH: Final = len(PREFIX) + _RANDOM + _CHECK
 MOST_SECRETS: Final = 2
 """Of one key: the present one, and the one that takes its place."""
+MOST_MARKS: Final = 20_000
+"""Of keys, those that were used last: 400 KB."""
 MOST_KEYS: Final = 100
-"""Of one person: whoever is deactivated takes them all along in one transaction."""
+"""Of one person: whoever is deactivated takes them all along in one transaction. And of those that a team owns."""
 
 
 def new_key() -> str:
@@ -163,6 +166,20 @@ class KeyToken(Contract):
     """An access token that a key is exchanged for."""
 
     access_token: str = Field(repr=False)
+
+
+class KeyMarks(Contract):
+    """`pager.rpc.auth.key_marks`, for the gateway: by which it sees that a key is one, without asking about it.
+
+    None of them lets anybody in: a key that has one is asked about before those that have none.
+    """
+
+    marks: tuple[str, ...]
+
+
+def mark_of(hashed: bytes) -> str:
+    """`hashed`: what a key is kept as. Sixteen digits, from which it does not follow."""
+    return sha256(b"mark " + hashed).hexdigest()[:16]
 
 
 class SecretView(Contract):

@@ -161,7 +161,8 @@ class UnknownAccountRefused(Fact, type="pager.auth.UnknownAccountRefused.v1"):
 
 
 class AccessRefused(Fact, type="pager.auth.AccessRefused.v1"):
-    """Somebody who is signed in, or a key of theirs, has asked for what they may not do, `times` times in the hour."""
+    """Somebody who is signed in, or a key of theirs, has asked for what they may not do or see, `times` times in the
+    hour. They were told that it is forbidden, or that there is no such thing."""
 
     user_id: UUID
     key_id: UUID | None = None

@@ -110,10 +110,15 @@ class PasswordReset(Fact, type="pager.auth.PasswordReset.v1"):
 
 
 class PasswordChanged(Fact, type="pager.auth.PasswordChanged.v1"):
-    """Somebody has given themselves another password; all their sessions but this one end with it."""
+    """Somebody has given themselves another password; all their sessions but this one end with it.
+
+    Access tokens of an earlier version of them are refused from now on, those of this session among them.
+    """
 
     user_id: UUID
     session_id: UUID
+    version: int | None = None
+    """None: a release from before has written it, which ends none of this session's tokens."""
 
 
 class DeviceRegistered(Fact, type="pager.auth.DeviceRegistered.v1"):
@@ -516,11 +521,15 @@ class SigningKeyView(Contract):
 
 class MasterKeyView(Contract):
     """`name` tells master keys apart, and says nothing else. `sealed_by_others`: secrets at rest that another one has
-    sealed, the previous one as a rule; `unreadable`: those of them that no key given here opens."""
+    sealed, the previous one as a rule; `unreadable`: those of them that no key given here opens. `waits_for`: the
+    replicas that do not have this one yet, so that it seals nothing; `is_left_behind`: the one that seals is not given
+    here."""
 
     name: str
     sealed_by_others: int
     unreadable: int
+    waits_for: tuple[str, ...] = ()
+    is_left_behind: bool = False
 
 
 class SigningKeysView(Contract):

@@ -76,7 +76,7 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
         Need.OWN, "one's own profile, password, second factor, sessions and devices", machines=False, of_teams=False
     ),
     Action.PEOPLE_READ: Permission(Need.MEMBER, "people by name, address and role", of_teams=False),
-    Action.PEOPLE_CONTACT: Permission(Need.MANAGER, "people's telephone numbers"),
+    Action.PEOPLE_CONTACT: Permission(Need.MANAGER, "people's telephone numbers", of_teams=False),
     Action.PEOPLE_WRITE: Permission(
         Need.ADMIN,
         "register, invite, change, deactivate and erase people; no API key gives the roles lead and admin",

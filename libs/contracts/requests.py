@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -40,6 +40,8 @@ class Refusal(Contract):
     (`libs/chassis/requests/deadlines.py`)."""
     details: dict[str, Any] | None = None
     """What there is to choose from, in camelCase."""
+    hidden: bool = False
+    """It is there, and not for whoever has asked: they are not told, and the audit is."""
 
 
 class Rejected(Exception):
@@ -49,6 +51,7 @@ class Rejected(Exception):
     """
 
     kind: ErrorKind = ErrorKind.CONFLICT
+    hidden: bool = False
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class Rejected(Exception):
             field=self.field,
             details=self.details,
             retry_after=self.retry_after,
+            hidden=self.hidden,
         )
 
 
@@ -80,6 +84,11 @@ class NotFound(Rejected):
     """There is no such thing."""
 
     kind = ErrorKind.NOT_FOUND
+
+    def hides(self) -> Self:
+        """There is, and whoever has asked does not see it: audited as what they may not do is."""
+        self.hidden = True
+        return self
 
 
 class Forbidden(Rejected):

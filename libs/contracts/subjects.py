@@ -150,7 +150,8 @@ def fact_filter(type_name: str, lane: Lane) -> str:
 
 
 REVOKING = tuple(
-    f"pager.auth.{fact}.v1" for fact in ("SessionEnded", "RolesChanged", "TeamMembershipChanged", "TokenRevoked")
+    f"pager.auth.{fact}.v1"
+    for fact in ("SessionEnded", "RolesChanged", "TeamMembershipChanged", "PasswordChanged", "TokenRevoked")
 )
 """Facts by which access tokens are refused before they end."""
 REVOCATIONS = tuple(fact_filter(type_name, Lane.ROUTINE) for type_name in REVOKING)

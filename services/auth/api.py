@@ -74,6 +74,7 @@ from services.auth.invitations import Invitations
 from services.auth.key_api import add_key_operations
 from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
+from services.auth.links import Purpose
 from services.auth.lost_factors import take_from_another
 from services.auth.oidc.people import part
 from services.auth.oidc.sign_in import OidcSignIns
@@ -116,8 +117,8 @@ def api(
     _people(requests, registration, directory)
     _passwords(requests, changes)
     _changes(requests)
-    _invites(requests, invitations)
-    _recovery(requests, recovery)
+    _invites(requests, invitations, refusals)
+    _recovery(requests, recovery, refusals)
     _second_factors(requests, factors)
     _devices(requests, credentials)
     add_team_operations(requests, team_uses)
@@ -292,7 +293,7 @@ def _changes(requests: Requests) -> None:
         return application.reactivate(work, body.id, caller.cause(work))
 
 
-def _invites(requests: Requests, invitations: Invitations) -> None:
+def _invites(requests: Requests, invitations: Invitations, refusals: Refusals) -> None:
     @requests.handle("invite", Invite, action=Action.PEOPLE_WRITE)
     def invite(work: Work, body: Invite, caller: Caller) -> InviteView:
         _check_gives(caller, body.roles)
@@ -314,17 +315,19 @@ def _invites(requests: Requests, invitations: Invitations) -> None:
 
     @requests.handle("register", Register, public=True, peer=True)
     async def register(body: Register, peer: Peer) -> UserView:
-        return await invitations.register(body, peer)
+        with refusals.of_links(Purpose.INVITE, peer):
+            return await invitations.register(body, peer)
 
 
-def _recovery(requests: Requests, recovery: Recovery) -> None:
+def _recovery(requests: Requests, recovery: Recovery, refusals: Refusals) -> None:
     @requests.handle("forgot_password", ForgotPassword, public=True)
     async def forgot_password(body: ForgotPassword, _caller: None) -> AskedFor:
         return await recovery.forgot(body)
 
     @requests.handle("reset_password", ResetPassword, public=True, peer=True)
     async def reset_password(body: ResetPassword, peer: Peer) -> None:
-        await recovery.reset(body, peer)
+        with refusals.of_links(Purpose.RESET, peer):
+            await recovery.reset(body, peer)
 
     @requests.handle("reset_link", ById, action=Action.PEOPLE_ACCESS)
     def reset_link(work: Work, body: ById, caller: Caller) -> ResetLinkView:
@@ -336,7 +339,8 @@ def _recovery(requests: Requests, recovery: Recovery) -> None:
 
     @requests.handle("verify_email", Token, public=True, peer=True)
     async def verify_email(body: Token, peer: Peer) -> UserView:
-        return await recovery.verify(body, peer)
+        with refusals.of_links(Purpose.VERIFY, peer):
+            return await recovery.verify(body, peer)
 
 
 def _second_factors(requests: Requests, factors: SecondFactors) -> None:
@@ -414,8 +418,10 @@ def _check_gives(caller: Caller, roles: Collection[Role]) -> None:
 
 
 def _seen_by(caller: Caller, user: UserView) -> UserView:
-    """Colleagues choose each other by name and address; a number is for leads, admins, their managers and oneself."""
-    of_team = any(caller.may(Action.PEOPLE_CONTACT, team.id) for team in user.teams)
-    if caller.person == user.id or caller.may(Action.PEOPLE_CONTACT) or of_team:
+    """Colleagues choose each other by name and address; a number is for leads, admins and oneself.
+
+    It is not for a team's managers: they put whom they like into their team.
+    """
+    if caller.person == user.id or caller.may(Action.PEOPLE_CONTACT):
         return user
     return user.model_copy(update={"phone": None})

@@ -19,7 +19,9 @@ from libs.contracts.api_keys import (
     ApiKeyView,
     CreateApiKey,
     CreatedSecretView,
+    KeyMarks,
     SecretView,
+    mark_of,
     new_key,
 )
 from libs.contracts.envelope import Envelope
@@ -43,7 +45,15 @@ from services.auth.domain.api_keys import (
 )
 from services.auth.domain.users import Keep
 from services.auth.projections import api_key_secrets, project
-from services.auth.queries import API_KEY, API_KEYS, API_KEYS_OF_OWNER, API_KEYS_OF_TEAM, SECRETS
+from services.auth.queries import (
+    API_KEY,
+    API_KEYS,
+    API_KEYS_OF_OWNER,
+    API_KEYS_OF_TEAM,
+    API_KEYS_OF_TEAM_ITSELF,
+    SECRET_HASHES,
+    SECRETS,
+)
 
 KEYS: Decider[api_keys.State, api_keys.Command] = Decider(
     api_keys.initial,
@@ -56,6 +66,10 @@ _NOT_YOURS = "only its maker may: whoever shows it has its maker's rights. Its t
 
 class TooManyKeys(Rejected):
     """You have a hundred API keys: revoke one first."""
+
+
+class TeamHasTooManyKeys(Rejected):
+    """This team has a hundred API keys of its own: revoke one first."""
 
 
 def hashed(key: str) -> bytes:
@@ -174,8 +188,13 @@ def take_over(work: Work, key_id: UUID, caller: Caller, cause: Cause) -> ApiKeyV
     Raises:
         NoSuchKey, Forbidden, Unsure, KeyHasExpired.
         OfNoTeam: there is no team whose it could be.
+        TeamHasTooManyKeys.
     """
     row, before = _own(work, key_id, caller)
+    if before.owner is not None and row["team_id"] is not None:
+        team_room.held(work, (row["team_id"],))  # until the end: two who take over see each other's
+        if len(work.fetch(API_KEYS_OF_TEAM_ITSELF, team_id=row["team_id"])) >= MOST_KEYS:
+            raise TeamHasTooManyKeys(field="id")
     if events := work.decide(KEYS, key_id, TakeOver(work.now), cause):
         _end(work, before, "API key taken over", cause)
     return _view(_row(work, row, events), work.fetch(SECRETS, ids=[key_id]))
@@ -188,6 +207,11 @@ def revoke(work: Work, key_id: UUID, caller: Caller, cause: Cause) -> None:
     _end(work, before, "API key revoked", cause, for_good=True)
 
 
+def marks(work: Work) -> KeyMarks:
+    """What the gateway tells keys by that there are from those that strangers make up."""
+    return KeyMarks(marks=tuple(mark_of(bytes(row["hash"])) for row in work.fetch(SECRET_HASHES)))
+
+
 def uses_of_team(work: Work, team_id: UUID) -> UsesView:
     """The keys that act on a team's things: nobody may delete it under them."""
     rows = work.fetch(API_KEYS_OF_TEAM, id=team_id)
@@ -197,8 +221,10 @@ def uses_of_team(work: Work, team_id: UUID) -> UsesView:
 
 def _seen(work: Work, key_id: UUID, caller: Caller) -> dict[str, Any]:
     rows = work.fetch(API_KEY, id=key_id)
-    if not rows or not caller.rights.allow(Action.KEYS_READ, rows[0]["team_id"]):
+    if not rows:
         raise NoSuchKey(field="id")
+    if not caller.rights.allow(Action.KEYS_READ, rows[0]["team_id"]):
+        raise NoSuchKey(field="id").hides()
     return rows[0]
 
 

@@ -140,17 +140,16 @@ class Changed:
     """A password that its owner replaces: whose, by what, and what their session goes on with."""
 
     known: Credentials
-    password_hash: str | None = field(repr=False)
-    """None: it is replaced already, and all that is asked for is another token."""
+    password_hash: str = field(repr=False)
     token: RefreshToken
     lifetime: timedelta
     """Of a phone's session."""
 
 
-def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> datetime:
-    """Their other sessions end, devices are paged as before; until when this session goes on.
+def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause) -> tuple[UserView, datetime]:
+    """Their other sessions end, and this one's tokens from before; devices are paged as before.
 
-    Raises Unauthenticated or PasswordsChange.
+    Who they are by now, and until when this session goes on. Raises Unauthenticated or PasswordsChange.
     """
     user_id = changed.known.user.id
     lock_user(work, user_id)
@@ -159,14 +158,13 @@ def change_password(work: Work, changed: Changed, session_id: UUID, cause: Cause
         raise Unauthenticated("the session is over: sign in again")
     if not still_fits(work, user_id, changed.known.password_hash):
         raise PasswordsChange
-    if changed.password_hash is not None:
-        work.decide(USERS, user_id, ChangePassword(user_id, session_id), cause)
-        replace_password(work, user_id, changed.known.password_hash, changed.password_hash)
-        end_sessions(work, user_id, "password changed", cause, but=session_id)
+    user = _changed(work, user_id, ChangePassword(user_id, session_id), cause)
+    replace_password(work, user_id, changed.known.password_hash, changed.password_hash)
+    end_sessions(work, user_id, "password changed", cause, but=session_id)
     # In a family of its own: whoever has a copy of the refresh token before is signed out as well.
     expires_at = web_sessions.goes_on_until(work.now, changed.lifetime, is_web=rows[0]["is_web"])
     work.put(Row(sessions_table, rows[0] | stored(changed.token, expires_at, work.now, None)))
-    return expires_at
+    return user, expires_at
 
 
 def end_sessions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from libs.chassis.consume.owner import NoRequest
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
@@ -12,6 +13,7 @@ from libs.contracts.api_keys import (
     CreateApiKey,
     CreatedSecretView,
     ExchangeKey,
+    KeyMarks,
     KeyToken,
     RemoveSecret,
 )
@@ -24,8 +26,12 @@ from services.auth.key_exchange import KeyExchange
 def add_key_operations(requests: Requests, exchange: KeyExchange) -> None:
     """Keys of a team are its managers' affair, those of the whole organisation are leads' and admins'.
 
-    `exchange_key` is for the gateway, as the bus permits.
+    `exchange_key` and `key_marks` are for the gateway, as the bus permits.
     """
+
+    @requests.query("key_marks", NoRequest, public=True)
+    def key_marks(work: Work, _body: NoRequest, _caller: None) -> KeyMarks:
+        return api_keys.marks(work)
 
     @requests.handle("exchange_key", ExchangeKey, public=True)
     async def exchange_key(body: ExchangeKey, _caller: None) -> KeyToken:

@@ -44,6 +44,9 @@ class KeyRoom(Engine):
     async def lead(self) -> None:
         await asyncio.gather(self.sealed.look_after(), self.keys.look_after())
 
+    async def close(self) -> None:
+        await self.sealed.close()
+
     async def view(self) -> SigningKeysView:
         return await self.store.read(self._view)
 
@@ -66,7 +69,11 @@ class KeyRoom(Engine):
             return
         if self.clock.now() - seen.next_rotation > _LATE:
             yield Trouble(culprit="auth", problem="the signing key is not rotated", effect=Effect.WARNING)
-        if seen.master_key.unreadable:
+        if seen.master_key.is_left_behind:
+            yield Trouble(
+                culprit="auth", problem="a replica has another master key than the one that seals", effect=Effect.OUTAGE
+            )
+        elif seen.master_key.unreadable:
             yield Trouble(
                 culprit="auth", problem="the master key does not open all that is sealed", effect=Effect.WARNING
             )
@@ -85,6 +92,11 @@ class KeyRoom(Engine):
             "pager_sealed_by_other_master_keys",
             "Secrets at rest that another master key than the present one has sealed.",
             self._seen.master_key.sealed_by_others,
+        )
+        yield GaugeValue(
+            "pager_master_key_missing",
+            "Whether everything is sealed by a master key that this replica does not have.",
+            self._seen.master_key.is_left_behind,
         )
 
     def _view(self, work: Work) -> SigningKeysView:

@@ -14,6 +14,7 @@ from libs.chassis.process import run
 from libs.chassis.service import Service
 from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
+from libs.chassis.store.roll_call import RollCall
 from libs.chassis.store.store import Store
 from services.auth.access import KEPT
 from services.auth.api import api
@@ -98,7 +99,9 @@ def build(runtime: Runtime) -> Parts:
     master_key, previous = settings.master_keys()
     people = cast("SubjectKeys", runtime.keyring)
     seal = people.seal
-    sealed = Sealed(runtime.rpc, seal, runtime.clock, (previous, master_key) if previous else (master_key,))
+    roll_call = RollCall("auth", settings.instance, seal.names)
+    given = (previous, master_key) if previous else (master_key,)
+    sealed = Sealed(runtime.rpc, seal, runtime.clock, roll_call, given)
     people.look_up_key = sealed.look_up_key
     keys = SigningKeys(runtime.rpc, seal, runtime.clock)
     room = KeyRoom(runtime.rpc, keys, sealed, runtime.clock, has_previous=previous is not None)

@@ -10,7 +10,7 @@ from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.auth import ChangePassword, Tokens
+from libs.contracts.auth import ChangePassword, Tokens, UserView
 from libs.contracts.requests import Invalid
 from services.auth import application
 from services.auth.attempts import Attempt, Attempts, WrongPassword
@@ -35,9 +35,9 @@ class PasswordChanges:
     pace: Pace = field(default_factory=for_passwords)
 
     async def change(self, body: ChangePassword, caller: Caller) -> Tokens:
-        """New tokens of the caller's session, whose refresh token is good no longer. All other sessions end.
+        """New tokens of the caller's session, whose other tokens are good no longer. All other sessions end.
 
-        Said again, by whoever did not hear the answer, it gives new tokens once more and changes nothing.
+        Whoever did not hear the answer is signed out, and signs in with the new password.
 
         Raises:
             Invalid: the present password is another one (`currentPassword`), or the new one is not good enough.
@@ -57,35 +57,29 @@ class PasswordChanges:
                 Attempt(target, known, at_home=True, peer=caller.peer), partial(self._hashed, body, known)
             ) as (hashed, begun):
 
-                def change(work: Work) -> datetime:
+                def change(work: Work) -> tuple[UserView, datetime]:
                     changed = application.Changed(known, hashed, token, self.refresh_lifetime)
-                    until = application.change_password(work, changed, caller.session_id, caller.cause(work))
+                    done = application.change_password(work, changed, caller.session_id, caller.cause(work))
                     self.attempts.guesses.right(work, target, begun)
-                    return until
+                    return done
 
-                until = (await self.store.transact(change)).result
+                user, until = (await self.store.transact(change)).result
         except WrongPassword:
             raise WrongCurrent(field="currentPassword") from None
         return await self.access.beside(
-            token, known.user, caller.device_id, self.clock.now(), until=until, is_web=caller.is_web
+            token, user, caller.device_id, self.clock.now(), until=until, is_web=caller.is_web
         )
 
-    async def _hashed(self, body: ChangePassword, known: Credentials) -> str | None:
-        """What is to be stored; None: it is, for this was done before.
+    async def _hashed(self, body: ChangePassword, known: Credentials) -> str:
+        """What is to be stored.
 
         Raises:
             WrongPassword: the present one is not what they say.
             OldPassword: the new one is no new one.
         """
-        if await self.passwords.verify(body.current_password, known.password_hash):
-            try:
-                return await self.passwords.hash(body.new_password, (known.password_hash, *known.former))
-            except OldPassword as error:
-                raise OldPassword(field="newPassword") from error
-        if (
-            known.former
-            and await self.passwords.verify(body.current_password, known.former[0])
-            and await self.passwords.verify(body.new_password, known.password_hash)
-        ):
-            return None
-        raise WrongPassword
+        if not await self.passwords.verify(body.current_password, known.password_hash):
+            raise WrongPassword
+        try:
+            return await self.passwords.hash(body.new_password, (known.password_hash, *known.former))
+        except OldPassword as error:
+            raise OldPassword(field="newPassword") from error

@@ -41,6 +41,7 @@ from libs.contracts.auth import (
     DeviceRegistered,
     DeviceRemoved,
     EmailVerified,
+    PasswordChanged,
     RolesChanged,
     SessionEnded,
     UserChanged,
@@ -86,7 +87,8 @@ users = Table(
     Column("updated_at", DateTime(timezone=True)),
     Column("roles_given_by", Uuid),
     Column("roles_given_at", DateTime(timezone=True)),
-    # The version of the person that got them, or came into a team, or left it: tokens of earlier ones are refused.
+    # The version of the person that got them, came into a team, left it or chose another password: tokens of earlier
+    # ones are refused.
     Column("roles_version", Integer, nullable=False, server_default="0"),
     Column("email_verified", Boolean, nullable=False, server_default=false()),
 )
@@ -415,6 +417,7 @@ oidc_codes = Table(
     Column("code_challenge", Text, nullable=False),
     Column("several_factors", Boolean, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("session_id", Uuid),
     Index("oidc_codes_user_id_idx", "user_id"),
     Index("oidc_codes_expires_at_idx", "expires_at"),
 )
@@ -549,6 +552,8 @@ def _changed(event: Envelope[Any], version: int) -> Patch:
             row |= given | {"roles": [str(role) for role in fact.roles], "roles_version": fact.version}
         case TeamMembershipChanged():
             row |= {"roles_version": fact.version}
+        case PasswordChanged():
+            row |= {"roles_version": fact.version} if fact.version is not None else {}
         case EmailVerified():
             row |= {"email_verified": True}
         case _:
@@ -598,7 +603,9 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     match fact:
         case UserRegistered():
             return [Row(users, user_row(event))]
-        case UserChanged() | RolesChanged() | UserDeactivated() | UserReactivated() | EmailVerified():
+        case UserChanged() | RolesChanged() | UserDeactivated() | UserReactivated():
+            return [_changed(event, state.version)]
+        case EmailVerified() | PasswordChanged():
             return [_changed(event, state.version)]
         case TeamMembershipChanged():
             return [_changed(event, state.version), _membership(fact)]

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from libs.chassis.store.listing import Keyset, Listing
+from libs.contracts.api_keys import MOST_KEYS, MOST_MARKS
 from libs.contracts.invites import InviteStatus
 from libs.contracts.uses import MOST_NAMED
 from services.auth.projections import (
@@ -263,6 +264,11 @@ API_KEYS_OF_TEAM = (
     .order_by(api_keys.c.created_at, api_keys.c.id)
     .limit(MOST_NAMED)
 )
+API_KEYS_OF_TEAM_ITSELF = (
+    select(api_keys.c.id)
+    .where(api_keys.c.team_id == bindparam("team_id", type_=Uuid), api_keys.c.owner_id.is_(None))
+    .limit(MOST_KEYS)
+)
 SECRETS = (
     select(api_key_secrets)
     .where(api_key_secrets.c.key_id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
@@ -274,6 +280,12 @@ SECRETS_LOCKED = (
     .where(api_key_secrets.c.key_id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
     .order_by(api_key_secrets.c.id)
     .with_for_update()
+)
+# Those that were used last come first: of more there is no need.
+SECRET_HASHES = (
+    select(api_key_secrets.c.hash)
+    .order_by(api_key_secrets.c.last_used_at.desc().nulls_last(), api_key_secrets.c.created_at.desc())
+    .limit(MOST_MARKS)
 )
 _SHOWN = (
     api_key_secrets.c.id.label("secret_id"),
@@ -372,7 +384,7 @@ SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_
 SEALED_SECRETS = select(sealed_secrets).order_by(sealed_secrets.c.name)
 
 _SUBJECTS = subject_keys.c.subject == func.any(bindparam("ids", type_=ARRAY(Uuid)))
-SUBJECT_KEYS = select(subject_keys.c.subject, subject_keys.c.sealed).where(
+SUBJECT_KEYS = select(subject_keys.c.subject, subject_keys.c.sealed, subject_keys.c.sealed_by).where(
     _SUBJECTS, subject_keys.c.sealed.is_not(None)
 )
 SUBJECTS_GONE = select(subject_keys.c.subject).where(_SUBJECTS)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -29,6 +30,7 @@ from libs.chassis.store.work import Decider, Work
 from libs.contracts.audit import AccessRefused, ApiKeyUsed, RefusalsCounted, UnknownAccountRefused
 from libs.contracts.envelope import Actor, Fact
 from services.auth import application
+from services.auth.links import BadLink, Purpose
 from services.auth.measures import measures
 
 _HOUR: Final = timedelta(hours=1)
@@ -139,6 +141,15 @@ class Refusals(Engine):
                     user_agent=peer.agent,
                 ),
             )
+
+    @contextmanager
+    def of_links(self, purpose: Purpose, peer: Peer) -> Iterator[None]:
+        """Somebody shows a link; one that is not good is refused, as an account that nobody has."""
+        try:
+            yield
+        except BadLink:
+            self.of_sign_in(f"a link: {purpose}".encode(), None, f"{purpose} link refused", peer)
+            raise
 
     def of_access(self, fact: AccessRefused) -> None:
         """Somebody who is signed in has asked for what they may not do, once more; `times` is set here."""

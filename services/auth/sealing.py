@@ -40,21 +40,29 @@ def none_of_these(what: str) -> SettingsError:
 
 
 class Seal:
-    """AES-256-GCM under the master key; a nonce of 96 bits goes first. What the previous one has sealed opens too."""
+    """AES-256-GCM under the master key; a nonce of 96 bits goes first. What the previous one has sealed opens too.
+
+    Which of them seals what goes into a table says that database: `master_keys.py`.
+    """
 
     def __init__(self, master_key: str, previous: str | None = None) -> None:
         self._ciphers = {name_of(key): AESGCM(derived(key, _AT_REST)) for key in (master_key, previous) if key}
         self.name = name_of(master_key)
-        """Of the key that seals."""
+        """Of the present key."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those that open what they have sealed, the present one first."""
+        return tuple(self._ciphers)
 
     def knows(self, name: str | None) -> bool:
         """Whether it opens what this master key has sealed; None: that is not known, and may well be."""
         return name is None or name in self._ciphers
 
-    def close(self, name: str, secret: bytes) -> bytes:
-        """`name` is authenticated too, so that rows cannot be swapped."""
+    def close(self, name: str, secret: bytes, by: str | None = None) -> bytes:
+        """`name` is authenticated too, so that rows cannot be swapped. `by`: the name of a master key; the present."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._ciphers[self.name].encrypt(nonce, secret, name.encode())
+        return nonce + self._ciphers[by or self.name].encrypt(nonce, secret, name.encode())
 
     def open(self, name: str, sealed: bytes) -> bytes:
         """Raises WrongKey."""

@@ -43,6 +43,7 @@ from services.auth.domain.second_factors import (
 )
 from services.auth.guesses import LockedOut
 from services.auth.lost_factors import SECOND_FACTORS, disable, factor_of, locked
+from services.auth.master_keys import sealing
 from services.auth.passwords import Passwords
 from services.auth.projections import recovery_codes
 from services.auth.projections import second_factors as second_factors_table
@@ -238,11 +239,11 @@ class SecondFactors:
         return WrongCode()
 
     def _make(self, work: Work, user: UserView) -> TotpSecret:
-        secret = codes.new_secret()
+        secret, by = codes.new_secret(), sealing(work, self.seal)
         made = {
             "user_id": user.id,
-            "sealed": self.seal.close(second_factor_name(user.id), secret.encode()),
-            "sealed_by": self.seal.name,
+            "sealed": self.seal.close(second_factor_name(user.id), secret.encode(), by),
+            "sealed_by": by,
             "made_at": work.now,
             "confirmed_at": None,
             "used_step": None,

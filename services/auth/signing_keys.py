@@ -14,14 +14,15 @@ import structlog
 
 from libs.chassis.clock import Clock, wait_at_most
 from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.keyring import OtherSecret
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.auth import KeyReason, KeySet, KeyUse, SigningKeyView
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor
-from libs.contracts.requests import ErrorKind, Rejected
 from services.auth.application import AUTH
 from services.auth.domain import keys
+from services.auth.master_keys import sealing
 from services.auth.projections import signing_keys
 from services.auth.queries import SIGNING_KEYS
 from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying
@@ -34,12 +35,6 @@ _ENTITY: Final = uuid5(PAGER, "signing keys")
 _FRESH = timedelta(seconds=1)
 """So seldom are they read for those who sign in; the rest of `rotation.HEARD` is for a replica that hangs."""
 _LOOK = timedelta(minutes=1)
-
-
-class OtherMasterKey(Rejected):
-    """This replica has another master key than the one that seals by now: ask again, once it has the present one."""
-
-    kind = ErrorKind.UNAVAILABLE
 
 
 @dataclass
@@ -69,13 +64,17 @@ class SigningKeys:
             raise none_of_these("the signing key")
 
     async def current(self) -> SigningKey:
-        """The one that signs now, of those that can be opened here; what other replicas do is known a second later."""
+        """The one that signs now, of those that can be opened here; what other replicas do is known a second later.
+
+        Raises:
+            OtherSecret: none can be opened here any more.
+        """
         now = self.clock.now()
         if self._read_at is None or not timedelta(0) <= now - self._read_at < _FRESH:
             await self._read()
         present = signing([age for age in self._ages if age.kid in self._opened], now)
         if present is None:
-            raise RuntimeError("the signing keys are not prepared")
+            raise OtherSecret
         return self._opened[present.kid]
 
     async def public(self) -> KeySet:
@@ -83,7 +82,7 @@ class SigningKeys:
         return await self.store.read(partial(public_keys, now=self.clock.now()))
 
     async def rotate(self, reason: KeyReason, actor: Actor) -> bool:
-        """Make the next key, unless one is on its way already; False: then. Raises OtherMasterKey."""
+        """Make the next key, unless one is on its way already; False: then. Raises OtherSecret."""
         rotated = await self._replace(reason, actor)
         await self._read()
         return rotated
@@ -96,7 +95,7 @@ class SigningKeys:
                     await self.rotate(KeyReason.AGE, AUTH)
                 await self.store.transact(_forget)
             except Exception as error:
-                if not (passes(error) or isinstance(error, OtherMasterKey)):
+                if not passes(error):
                     raise
                 _log.warning("signing keys are looked after later", reason=str(error))
             await wait_at_most(self.clock, _LOOK)
@@ -122,8 +121,8 @@ class SigningKeys:
             return None
         present = signing(known, work.now)
         if present is not None and not self.seal.knows(rows[present.kid]["sealed_by"]):
-            raise OtherMasterKey  # what it seals could be opened by nobody, once the others have only the present one
-        rows.setdefault(fresh.kid, self._row(fresh, work.now))
+            raise OtherSecret  # what it seals could be opened by nobody, once the others have only the present one
+        rows.setdefault(fresh.kid, self._row(fresh, work.now, sealing(work, self.seal)))
         for age in decided.ages:
             row = rows[age.kid] | {"not_before": age.not_before, "not_after": age.not_after}
             work.put(Row(signing_keys, row))
@@ -131,8 +130,8 @@ class SigningKeys:
         work.decide(KEYS, _ENTITY, command, work.begin(actor))
         return decided.kid
 
-    def _row(self, key: SigningKey, now: datetime) -> dict[str, Any]:
-        sealed = {"sealed": self.seal.close(key.kid, key.pem), "sealed_by": self.seal.name}
+    def _row(self, key: SigningKey, now: datetime, by: str) -> dict[str, Any]:
+        sealed = {"sealed": self.seal.close(key.kid, key.pem, by), "sealed_by": by}
         return {"kid": key.kid, "public_jwk": key.public_jwk, "created_at": now} | sealed
 
     async def _read(self) -> None:

@@ -23,9 +23,10 @@ from uuid import UUID
 import structlog
 
 from libs.chassis.store.changes import Added, Change, Row
-from libs.chassis.store.keyring import KEY_BYTES, Keyring, Keys, NoKey
+from libs.chassis.store.keyring import KEY_BYTES, Keyring, Keys, NoKey, OtherSecret
 from libs.chassis.store.work import Work
 from libs.contracts.person_keys import PersonKeys
+from services.auth.master_keys import is_left_behind, sealing
 from services.auth.projections import subject_keys
 from services.auth.queries import SUBJECT_KEYS, SUBJECTS_GONE
 from services.auth.sealing import Seal, WrongKey
@@ -42,22 +43,35 @@ class SubjectKeys(Keyring):
         super().__init__()
         self.seal = seal
         self.look_up_key: Callable[[], bytes] = _not_prepared
+        self._told: set[str | None] = set()
+        """By which master keys something is sealed of which it was said that it is not opened here."""
 
     def load(self, work: Work, subjects: Sequence[UUID]) -> Iterable[tuple[UUID, bytes]]:
+        """Raises OtherSecret: another master key seals by now, and what this one cannot open others can."""
         for row in work.fetch(SUBJECT_KEYS, ids=list(subjects)):
-            subject = row["subject"]
+            subject, name = row["subject"], row["sealed_by"]
             try:
                 yield subject, self.seal.open(sealing_name(subject), bytes(row["sealed"]))
             except WrongKey:
-                _log.error("no master key that is given here opens a person's key", subject=str(subject))
+                if name not in self._told:
+                    self._told.add(name)
+                    _log.error("no master key that is given here opens keys of persons", sealed_by=name)
+                if is_left_behind(work, self.seal):
+                    raise OtherSecret from None
 
     def make(self, work: Work, subject: UUID) -> tuple[bytes, Change]:
-        """Raises NoKey: it had one, which was destroyed or cannot be opened. What is about it now is kept nowhere."""
+        """What is about somebody whose key was destroyed, or cannot be opened, is kept nowhere.
+
+        Raises:
+            NoKey: there was one.
+            OtherSecret: another master key seals by now.
+        """
         if work.fetch(SUBJECTS_GONE, ids=[subject]):
             raise NoKey(subject)
         secret = secrets.token_bytes(KEY_BYTES)
-        sealed = self.seal.close(sealing_name(subject), secret)
-        row = {"subject": subject, "sealed": sealed, "sealed_by": self.seal.name, "made_at": work.now}
+        by = sealing(work, self.seal)
+        sealed = self.seal.close(sealing_name(subject), secret, by)
+        row = {"subject": subject, "sealed": sealed, "sealed_by": by, "made_at": work.now}
         # Not a row that replaces another: of two that make one at once the second fails, and finds the first one's.
         return secret, Added(subject_keys, row)
 

@@ -58,8 +58,10 @@ def check_seen(work: Work, team_id: UUID, caller: Caller) -> None:
     """
     rights = caller.rights
     seen = rights.allow(Action.TEAMS_READ) or rights.allow(Action.TEAMS_READ, team_id)
-    if not seen or not work.fetch(TEAM, id=team_id):
+    if not work.fetch(TEAM, id=team_id):
         raise TeamIsUnknown(field="id")
+    if not seen:
+        raise TeamIsUnknown(field="id").hides()
 
 
 def create(work: Work, body: CreateTeam, cause: Cause) -> TeamView:

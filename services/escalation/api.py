@@ -101,7 +101,7 @@ def api(arrival: Arrival) -> Requests:
     def policy(work: Work, body: ById, caller: Caller) -> PolicyView:
         found = _read(work, body)
         if not caller.may(Action.POLICIES_READ, found.team_id):
-            raise policies.NoSuchPolicy(field="id")
+            raise policies.NoSuchPolicy(field="id").hides()
         return found
 
     async def team_arrives(body: PoliciesQuery, _caller: Caller) -> None:
@@ -128,8 +128,10 @@ def _listed(work: Work, body: PoliciesQuery, caller: Caller) -> Page:
     """Those that the caller sees. Raises NoTeamToListBy: there is no such team, for them."""
     sight = caller.sight(Action.POLICIES_READ)
     if body.team_id is not None:
-        if not is_team(work, body.team_id) or not (sight.everything or body.team_id in sight.teams):
+        if not is_team(work, body.team_id):
             raise NoTeamToListBy
+        if not (sight.everything or body.team_id in sight.teams):
+            raise NoTeamToListBy().hides()
         return POLICIES_OF.page(work, body, teams=[body.team_id])
     if sight.everything:
         return POLICIES.page(work, body)
@@ -147,7 +149,7 @@ def _theirs(work: Work, policy_id: UUID, caller: Caller) -> policies.Policy:
     if not isinstance(state, policies.Policy) or state.deleted:
         raise policies.NoSuchPolicy(field="id")
     if not caller.rights.allow(Action.POLICIES_READ, state.plan.team_id):
-        raise policies.NoSuchPolicy(field="id")
+        raise policies.NoSuchPolicy(field="id").hides()
     caller.require(Action.POLICIES_WRITE, state.plan.team_id)
     return state
 

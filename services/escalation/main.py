@@ -34,7 +34,7 @@ def build(runtime: Runtime) -> Parts:
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
-    keyring = StoredKeys("escalation", settings.sealing_key.get_secret_value())
+    keyring = StoredKeys("escalation", settings)
     return Service("escalation", settings, clock or SystemClock(), project, build, keyring)
 
 

@@ -69,8 +69,8 @@ class _Bucket:
 
 @dataclass
 class AccessLog:
-    """`enabled`: whether requests are kept. Those that were forbidden, and where an API key is used from, are told in
-    either case, for the audit.
+    """`enabled`: whether requests are kept. Those that were forbidden or asked for what is hidden, and where an API key
+    is used from, are told in either case, for the audit.
     """
 
     forwarder: Forwarder
@@ -88,7 +88,7 @@ class AccessLog:
 
     def answered(self, trace: Trace, headers: Mapping[str, str], method: str, route: str, seconds: float) -> None:
         """One request is over. It takes microseconds, and never fails for what strangers have sent."""
-        forbidden = trace.status == _FORBIDDEN and trace.user_id is not None
+        forbidden = (trace.status == _FORBIDDEN or trace.is_refused) and trace.user_id is not None
         if _is_probe(route) or not (self.enabled or forbidden or trace.key_id is not None):
             return
         access = Access.model_construct(

@@ -18,7 +18,7 @@ from services.gateway import docs, pages
 from services.gateway.body import no_object
 from services.gateway.compression import Compressed
 from services.gateway.cors import METHODS, Cors
-from services.gateway.edge import Edge
+from services.gateway.edge import Edge, trace_of
 from services.gateway.envelope import CODE_OF, Problem, failure
 from services.gateway.front import Front
 from services.gateway.openapi import document
@@ -106,6 +106,7 @@ def build(front: Front, settings: Settings) -> ASGIApp:
 async def _refused(request: Request, error: Exception) -> Response:
     """Ours, and the router's 404 and 405."""
     if isinstance(error, Problem):
+        trace_of(request.scope).is_refused = error.hidden
         return failure(error)
     assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
     if error.status_code == 405:

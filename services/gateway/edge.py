@@ -52,6 +52,8 @@ class Trace:
     """As in `addresses.py`: a proxy's word only where it is trusted."""
     headers: dict[str, str] = field(default_factory=dict)
     """What its answer says besides, whatever it is: an error as well."""
+    is_refused: bool = False
+    """Whether they have asked for what they do not see."""
 
 
 def trace_of(scope: Scope) -> Trace:

@@ -150,6 +150,8 @@ class Problem(HTTPException):
         self.message = message
         self.field = field
         self.more = more or {}
+        self.hidden = False
+        """Whether it is there and not for whoever has asked: never told, but to the audit."""
 
     @classmethod
     def of(cls, refusal: Refusal) -> Problem:
@@ -159,7 +161,9 @@ class Problem(HTTPException):
         headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
         if code == "PRECONDITION_FAILED" and refusal.details is not None:
             headers["ETag"] = str(refusal.details["etag"])
-        return cls(code, refusal.message, field=refusal.field, more=refusal.details, headers=headers)
+        problem = cls(code, refusal.message, field=refusal.field, more=refusal.details, headers=headers)
+        problem.hidden = refusal.hidden
+        return problem
 
     @classmethod
     def invalid(cls, field: str, reason: str) -> Problem:

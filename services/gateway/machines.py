@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar
 
-from libs.chassis.clock import Clock
+from pydantic import ValidationError
+
+from libs.chassis.clock import Clock, wait_at_most
+from libs.chassis.consume.owner import NoRequest
 from libs.chassis.requests.callers import Caller
-from libs.contracts.api_keys import PREFIX, ExchangeKey, KeyToken, is_key
+from libs.contracts.api_keys import PREFIX, ExchangeKey, KeyMarks, KeyToken, is_key, mark_of
 from libs.contracts.requests import ErrorKind, Refusal
 from services.gateway.brake import Brake
 from services.gateway.callers import Callers
@@ -32,8 +36,12 @@ _REFUSED = timedelta(minutes=1)
 _KEPT = 10_000
 """Keys, good ones and others, of each the last ones."""
 _ASKING = 4
-"""Questions about keys that are not known here, at a time: strangers who make some up cannot keep auth busy."""
+"""Questions about keys that are not known here, at a time: strangers who make some up cannot keep auth busy. As many
+about those that are keys, by their marks: they wait for no stranger."""
 _WAITING = 100
+_MARKED_AT = timedelta(minutes=1)
+"""So often auth is asked which keys there are; a newer one waits among strangers until then."""
+_MARKS_AGAIN = timedelta(seconds=1)
 _NOT_VALID = "the API key is not valid"
 
 
@@ -62,6 +70,14 @@ class Admitted:
     headers: Mapping[str, str]
 
 
+@dataclass
+class _Queue:
+    """Places for questions, and how many wait for one."""
+
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ASKING))
+    waiting: int = 0
+
+
 class Machines:
     """In this process's memory, so each replica of us has its own. Of a key only its hash is kept."""
 
@@ -77,8 +93,18 @@ class Machines:
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
         self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[str]] = {}
-        self._places = asyncio.Semaphore(_ASKING)
-        self._waiting = 0
+        self._marks: frozenset[str] = frozenset()
+        self._queues = {is_marked: _Queue() for is_marked in (False, True)}
+
+    async def run(self) -> None:
+        """For ever: know which keys there are, so that those that are made up keep none of them out."""
+        while True:
+            pause = _MARKS_AGAIN
+            with suppress(Problem, ValidationError):
+                reply = await self._forwarder.query("auth", "key_marks", NoRequest(), {})
+                self._marks = frozenset(KeyMarks.model_validate(reply.data).marks)
+                pause = _MARKED_AT
+            await wait_at_most(self._clock, pause)
 
     async def admitted(self, key: str, address: str) -> Admitted:
         """Let a machine in that shows this key, from this address.
@@ -150,15 +176,16 @@ class Machines:
 
     async def _in_turn(self, hashed: bytes, key: str) -> asyncio.Task[str]:
         """Begin to ask about a key that is not known here, when it has a place. Raises Problem."""
-        if self._waiting >= _WAITING:
+        queue = self._queues[mark_of(hashed) in self._marks]
+        if queue.waiting >= _WAITING:
             raise Problem("UNAVAILABLE", "too many keys are looked at: try again", headers={"Retry-After": "1"})
-        self._waiting += 1
+        queue.waiting += 1
         try:
-            await self._places.acquire()
+            await queue.places.acquire()
         finally:
-            self._waiting -= 1
+            queue.waiting -= 1
         task = self._ask(hashed, key)
-        task.add_done_callback(lambda _: self._places.release())
+        task.add_done_callback(lambda _: queue.places.release())
         return task
 
     def _ask(self, hashed: bytes, key: str) -> asyncio.Task[str]:

@@ -104,6 +104,7 @@ class Gateway:
             asyncio.create_task(stoppable(access.run), name="gateway access log"),
             asyncio.create_task(stoppable(self.gossip.run), name="gateway limits"),
             asyncio.create_task(stoppable(streams.run), name="gateway streams"),
+            asyncio.create_task(stoppable(machines.run), name="gateway API keys"),
         )
         self.front = Front(
             self._forwarder,

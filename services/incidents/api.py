@@ -116,8 +116,10 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before)
     @requests.query("get", ById, action=Action.INCIDENTS_READ, before=pages_arrive)
     def get(work: Work, body: ById, caller: Caller) -> IncidentView:
         view = incident_view(work, body.id)
-        if view is None or not sights.sees(work, view.id, view.team_id, caller):
+        if view is None:
             raise decisions.NoSuchIncident
+        if not sights.sees(work, view.id, view.team_id, caller):
+            raise decisions.NoSuchIncident().hides()
         return view
 
     @requests.query("states", StatesQuery, public=True)
@@ -226,7 +228,7 @@ def _integrations(requests: Requests, references: References) -> None:
     def integration(work: Work, body: ById, caller: Caller) -> IntegrationView:
         found = integrations.find_integration(work, body.id)
         if not caller.may(Action.INTEGRATIONS_READ, found.team_id):
-            raise NoSuchIntegration
+            raise NoSuchIntegration().hides()
         return found
 
     @requests.query("integrations", ListPage, action=Action.INTEGRATIONS_READ)

@@ -101,8 +101,10 @@ def check(work: Work, integration_id: UUID, caller: Caller) -> None:
         Forbidden, Unsure.
     """
     state = work.state(INTEGRATION, integration_id)
-    if state.id is None or state.deleted or not caller.may(Action.INTEGRATIONS_READ, state.team_id):
+    if state.id is None or state.deleted:
         raise integration.NoSuchIntegration
+    if not caller.may(Action.INTEGRATIONS_READ, state.team_id):
+        raise integration.NoSuchIntegration().hides()
     caller.require(Action.INTEGRATIONS_WRITE, state.team_id)
 
 

@@ -1,6 +1,6 @@
 """What of incidents somebody sees and may do: the organisation's, their teams', and what they were paged for.
 
-What they do not see is not there for them; what they see and may not do is forbidden. A list shows just what `is_seen`.
+What they do not see is not there for them; what they see and may not do is forbidden. A list shows what one `sees`.
 """
 
 from __future__ import annotations
@@ -39,16 +39,13 @@ def is_theirs(work: Work, incident_id: UUID, caller: Caller) -> bool:
     return caller.person is not None and bool(work.fetch(_THEIRS, id=incident_id, person=caller.person))
 
 
-def is_seen(work: Work, incident_id: UUID, caller: Caller) -> bool:
-    """Whether there is such an incident, for them."""
-    rows = work.fetch(_TEAM, id=incident_id)
-    return bool(rows) and sees(work, incident_id, _team(rows[0]["team_id"]), caller)
-
-
 def find(work: Work, incident_id: UUID, caller: Caller) -> None:
     """Raises NoSuchIncident: there is none, for them."""
-    if not is_seen(work, incident_id, caller):
+    rows = work.fetch(_TEAM, id=incident_id)
+    if not rows:
         raise NoSuchIncident
+    if not sees(work, incident_id, _team(rows[0]["team_id"]), caller):
+        raise NoSuchIncident().hides()
 
 
 def check(work: Work, incident_id: UUID, caller: Caller, operation: str, action: Action) -> None:
@@ -67,7 +64,7 @@ def check(work: Work, incident_id: UUID, caller: Caller, operation: str, action:
         if operation in ANSWERS and (caller.scopes is None or action in caller.scopes):
             return
     elif not caller.may(Action.INCIDENTS_READ, created.team_id):
-        raise NoSuchIncident
+        raise NoSuchIncident().hides()
     caller.require(action, created.team_id)
 
 
@@ -90,7 +87,7 @@ class Sights:
             case Seen.THERE:
                 return
             case Seen.READ:
-                raise NoSuchIncident
+                return  # the handler says what it is to them
             case _:
                 raise Unreachable
 

@@ -37,7 +37,7 @@ def api() -> Requests:
     def list_notifications(work: Work, query: NotificationsQuery, caller: Caller) -> NotificationList:
         page = NOTIFICATIONS_OF.page(work, query, incident_id=query.incident_id)
         if page.total and not _sees(work, query.incident_id, caller):
-            raise NotFound("there is no such incident")
+            raise NotFound("there is no such incident").hides()
         attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in page.rows}
         for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
             attempts[row["notification_id"]].append(AttemptView.model_validate(row))

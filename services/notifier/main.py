@@ -97,7 +97,7 @@ def build(runtime: Runtime) -> Parts:
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
     """One replica of the notifier."""
-    keyring = StoredKeys("notifier", settings.sealing_key.get_secret_value())
+    keyring = StoredKeys("notifier", settings)
     return Service("notifier", settings, clock or SystemClock(), project, build, keyring)
 
 

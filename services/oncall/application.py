@@ -202,8 +202,10 @@ def _require_lead(caller: Caller, schedule: domain.Schedule, otherwise: str) -> 
 def _seen(work: Work, schedule_id: UUID, caller: Caller) -> domain.Schedule:
     """Raises NoSuchSchedule: there is none that the caller sees."""
     schedule = work.state(SCHEDULE, schedule_id)
-    if not isinstance(schedule, domain.Schedule) or not sees_schedule(caller, schedule):
+    if not isinstance(schedule, domain.Schedule):
         raise domain.NoSuchSchedule
+    if not sees_schedule(caller, schedule):
+        raise domain.NoSuchSchedule().hides()
     return schedule
 
 

@@ -26,7 +26,7 @@ def build(runtime: Runtime) -> Parts:
 
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
-    keyring = StoredKeys(SCHEMA, settings.sealing_key.get_secret_value())
+    keyring = StoredKeys(SCHEMA, settings)
     return Service(SCHEMA, settings, clock or SystemClock(), project, build, keyring)
 
 

@@ -48,7 +48,7 @@ def seen_schedule(work: Work, schedule_id: UUID, caller: Caller) -> dict[str, An
     """The same; raises NoSuchSchedule for one that the caller does not see."""
     row = one_schedule(work, schedule_id)
     if not sees_row(caller, row):
-        raise NoSuchSchedule
+        raise NoSuchSchedule().hides()
     return row
 
 
@@ -65,8 +65,10 @@ def schedules_page(work: Work, query: SchedulesQuery, caller: Caller) -> Schedul
     """
     seen = shown(caller)
     if query.team_id is not None:
-        if not is_team(work, query.team_id) or not (seen is None or query.team_id in seen.teams):
+        if not is_team(work, query.team_id):
             raise NoTeamToListBy
+        if not (seen is None or query.team_id in seen.teams):
+            raise NoTeamToListBy().hides()
         page = projections.SCHEDULES_OF.page(work, query, teams=[query.team_id])
     elif seen is None:
         page = projections.SCHEDULES.page(work, query)
@@ -174,8 +176,10 @@ def current(work: Work, schedule_id: UUID | None, at: datetime, caller: Caller) 
 
 def _on_call_on(work: Work, schedule_id: UUID, at: datetime, caller: Caller) -> list[OnCallView]:
     rows = work.fetch(projections.ON_CALL, id=schedule_id, at=at)
-    if not rows or not sees_row(caller, rows[0]):
+    if not rows:
         raise NoSuchSchedule
+    if not sees_row(caller, rows[0]):
+        raise NoSuchSchedule().hides()
     return _on_call_of(work, rows, at)
 
 

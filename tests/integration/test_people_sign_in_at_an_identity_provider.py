@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.device import DeviceKey
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import query
 from tests.phone import PASSWORD, Answer
 from tests.provider.browser import App, Browser, Seen
 from tests.provider.real import APP, WEB, RealProvider
@@ -234,6 +235,43 @@ async def test_the_sixth_device_names_one_to_replace(world: World, provider: Rea
     assert (full.status, len(full.body["error"]["details"]["devices"])) == (409, 5)
     assert (await app.fetch(back.query["code"], replace="d0")).status == 200
     assert (await app.fetch(back.query["code"], replace="d1")).status == 401, "it was used"
+
+
+async def test_a_code_that_is_shown_again_ends_the_session_that_it_has_begun(
+    world: World, provider: RealProvider
+) -> None:
+    provider.knows(max=_somebody("max", "everybody"))
+    app = App(world, "phone")
+    async with Browser(world) as browser:
+        back = await _came_back(provider, browser, "max", app)
+    code = back.query["code"]
+    first = await app.fetch(code, deviceKey=DeviceKey().public)
+    token = first.data["tokens"]["accessToken"]
+    assert (await world.http("GET", "/users/me", token=token)).status == 200
+    assert (await app.fetch(code)).status == 401
+
+    async def refused() -> int:
+        return (await world.http("GET", "/users/me", token=token)).status
+
+    await world.eventually(refused, lambda status: status == 401, "the first session to be over")
+    assert await _kept(world) == 0, "nor is anything else that the code gave good for anything"
+    (ended,) = await world.log("auth", "SessionEnded")
+    assert ended.data.reason == "its one-use code was shown again"
+
+    async def told() -> list[Any]:
+        return await world.log("auth", "SignInRefused")
+
+    (audited,) = await world.eventually(told, bool, "the audit of it")
+    assert audited.data.reason == "one-use code shown again"
+    assert (await _signed_in(world, provider, "max")).status == 200
+    assert (await app.fetch(code)).status == 401
+    assert len(await world.log("auth", "SessionEnded")) == 1, "what was begun otherwise goes on"
+
+
+async def _kept(world: World) -> int:
+    """How many devices' credentials there are."""
+    ((number,),) = await query(world, "SELECT count(*) FROM auth.device_credentials")
+    return int(number)
 
 
 async def test_the_session_is_bound_to_the_key_of_the_phone_that_fetches_it(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from nats.errors import Error as NatsError
+from sqlalchemy import select
 
+from libs.chassis.service import Service
 from libs.chassis.store.person_keys import forget_key
 from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.auth import DeviceRegistered, UserRegistered
@@ -15,6 +18,9 @@ from libs.contracts.model import StillSealed
 from libs.contracts.person_keys import PersonKeys, PersonKeysOf
 from libs.contracts.requests import Reply
 from services.auth.subject_keys import destroy, keys_of
+from services.oncall import main as oncall
+from services.oncall.projections import people
+from services.oncall.settings import Settings
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
 from tests.world import World
 
@@ -88,6 +94,52 @@ async def test_another_secret_of_the_service_fetches_the_keys_anew(world: World)
     await world.settle()
     ((names,),) = await query(world, "SELECT count(DISTINCT sealed_by) FROM notifier.person_keys")
     assert names == 1
+
+
+async def test_every_replica_reads_names_while_the_secret_of_a_service_is_replaced(world: World) -> None:
+    old, new = world.sealing_keys["oncall"], "another secret of oncall's, which is as long as it must be"
+
+    async def started(instance: str, **keys: str) -> Service:
+        values = world.values_of("oncall") | {"instance": instance} | keys
+        service = oncall.service(Settings(**values), world.clock)
+        await service.start()
+        return service
+
+    async def names(service: Service) -> set[str]:
+        rows = await service.runtime.rpc.read(lambda work: work.fetch(select(people)))
+        return {str(row["first_name"]) for row in rows}
+
+    async def sealed_by() -> list[str]:
+        return [name for (name,) in await query(world, "SELECT DISTINCT sealed_by FROM oncall.person_keys")]
+
+    await world.person("ana")
+    await world.settle()
+    (before,) = await sealed_by()
+    fresh = await started("oncall-2", sealing_key=new, sealing_key_previous=old)
+    await world.stop("oncall")  # the fresh one leads, and the other one comes back with the old secret alone
+    replicas = [fresh, await started("oncall-1", sealing_key=old)]
+    try:
+        await world.person("bo")
+        for replica in replicas:
+            seen = await world.eventually(partial(names, replica), lambda found: "Bo" in found, "somebody new")
+            assert seen == {"Pager", "Ana", "Bo"}
+        assert await sealed_by() == [before], "by the one that both have"
+        await replicas.pop().stop()
+        replicas.append(await started("oncall-1", sealing_key=new, sealing_key_previous=old))
+        await world.person("cy")
+        await world.eventually(sealed_by, lambda found: found not in ([before], []), "keys that are sealed anew")
+        await world.eventually(sealed_by, lambda found: len(found) == 1, "all of them")
+        for replica in replicas:
+            await world.eventually(partial(names, replica), lambda found: "Cy" in found, "somebody new")
+            assert await names(replica) == {"Pager", "Ana", "Bo", "Cy"}
+        await replicas.pop().stop()
+        replicas.append(await started("oncall-1", sealing_key=new))
+        assert await names(replicas[-1]) == {"Pager", "Ana", "Bo", "Cy"}
+    finally:
+        for replica in replicas:
+            await replica.stop()
+        world.sealing_keys["oncall"] = new
+        await world.start("oncall")
 
 
 async def test_what_a_destroyed_key_has_sealed_is_read_by_nobody_and_nothing_more_is_sealed(world: World) -> None:

@@ -440,3 +440,18 @@ async def test_a_thousand_a_minute_and_no_more(world: World, monkeypatch: pytest
     assert (await _asks(world, other["key"])).status == 200
     world.clock.advance(seconds=20)
     assert (await _asks(world, busy["key"])).status == 200
+
+
+async def test_a_team_has_so_many_keys_of_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.auth.api_keys.MOST_KEYS", 1)
+    ana = await world.person("ana")
+    team = await _team(world, manager=ana)
+    first = await _make(world, ana, ["schedules.read"], teamId=team)
+    assert (await ana.call("POST", f"/api-keys/{first['id']}/take-over")).status == 200
+    assert (await ana.call("POST", f"/api-keys/{first['id']}/take-over")).status == 200, "said again"
+    second = await _make(world, ana, ["schedules.read"], teamId=team)
+    refused = await ana.call("POST", f"/api-keys/{second['id']}/take-over")
+    assert (refused.status, refused.body["error"]["code"]) == (409, "CONFLICT")
+    assert "hundred API keys of its own" in refused.body["error"]["message"]
+    assert (await ana.call("DELETE", f"/api-keys/{first['id']}")).status == 200
+    assert (await ana.call("POST", f"/api-keys/{second['id']}/take-over")).status == 200

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from services.auth.projections import guesses
 from tests.attacks import Attack, Told
+from tests.integration.test_teams_see_their_own import team
 from tests.phone import PASSWORD
 from tests.world import World
 
@@ -44,3 +45,18 @@ async def test_another_address_for_each_guess_is_one_address_where_no_proxy_is_b
     rows = await world.services["auth"].runtime.work.read(lambda work: work.fetch(select(guesses)))
     assert len({bytes(row["place"]) for row in rows if row["wrong"]}) <= 2, "a place, and everywhere"
     told(Attack.FORWARDED_FOR, "429 after five: one address for the brake and the lockout alike")
+
+
+async def test_whoever_puts_somebody_into_their_team_reads_no_number_by_that(world: World) -> None:
+    ana, bo = await world.person("ana"), await world.person("bo")
+    lia = await world.person("lia", roles=("user", "lead"))
+    assert (await ana.call("PATCH", "/users/me", {"phone": "+4930123456"})).status == 200
+    shop = await team(world, "Shop", bo="manager")
+    await bo.sign_in()
+    put = await bo.call("POST", f"/teams/{shop}/members", {"userId": str(ana.user_id)})
+    assert put.status in (200, 201), put.body
+    paths = (f"/users/{ana.user_id}", "/users?limit=100", f"/teams/{shop}/members")
+    assert not [path for path in paths if "+4930123456" in str((await bo.call("GET", path)).body)]
+    assert (await lia.call("GET", paths[0])).data["user"]["phone"] == "+4930123456"
+    await ana.sign_in()
+    assert (await ana.call("GET", "/users/me")).data["user"]["phone"] == "+4930123456"

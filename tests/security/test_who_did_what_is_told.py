@@ -354,6 +354,38 @@ async def test_what_somebody_may_not_do_is_told_and_counted(world: World) -> Non
     assert (refused["new"]["method"], refused["new"]["route"]) == ("GET", "/api/v1/audit")
 
 
+async def test_what_somebody_does_not_see_is_told_and_what_is_not_there_is_not(world: World) -> None:
+    bo = await world.person("bo")
+    shop = (await world.admin.call("POST", "/teams", {"name": "Shop"})).data["team"]["id"]
+    made = await world.admin.call("POST", "/integrations", {"name": "Shop", "teamId": shop})
+    hidden = await bo.call("GET", f"/integrations/{made.data['integration']['id']}", **at(STRANGER))
+    missing = await bo.call("GET", f"/integrations/{uuid4()}", **at(STRANGER))
+    assert (hidden.status, hidden.body["error"]) == (missing.status, missing.body["error"]), "they are not told which"
+    await world.gateway.front.access.tell()
+    refused = await told(world, "AccessRefused")
+    assert (where(refused), refused["actor"]) == ((STRANGER, AGENT), {"kind": "user", "id": str(bo.user_id)})
+    assert (refused["new"]["times"], refused["new"]["route"]) == (1, "/api/v1/integrations/{id}")
+    assert len(await world.log("auth", "AccessRefused")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("/auth/register", {"inviteToken": "invite_x", "firstName": "E", "lastName": "E"}, "invite link refused"),
+        ("/auth/password/reset", {"token": "reset_x"}, "reset link refused"),
+        ("/auth/email/verify", {"token": "verify_x"}, "verify link refused"),
+    ],
+)
+async def test_a_link_that_is_not_good_is_told(world: World, path: str, body: dict[str, str], reason: str) -> None:
+    password = {"/auth/register": {"password": PASSWORD}, "/auth/password/reset": {"newPassword": PASSWORD}}
+    for _ in range(2):
+        answer = await world.http("POST", path, body | password.get(path, {}), **at(STRANGER))
+        assert (answer.status, answer.body["error"]["code"]) == (400, "VALIDATION_ERROR"), answer.body
+    entry = await told(world, "UnknownAccountRefused")
+    assert (entry["new"]["reason"], where(entry)) == (reason, (STRANGER, AGENT))
+    assert str(body.get("token", body.get("inviteToken"))) not in str(await entries(world))
+
+
 async def test_without_an_access_log_what_was_forbidden_is_told_all_the_same(servers: Servers) -> None:
     async with World(servers, enable_audit_logging=False) as quiet:
         bo = await quiet.person("bo")

@@ -101,6 +101,8 @@ class FetchedKeys:
             return None
 
     async def _fetch(self) -> None:
+        while (await self.store.transact(self.keyring.seal_anew)).result:
+            pass
         absent: set[UUID] = set()
         while missing := await self._missing(absent):
             absent |= set(missing) - await self._ask(missing)
@@ -117,7 +119,7 @@ class FetchedKeys:
         return found
 
     def _look(self, work: Work, absent: Collection[UUID], most: int = AT_ONCE) -> list[UUID]:
-        rows = work.fetch(self._wanted, name=self.keyring.name, absent=list(absent), most=most)
+        rows = work.fetch(self._wanted, names=self.keyring.names, absent=list(absent), most=most)
         return [row["user_id"] for row in rows]
 
     async def _ask(self, user_ids: Sequence[UUID]) -> set[UUID]:
@@ -143,9 +145,10 @@ class FetchedKeys:
 
 
 def wanted(schema: str, whose: Column[UUID]) -> Select[Any]:
-    """Those without a key that the present secret opens."""
+    """Those without a key that is opened here."""
     keys = person_keys(schema)
-    has_key = select(keys.c.user_id).where(keys.c.user_id == whose, keys.c.sealed_by == bindparam("name", type_=Text))
+    opens = keys.c.sealed_by == any_(bindparam("names", type_=ARRAY(Text)))
+    has_key = select(keys.c.user_id).where(keys.c.user_id == whose, opens)
     return (
         select(whose.label("user_id"))
         .distinct()

@@ -86,6 +86,7 @@ class Origins:
             chassis.parked: "inputs that were set aside, as they came",
             chassis.snapshots: "states of long entities at one of their events; later ones are folded on top",
             chassis.answers: "answers to requests, for a day, to be given again",
+            chassis.replicas: "who is running, and which secrets they open with",
         }
         return {table.name: reason for table, reason in {**shared, **self.rows, **self.refused}.items()}
 

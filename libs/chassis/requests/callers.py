@@ -66,7 +66,7 @@ class Unsure(Rejected):
 
 
 class RolesAreOthers(Unauthenticated):
-    """Your roles or teams have changed since this token was issued: refresh it."""
+    """Your roles, teams or password have changed since this token was issued: refresh it."""
 
 
 class ClocksApart(Rejected):

@@ -1,5 +1,5 @@
 """Which access tokens are revoked before they expire: they were given up, their session has ended, or their person has
-other roles or is in other teams. All who check tokens follow that on the bus.
+other roles, is in other teams or has chosen another password. All who check tokens follow that on the bus.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from libs.chassis.bus.pull import Pull
 from libs.chassis.clock import Clock
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.requests.callers import LEEWAY, LONGEST, Caller, RolesAreOthers, Unsure
-from libs.contracts.auth import RolesChanged, SessionEnded
+from libs.contracts.auth import PasswordChanged, RolesChanged, SessionEnded
 from libs.contracts.codec import CODEC, UnknownEvent
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Lane
@@ -41,7 +41,7 @@ _HELD = timedelta(minutes=15)
 
 
 _FACTS: dict[str, type[Fact]] = {
-    fact.type: fact for fact in (SessionEnded, RolesChanged, TeamMembershipChanged, TokenRevoked)
+    fact.type: fact for fact in (SessionEnded, RolesChanged, TeamMembershipChanged, PasswordChanged, TokenRevoked)
 }
 
 
@@ -77,7 +77,7 @@ class EndedSessions:
     _forget: dict[UUID, datetime] = field(default_factory=dict)
     """Sessions that ended and tokens that were given up, and when no token of theirs can be good any more."""
     _changed: dict[UUID, _Changed] = field(default_factory=dict)
-    """People whose roles or teams have changed."""
+    """People whose roles, teams or password have changed."""
     _unread: set[str] = field(default_factory=lambda: set(REVOKING))
     _lost: dict[str, datetime] = field(default_factory=dict)
     """Since when nothing is heard on a subject."""
@@ -154,7 +154,9 @@ class EndedSessions:
             case TokenRevoked(token_id=token_id):
                 self._forget[token_id] = forget
             case (
-                RolesChanged(user_id=user_id, version=version) | TeamMembershipChanged(user_id=user_id, version=version)
+                RolesChanged(user_id=user_id, version=version)
+                | TeamMembershipChanged(user_id=user_id, version=version)
+                | PasswordChanged(user_id=user_id, version=int(version))
             ):
                 before = self._changed.pop(user_id, None) or _Changed(version, forget)  # the newest stands last
                 self._changed[user_id] = _Changed(max(before.version, version), max(before.forget, forget))

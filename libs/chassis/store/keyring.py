@@ -23,6 +23,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.codec import Codec
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Box
+from libs.contracts.requests import ErrorKind, Rejected
 
 KEY_BYTES: Final = 32
 """AES-256."""
@@ -36,6 +37,12 @@ _KNOWN_FOR: Final = timedelta(minutes=5)
 
 class NoKey(Exception):
     """There is no key of this subject here, so nothing can be sealed for them."""
+
+
+class OtherSecret(Rejected):
+    """This replica has another secret than the one that seals by now: ask again, once it has the present one."""
+
+    kind = ErrorKind.UNAVAILABLE
 
 
 class PersonKey:

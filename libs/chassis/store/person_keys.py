@@ -1,13 +1,14 @@
 """The keys of persons that a service keeps itself, so that it reads what is sealed while auth is away.
 
-Each is a row of its own, sealed under a key that is derived from the service's secret. Who has another secret reads
-none of them, and asks auth again: that is how the secret is replaced.
+Each is a row of its own, sealed under a key that is derived from the service's secret. While that is replaced the one
+before opens too, and seals until all replicas have the new one. Whoever has neither reads none, and asks auth again.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
@@ -19,13 +20,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import ARRAY, Column, LargeBinary, MetaData, Select, Table, Text, Uuid, any_, bindparam, select
 
+from libs.chassis.settings import SealingSettings
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.keyring import Keyring, Keys
+from libs.chassis.store.roll_call import RollCall
 from libs.chassis.store.work import Work
 from libs.contracts.envelope import Envelope
 from libs.contracts.erasure import PersonErased
 
 _NONCE: Final = 12
+_PART: Final = 1000
+"""Keys that are sealed anew in one transaction."""
 _log = structlog.get_logger()
 
 
@@ -47,31 +52,68 @@ def _stored(schema: str) -> Select[Any]:
     return select(table).where(table.c.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 
 
-class StoredKeys(Keyring):
-    """The keyring of a service that is given its keys by auth."""
+@cache
+def _sealed_by(schema: str) -> Select[Any]:
+    table = person_keys(schema)
+    return select(table).where(table.c.sealed_by == any_(bindparam("names", type_=ARRAY(Text)))).limit(_PART)
 
-    def __init__(self, schema: str, secret: str) -> None:
+
+class StoredKeys(Keyring):
+    """The keyring of a service that is given its keys by auth, and keeps them under a secret of its own."""
+
+    def __init__(self, schema: str, settings: SealingSettings) -> None:
         super().__init__()
         self.schema = schema
-        self._cipher = AESGCM(_derived(secret, f"pager/{schema}/person-keys/v1"))
-        self.name = _derived(secret, f"pager/{schema}/person-keys-name/v1")[:8].hex()
+        self._ciphers = {
+            _derived(secret, f"pager/{schema}/person-keys-name/v1")[:8].hex(): AESGCM(
+                _derived(secret, f"pager/{schema}/person-keys/v1")
+            )
+            for secret in settings.sealing_keys()
+        }
+        self.roll_call = RollCall(schema, settings.instance, tuple(self._ciphers))
+        self._told: set[str] = set()
+        """By which secrets keys are sealed that were said not to be opened here."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the secrets that open what they have sealed."""
+        return list(self._ciphers)
 
     def load(self, work: Work, subjects: Sequence[UUID]) -> Iterable[tuple[UUID, bytes]]:
         for row in work.fetch(_stored(self.schema), ids=list(subjects)):
-            user_id, sealed = row["user_id"], bytes(row["sealed"])
-            try:
-                yield user_id, self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], user_id.bytes)
-            except (InvalidTag, ValueError):
-                if row["sealed_by"] == self.name:
-                    _log.error("a person's key cannot be opened", service=self.schema, user_id=str(user_id))
+            if (secret := self._opened(row)) is not None:
+                yield row["user_id"], secret
 
     def keep(self, work: Work, keys: Mapping[UUID, bytes]) -> None:
         """As auth has given them."""
+        name = self.roll_call.sealing(work)
         for user_id, secret in keys.items():
             nonce = secrets.token_bytes(_NONCE)
-            sealed = nonce + self._cipher.encrypt(nonce, secret, user_id.bytes)
-            work.put(Row(person_keys(self.schema), {"user_id": user_id, "sealed": sealed, "sealed_by": self.name}))
+            sealed = nonce + self._ciphers[name].encrypt(nonce, secret, user_id.bytes)
+            work.put(Row(person_keys(self.schema), {"user_id": user_id, "sealed": sealed, "sealed_by": name}))
             self.forget(user_id)
+
+    def seal_anew(self, work: Work) -> int:
+        """What the secret before has sealed, once all replicas have the new one; a part of it. How many these were."""
+        if len(self._ciphers) == 1:
+            return 0
+        self.take_turns(work)
+        name = self.roll_call.sealing(work)
+        rows = work.fetch(_sealed_by(self.schema), names=[one for one in self._ciphers if one != name])
+        opened = {row["user_id"]: self._opened(row) for row in rows}
+        self.keep(work, {user_id: secret for user_id, secret in opened.items() if secret is not None})
+        closed = [user_id for user_id, secret in opened.items() if secret is None]
+        work.put(*(Gone(person_keys(self.schema), {"user_id": user_id}) for user_id in closed))
+        return len(rows)
+
+    def _opened(self, row: Mapping[str, Any]) -> bytes | None:
+        user_id, sealed, name = row["user_id"], bytes(row["sealed"]), row["sealed_by"]
+        with suppress(KeyError, InvalidTag, ValueError):
+            return self._ciphers[name].decrypt(sealed[:_NONCE], sealed[_NONCE:], user_id.bytes)
+        if name not in self._told:
+            self._told.add(name)
+            _log.error("keys of persons cannot be opened", service=self.schema, sealed_by=name, user_id=str(user_id))
+        return None
 
     def take_turns(self, work: Work) -> None:
         """Keys are kept and forgotten one after the other from here to the commit."""

@@ -21,7 +21,7 @@ from libs.chassis.store.changes import Change, Row
 from libs.chassis.store.commit import Changed, in_time, undoing, write
 from libs.chassis.store.cursors import Move, Overtaken, Position, begin_cursor, read_cursor
 from libs.chassis.store.epochs import Epoch, Epochs, begin_epoch, read_epochs
-from libs.chassis.store.keyring import Keyring, served
+from libs.chassis.store.keyring import Keyring, OtherSecret, served
 from libs.chassis.store.log import Datastore, EventLog, Run
 from libs.chassis.store.memory import Memory
 from libs.chassis.store.spare import Spare
@@ -308,4 +308,4 @@ def is_away(error: BaseException) -> bool:
 
 def passes(error: BaseException) -> bool:
     """Whether a failure is one of the surroundings: it says nothing about the input, and the same may go well later."""
-    return is_away(error) or isinstance(error, Contended)
+    return is_away(error) or isinstance(error, Contended | OtherSecret)

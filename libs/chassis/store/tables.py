@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     DateTime,
@@ -118,6 +119,14 @@ class ChassisTables:
             Column("answered_at", DateTime(timezone=True), nullable=False),
             Column("about", Uuid),
             Index("answers_answered_at_idx", "answered_at"),
+        )
+        # Which secrets each replica opens with, by their names, and since when it has no session (`roll_call.py`).
+        self.replicas = Table(
+            "replicas",
+            metadata,
+            Column("instance", Text, primary_key=True),
+            Column("opens", ARRAY(Text), nullable=False),
+            Column("missed_at", DateTime(timezone=True)),
         )
 
 

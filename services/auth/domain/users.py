@@ -88,7 +88,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """`version` counts what views of a person show; another password is none of that."""
+    """`version` counts what views of a person show, and passwords that they choose: tokens from before end by it."""
 
     user_id: UUID
     profile: Profile
@@ -246,6 +246,8 @@ def evolve(state: State, fact: Fact) -> State:
             return replace(state, teams=_with(state.teams, team_id, role), version=fact.version)
         case Registered(), UserDeactivated() | UserReactivated():
             return replace(state, is_active=isinstance(fact, UserReactivated), version=state.version + 1)
+        case Registered(), PasswordChanged(version=int(version)):
+            return replace(state, version=version)
         case Registered(), EmailVerified():
             return replace(state, verified=True, version=state.version + 1)
         case Registered(user_id=user_id), PersonErased():
@@ -291,7 +293,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         case ResetPassword(user_id), Registered():
             return [PasswordReset(user_id=user_id)]
         case ChangePassword(user_id, session_id), Registered():
-            return [PasswordChanged(user_id=user_id, session_id=session_id)]
+            return [PasswordChanged(user_id=user_id, session_id=session_id, version=state.version + 1)]
         case LiftLockout(user_id), Registered():
             return [LockoutLifted(user_id=user_id)]
         case IssueResetLink(user_id), Registered():

@@ -133,7 +133,8 @@ class OidcSignIns(Engine):
         def begin(work: Work) -> tuple[UserView, Entry, tuple[str, ...]] | Rejected:
             nonlocal whose
             row = codes.shown(work, body)
-            if isinstance(row, Rejected):
+            if isinstance(row, codes.BadCode):
+                whose = row.user_id if isinstance(row, codes.ShownAgain) else None
                 return row
             user_id, entry = row["user_id"], Entry.of(body, row["device_id"])
             whose, cause = user_id, work.begin(Actor.user(user_id))
@@ -142,7 +143,7 @@ class OidcSignIns(Engine):
                 made = self.sign_ins.second_factors.check(work, user_id, body.totp, cause, at_home=False)
             if isinstance(made, Rejected):
                 return made
-            codes.use(work, row)
+            codes.use(work, row, body.code, entering.token.session_id)
             return entries.begin(work, entering, user_id, entry, peer, cause, fits=None), entry, made
 
         try:

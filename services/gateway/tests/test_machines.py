@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from libs.chassis.testing.deadline import DEADLINE
-from libs.contracts.api_keys import new_key
+from libs.contracts.api_keys import mark_of, new_key
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.subjects import Header
 from services.gateway import machines
@@ -167,6 +168,37 @@ async def test_only_a_few_unknown_keys_are_looked_at_at_a_time(pager: World, mon
     await _until(lambda: len(held) == 4)
     for one in tries:
         one.cancel()
+
+
+async def test_keys_that_are_made_up_keep_no_key_out_that_is_one(pager: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many strangers there are, from as many addresses; this replica of us has not seen the key before."""
+    monkeypatch.setattr(machines, "_WAITING", 3)
+    good = new_key()
+    hashed = sha256(good.encode()).digest()
+    front = pager.gateway.front.machines
+    monkeypatch.setattr(front, "_marks", frozenset({mark_of(hashed)}))
+    monkeypatch.setattr(front, "_queues", {is_marked: machines._Queue() for is_marked in (False, True)})
+    held = await pager.stubs.hold("auth.exchange_key")
+    made_up = [asyncio.create_task(front._in_turn(n.to_bytes(1, "big"), new_key())) for n in range(100, 120)]
+    await _until(lambda: len(held) == 4 and sum(one.done() for one in made_up) == 17)
+    assert sum(bool(one.done() and one.exception()) for one in made_up) == 13, (
+        "three wait, and there is room for no other"
+    )
+    await front._in_turn(hashed, good)
+    await _until(lambda: len(held) == 5)
+    for one in made_up:
+        one.cancel()
+
+
+async def test_which_keys_there_are_is_asked_every_minute(pager: World) -> None:
+    front = pager.gateway.front.machines
+    await pager.stubs.answer("auth.key_marks", {"marks": ["0123456789abcdef"]})
+    pager.clock.advance(seconds=61)
+    await _until(lambda: front._marks == {"0123456789abcdef"})
+    await pager.stubs.forget()
+    await pager.stubs.keys()
+    pager.clock.advance(seconds=61)
+    assert front._marks == {"0123456789abcdef"}, "the last answer holds while auth is away"
 
 
 async def test_a_401_of_a_service_is_no_401_of_the_key(pager: World) -> None:

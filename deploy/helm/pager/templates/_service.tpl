@@ -78,6 +78,10 @@
 {{- if not (has .component (list "auth" "gateway")) }}
 - name: PAGER_SEALING_KEY_FILE
   value: {{ $secrets }}/sealing-key
+{{- if $v.previousSealingKeys }}
+- name: PAGER_SEALING_KEY_PREVIOUS_FILE
+  value: {{ $secrets }}/sealing-key-previous
+{{- end }}
 {{- end }}
 {{- if has .component (list "auth" "notifier" "gateway") }}
 - name: PAGER_PUBLIC_URL
@@ -144,6 +148,9 @@
       {{- end }}
       {{- if not (has .component (list "auth" "gateway")) }}
       - {key: {{ .component }}-sealing-key, path: sealing-key}
+      {{- if .root.Values.previousSealingKeys }}
+      - {key: {{ .component }}-sealing-key-previous, path: sealing-key-previous}
+      {{- end }}
       {{- end }}
       {{- if eq .component "auth" }}
       - {key: master-key, path: master-key}

@@ -1,0 +1,16 @@
+"""Each replica says which secrets it opens with."""
+
+from libs.chassis.store.migrations import chassis_0006
+
+revision = "0019"
+down_revision = "0014"
+
+SCHEMA = "notifier"
+
+
+def upgrade() -> None:
+    chassis_0006.upgrade(SCHEMA)
+
+
+def downgrade() -> None:
+    chassis_0006.downgrade(SCHEMA)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from cli.console.failure import Failure
+from libs.contracts.clients import DECLARED, Client
 
 TIMEOUT = 15.0
 
@@ -47,7 +48,9 @@ class Api:
         """The `data` of an answer. Raises `Refused`, or `Failure` when nothing answers."""
         if self._session is None:
             raise RuntimeError("use `async with Api(url)`")
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = {DECLARED: str(Client.CLI)}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         try:
             async with self._session.request(method, f"{self.url}/api/v1{path}", json=body, headers=headers) as answer:
                 document = await answer.json()

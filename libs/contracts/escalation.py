@@ -144,6 +144,19 @@ class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
     planned: tuple[PlannedLevel, ...] = ()
 
 
+class PagingSuppressed(Fact, type="pager.escalation.PagingSuppressed.v1"):
+    """Nobody is paged for an incident that was opened suppressed; `planned` says who would have been, by which policy.
+
+    A later request to page begins its first run.
+    """
+
+    incident_id: UUID
+    policy_id: UUID
+    policy_version: int
+    planned: tuple[PlannedLevel, ...] = ()
+    brief: IncidentBrief
+
+
 class EscalationDue(Fact, type="pager.escalation.EscalationDue.v1"):
     """A level fires. `people` is never empty unless nobody at all can be found; `reason` says why it fell back.
 

@@ -27,14 +27,22 @@ SERVICES = ("auth", "oncall", "incidents", "escalation", "notifier")
 
 _ACTIVE = ("UserDeactivated", "UserReactivated", "PersonErased")
 _TEAMS = ("TeamCreated", "TeamDeleted")
-_ANSWERED = ("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed")
-_RUNS = ("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable")
+_ANSWERED = (
+    *("IncidentAcknowledged", "IncidentResolved", "IncidentClosed", "IncidentSnoozed"),
+    "IncidentSuppressed",
+)
+_RUNS = (
+    *("EscalationStarted", "EscalationDue", "EscalationExhausted", "EscalationCancelled", "ResponderUnreachable"),
+    "PagingSuppressed",
+)
 _POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
 _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
 _SHOWN = (
     *("IncidentCreated", "PagingRequested", "PriorityRaised", "PriorityLowered", "IncidentEdited", "AlertsGrouped"),
     *("IncidentAcknowledged", "IncidentEscalated", "IncidentResolved", "IncidentClosed", "IncidentReopened"),
-    *("IncidentSnoozed", "SnoozeEnded", "SuppressionEnded", "AcknowledgementTimedOut"),
+    *("IncidentSnoozed", "SnoozeEnded", "IncidentSuppressed", "SuppressionEnded"),
+    *("AcknowledgementLimited", "AcknowledgementTimedOut", "NoteAdded"),
+    *("IncidentReassigned", "EscalationRequested", "RespondersAdded"),
     *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
 )
 READS: dict[str, dict[str, tuple[str, ...]]] = {

@@ -11,6 +11,7 @@ from libs.contracts.escalation import (
     EscalationDue,
     EscalationExhausted,
     EscalationStarted,
+    PagingSuppressed,
     PolicyChanged,
     PolicyCreated,
     PolicyDeleted,
@@ -53,6 +54,7 @@ ORIGINS = Origins(
         # The lanes differ in nothing that folds.
         (
             EscalationStarted,
+            PagingSuppressed,
             EscalationDue,
             ResponderUnreachable,
             EscalationExhausted,

@@ -46,6 +46,8 @@ class Forwarder:
     """Asks services over the bus; commands outlive the HTTP request that brought them."""
 
     bus: Bus
+    public_url: str
+    """Where people reach us, as the settings say: nothing that a request says of itself gets into a link."""
     _under_way: set[asyncio.Task[Reply]] = field(default_factory=set)
 
     async def ask(
@@ -128,8 +130,6 @@ class Ask:
     """Where they are: said to every service, which believes nothing of it but that the gateway says so."""
     place: Place = unbounded
     """Kept until the service has answered, or not in time: it may be at work for them until then."""
-    public_url: str = ""
-    """Where people reach us."""
 
     async def query(self, service: str, operation: str, body: Contract) -> Any:
         """The data of the answer; raises Problem for a refusal."""

@@ -42,8 +42,6 @@ class Front:
     presences: Presences
     limits: Limits
     streams: Streams
-    public_url: str
-    """Where people reach us, as the settings say: nothing that a request says of itself gets into a link."""
 
 
 def front_of(connection: HTTPConnection) -> Front:

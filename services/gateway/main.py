@@ -86,7 +86,7 @@ class Gateway:
         except BaseException:
             self._listening.close()
             raise
-        self._forwarder = Forwarder(self.bus)
+        self._forwarder = Forwarder(self.bus, self.settings.address)
         health = HealthCheck(self.bus, self.clock, self.settings.push)
         metrics = GatewayMetrics(self.bus, self.settings)
         sessions = EndedSessions("gateway", self.bus, self.clock)
@@ -121,7 +121,6 @@ class Gateway:
             presences,
             limits,
             streams,
-            self.settings.address,
         )
         self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
         await self.monitor.start()

@@ -117,8 +117,7 @@ class PagerRoute(APIRoute):
             key = _idempotency_key(request) if keyed else None
             match = _if_match(request) if commands else None
             headers = request_headers(trace, token, key, match)
-            front = front_of(request)
-            request.state.ask = Ask(front.forwarder, headers, _peer(request), place, front.public_url)
+            request.state.ask = Ask(front_of(request).forwarder, headers, _peer(request), place)
             response = await handle(request)
             if selection is not None and wanted is not None:
                 response = selection.applied(response, wanted)

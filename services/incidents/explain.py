@@ -22,6 +22,8 @@ _CHAINS_BYTES = 256 * 1024
 _TOLD_FIRST, _TOLD_LAST = 10, 40
 """Of what became of one person: an exhausted policy pages for ever."""
 _FIRED = ("EscalationDue", "EscalationExhausted")
+_PLANS = ("EscalationStarted", "PagingSuppressed")
+"""They say whom the levels would reach; nobody is paged by that."""
 
 
 def explain(rows: Sequence[TimelineRow], user_id: UUID | None = None, erased: Collection[UUID] = ()) -> Explanation:
@@ -60,15 +62,17 @@ def _runs(rows: Iterable[TimelineRow]) -> dict[UUID, int]:
 
 
 def _person(rows: Sequence[TimelineRow], runs: Mapping[UUID, int], person: UUID) -> PersonExplained:
-    theirs = [row for row in rows if person in row["user_ids"] and row["type"] != "EscalationStarted"]
+    theirs = [row for row in rows if person in row["user_ids"] and row["type"] not in _PLANS]
     run = max((runs.get(row["event_id"], 1) for row in theirs or rows), default=1)
     if theirs:
         theirs = [row for row in theirs if runs.get(row["event_id"], 1) == run]
         outcome, reason = _outcome(theirs, person)
         telling = theirs
     else:
-        outcome = Outcome.NOT_PAGED
-        reason, telling = _never_named([row for row in rows if runs.get(row["event_id"], run) == run], person)
+        known = [row for row in rows if runs.get(row["event_id"], run) == run]
+        quiet = _kept_quiet(known, person)
+        outcome = Outcome.NOT_PAGED if quiet is None else Outcome.SUPPRESSED
+        reason, telling = quiet or _never_named(known, person)
     if len(telling) > _TOLD_FIRST + _TOLD_LAST:
         telling = [*telling[:_TOLD_FIRST], *telling[-_TOLD_LAST:]]
     return PersonExplained(user_id=person, outcome=outcome, reason=reason, run=run, chain=_chain(rows, telling))
@@ -102,6 +106,19 @@ def _through(theirs: Sequence[TimelineRow], person: UUID) -> str:
             level = row["detail"].get("level")
             return f"; on level {level} through {via}" if level is not None else f"; on duty through {via}"
     return ""
+
+
+def _kept_quiet(rows: Sequence[TimelineRow], person: UUID) -> tuple[str, list[TimelineRow]] | None:
+    """Why somebody whom a level would have reached was not paged, where the incident was to page nobody."""
+    plan = next((row for row in reversed(rows) if row["type"] in _PLANS), None)
+    planned = plan["detail"].get("planned", {}).get(str(person)) if plan is not None else None
+    if plan is None or planned is None:
+        return None
+    quiet = next((row for row in reversed(rows) if row["type"] in ("PagingSuppressed", "IncidentSuppressed")), None)
+    if quiet is None or rows.index(quiet) < rows.index(plan):
+        return None
+    level, via = planned
+    return f"level {level} through {via} would have paged them: {quiet['summary']}", [plan, quiet]
 
 
 def _never_named(rows: Sequence[TimelineRow], person: UUID) -> tuple[str, list[TimelineRow]]:

@@ -15,6 +15,7 @@ from libs.contracts.escalation import (
     EscalationDue,
     EscalationExhausted,
     EscalationStarted,
+    PagingSuppressed,
 )
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -26,7 +27,7 @@ from libs.contracts.notifier import (
 )
 from services.incidents.projections import incidents, responder_rows, running, timeline_row
 
-FROM_ESCALATION = (EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled)
+FROM_ESCALATION = (EscalationStarted, PagingSuppressed, EscalationDue, EscalationExhausted, EscalationCancelled)
 """What it says of incidents."""
 FROM_NOTIFIER = (
     NotificationIntended,
@@ -63,9 +64,9 @@ def is_for_help(fact: EscalationDue | EscalationExhausted) -> bool:
 def _escalation(event: Envelope[Any]) -> Iterable[Change]:
     fact = event.data
     people: tuple[UUID, ...] = ()
-    detail: dict[str, Any] = {"run": fact.run}
+    detail: dict[str, Any] = {"run": getattr(fact, "run", 0)}
     match fact:
-        case EscalationStarted():
+        case EscalationStarted() | PagingSuppressed():
             planned = {str(p.user_id): [one.level, p.via] for one in fact.planned for p in one.people}
             people = tuple(p.user_id for one in fact.planned for p in one.people)
             detail |= {"planned": planned, "policyVersion": fact.policy_version}

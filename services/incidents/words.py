@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from libs.contracts.envelope import Fact
-from libs.contracts.escalation import EscalationCancelled, EscalationDue, EscalationExhausted, EscalationStarted
+from libs.contracts.escalation import (
+    EscalationCancelled,
+    EscalationDue,
+    EscalationExhausted,
+    EscalationStarted,
+    PagingSuppressed,
+)
 from libs.contracts.incident_alerts import AlertAdded, AlertResolved, AlertsOverflowed
 from libs.contracts.incidents import (
     AcknowledgementLimited,
@@ -60,6 +66,8 @@ def summary_of(fact: Fact) -> str:
         case EscalationStarted():
             again = f" again (run {fact.run})" if fact.run > 1 else ""
             return f"escalation policy {fact.policy_id} version {fact.policy_version} started{again}"
+        case PagingSuppressed():
+            return f"nobody is paged by policy {fact.policy_id} version {fact.policy_version}: it is suppressed"
         case EscalationDue():
             found = ", ".join(dict.fromkeys(p.via for p in fact.people)) or "nobody"
             return f"level {fact.level} is due: {found}" + (f" ({fact.reason})" if fact.reason else "")

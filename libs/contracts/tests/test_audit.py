@@ -24,7 +24,7 @@ NOT_AUDITED = {
         *("incidents.AlertAdded", "incidents.AlertResolved", "incidents.AlertsOverflowed"),
         *("incidents.SuppressionEnded", "incidents.AcknowledgementTimedOut", "incidents.IncidentReopened"),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),
-        *("escalation.EscalationExhausted", "escalation.EscalationCancelled"),
+        *("escalation.EscalationExhausted", "escalation.EscalationCancelled", "escalation.PagingSuppressed"),
     },
     "it follows from what somebody has changed": {"oncall.ShiftsPlanned"},
     "it holds a push token, and another fact beside it says the rest": {"auth.DeviceRegistered"},

@@ -16,6 +16,7 @@ from libs.contracts.escalation import (
     EscalationDue,
     EscalationExhausted,
     EscalationStarted,
+    PagingSuppressed,
     ResponderUnreachable,
 )
 from services.escalation.domain.escalations import (
@@ -59,6 +60,9 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
 def _start(command: StartEscalation, state: State) -> Sequence[Fact]:
     match state:
+        # not started | IncidentCreated that is suppressed: nobody is paged
+        case NotStarted() if command.run.number == 0:
+            return [_suppressed(command)]
         # this run or a later one was started or answered | IncidentCreated (run 1), PagingRequested (run n)
         case Started() | Waiting() | Exhausted() | Cancelled() if newest(state) >= command.run.number:
             return []
@@ -199,6 +203,16 @@ def _is_named(command: PassOver, state: Waiting | Exhausted) -> bool:
 
 def _nobody_left(command: ReportUnreachable | PassOver, state: Waiting | Exhausted) -> bool:
     return all(p.user_id == command.user_id or p.user_id in state.unreachable for p in state.people)
+
+
+def _suppressed(command: StartEscalation) -> PagingSuppressed:
+    return PagingSuppressed(
+        incident_id=command.run.brief.incident_id,
+        policy_id=command.run.policy_id,
+        policy_version=command.run.policy_version,
+        planned=command.planned,
+        brief=command.run.brief,
+    )
 
 
 def _started(command: StartEscalation, as_before: Run | None = None) -> EscalationStarted:

@@ -19,6 +19,7 @@ from libs.contracts.escalation import (
     EscalationExhausted,
     EscalationStarted,
     Paged,
+    PagingSuppressed,
     PlannedLevel,
     ResponderUnreachable,
 )
@@ -90,7 +91,10 @@ class Exhausted:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Somebody has answered, perhaps before we saw what (then `run` is None): all runs up to `answered` are over."""
+    """Somebody has answered, perhaps before we saw what (then `run` is None): all runs up to `answered` are over.
+
+    Run 0 is that of an incident that was opened suppressed.
+    """
 
     run: Run | None
     answered: int
@@ -196,6 +200,8 @@ def evolve(state: State, fact: Fact) -> State:
             return Exhausted(state.run, fact.level, fact.round, fact.next_due_at, fact.people)
         case ((Waiting() | Exhausted()), ResponderUnreachable()):
             return replace(state, unreachable=state.unreachable | {fact.user_id})
+        case NotStarted(), PagingSuppressed():
+            return Cancelled(None, 0)
         case NotStarted(), EscalationCancelled():
             return Cancelled(None, fact.run)
         case Started(), EscalationCancelled():

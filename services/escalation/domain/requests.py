@@ -42,10 +42,17 @@ class Request:
 
 
 def request_of(fact: Fact) -> Request | CancelEscalation | None:
-    """None: it asks for nothing here, as the creation of a suppressed incident does."""
+    """None: it asks for nothing here."""
     match fact:
-        case IncidentCreated(suppressed=False):
-            return Request(1, IncidentBrief.of(fact), fact.policy_id, fact.assigned_to, fact.escalation_timeout_minutes)
+        case IncidentCreated(suppressed=suppressed):
+            # Run 0: nobody is paged, and it is said who would have been.
+            return Request(
+                0 if suppressed else 1,
+                IncidentBrief.of(fact),
+                fact.policy_id,
+                fact.assigned_to,
+                fact.escalation_timeout_minutes,
+            )
         case PagingRequested():
             # What an answer stops is told by this moment: an earlier run's would let an old answer stop this one.
             brief = fact.brief.model_copy(update={"paging_since": fact.since})

@@ -20,7 +20,7 @@ from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import PushTokenRetired
 from services.escalation.application import follow_incidents
 from services.escalation.deciders import POLICY
-from services.escalation.domain.escalations import Cancelled, NotStarted, Waiting
+from services.escalation.domain.escalations import Cancelled, Waiting
 from services.escalation.domain.people import MOST_OTHERS
 from services.escalation.domain.policies import ChangePolicy, CreatePolicy, DeletePolicy, Plan
 from services.escalation.inputs import ME
@@ -68,9 +68,12 @@ def test_a_new_incident_is_run_one_and_pages_whoever_is_on_call(desk: Escalation
 
 
 def test_a_suppressed_incident_starts_nothing_until_it_is_asked_for(desk: EscalationDesk) -> None:
+    [quiet] = desk.told(said(created(suppressed=True)))
+    assert (quiet.name, quiet.data.policy_id) == ("PagingSuppressed", DEFAULT_POLICY_ID)
+    assert [p.user_id for p in quiet.data.planned[0].people] == [ANN], "who would have been paged"
     assert desk.told(said(created(suppressed=True))) == []
     assert desk.told(said(acknowledged(0))) == []
-    assert isinstance(desk.state(), NotStarted)
+    assert desk.row["state"] == "cancelled"
     assert names(desk.told(said(requested(1)))) == ["EscalationStarted", "EscalationDue"]
 
 
@@ -227,7 +230,7 @@ class _NoTables:
 
 
 def test_a_batch_without_requests_asks_for_nobody(desk: EscalationDesk) -> None:
-    answers = [said(acknowledged(1)), said(created(suppressed=True))]
+    answers = [said(acknowledged(1))]
     assert names(desk.desk.take(lambda work: follow_incidents(work, answers, _NoTables()), NOW)) == [
         "EscalationCancelled"
     ]

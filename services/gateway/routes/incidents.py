@@ -54,7 +54,7 @@ _EXAMPLES = {
 
 def linked(ask: Ask, view: dict[str, Any]) -> dict[str, Any]:
     """With the address where people find it."""
-    return view | {"url": incident_url(ask.public_url, view["id"])}
+    return view | {"url": incident_url(ask.forwarder.public_url, view["id"])}
 
 
 @router.get(

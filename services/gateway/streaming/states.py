@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
+from libs.contracts.links import incident_url
 from libs.contracts.model import Lane
 from libs.contracts.streaming import IncidentState, States, StatesQuery
 from services.gateway.envelope import Problem
@@ -100,7 +101,8 @@ class Incidents:
         now, found = monotonic(), dict[UUID, State]()
         for one in told.states:
             incident = UUID(one.incident["id"])
-            found[incident] = State(to_json(one.incident).decode(), one.team_id, frozenset(one.people))
+            shown = one.incident | {"url": incident_url(self.forwarder.public_url, incident)}
+            found[incident] = State(to_json(shown).decode(), one.team_id, frozenset(one.people))
             if incident not in changed:
                 self._kept[incident] = (now, found[incident])
                 self._kept.move_to_end(incident)

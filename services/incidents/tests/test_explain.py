@@ -91,6 +91,19 @@ def test_of_several_runs_the_newest_that_concerned_somebody_is_explained() -> No
     assert (before.outcome, before.run) == (Outcome.PAGED, 1)
 
 
+def test_who_would_have_been_paged_is_told_where_it_was_to_page_nobody() -> None:
+    bo, cy = uuid4(), uuid4()
+    created = row("IncidentCreated")
+    quiet = row("PagingSuppressed", created, ANA, run=0, planned={str(ANA): [1, "schedule:x"]})
+    [ana] = explain([created, quiet]).people
+    assert (ana.outcome, ana.reason.startswith("level 1 through schedule:x")) == (Outcome.SUPPRESSED, True)
+    assert explain([created, quiet], cy).people[0].outcome is Outcome.NOT_PAGED
+    started = row("EscalationStarted", created, ANA, bo, run=1, planned={str(bo): [2, "user:bo"]})
+    later = row("IncidentSuppressed", created, after=1)
+    assert explain([created, started, later], bo).people[0].outcome is Outcome.SUPPRESSED
+    assert explain([created, quiet, started], bo).people[0].outcome is Outcome.NOT_PAGED
+
+
 def test_somebody_whom_no_level_named_was_not_paged() -> None:
     (person,) = explain([row("IncidentCreated")], uuid4()).people
     assert person.outcome is Outcome.NOT_PAGED

@@ -12,24 +12,27 @@ from tests.phone import Phone
 from tests.world import World
 
 SEEN, NOT_FOUND, FORBIDDEN = "", "not_found", "forbidden"
-READS, ANSWERS = ("get", "timeline", "explain", "list"), ("acknowledge", "resolve", "close")
+READS = ("get", "timeline", "explain", "list")
+ANSWERS = ("note", "snooze", "escalate", "acknowledge", "resolve", "close")
+TEAMS = ("edit", "suppress", "reassign", "responders", "reopen")
+"""What is its team's affair."""
 KEYS = ("add_integration_key", "revoke_integration_key")
 WRITES = ("create_integration", "change_integration", *KEYS, "delete_integration")
 EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
     # Whoever may change integrations nowhere is told so before anything is looked at.
-    "outsider": {NOT_FOUND: (*READS, *ANSWERS, "edit", "integration"), FORBIDDEN: ("create", *WRITES)},
+    "outsider": {NOT_FOUND: (*READS, *ANSWERS, *TEAMS, "integration"), FORBIDDEN: ("create", *WRITES)},
     "lead": {
-        NOT_FOUND: (*READS, *ANSWERS, "edit", "integration", "change_integration", *KEYS, "delete_integration"),
+        NOT_FOUND: (*READS, *ANSWERS, *TEAMS, "integration", "change_integration", *KEYS, "delete_integration"),
         FORBIDDEN: ("create", "create_integration"),
     },
     "manager of another": {
-        NOT_FOUND: (*READS, *ANSWERS, "edit", "integration", "change_integration", *KEYS, "delete_integration"),
+        NOT_FOUND: (*READS, *ANSWERS, *TEAMS, "integration", "change_integration", *KEYS, "delete_integration"),
         FORBIDDEN: ("create", "create_integration"),
     },
-    "was paged": {SEEN: (*READS, *ANSWERS), NOT_FOUND: ("integration",), FORBIDDEN: ("edit", "create", *WRITES)},
-    "member": {SEEN: (*READS, *ANSWERS, "edit", "create", "integration"), FORBIDDEN: WRITES},
-    "manager": {SEEN: (*READS, *ANSWERS, "edit", "create", "integration", *WRITES)},
-    "admin": {SEEN: (*READS, *ANSWERS, "edit", "create", "integration", *WRITES)},
+    "was paged": {SEEN: (*READS, *ANSWERS), NOT_FOUND: ("integration",), FORBIDDEN: (*TEAMS, "create", *WRITES)},
+    "member": {SEEN: (*READS, *ANSWERS, *TEAMS, "create", "integration"), FORBIDDEN: WRITES},
+    "manager": {SEEN: (*READS, *ANSWERS, *TEAMS, "create", "integration", *WRITES)},
+    "admin": {SEEN: (*READS, *ANSWERS, *TEAMS, "create", "integration", *WRITES)},
 }
 LISTS = {("incidents", "list"), ("incidents", "integrations")}
 """What they show is held against what is found one by one, elsewhere."""
@@ -58,6 +61,11 @@ async def test_what_belongs_to_another_team_is_not_there_and_what_one_may_not_do
     told(Attack.FOREIGN_IDS, "404, and 403 for what one sees and may not do")
 
 
+def _more(operation: str) -> dict[str, Any]:
+    """What it takes beside an id."""
+    return {"note": {"text": "the disk"}, "snooze": {"minutes": 5}}.get(operation, {})
+
+
 async def _walk(world: World, who: Phone, shop: str, walked: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """What each operation said about fresh things of the team."""
     made = await world.admin.call("POST", "/incidents", {"title": "it burns", "teamId": shop})
@@ -70,7 +78,11 @@ async def _walk(world: World, who: Phone, shop: str, walked: set[tuple[str, str]
         *(("incidents", name, incident) for name in ("get", "timeline", "explain")),
         ("notifier", "list", {"incidentId": incident["id"]}),
         ("incidents", "edit", incident | {"title": "it is out"}),
-        *(("incidents", name, incident) for name in ANSWERS),
+        ("incidents", "suppress", incident | {"minutes": 5}),
+        ("incidents", "reassign", incident | {"assignedTo": str(world.admin.user_id)}),
+        ("incidents", "responders", incident | {"userIds": [str(world.admin.user_id)]}),
+        *(("incidents", name, incident | _more(name)) for name in ANSWERS),
+        ("incidents", "reopen", incident),
         ("incidents", "create", {"title": "more", "teamId": shop}),
         ("incidents", "integration", sender),
         ("incidents", "create_integration", {"name": "Mine", "teamId": shop}),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import (
+    RESPONDER,
     EscalationCancelled,
     EscalationDue,
     EscalationExhausted,
@@ -123,8 +124,8 @@ def _report(command: ReportUnreachable, state: State) -> Sequence[Fact]:
         # waiting, exhausted | PersonUnreachable of another run, round or level, of somebody not on it, or known already
         case Waiting() | Exhausted() if not _is_news(command, state):
             return []
-        # waiting for nobody after these | PersonUnreachable: somebody else has the incident
-        case Waiting(due_at=None):
+        # waiting, exhausted | PersonUnreachable of somebody who was asked for help: others are waited for
+        case Waiting() | Exhausted() if _is_helper(command.user_id, state):
             return [_unreachable(command.user_id, state)]
         # waiting(level) | PersonUnreachable, nobody of the level is left and a later level reaches somebody
         case Waiting() if _nobody_left(command, state) and (
@@ -152,8 +153,8 @@ def _pass_over(command: PassOver, state: State) -> Sequence[Fact]:
         # waiting, exhausted | TeamMembershipChanged of somebody whom the level names all the same
         case Waiting() | Exhausted() if _is_named(command, state):
             return []
-        # waiting, exhausted | UserDeactivated, TeamMembershipChanged, others of the level are left, or nobody waits
-        case Waiting() | Exhausted() if state.due_at is None or not _nobody_left(command, state):
+        # waiting, exhausted | UserDeactivated, TeamMembershipChanged, others of the level are left, or it was a helper
+        case Waiting() | Exhausted() if _is_helper(command.user_id, state) or not _nobody_left(command, state):
             return [_unreachable(command.user_id, state)]
         # waiting, exhausted | UserDeactivated, TeamMembershipChanged, nobody is left: as if its timer had come
         case Waiting() | Exhausted():
@@ -190,6 +191,10 @@ def _is_news(command: ReportUnreachable, state: Waiting | Exhausted) -> bool:
 def _is_paged(user_id: UUID, state: Waiting | Exhausted) -> bool:
     """Whether the last page waits for somebody, as far as is known."""
     return user_id not in state.unreachable and any(p.user_id == user_id for p in state.people)
+
+
+def _is_helper(user_id: UUID, state: Waiting | Exhausted) -> bool:
+    return any(p.user_id == user_id and p.via == RESPONDER for p in state.people)
 
 
 def _is_named(command: PassOver, state: Waiting | Exhausted) -> bool:

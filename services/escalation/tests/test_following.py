@@ -15,7 +15,7 @@ from libs.chassis.store.work import Work
 from libs.chassis.testing.examples import examples
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_POLICY_ID
 from libs.contracts.envelope import Actor, Envelope
-from libs.contracts.incidents import IncidentClosed, IncidentResolved, IncidentSnoozed
+from libs.contracts.incidents import IncidentClosed, IncidentResolved, IncidentSnoozed, PagingStart
 from libs.contracts.model import Lane, Priority, Role
 from libs.contracts.notifier import PushTokenRetired
 from services.escalation.application import follow_incidents
@@ -208,6 +208,47 @@ def test_a_run_keeps_the_version_of_the_policy_it_began_with_and_the_next_takes_
     started, due = desk.told(said(requested(2)))
     assert started.data.policy_version == 2
     assert [p.user_id for p in due.data.people] == [DEE]
+
+
+def _help(run: int, user_id: UUID, *, alone: bool) -> Any:
+    start = PagingStart(user_ids=(user_id,), alone=alone, goes_on=not alone)
+    return said(requested(run).model_copy(update={"start": start}))
+
+
+def test_help_is_paged_where_the_levels_stand_and_they_go_on_as_they_were(desk: EscalationDesk) -> None:
+    _, first = desk.told(said(created()))
+    started, due = desk.told(_help(2, DEE, alone=False))
+    assert started.data.planned
+    assert [(p.user_id, p.via) for p in due.data.people] == [(DEE, "responder")]
+    place = (due.data.run, due.data.round, due.data.level, due.data.next_due_at)
+    assert place == (2, 1, 1, first.data.next_due_at)
+    assert names(desk.told(said(not_reached(DEE, run=2)))) == ["ResponderUnreachable"], "others are waited for"
+    assert desk.told(_help(2, DEE, alone=False)) == []
+    [later] = desk.due(NOW + minutes(15))
+    assert (later.data.run, later.data.level) == (2, 2)
+
+
+def test_help_for_what_somebody_has_pages_nobody_after_them(desk: EscalationDesk) -> None:
+    desk.told(said(created()))
+    desk.told(said(acknowledged(1)))
+    _, due = desk.told(_help(2, DEE, alone=True))
+    assert (due.data.level, due.data.next_due_at) == (0, None)
+    assert names(desk.told(said(not_reached(DEE, run=2, level=0)))) == ["ResponderUnreachable"]
+    assert desk.due(NOW + minutes(600)) == []
+    assert names(desk.told(said(acknowledged(2)))) == ["EscalationCancelled"]
+
+
+def test_a_run_may_begin_with_a_level_or_with_the_leads(desk: EscalationDesk) -> None:
+    desk.told(said(created()))
+    at_two = requested(2).model_copy(update={"start": PagingStart(level=2)})
+    assert [due.data.level for due in desk.told(said(at_two))[1:]] == [2]
+    beyond = requested(3).model_copy(update={"start": PagingStart(level=20)})
+    [due] = desk.told(said(beyond))[1:]
+    assert due.data.level == 3, "it has no more"
+    [due] = desk.told(said(requested(4).model_copy(update={"start": PagingStart(leads=True)})))[1:]
+    assert (due.data.level, [p.via for p in due.data.people]) == (0, ["leads"] * len(due.data.people))
+    [then] = desk.due(NOW + minutes(15))
+    assert (then.data.run, then.data.level) == (4, 1)
 
 
 class _NoTables:

@@ -231,10 +231,13 @@ def _begun(state: Incident, fact: PagingRequested) -> Incident:
 
 def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:
     taken = Acknowledgement(user_id=fact.by.id, at=fact.at, notes=fact.notes, run=fact.run)
+    person = _person(fact.by)
+    # Whoever was asked for help does not take it from whoever has it.
+    helps = state.status is Status.ACKNOWLEDGED and person in state.responders
     return replace(
         state,
         status=Status.ACKNOWLEDGED,
-        assigned_to=_person(fact.by) or state.assigned_to,
+        assigned_to=state.assigned_to if helps else person or state.assigned_to,
         acknowledgements=(*state.acknowledgements, taken)[-KEPT_ACKNOWLEDGEMENTS:],
         updated_at=fact.at,
         snoozed_until=None,

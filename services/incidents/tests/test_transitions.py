@@ -189,6 +189,7 @@ def test_help_is_asked_for_beside_what_goes_on() -> None:
     held = given(CREATED, ACKNOWLEDGED).when(command).then(given(CREATED, ACKNOWLEDGED).when(command).facts)
     assert [a.user_id for a in held.state().acknowledged] == [ANA.id], "whoever has it keeps it"
     both = held.when(commands.Acknowledge(CY, SOON)).then_types(IncidentAcknowledged).state()
+    assert both.assigned_to == UUID(ANA.id)
     assert [a.user_id for a in both.acknowledged] == [ANA.id, CY.id]
 
 

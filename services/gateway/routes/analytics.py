@@ -9,10 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response as HttpResponse
 
+from libs.contracts import csv_tables
 from libs.contracts.analytics import AnalyticsQuery, Load, Noise, Response, Summary
 from libs.contracts.model import Contract, SentMoment
 from libs.contracts.texts import TimeZone
-from services.gateway import csv_tables
 from services.gateway.envelope import success
 from services.gateway.responses import answer, documented
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
@@ -43,7 +43,9 @@ async def _told(ask: Asking, operation: str, view: type[Contract], form: Format,
     found = await ask.query("incidents", operation, AnalyticsQuery.model_validate(given))
     if form is Format.JSON:
         return success(found)
-    return csv_tables.download(f"pager-{operation}", csv_tables.of(view.model_validate(found)))
+    table = csv_tables.of(view.model_validate(found)).encode()
+    named = {"Content-Disposition": f'attachment; filename="pager-{operation}.csv"'}
+    return HttpResponse(table, headers=named, media_type=f"{csv_tables.MEDIA_TYPE}; charset=utf-8; header=present")
 
 
 @router.get(

@@ -9,20 +9,21 @@ from enum import Enum
 from typing import Any, Final
 
 from pydantic.alias_generators import to_camel
-from starlette.responses import Response
 
 from libs.contracts.model import Contract
 
 MEDIA_TYPE: Final = "text/csv"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets know the wide ones, too
+_WIDE: Final = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The same signs as wide as a Chinese character, which spreadsheets there take for them."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *_WIDE)
 """What a cell begins with that a spreadsheet would compute (OWASP, CSV Injection): senders write titles and keys."""
 WHOLE: Final = "total"
 
 
 def of(view: Contract) -> str:
-    """One table of all that the answer has: a row for the whole, and one for each entry of its lists.
+    """One table of all that an answer has: a row for the whole, and one for each entry of its lists.
 
-    `section` says which list a row is of; columns that it does not have are empty.
+    `section` says which list a row is of, behind the part that it is in; columns that it does not have are empty.
     """
     rows = [{"section": section} | values for section, values in _sections(view)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -33,18 +34,19 @@ def of(view: Contract) -> str:
     return written.getvalue()
 
 
-def download(name: str, table: str) -> Response:
-    disposition = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(table.encode(), headers=disposition, media_type=f"{MEDIA_TYPE}; charset=utf-8; header=present")
-
-
-def _sections(view: Contract) -> Iterator[tuple[str, dict[str, Any]]]:
+def _sections(view: Contract, of_part: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     values = {name: getattr(view, name) for name in type(view).model_fields}
+    parts = {name: value for name, value in values.items() if isinstance(value, Contract)}
     lists = {name: value for name, value in values.items() if isinstance(value, tuple)}
-    yield WHOLE, {_column(view, name): value for name, value in values.items() if name not in lists}
+    whole = {_column(view, name): value for name, value in values.items() if name not in parts | lists}
+    if whole:
+        yield of_part + WHOLE, whole
+    for name, part in parts.items():
+        yield from _sections(part, f"{of_part}{to_camel(name)}.")
     for name, entries in lists.items():
         for entry in entries:
-            yield to_camel(name), {_column(entry, field): getattr(entry, field) for field in type(entry).model_fields}
+            row = {_column(entry, field): getattr(entry, field) for field in type(entry).model_fields}
+            yield of_part + to_camel(name), row
 
 
 def _column(view: Contract, name: str) -> str:

@@ -1,0 +1,79 @@
+"""Night is by the clock on the wall of whoever is paged, also when clocks are set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.incidents.analytics.night import QUARTER, Night, wall_clock
+
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham", "UTC")
+
+
+def test_it_is_over_midnight_where_it_ends_before_it_begins() -> None:
+    night = Night.read("22:00-07:00")
+    assert [night.covers(time(hour)) for hour in (21, 22, 0, 6, 7)] == [False, True, True, True, False]
+    siesta = Night.read("13:30-15:00")
+    assert [siesta.covers(time(*at)) for at in ((13, 15), (13, 30), (14, 59), (15, 0))] == [False, True, True, False]
+    assert [siesta.touches(hour) for hour in (12, 13, 14, 15)] == [False, True, True, False]
+    assert str(night) == "22:00-07:00"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "22:00",
+        "22:00-22:00",
+        "22:10-07:00",
+        "24:00-07:00",
+        "22:00-07:00\n",
+        "\uff12\uff12:00-07:00",
+        "22:00 - 07:00",
+    ],
+)
+def test_what_is_no_night_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="quarters of an hour"):
+        Night.read(text)
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "expected"),
+    [
+        ("2026-03-29T04:59:00Z", "Europe/Berlin", True),  # 06:59 in summer time, which has just begun
+        ("2026-03-29T05:00:00Z", "Europe/Berlin", False),
+        ("2026-03-28T05:59:00Z", "Europe/Berlin", True),  # the day before: 06:59 in winter time
+        ("2026-10-25T05:59:00Z", "Europe/Berlin", True),  # clocks were set back: an hour more of night
+        ("2026-10-25T00:30:00Z", "Europe/Berlin", True),  # 02:30, the first time
+        ("2026-10-25T01:30:00Z", "Europe/Berlin", True),  # and the second
+        ("2026-04-04T20:14:59Z", "Asia/Kathmandu", True),
+        ("2026-04-05T01:15:00Z", "Asia/Kathmandu", False),  # 07:00
+        ("2026-04-03T20:00:00Z", "Australia/Lord_Howe", False),  # 07:00
+        ("2026-04-04T20:29:00Z", "Australia/Lord_Howe", True),  # 06:59: clocks went back by half an hour
+    ],
+)
+def test_clocks_that_are_set_move_the_night(at: str, zone: str, expected: bool) -> None:
+    assert Night().covers(wall_clock(datetime.fromisoformat(at), zone)) is expected
+
+
+@given(
+    seconds=st.integers(0, 366 * 86_400),
+    zone=st.sampled_from(ZONES),
+    night=st.sampled_from(["22:00-07:00", "23:30-05:45", "13:15-13:30"]),
+)
+def test_within_a_quarter_of_an_hour_it_is_night_or_it_is_not(seconds: int, zone: str, night: str) -> None:
+    """So that a count by quarters is a count by moments."""
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    begins = at - timedelta(seconds=at.timestamp() % QUARTER.total_seconds())
+    read = Night.read(night)
+    assert read.covers(wall_clock(begins, zone)) is read.covers(at.astimezone(ZoneInfo(zone)).time())
+
+
+def test_of_a_zone_that_is_not_known_here_it_is_utcs() -> None:
+    at = datetime(2026, 3, 29, 23, tzinfo=UTC)
+    for name in ("Mars/Olympus", "../etc/passwd", "", "x" * 300):
+        assert wall_clock(at, name) == time(23)

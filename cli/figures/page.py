@@ -7,7 +7,7 @@ from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from cli.figures.parts import Names, Part, headline, parts, period, scaled
+from cli.figures.parts import TEXTS, Names, Part, headline, parts, period, scaled
 from libs.chassis.printable import printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _POLICY: Final = (
     "form-action 'none'"
 )
 _WIDE: Final = 100.0
-_TEXTS: Final = frozenset({"newest title"})
 
 
 def page(report: Report, names: Names, made_at: str) -> str:
@@ -86,7 +85,7 @@ def _cells(part: Part, row: tuple[str, ...]) -> str:
 
 
 def _kind(number: int, column: str) -> str:
-    return ' class="text"' if number == 0 or column in _TEXTS else ""
+    return ' class="text"' if number == 0 or column in TEXTS else ""
 
 
 def _bar(length: float, *, marked: bool) -> str:

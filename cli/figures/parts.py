@@ -6,6 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from libs.contracts import durations
+from libs.contracts.erasure import ERASED
 
 if TYPE_CHECKING:
     from libs.contracts.analytics import Handling, Load, Noise, Report, Response, Summary
@@ -13,7 +17,9 @@ if TYPE_CHECKING:
 Names = Mapping[UUID, str]
 _PEOPLE, _KEYS = 20, 15
 _NOTHING: Final = "–"  # noqa: RUF001 - a dash, as in other tables
-ERASED: Final = "an erased person"
+_TITLE: Final = "newest title"
+TEXTS: Final = frozenset({_TITLE})
+"""Columns of words, beside the first one of each table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,10 @@ def headline(report: Report) -> tuple[tuple[str, str], ...]:
 
 
 def period(report: Report) -> str:
-    summary = report.summary
-    return f"{summary.from_:%Y-%m-%d %H:%M} to {summary.to:%Y-%m-%d %H:%M} UTC"
+    """By the clock of its zone."""
+    asked = report.summary
+    since, until = (at.astimezone(ZoneInfo(asked.timezone)) for at in (asked.from_, asked.to))
+    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} ({asked.timezone})"
 
 
 def parts(report: Report, names: Names) -> Iterator[Part]:
@@ -64,16 +72,7 @@ def parts(report: Report, names: Names) -> Iterator[Part]:
 
 
 def lasted(seconds: float | None) -> str:
-    """`4 min 12 s`: the two largest units."""
-    if seconds is None:
-        return _NOTHING
-    left = round(seconds)
-    shown: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        if left >= size or (unit == "s" and not shown):
-            shown.append(f"{left // size} {unit}")
-            left %= size
-    return " ".join(shown[:2])
+    return _NOTHING if seconds is None else durations.lasted(seconds)
 
 
 def _became(summary: Summary) -> Part:
@@ -168,7 +167,7 @@ def _noise(noise: Noise) -> Iterator[Part]:
     note = "Untouched: over without anybody's answer."
     columns = ("alerts", "incidents", "untouched")
     bars = tuple(float(one.alerts) for one in keys)
-    yield Part("Noisiest keys", ("dedup key", "newest title", *columns), rows, bars, note=note)
+    yield Part("Noisiest keys", ("dedup key", _TITLE, *columns), rows, bars, note=note)
 
 
 def _name(person: UUID, names: Names, *, erased: bool) -> str:

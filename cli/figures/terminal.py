@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from cli.console.output import console
-from cli.figures.parts import Names, Part, headline, parts, period, scaled
+from cli.figures.parts import TEXTS, Names, Part, headline, parts, period, scaled
 from libs.chassis.printable import printable
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 _LEAST, _MOST = 8, 40
 """Columns of a bar."""
-_OF_WIDTH: Final = 4
+_NARROW, _WIDE = 14, 32
+"""Columns that a text has where there is little room, and where there is much."""
 _BLOCKS: Final = " ▏▎▍▌▋▊▉█"
 
 
@@ -37,20 +39,40 @@ def _table(part: Part, out: Console) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    cells = [tuple(map(printable, row)) for row in part.rows]
+    texts = [number for number, column in enumerate(part.columns) if number == 0 or column in TEXTS]
     made = Table(header_style="bold", show_edge=False, pad_edge=False)
     for number, column in enumerate(part.columns):
         # Numbers and their units stand whole; what people and senders have written is broken where it must be.
-        is_text = number == 0 or column == "newest title"
-        made.add_column(column, overflow="fold", no_wrap=not is_text, justify="left" if is_text else "right")
-    lines: list[str] = []
-    if part.bars is not None:
-        width = min(_MOST, max(_LEAST, out.width // _OF_WIDTH))
+        if number in texts:
+            made.add_column(column, overflow="fold", min_width=min(_NARROW, _width(part, cells, number)))
+        else:
+            made.add_column(column, no_wrap=True, justify="right")
+    width = _room(part, cells, texts, out.width)
+    lines = [] if part.bars is None else [_bar(bar, fine=_is_fine(out)) for bar in scaled(part.bars, width)]
+    if lines and width:
         made.add_column("", no_wrap=True, width=width)
-        lines = [_bar(length, fine=_is_fine(out)) for length in scaled(part.bars, width)]
-    for number, row in enumerate(part.rows):
-        bar = [Text(lines[number], "magenta" if number in part.marked else "cyan")] if lines else []
-        made.add_row(*map(printable, row), *bar)
+    for number, row in enumerate(cells):
+        drawn = Text(lines[number], "magenta" if number in part.marked else "cyan") if lines and width else None
+        made.add_row(*row, *(() if drawn is None else (drawn,)))
     return made
+
+
+def _room(part: Part, cells: Sequence[Sequence[str]], texts: Sequence[int], columns: int) -> int:
+    """How long a bar may be: what texts leave that are as wide as they like; 0: nothing that one could see."""
+    widths = [_width(part, cells, number) for number in range(len(part.columns))]
+    liked = sum(min(width, _WIDE if number in texts else width) for number, width in enumerate(widths))
+    least = sum(min(width, _NARROW if number in texts else width) for number, width in enumerate(widths))
+    between = 3 * len(widths)
+    if columns - least - between < _LEAST:
+        return 0
+    return min(_MOST, max(_LEAST, columns - liked - between))
+
+
+def _width(part: Part, cells: Sequence[Sequence[str]], number: int) -> int:
+    from rich.cells import cell_len
+
+    return max(cell_len(text) for text in (part.columns[number], *(row[number] for row in cells)))
 
 
 def _is_fine(out: Console) -> bool:

@@ -125,9 +125,9 @@ def test_a_terminal_gets_lines_that_fit_and_no_commands(columns: int, encoding: 
     make = output.console
 
     def at_a_terminal() -> Any:
-        with patch.dict("os.environ", {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}):
-            with patch("sys.stdout", written), patch.object(written, "isatty", lambda: True, create=True):
-                made = make()
+        environment = patch.dict("os.environ", {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"})
+        with environment, patch("sys.stdout", written), patch.object(written, "isatty", lambda: True, create=True):
+            made = make()
         made.file = written
         return made
 
@@ -141,6 +141,8 @@ def test_a_terminal_gets_lines_that_fit_and_no_commands(columns: int, encoding: 
     assert "[bold]" in plain, "markup is text"
     assert max(map(cell_len, plain.splitlines())) <= columns
     assert "4 min 12 s" in plain
+    for first in ("high", "answered by somebody", "23:00", "bold"):
+        assert re.search(rf"^[^│]*{first}", plain, re.MULTILINE), "the first column has room"
     assert ("#" if encoding == "ascii" else "█") in plain
 
 

@@ -6,10 +6,10 @@ Times are seconds. An incident counts in the period in which it was opened, a pa
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from libs.contracts.model import Contract, Moment, Priority, SentMoment, StrictContract
 from libs.contracts.texts import TimeZone
@@ -25,18 +25,15 @@ MOST_PEOPLE: Final = 1000
 
 
 class AnalyticsQuery(StrictContract):
-    """`[from, to)`. Without `to` it is up to now, without `from` it is 30 days. `timezone`: of the hours of the day."""
+    """`[from, to)`, at most 366 days. Without `to` it is up to now, without `from` it is 30 days.
+
+    `timezone`: of the hours of the day.
+    """
 
     from_: SentMoment | None = Field(default=None, alias="from")
     to: SentMoment | None = None
     team_id: UUID | None = None
     timezone: TimeZone = "UTC"
-
-    @model_validator(mode="after")
-    def _is_a_period(self) -> Self:
-        if self.from_ is not None and self.to is not None and not timedelta(0) < self.to - self.from_ <= LONGEST:
-            raise ValueError(f"to must be later than from, by at most {LONGEST.days} days")
-        return self
 
 
 class Period(Contract):

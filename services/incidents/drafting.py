@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any, Final
 
+from libs.contracts.durations import lasted
 from libs.contracts.incidents import IncidentView
 
 _SHOWN_FIRST, _SHOWN_LAST = 60, 60
 _LONGEST: Final = 500
 """Characters of one entry."""
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#|~!&])")
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#|~!])")
 _PASSED_OVER: Final = frozenset(
     {
         *("EscalationStarted", "EscalationCancelled", "IncidentEscalated", "AlertsGrouped", "NotificationIntended"),
@@ -42,18 +44,7 @@ def plain(text: str) -> str:
     """A text of somebody else's in one line, of which nothing is taken for Markdown or HTML."""
     line = " ".join(text.split())
     shown = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-    return _SPECIAL.sub(r"\\\1", shown)
-
-
-def lasted(seconds: float) -> str:
-    """`1 h 3 min`: the two largest units."""
-    left = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        if left >= size or (unit == "s" and not parts):
-            parts.append(f"{left // size} {unit}")
-            left %= size
-    return " ".join(parts[:2])
+    return escape(_SPECIAL.sub(r"\\\1", shown), quote=False)
 
 
 def _in_short(incident: IncidentView, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

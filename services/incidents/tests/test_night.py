@@ -32,7 +32,7 @@ def test_it_is_over_midnight_where_it_ends_before_it_begins() -> None:
         "22:10-07:00",
         "24:00-07:00",
         "22:00-07:00\n",
-        "\uff12\uff12:00-07:00",
+        "\uff122:00-07:00",
         "22:00 - 07:00",
     ],
 )

@@ -9,13 +9,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.contracts.durations import lasted
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.incidents import IncidentView, Status
 from libs.contracts.model import Lane, Priority
 from libs.contracts.requests import Invalid
 from libs.contracts.reviews import ActionItem
 from services.incidents.domain.review import DraftReview, EditReview, NoSuchReview, Review, decide, evolve, initial
-from services.incidents.drafting import draft, lasted, plain
+from services.incidents.drafting import draft, plain
 
 AT = datetime(2026, 11, 3, 2, tzinfo=UTC)
 ANA, INCIDENT = UUID(int=3), UUID(int=2)
@@ -136,7 +137,15 @@ def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(-1, "0 s"), (0, "0 s"), (59.6, "1 min"), (252, "4 min 12 s"), (3780, "1 h 3 min"), (90_061, "1 d 1 h")],
+    [
+        (-1, "0 s"),
+        (0, "0 s"),
+        (59.6, "1 min"),
+        (252, "4 min 12 s"),
+        (3630, "1 h"),
+        (3780, "1 h 3 min"),
+        (90_061, "1 d 1 h"),
+    ],
 )
 def test_times_are_told_by_their_two_largest_units(seconds: float, shown: str) -> None:
     assert lasted(seconds) == shown

@@ -134,7 +134,7 @@ def test_a_terminal_gets_lines_that_fit_and_no_commands(columns: int, encoding: 
     with patch.object(terminal, "console", at_a_terminal):
         terminal.show(_report(HOSTILE), {ANA: HOSTILE})
     written.flush()
-    shown = written.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    shown = written.buffer.getvalue().decode(encoding)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "\x1b" not in plain
     assert "\x07" not in plain

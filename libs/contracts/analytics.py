@@ -20,6 +20,8 @@ USUAL: Final = timedelta(days=30)
 """A period of which only the end is said, or nothing: up to now."""
 NOISIEST: Final = 20
 """Keys that are named."""
+MOST_INTEGRATIONS: Final = 500
+"""That are named, the busiest first."""
 MOST_PEOPLE: Final = 1000
 """That are named, the most paged first."""
 

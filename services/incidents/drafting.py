@@ -12,6 +12,7 @@ from libs.contracts.durations import lasted
 from libs.contracts.incidents import IncidentView
 
 _SHOWN_FIRST, _SHOWN_LAST = 60, 60
+_MOST_NAMED: Final = 50
 _LONGEST: Final = 500
 """Characters of one entry."""
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#|~!])")
@@ -54,7 +55,7 @@ def _in_short(incident: IncidentView, rows: Sequence[Mapping[str, Any]]) -> Iter
     paged = list(
         dict.fromkeys(str(u) for row in rows if row["type"] == "NotificationAccepted" for u in row["user_ids"])
     )
-    yield f"Paged: {', '.join(paged) or 'nobody'}."
+    yield f"Paged: {_named(paged)}."
     levels = sum(row["type"] in _LEVELS for row in rows)
     yield f"{levels} level{'s' if levels != 1 else ''} fired."
     answers = [row for row in rows if row["type"] in _ANSWERS and _actor(row, "kind") in ("user", "key")]
@@ -62,11 +63,16 @@ def _in_short(incident: IncidentView, rows: Sequence[Mapping[str, Any]]) -> Iter
         first = answers[0]
         people = list(dict.fromkeys(str(_actor(row, "id")) for row in answers))
         yield f"First answered after {_after(opened, first['at'])} by {_actor(first, 'id')}."
-        yield f"Answered: {', '.join(people)}."
+        yield f"Answered: {_named(people)}."
     else:
         yield "Nobody answered."
     if incident.resolved_at is not None:
         yield f"Resolved after {_after(opened, incident.resolved_at)}, {_moment(incident.resolved_at)}."
+
+
+def _named(people: Sequence[str]) -> str:
+    left = len(people) - _MOST_NAMED
+    return ", ".join(people[:_MOST_NAMED]) + (f" and {left} more" if left > 0 else "") or "nobody"
 
 
 def _story(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

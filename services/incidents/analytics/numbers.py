@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.chassis.store.work import Work
 from libs.contracts.analytics import (
+    MOST_INTEGRATIONS,
     MOST_PEOPLE,
     NOISIEST,
     Handling,
@@ -53,8 +54,8 @@ class Numbers:
         of = {part: [row for row in rows if row["of"] == part] for part in {row["of"] for row in rows}}
         (whole,) = of[queries.WHOLE]
         by_priority = {row["priority"]: row for row in of.get(queries.BY_PRIORITY, ())}
-        names = self._names(of.get(queries.BY_INTEGRATION, ()))
-        by_integration = sorted(of.get(queries.BY_INTEGRATION, ()), key=_most)
+        by_integration = sorted(of.get(queries.BY_INTEGRATION, ()), key=_most)[:MOST_INTEGRATIONS]
+        names = self._names(by_integration)
         return Summary(
             **self._of_period(),
             **_handling(whole),
@@ -100,7 +101,7 @@ class Numbers:
 
     def noise(self) -> Noise:
         keys = self._fetch(queries.NOISY_KEYS, self.scopes.incidents, limit=NOISIEST)
-        of_integrations = self._fetch(queries.NOISY_INTEGRATIONS, self.scopes.incidents)
+        of_integrations = self._fetch(queries.NOISY_INTEGRATIONS, self.scopes.incidents, limit=MOST_INTEGRATIONS)
         names = self._names(of_integrations)
         return Noise(
             **self._of_period(),

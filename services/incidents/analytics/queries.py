@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     DateTime,
     Float,
@@ -261,7 +262,7 @@ PAGED_FOR = select(_pages.c.user_id, func.count(_pages.c.incident_id.distinct())
 _alerts = 1 + func.coalesce(repeats.c.count, 0)
 _counts = (
     func.count().label("incidents"),
-    cast(func.sum(_alerts), Integer).label("alerts"),
+    cast(func.sum(_alerts), BigInteger).label("alerts"),
     _how_many(_handled.c.untouched).label("untouched"),
 )
 _heard = _handled.outerjoin(repeats, repeats.c.incident_id == _handled.c.incident_id)
@@ -296,6 +297,7 @@ NOISY_INTEGRATIONS = (
     .select_from(_heard)
     .group_by(_handled.c.integration_id)
     .order_by(literal_column("alerts").desc(), _handled.c.integration_id)
+    .limit(_limit)
 )
 NAMES = select(integrations.c.id, integrations.c.name).where(
     integrations.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))

@@ -121,6 +121,7 @@ async def test_a_machine_gets_what_its_scopes_name(world: World) -> None:
         ("timezone=Mars/Olympus", "timezone"),
         ("timezone=../../etc/passwd", "timezone"),
         ("format=xls", "format"),
+        ("format=csv&fields=mtta", "fields"),
         ("teamId=shop", "teamId"),
     ],
 )

@@ -174,7 +174,7 @@ _paged = (
         fired_levels.c.run == _first.c.run,
         fired_levels.c.at <= _first.c.at,
     )
-    .order_by(fired_levels.c.round.desc(), fired_levels.c.level.desc())
+    .order_by(fired_levels.c.at.desc(), fired_levels.c.round.desc(), fired_levels.c.level.desc())
     .limit(1)
     .lateral("paged")
 )

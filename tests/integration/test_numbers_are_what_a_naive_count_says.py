@@ -140,7 +140,7 @@ def _moment(chance: random.Random) -> datetime:
 def _incident(chance: random.Random, number: int) -> Told:
     at, suppressed = _moment(chance), chance.random() < 0.2
     created = IncidentCreated(
-        incident_id=uuid5(UUID(int=9), str(chance.random())), number=number, title=f"it burns {number}",
+        incident_id=uuid5(UUID(int=9), str(number)), number=number, title=f"it burns {number}",
         priority=chance.choice(list(Priority)), source="test", integration_id=chance.choice(INTEGRATIONS),
         dedup_key=chance.choice([None, "db", "web"]), team_id=chance.choice(TEAMS),
         created_by=Actor.service("test"), created_at=at, suppressed=suppressed,
@@ -345,9 +345,11 @@ def _filled(connection: psycopg.Connection[Any], history: History, chance: rando
     while envelopes:
         some, envelopes = envelopes[:7], envelopes[7:]
         apply_changes(lambda: psycopg.Cursor(connection), [row for event in some for row in facts.measured(event)])
-    yield Reading(connection)
-    for table in _TABLES:
-        connection.execute(delete(table).compile().string.encode())
+    try:
+        yield Reading(connection)
+    finally:
+        for table in _TABLES:
+            connection.execute(delete(table).compile().string.encode())
 
 
 async def test_numbers_of_random_histories(servers: Servers) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
+from sqlalchemy.types import TypeEngine
 
 from services.incidents.analytics.facts import (
     ACKNOWLEDGED,
@@ -68,9 +69,13 @@ def _is(*kinds: str) -> ColumnElement[bool]:
     return turns.c.kind.in_([_word(kind) for kind in kinds])
 
 
-def _newest(column: Any, condition: ColumnElement[bool]) -> ColumnElement[Any]:
-    """Of the turns that it holds for, the last one's."""
-    return func.array_agg(aggregate_order_by(column, turns.c.version.desc())).filter(condition)
+def _all(column: Any, condition: ColumnElement[bool]) -> ColumnElement[Any]:
+    """Of the turns that it holds for, oldest first: `_last` of it is wanted, and that order is the table's own."""
+    return func.array_agg(aggregate_order_by(column, turns.c.version)).filter(condition)
+
+
+def _last(column: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    return literal_column(f"told.{column}[cardinality(told.{column})]", kind)
 
 
 _opened = (
@@ -88,9 +93,9 @@ _told = (
         turns.c.incident_id,
         func.min(turns.c.at).filter(_is(PAGING)).label("asked_again_at"),
         func.min(turns.c.at).filter(and_(_is(*ANSWERS), _deliberate)).label("answered_at"),
-        _newest(turns.c.priority, turns.c.priority.is_not(None)).label("priorities"),
-        _newest(turns.c.at, _is(RESOLVED)).label("ends"),
-        _newest(turns.c.actor_kind, _is(RESOLVED)).label("enders"),
+        _all(turns.c.priority, turns.c.priority.is_not(None)).label("priorities"),
+        _all(turns.c.at, _is(RESOLVED)).label("ends"),
+        _all(turns.c.actor_kind, _is(RESOLVED)).label("enders"),
         func.max(turns.c.version).filter(_is(RESOLVED)).label("ended_in"),
         func.max(turns.c.version).filter(_is(REOPENED)).label("reopened_in"),
         func.bool_or(_is(SNOOZED)).label("snoozed"),
@@ -110,12 +115,12 @@ _handled = (
         _opened.c.created_at,
         _opened.c.integration_id,
         _opened.c.dedup_key,
-        func.coalesce(literal_column("told.priorities[1]", Text), _opened.c.priority).label("priority"),
+        func.coalesce(_last("priorities", Text()), _opened.c.priority).label("priority"),
         case((_told.c.answered_at >= _asked_at, _seconds(_told.c.answered_at, _asked_at))).label("to_answer"),
-        case((_is_over, _seconds(literal_column("told.ends[1]", _MOMENT), _opened.c.created_at))).label("to_end"),
+        case((_is_over, _seconds(_last("ends", _MOMENT), _opened.c.created_at))).label("to_end"),
         and_(
             _over,
-            literal_column("told.enders[1]", Text).not_in([_word("user"), _word("key")]),
+            _last("enders", Text()).not_in([_word("user"), _word("key")]),
         ).label("by_itself"),
         and_(_over, _told.c.answered_at.is_(None)).label("untouched"),
         _told.c.reopened_in.is_not(None).label("reopened"),

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import lru_cache
-from typing import Final, Self
+from math import ceil
+from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-QUARTER: Final = timedelta(minutes=15)
-"""Every zone's offset changes at whole quarters of UTC, and is whole quarters: within one it is night or it is not."""
+_STEP: Final = timedelta(hours=6)
+"""No zone sets its clocks twice within it."""
+_SECOND: Final = timedelta(seconds=1)
 _WRITTEN: Final = re.compile(r"([01][0-9]|2[0-3]):(00|15|30|45)-([01][0-9]|2[0-3]):(00|15|30|45)", re.ASCII)
 
 
@@ -38,6 +40,10 @@ class Night:
             return self.begins <= wall < self.ends
         return wall >= self.begins or wall < self.ends
 
+    def has(self, quarter: int) -> bool:
+        """Whether this quarter of the day is night."""
+        return self.covers(time(quarter // 4, quarter % 4 * 15))
+
     def touches(self, hour: int) -> bool:
         """Whether some of this hour is night."""
         return any(self.covers(time(hour, minute)) for minute in (0, 15, 30, 45))
@@ -52,7 +58,43 @@ def zone(name: str) -> ZoneInfo | None:
         return None
 
 
-def wall_clock(at: datetime, zone_name: str) -> time:
-    """What a clock shows there; of a zone that is not known here, UTC's."""
-    there = zone(zone_name)
-    return at.timetz().replace(tzinfo=None) if there is None else at.astimezone(there).time()
+class Stretch(NamedTuple):
+    """`[begins, ends)` of UTC, in which a zone's clocks are ahead of it by so many seconds."""
+
+    zone: str
+    begins: datetime
+    ends: datetime
+    seconds: int
+
+
+@lru_cache(maxsize=1024)
+def stretches(zone_name: str, since: datetime, until: datetime) -> tuple[Stretch, ...]:
+    """All of a period, parted where clocks are set; of a zone that is not known here, as in UTC.
+
+    PostgreSQL adds the seconds: its own zones may be others, and one that it does not know fails the whole statement.
+    """
+    there, found, begins, at = zone(zone_name), list[Stretch](), since, since
+    while at < until:
+        following = min(at + _STEP, until)
+        if (before := _ahead(there, at)) != _ahead(there, following):
+            changed = _change(there, at, following)
+            found.append(Stretch(zone_name, begins, changed, before))
+            begins = following = changed
+        at = following
+    found.append(Stretch(zone_name, begins, until, _ahead(there, begins)))
+    return tuple(found)
+
+
+def _change(there: ZoneInfo | None, early: datetime, late: datetime) -> datetime:
+    """When the clocks are set between these: the first whole second of the new time."""
+    before, begin = _ahead(there, early), early.replace(microsecond=0)
+    low, high = 0, ceil((late - begin) / _SECOND)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _ahead(there, begin + middle * _SECOND) == before else (low, middle)
+    return begin + high * _SECOND
+
+
+def _ahead(there: ZoneInfo | None, at: datetime) -> int:
+    offset = None if there is None else at.astimezone(there).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())

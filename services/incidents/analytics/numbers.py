@@ -31,7 +31,7 @@ from libs.contracts.analytics import (
 )
 from libs.contracts.model import Priority
 from services.incidents.analytics import queries
-from services.incidents.analytics.night import Night, wall_clock
+from services.incidents.analytics.night import Night, stretches
 from services.incidents.analytics.scope import Scope, Scopes
 from services.incidents.references import erased
 
@@ -50,7 +50,7 @@ class Numbers:
     night: Night
 
     def summary(self) -> Summary:
-        rows = self._fetch(queries.HANDLING, self.scopes.incidents)
+        rows = self._fetch(queries.HANDLING, self.scopes.incidents, **self._clocks(self.period.timezone))
         of = {part: [row for row in rows if row["of"] == part] for part in {row["of"] for row in rows}}
         (whole,) = of[queries.WHOLE]
         by_priority = {row["priority"]: row for row in of.get(queries.BY_PRIORITY, ())}
@@ -68,7 +68,7 @@ class Numbers:
                 )
                 for row in by_integration
             ),
-            by_hour=_by_hour(of.get(queries.BY_QUARTER, ()), self.period.timezone),
+            by_hour=_by_hour(of.get(queries.BY_HOUR, ())),
             people=self._loads(self._pages()),
         )
 
@@ -87,7 +87,7 @@ class Numbers:
         pages = self._pages()
         hours: Counter[int] = Counter()
         for row in pages:
-            hours[row["wall"].hour] += row["pages"]
+            hours[row["quarter"] // 4] += row["pages"]
         return Load(
             **self._of_period(),
             night=str(self.night),
@@ -115,12 +115,10 @@ class Numbers:
     # --- Whom it is about --------------------------------------------------------------------------------------------
 
     def _pages(self) -> list[dict[str, Any]]:
-        """Pages by person and quarter, with the wall clock of where they lived."""
-        found = []
-        for row in self._fetch(queries.PAGES, self.scopes.people):
-            wall = wall_clock(row["quarter"], row["timezone"] or "UTC")
-            found.append(dict(row) | {"wall": wall, "is_night": self.night.covers(wall)})
-        return found
+        """Pages by person and quarter of the day where they lived, and whether that is night."""
+        zones = {"UTC", *(row["timezone"] for row in self.work.fetch(queries.ZONES))}
+        rows = self._fetch(queries.PAGES, self.scopes.people, **self._clocks(*sorted(zones)))
+        return [row | {"is_night": self.night.has(row["quarter"])} for row in rows]
 
     def _loads(self, pages: Rows) -> tuple[PersonLoad, ...]:
         counts: defaultdict[UUID, list[int]] = defaultdict(lambda: [0, 0])
@@ -165,6 +163,12 @@ class Numbers:
         between = {"since": self.period.from_, "until": self.period.to}
         return self.work.fetch(statement, **between, **scope.parameters, **more)
 
+    def _clocks(self, *zones: str) -> dict[str, list[Any]]:
+        """What the clocks of these zones show in the period, for `queries._stretches`."""
+        found = [one for name in zones for one in stretches(name, self.period.from_, self.period.to)]
+        columns = zip(*found, strict=True) if found else ((), (), (), ())
+        return dict(zip(("zones", "begins", "ends", "ahead"), map(list, columns), strict=True))
+
     def _names(self, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, str]:
         ids = [row["integration_id"] for row in rows if row["integration_id"] is not None]
         return {row["id"]: row["name"] for row in self.work.fetch(queries.NAMES, ids=ids)} if ids else {}
@@ -183,23 +187,20 @@ def _handling(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _by_hour(rows: Rows, timezone: str) -> tuple[HourHandling, ...]:
-    """Quarters of UTC become hours of a zone: where clocks are set, an hour of the day comes twice or not at all."""
-    sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    summed = ("incidents", "answered", "answer_seconds", "resolved", "end_seconds")
-    for row in rows:
-        sums[wall_clock(row["quarter"], timezone).hour].update({name: row[name] or 0 for name in summed})
+def _by_hour(rows: Rows) -> tuple[HourHandling, ...]:
+    of = {row["hour"]: row for row in rows}
     return tuple(
         HourHandling(
             hour=hour,
-            incidents=one["incidents"],
-            answered=one["answered"],
-            mtta=_mean(one["answer_seconds"], one["answered"]),
-            resolved=one["resolved"],
-            mttr=_mean(one["end_seconds"], one["resolved"]),
+            incidents=row["incidents"],
+            answered=row["answered"],
+            mtta=_mean(row["answer_seconds"], row["answered"]),
+            resolved=row["resolved"],
+            mttr=_mean(row["end_seconds"], row["resolved"]),
         )
+        if (row := of.get(hour)) is not None
+        else HourHandling(hour=hour)
         for hour in range(24)
-        for one in (sums[hour],)
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    column,
     false,
     func,
     literal_column,
@@ -51,14 +52,34 @@ _everything = bindparam("everything", type_=Integer) == 1
 _person, _only = bindparam("person", type_=Uuid), bindparam("only", type_=Uuid)
 _limit = bindparam("limit", type_=Integer)
 _HALF, _MOST = literal_column("0.5", Float), literal_column("0.95", Float)
-_quarter = literal_column("'15 minutes'", Interval)
-_epoch = literal_column("'2000-01-01T00:00:00Z'", _MOMENT)
+_stretches = (
+    func.unnest(
+        bindparam("zones", type_=ARRAY(Text)),
+        bindparam("begins", type_=ARRAY(_MOMENT)),
+        bindparam("ends", type_=ARRAY(_MOMENT)),
+        bindparam("ahead", type_=ARRAY(Integer)),
+    )
+    .table_valued(column("zone", Text), column("begins", _MOMENT), column("ends", _MOMENT), column("seconds", Integer))
+    .render_derived("stretches")
+)
+"""Of clocks that are ahead of UTC by some seconds (`night.stretches`)."""
 _deliberate = turns.c.actor_kind.in_([literal_column("'user'"), literal_column("'key'")])
 """Of people, and of machines that asked for it by name: not of a sender or of Pager itself."""
 
 
 def _seconds(later: Any, earlier: Any) -> ColumnElement[float]:
     return cast(func.extract("epoch", later - earlier), Float)
+
+
+def _part_of_day(at: Any, seconds: int) -> ColumnElement[int]:
+    """The number of the hour, or of another such part, that a clock of a stretch shows."""
+    shown = cast(func.floor(func.extract("epoch", at)), BigInteger) + _stretches.c.seconds
+    part, parts = literal_column(str(seconds), BigInteger), literal_column(str(86_400 // seconds), BigInteger)
+    return cast(shown // part % parts, Integer)
+
+
+def _shows(at: Any) -> ColumnElement[bool]:
+    return and_(_stretches.c.begins <= at, at < _stretches.c.ends)
 
 
 def _word(kind: str) -> ColumnElement[str]:
@@ -130,7 +151,11 @@ _handled = (
     .outerjoin(_told, _told.c.incident_id == _opened.c.incident_id)
     .cte("handled")
 )
-_opened_in = func.date_bin(_quarter, _handled.c.created_at, _epoch)
+_timed = (
+    select(_handled, _part_of_day(_handled.c.created_at, 3600).label("hour"))
+    .join(_stretches, _shows(_handled.c.created_at))
+    .cte("timed")
+)
 
 
 def _how_many(condition: Any) -> ColumnElement[int]:
@@ -138,31 +163,24 @@ def _how_many(condition: Any) -> ColumnElement[int]:
 
 
 HANDLING = select(
-    func.grouping(_handled.c.priority, _handled.c.integration_id, _opened_in).label("of"),
-    _handled.c.priority,
-    _handled.c.integration_id,
-    _opened_in.label("quarter"),
+    func.grouping(_timed.c.priority, _timed.c.integration_id, _timed.c.hour).label("of"),
+    _timed.c.priority,
+    _timed.c.integration_id,
+    _timed.c.hour,
     func.count().label("incidents"),
-    func.count(_handled.c.to_answer).label("answered"),
-    func.sum(_handled.c.to_answer).label("answer_seconds"),
-    func.percentile_cont(_HALF).within_group(_handled.c.to_answer).label("median_answer"),
-    func.count(_handled.c.to_end).label("resolved"),
-    func.sum(_handled.c.to_end).label("end_seconds"),
-    func.percentile_cont(_HALF).within_group(_handled.c.to_end).label("median_resolution"),
-    _how_many(_handled.c.by_itself).label("resolved_automatically"),
-    _how_many(_handled.c.reopened).label("reopened"),
-    _how_many(_handled.c.snoozed).label("snoozed"),
-    _how_many(_handled.c.suppressed).label("suppressed"),
-).group_by(
-    func.grouping_sets(
-        literal_column("()"),
-        _handled.c.priority,
-        _handled.c.integration_id,
-        _opened_in,
-    )
-)
+    func.count(_timed.c.to_answer).label("answered"),
+    func.sum(_timed.c.to_answer).label("answer_seconds"),
+    func.percentile_cont(_HALF).within_group(_timed.c.to_answer).label("median_answer"),
+    func.count(_timed.c.to_end).label("resolved"),
+    func.sum(_timed.c.to_end).label("end_seconds"),
+    func.percentile_cont(_HALF).within_group(_timed.c.to_end).label("median_resolution"),
+    _how_many(_timed.c.by_itself).label("resolved_automatically"),
+    _how_many(_timed.c.reopened).label("reopened"),
+    _how_many(_timed.c.snoozed).label("snoozed"),
+    _how_many(_timed.c.suppressed).label("suppressed"),
+).group_by(func.grouping_sets(literal_column("()"), _timed.c.priority, _timed.c.integration_id, _timed.c.hour))
 """What became of the incidents of a period, as a whole and by each of three; `of` says by which."""
-WHOLE, BY_PRIORITY, BY_INTEGRATION, BY_QUARTER = 0b111, 0b011, 0b101, 0b110
+WHOLE, BY_PRIORITY, BY_INTEGRATION, BY_HOUR = 0b111, 0b011, 0b101, 0b110
 
 _first = (
     select(turns.c.incident_id, turns.c.run, turns.c.at, turns.c.actor_kind, turns.c.actor_id)
@@ -253,13 +271,16 @@ _zone = (
     .limit(1)
     .lateral("zone")
 )
-_paged_in = func.date_bin(_quarter, _pages.c.at, _epoch)
+_lived_in = func.coalesce(_zone.c.timezone, literal_column("'UTC'", Text))
+_there = and_(_stretches.c.zone == _lived_in, _shows(_pages.c.at))
+_paged_in = _part_of_day(_pages.c.at, 900)
 PAGES = (
-    select(_pages.c.user_id, _zone.c.timezone, _paged_in.label("quarter"), func.count().label("pages"))
-    .select_from(_pages.outerjoin(_zone, true()))
-    .group_by(_pages.c.user_id, _zone.c.timezone, _paged_in)
+    select(_pages.c.user_id, _paged_in.label("quarter"), func.count().label("pages"))
+    .select_from(_pages.outerjoin(_zone, true()).join(_stretches, _there))
+    .group_by(_pages.c.user_id, _paged_in)
 )
-"""Pages by person and quarter of an hour, with the zone in which they lived then."""
+"""Pages by person and quarter of the day, by the clock of where they lived then."""
+ZONES = select(time_zones.c.timezone).distinct()
 PAGED_FOR = select(_pages.c.user_id, func.count(_pages.c.incident_id.distinct()).label("incidents")).group_by(
     _pages.c.user_id
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.incidents.analytics.night import QUARTER, Night, wall_clock
+from services.incidents.analytics.night import Night, stretches
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham", "UTC")
 
@@ -57,23 +58,45 @@ def test_what_is_no_night_is_refused(text: str) -> None:
     ],
 )
 def test_clocks_that_are_set_move_the_night(at: str, zone: str, expected: bool) -> None:
-    assert Night().covers(wall_clock(datetime.fromisoformat(at), zone)) is expected
+    moment = datetime.fromisoformat(at)
+    assert Night().covers(_shown(moment, zone, SINCE, UNTIL).time()) is expected
+
+
+SINCE, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)
+
+
+def _shown(at: datetime, zone: str, since: datetime, until: datetime) -> datetime:
+    """By the one stretch that a moment is in."""
+    (one,) = [one for one in stretches(zone, since, until) if one.begins <= at < one.ends]
+    return at + timedelta(seconds=one.seconds)
 
 
 @given(
-    seconds=st.integers(0, 366 * 86_400),
+    after=st.integers(0, 366 * 86_400_000_000),
+    begins=st.integers(0, 86_400_000_000 * 30),
     zone=st.sampled_from(ZONES),
-    night=st.sampled_from(["22:00-07:00", "23:30-05:45", "13:15-13:30"]),
 )
-def test_within_a_quarter_of_an_hour_it_is_night_or_it_is_not(seconds: int, zone: str, night: str) -> None:
-    """So that a count by quarters is a count by moments."""
-    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    begins = at - timedelta(seconds=at.timestamp() % QUARTER.total_seconds())
-    read = Night.read(night)
-    assert read.covers(wall_clock(begins, zone)) is read.covers(at.astimezone(ZoneInfo(zone)).time())
+def test_a_stretch_shows_what_the_zones_own_clock_shows(after: int, begins: int, zone: str) -> None:
+    at = SINCE + timedelta(microseconds=after)
+    since = at - timedelta(microseconds=begins)
+    shown = _shown(at, zone, since, since + timedelta(days=366))
+    assert shown.replace(tzinfo=None) == at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(("zone", "several"), [("Europe/Berlin", 3), ("Australia/Lord_Howe", 3), ("UTC", 1)])
+def test_stretches_are_all_of_a_period_and_few(zone: str, several: int) -> None:
+    found = stretches(zone, SINCE, UNTIL)
+    assert len(found) == several
+    assert (found[0].begins, found[-1].ends) == (SINCE, UNTIL)
+    assert all(one.ends == other.begins for one, other in pairwise(found))
+
+
+def test_a_quarter_of_the_day_is_night_as_its_minutes_are() -> None:
+    night = Night.read("22:15-06:45")
+    for minute in range(24 * 60):
+        assert night.has(minute // 15) is night.covers(time(minute // 60, minute % 60))
 
 
 def test_of_a_zone_that_is_not_known_here_it_is_utcs() -> None:
-    at = datetime(2026, 3, 29, 23, tzinfo=UTC)
     for name in ("Mars/Olympus", "../etc/passwd", "", "x" * 300):
-        assert wall_clock(at, name) == time(23)
+        assert [one.seconds for one in stretches(name, SINCE, UNTIL)] == [0]

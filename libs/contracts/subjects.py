@@ -38,7 +38,7 @@ _RUNS = (
 _POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
 _MEASURED = (
     *("IncidentCreated", "IncidentAcknowledged", "IncidentSnoozed", "IncidentResolved", "IncidentReopened"),
-    *("PagingRequested", "PriorityRaised", "PriorityLowered"),
+    *("IncidentSuppressed", "PagingRequested", "PriorityRaised", "PriorityLowered"),
 )
 _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
 _SHOWN = (

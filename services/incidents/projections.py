@@ -41,7 +41,6 @@ from libs.contracts.incidents import (
     Suppression,
 )
 from libs.contracts.integrations import IntegrationCreated, IntegrationDeleted
-from libs.contracts.reviews import ReviewView
 from libs.contracts.slots import thread_of
 from services.incidents.alert_rows import alert_changes, alert_repeats_table, alerts_table
 from services.incidents.dedup import shown_key, stands_alone
@@ -49,6 +48,7 @@ from services.incidents.domain.alerts import totals
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.domain.integration import Integration
 from services.incidents.domain.review import Review
+from services.incidents.review_rows import review_view, reviews_table
 from services.incidents.waiting import timer_changes
 from services.incidents.words import summary_of
 
@@ -182,13 +182,7 @@ integration_keys = Table(
     Column("last_used_at", DateTime(timezone=True)),
     Index("integration_keys_integration_idx", "integration_id", "created_at"),
 )
-reviews = Table(
-    "reviews",
-    metadata,
-    Column("incident_id", Uuid, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("view", JSONB, nullable=False),
-)
+reviews = reviews_table(metadata)
 # Our own events and those of ESCALATION and NOTIFIER, in words: the timeline, and the chains that explain walks.
 timeline = Table(
     "timeline",
@@ -334,27 +328,6 @@ def view_of(state: Incident, version: int) -> IncidentView:
 def _suppression(state: Incident) -> Suppression | None:
     """An older release did not say by what."""
     return (state.suppression or Suppression(by=SCHEMA)) if state.suppressed and state.is_open else None
-
-
-def review_view(state: Review, review_id: UUID, version: int) -> ReviewView:
-    """A review as the API shows it. It must exist."""
-    drafted, changed, published = state.drafted, state.changed, state.published
-    assert drafted is not None  # noqa: S101 - every event of a review follows its draft
-    assert changed is not None  # noqa: S101 - the draft itself, at first
-    return ReviewView(
-        id=review_id,
-        incident_id=drafted.incident_id,
-        version=version,
-        text=state.text,
-        action_items=state.action_items,
-        published=published is not None,
-        published_at=published.at if published else None,
-        published_by=published.by.id if published else None,
-        created_at=drafted.at,
-        created_by=drafted.by.id,
-        updated_at=changed.at,
-        updated_by=changed.by.id,
-    )
 
 
 def repeated(

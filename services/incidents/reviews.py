@@ -21,8 +21,9 @@ from services.incidents.domain.decisions import NoSuchIncident
 from services.incidents.domain.review import DraftReview, EditReview, NoSuchReview, NotOverYet
 from services.incidents.drafting import draft
 from services.incidents.erased import people_in, without
-from services.incidents.projections import review_view, reviews
+from services.incidents.projections import reviews
 from services.incidents.references import References, erased
+from services.incidents.review_rows import review_view
 from services.incidents.views import incident_view, timeline_of
 
 REVIEW: Decider[review.Review, review.Command] = Decider(review.initial, review.evolve, review.decide)

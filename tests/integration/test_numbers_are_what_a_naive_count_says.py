@@ -35,9 +35,11 @@ from libs.contracts.incidents import (
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
     PagingReason,
     PagingRequested,
     PriorityRaised,
+    Suppression,
 )
 from libs.contracts.model import Lane, Priority
 from libs.contracts.notifier import (
@@ -154,7 +156,7 @@ def _incident(chance: random.Random, number: int) -> Told:
             kind=chance.choice([ActorKind.USER, ActorKind.USER, ActorKind.KEY, ActorKind.INTEGRATION]),
             id=str(chance.choice(PEOPLE)),
         )
-        match chance.randrange(8):
+        match chance.randrange(9):
             case 0 if open_:
                 told.events.append(IncidentAcknowledged(**what, run=run, by=by))
             case 1 if open_:
@@ -169,6 +171,9 @@ def _incident(chance: random.Random, number: int) -> Told:
             case 4 if open_:
                 worse = chance.choice(list(Priority))
                 told.events.append(PriorityRaised(**what, previous=created.priority, priority=worse, by=by))
+            case 6 if open_:
+                muted = Suppression(by=str(by.id))
+                told.events.append(IncidentSuppressed(**what, run=run, by=by, suppression=muted))
             case 5 if open_ and run == 0:
                 run = 1
                 told.events.append(_again(created, brief, run, at))
@@ -238,6 +243,7 @@ def _naive(told: Told) -> dict[str, Any]:
         "untouched": end is not None and first is None,
         "reopened": any(isinstance(f, IncidentReopened) for f in turns),
         "snoozed": any(isinstance(f, IncidentSnoozed) for f in turns),
+        "suppressed": told.created.suppressed or any(isinstance(f, IncidentSuppressed) for f in turns),
     }
 
 
@@ -259,7 +265,7 @@ def _expected(some: list[Told]) -> dict[str, Any]:
         "resolved_automatically": sum(one["by_itself"] for one in all_),
         "reopened": sum(one["reopened"] for one in all_),
         "snoozed": sum(one["snoozed"] for one in all_),
-        "suppressed": sum(told.created.suppressed for told in some),
+        "suppressed": sum(one["suppressed"] for one in all_),
     }
 
 

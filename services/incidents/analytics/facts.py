@@ -15,13 +15,14 @@ from libs.chassis.store.changes import Change, Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserChanged, UserRegistered
 from libs.contracts.envelope import Actor, Envelope, Fact
-from libs.contracts.escalation import EscalationDue, EscalationExhausted
+from libs.contracts.escalation import RESPONDER, EscalationDue, EscalationExhausted
 from libs.contracts.incidents import (
     IncidentAcknowledged,
     IncidentCreated,
     IncidentReopened,
     IncidentResolved,
     IncidentSnoozed,
+    IncidentSuppressed,
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
@@ -95,6 +96,7 @@ OWN: Final = (
     IncidentSnoozed,
     IncidentResolved,
     IncidentReopened,
+    IncidentSuppressed,
     PagingRequested,
     PriorityRaised,
     PriorityLowered,
@@ -104,7 +106,8 @@ LEVELS: Final = (EscalationDue, EscalationExhausted)
 MESSAGES: Final = (NotificationIntended, NotificationAccepted)
 ZONES: Final = (UserRegistered, UserChanged)
 
-ACKNOWLEDGED, SNOOZED, RESOLVED, REOPENED, PAGING = "acknowledged", "snoozed", "resolved", "reopened", "paging"
+ACKNOWLEDGED, SNOOZED, RESOLVED, REOPENED = "acknowledged", "snoozed", "resolved", "reopened"
+SUPPRESSED, PAGING = "suppressed", "paging"
 ANSWERS: Final = (ACKNOWLEDGED, SNOOZED, RESOLVED)
 
 
@@ -127,12 +130,16 @@ def measured(event: Envelope[Any]) -> Iterable[Change]:
             yield _turn(event, RESOLVED, at, by, run=run)
         case IncidentReopened(by=by, at=at):
             yield _turn(event, REOPENED, at, by)
+        case IncidentSuppressed(by=by, at=at, run=run):
+            yield _turn(event, SUPPRESSED, at, by, run=run)
         case PagingRequested(since=since, run=run):
             yield _turn(event, PAGING, since, None, run=run)
         case PriorityRaised(by=by, at=at, priority=priority) | PriorityLowered(by=by, at=at, priority=priority):
             yield _turn(event, "priority", at, by, priority=str(priority))
-        case EscalationDue(people=people) | EscalationExhausted(people=people) if people:
-            yield _fired(event.data, event.time)
+        case EscalationDue(people=people) | EscalationExhausted(people=people):
+            # Whom somebody has asked for help is no level of a policy.
+            if any(paged.via != RESPONDER for paged in people):
+                yield _fired(event.data, event.time)
         case NotificationIntended() | NotificationAccepted():
             yield from _page(event.data)
         case UserRegistered(user_id=user_id, timezone=timezone) | UserChanged(user_id=user_id, timezone=timezone):

@@ -37,6 +37,7 @@ from services.incidents.analytics.facts import (
     REOPENED,
     RESOLVED,
     SNOOZED,
+    SUPPRESSED,
     fired_levels,
     openings,
     sent_pages,
@@ -120,6 +121,7 @@ _told = (
         func.max(turns.c.version).filter(_is(RESOLVED)).label("ended_in"),
         func.max(turns.c.version).filter(_is(REOPENED)).label("reopened_in"),
         func.bool_or(_is(SNOOZED)).label("snoozed"),
+        func.bool_or(_is(SUPPRESSED)).label("suppressed"),
     )
     .join(_opened, _opened.c.incident_id == turns.c.incident_id)
     .group_by(turns.c.incident_id)
@@ -146,7 +148,7 @@ _handled = (
         and_(_over, _told.c.answered_at.is_(None)).label("untouched"),
         _told.c.reopened_in.is_not(None).label("reopened"),
         func.coalesce(_told.c.snoozed, false()).label("snoozed"),
-        _opened.c.suppressed,
+        or_(_opened.c.suppressed, func.coalesce(_told.c.suppressed, false())).label("suppressed"),
     )
     .outerjoin(_told, _told.c.incident_id == _opened.c.incident_id)
     .cte("handled")

@@ -5,8 +5,8 @@ from alembic import op
 
 from libs.chassis.store.tables import grant_tables
 
-revision = "0023"
-down_revision = "0021"
+revision = "0027"
+down_revision = "0026"
 
 SCHEMA = "incidents"
 _MOMENT = sa.DateTime(timezone=True)

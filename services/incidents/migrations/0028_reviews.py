@@ -6,8 +6,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.tables import grant_tables
 
-revision = "0024"
-down_revision = "0023"
+revision = "0028"
+down_revision = "0027"
 
 SCHEMA = "incidents"
 

@@ -48,17 +48,24 @@ def report(
     if as_json:
         print_json(found.model_dump(mode="json", by_alias=True))
     elif as_csv:
-        import sys
-
-        from libs.contracts import csv_tables
-
-        sys.stdout.write(csv_tables.of(found).replace("\r\n", "\n"))
+        _print_csv(found)
     elif html is None:
         from cli.figures.terminal import show
 
         show(found, _names(settings, found))
     else:
         console().print(f"written: {html}")
+
+
+def _print_csv(found: "Report") -> None:
+    """As it is for a file; what a person looks at holds nothing that their terminal obeys."""
+    import sys
+
+    from libs.chassis.printable import printable_lines
+    from libs.contracts import csv_tables
+
+    table = csv_tables.of(found)
+    sys.stdout.write(printable_lines(table.replace("\r\n", "\n")) if sys.stdout.isatty() else table)
 
 
 def _asked(month: str | None, since: str | None, until: str | None, team: str | None, timezone: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from cli.commands.parked import parked
 from cli.commands.prepare import prepare
 from cli.commands.rebuild import rebuild
 from cli.commands.replay import replay
+from cli.commands.report import report
 from cli.commands.reset import reset
 from cli.commands.seed import seed
 from cli.commands.tail import tail
@@ -56,7 +57,7 @@ def pager(
     """Pages the right person about an incident until somebody acknowledges."""
 
 
-for command in (up, demo, seed, reset, doctor, tail, replay, explain, rebuild):
+for command in (up, demo, seed, reset, doctor, tail, replay, explain, report, rebuild):
     app.command()(command)
 for group in (admin, alerts, parked, epochs, keys, migrations, prepare, deploy_config):
     app.add_typer(group)

@@ -125,8 +125,8 @@ def _is_unbound(reader: str, upstream: str) -> bool:
 
 
 def _following(reader: str) -> tuple[str, ...]:
-    """What it reads of others' streams, and of auth's which tokens are revoked."""
-    filters = {upstream: filters_of(reader, upstream) for upstream in READS[reader]}
+    """What it reads of others' streams, and of auth's which tokens are revoked. Its own it reads whole."""
+    filters = {upstream: filters_of(reader, upstream) for upstream in READS[reader] if upstream != reader}
     if reader != "auth":
         filters["auth"] = (*filters.get("auth", ()), *REVOCATIONS)
     return tuple(
@@ -158,7 +158,7 @@ def _catching_up(reader: str, upstream: str) -> tuple[str, ...]:
 def _service(service: str) -> Permissions:
     upstreams = UPSTREAMS[service]
     whole = (service.upper(), "ALERTS") if service == "incidents" else (service.upper(),)
-    streams = (*whole, *(upstream.upper() for upstream in (*upstreams, "auth")))
+    streams = dict.fromkeys((*whole, *(upstream.upper() for upstream in (*upstreams, "auth"))))
     own: tuple[str, ...] = ()
     if service == "incidents":
         # It reads alerts, so it alone knows which have been taken: nobody else of ours may purge, and it nothing else.

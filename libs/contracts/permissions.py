@@ -46,6 +46,8 @@ class Action(StrEnum):
     KEYS_READ = "keys.read"
     KEYS_WRITE = "keys.write"
     AUDIT_READ = "audit.read"
+    ANALYTICS_READ = "analytics.read"
+    ANALYTICS_PEOPLE = "analytics.people"
 
 
 class Need(StrEnum):
@@ -108,6 +110,12 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
     Action.KEYS_READ: Permission(Need.MANAGER, "API keys, without their secrets", machines=False),
     Action.KEYS_WRITE: Permission(Need.MANAGER, "make, change and revoke API keys", machines=False),
     Action.AUDIT_READ: Permission(Need.ADMIN, "who did what, from where", of_teams=False),
+    Action.ANALYTICS_READ: Permission(
+        Need.MEMBER, "how soon incidents were answered and resolved, and what is noisy; of people oneself"
+    ),
+    Action.ANALYTICS_PEOPLE: Permission(
+        Need.MANAGER, "how often others were paged and answered, for the same incidents"
+    ),
 }
 
 

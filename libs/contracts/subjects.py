@@ -36,6 +36,10 @@ _RUNS = (
     "PagingSuppressed",
 )
 _POLICIES = ("PolicyCreated", "PolicyChanged", "PolicyDeleted")
+_MEASURED = (
+    *("IncidentCreated", "IncidentAcknowledged", "IncidentSnoozed", "IncidentResolved", "IncidentReopened"),
+    *("IncidentSuppressed", "PagingRequested", "PriorityRaised", "PriorityLowered"),
+)
 _PAGED = ("NotificationIntended", "NotificationAccepted", "AttemptFailed", "NotificationReplaced")
 _SHOWN = (
     *("IncidentCreated", "PagingRequested", "PriorityRaised", "PriorityLowered", "IncidentEdited", "AlertsGrouped"),
@@ -52,7 +56,9 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "escalation": _POLICIES,
     },
     "incidents": {
-        "auth": ("UserRegistered", *_ACTIVE, *_TEAMS),
+        "auth": ("UserRegistered", "UserChanged", *_ACTIVE, *_TEAMS),
+        # Its own, after the fact: what numbers are made of is no part of the transaction of an alert.
+        "incidents": _MEASURED,
         "escalation": (*_RUNS, *_POLICIES),
         "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
     },

@@ -24,6 +24,7 @@ from services.gateway.front import Front
 from services.gateway.openapi import document
 from services.gateway.route import V1
 from services.gateway.routes import (
+    analytics,
     api_keys,
     audit,
     auth,
@@ -41,6 +42,7 @@ from services.gateway.routes import (
     oidc,
     on_call,
     personal,
+    reviews,
     stream,
     teams,
     users,
@@ -50,8 +52,8 @@ from services.gateway.streaming.door import Door
 from services.gateway.versions import Versions
 
 _RESOURCES = (
-    *(incidents, incident_acts, incident_alerts, auth, oidc, users, personal, teams, invites, devices, api_keys),
-    *(on_call, escalation, integrations, notifications, audit, stream),
+    *(incidents, incident_acts, incident_alerts, reviews, auth, oidc, users, personal, teams, invites, devices),
+    *(api_keys, on_call, escalation, integrations, notifications, audit, stream, analytics),
 )
 
 

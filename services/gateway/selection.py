@@ -89,6 +89,8 @@ class Selection:
         body = getattr(response, "body", None)
         if response.status_code != 200 or not isinstance(body, bytes):
             return response
+        if response.media_type != "application/json":
+            raise Problem.invalid(PARAMETER, "is for answers in JSON")
         data = from_json(body)["data"]
         if self.within is None:
             data = _selected(data, wanted | dict.fromkeys(_BESIDE))

@@ -41,6 +41,8 @@ from libs.contracts.streaming import States, StatesQuery
 from services.incidents import application, integrations, sights
 from services.incidents.acts import add_acts, decided
 from services.incidents.alert_views import balance, find_outcomes, list_alerts
+from services.incidents.analytics.doors import add_analytics
+from services.incidents.analytics.night import Night
 from services.incidents.application import INCIDENT
 from services.incidents.domain import decisions
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
@@ -53,6 +55,7 @@ from services.incidents.integrations import INTEGRATION
 from services.incidents.listing import list_incidents
 from services.incidents.projections import SCHEMA, audit
 from services.incidents.references import References, erased
+from services.incidents.reviews import add_reviews
 from services.incidents.sights import Sights
 from services.incidents.states import states
 from services.incidents.team_uses import add_team_uses
@@ -65,11 +68,16 @@ from services.incidents.views import (
 
 
 def api(
-    references: References, seen: Sights, reopen_within: timedelta | None = None, quiet_for: timedelta = NO_TIME
+    references: References,
+    seen: Sights,
+    reopen_within: timedelta | None = None,
+    quiet_for: timedelta = NO_TIME,
+    night: Night | None = None,
 ) -> Requests:
     """`references`: what is known of the people, policies and teams that a request names. `seen`: who sees what.
 
-    `reopen_within`: so long after it was resolved an incident may be reopened. `quiet_for`: of `timing.fire`.
+    `reopen_within`: so long after it was resolved an incident may be reopened. `quiet_for`: of `timing.fire`. `night`:
+    when a page is one of the night.
     """
     requests = Requests(SCHEMA)
 
@@ -82,6 +90,8 @@ def api(
     _integrations(requests, references)
     add_audit(requests, Trail(audit))
     add_team_uses(requests)
+    add_analytics(requests, references, night or Night())
+    add_reviews(requests, references, pages_arrive)
     return requests
 
 

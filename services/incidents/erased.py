@@ -28,18 +28,24 @@ def told(rows: Sequence[dict[str, Any]], who_is_erased: WhoIsErased) -> Story:
     erased = frozenset(who_is_erased(set(_people(rows))))
     if not erased:
         return Story(list(rows))
+    return Story([row | {"summary": without(row["summary"], erased)} for row in rows], erased)
+
+
+def people_in(text: str) -> set[UUID]:
+    """Whoever's id stands in it, and what else has one."""
+    return set(map(UUID, _ID.findall(text)))
+
+
+def without(text: str, erased: Collection[UUID]) -> str:
+    """The text, which says "an erased person" where it names one of these."""
     gone = {str(person) for person in erased}
-
-    def without(sentence: str) -> str:
-        return _ID.sub(lambda found: ERASED if found[0] in gone else found[0], sentence)
-
-    return Story([row | {"summary": without(row["summary"])} for row in rows], erased)
+    return _ID.sub(lambda found: ERASED if found[0] in gone else found[0], text)
 
 
 def _people(rows: Iterable[dict[str, Any]]) -> Iterator[UUID]:
     for row in rows:
         yield from row["user_ids"]
-        yield from map(UUID, _ID.findall(row["summary"]))
+        yield from people_in(row["summary"])
         actor = Actor.model_validate(row["actor"])  # of an event as it is, or of a row as it is stored
         if actor.kind is ActorKind.USER:
             yield UUID(actor.id)

@@ -61,7 +61,7 @@ def build(runtime: Runtime) -> Parts:
     purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
     house = Housekeeping(runtime.bus, runtime.clock, purge, Rooms(runtime.bus, settings.folders))
     return Parts(
-        Answers(api(References(arrival), Sights(arrival), settings.reopen_within, settings.quiet_for)),
+        Answers(api(References(arrival), Sights(arrival), settings.reopen_within, settings.quiet_for, settings.nights)),
         fire=partial(fire, quiet_for=settings.quiet_for),
         reads=(*alerts, *runtime.follow(consumers())),
         engines=(persons_keys(runtime, people.c.id), Beginning(runtime.rpc, make_first_integrations), settling, house),

@@ -37,9 +37,11 @@ from libs.contracts.integrations import (
     IntegrationKeyAdded,
     IntegrationKeyRevoked,
 )
+from libs.contracts.reviews import ReviewChanged, ReviewDrafted, ReviewPublished, ReviewWithdrawn
 from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.outcomes import late_outcomes
 from services.incidents.alerts.taken import taken_alerts
+from services.incidents.analytics import facts
 from services.incidents.application import INCIDENT
 from services.incidents.integrations import INTEGRATION
 from services.incidents.projections import (
@@ -54,6 +56,7 @@ from services.incidents.projections import (
     project,
     repeats,
     responders,
+    reviews,
     running,
     seen_alerts,
     timeline,
@@ -68,6 +71,7 @@ from services.incidents.references import (
     teams,
 )
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
+from services.incidents.reviews import REVIEW
 
 ORIGINS = Origins(
     SCHEMA,
@@ -106,9 +110,10 @@ ORIGINS = Origins(
             IntegrationKeyRevoked,
             IntegrationDeleted,
         ): folding(INTEGRATION),
+        (ReviewDrafted, ReviewChanged, ReviewPublished, ReviewWithdrawn): folding(REVIEW),
         (IncidentsActedFrom,): STATELESS,
     },
-    projections=(dedup_keys, integrations, audit, alerts),
+    projections=(dedup_keys, integrations, reviews, audit, alerts),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(people, {"auth": FROM_PEOPLE}, replicate_reference),
@@ -117,6 +122,12 @@ ORIGINS = Origins(
         Replica(responders, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(running, {"escalation": FROM_ESCALATION}, replicate),
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
+        # Of our own log in the order of its lanes, as they are followed.
+        Replica(facts.openings, {"incidents": facts.OWN}, facts.measured),
+        Replica(facts.turns, {"incidents": facts.OWN}, facts.measured),
+        Replica(facts.fired_levels, {"escalation": facts.LEVELS}, facts.measured),
+        Replica(facts.sent_pages, {"notifier": facts.MESSAGES}, facts.measured),
+        Replica(facts.time_zones, {"auth": facts.ZONES}, facts.measured),
     ),
     rows={
         person_keys(SCHEMA): "keys of persons, which auth gives and which are in no event",

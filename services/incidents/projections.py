@@ -47,6 +47,8 @@ from services.incidents.dedup import shown_key, stands_alone
 from services.incidents.domain.alerts import totals
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.domain.integration import Integration
+from services.incidents.domain.review import Review
+from services.incidents.review_rows import review_view, reviews_table
 from services.incidents.waiting import timer_changes
 from services.incidents.words import summary_of
 
@@ -180,6 +182,7 @@ integration_keys = Table(
     Column("last_used_at", DateTime(timezone=True)),
     Index("integration_keys_integration_idx", "integration_id", "created_at"),
 )
+reviews = reviews_table(metadata)
 # Our own events and those of ESCALATION and NOTIFIER, in words: the timeline, and the chains that explain walks.
 timeline = Table(
     "timeline",
@@ -231,6 +234,10 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             )
     elif isinstance(state, Integration):
         yield _integration_change(event, state)
+    elif isinstance(state, Review):
+        view = review_view(state, event.entity, event.version)
+        yield Row(reviews, {"incident_id": view.incident_id, "version": view.version, "view": view})
+        yield timeline_row(event, view.incident_id, ())
 
 
 def _integration_change(event: Envelope[Any], state: Integration) -> Change:

@@ -18,7 +18,8 @@ from libs.chassis.requests.callers import Caller
 from libs.chassis.store.changes import Change, Gone, Patch, Row
 from libs.chassis.store.person_keys import forget_erased
 from libs.chassis.store.work import Work
-from libs.contracts.auth import UserDeactivated, UserReactivated, UserRegistered
+from libs.contracts.analytics import AnalyticsQuery
+from libs.contracts.auth import UserChanged, UserDeactivated, UserReactivated, UserRegistered
 from libs.contracts.defaults import DEFAULT_POLICY_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.erasure import PersonErased
@@ -28,11 +29,12 @@ from libs.contracts.integrations import ChangeIntegration, CreateIntegration
 from libs.contracts.permissions import Action
 from libs.contracts.requests import Invalid, NoSuchTeam
 from libs.contracts.teams import TeamCreated, TeamDeleted
+from services.incidents.analytics.facts import measured
 from services.incidents.projections import metadata
 
 FROM_PEOPLE = (UserRegistered, UserDeactivated, UserReactivated, PersonErased)
 FROM_TEAMS = (TeamCreated, TeamDeleted)
-FROM_AUTH = (*FROM_PEOPLE, *FROM_TEAMS)
+FROM_AUTH = (*FROM_PEOPLE, UserChanged, *FROM_TEAMS)
 FROM_POLICIES = (PolicyCreated, PolicyChanged, PolicyDeleted)
 
 people = Table(
@@ -48,11 +50,12 @@ _PERSON = select(people.c.id).where(people.c.id == bindparam("id", type_=Uuid))
 _ACTIVE = _PERSON.where(people.c.active)
 _INACTIVE = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), ~people.c.active)
 _ERASED = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), people.c.erased)
+_PEOPLE = select(people.c.id).where(people.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 _ANYBODY = select(people.c.id).limit(1)
 _POLICY = select(policies).where(policies.c.id == bindparam("id", type_=Uuid))
 _TEAM = select(teams.c.id).where(teams.c.id == bindparam("id", type_=Uuid))
 
-Naming = CreateIncident | CreateIntegration | ChangeIntegration | ListIncidents
+Naming = CreateIncident | CreateIntegration | ChangeIntegration | ListIncidents | AnalyticsQuery
 """What names somebody or something of another service."""
 
 
@@ -73,10 +76,10 @@ _NO_TEAM = Unknown("teamId", str(NoSuchTeam()))
 
 
 def follow_people(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Keep who exists and is active, and which teams there are: no names, no addresses."""
+    """Keep who exists, is active and lives by which clock, and which teams there are: no names, no addresses."""
     forget_erased(work, events)
     for event in events:
-        work.put(*replicate_reference(event))
+        work.put(*replicate_reference(event), *measured(event))
 
 
 def replicate_reference(event: Envelope[Any]) -> Iterable[Change]:
@@ -169,6 +172,19 @@ class References:
             if not any(_may_name(row["team_id"], caller) for row in found):
                 return _NO_POLICY
         return None
+
+    async def nobodies(self, people: Collection[UUID]) -> Collection[UUID]:
+        """Who of these is nobody, for sure; it may wait a second. In doubt all of them are somebody."""
+        if not people:
+            return ()
+
+        def missing(work: Work) -> set[UUID]:
+            return set(people) - {row["id"] for row in work.fetch(_PEOPLE, ids=list(people))}
+
+        seen = await self.arrival.of(lambda work: bool(missing(work)), "auth")
+        if seen in (Seen.THERE, Seen.LATE, Seen.UNREAD) or not await self._is_filled(_ANYBODY):
+            return ()
+        return await self.arrival.store.read(missing)
 
     async def _is_of_auth(self, statement: Select[Any], wanted: UUID) -> bool:
         """Whether there is such a person or team. Raises Unreachable: that is not known."""

@@ -25,6 +25,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
 )
+from services.incidents.analytics.facts import measured
 from services.incidents.projections import incidents, responder_rows, running, timeline_row
 
 FROM_ESCALATION = (EscalationStarted, PagingSuppressed, EscalationDue, EscalationExhausted, EscalationCancelled)
@@ -41,6 +42,7 @@ FROM_NOTIFIER = (
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of ESCALATION or NOTIFIER writes here."""
+    yield from measured(event)
     if isinstance(event.data, FROM_ESCALATION):
         yield from _escalation(event)
     elif isinstance(event.data, FROM_NOTIFIER):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from libs.chassis.settings import SealingSettings
+from services.incidents.analytics.night import Night
 
 
 class Settings(SealingSettings):
@@ -22,6 +23,18 @@ class Settings(SealingSettings):
     acknowledged never is: its people are paged."""
     data_folders: str = ""
     """Where PostgreSQL and NATS keep their data, if that is on this machine: folders, parted by colons."""
+
+    night: str = "22:00-07:00"
+    """When a page is one of the night, by the clock of whoever is paged: two times on quarters of an hour."""
+
+    @field_validator("night")
+    @classmethod
+    def _is_a_night(cls, night: str) -> str:
+        return str(Night.read(night))
+
+    @property
+    def nights(self) -> Night:
+        return Night.read(self.night)
 
     @property
     def alerts_floor(self) -> timedelta:

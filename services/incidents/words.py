@@ -43,6 +43,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
 )
+from libs.contracts.reviews import ReviewChanged, ReviewDrafted, ReviewPublished, ReviewWithdrawn
 
 
 def summary_of(fact: Fact) -> str:
@@ -164,5 +165,14 @@ def _of_a_run(fact: Fact) -> str:
             return "the acknowledgement has timed out"
         case IncidentReopened():
             return "reopened" + (f": {fact.notes}" if fact.notes else "")
+        case ReviewDrafted():
+            return "a review was begun"
+        case ReviewChanged():
+            done = sum(item.done for item in fact.action_items)
+            return f"the review was changed; {done} of {len(fact.action_items)} action items are done"
+        case ReviewPublished():
+            return "the review was published"
+        case ReviewWithdrawn():
+            return "the review is a draft again"
         case _:
             return type(fact).__name__

@@ -73,6 +73,10 @@ def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, A
     return request
 
 
+async def _review(world: World) -> tuple[str, Any]:
+    return f"/incidents/{await _incident(world, 'resolve')}/review", None
+
+
 def _standing(verb: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(world: World) -> tuple[str, Any]:
         person = f"/users/{(await world.person(f'someone-to-{verb}')).user_id}"
@@ -140,6 +144,7 @@ REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "suppressIncident": _act("suppress", {"minutes": 5}),
     "addResponders": _act("responders", {"notes": "help"}, "userIds"),
     "addNote": _act("notes", {"text": "the replica lags"}),
+    "draftReview": _review,
     "createIntegration": _plain("/integrations", {"name": "Shop"}),
     "addIntegrationKey": _key,
     "createApiKey": _plain("/api-keys", _API_KEY),

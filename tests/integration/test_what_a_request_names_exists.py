@@ -43,6 +43,7 @@ NO_PERSON, NO_POLICY, NO_TARGET = (
     "there is no such user, schedule or team",
 )
 SCHEDULE, POLICY = "/on-call/schedules/{id}", "/escalation/policies/{id}"
+REVIEW, ITEM = "/incidents/{id}/review", {"text": "alert on the disk earlier"}
 PEOPLE, TARGET = "layers.0.participants.0", "levels.0.targets.0.id"
 ADMINS = _level(type="role", role="admin")
 BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
@@ -69,6 +70,8 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("POST", "/api-keys", {"name": "x", "scopes": ["incidents.read"], "teamId": NOBODY}, "teamId", NO_TEAM),
     ("POST", "/on-call/schedules", {"name": "x", "layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
+    ("PATCH", REVIEW, {"actionItems": [ITEM | {"ownerId": NOBODY}]}, "actionItems.0.ownerId", NO_PERSON),
+    ("PATCH", REVIEW, {"actionItems": [ITEM | {"id": NOBODY}]}, "actionItems.0.id", "there is no such action item"),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | ME | {"replaces": NOBODY}, "replaces", NO_PERSON),
 )
@@ -83,6 +86,7 @@ FILTERS = (
     ("/on-call/schedules", "teamId"),
     ("/escalation/policies", "teamId"),
     ("/on-call/current", "scheduleId"),
+    *((f"/analytics/{numbers}", "teamId") for numbers in ("summary", "response", "load", "noise")),
 )
 """Every parameter of a query that does."""
 TRACES = {("/audit", "actorId")}
@@ -95,9 +99,10 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
     integration = (await world.admin.call("POST", "/integrations", {"name": "Shop"})).data["integration"]
     of = {"/integrations": integration["id"], "/escalation": DEFAULT_POLICY_ID, "/on-call": DEFAULT_SCHEDULE_ID}
     team = (await world.admin.call("POST", "/teams", {"name": "Core"})).data["team"]
-    of |= {"/users": admin_id(ADMIN), "/teams": team["id"]}
     opened = opened_id(await world.admin.call("POST", "/incidents", INCIDENT))
-    of |= {"/incidents": opened}
+    for verb in ("resolve", "review"):
+        assert (await world.admin.call("POST", f"/incidents/{opened}/{verb}")).status in (200, 201)
+    of |= {"/users": admin_id(ADMIN), "/teams": team["id"], "/incidents": opened}
     for method, path, body, field, words in BODIES:
         with subtests.test(method=method, path=path, field=field):
             concrete = path.format(id=next((one for kind, one in of.items() if path.startswith(kind)), None))

@@ -25,6 +25,7 @@ import libs.contracts.invites
 import libs.contracts.notifier
 import libs.contracts.oidc
 import libs.contracts.oncall
+import libs.contracts.reviews
 import libs.contracts.teams  # noqa: F401 - importing declares the event types
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import FACTS, Actor, Envelope, Fact

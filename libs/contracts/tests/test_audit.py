@@ -23,6 +23,12 @@ NOT_AUDITED = {
         *("incidents.RespondersAdded", "incidents.NoteAdded", "incidents.AcknowledgementLimited"),
         *("incidents.AlertAdded", "incidents.AlertResolved", "incidents.AlertsOverflowed"),
         *("incidents.SuppressionEnded", "incidents.AcknowledgementTimedOut", "incidents.IncidentReopened"),
+        *(
+            "incidents.ReviewDrafted",
+            "incidents.ReviewChanged",
+            "incidents.ReviewPublished",
+            "incidents.ReviewWithdrawn",
+        ),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),
         *("escalation.EscalationExhausted", "escalation.EscalationCancelled", "escalation.PagingSuppressed"),
     },

@@ -33,7 +33,7 @@ from tests.listening import listening, opened
 @pytest.fixture
 async def fresh() -> AsyncIterator[World]:
     """A gateway whose streams have begun, with an incidents that answers whatever it is asked."""
-    async with world(cors_origins="capacitor://localhost", public_url="https://pager.example") as made:
+    async with world(cors_origins="https://wall.example", public_url="https://pager.example") as made:
         await made.stubs.keys()
         await made.stubs.reply("incidents.states", _states)
         async with in_time():
@@ -118,7 +118,7 @@ async def test_another_version_is_refused_and_the_path_may_name_none(fresh: Worl
 async def test_a_browsers_page_is_let_in_where_it_is_ours(fresh: World) -> None:
     for origin in ("https://evil.example", "null", "https://pager.example.evil.example"):
         assert (await _refused(fresh, "/api/v1/stream", Origin=origin))[1]["code"] == "FORBIDDEN"
-    for ours in ("https://pager.example", "capacitor://localhost", None):
+    for ours in ("https://pager.example", "https://wall.example", "capacitor://localhost", None):
         async with _stream(fresh, origin=ours) as stream:
             await stream.say(type="authenticate", token=fresh.token())
             await stream.of("ready")

@@ -311,6 +311,35 @@ async def test_incidents_away_is_said_and_caught_up(fresh: World, monkeypatch: p
         assert (await stream.of("heartbeat"))["live"]
 
 
+async def test_an_incidents_that_answers_rubbish_stops_nobody(fresh: World) -> None:
+    odd = await _happens(fresh, 1)
+    rubbish: list[Any] = [
+        None,
+        [],
+        {"states": 7},
+        {"states": [{"incident": {}}]},
+        {"states": [{"incident": {"id": 7}}]},
+    ]
+    said: list[Any] = []
+
+    async def reply(body: Any) -> Reply:
+        return Reply(ok=True, data=said[-1]) if odd in body["ids"] else await _states(body)
+
+    await fresh.stubs.forget()
+    await fresh.stubs.keys()
+    await fresh.stubs.reply("incidents.states", reply)
+    async with listening(fresh.gateway.url, fresh.token()) as stream:
+        await fresh.stubs.client.jetstream().publish("pager.events.incidents.urgent.Odd.x", b"rubbish")
+        for at, one_kind in enumerate(rubbish, 1):
+            said.append(one_kind)
+            await _happens(fresh, 10 * at, UUID(odd), previous=10 * at - (9 if at == 1 else 8))
+            one = await _happens(fresh, 10 * at + 1, previous=10 * at)
+            await _happens(fresh, 10 * at + 2, previous=10 * at + 1)
+            await stream.of("IncidentClosed", one)
+        assert odd not in [incident for _, incident in stream.told]
+        assert "reset" not in [frame["type"] for frame in stream.seen]
+
+
 async def test_a_client_hears_that_we_are_there(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEARTBEAT", 0.1)
     async with listening(fresh.gateway.url, fresh.token()) as stream:

@@ -3,7 +3,7 @@
 from libs.chassis.store.migrations import chassis_0006
 
 revision = "0017"
-down_revision = "0012"
+down_revision = "0013"
 
 SCHEMA = "escalation"
 

@@ -1,8 +1,9 @@
 """`python -m bench.stream`: how soon the streams' clients hear of what was committed, as JSON (milliseconds).
 
 Clients are processes of their own. What is measured begins before the commit, when incidents decides
-(`incident.updatedAt`), and ends when the client has read the frame. The reference, in the same run and with the same
-clients: a bare server of the same library that sends as many frames of the same size to as many of them.
+(`incident.updatedAt`), and ends when the client has read the frame; beside it, since the command was answered, which is
+after the commit. The reference, in the same run and with the same clients: a bare server of the same library that sends
+as many frames of the same size to as many of them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _INCIDENTS = 10
 _PROCESSES = 4
 _WARM = 2.0
 """Seconds at the beginning that do not count."""
-_SENT = re.compile(r'"updatedAt":"([^"]+)"')
+_SENT, _NUMBER = re.compile(r'"updatedAt":"([^"]+)"'), re.compile(r'"title":"bench ([0-9]+)"')
 _TEXT = "a" * 600
 
 
@@ -90,24 +91,24 @@ async def _pager(pager: RunningPager, load: Load) -> dict[str, Any]:
     async with Api(str(pager.run["gateway"])) as door:
         token = (await door.sign_in(admin.admin_email, admin.admin_password, "bench"))["tokens"]["accessToken"]
         api = door.of(token)
-        teams = [await _team(api, load, number) for number in range(load.teams)]
+        bus = await pager.connect("gateway")
+        teams = [await _team(api, bus, load, number) for number in range(load.teams)]
     url = f"ws{str(pager.run['gateway']).removeprefix('http')}/api/v1/stream"
     first_frames = [json.dumps({"type": "authenticate", "token": key}) for key, _ in teams for _ in range(load.each)]
-    bus = await pager.connect("gateway")
     async with _clients(url, first_frames, load) as results:
         before, begun = cpu_seconds(pager.pids()), time.perf_counter()
-        events = await _edit(bus, token, [ids for _, ids in teams], load)
+        answered = await _edit(bus, token, [ids for _, ids in teams], load)
         length, used = time.perf_counter() - begun, cpu_seconds(pager.pids())
         sizes = pss_mib(pager.pids())
     await bus.close()
     return {
-        **_summary(results, load, events),
+        **_summary(results, load, len(answered), answered),
         "cpuPercentOfOneCore": {n: round(100 * (used[n] - before[n]) / length, 1) for n in used if n in before},
         "pssMiB": sizes,
     }
 
 
-async def _team(api: Api, load: Load, number: int) -> tuple[Sequence[str], Sequence[str]]:
+async def _team(api: Api, bus: Client, load: Load, number: int) -> tuple[Sequence[str], Sequence[str]]:
     """Keys for its clients, and the incidents that they hear of."""
     team = (await api.call("POST", "/teams", {"name": f"bench {number} {uuid4().hex[:6]}"}))["team"]["id"]
     body = {"teamId": team, "scopes": ["incidents.list"]}
@@ -116,23 +117,30 @@ async def _team(api: Api, load: Load, number: int) -> tuple[Sequence[str], Seque
         for n in range(-(-load.each // _EACH))
     ]
     made = {"title": "bench", "description": _TEXT, "priority": "low", "teamId": team}
-    ids = [(await api.call("POST", "/incidents", made))["incident"]["id"] for _ in range(_INCIDENTS)]
-    return keys, ids
+    return keys, [(await _ask(bus, str(api.token), "create", made))["id"] for _ in range(_INCIDENTS)]
 
 
-async def _edit(bus: Client, token: str, teams: Sequence[Sequence[str]], load: Load) -> int:
-    """An open loop of commands, as the gateway forwards them; each is one event. Returns how many were done."""
-    subject, headers = rpc_subject("incidents", "edit"), {Header.TOKEN: token}
+async def _ask(bus: Client, token: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A command as the gateway forwards it, past its limits: an admin alone changes more than anybody does."""
+    subject, headers = rpc_subject("incidents", operation), {Header.TOKEN: token}
+    answer = json.loads((await bus.request(subject, json.dumps(body).encode(), timeout=10, headers=headers)).data)
+    if not answer["ok"]:
+        raise SystemExit(f"incidents refused {operation}: {answer['error']['message']}")
+    return dict(answer["data"])
 
-    async def one(number: int) -> bool:
+
+async def _edit(bus: Client, token: str, teams: Sequence[Sequence[str]], load: Load) -> dict[int, float]:
+    """An open loop of commands; each is one event. Returns when each was answered."""
+    answered: dict[int, float] = {}
+
+    async def one(number: int) -> None:
         team = teams[number % len(teams)]
-        body = {"id": team[number // len(teams) % len(team)], "title": f"bench {number}"}
-        answer = await bus.request(subject, json.dumps(body).encode(), timeout=10, headers=headers)
-        return bool(json.loads(answer.data)["ok"])
+        await _ask(bus, token, "edit", {"id": team[number // len(teams) % len(team)], "title": f"bench {number}"})
+        answered[number] = time.time()
 
-    done = await asyncio.gather(*await _paced(load, one))
+    await asyncio.gather(*await _paced(load, one))
     await asyncio.sleep(1.0)
-    return sum(done)
+    return answered
 
 
 async def _paced(load: Load, one: Any) -> list[asyncio.Task[Any]]:
@@ -175,7 +183,8 @@ async def _reference(settings: dict[str, Any]) -> None:
 
     async def one(number: int) -> None:
         now = datetime.fromtimestamp(time.time()).astimezone().isoformat()
-        frame = f'{{"type":"IncidentEdited","incident":{{"updatedAt":"{now}","description":"{_TEXT * 2}"}}}}'
+        shown = f'"title":"bench {number}","updatedAt":"{now}","description":"{_TEXT * 2}"'
+        frame = f'{{"type":"IncidentEdited","incident":{{{shown}}}}}'
         broadcast(teams[str(number % load.teams)], frame)
 
     async with serve(welcome, "127.0.0.1", 0, compression=None) as server:
@@ -250,7 +259,7 @@ def _first(frame: Any, number: int) -> str:
 
 async def _listen(settings: dict[str, Any]) -> None:
     """One process of clients: seconds from decision to receipt of each frame, and when it came."""
-    seen: list[tuple[float, float]] = []
+    seen: list[tuple[float, float, int]] = []
     closed: list[int] = []
     waiting = asyncio.Semaphore(20)
     ready: list[ClientConnection] = []
@@ -263,8 +272,9 @@ async def _listen(settings: dict[str, Any]) -> None:
             ready.append(socket)
         async for frame in socket:
             now = time.time()
-            if (sent := _SENT.search(str(frame))) is not None:
-                seen.append((now, now - datetime.fromisoformat(sent[1]).timestamp()))
+            sent, number = _SENT.search(str(frame)), _NUMBER.search(str(frame))
+            if sent is not None and number is not None:
+                seen.append((now, now - datetime.fromisoformat(sent[1]).timestamp(), int(number[1])))
         closed.append(socket.close_code or 0)
 
     tasks = [asyncio.create_task(client(frame)) for frame in settings["frames"]]
@@ -285,23 +295,28 @@ async def _listen(settings: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps({"seen": seen, "closed": lost}) + "\n")
 
 
-def _summary(results: Sequence[dict[str, Any]], load: Load, events: int) -> dict[str, Any]:
-    seen = sorted((at, delay) for one in results for at, delay in one["seen"])
-    begun = seen[0][0] + _WARM if seen else 0.0
-    delays = sorted(delay for at, delay in seen if at >= begun)
+def _summary(
+    results: Sequence[dict[str, Any]], load: Load, events: int, answered: dict[int, float] | None = None
+) -> dict[str, Any]:
+    """`answered`: when whoever gave a command had its answer, by its number: by then it was committed."""
+    seen = sorted((at, delay, number) for one in results for at, delay, number in one["seen"])
+    counted = [one for one in seen if one[0] >= seen[0][0] + _WARM]
+    since_answer = [max(0.0, at - answered[number]) for at, _, number in counted if answered and number in answered]
     return {
         "events": events,
         "frames": len(seen),
         "framesExpected": events * load.each,
-        "framesASecond": round(len(delays) / load.seconds),
+        "framesASecond": round(len(counted) / load.seconds),
         "closed": sum(one["closed"] for one in results),
-        "milliseconds": {
-            name: round(1000 * delays[min(len(delays) - 1, int(share * len(delays)))], 1)
-            for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-        }
-        if delays
-        else {},
+        "millisecondsSinceDecided": _percentiles([delay for _, delay, _ in counted]),
+        **({"millisecondsSinceAnswered": _percentiles(since_answer)} if since_answer else {}),
     }
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    ordered, last = sorted(seconds), len(seconds) - 1
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return {name: round(1000 * ordered[min(last, int(share * last))], 1) for name, share in shares.items() if ordered}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ _SHOWN = (
     *("IncidentReassigned", "EscalationRequested", "RespondersAdded"),
     *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
 )
+"""What changes how an incident looks."""
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "auth": {},
     "oncall": {

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from libs.contracts.streaming import Close
+from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import rebuilt
 from tests.integration.test_teams_see_their_own import team
 from tests.listening import Listening, listening, opened
 from tests.phone import Phone
@@ -232,3 +233,16 @@ async def test_while_the_bus_is_away_clients_are_told_so_and_miss_nothing(restor
         await again.of("IncidentEscalated", one)
         assert _of(again, one).count("IncidentEscalated") == 1
         assert "reset" not in [frame["type"] for frame in again.seen]
+
+
+async def test_a_rebuild_of_incidents_disturbs_no_stream(world: World) -> None:
+    await world.two_responders()
+    async with listening(world.gateway.url, world.admin.session["accessToken"]) as stream:
+        one = await _opened_incident(world.admin)
+        await stream.of("EscalationDue", one)
+        await world.settle()
+        before = len(stream.told)
+        await rebuilt(world, "incidents", swap=True)
+        assert (await world.admin.call("POST", f"/incidents/{one}/acknowledge")).status == 200
+        await stream.of("IncidentAcknowledged", one)
+        assert stream.told[before:] == [("IncidentAcknowledged", one)], "nothing old is told again"

@@ -142,13 +142,13 @@ class Feeds:
     async def _begin(self, index: int, lane: FeedLane, pull: Pull) -> None:
         """Say after which place everything will be known: what stood before the first message that is read."""
         if pull.behind:
-            message = await pull.first()
-            place = Place(_place(message).epoch, int(message.headers[Header.PREVIOUS]))
+            first = _read(await pull.first())
+            place = NOWHERE if first is None else Place(first.place.epoch, first.previous)
         else:
             place = NOWHERE
             async with Pull(self.bus, stream_of(lane.service), (lane.subject,), None) as newest:
-                if newest.behind:
-                    place = _place(await newest.first())
+                last = _read(await newest.first()) if newest.behind else None
+                place = NOWHERE if last is None else last.place
         self._known[index] = place
         self.taker.begin(index, place)
         self._begun.add(index)
@@ -156,10 +156,13 @@ class Feeds:
     def _take(self, index: int, lane: FeedLane, incarnation: str, messages: Sequence[Received], *, past: bool) -> None:
         changes: list[Change] = []
         for message in messages:
-            headers, place, known = message.headers, _place(message), self._known[index]
+            event = _read(message)
+            if event is None:
+                _log.error("streams cannot read an event", of=lane.service, sequence=message.sequence)
+                continue
+            (place, previous, name), known = event, self._known[index]
             if place <= known:
                 continue
-            previous = int(headers[Header.PREVIOUS])
             missed = lane.whole and previous > known.position
             if known.epoch > 0 and (missed or place.epoch > known.epoch):
                 _log.warning("streams begin again", of=lane.service, lane=str(lane.lane), at=place, after=known)
@@ -167,14 +170,27 @@ class Feeds:
                 self.taker.lose(index, Place(place.epoch, previous))
                 changes = []
             self._known[index] = place
-            name = headers["ce-type"].split(".")[2]
             changes.append(Change(index, place, name, _incident_of(name, message), message.stored_at / 1e9))
         self.taker.take(changes, past=past)
         self._sequences[index] = (incarnation, messages[-1].sequence)
 
 
-def _place(message: Received) -> Place:
-    return Place(*place_of_id(message.headers[Header.MESSAGE_ID]))
+class _Event(NamedTuple):
+    """What an event's headers say of it."""
+
+    place: Place
+    previous: int
+    name: str
+
+
+def _read(message: Received) -> _Event | None:
+    """None: it is no event of ours, though only a service can write there; what is odd stops no stream."""
+    headers = message.headers
+    try:
+        place = Place(*place_of_id(headers[Header.MESSAGE_ID]))
+        return _Event(place, int(headers[Header.PREVIOUS]), headers["ce-type"].split(".")[2])
+    except (KeyError, ValueError, IndexError):
+        return None
 
 
 def _incident_of(name: str, message: Received) -> UUID | None:

@@ -185,7 +185,7 @@ class Hub:
                 continue
             lane.popleft()
             self.recent.add(change)
-            if change.incident_id is not None:
+            if change.incident_id is not None and change.incident_id not in found.unread:
                 frames += self._spread(change, found.states.get(change.incident_id))
             if frames >= _BREATH:
                 frames = 0

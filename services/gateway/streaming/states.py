@@ -10,16 +10,19 @@ from time import monotonic
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import structlog
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from libs.contracts.links import incident_url
-from libs.contracts.model import Lane
-from libs.contracts.streaming import IncidentState, States, StatesQuery
+from libs.contracts.model import Contract, Lane
+from libs.contracts.streaming import ReadUpTo, StatesQuery
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Forwarder
 from services.gateway.streaming.feeds import LANES, Change
 from services.gateway.streaming.positions import NOWHERE, Place
 
+_log = structlog.get_logger()
 AT_ONCE: Final = 50
 """Incidents of one question: with the longest texts a fifth of what the bus carries."""
 _KEPT: Final = 5_000
@@ -36,12 +39,20 @@ class State(NamedTuple):
     people: frozenset[UUID]
 
 
-class _Of(IncidentState):
-    incident: dict[str, Any]  # type: ignore[assignment]  # passed on as it came: a later release may show more
+class _Of(Contract):
+    """An incident is passed on as it came: a later release may show more of it."""
+
+    incident: dict[str, Any]
+    team_id: UUID | None = None
+    people: tuple[UUID, ...] = ()
 
 
-class _Told(States):
+class _Told(Contract):
+    """`States`, as far as the gateway looks into them."""
+
     states: tuple[_Of, ...]
+    left: tuple[UUID, ...] = ()
+    escalation: dict[Lane, ReadUpTo] = {}
 
 
 class Found(NamedTuple):
@@ -49,6 +60,8 @@ class Found(NamedTuple):
 
     states: Mapping[UUID, State]
     early: frozenset[Change]
+    unread: frozenset[UUID] = frozenset()
+    """What incidents cannot tell."""
 
 
 @dataclass
@@ -74,19 +87,31 @@ class Incidents:
         ids = list(dict.fromkeys(change.incident_id for change in changes if change.incident_id is not None))
         now = monotonic()
         states = {i: kept[1] for i in ids if (kept := self._kept.get(i)) is not None and now - kept[0] < _FRESH}
-        early: set[Change] = set()
-        left = [i for i in ids if i not in states]
-        while left:
-            some, left = left[:AT_ONCE], left[AT_ONCE:]
-            asked, read, more = await self._ask(some)
-            # Whatever was left out though it was the first does not fit at all.
-            left = [one for one in more if one != some[0]] + left
-            theirs = [change for change in changes if change.incident_id in asked or change.incident_id in some]
-            late = {change for change in theirs if not _is_in(change, read)}
+        early, unread = set[Change](), set[UUID]()
+        missing = [i for i in ids if i not in states]
+        questions = [missing[first : first + AT_ONCE] for first in range(0, len(missing), AT_ONCE)]
+        while questions:
+            some = questions.pop()
+            try:
+                asked, read, left = await self._ask(some)
+            except Problem as problem:
+                if problem.code != "INTERNAL":
+                    raise
+                # One of them cannot be told. The others can.
+                half = len(some) // 2
+                if half:
+                    questions += [some[:half], some[half:]]
+                else:
+                    _log.error("an incident cannot be told", incident=str(some[0]), reason=problem.message)
+                    unread.update(some)
+                continue
+            # The first is always in the answer: what is left becomes less.
+            questions += [list(left)] if left and set(left) < set(some) else []
+            late = {change for change in changes if change.incident_id in some and not _is_in(change, read)}
             early |= late
             self.forget(change.incident_id for change in late)
             states |= asked
-        return Found(states, frozenset(early))
+        return Found(states, frozenset(early), frozenset(unread))
 
     async def _ask(self, ids: Sequence[UUID]) -> tuple[dict[UUID, State], Mapping[Lane, Place], Sequence[UUID]]:
         number, changed = next(self._numbers), set[UUID]()
@@ -97,12 +122,15 @@ class Incidents:
             del self._asking[number]
         if reply.error is not None or not isinstance(reply.data, dict):
             raise Problem.of(reply.error) if reply.error is not None else Problem("INTERNAL", "internal error")
-        told = _Told.model_validate(reply.data)
+        try:
+            told = _Told.model_validate(reply.data)
+            shown = {UUID(one.incident["id"]): one for one in told.states}
+        except (ValidationError, KeyError, ValueError, TypeError, AttributeError):
+            raise Problem("INTERNAL", "incidents has answered something else") from None
         now, found = monotonic(), dict[UUID, State]()
-        for one in told.states:
-            incident = UUID(one.incident["id"])
-            shown = one.incident | {"url": incident_url(self.forwarder.public_url, incident)}
-            found[incident] = State(to_json(shown).decode(), one.team_id, frozenset(one.people))
+        for incident, one in shown.items():
+            said = one.incident | {"url": incident_url(self.forwarder.public_url, incident)}
+            found[incident] = State(to_json(said).decode(), one.team_id, frozenset(one.people))
             if incident not in changed:
                 self._kept[incident] = (now, found[incident])
                 self._kept.move_to_end(incident)

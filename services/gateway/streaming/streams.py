@@ -24,7 +24,8 @@ from services.gateway.streaming.positions import Standing
 from services.gateway.streaming.states import Incidents
 
 _LOOK: Final = 0.5
-"""Seconds between two looks at everybody's token."""
+"""Seconds in which everybody's token is looked at, a few at a time: whoever is told something waits for none of it."""
+_LOOKS: Final = 20
 _PATIENCE: Final = 5.0
 """Seconds for which somebody waits until there is anything to tell, in a process that has just started."""
 _BEHIND: Final = 2.0
@@ -65,9 +66,11 @@ class Streams:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK)
-            for connection in list(self._open):
-                connection.look()
+            everybody = list(self._open)
+            for part in range(_LOOKS):
+                await asyncio.sleep(_LOOK / _LOOKS)
+                for connection in everybody[part::_LOOKS]:
+                    connection.look()
 
     # --- For connections ---------------------------------------------------------------------------------------------
 

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 from libs.chassis.requests.callers import Caller
 from libs.chassis.testing.deadline import in_time
+from libs.contracts.envelope import FACTS
+from libs.contracts.events import declare_events
 from libs.contracts.model import Role, TeamRole
 from libs.contracts.streaming import Authenticate, Close, Ping
+from libs.contracts.subjects import READS
 from services.gateway.envelope import Problem
 from services.gateway.streaming import hub as hubs
 from services.gateway.streaming.audience import Audience, Rights
@@ -141,6 +144,16 @@ def test_what_was_told_lately_is_known_and_what_is_older_is_not() -> None:
     assert recent.since(start[1:]) == "unknown_position"
     recent.begin(0, Place(3, 14))
     assert recent.since(start) == "another_epoch"
+
+
+def test_what_is_said_to_be_read_of_incidents_is_all_that_is_about_one() -> None:
+    declare_events()
+    about = {
+        fact.type.split(".")[2]
+        for fact in FACTS.values()
+        if fact.type.startswith("pager.incidents.") and "incident_id" in fact.model_fields
+    }
+    assert about == set(READS["gateway"]["incidents"])
 
 
 # --- Who hears what --------------------------------------------------------------------------------------------------

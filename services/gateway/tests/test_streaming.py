@@ -33,7 +33,7 @@ from tests.listening import listening, opened
 @pytest.fixture
 async def fresh() -> AsyncIterator[World]:
     """A gateway whose streams have begun, with an incidents that answers whatever it is asked."""
-    async with world(cors_origins="capacitor://localhost", public_url="https://pager.example") as made:
+    async with world(cors_origins="https://wall.example", public_url="https://pager.example") as made:
         await made.stubs.keys()
         await made.stubs.reply("incidents.states", _states)
         async with in_time():
@@ -118,7 +118,7 @@ async def test_another_version_is_refused_and_the_path_may_name_none(fresh: Worl
 async def test_a_browsers_page_is_let_in_where_it_is_ours(fresh: World) -> None:
     for origin in ("https://evil.example", "null", "https://pager.example.evil.example"):
         assert (await _refused(fresh, "/api/v1/stream", Origin=origin))[1]["code"] == "FORBIDDEN"
-    for ours in ("https://pager.example", "capacitor://localhost", None):
+    for ours in ("https://pager.example", "https://wall.example", "capacitor://localhost", None):
         async with _stream(fresh, origin=ours) as stream:
             await stream.say(type="authenticate", token=fresh.token())
             await stream.of("ready")
@@ -309,6 +309,35 @@ async def test_incidents_away_is_said_and_caught_up(fresh: World, monkeypatch: p
         for one in ones:
             await stream.of("IncidentClosed", one)
         assert (await stream.of("heartbeat"))["live"]
+
+
+async def test_an_incidents_that_answers_rubbish_stops_nobody(fresh: World) -> None:
+    odd = await _happens(fresh, 1)
+    rubbish: list[Any] = [
+        None,
+        [],
+        {"states": 7},
+        {"states": [{"incident": {}}]},
+        {"states": [{"incident": {"id": 7}}]},
+    ]
+    said: list[Any] = []
+
+    async def reply(body: Any) -> Reply:
+        return Reply(ok=True, data=said[-1]) if odd in body["ids"] else await _states(body)
+
+    await fresh.stubs.forget()
+    await fresh.stubs.keys()
+    await fresh.stubs.reply("incidents.states", reply)
+    async with listening(fresh.gateway.url, fresh.token()) as stream:
+        await fresh.stubs.client.jetstream().publish("pager.events.incidents.urgent.Odd.x", b"rubbish")
+        for at, one_kind in enumerate(rubbish, 1):
+            said.append(one_kind)
+            await _happens(fresh, 10 * at, UUID(odd), previous=10 * at - (9 if at == 1 else 8))
+            one = await _happens(fresh, 10 * at + 1, previous=10 * at)
+            await _happens(fresh, 10 * at + 2, previous=10 * at + 1)
+            await stream.of("IncidentClosed", one)
+        assert odd not in [incident for _, incident in stream.told]
+        assert "reset" not in [frame["type"] for frame in stream.seen]
 
 
 async def test_a_client_hears_that_we_are_there(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ class Action(StrEnum):
     KEYS_READ = "keys.read"
     KEYS_WRITE = "keys.write"
     AUDIT_READ = "audit.read"
+    MAINTENANCE = "maintenance.write"
 
 
 class Need(StrEnum):
@@ -108,6 +109,7 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
     Action.KEYS_READ: Permission(Need.MANAGER, "API keys, without their secrets", machines=False),
     Action.KEYS_WRITE: Permission(Need.MANAGER, "make, change and revoke API keys", machines=False),
     Action.AUDIT_READ: Permission(Need.ADMIN, "who did what, from where", of_teams=False),
+    Action.MAINTENANCE: Permission(Need.ADMIN, "begin and end maintenance, and see whether it is on", of_teams=False),
 }
 
 

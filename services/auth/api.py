@@ -76,6 +76,7 @@ from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.links import Purpose
 from services.auth.lost_factors import take_from_another
+from services.auth.maintenance import add_maintenance_operations
 from services.auth.oidc.people import part
 from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
@@ -123,6 +124,7 @@ def api(
     _devices(requests, credentials)
     add_team_operations(requests, team_uses)
     add_key_operations(requests, exchange)
+    add_maintenance_operations(requests)
     _keys(requests, room)
     _audit(requests, refusals)
     _erasures(requests, erasures)

@@ -69,6 +69,8 @@ class Edge:
     https: bool
     answered: Sequence[Answered] = ()
     """Called after each request: for counting, and for the access log."""
+    leaving: Callable[[], bool] = lambda: False
+    """Whether this process is about to stop: then no connection waits for another request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,6 +114,8 @@ class Edge:
         if self.https:
             headers.setdefault("Strict-Transport-Security", HSTS)
         headers["X-Request-ID"] = trace.request_id
+        if self.leaving():
+            headers["Connection"] = "close"
 
 
 def _names_a_host(scope: Scope, headers: Headers) -> bool:

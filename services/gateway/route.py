@@ -40,7 +40,7 @@ from services.gateway.versions import OPERATIONS
 
 V1 = "/api/v1"
 ANSWERS: Final = frozenset(
-    {"acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"}
+    {"acknowledgeIncident", "resolveIncident", "closeIncident", "changeIncidents", "recordReceipt"}
 )
 """Operations that say that somebody is at it, or has seen it: counted by themselves."""
 BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
@@ -96,8 +96,7 @@ class PagerRoute(APIRoute):
             parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
             with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
                 if not signed_in or (cookie_too and cookies.shown(request)):
-                    if "auth" in self.tags:
-                        _count(request, of_stranger(front.addresses.of(request)))
+                    _count(request, of_stranger(front.addresses.of(request)) if "auth" in self.tags else ())
                     return await answer(request, current, None, unbounded)
                 shown = bearer(request.headers.get("authorization"))
                 request.state.by_device = device_doors.PROOF in request.headers
@@ -111,6 +110,8 @@ class PagerRoute(APIRoute):
                 return await answer(request, current, shown, _known(request, caller))
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
+            if commands:
+                front_of(request).maintenance.check(self.operation_id)
             _check_parameters(request, known, strict=self.strict)
             fields = request.query_params.get(PARAMETER) if selection is not None else None
             wanted = selection.read(fields) if selection is not None and fields is not None else None

@@ -31,7 +31,8 @@ def _answer(view: Contract, status: int = 200) -> Response:
     responses={200: {"model": HealthView}, 503: {"model": HealthView, "description": "Nobody can be paged"}},
 )
 async def get_health(request: Request) -> Response:
-    view = await front_of(request).health.view()
+    front = front_of(request)
+    view = (await front.health.view()).model_copy(update={"maintenance": front.maintenance.now.enabled})
     return _answer(view, 503 if view.status == "unavailable" else 200)
 
 

@@ -48,8 +48,8 @@ class HealthView(Contract):
     """Seconds."""
     services: Parts
     troubles: tuple[Trouble, ...]
-    maintenance: bool = False
-    """People change nothing now; pages go out."""
+    maintenance: bool | None = None
+    """Only present when true: people change nothing now, and pages go out."""
 
 
 class ReadyView(Contract):
@@ -98,9 +98,8 @@ class HealthCheck:
         verdict = await self.verdict()
         troubles = tuple(verdict.troubles) + ((_LEAVING,) if self.leaving else ())
         states = {name: _state(verdict, name) for name in verdict.found.words}
-        return ReadyView(
-            status=verdict.status, services=states, troubles=troubles
-        ), verdict.is_ready and not self.leaving
+        view = ReadyView(status=verdict.status, services=states, troubles=troubles)
+        return view, verdict.is_ready and not self.leaving
 
     async def verdict(self) -> Verdict:
         """Of now, or of a moment ago."""

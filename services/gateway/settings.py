@@ -47,8 +47,8 @@ class Settings(ServiceSettings):
     )
     """Whether people and API keys may only ask so often; the brake on guesses holds in any case."""
     drain_seconds: float = Field(default=0.0, ge=0, le=60)
-    """So long a gateway that is told to stop still answers, while its `/ready` says no: until whoever sends requests has
-    noticed. Kubernetes waits by itself (`preStop`)."""
+    """So long a gateway that is told to stop still answers, while its `/ready` says no, until whoever sends requests
+    has noticed. Kubernetes waits by itself (`preStop`)."""
     enable_maintenance_mode: bool = Field(
         default=False, validation_alias=AliasChoices("ENABLE_MAINTENANCE_MODE", "enable_maintenance_mode")
     )

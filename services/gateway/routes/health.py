@@ -21,7 +21,7 @@ class LiveView(Contract):
 
 
 def _answer(view: Contract, status: int = 200) -> Response:
-    return Response(view.to_json(), status, media_type="application/json")
+    return Response(view.model_dump_json(by_alias=True, exclude_none=True), status, media_type="application/json")
 
 
 @router.get(
@@ -32,7 +32,7 @@ def _answer(view: Contract, status: int = 200) -> Response:
 )
 async def get_health(request: Request) -> Response:
     front = front_of(request)
-    view = (await front.health.view()).model_copy(update={"maintenance": front.maintenance.now.enabled})
+    view = (await front.health.view()).model_copy(update={"maintenance": front.maintenance.now.enabled or None})
     return _answer(view, 503 if view.status == "unavailable" else 200)
 
 

@@ -69,7 +69,8 @@ async def test_a_service_that_is_not_there_is_a_503_with_retry_after(pager: Worl
     answer = await pager.call("GET", INCIDENT)
 
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.error == {"code": "UNAVAILABLE", "message": "incidents is away"}
+    away = {"code": "UNAVAILABLE", "message": "incidents is away", "details": {"services": ["incidents"]}}
+    assert answer.error == away
 
 
 async def test_a_service_that_does_not_answer_is_a_503_with_retry_after(

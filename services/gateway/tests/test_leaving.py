@@ -33,7 +33,7 @@ async def test_it_says_that_it_leaves_and_still_answers() -> None:
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
-        pager.gateway.settings.drain_seconds = 0
+        pager.gateway.settings = pager.gateway.settings.model_copy(update={"drain_seconds": 0})
 
 
 async def test_what_is_under_way_is_finished() -> None:

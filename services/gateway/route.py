@@ -47,7 +47,6 @@ BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
 """Operations that no person asks for: they keep no browser's session going. Refreshing shows no access token."""
 _KEY_LIMIT = 255
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
 
 _BEARER = HTTPBearer(auto_error=False, scheme_name="accessToken", bearerFormat="JWT")
 SIGNED_IN = Security(_BEARER)
@@ -92,9 +91,8 @@ class PagerRoute(APIRoute):
                 trace.headers.update(deprecated.headers)
             if produced:
                 accepting.check(request, produced)
-            traceparent = request.headers.get("traceparent")
-            parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
-            with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
+            called = f"{request.method} {self.path_format}"
+            with telemetry.span("gateway", called, trace.traceparent, SpanKind.SERVER) as current:
                 if not signed_in or (cookie_too and cookies.shown(request)):
                     _count(request, of_stranger(front.addresses.of(request)) if "auth" in self.tags else ())
                     return await answer(request, current, None, unbounded)

@@ -113,15 +113,18 @@ def requests() -> Requests:
 
 
 def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(requests: Requests) -> None:
-    """The bus lets operators alone ask for what is said of keys, and the gateway for the last two."""
+    """The bus lets operators alone ask for what is said of keys, and the gateway for the last ones."""
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
     operators = {"signing_keys", "rotate_keys"}
     provider = {"oidc_start", "oidc_return", "oidc_token"}
     gateway = {"keep_accesses", "key_marks", "exchange_key", "exchange_device", "present", "leave_browser"}
+    gateway = {"keep_accesses", "exchange_key", "exchange_device", "present", "leave_browser", "maintenance_now"}
     assert public == ({"login", "captcha", "refresh", "keys", "person_keys"} | operators | links | provider | gateway)
     assert set(requests.operations) - public == {
         "logout",
+        "maintenance",
+        "set_maintenance",
         "revoke_token",
         "sessions",
         "end_session",

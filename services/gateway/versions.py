@@ -19,8 +19,6 @@ from services.gateway.envelope import Problem, failure
 HEADER: Final = "X-API-Version"
 _PATH = re.compile(r"/api/v([0-9]{1,4})(/.*|$)", re.DOTALL)
 _GIVEN = re.compile(r"v?([0-9]{1,4})", re.IGNORECASE)
-_POLICY_VIOLATION: Final = 1008
-"""Of a WebSocket that was not accepted: its caller gets a 403 (RFC 6455, section 7.4.1)."""
 _OF_NO_VERSION: Final = ("health", "metrics", "docs", "docs-json")
 """First parts of paths under `/api` that every version shares."""
 
@@ -68,10 +66,9 @@ class Versions:
         try:
             version = self._asked(None if by_path is None else int(by_path[1]), Headers(scope=scope))
         except Problem as problem:
-            if scope["type"] == "http":
-                await failure(problem)(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            if scope["type"] != "http":
+                raise  # a handshake is answered by its own door (`streaming/door.py`)
+            await failure(problem)(scope, receive, send)
             return
         if scope["type"] == "http":
             trace = trace_of(scope)

@@ -137,6 +137,7 @@ _MEMBERS = (
     .where(memberships.c.team_id == bindparam("id", type_=Uuid))
 )
 MEMBERS = Listing(Keyset("members", (memberships.c.since, memberships.c.user_id)), _MEMBERS)
+MEMBER = _MEMBERS.where(memberships.c.user_id == bindparam("user_id", type_=Uuid))
 MEMBERSHIP = select(memberships.c.role.label("team_role"), memberships.c.since).where(
     memberships.c.team_id == bindparam("id", type_=Uuid), memberships.c.user_id == bindparam("user_id", type_=Uuid)
 )

@@ -6,7 +6,7 @@ from alembic import op
 from libs.chassis.store.tables import grant_tables
 
 revision = "0034"
-down_revision = "0027"
+down_revision = "0033"
 
 SCHEMA = "auth"
 _MOMENT = sa.DateTime(timezone=True)

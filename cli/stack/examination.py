@@ -203,6 +203,8 @@ async def _gateway(url: str, verdict: Verdict) -> list[Finding]:
     told = f"; it alone says: trouble with {', '.join(alone)}" if alone else ""
     level = Level.BAD if alone else Level.GOOD
     findings = [Finding("gateway", level, f"{url}: {body.get('status')} ({parts}){told}")]
+    if body.get("maintenance"):
+        findings.append(Finding("maintenance", Level.NOTE, "is on: people change nothing, and pages go out"))
     if "timestamp" in body:
         findings.append(judge_clock(datetime.fromisoformat(body["timestamp"]), now))
     return findings

@@ -51,6 +51,7 @@ from libs.contracts.integrations import (
     IntegrationKeyRevoked,
 )
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
+from libs.contracts.maintenance import MaintenanceChanged
 from libs.contracts.model import Contract, Moment, Personal, StrictContract
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.oncall import (
@@ -264,6 +265,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     ApiKeySecretRemoved: _API_KEY,
     ApiKeyTakenOver: _API_KEY,
     ApiKeyRevoked: Rule("api-keys", "key_id", before=_API_KEYS, gone=True),
+    MaintenanceChanged: Rule("maintenance", "maintenance_id", before=(MaintenanceChanged,)),
     SigningKeyRotated: Rule("signing-keys", "kid"),
     ScheduleCreated: Rule("schedules", "schedule_id"),
     ScheduleChanged: Rule("schedules", "schedule_id", before=_SCHEDULES),

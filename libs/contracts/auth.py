@@ -358,6 +358,10 @@ class RegisterDevice(StrictContract):
     """As at sign-in."""
 
 
+class DeviceQuery(StrictContract):
+    device_id: str
+
+
 class RemoveDevice(StrictContract):
     device_id: str
 

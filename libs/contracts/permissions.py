@@ -48,6 +48,7 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
     ANALYTICS_READ = "analytics.read"
     ANALYTICS_PEOPLE = "analytics.people"
+    MAINTENANCE = "maintenance.write"
 
 
 class Need(StrEnum):
@@ -116,6 +117,7 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
     Action.ANALYTICS_PEOPLE: Permission(
         Need.MANAGER, "how often others were paged and answered, for the same incidents"
     ),
+    Action.MAINTENANCE: Permission(Need.ADMIN, "begin and end maintenance, and see whether it is on", of_teams=False),
 }
 
 

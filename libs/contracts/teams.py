@@ -95,6 +95,12 @@ class ChangeMember(RoleBody):
     user_id: UUID
 
 
+class MemberQuery(StrictContract):
+    id: UUID
+    """Of the team."""
+    user_id: UUID
+
+
 class RemoveMember(StrictContract):
     id: UUID
     """Of the team."""

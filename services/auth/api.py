@@ -18,6 +18,7 @@ from libs.contracts.auth import (
     ChangePassword,
     ChangeUser,
     ConfirmTotp,
+    DeviceQuery,
     DevicesView,
     DeviceView,
     EndOthers,
@@ -62,7 +63,7 @@ from libs.contracts.model import Contract, Role
 from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
 from libs.contracts.permissions import Action
 from libs.contracts.person_keys import PersonKeys, PersonKeysOf
-from libs.contracts.requests import ById, Forbidden, ListPage, Nothing
+from libs.contracts.requests import ById, Forbidden, ListPage, NotFound, Nothing
 from libs.contracts.web_sessions import Present
 from services.auth import access, application, leaving, web_sessions
 from services.auth.device_credentials import DeviceCredentials
@@ -76,11 +77,12 @@ from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.links import Purpose
 from services.auth.lost_factors import take_from_another
+from services.auth.maintenance import add_maintenance_operations
 from services.auth.oidc.people import part
 from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
 from services.auth.projections import audit
-from services.auth.queries import OWN_DEVICES
+from services.auth.queries import DEVICES_OF, OWN_DEVICES
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
 from services.auth.registration import Prepared, Registration
@@ -123,6 +125,7 @@ def api(
     _devices(requests, credentials)
     add_team_operations(requests, team_uses)
     add_key_operations(requests, exchange)
+    add_maintenance_operations(requests)
     _keys(requests, room)
     _audit(requests, refusals)
     _erasures(requests, erasures)
@@ -303,6 +306,10 @@ def _invites(requests: Requests, invitations: Invitations, refusals: Refusals) -
     def invites(work: Work, body: ListPage, caller: Caller) -> InvitesPage:
         return invitations.page(work, body)
 
+    @requests.query("get_invite", ById, action=Action.PEOPLE_WRITE)
+    def get_invite(work: Work, body: ById, _caller: Caller) -> InviteView:
+        return invitations.one(work, body.id)
+
     @requests.handle("resend_invite", ById, action=Action.PEOPLE_WRITE)
     def resend_invite(work: Work, body: ById, caller: Caller) -> InviteView:
         sent = invitations.resend(work, body.id, caller.cause(work))
@@ -390,6 +397,13 @@ def _devices(requests: Requests, credentials: DeviceCredentials) -> None:
     @requests.handle("lose_device", LoseDevice, action=Action.PEOPLE_ACCESS, turn=_whose)
     def lose_device(work: Work, body: LoseDevice, caller: Caller) -> None:
         leaving.lose_device(work, body, caller, caller.cause(work))
+
+    @requests.query("device", DeviceQuery, action=Action.ME)
+    def own_device(work: Work, body: DeviceQuery, caller: Caller) -> DeviceView:
+        for row in work.fetch(DEVICES_OF, user_id=caller.user_id):
+            if row["device_id"] == body.device_id:
+                return device_view(row)
+        raise NotFound("you have no such device", field="deviceId")
 
     @requests.query("devices", ListPage, action=Action.ME)
     def own_devices(work: Work, body: ListPage, caller: Caller) -> DevicesView:

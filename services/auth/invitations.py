@@ -13,7 +13,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.auth import UserView
 from libs.contracts.invites import Invite, InvitesPage, InviteView, LinkView, Register
-from libs.contracts.requests import ListPage, Rejected
+from libs.contracts.requests import ListPage, NotFound, Rejected
 from services.auth import application, team_room
 from services.auth.attempts import Attempt, Attempts, WrongPassword
 from services.auth.credentials import Credentials, credentials_of, credentials_of_user
@@ -71,6 +71,12 @@ class Invitations:
         """Raises NotFound or InviteIsOver."""
         work.decide(INVITES, invite_id, RevokeInvite(invite_id), cause)
         withdraw(work, Purpose.INVITE, invite_id)
+
+    def one(self, work: Work, invite_id: UUID) -> InviteView:
+        """Raises NotFound."""
+        if not (rows := work.fetch(INVITE, id=invite_id)):
+            raise NotFound(f"there is no invite {invite_id}", field="id")
+        return invite_view(rows[0], work.now)
 
     def page(self, work: Work, asked: ListPage) -> InvitesPage:
         page = INVITES_LIST.page(work, asked)

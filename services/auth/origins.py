@@ -45,6 +45,7 @@ from libs.contracts.auth import (
 )
 from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
+from libs.contracts.maintenance import MaintenanceChanged
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.revocations import TokenRevoked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
@@ -52,6 +53,7 @@ from services.auth.api_keys import KEYS as API_KEYS
 from services.auth.application import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
+from services.auth.maintenance import MAINTENANCE
 from services.auth.oidc.people import IDENTITIES
 from services.auth.projections import (
     access_log,
@@ -73,6 +75,7 @@ from services.auth.projections import (
     ledgers,
     links,
     mails,
+    maintenance,
     memberships,
     noticed,
     notices,
@@ -132,11 +135,12 @@ ORIGINS = Origins(
             ApiKeyRevoked,
         ): folding(API_KEYS),
         (SigningKeyRotated,): folding(KEYS),
+        (MaintenanceChanged,): folding(MAINTENANCE),
         (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted, InviteErased): folding(INVITES),
         (IdentityLinked, IdentityUnlinked): folding(IDENTITIES),
     },
-    projections=(users, teams, memberships, devices, invites, audit, identities, api_keys, erased),
+    projections=(users, teams, memberships, devices, invites, audit, identities, api_keys, erased, maintenance),
     rows={
         access_log: "requests at the gateway, which are in no event",
         api_key_secrets: "hashes of what machines show, which are in no event",

@@ -58,6 +58,7 @@ from libs.contracts.invites import (
     InviteRevoked,
     InviteStatus,
 )
+from libs.contracts.maintenance import MaintenanceChanged
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 
@@ -108,6 +109,18 @@ teams = Table(
     Index("teams_name_idx", "name", "id"),
 )
 Index("teams_lower_name_idx", func.lower(teams.c.name))
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("message", Text),
+    Column("until", DateTime(timezone=True)),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+"""One row, once it was on."""
 
 memberships = Table(
     "memberships",
@@ -616,6 +629,10 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             return [Patch(teams, {"id": fact.team_id, "version": state.version, "updated_at": event.time} | named)]
         case TeamDeleted():
             return [Gone(teams, {"id": fact.team_id})]
+        case MaintenanceChanged():
+            said = fact.model_dump(include={"enabled", "message", "until"})
+            who = {"changed_by": event.actor.to_json().decode(), "changed_at": event.time}
+            return [Row(maintenance, {"id": fact.maintenance_id} | said | who)]
         case PersonErased(user_id=user_id, at=at):
             return [Gone(users, {"id": user_id}), Row(erased, {"user_id": user_id, "erased_at": at})]
         case InviteErased(invite_id=invite_id):

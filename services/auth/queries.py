@@ -43,6 +43,7 @@ from services.auth.projections import (
     ledgers,
     links,
     mails,
+    maintenance,
     memberships,
     noticed,
     notices,
@@ -112,6 +113,7 @@ ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_
 
 _COUNT = select(func.count()).where(memberships.c.team_id == teams.c.id).scalar_subquery().label("members")
 _TEAM_ROWS = select(teams, _COUNT)
+MAINTENANCE = select(maintenance)
 TEAM = _TEAM_ROWS.where(teams.c.id == bindparam("id", type_=Uuid))
 TEAMS = Listing(Keyset("teams", (teams.c.name, teams.c.id)), _TEAM_ROWS)
 TEAM_ONLY = Listing(Keyset("teams", (teams.c.name, teams.c.id)), TEAM)
@@ -135,6 +137,7 @@ _MEMBERS = (
     .where(memberships.c.team_id == bindparam("id", type_=Uuid))
 )
 MEMBERS = Listing(Keyset("members", (memberships.c.since, memberships.c.user_id)), _MEMBERS)
+MEMBER = _MEMBERS.where(memberships.c.user_id == bindparam("user_id", type_=Uuid))
 MEMBERSHIP = select(memberships.c.role.label("team_role"), memberships.c.since).where(
     memberships.c.team_id == bindparam("id", type_=Uuid), memberships.c.user_id == bindparam("user_id", type_=Uuid)
 )

@@ -13,6 +13,7 @@ from libs.contracts.teams import (
     ChangeMember,
     ChangeTeam,
     CreateTeam,
+    MemberQuery,
     MembersOf,
     MembersPage,
     MemberView,
@@ -64,6 +65,10 @@ def _members(requests: Requests) -> None:
     @requests.query("members", MembersOf, action=Action.TEAMS_READ)
     def members(work: Work, body: MembersOf, caller: Caller) -> MembersPage:
         return teams.members(work, body, caller)
+
+    @requests.query("member", MemberQuery, action=Action.TEAMS_READ)
+    def member(work: Work, body: MemberQuery, caller: Caller) -> MemberView:
+        return teams.member(work, body, caller)
 
     @requests.handle("set_member", SetMember, action=Action.TEAMS_MEMBERS, turn=_of_team)
     def set_member(work: Work, body: SetMember, caller: Caller) -> MemberView:

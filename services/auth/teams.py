@@ -9,7 +9,16 @@ from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.model import TeamRole
 from libs.contracts.permissions import Action
 from libs.contracts.requests import Invalid, ListPage, NotFound, Rejected
-from libs.contracts.teams import CreateTeam, MembersOf, MembersPage, MemberView, TeamChange, TeamsPage, TeamView
+from libs.contracts.teams import (
+    CreateTeam,
+    MemberQuery,
+    MembersOf,
+    MembersPage,
+    MemberView,
+    TeamChange,
+    TeamsPage,
+    TeamView,
+)
 from libs.contracts.uses import UsesView
 from services.auth import team_room
 from services.auth.api_keys import uses_of_team
@@ -20,6 +29,7 @@ from services.auth.domain.users import Keep, Registered, SetMembership
 from services.auth.projections import project, team_row
 from services.auth.projections import teams as teams_table
 from services.auth.queries import (
+    MEMBER,
     MEMBER_IDS,
     MEMBERS,
     MEMBERSHIP,
@@ -116,6 +126,14 @@ def members(work: Work, asked: MembersOf, caller: Caller) -> MembersPage:
     check_seen(work, asked.id, caller)
     page = MEMBERS.page(work, asked, id=asked.id)
     return MembersPage(**page.told("members", map(member_view, page.rows)))
+
+
+def member(work: Work, asked: MemberQuery, caller: Caller) -> MemberView:
+    """Raises TeamIsUnknown or NotAMember."""
+    check_seen(work, asked.id, caller)
+    if not (rows := work.fetch(MEMBER, id=asked.id, user_id=asked.user_id)):
+        raise NotAMember(field="userId")
+    return member_view(rows[0])
 
 
 def set_member(work: Work, team_id: UUID, user_id: UUID, role: TeamRole, cause: Cause) -> MemberView:

@@ -37,6 +37,7 @@ from services.gateway.routes import (
     integrations,
     invites,
     keys,
+    maintenance,
     metrics,
     notifications,
     oidc,
@@ -53,7 +54,7 @@ from services.gateway.versions import Versions
 
 _RESOURCES = (
     *(incidents, incident_acts, incident_alerts, reviews, auth, oidc, users, personal, teams, invites, devices),
-    *(api_keys, on_call, escalation, integrations, notifications, audit, stream, analytics),
+    *(api_keys, on_call, escalation, integrations, notifications, audit, maintenance, stream, analytics),
 )
 
 
@@ -101,7 +102,8 @@ def build(front: Front, settings: Settings) -> ASGIApp:
     api.state.front = front
     api.state.https = settings.https
     inner = Cors(Versions(Compressed(api)), settings.origins)
-    edge = Edge(inner, settings.https, (front.metrics.answered, front.access.answered))
+    answered = (front.metrics.answered, front.access.answered)
+    edge = Edge(inner, settings.https, answered, lambda: front.health.leaving)
     return Door(edge, front, settings.https)
 
 

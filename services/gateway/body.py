@@ -41,6 +41,8 @@ class JsonRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             self._body = await self._read_in_time()
+            if self._body and self.headers.get("content-encoding", "identity").strip().lower() != "identity":
+                raise Problem("UNSUPPORTED_MEDIA_TYPE", "send the body without a Content-Encoding")
             if self._body and not _JSON.match(self.headers.get("content-type", "")):
                 raise Problem("UNSUPPORTED_MEDIA_TYPE", "send the body as Content-Type: application/json")
         return self._body

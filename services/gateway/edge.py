@@ -6,17 +6,19 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.chassis.measure.telemetry import new_traceparent
 from services.gateway.envelope import Problem, failure
 
 _log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._~-]{1,128}$")
+_TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]{1,300}")
 _SECRET = re.compile(r"[A-Za-z0-9_.~-]{32,}")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
@@ -44,12 +46,15 @@ class Trace:
     """What the access log says about a request."""
 
     request_id: str
+    """Its caller's, if that can be used; else the id of its trace, which stands in every event that it causes."""
     route: str | None = None
     user_id: UUID | None = None
     key_id: UUID | None = None
     status: int = 0
     address: str = ""
     """As in `addresses.py`: a proxy's word only where it is trusted."""
+    traceparent: str = ""
+    """Its caller's, or the root of a trace of its own (W3C Trace Context)."""
     headers: dict[str, str] = field(default_factory=dict)
     """What its answer says besides, whatever it is: an error as well."""
     is_refused: bool = False
@@ -69,6 +74,8 @@ class Edge:
     https: bool
     answered: Sequence[Answered] = ()
     """Called after each request: for counting, and for the access log."""
+    leaving: Callable[[], bool] = lambda: False
+    """Whether this process is about to stop: then no connection waits for another request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +84,10 @@ class Edge:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         client = scope.get("client")
-        trace = Trace(given if _REQUEST_ID.match(given) else uuid4().hex, address=client[0] if client else "")
+        parent = headers.get("traceparent", "")
+        parent = parent if _TRACEPARENT.match(parent) else new_traceparent()
+        request_id = given if _REQUEST_ID.fullmatch(given) else _trace_id(parent)
+        trace = Trace(request_id, traceparent=parent, address=client[0] if client else "")
         scope[_STATE] = trace
 
         async def send_out(message: Message) -> None:
@@ -112,12 +122,18 @@ class Edge:
         if self.https:
             headers.setdefault("Strict-Transport-Security", HSTS)
         headers["X-Request-ID"] = trace.request_id
+        if self.leaving():
+            headers["Connection"] = "close"
 
 
 def _names_a_host(scope: Scope, headers: Headers) -> bool:
     """Whether it says whom it is for, as HTTP/1.1 has to (RFC 9112, section 3.2)."""
     hosts = headers.getlist("host")
     return (len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None) or (not hosts and scope["http_version"] == "1.0")
+
+
+def _trace_id(traceparent: str) -> str:
+    return traceparent.split("-", 2)[1]
 
 
 def _endpoint(scope: Scope, trace: Trace) -> str:
@@ -139,6 +155,7 @@ def _write_log(scope: Scope, trace: Trace, seconds: float) -> None:
     (_log.debug if probe else _log.info)(
         "request",
         request_id=trace.request_id,
+        trace_id=_trace_id(trace.traceparent),
         method=scope["method"],
         path=masked(scope["path"]),
         route=trace.route,

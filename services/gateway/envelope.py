@@ -115,6 +115,9 @@ class ErrorDetails(Contract):
         default=None, description="When it was ended, or when paging started again; only where that is the reason."
     )
     by: str | None = Field(default=None, description="Who has ended it: a person's id; only with `at`.")
+    services: tuple[str, ...] | None = Field(
+        default=None, description="Which services, or `bus`, are away or did not answer in time; only present then."
+    )
 
 
 class ErrorBody(Contract):

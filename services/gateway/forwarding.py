@@ -65,15 +65,15 @@ class Forwarder:
             raise Problem("PAYLOAD_TOO_LARGE", "the body is too large", headers={"Connection": "close"})
         if not self.bus.connected:
             # The client would keep the request and send it long after the caller was told that it failed.
-            raise Problem("UNAVAILABLE", "the message bus is away", headers=_RETRY)
+            raise _away("bus", "the message bus is away")
         try:
             answer = await self.bus.request(rpc_subject(service, operation), raw, headers=headers, timeout=timeout)
             return Reply.model_validate_json(answer)
         except BusAway as error:
             if isinstance(error.__cause__, NoRespondersError):
-                raise Problem("UNAVAILABLE", f"{service} is away", headers=_RETRY) from error
+                raise _away(service, f"{service} is away") from error
             doubt = f": {_UNKNOWN}" if Header.DEADLINE in headers else ""
-            raise Problem("UNAVAILABLE", f"{service} did not answer in time{doubt}", headers=_RETRY) from error
+            raise _away(service, f"{service} did not answer in time{doubt}") from error
         except ValidationError as error:
             _log.error("unreadable answer", service=service, operation=operation)
             raise Problem("INTERNAL", "internal error") from error
@@ -168,6 +168,10 @@ def request_headers(
     if match is not None:
         headers[Header.IF_MATCH] = match.header
     return headers
+
+
+def _away(who: str, message: str) -> Problem:
+    return Problem("UNAVAILABLE", message, more={"services": [who]}, headers=_RETRY)
 
 
 def complete(contract: type[C], body: Contract, **from_path: Any) -> C:

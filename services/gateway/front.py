@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.gateway.health import HealthCheck
     from services.gateway.limits import Limits
     from services.gateway.machines import Machines
+    from services.gateway.maintenance import Maintenance
     from services.gateway.metrics import GatewayMetrics
     from services.gateway.origins import Origins
     from services.gateway.places import Places
@@ -42,6 +43,7 @@ class Front:
     presences: Presences
     limits: Limits
     streams: Streams
+    maintenance: Maintenance
 
 
 def front_of(connection: HTTPConnection) -> Front:

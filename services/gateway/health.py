@@ -15,6 +15,7 @@ from libs.chassis.monitor.verdict import Silent, Status, Verdict, judge, look
 from libs.contracts.health import BUS, DATABASE, PUSH, Effect, Health, Trouble
 from libs.contracts.model import Contract, Moment
 
+_LEAVING = Trouble(culprit="gateway", problem="is about to stop", effect=Effect.OUTAGE)
 _FRESH = 1.0
 """Seconds for which an answer is given again: the door is public and each look asks every service."""
 
@@ -47,6 +48,8 @@ class HealthView(Contract):
     """Seconds."""
     services: Parts
     troubles: tuple[Trouble, ...]
+    maintenance: bool | None = None
+    """Only present when true: people change nothing now, and pages go out."""
 
 
 class ReadyView(Contract):
@@ -62,6 +65,8 @@ class HealthCheck:
     bus: Bus
     clock: Clock
     push: str | None = None
+    leaving: bool = False
+    """This gateway is asked for nothing new: it finishes what is under way, and goes."""
     started: datetime = field(init=False)
     _verdict: Verdict | None = None
     _found_at: float = float("-inf")
@@ -91,8 +96,10 @@ class HealthCheck:
     async def ready(self) -> tuple[ReadyView, bool]:
         """And whether it is so: bus, database and every service do their work."""
         verdict = await self.verdict()
+        troubles = tuple(verdict.troubles) + ((_LEAVING,) if self.leaving else ())
         states = {name: _state(verdict, name) for name in verdict.found.words}
-        return ReadyView(status=verdict.status, services=states, troubles=tuple(verdict.troubles)), verdict.is_ready
+        view = ReadyView(status=verdict.status, services=states, troubles=troubles)
+        return view, verdict.is_ready and not self.leaving
 
     async def verdict(self) -> Verdict:
         """Of now, or of a moment ago."""

@@ -109,9 +109,9 @@ class Limits:
         Raises:
             Problem: 429, with when there may be another one.
         """
-        if not self.enabled:
+        found = [(share.size, self._bucket(share), share) for share in shares] if self.enabled else []
+        if not found:
             return {}
-        found = [(share.size, self._bucket(share), share) for share in shares]
         size, bucket, _ = max(found, key=lambda one: one[1].spent + 1 - one[0].most)
         if bucket.spent + 1 > size.most:
             wait = math.ceil((bucket.spent + 1 - size.most) / size.rate)

@@ -19,7 +19,7 @@ from libs.chassis.bus.wire import Wire
 from libs.chassis.clock import Clock, SystemClock
 from libs.chassis.measure import logs, telemetry
 from libs.chassis.monitor.listening import Listening
-from libs.chassis.monitor.port import Monitor
+from libs.chassis.monitor.port import Monitor, Readiness
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.stopping import stoppable
@@ -37,6 +37,7 @@ from services.gateway.gossip import Gossip
 from services.gateway.health import HealthCheck
 from services.gateway.limits import Limits
 from services.gateway.machines import Machines
+from services.gateway.maintenance import Maintenance
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.origins import Origins
 from services.gateway.patience import PatientProtocol
@@ -97,6 +98,7 @@ class Gateway:
         self.gossip = Gossip(self.bus, limits)
         machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
         streams = Streams(self.bus, self._forwarder, Tokens(callers, machines, limits, self.clock), metrics.streams)
+        maintenance = Maintenance(self._forwarder, self.clock, self.settings.enable_maintenance_mode)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
             asyncio.create_task(stoppable(presences.run), name="gateway presences"),
@@ -105,6 +107,7 @@ class Gateway:
             asyncio.create_task(stoppable(self.gossip.run), name="gateway limits"),
             asyncio.create_task(stoppable(streams.run), name="gateway streams"),
             asyncio.create_task(stoppable(machines.run), name="gateway API keys"),
+            asyncio.create_task(stoppable(maintenance.run), name="gateway maintenance"),
         )
         self.front = Front(
             self._forwarder,
@@ -121,11 +124,18 @@ class Gateway:
             presences,
             limits,
             streams,
+            maintenance,
         )
-        self.monitor = Monitor(self.settings, metrics.ready, metrics.own)
+        self.monitor = Monitor(self.settings, self._ready, metrics.own)
         await self.monitor.start()
         await self._listening.serve(self._config(), "gateway http")
         self.url = self._listening.url
+
+    async def _ready(self) -> Readiness:
+        found = await self.front.metrics.ready()
+        if not self.front.health.leaving:
+            return found
+        return found.model_copy(update={"status": "unavailable", "reasons": (*found.reasons, "it is about to stop")})
 
     async def _tell(self, forwarder: Forwarder, present: Present) -> None:
         """Raises Problem: auth has not heard it."""
@@ -134,8 +144,10 @@ class Gateway:
             raise Problem.of(reply.error)
 
     async def stop(self) -> None:
-        """Answer what is under way, then leave."""
+        """Say that nothing new should come, answer what is under way, then leave."""
         self._stopping = True
+        self.front.health.leaving = True
+        await asyncio.sleep(self.settings.drain_seconds)
         await self.front.streams.drain()
         await self._listening.stop()
         await self.monitor.stop()

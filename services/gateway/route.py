@@ -40,14 +40,13 @@ from services.gateway.versions import OPERATIONS
 
 V1 = "/api/v1"
 ANSWERS: Final = frozenset(
-    {"acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"}
+    {"acknowledgeIncident", "resolveIncident", "closeIncident", "changeIncidents", "recordReceipt"}
 )
 """Operations that say that somebody is at it, or has seen it: counted by themselves."""
 BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
 """Operations that no person asks for: they keep no browser's session going. Refreshing shows no access token."""
 _KEY_LIMIT = 255
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$")
 
 _BEARER = HTTPBearer(auto_error=False, scheme_name="accessToken", bearerFormat="JWT")
 SIGNED_IN = Security(_BEARER)
@@ -92,12 +91,10 @@ class PagerRoute(APIRoute):
                 trace.headers.update(deprecated.headers)
             if produced:
                 accepting.check(request, produced)
-            traceparent = request.headers.get("traceparent")
-            parent = traceparent if traceparent and _TRACEPARENT.match(traceparent) else None
-            with telemetry.span("gateway", f"{request.method} {self.path_format}", parent, SpanKind.SERVER) as current:
+            called = f"{request.method} {self.path_format}"
+            with telemetry.span("gateway", called, trace.traceparent, SpanKind.SERVER) as current:
                 if not signed_in or (cookie_too and cookies.shown(request)):
-                    if "auth" in self.tags:
-                        _count(request, of_stranger(front.addresses.of(request)))
+                    _count(request, of_stranger(front.addresses.of(request)) if "auth" in self.tags else ())
                     return await answer(request, current, None, unbounded)
                 shown = bearer(request.headers.get("authorization"))
                 request.state.by_device = device_doors.PROOF in request.headers
@@ -111,6 +108,8 @@ class PagerRoute(APIRoute):
                 return await answer(request, current, shown, _known(request, caller))
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
+            if commands:
+                front_of(request).maintenance.check(self.operation_id)
             _check_parameters(request, known, strict=self.strict)
             fields = request.query_params.get(PARAMETER) if selection is not None else None
             wanted = selection.read(fields) if selection is not None and fields is not None else None

@@ -46,6 +46,13 @@ class Settings(ServiceSettings):
         default=True, validation_alias=AliasChoices("ENABLE_RATE_LIMITING", "enable_rate_limiting")
     )
     """Whether people and API keys may only ask so often; the brake on guesses holds in any case."""
+    drain_seconds: float = Field(default=0.0, ge=0, le=60)
+    """So long a gateway that is told to stop still answers, while its `/ready` says no, until whoever sends requests
+    has noticed. Kubernetes waits by itself (`preStop`)."""
+    enable_maintenance_mode: bool = Field(
+        default=False, validation_alias=AliasChoices("ENABLE_MAINTENANCE_MODE", "enable_maintenance_mode")
+    )
+    """Maintenance from the start, which nobody can end over the API."""
     push: str | None = None
     """What health says about push when notifier does not say it itself."""
 

@@ -67,7 +67,7 @@ class Versions:
             version = self._asked(None if by_path is None else int(by_path[1]), Headers(scope=scope))
         except Problem as problem:
             if scope["type"] != "http":
-                raise
+                raise  # a handshake is answered by its own door (`streaming/door.py`)
             await failure(problem)(scope, receive, send)
             return
         if scope["type"] == "http":

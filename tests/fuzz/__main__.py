@@ -51,7 +51,6 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="pager-fuzz-"))
     home.chmod(0o755)  # PostgreSQL runs as another user where we are root
     os.environ["PAGER_HOME"] = str(Home(home / "home").path)
-    os.environ["ENABLE_RATE_LIMITING"] = "false"  # a thousand tries a minute would find nothing but 429
     os.environ["PAGER_TRUSTED_PROXIES"] = "127.0.0.1"  # the admin signs in from elsewhere (hooks.py)
     try:
         sys.exit(asyncio.run(fuzz(arguments.seconds, options)))

@@ -127,6 +127,7 @@ REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "unlockUser": _unlock,
     "createTeam": _plain("/teams", {"name": "Core"}),
     "setMember": _member,
+    "setMaintenance": _plain("/admin/maintenance", {"message": "new disks"}),
     "registerDevice": _plain("/devices", _DEVICE),
     "deactivateUser": _standing("deactivate"),
     "invite": _plain("/invites", {"email": "di@pager.test"}),

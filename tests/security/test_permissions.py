@@ -50,7 +50,14 @@ OPEN = {
     "an admin's key of a team": set(Need),
     "an admin's phone that is not signed in": set(Need),
 }
-OF_NO_TEAM = {Action.PEOPLE_READ, Action.PEOPLE_WRITE, Action.PEOPLE_ACCESS, Action.TEAMS_WRITE, Action.AUDIT_READ}
+OF_NO_TEAM = {
+    Action.PEOPLE_READ,
+    Action.PEOPLE_WRITE,
+    Action.PEOPLE_ACCESS,
+    Action.TEAMS_WRITE,
+    Action.AUDIT_READ,
+    Action.MAINTENANCE,
+}
 """What whoever is bound to a team can do to nothing."""
 SERVED = [(requests, name) for requests in apis() for name, op in requests.operations.items() if op.action is not None]
 

@@ -45,6 +45,12 @@ def is_seen(header: str, tag: str) -> bool:
     return bool(_LIST.fullmatch(header)) and tag.removeprefix("W/") in _tags(header)
 
 
+def _version_in(tag: str) -> str:
+    """The tag of a version without how it looked; what is none of ours stays as it is."""
+    ours = _OURS.fullmatch(tag)
+    return tag if ours is None else f'"{ours[1]}"'
+
+
 def _tags(header: str) -> Iterator[str]:
     return (f'"{tag}"' for _, tag in re.findall(_TAG, header))
 
@@ -81,15 +87,14 @@ class Match:
         found = re.findall(_TAG, header)
         if len(found) > MOST_TAGS:
             raise Invalid(f"expected at most {MOST_TAGS} ETags", field=IF_MATCH)
-        return cls(frozenset(f'"{tag}"' for weak, tag in found if not weak))
+        return cls(frozenset(_version_in(f'"{tag}"') for weak, tag in found if not weak))
 
     @property
     def header(self) -> str:
         """As it travels on the bus: versions that could be ours; `""`, which none is, where nothing could."""
         if self.tags is None:
             return _ANY
-        ours = filter(None, map(_OURS.fullmatch, self.tags))
-        return ", ".join(sorted({f'"{found[1]}"' for found in ours})) or '""'
+        return ", ".join(sorted(filter(_OURS.fullmatch, self.tags))) or '""'
 
     def check(self, version: int | None) -> None:
         """Raises PreconditionFailed unless it matches the present version; None: the thing has no versions."""

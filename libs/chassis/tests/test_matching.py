@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.chassis.requests.callers import Caller
-from libs.chassis.requests.matching import MOST_TAGS, Match, PreconditionFailed
+from libs.chassis.requests.matching import MOST_TAGS, Match, PreconditionFailed, etag, is_seen
 from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.store.work import Decider, Work
 from libs.chassis.tests.ledger import COUNT, SCHEMA, Ledger, add
@@ -29,6 +31,9 @@ from libs.contracts.subjects import Header
         ('"6", "7"', True),
         (', ,"6",,"7" ,', True),
         ('"6,7", "7"', True),
+        ('"7.0123456789abcdef"', True),
+        ('"8.0123456789abcdef"', False),
+        ('"7.0123"', False),
         ('"8"', False),
         ('W/"7"', False),
         ('W/"7", W/"8"', False),
@@ -55,6 +60,27 @@ def test_what_is_no_list_of_tags_is_refused(header: str) -> None:
     with pytest.raises(Invalid) as refusal:
         Match.read(header)
     assert refusal.value.field == "If-Match"
+
+
+_TAGS = st.text(st.sampled_from("\x21\x23.7abc\xff"), max_size=20).map(lambda text: f'"{text}"')
+_WRITTEN = st.tuples(st.sampled_from(["", "W/"]), _TAGS).map("".join)
+
+
+@given(st.lists(_WRITTEN, min_size=1, max_size=8), _TAGS, st.sampled_from([", ", ",", " ,\t", ",,"]))
+def test_a_tag_is_seen_where_a_list_names_it_weakly_or_strongly(named: list[str], tag: str, between: str) -> None:
+    header = between.join(named)
+    there = tag in {one.removeprefix("W/") for one in named}
+    assert is_seen(header, tag) is is_seen(header, f"W/{tag}") is there
+    assert is_seen("*", tag)
+
+
+@given(st.text(st.characters(max_codepoint=0xFF), max_size=300), st.integers(0, 10**18))
+def test_whatever_is_sent_is_read_or_refused(header: str, version: int) -> None:
+    assert is_seen(header, etag(version, "0" * 16)) in (True, False)
+    try:
+        assert Match.read(Match.read(header).header).header == Match.read(header).header
+    except Invalid as refusal:
+        assert refusal.field == "If-Match"  # noqa: PT017 - either is right
 
 
 def test_a_header_of_many_tags_or_of_nonsense_takes_no_time() -> None:

@@ -22,6 +22,7 @@ import libs.contracts.incident_alerts
 import libs.contracts.incidents
 import libs.contracts.integrations
 import libs.contracts.invites
+import libs.contracts.maintenance
 import libs.contracts.notifier
 import libs.contracts.oidc
 import libs.contracts.oncall

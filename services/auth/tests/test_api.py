@@ -113,15 +113,18 @@ def requests() -> Requests:
 
 
 def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(requests: Requests) -> None:
-    """The bus lets operators alone ask for what is said of keys, and the gateway for the last two."""
+    """The bus lets operators alone ask for what is said of keys, and the gateway for the last ones."""
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
     operators = {"signing_keys", "rotate_keys"}
     provider = {"oidc_start", "oidc_return", "oidc_token"}
     gateway = {"keep_accesses", "key_marks", "exchange_key", "exchange_device", "present", "leave_browser"}
+    gateway |= {"maintenance_now"}
     assert public == ({"login", "captcha", "refresh", "keys", "person_keys"} | operators | links | provider | gateway)
     assert set(requests.operations) - public == {
         "logout",
+        "maintenance",
+        "set_maintenance",
         "revoke_token",
         "sessions",
         "end_session",
@@ -141,12 +144,14 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "audit",
         "register_device",
         "remove_device",
+        "device",
         "devices",
         "change_password",
         "unlock",
         "invite",
         "invites",
         "resend_invite",
+        "get_invite",
         "revoke_invite",
         "reset_link",
         "ask_to_verify",
@@ -163,6 +168,7 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "members",
         "set_member",
         "change_member",
+        "member",
         "remove_member",
         "create_api_key",
         "api_keys",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.contracts.auth import DeviceView, RegisterDevice, RemoveDevice
+from libs.contracts.auth import DeviceQuery, DeviceView, RegisterDevice, RemoveDevice
 from libs.contracts.requests import Nothing
 from services.gateway.envelope import item, success
 from services.gateway.front import front_of
@@ -18,6 +18,8 @@ from services.gateway.responses import TOO_MANY_DEVICES, answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
+
+DeviceId = Annotated[str, Path(alias="deviceId", max_length=255)]
 
 
 @router.post(
@@ -43,13 +45,23 @@ async def list_devices(paging: Paging, ask: Asking) -> Response:
     return page("devices", await ask.query("auth", "devices", paging), paging)
 
 
-# Device ids are the client's: a slash in one must not make it impossible to remove.
+# Device ids are the client's: a slash in one must not make it impossible to see or to remove.
+@router.get(
+    "/{deviceId:path}",
+    operation_id="getDevice",
+    summary="One of the caller's devices",
+    responses=documented(one("device", DeviceView, "Device")),
+)
+async def get_device(device_id: DeviceId, ask: Asking) -> Response:
+    return item("device", await ask.query("auth", "device", DeviceQuery(device_id=device_id)))
+
+
 @router.delete(
     "/{deviceId:path}",
     operation_id="removeDevice",
     summary="Remove a device",
     responses=documented(answer("DeviceRemoved", Nothing)),
 )
-async def remove_device(device_id: Annotated[str, Path(alias="deviceId", max_length=255)], ask: Asking) -> Response:
+async def remove_device(device_id: DeviceId, ask: Asking) -> Response:
     await ask.command("auth", "remove_device", RemoveDevice(device_id=device_id), repeatable=True)
     return success({})

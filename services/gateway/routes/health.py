@@ -21,7 +21,7 @@ class LiveView(Contract):
 
 
 def _answer(view: Contract, status: int = 200) -> Response:
-    return Response(view.to_json(), status, media_type="application/json")
+    return Response(view.model_dump_json(by_alias=True, exclude_none=True), status, media_type="application/json")
 
 
 @router.get(
@@ -31,7 +31,8 @@ def _answer(view: Contract, status: int = 200) -> Response:
     responses={200: {"model": HealthView}, 503: {"model": HealthView, "description": "Nobody can be paged"}},
 )
 async def get_health(request: Request) -> Response:
-    view = await front_of(request).health.view()
+    front = front_of(request)
+    view = (await front.health.view()).model_copy(update={"maintenance": front.maintenance.now.enabled or None})
     return _answer(view, 503 if view.status == "unavailable" else 200)
 
 

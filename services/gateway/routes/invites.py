@@ -46,6 +46,11 @@ async def list_invites(paging: Paging, ask: Asking) -> Response:
     return page("invites", await ask.query("auth", "invites", paging), paging)
 
 
+@router.get("/{id}", operation_id="getInvite", summary="One invite (admin)", responses=documented(_INVITE))
+async def get_invite(invite_id: InviteId, ask: Asking) -> Response:
+    return item("invite", await ask.query("auth", "get_invite", ById(id=invite_id)))
+
+
 @router.post(
     "/{id}/resend",
     operation_id="resendInvite",

@@ -14,6 +14,7 @@ from libs.contracts.teams import (
     ChangeTeam,
     CreateTeam,
     MemberBody,
+    MemberQuery,
     MembersOf,
     MemberView,
     RemoveMember,
@@ -109,6 +110,11 @@ async def list_members(team_id: TeamId, paging: Paging, ask: Asking) -> Response
 )
 async def set_member(team_id: TeamId, body: MemberBody, ask: Asking) -> Response:
     return item("member", await ask.command("auth", "set_member", complete(SetMember, body, id=team_id)), 201)
+
+
+@router.get("/{id}/members/{userId}", operation_id="getMember", summary="One member", responses=documented(_MEMBER))
+async def get_member(team_id: TeamId, user_id: MemberId, ask: Asking) -> Response:
+    return item("member", await ask.query("auth", "member", MemberQuery(id=team_id, user_id=user_id)))
 
 
 @router.patch(

@@ -138,3 +138,11 @@ async def test_the_public_keys_can_be_read_by_anybody(pager: World) -> None:
     assert answer.status == 200
     assert [key["kid"] for key in answer.json["keys"]] == ["one"]
     assert all("d" not in key for key in answer.json["keys"])
+
+
+async def test_a_request_is_named_by_the_trace_that_its_events_carry(pager: World) -> None:
+    await pager.stubs.answer("incidents.get", v.INCIDENT)
+    for headers in ({}, {"traceparent": TRACE}):
+        answer = await pager.call("GET", INCIDENT, headers=headers)
+        caused = pager.stubs.asked["incidents.get"][-1].headers[Header.TRACEPARENT]
+        assert caused.split("-")[1] == answer.headers["X-Request-ID"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -69,7 +70,8 @@ async def test_a_service_that_is_not_there_is_a_503_with_retry_after(pager: Worl
     answer = await pager.call("GET", INCIDENT)
 
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.error == {"code": "UNAVAILABLE", "message": "incidents is away"}
+    away = {"code": "UNAVAILABLE", "message": "incidents is away", "details": {"services": ["incidents"]}}
+    assert answer.error == away
 
 
 async def test_a_service_that_does_not_answer_is_a_503_with_retry_after(
@@ -191,6 +193,12 @@ async def test_an_id_that_is_none_is_a_400(pager: World) -> None:
     answer = await pager.call("GET", f"{INCIDENTS}/seven")
 
     assert (answer.status, answer.error["details"]["field"]) == (400, "id")
+
+
+async def test_a_packed_body_is_a_415(pager: World) -> None:
+    body = gzip.compress(b'{"title": "x"}')
+    answer = await pager.call("POST", INCIDENTS, raw=body, headers={"Content-Encoding": "gzip"})
+    assert (answer.status, answer.error["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""])

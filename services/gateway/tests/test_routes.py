@@ -104,6 +104,8 @@ MANAGER = {"userId": str(USER), "role": "manager"}
 CAPTCHA = {"parameters": {"algorithm": "PBKDF2/SHA-256"}, "signature": "5f"}
 FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "ios"}
 
+SAID, END = {"message": "new disks"}, {"enabled": False}
+_MAINTENANCE = {"maintenance": v.MAINTENANCE}
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
     Case("oidcToken", "POST", "/auth/oidc/token", "auth.oidc_token", FETCH, v.SIGNED_IN, v.SIGNED_IN, FETCH),
@@ -125,6 +127,7 @@ CASES = [
     made("invite", "/invites", "auth.invite", INVITE, "invite", v.INVITE),
     paged("listInvites", "/invites", "auth.invites", "invites", v.INVITE),
     Case("resendInvite", "POST", f"/invites/{ID}/resend", "auth.resend_invite", {"id": ID}, v.INVITE, INVITED),
+    Case("getInvite", "GET", f"/invites/{ID}", "auth.get_invite", {"id": ID}, v.INVITE, {"invite": v.INVITE}),
     gone("revokeInvite", f"/invites/{ID}", "auth.revoke_invite", {"id": ID}),
     Case("forgotPassword", "POST", "/auth/password/forgot", "auth.forgot_password", FORGOT, {}, {}, FORGOT, 202),
     Case("resetPassword", "POST", "/auth/password/reset", "auth.reset_password", RESET, None, {}, RESET),
@@ -208,11 +211,13 @@ CASES = [
         {"member": v.MEMBER},
         {"role": "member"},
     ),
+    Case("getMember", "GET", f"/teams/{ID}/members/{USER}", "auth.member", BOTH_IDS, v.MEMBER, {"member": v.MEMBER}),
     gone("removeMember", f"/teams/{ID}/members/{USER}", "auth.remove_member", BOTH_IDS),
     standing("deactivate"),
     standing("reactivate"),
     made("registerDevice", "/devices", "auth.register_device", REGISTER_DEVICE, "device", v.DEVICE),
     paged("listDevices", "/devices", "auth.devices", "devices", v.DEVICE),
+    Case("getDevice", "GET", "/devices/a%2Fb", "auth.device", {"deviceId": "a/b"}, v.DEVICE, {"device": v.DEVICE}),
     Case("removeDevice", "DELETE", "/devices/a%2Fb", "auth.remove_device", {"deviceId": "a/b"}, None, {}),
     Case(
         "listIncidents",
@@ -408,6 +413,11 @@ CASES = [
         {"notifications": [v.NOTIFICATION], "total": 101, "nextCursor": None},
         {"notifications": [v.NOTIFICATION], "pagination": {"limit": 100, "total": 101}, "nextCursor": None},
     ),
+    Case("getMaintenance", "GET", "/admin/maintenance", "auth.maintenance", {}, v.MAINTENANCE, _MAINTENANCE),
+    Case(
+        "setMaintenance", "POST", "/admin/maintenance", "auth.set_maintenance", SAID, v.MAINTENANCE, _MAINTENANCE, SAID
+    ),
+    Case("endMaintenance", "DELETE", "/admin/maintenance", "auth.set_maintenance", END, v.MAINTENANCE, _MAINTENANCE),
     Case(
         "listAudit",
         "GET",

@@ -14,6 +14,7 @@ from libs.contracts import (
     incidents,
     integrations,
     invites,
+    maintenance,
     notifier,
     oncall,
     teams,
@@ -60,6 +61,7 @@ AUDIT_ENTRY = json_of(
         event_id=ID,
     )
 )
+MAINTENANCE = json_of(maintenance.MaintenanceView(enabled=True, message="new disks", until=LATER))
 INVITE = json_of(
     invites.InviteView(
         id=ID,

@@ -1,0 +1,80 @@
+"""Maintenance at the door: people's changes wait, and whatever pages somebody goes on (docs/adr/0071)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from pydantic import ValidationError
+
+from libs.chassis.clock import Clock
+from libs.chassis.consume.owner import NoRequest
+from libs.contracts.maintenance import MaintenanceView
+from services.gateway.envelope import Problem
+from services.gateway.forwarding import Forwarder
+
+_log = structlog.get_logger()
+
+NEVER_STOPS: Final = frozenset(
+    {
+        *("acknowledgeIncident", "resolveIncident", "closeIncident", "changeIncidents", "recordReceipt"),
+        *("createIncident", "escalateIncident", "addResponders", "reassignIncident", "reopenIncident"),
+        *("registerDevice", "unlockUser", "endSessionOf", "endSessionsOf", "removeDeviceOf"),
+        *("setMaintenance", "endMaintenance"),
+    }
+)
+"""Operations that page somebody, say that somebody is at it, or let a page arrive, and those that shut somebody out at
+once or let them in again. Signing in and out (`/auth`) is none of what stops either."""
+_PAUSE: Final = 0.5
+"""Seconds between two questions: what an admin says holds everywhere within a second."""
+_LONGEST: Final = 300
+"""Seconds after which whoever is refused may ask again at the latest."""
+_DEFAULT: Final = 60
+
+
+@dataclass
+class Maintenance:
+    """`run()` it; `check(operation)` before a person's change.
+
+    What auth said last holds while auth is away; before it has said anything nothing is refused.
+    """
+
+    forwarder: Forwarder
+    clock: Clock
+    by_environment: bool = False
+    heard: MaintenanceView = field(default_factory=MaintenanceView)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.ask()
+            await asyncio.sleep(_PAUSE)
+
+    async def ask(self) -> None:
+        try:
+            reply = await self.forwarder.query("auth", "maintenance_now", NoRequest(), {})
+            if reply.ok:
+                self.heard = MaintenanceView.model_validate(reply.data)
+        except (Problem, ValidationError) as error:
+            _log.debug("maintenance is not known", reason=str(error))
+
+    @property
+    def now(self) -> MaintenanceView:
+        """What holds."""
+        if self.by_environment:
+            return MaintenanceView(enabled=True, by_environment=True)
+        until = self.heard.until
+        return MaintenanceView() if until is not None and until <= self.clock.now() else self.heard
+
+    def check(self, operation: str | None) -> None:
+        """Raises Problem (503)."""
+        now = self.now
+        if not now.enabled or operation in NEVER_STOPS:
+            return
+        left = _DEFAULT if now.until is None else (now.until - self.clock.now()).total_seconds()
+        headers = {"Retry-After": str(max(1, min(_LONGEST, math.ceil(left))))}
+        message = now.message or "maintenance: nothing can be changed now; pages go out as ever"
+        raise Problem("MAINTENANCE", message, headers=headers)

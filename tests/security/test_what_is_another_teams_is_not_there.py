@@ -63,7 +63,8 @@ async def test_what_belongs_to_another_team_is_not_there_and_what_one_may_not_do
 
 def _more(operation: str) -> dict[str, Any]:
     """What it takes beside an id."""
-    return {"note": {"text": "the disk"}, "snooze": {"minutes": 5}}.get(operation, {})
+    more: dict[str, dict[str, Any]] = {"note": {"text": "the disk"}, "snooze": {"minutes": 5}}
+    return more.get(operation, {})
 
 
 async def _walk(world: World, who: Phone, shop: str, walked: set[tuple[str, str]]) -> dict[tuple[str, str], str]:

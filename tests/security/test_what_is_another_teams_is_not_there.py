@@ -12,9 +12,9 @@ from tests.phone import Phone
 from tests.world import World
 
 SEEN, NOT_FOUND, FORBIDDEN = "", "not_found", "forbidden"
-READS = ("get", "timeline", "explain", "list")
+READS = ("get", "alerts", "timeline", "explain", "review", "list")
 ANSWERS = ("note", "snooze", "escalate", "acknowledge", "resolve", "close")
-TEAMS = ("edit", "suppress", "reassign", "responders", "reopen")
+TEAMS = ("edit", "suppress", "reassign", "responders", "draft_review", "change_review", "reopen")
 """What is its team's affair."""
 KEYS = ("add_integration_key", "revoke_integration_key")
 WRITES = ("create_integration", "change_integration", *KEYS, "delete_integration")
@@ -34,7 +34,8 @@ EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
     "manager": {SEEN: (*READS, *ANSWERS, *TEAMS, "create", "integration", *WRITES)},
     "admin": {SEEN: (*READS, *ANSWERS, *TEAMS, "create", "integration", *WRITES)},
 }
-LISTS = {("incidents", "list"), ("incidents", "integrations")}
+NUMBERS = ("summary", "response", "load", "noise")
+LISTS = {("incidents", "list"), ("incidents", "integrations"), *(("incidents", name) for name in NUMBERS)}
 """What they show is held against what is found one by one, elsewhere."""
 
 
@@ -63,7 +64,11 @@ async def test_what_belongs_to_another_team_is_not_there_and_what_one_may_not_do
 
 def _more(operation: str) -> dict[str, Any]:
     """What it takes beside an id."""
-    more: dict[str, dict[str, Any]] = {"note": {"text": "the disk"}, "snooze": {"minutes": 5}}
+    more: dict[str, dict[str, Any]] = {
+        "note": {"text": "the disk"},
+        "snooze": {"minutes": 5},
+        "change_review": {"text": "why"},
+    }
     return more.get(operation, {})
 
 
@@ -71,18 +76,25 @@ async def _walk(world: World, who: Phone, shop: str, walked: set[tuple[str, str]
     """What each operation said about fresh things of the team."""
     made = await world.admin.call("POST", "/incidents", {"title": "it burns", "teamId": shop})
     incident = {"id": made.data["incident"]["id"]}
+    made = await world.admin.call("POST", "/incidents", {"title": "it burned", "teamId": shop})
+    over = {"id": made.data["incident"]["id"]}
     made = await world.admin.call("POST", "/integrations", {"name": "Shop", "teamId": shop})
     sender = {"id": made.data["integration"]["id"]}
     key = {"keyId": made.data["integration"]["keys"][0]["id"]}
     await world.settle()
+    for path in ("resolve", "review"):
+        await world.admin.call("POST", f"/incidents/{over['id']}/{path}", {})
     asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        *(("incidents", name, incident) for name in ("get", "timeline", "explain")),
+        *(("incidents", name, incident) for name in READS if name not in ("review", "list")),
+        ("incidents", "review", over),
         ("notifier", "list", {"incidentId": incident["id"]}),
         ("incidents", "edit", incident | {"title": "it is out"}),
         ("incidents", "suppress", incident | {"minutes": 5}),
         ("incidents", "reassign", incident | {"assignedTo": str(world.admin.user_id)}),
         ("incidents", "responders", incident | {"userIds": [str(world.admin.user_id)]}),
         *(("incidents", name, incident | _more(name)) for name in ANSWERS),
+        ("incidents", "draft_review", incident),
+        ("incidents", "change_review", over | {"text": "why"}),
         ("incidents", "reopen", incident),
         ("incidents", "create", {"title": "more", "teamId": shop}),
         ("incidents", "integration", sender),

@@ -247,6 +247,26 @@ def test_what_becomes_of_it_counts_what_the_other_lane_has_counted_since_the_row
     assert (raised, flow.alerts(incident)) == ([6], 6)
 
 
+def test_the_first_alert_gets_all_that_the_other_lane_has_counted_when_a_second_one_comes(flow: Flow) -> None:
+    """The rows were read before that was committed: they are read again under the lock that whoever counts takes."""
+    incident = flow.fire(**BODY)
+    for _ in range(4):
+        flow.fire(**BODY)
+    stale = flow.incidents_inputs.threads
+
+    class Late(MemoryInputs):
+        def threads(self, keys: Any) -> dict[UUID, Thread]:
+            return {
+                key: thread._replace(repeats=thread.repeats._replace(times=thread.repeats.times - 2))
+                for key, thread in stale(keys).items()
+            }
+
+    late, second = Late(flow.desks["incidents"]), BODY | {"fingerprint": "pod-2"}
+    flow.take("incidents", lambda work: take_items(work, list(items(flow, [second])), late))
+    assert flow.incidents_inputs.alert_repeats([incident])[incident].times == 5
+    assert flow.alerts(incident) == 6
+
+
 def test_what_an_older_release_has_counted_in_the_log_alone_is_added_once(flow: Flow) -> None:
     incident = flow.fire(**BODY)
     told: Decider[Incident, AlertsGrouped] = Decider(

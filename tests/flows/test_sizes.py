@@ -153,7 +153,11 @@ def settled(number: int) -> settings:
 @given(UNITS, SIZES, METADATA)
 def test_an_alert_of_any_size_that_the_bus_carries_is_paged(unit: str, size: int, metadata: dict[str, Any]) -> None:
     flow = small()
-    body = {"summary": filled(unit, 6000), "dedupKey": "k" + (unit * KEY_LIMIT)[: KEY_LIMIT - 1], "metadata": metadata}
+    body: dict[str, Any] = {
+        "summary": filled(unit, 6000),
+        "dedupKey": "k" + (unit * KEY_LIMIT)[: KEY_LIMIT - 1],
+        "metadata": metadata,
+    }
     body["description"] = filled(unit, size)
     body["fingerprint"] = "f" + (unit * KEY_LIMIT)[: KEY_LIMIT - 1]
     body["labels"] = {f"{n}{filled(unit, 600)}": filled(unit, 6000) for n in range(60)}

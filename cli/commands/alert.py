@@ -111,6 +111,41 @@ def _publish(settings: Settings, alert: "AlertToSend", *, as_json: bool) -> None
         console().print(line)
 
 
+class StateName(StrEnum):
+    """The states of `libs.contracts.incident_alerts`."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+@alerts.command("list")
+def list_(
+    incident: Annotated[str, typer.Argument(help="Its number, its id, or the beginning of its id.")],
+    state: Annotated[StateName | None, typer.Option(help="Only those that burn, or that are over.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The alerts of an incident: what each says, how often it came, and whether it is over.
+
+    For example: pager alert list 17 --state open
+    """
+    wanted: dict[str, Any] = {"key": incident, "limit": 100} | ({} if state is None else {"state": state})
+    found: list[dict[str, Any]] = []
+    while True:
+        page = _asked("find_alerts", wanted)
+        found += page["alerts"]
+        if page.get("nextCursor") is None:
+            break
+        wanted["cursor"] = page["nextCursor"]
+    if as_json:
+        print_json({"alerts": found})
+        return
+    rows = [
+        (str(a["number"]), a["state"], str(a["count"]), a["lastAt"][:19], a["fingerprint"] or "", a["title"])
+        for a in found
+    ]
+    console().print(table(None, ("no.", "state", "came", "last (UTC)", "fingerprint", "what"), rows))
+
+
 @alerts.command("outcome")
 def outcome(
     sequence: Annotated[int, typer.Argument(help="Of the message in ALERTS, as its acknowledgement said.", min=1)],

@@ -11,7 +11,9 @@ from libs.chassis.rebuild.history import Condition, History, LogRow, ends, micro
 from libs.contracts.keys import read_key
 
 CREATED: Final = "pager.incidents.IncidentCreated.v1"
-_GROUPED: Final = "pager.incidents.AlertsGrouped.v1"
+_OF_ALERTS: Final = frozenset(
+    f"pager.incidents.{name}.v1" for name in ("AlertsGrouped", "AlertAdded", "AlertResolved", "AlertsOverflowed")
+)
 MARGIN: Final = timedelta(minutes=1)
 """What an event may have been recorded before the one that it stands behind."""
 
@@ -54,8 +56,8 @@ def belonging(incidents: History, incident: str) -> tuple[Belonging, LogRow]:
     own = incidents.entity(UUID(incident))
     if not own:
         raise Failure(f"there is no incident {incident}")
-    # What is only counted leads to nothing, and a noisy incident has many of it.
-    leading = [row for row in own if row.type != _GROUPED]
+    # What is only told of alerts leads to nothing, and a noisy incident has much of it.
+    leading = [row for row in own if row.type not in _OF_ALERTS]
     correlations = frozenset(str(json.loads(row.raw)["correlationId"]) for row in leading)
     return Belonging(incident, correlations), own[0]
 

@@ -224,7 +224,7 @@ def _alert(read: _Body, sent: _Sent, data: Any, faults: Sequence[str], unread: f
         metadata = {"shortened": f"Pager left out the metadata of an alert of {sent.size} bytes"}
     source = source_of(sent.subject)
     event_source, event_id = _identity(sent, source)
-    named = read.fingerprint or sent.event.attributes.get(_FINGERPRINT)
+    named = read.fingerprint or storable(sent.event.attributes.get(_FINGERPRINT))  # a header may hold what no table can
     if named is not None and len(named) > KEY_LIMIT:
         named, unread = None, unread | {_FINGERPRINT}
         faults = (*faults, f"{_FINGERPRINT} (longer than {KEY_LIMIT} characters)")

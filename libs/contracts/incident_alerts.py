@@ -77,6 +77,13 @@ class ListAlerts(ListPage):
     sort: AlertSort = AlertSort.OLDEST
 
 
+class FindAlerts(ListPage):
+    """An operator's question: `key` is an incident's number, its id, or 4 or more digits of the beginning of its id."""
+
+    key: str = Field(min_length=1, max_length=64)
+    state: AlertState | None = None
+
+
 class AlertView(Contract):
     """One alert of an incident."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -14,12 +14,14 @@ from libs.contracts.model import Contract
 
 MOST_LABELS, NAME_LIMIT, VALUE_LIMIT = 50, 64, 255
 MOST_LINKS, HREF_LIMIT, TEXT_LIMIT = 10, 2048, 100
-"""Characters, and how many: with the longest of everything else an event still fits into a message."""
+"""Characters, and how many."""
+_LABELS_ROOM, _LINKS_ROOM = 16 * 1024, 8 * 1024
+"""Bytes as JSON, which spells some characters with six: with the longest of everything else an event still fits."""
 BRIEF_LIMIT = 4096
 """Characters of the description of each further alert of an incident: it may have many."""
 FROM_LABELS = "labels:"
-_FOLLOWED = r"^https?://[!-~]+$"
-_HREF = re.compile(_FOLLOWED, re.IGNORECASE)
+_FOLLOWED = r"^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"
+_HREF = re.compile(_FOLLOWED)
 
 
 class Link(Contract):
@@ -42,11 +44,13 @@ def brief(description: str | None) -> str | None:
 
 
 def labels_in(value: Any) -> dict[str, str]:
-    """Texts by name; numbers and truth values count as what is written.
+    """Texts by name; numbers and truth values count as what is written, and a list as names alone.
 
     Raises:
-        ValueError: it is no object.
+        ValueError: it is neither.
     """
+    if isinstance(value, list):
+        return {name: "" for found in value if (name := _label(found)) is not None}
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return {str(name): text for name, found in value.items() if (text := _label(found)) is not None}
@@ -72,21 +76,36 @@ def links_in(value: Any) -> list[Link]:
 def _link(value: Any) -> Link | None:
     one = {"href": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
     href, text = one.get("href"), one.get("text")
-    if not isinstance(href, str) or len(href) > HREF_LIMIT or not _HREF.match(href):
+    if not isinstance(href, str) or len(href) > HREF_LIMIT or not _HREF.fullmatch(href):
         return None
     return Link(href=href, text=text if isinstance(text, str) else None)
 
 
 def bounded_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The first by name, each cut where it is too long; one more says how many were left out."""
-    kept = {cut(name, NAME_LIMIT): cut(labels[name], VALUE_LIMIT) for name in sorted(labels)[:MOST_LABELS]}
-    missing = len(labels) - MOST_LABELS
-    return kept if missing <= 0 else kept | {"…": f"{missing} more labels were left out by Pager"}
+    kept: dict[str, str] = {}
+    room = _LABELS_ROOM
+    names = sorted(labels)
+    for number, name in enumerate(names):
+        shown, text = cut(name, NAME_LIMIT), cut(labels[name], VALUE_LIMIT)
+        room -= len(to_json({shown: text}))
+        if number == MOST_LABELS or room < 0:
+            return kept | {"…": f"{len(names) - number} more were left out by Pager"}
+        kept[shown] = text
+    return kept
 
 
-def bounded_links(links: list[Link]) -> tuple[Link, ...]:
-    """The first ones."""
-    return tuple(Link(href=one.href, text=one.text and cut(one.text, TEXT_LIMIT)) for one in links[:MOST_LINKS])
+def bounded_links(links: Sequence[Link]) -> tuple[Link, ...]:
+    """The first ones that there is room for."""
+    kept: list[Link] = []
+    room = _LINKS_ROOM
+    for one in links[:MOST_LINKS]:
+        link = Link(href=one.href, text=one.text and cut(one.text, TEXT_LIMIT))
+        room -= len(link.to_json())
+        if room < 0:
+            break
+        kept.append(link)
+    return tuple(kept)
 
 
 def fingerprint_of(labels: Mapping[str, str]) -> str | None:

@@ -12,7 +12,15 @@ from libs.chassis.requests.server import Before, Requests
 from libs.chassis.store.audit import Trail
 from libs.chassis.store.work import Work
 from libs.contracts.erasure import ExportPage, ExportQuery
-from libs.contracts.incident_alerts import AlertList, Balance, BalanceQuery, FindOutcome, ListAlerts, Outcomes
+from libs.contracts.incident_alerts import (
+    AlertList,
+    Balance,
+    BalanceQuery,
+    FindAlerts,
+    FindOutcome,
+    ListAlerts,
+    Outcomes,
+)
 from libs.contracts.incidents import (
     CreateIncident,
     EditIncident,
@@ -171,6 +179,12 @@ def _stories(requests: Requests, pages_arrive: Before) -> None:
         story = timeline_of(work, view.id)
         people = explain(story.rows, body.user_id, story.erased).people
         return IncidentExplained(incident_id=view.id, number=view.number, title=view.title, people=people)
+
+    @requests.query("find_alerts", FindAlerts, public=True)
+    def find_alerts(work: Work, body: FindAlerts, _caller: None) -> AlertList:
+        """For operators (`pager alert list`), guarded by the bus (promise 13)."""
+        found = find_incident(work, body.key)
+        return list_alerts(work, ListAlerts(id=found.id, state=body.state, limit=body.limit, cursor=body.cursor))
 
     @requests.query("outcomes", FindOutcome, public=True)
     def outcomes(work: Work, body: FindOutcome, _caller: None) -> Outcomes:

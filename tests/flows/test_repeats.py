@@ -49,7 +49,7 @@ class Asked(MemoryInputs):
     asked: int = 0
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("threads", "repeats", "seen", "sources", "numbers"):
+        if name in ("threads", "repeats", "alert_repeats", "seen", "sources", "numbers"):
             self.asked += 1
         return super().__getattribute__(name)
 
@@ -129,6 +129,28 @@ def test_repeats_of_a_batch_are_one_row_whatever_they_say(flow: Flow) -> None:
 
 def test_a_first_alert_costs_no_row_more(flow: Flow) -> None:
     assert cost(flow, BODY).rows == ["dedup_keys", "incidents", "timeline"]
+
+
+def test_what_fingerprints_cost_is_paid_where_there_are_several_alerts(flow: Flow) -> None:
+    first = cost(flow, BODY)
+    named = cost(flow, BODY | {"dedupKey": "web", "fingerprint": "pod-1"})
+    assert named == first, "a first alert costs what it did"
+    plain = [cost(flow, BODY) for _ in range(3)][-1]
+    again = [cost(flow, BODY | {"dedupKey": "web", "fingerprint": "pod-1"}) for _ in range(3)][-1]
+    assert again == plain == Cost(plain.questions, plain.events_read, 0, ["repeats"]), "and so does its repeat"
+
+    added = cost(flow, BODY | {"dedupKey": "web", "fingerprint": "pod-2"})
+    assert added.rows == [*("alert_repeats",) * 2, *("alerts",) * 2, "incidents", "repeats", "timeline"]
+    assert added.questions == plain.questions + 2, "the count, exactly, and whether it was there before"
+    third = cost(flow, BODY | {"dedupKey": "web", "fingerprint": "pod-3"})
+    assert third.rows == ["alert_repeats", "alerts", "incidents", "repeats", "timeline"]
+    assert third.questions == plain.questions + 1
+    several = [BODY | {"dedupKey": "web", "fingerprint": f"pod-{n}"} for n in (1, 2, 2, 3)]
+    costs = [cost(flow, *several) for _ in range(12)]
+    folded = next(c for c in reversed(costs) if c.events == 0)
+    # One statement for all rows of a table.
+    assert folded.rows == ["alert_repeats"] * 3 + ["repeats"]
+    assert folded.questions == plain.questions
 
 
 def test_repeats_never_cost_the_fold_of_a_history(flow: Flow) -> None:
@@ -223,6 +245,26 @@ def test_what_becomes_of_it_counts_what_the_other_lane_has_counted_since_the_row
     flow.take("incidents", lambda work: take_items(work, list(items(flow, [BODY])), late))
     raised = [e.data.alert_count for e in flow.history if e.entity == incident and e.name == "PriorityRaised"]
     assert (raised, flow.alerts(incident)) == ([6], 6)
+
+
+def test_the_first_alert_gets_all_that_the_other_lane_has_counted_when_a_second_one_comes(flow: Flow) -> None:
+    """The rows were read before that was committed: they are read again under the lock that whoever counts takes."""
+    incident = flow.fire(**BODY)
+    for _ in range(4):
+        flow.fire(**BODY)
+    stale = flow.incidents_inputs.threads
+
+    class Late(MemoryInputs):
+        def threads(self, keys: Any) -> dict[UUID, Thread]:
+            return {
+                key: thread._replace(repeats=thread.repeats._replace(times=thread.repeats.times - 2))
+                for key, thread in stale(keys).items()
+            }
+
+    late, second = Late(flow.desks["incidents"]), BODY | {"fingerprint": "pod-2"}
+    flow.take("incidents", lambda work: take_items(work, list(items(flow, [second])), late))
+    assert flow.incidents_inputs.alert_repeats([incident])[incident].times == 5
+    assert flow.alerts(incident) == 6
 
 
 def test_what_an_older_release_has_counted_in_the_log_alone_is_added_once(flow: Flow) -> None:

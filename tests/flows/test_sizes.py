@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -152,14 +153,25 @@ def settled(number: int) -> settings:
 @given(UNITS, SIZES, METADATA)
 def test_an_alert_of_any_size_that_the_bus_carries_is_paged(unit: str, size: int, metadata: dict[str, Any]) -> None:
     flow = small()
-    body = {"summary": filled(unit, 6000), "dedupKey": "k" + (unit * KEY_LIMIT)[: KEY_LIMIT - 1], "metadata": metadata}
+    body: dict[str, Any] = {
+        "summary": filled(unit, 6000),
+        "dedupKey": "k" + (unit * KEY_LIMIT)[: KEY_LIMIT - 1],
+        "metadata": metadata,
+    }
     body["description"] = filled(unit, size)
+    body["fingerprint"] = "f" + (unit * KEY_LIMIT)[: KEY_LIMIT - 1]
+    body["labels"] = {f"{n}{filled(unit, 600)}": filled(unit, 6000) for n in range(60)}
+    body["links"] = [{"href": "https://" + '"' * 2000, "text": filled(unit, 6000)}] * 20
     broken = {"severity": 5, "priority": 7, "occurredAt": "yesterday", "action": "dance"}
     for more in ({"routingKey": 5}, {"routingKey": "nobody's", "source": 5}):
         send(flow, item(len(more) + 10, body | broken | more, b"\xef\xbb\xbf"))
     for number, priority in enumerate(("low", "low", "critical"), 1):
         send(flow, item(number, body | {"priority": priority}))
-    assert {"AlertsGrouped", "PriorityRaised", "PagingRequested"} <= {event.name for event in flow.history}
+    for number in (4, 5, 6):
+        send(flow, item(number, body | {"fingerprint": "another", "summary": f"it says {number}"}))
+        flow.now += timedelta(minutes=2)
+    told = {event.name for event in flow.history}
+    assert {"AlertsGrouped", "PriorityRaised", "PagingRequested", "AlertAdded"} <= told
     paged_for(flow, unit)
 
 

@@ -75,6 +75,8 @@ async def test_each_alert_is_listed_with_its_text_labels_links_and_count(world: 
     other = await world.admin.call("GET", f"/incidents/{incident}/alerts?cursor={first['nextCursor']}")
     assert (other.status, other.body["error"]["details"]["field"]) == (400, "cursor")
     assert (await world.admin.call("GET", f"/incidents/{uuid4()}/alerts")).status == 404
+    found = (await world.rpc("incidents", "find_alerts", {"key": incident[:8], "state": "open"})).data
+    assert [a["title"] for a in found["alerts"]] == ["shop-1 restarts", "shop-3 restarts"]
     assert (await world.admin.call("GET", f"/incidents/{incident}/alerts?state=odd")).status == 400
 
 

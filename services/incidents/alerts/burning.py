@@ -103,8 +103,9 @@ def flush(work: Work, thread: Thread) -> None:
     """What has been repeated so far is counted."""
     if thread.repeats and thread.newest is not None and thread.cause is not None:
         alert, place = thread.newest.alert, thread.newest.place
-        said = _alert_id(thread, thread.newest)
-        command = commands.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, alert.description, said)
+        said, first = _alert_id(thread, thread.newest), _alerts(work, thread).first
+        text = alert.description if said == first else brief(alert.description)
+        command = commands.GroupAlerts(thread.counted, thread.repeats, work.now, alert.title, text, said)
         thread.counted, thread.again = count_repeats(
             work, thread.incident_id, command, thread.cause, thread.again, place
         )

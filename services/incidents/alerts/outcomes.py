@@ -23,6 +23,7 @@ from services.incidents.projections import metadata
 
 _CODES = tuple(AlertOutcome)
 """By their place: rows are kept for days, so new ones come last."""
+_CODE = {outcome: code for code, outcome in enumerate(_CODES)}
 _NO_INCIDENT = 0xFFFF
 """In the place of an incident's; a batch has 500 alerts at most."""
 
@@ -67,7 +68,7 @@ def late(place: Position, became: Became, at: datetime) -> Row:
 def packed(outcomes: Sequence[Became]) -> bytes:
     """Of a batch, in its order."""
     incidents = {i: n for n, i in enumerate(dict.fromkeys(b.incident_id for b in outcomes if b.incident_id))}
-    codes = bytes(_CODES.index(b.outcome) for b in outcomes)
+    codes = bytes(_CODE[b.outcome] for b in outcomes)
     which = [_NO_INCIDENT if b.incident_id is None else incidents[b.incident_id] for b in outcomes]
     return codes + struct.pack(f"<{len(which)}H", *which) + b"".join(i.bytes for i in incidents)
 

@@ -26,7 +26,7 @@ from libs.contracts.incidents import (
 from libs.contracts.model import Priority
 from services.incidents.application import INCIDENT
 from services.incidents.domain import commands
-from services.incidents.domain.transitions import Illegal, phase_of
+from services.incidents.domain.transitions import Illegal, Phase, phase_of
 
 START = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 ID = UUID(int=1)
@@ -195,6 +195,13 @@ class Life(RuleBasedStateMachine):
         assert (asked > stopped) is self.model.needs_people, (phase_of(self.state), self.model, self.facts)
 
     @invariant()
+    def it_shows_what_keeps_it_quiet(self) -> None:
+        state = self.state
+        quiet = (not state.is_open, state.snoozed_until is not None, state.is_open and state.suppressed)
+        assert quiet == (self.model.over, self.model.snoozed, self.model.suppressed)
+        assert (phase_of(state) in (Phase.CREATED, Phase.ESCALATED)) is self.model.needs_people
+
+    @invariant()
     def runs_are_numbered_by_requests_one_by_one(self) -> None:
         runs = [fact.run for fact in self.facts if isinstance(fact, PagingRequested)]
         first = 1 if self.facts and isinstance(self.facts[0], IncidentCreated) and self.facts[0].suppressed else 2
@@ -204,4 +211,4 @@ class Life(RuleBasedStateMachine):
 _REPEATABLE = commands.AskLevel | commands.AddResponders | commands.AddNote
 """What is asked for twice is asked for twice; its door knows an Idempotency-Key."""
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=examples(300), stateful_step_count=30, derandomize=True)
+TestLife.settings = settings(max_examples=examples(1500), stateful_step_count=30, derandomize=True)

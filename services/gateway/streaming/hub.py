@@ -83,6 +83,13 @@ class Hub:
         for listener in self.audience:
             listener.put(self.reset(listener.rights, "another_epoch" if after.epoch != known.epoch else "too_old"))
 
+    def begin_again(self) -> None:
+        """Whatever waits has brought us down: whoever was not told of it lists again."""
+        for index, lane in enumerate(self._waiting):
+            if lane:
+                self.recent.begin(index, lane[-1][1].place)
+                lane.clear()
+
     # --- What listeners ask ------------------------------------------------------------------------------------------
 
     def join(self, listener: Listener, after: Places | None) -> Missed:

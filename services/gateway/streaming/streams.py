@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
+
 from libs.chassis.bus.connection import Bus
 from libs.chassis.stopping import stoppable
 from libs.contracts.streaming import Close, Closing
@@ -23,6 +25,7 @@ from services.gateway.streaming.measures import StreamMeasures
 from services.gateway.streaming.positions import Standing
 from services.gateway.streaming.states import Incidents
 
+_log = structlog.get_logger()
 _LOOK: Final = 0.5
 """Seconds in which everybody's token is looked at, a few at a time: whoever is told something waits for none of it."""
 _LOOKS: Final = 20
@@ -33,6 +36,8 @@ _BEHIND: Final = 2.0
 _SHORTLY: Final = 0.05
 _RETURN: Final = 5.0
 """Seconds within which all come back whom a stop sends away."""
+_AGAIN: Final = 1.0
+"""Seconds after a fault of ours."""
 _FAREWELL: Final = 3.0
 """Seconds in which they have gone."""
 
@@ -59,10 +64,18 @@ class Streams:
         return self.feeds.live and not self.hub.stalled
 
     async def run(self) -> None:
-        """For ever."""
-        async with asyncio.TaskGroup() as group:
-            for part in (self.feeds.run, self.hub.run, self._look):
-                group.create_task(stoppable(part))
+        """For ever. A fault of ours ends the streams that there are, and no door beside them."""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for part in (self.feeds.run, self.hub.run, self._look):
+                        group.create_task(stoppable(part))
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("streams failed")
+                self.hub.begin_again()
+                for connection in list(self._open):
+                    connection.end(Ended(Close.UNAVAILABLE, "it is not known what was told: come back"))
+            await asyncio.sleep(_AGAIN)
 
     async def _look(self) -> None:
         while True:

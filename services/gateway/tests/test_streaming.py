@@ -340,6 +340,28 @@ async def test_an_incidents_that_answers_rubbish_stops_nobody(fresh: World) -> N
         assert "reset" not in [frame["type"] for frame in stream.seen]
 
 
+async def test_a_fault_of_ours_ends_streams_and_no_door(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(all_streams, "_AGAIN", 0.01)
+    async with listening(fresh.gateway.url, fresh.token()) as stream:
+        await stream.of("IncidentClosed", await _happens(fresh, 1))
+        with monkeypatch.context() as broken:
+            broken.setattr(fresh.gateway.front.streams.hub, "_spread", None)
+            two = await _happens(fresh, 2)
+            assert (await stream.closed())[0] == 4503
+    assert (await fresh.call("GET", "/api/health/live")).status == 200
+    async with listening(fresh.gateway.url, fresh.token(), stream.position) as again:
+        await again.of("IncidentClosed", two)
+        await again.of("IncidentClosed", await _happens(fresh, 3))
+        hub = fresh.gateway.front.streams.hub
+        with monkeypatch.context() as broken:
+            broken.setattr(hub.incidents, "of", None)
+            await _happens(fresh, 4)
+            assert (await again.closed())[0] == 4503
+    async with listening(fresh.gateway.url, fresh.token(), again.position) as last:
+        assert (await last.of("reset"))["reason"] == "too_old"
+        await last.of("IncidentClosed", await _happens(fresh, 5))
+
+
 async def test_a_client_hears_that_we_are_there(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEARTBEAT", 0.1)
     async with listening(fresh.gateway.url, fresh.token()) as stream:

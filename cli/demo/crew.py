@@ -25,7 +25,7 @@ class Crew:
     @property
     def names(self) -> dict[str, str]:
         """What is called how, by id."""
-        return {self.team: f"team {NAME}", self.policy: NAME, self.integration: f"integration {NAME}"}
+        return {self.team: NAME, self.policy: NAME, self.integration: f"integration {NAME}"}
 
 
 @dataclass

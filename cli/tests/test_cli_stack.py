@@ -106,7 +106,8 @@ async def test_an_alert_with_the_teams_key_is_the_teams_and_pages_its_manager_la
 
     assert await eventually(paged)
     async with Api(stack.url) as api:
-        door = api.of(seeded.seeded.access_tokens[BO.email])
+        signed_in = await api.sign_in(BO.email, seeded.passwords[BO.email], "bo-laptop")
+        door = api.of(signed_in["tokens"]["accessToken"])
         (incident,) = [
             one
             for one in (await door.call("GET", f"/incidents?teamId={seeded.seeded.crew.team}"))["incidents"]

@@ -71,7 +71,7 @@ class Servers:
         """A new copy of the migrated database and new, empty streams; yields the database's name."""
         database = f"world_{next(_numbers)}"
         names = {"new": sql.Identifier(database), "template": sql.Identifier("pager")}
-        await self._run(sql.SQL("CREATE DATABASE {new} TEMPLATE {template}").format(**names))
+        await self._run(sql.SQL("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy").format(**names))
         await self._empty_streams()
         try:
             yield database

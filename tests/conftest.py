@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.contracts.subjects import SERVICES
 from tests.attacks import PROPERTY, Attack, Told
 from tests.command import Pager, pager_of
 from tests.restorable import Restorable, restorable_world
@@ -19,9 +20,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    """All services in this process, with a clock that stands still until the test moves it."""
-    async with World(servers) as made:
+def services(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Those of the test's world: all, or the ones that its mark names. Each that is started takes a while."""
+    marked = request.node.get_closest_marker("services")
+    return SERVICES if marked is None else tuple(marked.args)
+
+
+@pytest.fixture
+async def world(servers: Servers, services: tuple[str, ...]) -> AsyncIterator[World]:
+    """Services in this process, with a clock that stands still until the test moves it."""
+    async with World(servers, services) as made:
         yield made
 
 

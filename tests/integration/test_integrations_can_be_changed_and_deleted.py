@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import update
 
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, OWN_INTEGRATION_ID
@@ -16,6 +17,8 @@ from services.incidents.projections import incidents
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import Answer
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 PATH = "/integrations"
 

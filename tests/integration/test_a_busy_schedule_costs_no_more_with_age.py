@@ -15,8 +15,6 @@ from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs im
 from tests.phone import Phone
 from tests.world import World
 
-pytestmark = pytest.mark.services("auth", "oncall")
-
 SCHEDULES = "/on-call/schedules"
 TABLES = ("schedules", "creations", "plans", "overrides", "cancellations", "shifts", "timers")
 A_CHANGE = 3

@@ -302,6 +302,7 @@ async def test_at_once_one_gets_a_name_and_one_the_last_place(world: World, monk
     _done(await world.admin.call("POST", path, {"userId": str(inside.user_id), "role": "manager"}), 201)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_invite_outlives_its_team_and_whoever_comes_into_one_that_goes_is_in_none(world: World) -> None:
     ana, team, other = await world.person("ana"), await _team(world, "Core"), await _team(world, "Web")
     body = {"email": "ed@pager.test", "teamIds": [team, other]}

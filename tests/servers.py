@@ -68,7 +68,8 @@ class Servers:
 
     async def connect(self, user: str | None = None) -> Client:
         """A connection as one of our users, or as an anonymous sender."""
-        client, patience = Patient(), {"connect_timeout": int(DEADLINE), "reconnect_time_wait": 0.1}
+        client = Patient()
+        patience: dict[str, Any] = {"connect_timeout": int(DEADLINE), "reconnect_time_wait": 0.1}
         if user is None:
             await client.connect(self.nats, **patience, max_reconnect_attempts=-1)
         else:

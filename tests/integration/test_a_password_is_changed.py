@@ -67,6 +67,7 @@ async def test_this_session_goes_on_with_new_tokens_and_every_other_one_ends(wor
     await ana.expect_push("db down")
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_copy_of_this_sessions_access_token_is_refused_everywhere(world: World) -> None:
     ana = await world.person("ana")
     copied = ana.session["accessToken"]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import nats
 import psutil
 import psycopg
 from nats.aio.client import Client
@@ -41,6 +40,13 @@ _ROOM = 3 * 1024**3
 """Bytes that must be free for servers in memory: each worker's pair takes up to half a gigabyte."""
 
 
+class Patient(Client):
+    """Waits for JetStream as tests wait for anything: within nats-py's five seconds a busy machine may not answer."""
+
+    def jetstream(self, **options: Any) -> JetStreamContext:
+        return super().jetstream(**({"timeout": DEADLINE} | options))
+
+
 @dataclass
 class Servers:
     """PostgreSQL with a migrated database to copy, and NATS with its accounts, wherever they run."""
@@ -62,16 +68,20 @@ class Servers:
 
     async def connect(self, user: str | None = None) -> Client:
         """A connection as one of our users, or as an anonymous sender."""
+        client = Patient()
+        patience: dict[str, Any] = {"connect_timeout": int(DEADLINE), "reconnect_time_wait": 0.1}
         if user is None:
-            return await nats.connect(self.nats, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
-        return await nats.connect(self.nats_url(user), inbox_prefix=f"_INBOX_{user}", reconnect_time_wait=0.1)
+            await client.connect(self.nats, **patience, max_reconnect_attempts=-1)
+        else:
+            await client.connect(self.nats_url(user), **patience, inbox_prefix=f"_INBOX_{user}")
+        return client
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[str]:
         """A new copy of the migrated database and new, empty streams; yields the database's name."""
         database = f"world_{next(_numbers)}"
         names = {"new": sql.Identifier(database), "template": sql.Identifier("pager")}
-        await self._run(sql.SQL("CREATE DATABASE {new} TEMPLATE {template}").format(**names))
+        await self._run(sql.SQL("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy").format(**names))
         await self._empty_streams()
         try:
             yield database

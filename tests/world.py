@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -86,6 +86,14 @@ class World:
         self._phones: dict[str, Phone] = {}
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._begin()
+        except BaseException:
+            await self.__aexit__()  # what ran on would answer what the next world asks
+            raise
+        return self
+
+    async def _begin(self) -> None:
         self._stack.enter_context(self._ledger_folder)
         self.database = await self._stack.enter_async_context(self.servers.fresh())
         numbers = count()
@@ -101,12 +109,14 @@ class World:
         self._stack.push_async_callback(self.operator.close)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         await self.start("auth")
-        await asyncio.gather(*(self.start(name) for name in self.names if name != "auth"))
+        started = (self.start(name) for name in self.names if name != "auth")
+        for failed in await asyncio.gather(*started, return_exceptions=True):
+            if failed is not None:
+                raise failed
         self.gateway = await self._stack.enter_async_context(self.another_gateway())
         self.admin = Phone(self, ADMIN, "", "", UUID(int=0), "admin-laptop")
         await self.admin.sign_in()
         await self.settle()
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         for name in reversed(list(self.services)):
@@ -117,7 +127,12 @@ class World:
 
     async def start(self, name: str) -> None:
         service = self.twin(name, f"{name}-1")
-        await service.start()
+        try:
+            await service.start()
+        except BaseException:
+            with suppress(AttributeError):  # it may not have come to what it would stop
+                await service.stop()
+            raise
         self.services[name] = service
 
     def another_gateway(self) -> Any:

@@ -16,6 +16,7 @@ from libs.chassis.store.snapshots import EVERY
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import AlertsGrouped, IncidentAcknowledged
+from libs.contracts.subjects import SERVICES
 from services.incidents.application import INCIDENT, SERVICE
 from services.incidents.domain.commands import (
     Escalate,
@@ -24,6 +25,8 @@ from services.incidents.domain.incident import Incident, evolve, initial
 from services.incidents.projections import repeated
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 TOLD: Decider[Incident, Fact] = Decider(initial, evolve, lambda fact, _: [fact], INCIDENT.lane, INCIDENT.team)
 """What is decided is what it is told."""
@@ -152,6 +155,7 @@ async def long_history(world: World, events: int) -> str:
     return str(incident)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_incident_of_thousands_of_events_is_answered_like_a_new_one(world: World, read: list[int]) -> None:
     ana, _bo = await world.two_responders()
     incident = await long_history(world, 3000)

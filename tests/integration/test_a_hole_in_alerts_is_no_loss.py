@@ -15,6 +15,8 @@ from services.incidents.alerts.stream import READ
 from tests.restorable import Restorable
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth", "incidents")
+
 _ALARM = "The stream ALERTS was recreated or shortened"
 
 

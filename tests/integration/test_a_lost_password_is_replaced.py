@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from libs.contracts.subjects import SERVICES
 from tests.command import Pager
 from tests.phone import PASSWORD
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth")
 
 
 async def _signs_in(world: World, email: str, password: str) -> int:
@@ -14,6 +17,7 @@ async def _signs_in(world: World, email: str, password: str) -> int:
     return (await world.http("POST", "/auth/login", body)).status
 
 
+@pytest.mark.services(*SERVICES)
 @pytest.mark.parametrize("running", [True, False], ids=["beside a running auth", "auth stopped"])
 async def test_a_reset_password_ends_every_session_and_no_page(world: World, pager: Pager, running: bool) -> None:
     ana, _ = await world.two_responders()

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from libs.contracts.subjects import SERVICES
 from services.auth.domain.lockout import MOST
 from services.auth.pace import MOST_PASSWORDS as CHANGES
 from tests.command import Pager
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth")
 
 NEW = "Another-Battery-8-Staple"
 
@@ -38,6 +41,7 @@ def _fault(answer: Answer) -> tuple[int, str, str]:
     return answer.status, details["field"], details["reason"]
 
 
+@pytest.mark.services(*SERVICES)
 async def test_this_session_goes_on_with_new_tokens_and_every_other_one_ends(world: World) -> None:
     ana, _ = await world.two_responders()
     thief = (await _sign_in(world, ana.email, PASSWORD)).data["tokens"]
@@ -63,6 +67,7 @@ async def test_this_session_goes_on_with_new_tokens_and_every_other_one_ends(wor
     await ana.expect_push("db down")
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_copy_of_this_sessions_access_token_is_refused_everywhere(world: World) -> None:
     ana = await world.person("ana")
     copied = ana.session["accessToken"]

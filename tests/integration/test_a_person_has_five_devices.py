@@ -10,6 +10,8 @@ import pytest
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 
 async def _sign_in(world: World, ana: Phone, device: str, *, push: bool = False, **more: Any) -> Answer:
     body = {"email": ana.email, "password": PASSWORD, "deviceId": device, "deviceName": f"Ana's {device}"}

@@ -158,6 +158,7 @@ async def test_stories_of_incidents_say_an_erased_person(world: World) -> None:
     assert {k: v["outcome"] for k, v in explained.items()} == {k: v["outcome"] for k, v in before.items()}
 
 
+@pytest.mark.services("auth")
 async def test_who_may_erase_whom(world: World) -> None:
     quilla, bo = await _quilla(world), await world.person("bo")
     active = await _erase(world, quilla)
@@ -184,6 +185,7 @@ async def test_who_may_erase_whom(world: World) -> None:
     assert alone.status == 409
 
 
+@pytest.mark.services("auth")
 async def test_their_address_is_free_for_somebody_new(world: World) -> None:
     quilla = await _quilla(world)
     await _erased(world, quilla)
@@ -250,6 +252,7 @@ async def test_a_database_that_is_swapped_in_beside_running_services_is_looked_a
     assert await _found(world, (*PERSONAL, quilla.token)) == []
 
 
+@pytest.mark.services("auth")
 async def test_replicas_that_do_not_share_the_ledger_do_not_both_run(world: World) -> None:
     told = world.values_of
     elsewhere = str(world.ledger.with_name("elsewhere"))
@@ -269,6 +272,7 @@ async def _start(world: World) -> None:
         await service.broker.stop()
 
 
+@pytest.mark.services("auth")
 async def test_what_the_ledger_lacks_is_written_at_the_next_start_and_a_repeat_writes_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +296,7 @@ async def test_what_the_ledger_lacks_is_written_at_the_next_start_and_a_repeat_w
     assert (await _erase(world, quilla)).status == 200
 
 
+@pytest.mark.services("auth")
 async def test_auth_starts_beside_a_ledger_that_cannot_be_written_and_writes_it_when_it_can(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +320,7 @@ async def test_auth_starts_beside_a_ledger_that_cannot_be_written_and_writes_it_
     assert world.ledger.read_text() == full
 
 
+@pytest.mark.services("auth")
 async def test_a_ledger_whose_disk_hangs_keeps_nobody_but_whoever_erases(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +342,7 @@ async def test_a_ledger_whose_disk_hangs_keeps_nobody_but_whoever_erases(
     assert (await _erase(world, quilla)).status == 200
 
 
+@pytest.mark.services("auth")
 async def test_without_a_ledger_nobody_is_erased_and_one_without_its_setting_does_not_start(world: World) -> None:
     quilla = await _quilla(world)
     await _deactivated(world, quilla)

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from libs.contracts.requests import Reply
+from libs.contracts.subjects import SERVICES
 from services.auth.codes import STEP
 from services.auth.second_factors import SecondFactors
 from tests.command import Pager
@@ -19,13 +20,15 @@ from tests.phone import PASSWORD, Answer, Phone
 from tests.servers import Servers
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 
 @pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
+async def world(servers: Servers, services: tuple[str, ...]) -> AsyncIterator[World]:
     """Behind a proxy that is believed: the tests say where a request comes from."""
-    async with World(servers, trusted_proxies="127.0.0.1") as made:
+    async with World(servers, services, trusted_proxies="127.0.0.1") as made:
         yield made
 
 
@@ -61,6 +64,7 @@ def fault(answer: Answer) -> tuple[int, str]:
     return answer.status, str(answer.body["error"]["code"])
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_code_is_asked_for_after_the_right_password_only_and_refreshing_asks_for_none(world: World) -> None:
     ana, _ = await world.two_responders()
     plain = await sign_in(world, "bo@pager.test", "000000")
@@ -198,6 +202,7 @@ async def test_its_owner_takes_it_away_with_a_code_or_the_password_under_the_sam
     await set_up(world, ana)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_admin_takes_it_from_somebody_who_lost_their_phone(world: World) -> None:
     ana, _ = await world.two_responders()
     await set_up(world, ana)
@@ -263,6 +268,7 @@ async def test_an_admin_who_must_have_one_signs_in_only_to_set_it_up(
     assert shown.data["secondFactor"]["isNeeded"] is True
 
 
+@pytest.mark.services(*SERVICES)
 async def test_nothing_that_a_run_produces_holds_a_secret_or_a_code(
     world: World, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
 from nats.js.api import DiscardPolicy
 
 from libs.chassis.consume.reader import StoredReader
 from libs.chassis.testing.deadline import in_time
 from libs.contracts.model import Lane
-from libs.contracts.subjects import ALERTS
+from libs.contracts.subjects import ALERTS, SERVICES
 from tests.faults import break_intake
 from tests.servers import recreate
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 
 def _readers(world: World) -> dict[Lane, StoredReader]:
@@ -43,6 +46,7 @@ async def test_what_comes_while_nobody_reads_waits_and_whoever_begins_says_when_
     assert await _titles(world) == sorted(expected)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_recreated_stream_is_read_from_its_start_with_one_alarm_and_nothing_twice(world: World) -> None:
     await world.two_responders()
     root = await world.person("root", roles=("admin",))
@@ -60,6 +64,7 @@ async def test_a_recreated_stream_is_read_from_its_start_with_one_alarm_and_noth
     assert (await world.incident("first"))["alertCount"] == 2
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_recreated_stream_that_takes_no_alarm_is_read_all_the_same_and_the_alarm_comes_when_it_is_taken(
     world: World,
 ) -> None:

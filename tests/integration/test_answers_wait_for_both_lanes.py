@@ -21,6 +21,8 @@ from services.incidents.alerts.kept import kept_answers
 from tests.rest import intakes
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth", "incidents")
+
 
 async def _key(world: World) -> str:
     answer = await world.admin.call("POST", "/integrations", {"name": "Shop"})

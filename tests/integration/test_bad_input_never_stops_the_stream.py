@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from libs.chassis.store.changes import Row
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
+from libs.contracts.subjects import SERVICES
 from services.incidents.dedup import key_hash
 from services.incidents.projections import integration_keys
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 _LIMIT = 512 * 1024
 
@@ -89,6 +94,7 @@ async def test_each_kind_of_odd_field_costs_that_field_and_never_the_alert(world
     assert listed == {"x", *titles.values()}, "what is stored can be read back"
 
 
+@pytest.mark.services(*SERVICES)
 async def test_unreadable_alerts_of_different_content_page_each_and_the_same_bytes_once(world: World) -> None:
     ana, _ = await world.two_responders()
     for number in range(2):
@@ -139,6 +145,7 @@ async def test_a_parked_alert_stays_parked_until_its_key_is_known_and_then_opens
     assert unknown.error.kind == "not_found"
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_alert_of_nearly_a_megabyte_is_shortened_with_a_mark_and_still_pages(world: World) -> None:
     ana, bo = await world.two_responders()
     room = 1024 * 1024 - 64
@@ -163,6 +170,7 @@ async def test_an_alert_of_nearly_a_megabyte_is_shortened_with_a_mark_and_still_
     assert await world.parked() == []
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_cloud_event_without_an_id_pages_like_any_alert(world: World) -> None:
     ana, _ = await world.two_responders()
     headers = {"ce-specversion": "1.0", "ce-source": "/s", "ce-type": "t"}

@@ -6,9 +6,13 @@ import functools
 import json
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
+from libs.contracts.subjects import SERVICES
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 _CLOUD_EVENT = {
     "ce-specversion": "1.0",
@@ -33,6 +37,7 @@ async def _by_title(world: World) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.services(*SERVICES)
 async def test_alerts_with_one_dedup_key_open_one_incident_that_counts_them_and_page_once(world: World) -> None:
     ana, _ = await world.two_responders()
     for _repeat in range(5):
@@ -83,6 +88,7 @@ async def test_a_cloud_event_published_again_is_not_counted_even_after_its_incid
     assert ((await world.incident())["id"], (await world.incident())["alertCount"]) == (incident["id"], 2)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_retry_under_its_message_id_is_one_alert_and_another_body_under_it_is_another(world: World) -> None:
     """The stream itself forgets an id after 100 ms; a retry comes later than that."""
     ana, _ = await world.two_responders()
@@ -120,6 +126,7 @@ async def test_counters_that_start_again_name_new_alerts(world: World) -> None:
     }
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_alert_after_the_resolve_is_a_new_generation_and_pages_again(world: World) -> None:
     ana, _ = await world.two_responders()
     for generation in (1, 2, 3):
@@ -144,6 +151,7 @@ async def test_alerts_without_any_key_open_an_incident_each(world: World) -> Non
     assert len({incident["number"] for incident in found}) == 3
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_integration_acknowledges_and_resolves_its_own_incident_and_nobody_elses(world: World) -> None:
     ana, bo = await world.two_responders()
     key, other = await _integration(world, "Shop"), await _integration(world, "Depot")
@@ -167,6 +175,7 @@ async def test_an_integration_acknowledges_and_resolves_its_own_incident_and_nob
     assert await world.parked() == []
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_anonymous_acknowledge_is_refused_listed_and_counted_and_the_paging_goes_on(world: World) -> None:
     ana, bo = await world.two_responders()
     await world.fire_alert("db down", dedupKey="db-1", priority="critical")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "oncall")
 
 SCHEDULES = "/on-call/schedules"
 COUNT = 7

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from cli.replay.explanation import from_logs
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID
 from libs.contracts.incidents import IncidentExplained, Outcome
@@ -99,6 +101,7 @@ async def test_the_service_and_the_logs_say_the_same_today_and_after_everything_
     assert outcomes(first)[bo.user_id][0] is Outcome.NOT_PAGED
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_an_id_that_begins_with_digits_alone_is_found_by_them(world: World) -> None:
     key = next(k for k in map(str, range(10_000)) if str(incident_id(DEFAULT_INTEGRATION_ID, k, 1))[:8].isdigit())
     await world.fire_alert("db down", dedupKey=key)
@@ -109,6 +112,7 @@ async def test_an_id_that_begins_with_digits_alone_is_found_by_them(world: World
     assert await logged(world, incident["id"][:8]) == await from_service(world, incident["id"])
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_who_is_asked_for_must_be_one_incident(world: World) -> None:
     for key, kind in (
         ("nonsense", "validation"),

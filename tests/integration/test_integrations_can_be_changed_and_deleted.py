@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import update
 
 from libs.contracts.defaults import ADMINS_POLICY_ID, DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, OWN_INTEGRATION_ID
+from libs.contracts.subjects import SERVICES
 from services.incidents.dedup import key_hash
 from services.incidents.inputs import Source
 from services.incidents.integrations import note_use
@@ -16,6 +18,8 @@ from services.incidents.projections import incidents
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import Answer
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 PATH = "/integrations"
 
@@ -44,6 +48,7 @@ async def _fires(world: World, key: str, title: str) -> dict[str, Any]:
     return await world.incident(title)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_integration_is_changed_and_later_incidents_follow(world: World) -> None:
     made = await _made(world)
     assert (made["version"], made["keys"][0]["hint"]) == (2, made["key"][-4:])
@@ -152,6 +157,7 @@ async def test_an_integration_goes_when_nobody_works_on_what_came_by_it(world: W
     assert differences(await rebuilt(world, "incidents", swap=False)) == {}, "the log says the same"
 
 
+@pytest.mark.services(*SERVICES)
 async def test_what_pager_needs_stays_and_only_leads_change_anything(world: World) -> None:
     ana = await world.person("ana")
     made = await _made(world)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
@@ -73,6 +75,7 @@ async def test_a_running_override_that_is_cancelled_pages_whoever_is_on_call_wit
     assert (await ana.call("GET", SCHEDULE)).data["schedule"]["overrides"] == []
 
 
+@pytest.mark.services("auth", "oncall")
 async def test_overrides_are_listed_and_only_those_whom_they_concern_cancel_them(world: World) -> None:
     await world.person("ana", "ios")
     bo, cy = await world.person("bo"), await world.person("cy")

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.subjects import SERVICES
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
@@ -216,6 +218,7 @@ async def test_names_and_roles_follow_and_say_who_gave_them(world: World) -> Non
     await ana.expect_push("for leads")
 
 
+@pytest.mark.services("auth")
 async def test_of_two_who_change_one_person_by_one_tag_one_wins(world: World) -> None:
     ana = await world.person("ana")
     tag = (await world.admin.call("GET", f"/users/{ana.user_id}")).headers["ETag"]
@@ -232,6 +235,7 @@ async def test_of_two_who_change_one_person_by_one_tag_one_wins(world: World) ->
         assert (late.status, late.headers["ETag"]) == (412, '"2"')
 
 
+@pytest.mark.services("auth")
 async def test_one_active_admin_is_always_left(world: World) -> None:
     alone = await world.admin.call("POST", f"/users/{world.admin.user_id}/deactivate")
     assert (alone.status, alone.body["error"]["code"]) == (409, "CONFLICT")

@@ -25,6 +25,7 @@ from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs im
 from tests.world import World
 
 
+@pytest.mark.services("auth")
 async def test_whoever_has_no_key_reads_neither_names_nor_tokens(world: World) -> None:
     ana = await world.person("ana")
     stored = await query(world, "SELECT topic, state FROM auth.stored_events ORDER BY notification_id")
@@ -142,6 +143,7 @@ async def test_every_replica_reads_names_while_the_secret_of_a_service_is_replac
         await world.start("oncall")
 
 
+@pytest.mark.services("auth")
 async def test_what_a_destroyed_key_has_sealed_is_read_by_nobody_and_nothing_more_is_sealed(world: World) -> None:
     ana = await world.person("ana")
     store = world.services["auth"].runtime.rpc
@@ -155,6 +157,7 @@ async def test_what_a_destroyed_key_has_sealed_is_read_by_nobody_and_nothing_mor
     assert (await world.admin.call("GET", "/users?limit=1")).data["users"]
 
 
+@pytest.mark.services("auth")
 async def test_people_are_listed_by_name_page_by_page_though_no_name_is_in_the_clear(world: World) -> None:
     for name in ("dora", "bo", "ana", "cy"):
         await world.person(name)

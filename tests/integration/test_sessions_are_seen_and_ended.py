@@ -17,9 +17,9 @@ OFFICE, HOME = "198.51.100.7", "2001:db8:77:1::5"
 
 
 @pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
+async def world(servers: Servers, services: tuple[str, ...]) -> AsyncIterator[World]:
     """Behind a proxy that is believed: the tests say where a request comes from."""
-    async with World(servers, trusted_proxies="127.0.0.1") as made:
+    async with World(servers, services, trusted_proxies="127.0.0.1") as made:
         yield made
 
 
@@ -47,6 +47,7 @@ async def _is_out(world: World, tokens: dict[str, Any], device: str) -> None:
     assert refreshed.status == 401
 
 
+@pytest.mark.services("auth")
 async def test_a_session_says_on_what_and_from_where_it_was_begun_and_used_and_never_a_token(world: World) -> None:
     ana = await world.person("ana")
     laptop = await _sign_in(world, ana.email, "laptop", HOME, deviceName="Ana's laptop", platform="android")
@@ -65,6 +66,7 @@ async def test_a_session_says_on_what_and_from_where_it_was_begun_and_used_and_n
     assert not [token for token in laptop.values() if str(token) in str(answer.body) and token != "Bearer"]
 
 
+@pytest.mark.services("auth")
 async def test_the_list_comes_in_pages_and_without_what_has_expired(world: World) -> None:
     ana = await world.person("ana")
     for number in range(3):
@@ -115,6 +117,7 @@ async def test_ones_own_may_be_the_one_that_ends(world: World) -> None:
     await _is_out(world, ana.session, ana.device_id)
 
 
+@pytest.mark.services("auth")
 async def test_another_persons_session_is_none_of_ones_own(world: World) -> None:
     ana, bo = await world.person("ana"), await world.person("bo")
     (hers,) = await _listed(world, ana.session["accessToken"])
@@ -162,6 +165,7 @@ async def test_a_lost_phone_is_signed_out_and_paged_no_longer(world: World) -> N
     await ana.expect_no_push()
 
 
+@pytest.mark.services("auth")
 async def test_ends_at_once_from_two_replicas_are_one(world: World) -> None:
     ana = await world.person("ana")
     laptop = await _sign_in(world, ana.email, "laptop")

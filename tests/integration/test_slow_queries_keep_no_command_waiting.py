@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import psycopg
+import pytest
 
 from libs.chassis.testing.deadline import in_time
 from tests.phone import Answer
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 _EIGHT = 8
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%integrations%'"

@@ -13,6 +13,8 @@ from services.auth.pace import MOST_PASSWORDS
 from tests.phone import PASSWORD, Answer
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 EVA = "eva@pager.test"
 OTHER = "Another-Battery-8-Staple"
 

@@ -10,10 +10,13 @@ import pytest
 from psycopg import AsyncConnection
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from libs.contracts.subjects import SERVICES
 from services.auth import team_room
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth")
 
 
 def _done(answer: Answer, status: int = 200) -> Any:
@@ -52,6 +55,7 @@ def _of(team: str, **more: str) -> dict[str, Any]:
     return {"type": "team", "id": team} | more
 
 
+@pytest.mark.services(*SERVICES)
 async def test_everybody_of_a_team_is_paged_and_whoever_leaves_it_is_not_waited_for(world: World) -> None:
     ana, bo, cy = await world.person("ana", "ios"), await world.person("bo"), await world.person("cy")
     team = await _team(world, ana="member", bo="manager")
@@ -79,6 +83,7 @@ async def test_everybody_of_a_team_is_paged_and_whoever_leaves_it_is_not_waited_
         assert differences(await rebuilt(world, name, swap=False)) == {}, "the log says the same"
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_teams_managers_are_paged_and_its_policy_says_whose_it_is(world: World) -> None:
     ana, bo = await world.person("ana", "ios"), await world.person("bo")
     team = await _team(world, ana="member", bo="manager")
@@ -184,6 +189,7 @@ async def test_managers_say_who_is_in_their_team_and_admins_which_teams_there_ar
     assert stale.status == 412
 
 
+@pytest.mark.services(*SERVICES)
 async def test_what_belongs_to_a_team_is_its_peoples_affair(world: World) -> None:
     ana, bo, lea = (
         await world.person("ana"),
@@ -223,6 +229,7 @@ async def test_what_belongs_to_a_team_is_its_peoples_affair(world: World) -> Non
     assert (await lea.call("GET", f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}")).status == 200
 
 
+@pytest.mark.services("auth", "oncall")
 async def test_whoever_takes_turns_in_a_teams_schedule_sees_it(world: World) -> None:
     cy, dee, team = await world.person("cy"), await world.person("dee"), await _team(world)
     start = (world.clock.now() - timedelta(hours=1)).replace(tzinfo=None, second=0).isoformat(timespec="minutes")
@@ -243,6 +250,7 @@ async def test_whoever_takes_turns_in_a_teams_schedule_sees_it(world: World) -> 
     assert (await dee.call("POST", cover, hours | {"userId": str(dee.user_id)})).status == 404
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_team_that_something_needs_stays_until_nothing_does(world: World) -> None:
     ana = await world.person("ana")
     team = await _team(world, "Core", ana="member")
@@ -294,6 +302,7 @@ async def test_at_once_one_gets_a_name_and_one_the_last_place(world: World, monk
     _done(await world.admin.call("POST", path, {"userId": str(inside.user_id), "role": "manager"}), 201)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_an_invite_outlives_its_team_and_whoever_comes_into_one_that_goes_is_in_none(world: World) -> None:
     ana, team, other = await world.person("ana"), await _team(world, "Core"), await _team(world, "Web")
     body = {"email": "ed@pager.test", "teamIds": [team, other]}

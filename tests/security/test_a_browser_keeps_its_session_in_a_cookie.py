@@ -13,6 +13,8 @@ from tests.device import DeviceKey
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 NAME = "__Secure-pager-refresh"
 
 
@@ -116,6 +118,7 @@ async def test_pages_that_the_settings_name_use_it_and_nobody_else(servers: Any)
             assert (await browser.sign_in()).status == status, origin
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_the_cookie_opens_nothing_but_auth(world: World, ana: Phone, browser: Browser) -> None:
     kept = {"Cookie": f"{NAME}={browser.cookie}", "Origin": world.gateway.url}
     for method, path in (("GET", "/users/me"), ("GET", "/incidents"), ("GET", "/auth/sessions"), ("POST", "/devices")):
@@ -177,6 +180,7 @@ async def test_a_clock_that_was_ahead_has_left_no_browser_open_for_years(world: 
     assert (await browser.refresh()).status == 401
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_half_an_hour_begins_with_the_last_request_also_when_auth_was_away_then(
     world: World, browser: Browser
 ) -> None:

@@ -18,6 +18,8 @@ from tests.device import DeviceKey
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 
 async def _sign_in(world: World, ana: Phone, device: str, key: DeviceKey | None, **more: Any) -> Answer:
     bound = {} if key is None else {"deviceKey": key.public}

@@ -50,6 +50,7 @@ async def test_all_doors_close_for_whoever_is_deactivated_and_for_nobody_else(wo
     told(Attack.AFTER_DEACTIVATION, "401 at auth at once and at every service within a second; so is a refresh")
 
 
+@pytest.mark.services("auth")
 async def test_a_right_password_of_somebody_who_is_deactivated_is_answered_as_a_wrong_one(world: World) -> None:
     ana = await world.person("ana")
     await _stands(world, ana, "deactivate")
@@ -65,6 +66,7 @@ async def test_a_right_password_of_somebody_who_is_deactivated_is_answered_as_a_
     assert {(type(f), f.reason) for f in found} == {(SignInRefused, "deactivated"), (SignInRefused, "wrong password")}
 
 
+@pytest.mark.services("auth")
 async def test_whoever_signs_in_while_they_are_deactivated_is_out_all_the_same(world: World) -> None:
     for n in range(5):
         person = await world.person(f"racer-{n}")
@@ -79,6 +81,7 @@ async def test_whoever_signs_in_while_they_are_deactivated_is_out_all_the_same(w
             assert await _says(world, "auth", token) == "unauthenticated"
 
 
+@pytest.mark.services("auth")
 async def test_a_sign_in_whose_person_is_deactivated_while_the_password_is_looked_at_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

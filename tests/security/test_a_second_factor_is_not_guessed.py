@@ -16,11 +16,13 @@ from tests.phone import PASSWORD
 from tests.servers import Servers
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 
 @pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
+async def world(servers: Servers, services: tuple[str, ...]) -> AsyncIterator[World]:
     """Behind a proxy that is believed: the tests say where a request comes from."""
-    async with World(servers, trusted_proxies="127.0.0.1") as made:
+    async with World(servers, services, trusted_proxies="127.0.0.1") as made:
         yield made
 
 

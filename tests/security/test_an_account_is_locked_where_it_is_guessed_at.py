@@ -10,6 +10,7 @@ import bcrypt
 import pytest
 from sqlalchemy import select
 
+from libs.contracts.subjects import SERVICES
 from services.auth.attempts import DELAY, Attempts
 from services.auth.domain.lockout import HOURLY, MOST
 from services.auth.projections import guesses
@@ -18,13 +19,15 @@ from tests.phone import PASSWORD, Answer
 from tests.servers import Servers
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 STRANGER, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 
 @pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
+async def world(servers: Servers, services: tuple[str, ...]) -> AsyncIterator[World]:
     """Behind a proxy that is believed: the tests say where a request comes from."""
-    async with World(servers, trusted_proxies="127.0.0.1") as made:
+    async with World(servers, services, trusted_proxies="127.0.0.1") as made:
         yield made
 
 
@@ -133,6 +136,7 @@ async def test_guesses_at_once_at_two_replicas_are_as_many(world: World, hashed:
     assert 0 < len(hashed) <= MOST
 
 
+@pytest.mark.services(*SERVICES)
 async def test_whoever_is_locked_out_there_signs_in_from_elsewhere_refreshes_and_is_paged(
     world: World, told: Told
 ) -> None:

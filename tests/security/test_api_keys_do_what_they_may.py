@@ -11,6 +11,7 @@ import pytest
 
 from libs.contracts.api_keys import is_key, new_key
 from libs.contracts.envelope import ActorKind
+from libs.contracts.subjects import SERVICES
 from services.auth import api_keys
 from services.gateway import limits
 from services.gateway.limits import Limit, Size
@@ -18,6 +19,8 @@ from tests.attacks import Attack, Told
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth", "incidents")
 
 READS = ["incidents.list", "incidents.read"]
 
@@ -129,6 +132,7 @@ def _demoted(_world: World, _key: dict[str, Any], ana: Phone) -> tuple[str, str,
     return "PATCH", f"/users/{ana.user_id}", {"roles": ["user"]}
 
 
+@pytest.mark.services(*SERVICES)
 @pytest.mark.parametrize("change", [_revoked, _less, _sooner, _taken, _deactivated, _demoted])
 async def test_a_tokens_past_is_refused_by_every_service(
     world: World, change: Callable[[World, dict[str, Any], Phone], tuple[str, str, Any]]
@@ -248,6 +252,7 @@ async def test_two_secrets_are_live_and_one_goes_without_the_other(world: World)
     assert (shown["prefix"], len(shown["secrets"])) == (second["prefix"], 1)
 
 
+@pytest.mark.services(*SERVICES)
 async def test_scopes_are_only_taken_away_and_are_gone_at_once(world: World) -> None:
     made = await _make(world, world.admin, [*READS, "policies.read"])
     path = f"/api-keys/{made['id']}"
@@ -279,6 +284,7 @@ async def test_a_key_has_no_more_rights_than_its_maker_has_now(world: World, tol
     assert (await _asks(world, made["key"])).status == 200
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_key_of_a_team_acts_on_that_team_alone_and_ends_with_the_membership(world: World, told: Told) -> None:
     ana = await world.person("ana")
     team, other = await _team(world, manager=ana), await _team(world, manager=ana)
@@ -316,6 +322,7 @@ async def test_a_key_is_not_its_maker_where_people_see_more_of_themselves(world:
     assert (await _asks(world, more, path)).data["user"]["phone"] == "+4930123456"
 
 
+@pytest.mark.services(*SERVICES)
 async def test_what_a_key_has_made_names_the_key_and_no_person(world: World) -> None:
     made = await _make(world, world.admin, ["schedules.write", "schedules.read", "schedules.cover", "policies.write"])
     body = {"name": "Nights", "timezone": "UTC", "layers": []}
@@ -335,6 +342,7 @@ async def test_what_a_key_has_made_names_the_key_and_no_person(world: World) -> 
     assert gone.data["override"]["cancelledBy"] is None
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_team_takes_a_key_over_whose_maker_leaves(world: World) -> None:
     ana, bo, cem = await world.person("ana"), await world.person("bo"), await world.person("cem")
     team = await _team(world, manager=ana)

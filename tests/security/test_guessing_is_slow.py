@@ -8,8 +8,11 @@ from typing import Any
 import bcrypt
 import pytest
 
+from libs.contracts.subjects import SERVICES
 from tests.phone import PASSWORD, Answer
 from tests.world import World
+
+pytestmark = pytest.mark.services("auth")
 
 
 async def _sign_in(world: World, email: str, password: str = PASSWORD) -> Answer:
@@ -42,6 +45,7 @@ async def test_from_one_address_five_passwords_a_minute_are_looked_at_and_no_six
     assert (await _sign_in(world, "nobody@pager.test", "guess")).status == 401
 
 
+@pytest.mark.services(*SERVICES)
 async def test_nobody_is_told_on_which_device_another_was_paged(world: World) -> None:
     ana, bo = await world.two_responders()
     await world.fire_alert("db down", priority="critical")

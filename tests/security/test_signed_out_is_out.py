@@ -20,6 +20,8 @@ from tests.attacks import Attack, Told
 from tests.phone import Answer, Phone
 from tests.world import World
 
+pytestmark = pytest.mark.services("auth")
+
 _ASKED = {"auth": "me", "oncall": "schedules", "incidents": "list", "escalation": "policies", "notifier": "list"}
 
 
@@ -84,6 +86,7 @@ async def test_a_client_that_refreshes_in_a_loop_waits_and_stays_signed_in(world
 _TOLD = {_use_an_old_refresh_token: Attack.REUSED_REFRESH, _use_it_on_another_device: Attack.OTHER_DEVICE}
 
 
+@pytest.mark.services(*SERVICES)
 @pytest.mark.parametrize(
     "end",
     [_log_out, _log_out_everywhere, _sign_in_again, _use_an_old_refresh_token, _use_it_on_another_device],
@@ -106,6 +109,7 @@ async def test_an_access_token_of_a_session_that_ended_opens_no_door(world: Worl
     )
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_service_that_starts_later_knows_who_was_signed_out_before(world: World) -> None:
     ana = await world.person("ana")
     token = ana.session["accessToken"]
@@ -121,6 +125,7 @@ async def test_a_service_that_starts_later_knows_who_was_signed_out_before(world
         assert await world.eventually(said, lambda s: s != "unavailable", "its answer") == "unauthenticated"
 
 
+@pytest.mark.services(*SERVICES)
 async def test_a_token_of_somebody_whom_auth_does_not_know_is_refused(world: World) -> None:
     ana = await world.person("ana")
     token = ana.session["accessToken"]

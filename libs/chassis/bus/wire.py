@@ -185,11 +185,12 @@ def read_status(block: bytes | None) -> tuple[str, str] | None:
 class Broker(NatsBroker):
     """FastStream's broker on a `Wire`, so that requests and streams share one connection.
 
-    Our handlers take bytes and check them by contracts of their own: FastStream makes no model of their arguments.
+    Our handlers take what came and check it by contracts of their own: FastStream injects nothing and makes no model of
+    their arguments.
     """
 
     def __init__(self, **connection: Any) -> None:
-        super().__init__(**connection, serializer=None)
+        super().__init__(**connection, serializer=None, apply_types=False)
 
     async def _connect(self) -> Client:
         connection = await Wire.to(**self._connection_kwargs)

@@ -12,6 +12,7 @@ import pytest
 from libs.chassis.consume.feed import Batch, Feed
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.store.cursors import START
+from libs.chassis.testing.deadline import in_time
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
 from libs.chassis.tests.restored import Told, relay_of
 from libs.contracts.codec import id_of
@@ -64,7 +65,7 @@ async def test_whatever_is_restored_a_reader_from_the_start_gets_the_log_and_one
 
             await until(taken, lambda found, wanted=wanted: set(wanted) <= found, f"all of the log, {lane}")  # type: ignore[misc]
             fresh: list[str] = []
-            async with asyncio.timeout(10), aclosing(Feed(bus, SCHEMA, lane).after(START)) as batches:
+            async with in_time(), aclosing(Feed(bus, SCHEMA, lane).after(START)) as batches:
                 async for batch in batches:
                     fresh += [_id(item) for item in batch.items]
                     if len(fresh) >= len(wanted):

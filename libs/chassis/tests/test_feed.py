@@ -176,7 +176,7 @@ async def _known(source: Source, last: int) -> Position:
                 at[0] = batch.at
 
     reading = source.ledger.run(read)
-    await asyncio.wait_for(feed.caught_up.wait(), 10)
+    await asyncio.wait_for(feed.caught_up.wait(), DEADLINE)
     await source.add(2)
 
     async def place() -> Position:
@@ -220,10 +220,10 @@ async def test_of_a_log_that_was_cut_and_has_not_begun_an_epoch_yet_nothing_is_t
                 taken.append(batch)
 
     with pytest.raises(Ahead, match=f"ends at {positions[-3]}"):
-        await asyncio.wait_for(read(known), 10)
+        await asyncio.wait_for(read(known), DEADLINE)
     assert set(_positions(taken)) <= {p for p in positions if p <= positions[-3]}
     with pytest.raises(Ahead, match=f"before {positions[-1]} that it published"):
-        await asyncio.wait_for(read(Position(1, positions[-1])), 10)
+        await asyncio.wait_for(read(Position(1, positions[-1])), DEADLINE)
     assert feed.caught_up.is_set(), "nobody waits for what is not there"
     # Its relay finds the same, and whoever begins again follows.
     source.relaying = await source.ledger.relay()

@@ -7,12 +7,15 @@ from uuid import UUID
 
 import pytest
 
+from libs.chassis.store.tables import chassis_tables
+from libs.chassis.timers import Timer
 from libs.contracts.envelope import Actor
 from libs.contracts.escalation import EscalationDue, EscalationExhausted, EscalationStarted
 from libs.contracts.incidents import Outcome, PagingRequested, Status
 from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationAccepted
 from libs.contracts.slots import NO_INCIDENT, slot_of, thread_of
+from services.incidents import timing
 from services.incidents.domain.commands import (
     Acknowledge,
     LimitAcknowledgement,
@@ -25,6 +28,8 @@ from services.incidents.projections import timeline
 from services.incidents.words import summary_of
 from services.notifier.projections import NOTIFICATIONS
 from tests.flows.flow import Flow, Page
+
+TIMERS = chassis_tables("incidents").timers
 
 
 @pytest.fixture
@@ -167,6 +172,51 @@ def test_whoever_took_it_and_forgot_it_is_asked_again(flow: Flow) -> None:
     flow.settle()
     again = [page for page in flow.intended() if page.run == 2]
     assert sorted(flow.names(again)) == ["ana", "bo"]
+
+
+def test_a_snooze_ends_also_where_its_timer_was_put_off(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    until = flow.now + timedelta(minutes=30)
+    flow.ask(incident, Snooze(Actor.user(flow.people["ana"]), flow.now, until))
+    [row] = flow.desks["incidents"].rows(TIMERS)
+    row["due_at"] = until + timedelta(seconds=30)
+    flow.advance(31)
+    assert [page.run for page in flow.intended()] == [1, 2]
+
+
+def test_a_clock_that_is_set_back_ends_nothing_early(flow: Flow) -> None:
+    incident = flow.fire()
+    flow.settle()
+    until = flow.now + timedelta(minutes=30)
+    flow.ask(incident, Snooze(Actor.user(flow.people["ana"]), flow.now, until))
+    early = [Timer(incident, "snooze", flow.now)]
+    flow.desks["incidents"].tables[TIMERS].clear()
+    flow.take("incidents", lambda work: timing.fire(work, early, flow.incidents_inputs))
+    flow.settle()
+    assert [page.run for page in flow.intended()] == [1]
+    assert [row["due_at"] for row in flow.desks["incidents"].rows(TIMERS)] == [until]
+
+
+def test_what_was_acknowledged_and_forgotten_is_resolved_after_its_last_alert(flow: Flow) -> None:
+    flow.quiet_for = timedelta(hours=1)
+    incident = flow.fire(dedupKey="db")
+    flow.settle()
+    flow.ask(incident, Acknowledge(Actor.user(flow.people["ana"]), flow.now, resolves_at=flow.now + flow.quiet_for))
+    flow.advance(50)
+    flow.fire(dedupKey="db")
+    flow.advance(59)
+    assert flow.incident(incident).status is Status.ACKNOWLEDGED
+    flow.advance(1)
+    assert flow.incident(incident).status is Status.RESOLVED
+    assert [page.run for page in flow.intended()] == [1]
+
+
+def test_what_nobody_has_acknowledged_is_never_resolved_by_itself(flow: Flow) -> None:
+    flow.quiet_for = timedelta(hours=1)
+    incident = flow.fire()
+    flow.advance(300)
+    assert flow.incident(incident).is_open
 
 
 def test_what_is_reopened_pages_again(flow: Flow) -> None:

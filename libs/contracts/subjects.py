@@ -48,8 +48,9 @@ _SHOWN = (
     *("AcknowledgementLimited", "AcknowledgementTimedOut", "NoteAdded"),
     *("IncidentReassigned", "EscalationRequested", "RespondersAdded"),
     *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
+    *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn"),
 )
-"""What changes how an incident looks."""
+"""What is about an incident."""
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "auth": {},
     "oncall": {

@@ -82,7 +82,7 @@ def _became(summary: Summary) -> Part:
         ("of these automatically", f"{summary.resolved_automatically}", ""),
         ("reopened", f"{summary.reopened}", ""),
         ("snoozed", f"{summary.snoozed}", ""),
-        ("suppressed at first", f"{summary.suppressed}", ""),
+        ("suppressed", f"{summary.suppressed}", ""),
     )
     return Part("What became of them", ("", "incidents", ""), rows if summary.incidents else ())
 

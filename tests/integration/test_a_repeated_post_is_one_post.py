@@ -127,7 +127,7 @@ REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "unlockUser": _unlock,
     "createTeam": _plain("/teams", {"name": "Core"}),
     "setMember": _member,
-    "setMaintenance": _plain("/admin/maintenance", {"message": "new disks"}),
+    "setMaintenance": _plain("/admin/maintenance", {"enabled": False, "message": "over"}),
     "registerDevice": _plain("/devices", _DEVICE),
     "deactivateUser": _standing("deactivate"),
     "invite": _plain("/invites", {"email": "di@pager.test"}),
@@ -207,7 +207,7 @@ def _changed(body: dict[str, Any]) -> dict[str, Any]:
         return body | {"role": "manager"}
     for number in body.keys() & {"minutes", "level"}:
         return body | {number: body[number] + 1}
-    name = next(n for n in ("lastName", "deviceName", "title", "notes", "text", "name") if n in body)
+    name = next(n for n in ("lastName", "deviceName", "title", "notes", "text", "name", "message") if n in body)
     return body | {name: "another"}
 
 

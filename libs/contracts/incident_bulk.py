@@ -52,7 +52,7 @@ class BulkBody(StatusBody):
 
     def request(self, incident_id: UUID) -> Contract:
         """What is asked of one incident. Raises ValidationError: it does not go with the action."""
-        said = self.model_dump(exclude_unset=True, exclude={"action", "ids"})
+        said = self.model_dump(by_alias=True, exclude_unset=True, exclude={"action", "ids"})
         return REQUESTS[self.action].model_validate(said | {"id": incident_id})
 
     def distinct(self) -> Mapping[str, UUID | None]:

@@ -44,7 +44,9 @@ def fill(connection: Connection, schema: str, rows: int = 3) -> None:
     for table in tables_of(connection, schema):
         for _ in range(rows):
             number = next(_numbers)
-            connection.execute(table.insert().values({c.name: _value(c, number) for c in table.columns}))
+            connection.execute(
+                table.insert().values({c.name: _value(c, number) for c in table.columns if c.computed is None})
+            )
     connection.commit()
 
 

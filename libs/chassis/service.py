@@ -30,6 +30,7 @@ from libs.chassis.monitor.monitoring import Monitoring
 from libs.chassis.monitor.watched import Replica
 from libs.chassis.parts import Build, Runtime
 from libs.chassis.requests.callers import Verifier
+from libs.chassis.requests.cursors import Cursors
 from libs.chassis.requests.idempotency import KEPT
 from libs.chassis.requests.operations import add_health_operation, add_log_operations, add_parked_operations
 from libs.chassis.requests.revoking import Revoking
@@ -137,7 +138,8 @@ class Service:
         sessions = answers.sessions or self._follow_sessions()
         verifier = Verifier(answers.keys or self._auth_keys, self.clock, sessions, meters(self.name).forged)
         self._begin("auth's keys", verifier.follow)
-        RequestServer(requests, rpc, self.queries, verifier).attach(self.broker)
+        cursors = Cursors.of(self.name, self.settings.secret())
+        RequestServer(requests, rpc, self.queries, verifier, cursors=cursors).attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
         await has_sent(self.bus.client)  # only then does the server know who answers

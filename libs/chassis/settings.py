@@ -119,6 +119,10 @@ class ServiceSettings(BaseSettings):
         """Options of the NATS client for TLS; none for a URL without."""
         return tls_options(self.nats_url.get_secret_value(), self.nats_ca_file)
 
+    def secret(self) -> str | None:
+        """What every replica of this service has and nobody else, if anything: keys are derived from it."""
+        return None
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Read the environment.
@@ -167,6 +171,9 @@ class SealingSettings(ServiceSettings):
         if self.sealing_key_previous == self.sealing_key:
             raise ValueError("PAGER_SEALING_KEY_PREVIOUS must be another one than PAGER_SEALING_KEY: leave it out")
         return self
+
+    def secret(self) -> str:
+        return self.sealing_key.get_secret_value()
 
 
 def _defaults(settings: type[ServiceSettings], names: set[str]) -> dict[str, Any]:

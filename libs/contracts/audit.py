@@ -40,9 +40,25 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.defaults import PAGER
-from libs.contracts.envelope import Actor, Envelope, Fact
+from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
+from libs.contracts.incidents import (
+    EscalationRequested,
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentCreated,
+    IncidentEdited,
+    IncidentReassigned,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentSnoozed,
+    IncidentSuppressed,
+    NoteAdded,
+    PriorityLowered,
+    PriorityRaised,
+    RespondersAdded,
+)
 from libs.contracts.integrations import (
     IntegrationChanged,
     IntegrationCreated,
@@ -206,6 +222,11 @@ class Rule:
     before: tuple[type[Fact], ...] = ()
     gone: bool = False
     """Nothing of it is left afterwards."""
+    of_people: bool = False
+    """Only where a person did it, or a key of theirs: what Pager does by itself all the time is told elsewhere."""
+
+    def tells(self, event: Envelope[Any]) -> bool:
+        return not self.of_people or event.actor.kind in (ActorKind.USER, ActorKind.KEY)
 
 
 _PROFILE = ("first_name", "last_name", "phone", "timezone")
@@ -218,6 +239,10 @@ _API_KEYS = (ApiKeyCreated, ApiKeyChanged)
 _TEAMS = (TeamCreated, TeamChanged)
 _POLICIES = (PolicyCreated, PolicyChanged)
 _SCHEDULES = (ScheduleCreated, ScheduleChanged)
+_INCIDENT = Rule("incidents", "incident_id", ("notes",), of_people=True)
+_PRIORITY = Rule(
+    "incidents", "incident_id", ("priority",), (IncidentCreated, PriorityRaised, PriorityLowered), of_people=True
+)
 
 AUDITED: Final[Mapping[type[Fact], Rule]] = {
     SignedIn: _PERSON,
@@ -280,8 +305,30 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     IntegrationDeleted: Rule("integrations", "integration_id", before=_INTEGRATIONS, gone=True),
     IntegrationKeyAdded: _INTEGRATION,
     IntegrationKeyRevoked: _INTEGRATION,
+    IncidentCreated: Rule("incidents", "incident_id", ("title", "priority", "team_id", "assigned_to"), of_people=True),
+    IncidentAcknowledged: _INCIDENT,
+    IncidentResolved: _INCIDENT,
+    IncidentClosed: _INCIDENT,
+    IncidentReopened: _INCIDENT,
+    IncidentSnoozed: Rule("incidents", "incident_id", ("until",), of_people=True),
+    IncidentSuppressed: Rule("incidents", "incident_id", ("suppression", "reason"), of_people=True),
+    IncidentReassigned: Rule(
+        "incidents", "incident_id", ("assigned_to",), (IncidentCreated, IncidentReassigned), of_people=True
+    ),
+    RespondersAdded: Rule("incidents", "incident_id", ("user_ids", "notes"), of_people=True),
+    EscalationRequested: Rule("incidents", "incident_id", ("level", "reason"), of_people=True),
+    NoteAdded: Rule("incidents", "incident_id", ("text",), of_people=True),
+    IncidentEdited: Rule(
+        "incidents",
+        "incident_id",
+        ("title", "description", "metadata"),
+        (IncidentCreated, IncidentEdited),
+        of_people=True,
+    ),
+    PriorityRaised: _PRIORITY,
+    PriorityLowered: _PRIORITY,
 }
-"""What is audited. What becomes of an incident is not: its timeline says that."""
+"""What is audited. What becomes of an incident by itself is not: its timeline says that."""
 
 ACCESSES: Final = "requests"
 """The kind under which the access log is asked for: it is in no list of what was changed."""

@@ -119,6 +119,9 @@ class Settings(ServiceSettings):
             raise ValueError(fault)
         return value
 
+    def secret(self) -> str:
+        return self.master_key.get_secret_value()
+
     def master_keys(self) -> tuple[str, str | None]:
         """The present one, and the one before while it is replaced."""
         previous = self.master_key_previous

@@ -33,6 +33,8 @@ from services.gateway.routes import (
     health,
     incident_acts,
     incident_alerts,
+    incident_audit,
+    incident_bulk,
     incidents,
     integrations,
     invites,
@@ -55,6 +57,7 @@ from services.gateway.versions import Versions
 _RESOURCES = (
     *(incidents, incident_acts, incident_alerts, reviews, auth, oidc, users, personal, teams, invites, devices),
     *(api_keys, on_call, escalation, integrations, notifications, audit, maintenance, stream, analytics),
+    *(incident_bulk, incident_audit),
 )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from services.gateway.access import AccessLog
     from services.gateway.addresses import Addresses
     from services.gateway.brake import Brake
+    from services.gateway.bulk import Bulks
     from services.gateway.callers import Callers
     from services.gateway.exporting import Exports
     from services.gateway.forwarding import Forwarder
@@ -44,6 +45,7 @@ class Front:
     limits: Limits
     streams: Streams
     maintenance: Maintenance
+    bulks: Bulks
 
 
 def front_of(connection: HTTPConnection) -> Front:

@@ -28,6 +28,7 @@ from services.gateway.access import AccessLog
 from services.gateway.addresses import Addresses
 from services.gateway.app import build
 from services.gateway.brake import Brake
+from services.gateway.bulk import Bulks
 from services.gateway.callers import Callers
 from services.gateway.envelope import Problem
 from services.gateway.exporting import Exports
@@ -125,6 +126,7 @@ class Gateway:
             limits,
             streams,
             maintenance,
+            Bulks(),
         )
         self.monitor = Monitor(self.settings, self._ready, metrics.own)
         await self.monitor.start()

@@ -33,6 +33,7 @@ from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
+from services.gateway.labels import PREFIX, read_labels
 from services.gateway.limits import Limit, Share, of_person, of_stranger
 from services.gateway.machines import is_for_machines
 from services.gateway.selection import PARAMETER, Selection
@@ -69,6 +70,7 @@ class PagerRoute(APIRoute):
         reads = signed_in and "GET" in (self.methods or ())
         commands = "GET" not in (self.methods or ()) and "auth" not in self.tags
         keyed = commands and "POST" in (self.methods or ())
+        labelled = any(dependency.call is read_labels for dependency in self.dependant.dependencies)
         known = {
             field.alias: field.field_info.annotation
             for field in get_flat_params(self.dependant)
@@ -110,7 +112,7 @@ class PagerRoute(APIRoute):
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
             if commands:
                 front_of(request).maintenance.check(self.operation_id)
-            _check_parameters(request, known, strict=self.strict)
+            _check_parameters(request, known, strict=self.strict, labelled=labelled)
             fields = request.query_params.get(PARAMETER) if selection is not None else None
             wanted = selection.read(fields) if selection is not None and fields is not None else None
             key = _idempotency_key(request) if keyed else None
@@ -211,21 +213,24 @@ Asking = Annotated[Ask, Depends(_ask)]
 """A handler's way to the services."""
 
 
-def _check_parameters(request: Request, known: Mapping[str, Any], *, strict: bool) -> None:
+def _check_parameters(request: Request, known: Mapping[str, Any], *, strict: bool, labelled: bool = False) -> None:
     """An unknown parameter is an error that names it: a mistyped filter would silently list everything.
 
     So is one that is given twice: one of its values would silently count for nothing.
     """
     given = request.query_params.multi_items()
     for name, value in given:
-        if name not in known:
+        is_label = labelled and name.startswith(PREFIX)
+        if name not in known and not is_label:
             if not strict:
                 continue
             raise Problem.invalid(name[:100], "unknown query parameter")
         if sum(name == other for other, _ in given) > 1:
-            raise Problem.invalid(name, "is given twice")
-        if "\0" in value:
-            raise Problem.invalid(name, "text must not contain U+0000")
+            raise Problem.invalid(name[:100], "is given twice")
+        if "\0" in value or "\0" in name:
+            raise Problem.invalid(name.replace("\0", "")[:100], "text must not contain U+0000")
+        if is_label:
+            continue
         if int in (known[name], *get_args(known[name])) and not _WHOLE.fullmatch(value):
             raise Problem.invalid(name, "must be a whole number")
     for name, value in request.path_params.items():

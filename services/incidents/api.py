@@ -21,6 +21,7 @@ from libs.contracts.incident_alerts import (
     ListAlerts,
     Outcomes,
 )
+from libs.contracts.incident_lists import ENGLISH, Language, SearchIncidents
 from libs.contracts.incidents import (
     CreateIncident,
     EditIncident,
@@ -30,7 +31,6 @@ from libs.contracts.incidents import (
     IncidentExplained,
     IncidentList,
     IncidentView,
-    ListIncidents,
     Timeline,
     TimelineQuery,
 )
@@ -52,6 +52,8 @@ from services.incidents.alert_views import balance, find_outcomes, list_alerts
 from services.incidents.analytics.doors import add_analytics
 from services.incidents.analytics.night import Night
 from services.incidents.application import INCIDENT
+from services.incidents.bulk import add_bulk
+from services.incidents.changes import add_incident_audit
 from services.incidents.domain import decisions
 from services.incidents.domain.integration import CreateIntegration as IntegrationWanted
 from services.incidents.domain.integration import NoSuchIntegration
@@ -81,18 +83,19 @@ def api(
     reopen_within: timedelta | None = None,
     quiet_for: timedelta = NO_TIME,
     night: Night | None = None,
+    language: Language = ENGLISH,
 ) -> Requests:
     """`references`: what is known of the people, policies and teams that a request names. `seen`: who sees what.
 
     `reopen_within`: so long after it was resolved an incident may be reopened. `quiet_for`: of `timing.fire`. `night`:
-    when a page is one of the night.
+    when a page is one of the night. `language`: in which words are searched for.
     """
     requests = Requests(SCHEMA)
 
     async def pages_arrive(body: Any, caller: Caller) -> None:
         await seen.arrives(body, caller)
 
-    _incidents(requests, references, pages_arrive)
+    _incidents(requests, references, pages_arrive, language)
     _stories(requests, pages_arrive)
     add_acts(requests, references, pages_arrive, reopen_within, quiet_for)
     _integrations(requests, references)
@@ -100,17 +103,19 @@ def api(
     add_team_uses(requests)
     add_analytics(requests, references, night or Night())
     add_reviews(requests, references, pages_arrive)
+    add_bulk(requests)
+    add_incident_audit(requests, pages_arrive)
     return requests
 
 
-def _incidents(requests: Requests, references: References, pages_arrive: Before) -> None:
+def _incidents(requests: Requests, references: References, pages_arrive: Before, language: Language) -> None:
     async def names_exist(body: CreateIncident, caller: Caller) -> None:
         caller.require(Action.INCIDENTS_CREATE, body.team_id)
         # In doubt the incident is opened: Default, and the policy's own people, are paged in the place of what is not.
         if (unknown := await references.unknown(body, caller)) is not None:
             raise unknown.refused()
 
-    async def filter_exists(body: ListIncidents, caller: Caller) -> None:
+    async def filter_exists(body: SearchIncidents, caller: Caller) -> None:
         if (unknown := await references.unknown(body, caller)) is not None:
             raise NotFound(unknown.reason, field=unknown.field)
 
@@ -145,10 +150,14 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before)
         """For the gateway's stream, which shows each to whoever may see it; guarded by the bus (promise 13)."""
         return states(work, body)
 
-    @requests.query("list", ListIncidents, action=Action.INCIDENTS_LIST, before=filter_exists)
-    def list_(work: Work, body: ListIncidents, caller: Caller) -> IncidentList:
-        mine = body.assigned_to == "me"
-        return list_incidents(work, body.model_copy(update={"assigned_to": caller.user_id}) if mine else body, caller)
+    @requests.query("list", SearchIncidents, action=Action.INCIDENTS_LIST, before=filter_exists)
+    def list_(work: Work, body: SearchIncidents, caller: Caller) -> IncidentList:
+        mine = {"assigned_to": caller.user_id} if body.assigned_to == "me" else {}
+        found = list_incidents(work, body.model_copy(update=mine), caller, language)
+        if body.integration_id is not None and not found.total:
+            # One that was deleted is still known by what came through it.
+            integrations.find_to_list_by(work, body.integration_id, caller)
+        return found
 
 
 def _stories(requests: Requests, pages_arrive: Before) -> None:

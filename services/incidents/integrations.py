@@ -32,7 +32,7 @@ from libs.contracts.integrations import (
     IntegrationView,
 )
 from libs.contracts.permissions import Action, Sight
-from libs.contracts.requests import ListPage
+from libs.contracts.requests import ListPage, NotFound
 from libs.contracts.uses import MOST_NAMED, Use, UserKind
 from services.incidents import dedup
 from services.incidents.application import SERVICE
@@ -178,6 +178,13 @@ def note_use(work: Work, used: Mapping[str, Source]) -> None:
     due = [key for key, source in used.items() if source.used_at is None or work.now - source.used_at >= USE_TOLD_EVERY]
     if due:
         work.put(Patch(integration_keys, {"key_hash": min(due), "last_used_at": work.now}))
+
+
+def find_to_list_by(work: Work, integration_id: UUID, caller: Caller) -> None:
+    """Raises NotFound: there is no such integration for them, whatever few scopes a machine has."""
+    rows = work.fetch(_ONE, id=integration_id)
+    if not any(replace(caller.rights, scopes=None).allow(Action.INTEGRATIONS_READ, row["team_id"]) for row in rows):
+        raise NotFound("there is no such integration", field="integrationId")
 
 
 def find_integration(work: Work, integration_id: UUID) -> IntegrationView:

@@ -29,8 +29,9 @@ from services.incidents.consumers import consumers
 from services.incidents.housekeeping import Housekeeping
 from services.incidents.integrations import make_first_integrations
 from services.incidents.measures import gauges, measures
-from services.incidents.projections import SCHEMA, project, seen_alerts
+from services.incidents.projections import SCHEMA, seen_alerts
 from services.incidents.references import References, people
+from services.incidents.searchable import projecting
 from services.incidents.settings import Settings
 from services.incidents.sights import Sights
 from services.incidents.timing import fire
@@ -61,7 +62,16 @@ def build(runtime: Runtime) -> Parts:
     purge = AlertsPurge(runtime.bus, runtime.clock, readers, settings.alerts_floor)
     house = Housekeeping(runtime.bus, runtime.clock, purge, Rooms(runtime.bus, settings.folders))
     return Parts(
-        Answers(api(References(arrival), Sights(arrival), settings.reopen_within, settings.quiet_for, settings.nights)),
+        Answers(
+            api(
+                References(arrival),
+                Sights(arrival),
+                settings.reopen_within,
+                settings.quiet_for,
+                settings.nights,
+                settings.search_language,
+            )
+        ),
         fire=partial(fire, quiet_for=settings.quiet_for),
         reads=(*alerts, *runtime.follow(consumers())),
         engines=(persons_keys(runtime, people.c.id), Beginning(runtime.rpc, make_first_integrations), settling, house),
@@ -76,7 +86,7 @@ def build(runtime: Runtime) -> Parts:
 
 def service(settings: Settings, clock: Clock | None = None) -> Service:
     keyring = StoredKeys(SCHEMA, settings)
-    return Service(SCHEMA, settings, clock or SystemClock(), project, build, keyring)
+    return Service(SCHEMA, settings, clock or SystemClock(), projecting(settings.search_language), build, keyring)
 
 
 def main() -> None:

@@ -53,7 +53,6 @@ from services.incidents.projections import (
     incidents,
     integration_keys,
     integrations,
-    project,
     repeats,
     responders,
     reviews,
@@ -72,10 +71,12 @@ from services.incidents.references import (
 )
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER, replicate
 from services.incidents.reviews import REVIEW
+from services.incidents.searchable import projecting, searchable
+from services.incidents.settings import search_language
 
 ORIGINS = Origins(
     SCHEMA,
-    project,
+    projecting(search_language()),
     streams={
         (
             IncidentCreated,
@@ -113,7 +114,7 @@ ORIGINS = Origins(
         (ReviewDrafted, ReviewChanged, ReviewPublished, ReviewWithdrawn): folding(REVIEW),
         (IncidentsActedFrom,): STATELESS,
     },
-    projections=(dedup_keys, integrations, reviews, audit, alerts),
+    projections=(dedup_keys, integrations, reviews, audit, alerts, searchable),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(people, {"auth": FROM_PEOPLE}, replicate_reference),

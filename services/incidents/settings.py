@@ -6,8 +6,10 @@ import os
 from datetime import timedelta
 
 from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.chassis.settings import SealingSettings
+from libs.contracts.incident_lists import ENGLISH, Language
 from services.incidents.analytics.night import Night
 
 
@@ -21,6 +23,9 @@ class Settings(SealingSettings):
     resolve_quiet_hours: float = Field(default=0, ge=0, le=365 * 24)
     """After so long an acknowledged incident of which nothing is heard is resolved; 0: never. One that nobody has
     acknowledged never is: its people are paged."""
+    search_language: Language = ENGLISH
+    """The language of most incidents: a word finds others of its kind, `fail` finds `failing`. What was written before
+    a change is found by its words as they stand, until `pager rebuild incidents`."""
     data_folders: str = ""
     """Where PostgreSQL and NATS keep their data, if that is on this machine: folders, parted by colons."""
 
@@ -51,3 +56,14 @@ class Settings(SealingSettings):
     @property
     def folders(self) -> tuple[str, ...]:
         return tuple(folder for folder in self.data_folders.split(os.pathsep) if folder)
+
+
+class _SearchSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PAGER_", env_ignore_empty=True, extra="ignore")
+
+    search_language: Language = ENGLISH
+
+
+def search_language() -> Language:
+    """Of the environment, where nothing else of it is asked for: a rebuild writes what the service writes."""
+    return _SearchSettings().search_language

@@ -66,6 +66,11 @@ async def _unlock(world: World) -> tuple[str, Any]:
     return f"/users/{world.admin.user_id}/unlock", None
 
 
+async def _bulk(world: World) -> tuple[str, Any]:
+    ids = [await _incident(world), "no id", await _incident(world)]
+    return "/incidents/bulk", {"action": "acknowledge", "ids": ids, "notes": "mine"}
+
+
 def _status(step: str, *before: str) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(world: World) -> tuple[str, Any]:
         return f"/incidents/{await _incident(world, *before)}/{step}", {"notes": "mine"}
@@ -146,6 +151,7 @@ REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "addResponders": _act("responders", {"notes": "help"}, "userIds"),
     "addNote": _act("notes", {"text": "the replica lags"}),
     "draftReview": _review,
+    "bulkIncidents": _bulk,
     "createIntegration": _plain("/integrations", {"name": "Shop"}),
     "addIntegrationKey": _key,
     "createApiKey": _plain("/api-keys", _API_KEY),

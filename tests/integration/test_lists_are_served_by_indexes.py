@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from sqlalchemy.sql import Executable
 
+from bench.plans import Explaining
 from bench.rows import fill_incidents
 from libs.chassis.requests.callers import Caller
-from libs.chassis.store.changes import adapt, compiled
 from libs.chassis.testing.clock import MovableClock
-from libs.contracts.incidents import IncidentList, ListIncidents, Status
+from libs.contracts.incident_lists import SearchIncidents, Sort
+from libs.contracts.incidents import IncidentList, Status
 from libs.contracts.model import Priority, Role, TeamRole
 from libs.contracts.permissions import Action
 from libs.contracts.requests import EXACT
@@ -40,34 +40,6 @@ def _caller(user_id: UUID, *teams: UUID, role: Role = Role.USER, **more: Any) ->
 ADMIN = _caller(UUID(int=98), role=Role.ADMIN)
 
 
-class _Explaining:
-    """Stands for a `Work`: it asks a session with PostgreSQL's own settings, and keeps how that was answered."""
-
-    def __init__(self, cursor: psycopg.Cursor[dict[str, Any]]) -> None:
-        self.now = MovableClock().now()
-        self.plans: list[Mapping[str, Any]] = []
-        self._cursor = cursor
-
-    def fetch(self, statement: Executable, **parameters: Any) -> list[dict[str, Any]]:
-        sql, own = compiled(statement)
-        given = own | {k: adapt(v) for k, v in parameters.items()}
-        if not sql.startswith("EXPLAIN"):
-            self._cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}".encode(), given)
-            self.plans.append((self._cursor.fetchone() or {})["QUERY PLAN"][0]["Plan"])
-        self._cursor.execute(sql.encode(), given)
-        return self._cursor.fetchall()
-
-    def rows_read(self) -> Iterator[tuple[str, float]]:
-        """(how, how many rows) of each access to the table."""
-        waiting = list(self.plans)
-        while waiting:
-            node = waiting.pop()
-            waiting += node.get("Plans", ())
-            if node.get("Relation Name") == "incidents":
-                removed = node.get("Rows Removed by Filter", 0)
-                yield node["Node Type"], (node["Actual Rows"] + removed) * node["Actual Loops"]
-
-
 @asynccontextmanager
 async def _filled(servers: Servers, *teams: UUID) -> AsyncIterator[psycopg.Connection[dict[str, Any]]]:
     async with servers.fresh() as database:
@@ -77,7 +49,13 @@ async def _filled(servers: Servers, *teams: UUID) -> AsyncIterator[psycopg.Conne
             yield connection
 
 
-def _expected(connection: psycopg.Connection[dict[str, Any]], query: ListIncidents) -> list[UUID]:
+@pytest.fixture(scope="module")
+async def filled(servers: Servers) -> AsyncIterator[psycopg.Connection[dict[str, Any]]]:
+    async with _filled(servers, *_TEAMS) as connection:
+        yield connection
+
+
+def _expected(connection: psycopg.Connection[dict[str, Any]], query: SearchIncidents) -> list[UUID]:
     """Found the slow way: the newest first."""
     rows = connection.execute(
         "SELECT id, status, priority, coalesce(assigned_to, paged) AS whose FROM incidents.incidents"
@@ -91,7 +69,7 @@ def _expected(connection: psycopg.Connection[dict[str, Any]], query: ListInciden
 async def test_each_combination_of_filters_reads_only_what_it_shows(servers: Servers) -> None:
     async with _filled(servers) as connection:
         for status, priority, whose in product((None, Status.ESCALATED), (None, Priority.LOW), (None, _SOMEBODY)):
-            query = ListIncidents(status=status, priority=priority, assigned_to=whose, limit=50)
+            query = SearchIncidents(status=status, priority=priority, assigned_to=whose, limit=50)
             expected = _expected(connection, query)
             shown: list[UUID] = []
             for _ in range(3):
@@ -107,8 +85,8 @@ async def test_each_combination_of_filters_reads_only_what_it_shows(servers: Ser
             assert [v.id for v in _page(connection, deep).incidents] == expected[50 * 19 : 50 * 20]
 
 
-def _page(connection: psycopg.Connection[dict[str, Any]], query: ListIncidents) -> IncidentList:
-    work: Any = _Explaining(connection.cursor())
+def _page(connection: psycopg.Connection[dict[str, Any]], query: SearchIncidents) -> IncidentList:
+    work: Any = Explaining(connection.cursor())
     page = list_incidents(work, query, ADMIN)
     read = list(work.rows_read())
     assert {how for how, _ in read} <= {"Index Scan", "Index Only Scan"}, read
@@ -142,12 +120,12 @@ async def test_whoever_does_not_see_everything_is_shown_just_that_by_indexes(
         for status, priority, team, whose in product(
             (None, Status.CREATED), (None, Priority.LOW), (None, _TEAMS[3], _TEAMS[59]), (None, _SOMEBODY)
         ):
-            query = ListIncidents(status=status, priority=priority, team_id=team, assigned_to=whose, limit=20)
+            query = SearchIncidents(status=status, priority=priority, team_id=team, assigned_to=whose, limit=20)
             wanted = {"status": status, "priority": priority, "whose": whose, "team_id": team}
             given = {k: str(v) for k, v in wanted.items() if v is not None}
             expected = [row["id"] for row in seen if all(str(row[k]) == v for k, v in given.items())]
             for page in (1, 2, 20):
-                work: Any = _Explaining(connection.cursor())
+                work: Any = Explaining(connection.cursor())
                 found = list_incidents(work, query.model_copy(update={"page": page}), who)
                 assert [one.id for one in found.incidents] == expected[20 * (page - 1) : 20 * page], (query, page)
                 assert found.total_is_estimate == (len(expected) > EXACT)
@@ -172,6 +150,43 @@ def _seen(connection: psycopg.Connection[dict[str, Any]], who: Caller) -> list[d
     ).fetchall()
     teams = {team: None if team == ORGANISATION else team for team in {row["team_id"] for row in rows}}
     return [row for row in rows if row["theirs"] or who.may(Action.INCIDENTS_READ, teams[row["team_id"]])]
+
+
+_SOUGHT: Mapping[str, Mapping[str, Any]] = {
+    "a word of all": {"q": "disk"},
+    "a word of all, and open": {"q": "disk", "status": Status.CREATED},
+    "a word of all, and over": {"q": "disk", "status": Status.CLOSED},
+    "a word of a third": {"q": "kafka"},
+    "two that never meet": {"q": "kafka postgres"},
+    "a rare word": {"q": "unicorn"},
+    "a word of nobody": {"q": "zebra"},
+    "what is not said": {"q": "disk -kafka"},
+    "a label of all": {"metadata": {"env": "production"}},
+    "a label of few": {"metadata": {"host": "db-7"}},
+    "a label of nobody": {"metadata": {"colour": "blue"}},
+    "an integration with nothing": {"integration_id": UUID(int=5)},
+    "nothing but an order": {},
+    "of a minute": {"q": "disk", "from_": "2026-03-02T09:10:00Z", "to": "2026-03-02T09:11:00Z"},
+}
+
+
+@pytest.mark.parametrize("sought", _SOUGHT)
+@pytest.mark.parametrize("sort", Sort)
+async def test_what_is_sought_in_whatever_order_is_never_sought_in_all_there_is(
+    filled: psycopg.Connection[dict[str, Any]], sought: str, sort: Sort
+) -> None:
+    for who in _READERS.values():
+        query = SearchIncidents.model_validate({**_SOUGHT[sought], "sort": sort, "limit": 20})
+        for _ in range(2):
+            work: Any = Explaining(filled.cursor())
+            page = list_incidents(work, query, who)
+            read = list(work.rows_read())
+            assert "Seq Scan" not in {how for how, _ in read}, (query, read)
+            # Most of all is read for words that are common, and never stand together.
+            assert sum(rows for _, rows in read) < _INCIDENTS, (query, read)
+            if page.next_cursor is None:
+                break
+            query = query.model_copy(update={"cursor": page.next_cursor})
 
 
 @pytest.mark.parametrize("whose", ["assigned_to", "assignedTo"])

@@ -17,6 +17,7 @@ from libs.chassis.bus.connection import BusAway
 from libs.chassis.measure import telemetry
 from libs.chassis.measure.meters import meters
 from libs.chassis.requests.callers import Caller, Verifier
+from libs.chassis.requests.cursors import Cursors
 from libs.chassis.requests.deadlines import Deadlines, TooLate
 from libs.chassis.requests.idempotency import KeyedRequest
 from libs.chassis.requests.matching import Match
@@ -187,6 +188,7 @@ class RequestServer:
     verifier: Verifier
     deadlines: Deadlines = field(default_factory=Deadlines)
     turns: Turns = field(default_factory=Turns)
+    cursors: Cursors = field(default_factory=Cursors)
 
     def attach(self, broker: NatsBroker) -> None:
         """Subscribe to each operation by itself: while versions differ, only replicas that know it are asked."""
@@ -253,9 +255,11 @@ class RequestServer:
                 asking = Peer.read(headers) if operation.peer else caller
                 return Reply(ok=True, data=await operation.handle(body, asking))
             if operation.query:
+                asked = self.cursors.open(operation.name, body)
                 if operation.before is not None:
-                    await operation.before(body, caller)
-                return Reply(ok=True, data=await self.queries.read(lambda work: operation.handle(work, body, caller)))
+                    await operation.before(asked, caller)
+                found = await self.queries.read(lambda work: operation.handle(work, asked, caller))
+                return Reply(ok=True, data=self.cursors.close(operation.name, found))
             key = headers.get(Header.IDEMPOTENCY_KEY)
             keyed = None
             if key is not None and caller is not None:

@@ -63,7 +63,7 @@ def audited(table: Table) -> Callable[[Projector], Projector]:
         @wraps(project)
         def both(event: Envelope[Any], state: Any) -> Iterable[Change]:
             changes, rule = project(event, state), AUDITED.get(type(event.data))
-            return changes if rule is None else (*changes, _row(table, event, rule))
+            return changes if rule is None or not rule.tells(event) else (*changes, _row(table, event, rule))
 
         return both
 

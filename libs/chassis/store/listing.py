@@ -108,6 +108,29 @@ class Keyset:
         return here < there if self.descending else here > there
 
 
+class Start(NamedTuple):
+    """Where a page begins: behind a place, or so many rows from the beginning."""
+
+    place: dict[str, Any] | None = None
+    offset: int = 0
+
+    @classmethod
+    def of(cls, query: ListPage, keyset: Keyset) -> Start:
+        """What `query` asks for. Raises Invalid: the cursor is none of this list's, or pages do not reach so far."""
+        if query.cursor is None:
+            return cls(offset=query.offset())
+        if query.page is not None:
+            raise Invalid("give a page or a cursor, not both", field="cursor")
+        return cls(keyset.place(query.cursor))
+
+
+class Total(NamedTuple):
+    """How many rows a list has, all pages together."""
+
+    rows: int
+    is_estimate: bool = False
+
+
 class Order(Protocol):
     """Of a list's rows."""
 
@@ -135,6 +158,12 @@ class Page(NamedTuple):
         following = self.next_cursor if whole else self.order.cursor(self.rows[len(shown) - 1])
         beside = {"total": self.total, "total_is_estimate": self.total_is_estimate, "next_cursor": following}
         return {name: shown} | beside
+
+
+def paged(order: Order, limit: int, rows: list[dict[str, Any]], total: Total) -> Page:
+    """A page of `rows`, of which one more than its limit was asked for: that one says that others follow."""
+    following = order.cursor(rows[limit - 1]) if len(rows) > limit else None
+    return Page(rows[:limit], *total, following, order)
 
 
 def _size(view: Contract) -> int:
@@ -180,7 +209,9 @@ class Listing:
         self._after = _ordered(keyset, [s.where(keyset.after()) for s in rows]).limit(_LIMIT)
         counted = _together([_keys(keyset, s, EXACT + 1) for s in rows])
         self._count = select(func.count().label("total")).select_from(counted.limit(EXACT + 1).subquery())
-        self._explain = _Explain(_together([_keys(keyset, s) for s in rows]))
+        self.keys = _together([_keys(keyset, s) for s in rows])
+        """The columns of the order, of all rows and in none."""
+        self._explain = Explain(self.keys)
 
     def page(self, work: Work, query: ListPage, **parameters: Any) -> Page:
         """What `query` asks for, with the parameters of the filters.
@@ -188,24 +219,23 @@ class Listing:
         Raises:
             Invalid: the cursor is none of this list's, or pages do not reach so far.
         """
-        limit = query.limit + 1
-        if query.cursor is not None:
-            if query.page is not None:
-                raise Invalid("give a page or a cursor, not both", field="cursor")
-            place = self.keyset.place(query.cursor)
-            rows = work.fetch(self._after, **parameters, **place, limit_=limit, reach_=limit)
-        else:
-            offset = query.offset()
-            rows = work.fetch(self._numbered, **parameters, limit_=limit, offset_=offset, reach_=offset + limit)
-        following = self.keyset.cursor(rows[query.limit - 1]) if len(rows) > query.limit else None
-        return Page(rows[: query.limit], *self._total(work, parameters), following, self.keyset)
+        start = Start.of(query, self.keyset)
+        rows = self.rows(work, start, query.limit + 1, **parameters)
+        return paged(self.keyset, query.limit, rows, self.total(work, **parameters))
 
-    def _total(self, work: Work, parameters: Mapping[str, Any]) -> tuple[int, bool]:
-        total = int(work.fetch(self._count, **parameters)[0]["total"])
-        if total <= EXACT:
-            return total, False
-        plan = work.fetch(self._explain, **parameters)[0]["QUERY PLAN"]
-        return max(total, int(plan[0]["Plan"]["Plan Rows"])), True
+    def rows(self, work: Work, start: Start, limit: int, **parameters: Any) -> list[dict[str, Any]]:
+        """So many from there on, or fewer where there are no more."""
+        if start.place is not None:
+            return work.fetch(self._after, **parameters, **start.place, limit_=limit, reach_=limit)
+        reach = start.offset + limit
+        return work.fetch(self._numbered, **parameters, limit_=limit, offset_=start.offset, reach_=reach)
+
+    def total(self, work: Work, **parameters: Any) -> Total:
+        """How many rows there are."""
+        rows = int(work.fetch(self._count, **parameters)[0]["total"])
+        if rows <= EXACT:
+            return Total(rows, False)
+        return Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
 
 
 def _together(rows: Sequence[Select[Any]]) -> Any:
@@ -236,7 +266,12 @@ def _ordered(keyset: Keyset, rows: Sequence[Stretch]) -> Any:
     return together.order_by(*(c.desc() if keyset.descending else c for c in columns))
 
 
-class _Explain(Executable, ClauseElement):
+def planned_rows(work: Work, explain: Explain, **parameters: Any) -> int:
+    """How many rows the planner thinks that there are: it has looked at a sample."""
+    return int(work.fetch(explain, **parameters)[0]["QUERY PLAN"][0]["Plan"]["Plan Rows"])
+
+
+class Explain(Executable, ClauseElement):
     """The planner's guess: it knows from statistics about how many rows there are."""
 
     inherit_cache = False
@@ -245,6 +280,6 @@ class _Explain(Executable, ClauseElement):
         self.statement = statement
 
 
-@compiles(_Explain)
-def _explain(element: _Explain, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(Explain)
+def _explain(element: Explain, compiler: SQLCompiler, **options: Any) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.contracts.incident_lists import SearchIncidents, Sort, Words
 from libs.contracts.incidents import (
     CreateIncident,
     EditIncident,
@@ -16,7 +17,6 @@ from libs.contracts.incidents import (
     Explanation,
     IncidentEdit,
     IncidentView,
-    ListIncidents,
     Outcome,
     Status,
     Timeline,
@@ -24,11 +24,12 @@ from libs.contracts.incidents import (
     Whose,
 )
 from libs.contracts.links import incident_url
-from libs.contracts.model import Priority
+from libs.contracts.model import Priority, SentMoment
 from libs.contracts.requests import ById
 from services.gateway.device_doors import DEVICES_TOO
 from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import Ask, complete
+from services.gateway.labels import Labels
 from services.gateway.listing import Paging, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
@@ -52,6 +53,19 @@ _EXAMPLES = {
 }
 
 
+_Q = Query(
+    description='Words, as in a search engine: `disk "is full" -test`, `postgres or kafka`. In titles and at the'
+    " beginning of descriptions.",
+    examples=["disk full"],
+)
+_FROM = Query(alias="from", description="Created at this moment or later.")
+_TO = Query(description="Created before this moment.")
+_SORT = Query(
+    description="`priority`: the most urgent first. `updatedAt` is the last event's time here: a mere repeat of an"
+    " alert moves nothing."
+)
+
+
 def linked(ask: Ask, view: dict[str, Any]) -> dict[str, Any]:
     """With the address where people find it."""
     return view | {"url": incident_url(ask.forwarder.public_url, view["id"])}
@@ -68,13 +82,22 @@ async def list_incidents(
     paging: Paging,
     ask: Asking,
     request: Request,
+    labels: Labels,
     status: Annotated[Status | None, Query()] = None,
     priority: Annotated[Priority | None, Query()] = None,
     assigned_to: Annotated[Whose | None, Query()] = None,
     assigned_to_too: Annotated[Whose | None, Query(alias="assignedTo")] = None,
     team_id: Annotated[UUID | None, Query(alias="teamId")] = None,
+    integration_id: Annotated[UUID | None, Query(alias="integrationId")] = None,
+    q: Annotated[Words | None, _Q] = None,
+    from_: Annotated[SentMoment | None, _FROM] = None,
+    to: Annotated[SentMoment | None, _TO] = None,
+    sort: Annotated[Sort, _SORT] = Sort.NEWEST,
 ) -> Response:
     """What the caller may see: the organisation's, that of their teams, and what they were paged for.
+
+    All that is given has to fit. `metadata.<key>=<value>` asks for a label, for example `metadata.host=db-1`, or
+    `metadata.labels.severity=page` for one that stands deeper; at most ten.
 
     `assigned_to` is the specification's spelling; `assignedTo` is understood too. `me` is whoever asks. A device's
     credential lists what is open: it names that `status`.
@@ -84,8 +107,12 @@ async def list_incidents(
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
     whose = assigned_to or assigned_to_too
-    team = {} if team_id is None else {"team_id": team_id}  # a service of the release before knows no teams
-    wanted = complete(ListIncidents, paging, status=status, priority=priority, assigned_to=whose, **team)
+    more = {"team_id": team_id, "integration_id": integration_id, "q": q, "from": from_, "to": to}
+    # An older service does not know them.
+    given: dict[str, Any] = {name: value for name, value in more.items() if value is not None}
+    given |= {"metadata": labels} if labels else {}
+    given |= {} if sort is Sort.NEWEST else {"sort": sort}
+    wanted = complete(SearchIncidents, paging, status=status, priority=priority, assigned_to=whose, **given)
     found = await ask.query("incidents", "list", wanted)
     return page("incidents", found | {"incidents": [linked(ask, view) for view in found["incidents"]]}, paging)
 

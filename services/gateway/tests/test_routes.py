@@ -228,6 +228,28 @@ CASES = [
         FOUND,
         {"incidents": [v.INCIDENT], "pagination": FULL, "nextCursor": "later"},
     ),
+    Case(
+        "listIncidents",
+        "GET",
+        f"/incidents?q=disk%20full&integrationId={ID}&from=2026-03-02T09:00:00Z&to=2026-03-03T09:00:00%2B01:00"
+        "&metadata.labels.host=db-1&metadata.env=&sort=priority&cursor=later&limit=5",
+        "incidents.list",
+        {
+            "limit": 5,
+            "cursor": "later",
+            "status": None,
+            "priority": None,
+            "assignedTo": None,
+            "q": "disk full",
+            "integrationId": ID,
+            "from": "2026-03-02T09:00:00Z",
+            "to": "2026-03-03T08:00:00Z",
+            "metadata": {"labels.host": "db-1", "env": ""},
+            "sort": "priority",
+        },
+        {"incidents": [v.INCIDENT], "total": 7},
+        {"incidents": [v.INCIDENT], "pagination": {"limit": 5, "total": 7}, "nextCursor": None},
+    ),
     made("createIncident", "/incidents", "incidents.create", CREATE, "incident", v.INCIDENT),
     got("getIncident", INCIDENT, "incidents.get", {"id": ID}, "incident", v.INCIDENT),
     patched(
@@ -251,6 +273,15 @@ CASES = [
         {"id": ID, "cursor": "abc", "limit": 7},
         v.TIMELINE,
         v.TIMELINE,
+    ),
+    Case(
+        "getIncidentAudit",
+        "GET",
+        f"{INCIDENT}/audit?cursor=abc&limit=7",
+        "incidents.incident_audit",
+        {"id": ID, "cursor": "abc", "limit": 7},
+        v.INCIDENT_AUDIT,
+        v.INCIDENT_AUDIT,
     ),
     Case(
         "listAlerts",
@@ -445,7 +476,9 @@ async def test_a_route_forwards_its_request_and_answers_in_the_envelope(pager: W
 
 
 def test_every_route_has_a_case() -> None:
-    assert {case.name for case in CASES} | {"refresh", "exportMe", "startOidc", "stream"} == set(ROUTES)
+    # A bulk asks for many things (test_many_incidents_are_changed_at_once).
+    elsewhere = {"refresh", "exportMe", "startOidc", "stream", "bulkIncidents"}
+    assert {case.name for case in CASES} | elsewhere == set(ROUTES)
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

@@ -11,6 +11,7 @@ from libs.contracts import (
     auth,
     escalation,
     incident_alerts,
+    incident_audit,
     incidents,
     integrations,
     invites,
@@ -133,6 +134,23 @@ TIMELINE = json_of(
         entries=(
             incidents.TimelineEntry(
                 at=NOW, type="IncidentCreated", actor=Actor.user(USER), summary="created", event_id=ID
+            ),
+        )
+    )
+)
+INCIDENT_AUDIT = json_of(
+    incident_audit.IncidentAudit(
+        entries=(
+            incident_audit.IncidentChange(
+                at=NOW,
+                version=2,
+                action="IncidentAcknowledged",
+                actor=Actor.user(USER),
+                ip_address="[hidden]",
+                old={"status": "created"},
+                new={"status": "acknowledged"},
+                event_id=ID,
+                correlation_id=ID,
             ),
         )
     )

@@ -59,8 +59,10 @@ def changes_of(work: Work, query: IncidentAuditQuery, caller: Caller) -> Inciden
     after = 0 if query.cursor is None else _ORDER.place(query.cursor)["place_0"]
     told = list(_told(work, query.id))
     created = told[0][2].created if told else None
-    if created is None or not sees(work, query.id, created.team_id, caller):
+    if created is None:
         raise NoSuchIncident
+    if not sees(work, query.id, created.team_id, caller):
+        raise NoSuchIncident().hides()
     behind = [one for one in told if one[0].version > after]
     page = behind[: query.limit]
     origins = _origins(work, [event.correlation_id for event, _, _ in page])

@@ -15,20 +15,12 @@ from libs.contracts.tests.samples import sample
 
 NOT_AUDITED = {
     "what becomes of an incident stands in its timeline": {
-        *("incidents.IncidentCreated", "incidents.PagingRequested", "incidents.PriorityRaised"),
-        *("incidents.PriorityLowered", "incidents.IncidentEdited", "incidents.AlertsGrouped"),
-        *("incidents.IncidentAcknowledged", "incidents.IncidentEscalated", "incidents.IncidentResolved"),
-        *("incidents.IncidentClosed", "incidents.IncidentSnoozed", "incidents.SnoozeEnded"),
-        *("incidents.IncidentReassigned", "incidents.IncidentSuppressed", "incidents.EscalationRequested"),
-        *("incidents.RespondersAdded", "incidents.NoteAdded", "incidents.AcknowledgementLimited"),
+        *("incidents.PagingRequested", "incidents.AlertsGrouped", "incidents.IncidentEscalated"),
         *("incidents.AlertAdded", "incidents.AlertResolved", "incidents.AlertsOverflowed"),
-        *("incidents.SuppressionEnded", "incidents.AcknowledgementTimedOut", "incidents.IncidentReopened"),
-        *(
-            "incidents.ReviewDrafted",
-            "incidents.ReviewChanged",
-            "incidents.ReviewPublished",
-            "incidents.ReviewWithdrawn",
-        ),
+        *("incidents.SnoozeEnded", "incidents.SuppressionEnded"),
+        *("incidents.AcknowledgementLimited", "incidents.AcknowledgementTimedOut"),
+        *("incidents.ReviewDrafted", "incidents.ReviewChanged"),
+        *("incidents.ReviewPublished", "incidents.ReviewWithdrawn"),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),
         *("escalation.EscalationExhausted", "escalation.EscalationCancelled", "escalation.PagingSuppressed"),
     },

@@ -76,10 +76,13 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("POST", f"{SCHEDULE}/overrides", HOUR | ME | {"replaces": NOBODY}, "replaces", NO_PERSON),
 )
 """Every field of a body that names something of another resource: method, path, body, field, and what is said."""
+IN_RESULTS = {("POST", "/incidents/bulk", "assignedTo")}
+"""But these: the result of each incident says it."""
 FILTERS = (
     ("/incidents", "assigned_to"),
     ("/incidents", "assignedTo"),
     ("/incidents", "teamId"),
+    ("/incidents", "integrationId"),
     ("/incidents/{id}/explain", "userId"),
     ("/notifications", "incidentId"),
     ("/on-call", "scheduleId"),
@@ -127,7 +130,7 @@ def test_no_field_or_parameter_that_names_something_is_forgotten_here() -> None:
             parameters |= {
                 (where, p["name"]) for p in operation.get("parameters", ()) if p["in"] == "query" and _is_uuid(p)
             }
-    assert fields == {(method, path, field) for method, path, _, field, _ in BODIES}
+    assert fields == {(method, path, field) for method, path, _, field, _ in BODIES} | IN_RESULTS
     assert parameters == set(FILTERS) | TRACES
 
 

@@ -45,6 +45,7 @@ def test_what_has_no_cursor_stays_as_it_is() -> None:
         "é",
         "x" * 4096,
     ],
+    ids=range(11),
 )
 def test_what_was_not_made_for_this_list_is_refused_and_named(foreign: str) -> None:
     with pytest.raises(ForeignCursor) as refused:

@@ -58,6 +58,12 @@ def paged(name: str, path: str, operation: str, plural: str, view: Any) -> Case:
     )
 
 
+def told(name: str, operation: str, data: Any) -> Case:
+    path = f"/analytics/{operation}?from={NOON}&to={NIGHT}&teamId={ID}"
+    asked = {"from": NOON, "to": NIGHT, "teamId": ID} | ({"timezone": "UTC"} if operation == "summary" else {})
+    return Case(name, "GET", path, f"incidents.{operation}", asked, data, data)
+
+
 def changed(name: str, verb: str, body: Any) -> Case:
     asked = {"id": ID} | (body or {})
     data = {"incident": v.INCIDENT}
@@ -301,6 +307,22 @@ CASES = [
         v.EXPLANATION,
         v.EXPLANATION,
     ),
+    Case(
+        "draftReview",
+        "POST",
+        f"{INCIDENT}/review",
+        "incidents.draft_review",
+        {"id": ID},
+        v.REVIEW,
+        {"review": v.REVIEW},
+        status=201,
+    ),
+    got("getReview", f"{INCIDENT}/review", "incidents.review", {"id": ID}, "review", v.REVIEW),
+    patched("changeReview", f"{INCIDENT}/review", "incidents.change_review", {"text": "why"}, "review", v.REVIEW),
+    told("getAnalyticsSummary", "summary", v.SUMMARY),
+    told("getAnalyticsResponse", "response", v.RESPONSE),
+    told("getAnalyticsLoad", "load", v.LOAD),
+    told("getAnalyticsNoise", "noise", v.NOISE),
     made("createSchedule", "/on-call/schedules", "oncall.create_schedule", CREATE_SCHEDULE, "schedule", v.SCHEDULE),
     paged("listSchedules", "/on-call/schedules", "oncall.schedules", "schedules", v.SCHEDULE),
     got("getSchedule", SCHEDULE, "oncall.schedule", {"id": ID}, "schedule", v.SCHEDULE),

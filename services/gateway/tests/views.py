@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.contracts import (
+    analytics,
     api_keys,
     audit,
     auth,
@@ -18,6 +19,7 @@ from libs.contracts import (
     maintenance,
     notifier,
     oncall,
+    reviews,
     teams,
 )
 from libs.contracts.envelope import Actor
@@ -262,3 +264,20 @@ NOTIFICATION = json_of(
         created_at=NOW,
     )
 )
+REVIEW = json_of(
+    reviews.ReviewView(
+        id=ID,
+        incident_id=ID,
+        version=1,
+        text="# It burned",
+        created_at=NOW,
+        created_by=f"user:{USER}",
+        updated_at=NOW,
+        updated_by=f"user:{USER}",
+    )
+)
+PERIOD = {"from": NOW, "to": LATER, "team_id": ID}
+SUMMARY = json_of(analytics.Summary(**PERIOD, incidents=7, answered=5, mtta=61.5))
+RESPONSE = json_of(analytics.Response(**PERIOD, levels=(analytics.LevelResponse(level=1, fired=3, answered=2),)))
+LOAD = json_of(analytics.Load(**PERIOD, night="22:00-07:00", pages=3))
+NOISE = json_of(analytics.Noise(**PERIOD))

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from libs.contracts.incidents import IncidentView, Status
@@ -81,7 +82,9 @@ def fill_incidents(
         "begin": _BEGIN,
         "open": incidents - _OPEN,
     }
-    row = connection.execute("SELECT pg_get_indexdef('incidents.searchable_search_idx'::regclass)").fetchone()
+    # Whatever form the caller's rows have.
+    plain = connection.cursor(row_factory=tuple_row)
+    row = plain.execute("SELECT pg_get_indexdef('incidents.searchable_search_idx'::regclass)").fetchone()
     connection.execute("DROP INDEX incidents.searchable_search_idx")
     for first in range(1, incidents + 1, _AT_ONCE):
         last = min(first + _AT_ONCE - 1, incidents)

@@ -81,7 +81,6 @@ from services.auth.maintenance import add_maintenance_operations
 from services.auth.oidc.people import part
 from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
-from services.auth.projections import audit
 from services.auth.queries import DEVICES_OF, OWN_DEVICES
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
@@ -89,6 +88,7 @@ from services.auth.registration import Prepared, Registration
 from services.auth.second_factors import SecondFactors
 from services.auth.sign_in import SignIns
 from services.auth.subject_keys import keys_for
+from services.auth.tables.watch import audit
 from services.auth.team_api import add_team_operations
 from services.auth.team_uses import TeamUses
 from services.auth.views import device_view, user_view

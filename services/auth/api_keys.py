@@ -44,7 +44,7 @@ from services.auth.domain.api_keys import (
     TwoSecretsAlready,
 )
 from services.auth.domain.users import Keep
-from services.auth.projections import api_key_secrets, project
+from services.auth.projections import project
 from services.auth.queries import (
     API_KEY,
     API_KEYS,
@@ -54,6 +54,7 @@ from services.auth.queries import (
     SECRET_HASHES,
     SECRETS,
 )
+from services.auth.tables.keys import api_key_secrets
 
 KEYS: Decider[api_keys.State, api_keys.Command] = Decider(
     api_keys.initial,

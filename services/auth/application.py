@@ -37,10 +37,7 @@ from services.auth.domain.users import (
 )
 from services.auth.guesses import Guesses
 from services.auth.look_ups import keep_address, keep_token, token_hash
-from services.auth.projections import passwords as passwords_table
-from services.auth.projections import project, revoked_tokens, user_row
-from services.auth.projections import sessions as sessions_table
-from services.auth.projections import users as users_table
+from services.auth.projections import project, user_row
 from services.auth.proofs import Jwk
 from services.auth.queries import (
     ADMINS,
@@ -53,6 +50,10 @@ from services.auth.queries import (
     USER,
     USER_LOCKED,
 )
+from services.auth.tables.passwords import passwords as passwords_table
+from services.auth.tables.people import users as users_table
+from services.auth.tables.sessions import revoked_tokens
+from services.auth.tables.sessions import sessions as sessions_table
 from services.auth.team_room import TeamRoom
 from services.auth.tokens import RefreshToken
 from services.auth.views import held_view, user_view

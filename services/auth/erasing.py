@@ -38,21 +38,13 @@ from services.auth.links import Purpose
 from services.auth.look_ups import address_hash
 from services.auth.oidc import people
 from services.auth.post import withdraw
-from services.auth.projections import (
-    access_log,
-    addresses,
-    countries,
-    former_passwords,
-    invited_addresses,
-    known_keys,
-    ledgers,
-    noticed,
-    notices,
-    oidc_codes,
-    passwords,
-)
 from services.auth.queries import ERASED, INVITES_OF, LEDGER, LIVING, SOMEBODY, USER
 from services.auth.subject_keys import destroy
+from services.auth.tables.keys import ledgers
+from services.auth.tables.passwords import former_passwords, passwords
+from services.auth.tables.people import addresses, invited_addresses
+from services.auth.tables.sessions import known_keys, oidc_codes
+from services.auth.tables.watch import access_log, countries, noticed, notices
 from services.auth.views import user_view
 
 T = TypeVar("T")

@@ -19,7 +19,6 @@ from libs.contracts.model import Contract
 from services.auth import application
 from services.auth.look_ups import address_hash
 from services.auth.lost_factors import factor_of
-from services.auth.projections import access_log
 from services.auth.queries import (
     API_KEYS_OF_OWNER,
     DEVICES_OF,
@@ -29,6 +28,7 @@ from services.auth.queries import (
     RECOVERY_CODES,
     SESSIONS_HELD,
 )
+from services.auth.tables.watch import access_log
 from services.auth.views import device_view, invite_view, session_view
 
 

@@ -13,9 +13,9 @@ from libs.contracts.requests import Forbidden, NotFound
 from services.auth import application
 from services.auth.domain import second_factors
 from services.auth.domain.second_factors import Disable, second_factor_entity
-from services.auth.projections import recovery_codes
-from services.auth.projections import second_factors as second_factors_table
 from services.auth.queries import RECOVERY_CODES, SECOND_FACTOR
+from services.auth.tables.passwords import recovery_codes
+from services.auth.tables.passwords import second_factors as second_factors_table
 from services.auth.views import user_view
 
 SECOND_FACTORS: Decider[second_factors.State, second_factors.Command] = Decider(

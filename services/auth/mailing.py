@@ -21,9 +21,9 @@ from services.auth import application
 from services.auth.domain.users import IssueResetLink
 from services.auth.letters import Letter, message
 from services.auth.links import Links, Purpose
-from services.auth.projections import mails
 from services.auth.queries import INVITE, MAILS_DUE, MAILS_NEXT, USER
 from services.auth.smtp import MailServer, NoSuchMailbox
+from services.auth.tables.passwords import mails
 
 _log = structlog.get_logger()
 _AT_ONCE: Final = 8

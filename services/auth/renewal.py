@@ -15,8 +15,8 @@ from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession, EndStolen, Where
 from services.auth.notices import Kind, Notices
 from services.auth.pace import Pace
-from services.auth.projections import sessions
 from services.auth.queries import SESSION_LOCKED, USER
+from services.auth.tables.sessions import sessions
 from services.auth.tokens import RefreshToken, same
 from services.auth.views import user_view
 

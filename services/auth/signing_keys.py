@@ -23,10 +23,10 @@ from libs.contracts.envelope import Actor
 from services.auth.application import AUTH
 from services.auth.domain import keys
 from services.auth.master_keys import sealing
-from services.auth.projections import signing_keys
 from services.auth.queries import SIGNING_KEYS
 from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying
 from services.auth.sealing import Seal, WrongKey, none_of_these
+from services.auth.tables.keys import signing_keys
 from services.auth.tokens import SigningKey
 
 _log = structlog.get_logger()

@@ -27,7 +27,6 @@ from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
 from services.auth.domain.users import Keep, Registered, SetMembership
 from services.auth.projections import project, team_row
-from services.auth.projections import teams as teams_table
 from services.auth.queries import (
     MEMBER,
     MEMBER_IDS,
@@ -40,6 +39,7 @@ from services.auth.queries import (
     USERS_LOCKED,
 )
 from services.auth.queries import TEAMS as TEAMS_LISTED
+from services.auth.tables.people import teams as teams_table
 from services.auth.team_room import TeamIsFull
 from services.auth.views import member_view, team_view
 

@@ -15,8 +15,8 @@ from libs.contracts.requests import Unauthenticated
 from services.auth import application, device_credentials
 from services.auth.domain.sessions import EndSession
 from services.auth.oidc.pending import Pending, challenge_of
-from services.auth.projections import oidc_codes
 from services.auth.queries import OIDC_CODE, OIDC_CODE_LOCKED, OIDC_CODES_OF
+from services.auth.tables.sessions import oidc_codes
 from services.auth.tokens import same
 
 LASTS: Final = timedelta(seconds=60)

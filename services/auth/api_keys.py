@@ -29,7 +29,6 @@ from libs.contracts.permissions import Action
 from libs.contracts.requests import Forbidden, Invalid, ListPage, NoSuchTeam, Rejected
 from libs.contracts.uses import Use, UserKind, UsesView
 from services.auth import machine_sessions, team_room
-from services.auth.application import SESSIONS, locked_user
 from services.auth.domain import api_keys
 from services.auth.domain.api_keys import (
     AddSecret,
@@ -44,6 +43,7 @@ from services.auth.domain.api_keys import (
     TwoSecretsAlready,
 )
 from services.auth.domain.users import Keep
+from services.auth.entities import SESSIONS, locked_user
 from services.auth.projections import project
 from services.auth.queries import (
     API_KEY,

@@ -50,7 +50,7 @@ from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.revocations import TokenRevoked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.auth.api_keys import KEYS as API_KEYS
-from services.auth.application import DEVICES, SESSIONS, USERS
+from services.auth.entities import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.maintenance import MAINTENANCE

@@ -27,7 +27,7 @@ from libs.contracts.invites import (
 from libs.contracts.model import Role
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, Forbidden, ListPage, Nothing
-from services.auth import application
+from services.auth import application, entities
 from services.auth.directory import Directory
 from services.auth.erasing import Erasures
 from services.auth.export import exported
@@ -54,7 +54,7 @@ def add_erasure_operations(requests: Requests, erasures: Erasures) -> None:
         action=Action.PEOPLE_WRITE,
         before=can,
         after=recorded,
-        versioned=application.USERS,
+        versioned=entities.USERS,
     )
     def erase_user(work: Work, body: EraseUser, caller: Caller) -> Nothing:
         erasures.erase(work, body, caller.cause(work))
@@ -84,11 +84,11 @@ def add_people_operations(requests: Requests, registration: Registration, direct
 
     @requests.query("user", ById, action=Action.PEOPLE_READ)
     def user(work: Work, body: ById, caller: Caller) -> UserView:
-        return _seen_by(caller, application.user(work, body.id))
+        return _seen_by(caller, entities.user(work, body.id))
 
     @requests.query("me", NoRequest, action=Action.ME)
     def me(work: Work, _body: NoRequest, caller: Caller) -> UserView:
-        return application.user(work, caller.user_id)
+        return entities.user(work, caller.user_id)
 
 
 def add_change_operations(requests: Requests) -> None:
@@ -97,20 +97,20 @@ def add_change_operations(requests: Requests) -> None:
     def own(_body: ProfileChange, caller: Caller) -> UUID:
         return caller.user_id
 
-    @requests.handle("change_me", ProfileChange, action=Action.ME, versioned=application.USERS, entity=own)
+    @requests.handle("change_me", ProfileChange, action=Action.ME, versioned=entities.USERS, entity=own)
     def change_me(work: Work, body: ProfileChange, caller: Caller) -> UserView:
         return application.change_user(work, caller.user_id, body, caller.cause(work))
 
-    @requests.handle("change_user", ChangeUser, action=Action.PEOPLE_WRITE, versioned=application.USERS)
+    @requests.handle("change_user", ChangeUser, action=Action.PEOPLE_WRITE, versioned=entities.USERS)
     def change_user(work: Work, body: ChangeUser, caller: Caller) -> UserView:
         _check_gives(caller, body.roles or ())
         return application.change_user(work, body.id, body, caller.cause(work))
 
-    @requests.handle("deactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=application.USERS)
+    @requests.handle("deactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=entities.USERS)
     def deactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
         return application.deactivate(work, body.id, caller.cause(work))
 
-    @requests.handle("reactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=application.USERS)
+    @requests.handle("reactivate_user", ById, action=Action.PEOPLE_WRITE, versioned=entities.USERS)
     def reactivate_user(work: Work, body: ById, caller: Caller) -> UserView:
         return application.reactivate(work, body.id, caller.cause(work))
 

@@ -34,7 +34,7 @@ from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound
 from libs.contracts.web_sessions import Present
-from services.auth import application, leaving, web_sessions
+from services.auth import leaving, signed_in, web_sessions
 from services.auth.device_credentials import DeviceCredentials
 from services.auth.domain import devices
 from services.auth.oidc.people import part
@@ -81,11 +81,11 @@ def add_session_operations(requests: Requests, sign_ins: SignIns) -> None:
 
     @requests.handle("revoke_token", NoRequest, action=Action.ME)
     def revoke_token(work: Work, _body: NoRequest, caller: Caller) -> None:
-        application.revoke_token(work, caller, caller.cause(work))
+        signed_in.revoke_token(work, caller, caller.cause(work))
 
     @requests.handle("logout", Logout, action=Action.ME, turn=_own)
     def logout(work: Work, body: Logout, caller: Caller) -> None:
-        application.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
+        signed_in.log_out(work, caller.user_id, None if body.all_devices else body.device_id, caller.cause(work))
 
 
 def add_oidc_operations(requests: Requests, oidc: OidcSignIns) -> None:
@@ -125,11 +125,11 @@ def add_device_operations(requests: Requests, credentials: DeviceCredentials) ->
             push_token=body.push_token,
             now=work.now,
         )
-        return application.add_device(work, command, body.replace, caller.cause(work))
+        return signed_in.add_device(work, command, body.replace, caller.cause(work))
 
     @requests.handle("remove_device", RemoveDevice, action=Action.ME, turn=_own)
     def remove_device(work: Work, body: RemoveDevice, caller: Caller) -> None:
-        application.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
+        signed_in.remove_device(work, caller.user_id, body.device_id, caller.cause(work))
 
     @requests.handle("lose_device", LoseDevice, action=Action.PEOPLE_ACCESS, turn=_whose)
     def lose_device(work: Work, body: LoseDevice, caller: Caller) -> None:

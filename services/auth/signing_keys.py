@@ -20,8 +20,8 @@ from libs.chassis.store.work import Decider, Work
 from libs.contracts.auth import KeyReason, KeySet, KeyUse, SigningKeyView
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor
-from services.auth.application import AUTH
 from services.auth.domain import keys
+from services.auth.entities import AUTH
 from services.auth.master_keys import sealing
 from services.auth.queries import SIGNING_KEYS
 from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying

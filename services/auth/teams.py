@@ -22,10 +22,10 @@ from libs.contracts.teams import (
 from libs.contracts.uses import UsesView
 from services.auth import team_room
 from services.auth.api_keys import uses_of_team
-from services.auth.application import USERS, lock_user
 from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
 from services.auth.domain.users import Keep, Registered, SetMembership
+from services.auth.entities import USERS, lock_user
 from services.auth.projections import project, team_row
 from services.auth.queries import (
     MEMBER,

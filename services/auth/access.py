@@ -25,10 +25,10 @@ from libs.contracts.audit import (
 )
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Nothing
-from services.auth.application import AUTH
-from services.auth.projections import access_log
+from services.auth.entities import AUTH
 from services.auth.queries import ERASED
 from services.auth.refusals import Refusals
+from services.auth.tables.watch import access_log
 
 KEPT: Final = timedelta(days=90)
 

@@ -29,7 +29,6 @@ from libs.contracts.permissions import Action
 from libs.contracts.requests import Forbidden, Invalid, ListPage, NoSuchTeam, Rejected
 from libs.contracts.uses import Use, UserKind, UsesView
 from services.auth import machine_sessions, team_room
-from services.auth.application import SESSIONS, locked_user
 from services.auth.domain import api_keys
 from services.auth.domain.api_keys import (
     AddSecret,
@@ -44,7 +43,8 @@ from services.auth.domain.api_keys import (
     TwoSecretsAlready,
 )
 from services.auth.domain.users import Keep
-from services.auth.projections import api_key_secrets, project
+from services.auth.entities import SESSIONS, locked_user
+from services.auth.projections import project
 from services.auth.queries import (
     API_KEY,
     API_KEYS,
@@ -54,6 +54,7 @@ from services.auth.queries import (
     SECRET_HASHES,
     SECRETS,
 )
+from services.auth.tables.keys import api_key_secrets
 
 KEYS: Decider[api_keys.State, api_keys.Command] = Decider(
     api_keys.initial,

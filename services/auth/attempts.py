@@ -16,7 +16,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.requests import Unauthenticated
-from services.auth import application
+from services.auth import signed_in
 from services.auth.captchas import Captchas
 from services.auth.credentials import Credentials
 from services.auth.guesses import Begun, Guesses, LockedOut, Target
@@ -151,7 +151,7 @@ class Attempts:
         await self._record(lambda work: self._lock(work, user_id, until, attempt.peer))
 
     def _lock(self, work: Work, user_id: UUID, until: datetime, peer: Peer) -> None:
-        application.begin_lockout(work, uuid4(), user_id, until, peer)
+        signed_in.begin_lockout(work, uuid4(), user_id, until, peer)
         self.notices.of(work, Kind.LOCKOUT, user_id)
 
     async def _undone(self, attempt: Attempt, begun: Begun) -> None:

@@ -19,8 +19,8 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.contracts.auth import CaptchaChallenge
 from libs.contracts.requests import ErrorKind, NotFound, Unauthenticated
-from services.auth.projections import captchas
 from services.auth.queries import CAPTCHA
+from services.auth.tables.passwords import captchas
 
 LASTS: Final = timedelta(minutes=10)
 _APART: Final = timedelta(minutes=1)

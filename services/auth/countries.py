@@ -20,9 +20,9 @@ from libs.contracts.audit import SignedInFromNewCountry
 from services.auth.domain.sessions import Where
 from services.auth.geoip import open_countries
 from services.auth.notices import Kind, Notices
-from services.auth.projections import countries
 from services.auth.queries import COUNTRIES_OF
 from services.auth.refusals import TELLING
+from services.auth.tables.watch import countries
 
 REMEMBERED: Final = timedelta(days=365)
 

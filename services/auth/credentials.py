@@ -15,8 +15,8 @@ from services.auth.links import Purpose
 from services.auth.look_ups import address_hash
 from services.auth.passwords import LAST
 from services.auth.post import withdraw
-from services.auth.projections import former_passwords, passwords
 from services.auth.queries import FORMER_PASSWORDS, PASSWORD_OF, USER_BY_EMAIL, USER_WITH_PASSWORD
+from services.auth.tables.passwords import former_passwords, passwords
 from services.auth.views import user_view
 
 

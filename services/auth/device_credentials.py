@@ -22,9 +22,9 @@ from libs.contracts.permissions import Action
 from libs.contracts.requests import Unauthenticated
 from services.auth import proofs
 from services.auth.pace import Pace
-from services.auth.projections import device_credentials
 from services.auth.proofs import Jwk
 from services.auth.queries import DEVICE_CREDENTIAL_LOCKED, DEVICE_CREDENTIALS_OF, USER
+from services.auth.tables.sessions import device_credentials
 from services.auth.tokens import AccessTokens
 from services.auth.views import user_view
 

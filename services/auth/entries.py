@@ -12,7 +12,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import Login, Platform, SignedInView, UserView
 from libs.contracts.oidc import OidcToken
-from services.auth import application, device_credentials, known_devices, proofs, web_sessions
+from services.auth import device_credentials, known_devices, proofs, signed_in, web_sessions
 from services.auth.countries import Countries
 from services.auth.device_credentials import NewCredential
 from services.auth.domain.devices import RegisterDevice, guess_platform
@@ -88,10 +88,10 @@ class Entries:
     ) -> UserView:
         """`fits`: the hash that their password was found to fit; None: they have shown something else.
 
-        Raises as `application.begin_session`.
+        Raises as `signed_in.begin_session`.
         """
         token, where = entering.token, Where(peer.address, peer.agent)
-        session = application.Begun(
+        session = signed_in.Begun(
             token=token,
             device_name=entry.device_name,
             platform=entry.platform,
@@ -104,7 +104,7 @@ class Entries:
             is_web=entry.is_web,
         )
         command = SignIn(user_id, token.session_id, entry.device_id, where)
-        user = application.begin_session(work, command, session, cause)
+        user = signed_in.begin_session(work, command, session, cause)
         self.countries.signed_in(work, user.id, token.session_id, where, cause)
         if entry.key is not None and entering.credential is not None:
             known_devices.remember(work, user.id, entry.device_id, entry.key)
@@ -112,7 +112,7 @@ class Entries:
         else:
             device_credentials.end(work, user.id, only=entry.device_id)
         if entry.push_token:
-            application.register_device(work, _device(entry, entry.push_token, user.id, work.now), cause)
+            signed_in.register_device(work, _device(entry, entry.push_token, user.id, work.now), cause)
         return user
 
     async def answer(

@@ -28,7 +28,7 @@ from libs.contracts.addresses import one_address
 from libs.contracts.erasure import EraseUser
 from libs.contracts.health import Effect, Trouble
 from libs.contracts.requests import ErrorKind, Invalid, NotFound, Rejected
-from services.auth import application, lost_factors, machine_sessions
+from services.auth import entities, lost_factors, machine_sessions, signed_in
 from services.auth.domain import users
 from services.auth.domain.invites import EraseInvite
 from services.auth.guesses import Guesses
@@ -38,21 +38,13 @@ from services.auth.links import Purpose
 from services.auth.look_ups import address_hash
 from services.auth.oidc import people
 from services.auth.post import withdraw
-from services.auth.projections import (
-    access_log,
-    addresses,
-    countries,
-    former_passwords,
-    invited_addresses,
-    known_keys,
-    ledgers,
-    noticed,
-    notices,
-    oidc_codes,
-    passwords,
-)
 from services.auth.queries import ERASED, INVITES_OF, LEDGER, LIVING, SOMEBODY, USER
 from services.auth.subject_keys import destroy
+from services.auth.tables.keys import ledgers
+from services.auth.tables.passwords import former_passwords, passwords
+from services.auth.tables.people import addresses, invited_addresses
+from services.auth.tables.sessions import known_keys, oidc_codes
+from services.auth.tables.watch import access_log, countries, noticed, notices
 from services.auth.views import user_view
 
 T = TypeVar("T")
@@ -116,9 +108,9 @@ class Erasures(Engine):
             NotFound, StillActive.
             Invalid: `confirmEmail` is not their address.
         """
-        application.lock_user(work, body.id)
+        entities.lock_user(work, body.id)
         if not (rows := work.fetch(USER, id=body.id)):
-            if not isinstance(work.state(application.USERS, body.id), users.Erased):
+            if not isinstance(work.state(entities.USERS, body.id), users.Erased):
                 raise NotFound(f"there is no user {body.id}", field="id")
             return
         email = user_view(rows[0]).email
@@ -138,9 +130,9 @@ class Erasures(Engine):
 
     def _erase(self, work: Work, user_id: UUID, email: str, cause: Cause, *, again: bool = False) -> None:
         """Their row is locked."""
-        application.leave(work, user_id, None, _REASON, cause)
+        signed_in.leave(work, user_id, None, _REASON, cause)
         # Whom a restore has brought back is active again, and so are their API keys.
-        machine_sessions.end_of_owner(work, application.SESSIONS, user_id, _REASON, cause)
+        machine_sessions.end_of_owner(work, entities.SESSIONS, user_id, _REASON, cause)
         lost_factors.disable(work, user_id, _REASON, cause)
         people.part(work, user_id, cause)
         for purpose in (Purpose.RESET, Purpose.VERIFY):
@@ -150,7 +142,7 @@ class Erasures(Engine):
             work.decide(INVITES, row["id"], EraseInvite(row["id"]), cause)
             work.put(Gone(invited_addresses, {"invite_id": row["id"]}), *forgotten("auth", row["id"]))
             destroy(work, row["id"])
-        work.decide(application.USERS, user_id, users.EraseUser(user_id, cause.actor, work.now, again), cause)
+        work.decide(entities.USERS, user_id, users.EraseUser(user_id, cause.actor, work.now, again), cause)
         work.put(*forgotten("auth", user_id), *(Cleared(table, {name: user_id}) for table, name in ROWS))
         self.guesses.forget(work, email)
         destroy(work, user_id)
@@ -226,9 +218,9 @@ class Erasures(Engine):
 
     def _again(self, user_id: UUID, work: Work) -> None:
         # Another replica may have been faster.
-        application.lock_user(work, user_id)
+        entities.lock_user(work, user_id)
         for row in work.fetch(USER, id=user_id):
-            self._erase(work, user_id, user_view(row).email, work.begin(application.AUTH), again=True)
+            self._erase(work, user_id, user_view(row).email, work.begin(entities.AUTH), again=True)
 
     async def _opened(self) -> Entries | None:
         """The ledger that goes with this database; a new one where there is neither. Raises LedgerFault."""

@@ -16,10 +16,9 @@ from libs.chassis.store.work import Work
 from libs.contracts.audit import Access
 from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.model import Contract
-from services.auth import application
+from services.auth import entities
 from services.auth.look_ups import address_hash
 from services.auth.lost_factors import factor_of
-from services.auth.projections import access_log
 from services.auth.queries import (
     API_KEYS_OF_OWNER,
     DEVICES_OF,
@@ -29,6 +28,7 @@ from services.auth.queries import (
     RECOVERY_CODES,
     SESSIONS_HELD,
 )
+from services.auth.tables.watch import access_log
 from services.auth.views import device_view, invite_view, session_view
 
 
@@ -48,7 +48,7 @@ def _whole(views: Iterable[Contract]) -> ExportPage:
 
 
 def _user(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
-    return _whole([application.user(work, person)])
+    return _whole([entities.user(work, person)])
 
 
 def _devices(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
@@ -70,7 +70,7 @@ def _second_factor(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
 
 
 def _invites(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
-    address = address_hash(work, application.user(work, person).email)
+    address = address_hash(work, entities.user(work, person).email)
     found = work.fetch(INVITES_OF, user_id=person, hash=address)
     return _whole(invite_view(work.fetch(INVITE, id=row["id"])[0], work.now) for row in found)
 

@@ -21,8 +21,8 @@ from libs.contracts.addresses import one_address
 from libs.contracts.requests import ErrorKind, Rejected
 from services.auth.domain import lockout
 from services.auth.domain.lockout import MOST, WIDER, Record
-from services.auth.projections import guesses
 from services.auth.queries import GUESSES_AT, GUESSES_FORGOTTEN, GUESSES_OF
+from services.auth.tables.passwords import guesses
 
 _ANYWHERE = "anywhere"
 _MAILS = "mails"

@@ -14,7 +14,7 @@ from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.auth import UserView
 from libs.contracts.invites import Invite, InvitesPage, InviteView, LinkView, Register
 from libs.contracts.requests import ListPage, NotFound, Rejected
-from services.auth import application, team_room
+from services.auth import application, entities, team_room
 from services.auth.attempts import Attempt, Attempts, WrongPassword
 from services.auth.credentials import Credentials, credentials_of, credentials_of_user
 from services.auth.domain import invites, users
@@ -49,7 +49,7 @@ class Invitations:
     def invite(self, work: Work, body: Invite, cause: Cause) -> InviteView:
         """Raises AddressTaken, AlreadyInvited, NoSuchTeam or MailsWait."""
         team_room.check_known(team_room.seen(work, body.team_ids), body.team_ids)
-        application.lock_address(work, body.email)
+        entities.lock_address(work, body.email)
         if credentials_of(work, body.email) is not None:
             raise application.AddressTaken(field="email")
         if work.fetch(INVITES_OPEN, hash=address_hash(work, body.email), now=work.now):
@@ -130,7 +130,7 @@ class Invitations:
         # They cannot help it where one of their teams is gone or full meanwhile.
         invited = state.team_ids if isinstance(state, Open) else ()
         teams = {i: team for i, team in team_room.held(work, invited).items() if not team.is_full}
-        cause = application.begun_by(work, command.user_id, peer)
+        cause = entities.begun_by(work, command.user_id, peer)
         user = application.register_person(work, command, hashed, cause, teams)
         work.decide(INVITES, link["subject"], AcceptInvite(link["subject"], command.user_id), cause)
         # The row stays until it expires, for whoever did not hear the answer; what else is on its way goes.

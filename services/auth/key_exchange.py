@@ -19,8 +19,8 @@ from libs.contracts.api_keys import ExchangeKey, KeyToken
 from libs.contracts.model import Role, TeamRole
 from libs.contracts.requests import Unauthenticated
 from services.auth.api_keys import hashed
-from services.auth.projections import api_key_secrets
 from services.auth.queries import RIGHTS_OF, SECRET_OF_SESSION, SECRET_SHOWN, TEAMS_KNOWN
+from services.auth.tables.keys import api_key_secrets
 from services.auth.tokens import AccessTokens
 
 FRESH = timedelta(minutes=1)

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.work import Work
-from services.auth.projections import known_keys
 from services.auth.proofs import Jwk, thumbprint
 from services.auth.queries import KNOWN_KEY, KNOWN_KEYS_OF
+from services.auth.tables.sessions import known_keys
 
 KNOWN: Final = timedelta(days=90)
 """Since the last sign-in."""

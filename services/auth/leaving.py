@@ -11,7 +11,7 @@ from libs.contracts.auth import EndOthers, EndSession, LeaveBrowser, LoseDevice,
 from libs.contracts.envelope import Actor
 from libs.contracts.permissions import Action
 from libs.contracts.requests import NotFound, Unauthenticated
-from services.auth import application, known_devices
+from services.auth import entities, known_devices, signed_in
 from services.auth.queries import SESSION, SESSIONS_LISTED
 from services.auth.tokens import RefreshToken, same
 from services.auth.views import session_view
@@ -35,7 +35,7 @@ def whose(caller: Caller, user_id: UUID | None) -> UUID:
 def listed(work: Work, body: SessionsOf, caller: Caller) -> SessionsPage:
     """Those that go on, the oldest first. Raises Forbidden or NotFound."""
     user_id = whose(caller, body.user_id)
-    application.user(work, user_id)
+    entities.user(work, user_id)
     page = SESSIONS_LISTED.page(work, body, user_id=user_id, now=work.now)
     views: list[SessionView] = [session_view(row, current=caller.session_id) for row in page.rows]
     return SessionsPage(**page.told("sessions", views))
@@ -52,7 +52,7 @@ def leave_browser(work: Work, body: LeaveBrowser) -> None:
         raise Unauthenticated("the session is over: sign in again")
     user_id = rows[0]["user_id"]
     device_id = None if body.all_devices else body.device_id
-    application.log_out(work, user_id, device_id, work.begin(Actor.user(user_id)))
+    signed_in.log_out(work, user_id, device_id, work.begin(Actor.user(user_id)))
 
 
 def end_session(work: Work, body: EndSession, caller: Caller, cause: Cause) -> None:
@@ -63,16 +63,16 @@ def end_session(work: Work, body: EndSession, caller: Caller, cause: Cause) -> N
         NotFound: that person has no such session.
     """
     user_id = whose(caller, body.user_id)
-    application.lock_user(work, user_id)
-    if not application.end_sessions(work, user_id, _reason(caller, user_id), cause, only=body.id):
+    entities.lock_user(work, user_id)
+    if not signed_in.end_sessions(work, user_id, _reason(caller, user_id), cause, only=body.id):
         raise NotFound(f"there is no session {body.id}", field="id")
 
 
 def end_sessions(work: Work, body: EndOthers, caller: Caller, cause: Cause) -> None:
     """Sign all sessions of a person out but the one that asks. Raises Forbidden or NotFound."""
     user_id = whose(caller, body.user_id)
-    application.locked_user(work, user_id)
-    application.end_sessions(work, user_id, _reason(caller, user_id), cause, but=caller.session_id)
+    entities.locked_user(work, user_id)
+    signed_in.end_sessions(work, user_id, _reason(caller, user_id), cause, but=caller.session_id)
 
 
 def lose_device(work: Work, body: LoseDevice, caller: Caller, cause: Cause) -> None:
@@ -81,9 +81,9 @@ def lose_device(work: Work, body: LoseDevice, caller: Caller, cause: Cause) -> N
     Raises:
         NotFound: there is no such person, or they have no such device.
     """
-    application.locked_user(work, body.user_id)
+    entities.locked_user(work, body.user_id)
     known_devices.forget(work, body.user_id, body.device_id)
-    if not application.leave(work, body.user_id, body.device_id, _LOST, cause):
+    if not signed_in.leave(work, body.user_id, body.device_id, _LOST, cause):
         raise NotFound("they have no such device", field="deviceId")
 
 

@@ -14,8 +14,8 @@ from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.invites import LinkView
 from libs.contracts.requests import Invalid
-from services.auth.projections import links
 from services.auth.queries import LINK_LOCKED, LINKS_OF
+from services.auth.tables.passwords import links
 
 
 class Purpose(StrEnum):

@@ -12,9 +12,9 @@ from libs.chassis.store.changes import Added, Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.addresses import one_address
 from libs.contracts.model import StillSealed
-from services.auth.projections import addresses, invited_addresses, push_tokens
 from services.auth.queries import DEVICES_WITHOUT_TOKEN, INVITES_WITHOUT_ADDRESS, USERS_WITHOUT_ADDRESS
 from services.auth.subject_keys import hashed
+from services.auth.tables.people import addresses, invited_addresses, push_tokens
 
 
 def address_hash(work: Work, email: str) -> bytes:

@@ -10,12 +10,12 @@ from libs.chassis.store.changes import Gone
 from libs.chassis.store.work import Cause, Decider, Work
 from libs.contracts.auth import UserView
 from libs.contracts.requests import Forbidden, NotFound
-from services.auth import application
+from services.auth import entities, signed_in
 from services.auth.domain import second_factors
 from services.auth.domain.second_factors import Disable, second_factor_entity
-from services.auth.projections import recovery_codes
-from services.auth.projections import second_factors as second_factors_table
 from services.auth.queries import RECOVERY_CODES, SECOND_FACTOR
+from services.auth.tables.passwords import recovery_codes
+from services.auth.tables.passwords import second_factors as second_factors_table
 from services.auth.views import user_view
 
 SECOND_FACTORS: Decider[second_factors.State, second_factors.Command] = Decider(
@@ -41,7 +41,7 @@ def take_away(work: Work, user_id: UUID, reason: str, cause: Cause) -> int:
     if row is None or row["confirmed_at"] is None:
         raise NotFound("they have no second factor", field="id")
     disable(work, user_id, reason, cause)
-    return application.end_sessions(work, user_id, "second factor taken away", cause)
+    return signed_in.end_sessions(work, user_id, "second factor taken away", cause)
 
 
 def take_from_another(work: Work, user_id: UUID, caller: Caller, cause: Cause) -> None:
@@ -53,7 +53,7 @@ def take_from_another(work: Work, user_id: UUID, caller: Caller, cause: Cause) -
 
 def locked(work: Work, user_id: UUID) -> UserView:
     """The person, to the end of the transaction: what is looked at comes one after the other. Raises NotFound."""
-    return user_view(application.locked_user(work, user_id))
+    return user_view(entities.locked_user(work, user_id))
 
 
 def factor_of(work: Work, user_id: UUID) -> dict[str, Any] | None:

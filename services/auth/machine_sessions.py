@@ -13,8 +13,8 @@ from libs.chassis.store.changes import Gone, Patch
 from libs.chassis.store.work import Cause, Decider, Work
 from services.auth.domain import sessions
 from services.auth.domain.sessions import EndMachineSession
-from services.auth.projections import api_key_secrets
 from services.auth.queries import API_KEYS_OF_OWNER, SECRETS_LOCKED
+from services.auth.tables.keys import api_key_secrets
 
 Sessions = Decider[sessions.State, sessions.Command]
 

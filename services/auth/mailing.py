@@ -17,13 +17,13 @@ from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from libs.contracts.health import Effect, Trouble
-from services.auth import application
+from services.auth import entities
 from services.auth.domain.users import IssueResetLink
 from services.auth.letters import Letter, message
 from services.auth.links import Links, Purpose
-from services.auth.projections import mails
 from services.auth.queries import INVITE, MAILS_DUE, MAILS_NEXT, USER
 from services.auth.smtp import MailServer, NoSuchMailbox
+from services.auth.tables.passwords import mails
 
 _log = structlog.get_logger()
 _AT_ONCE: Final = 8
@@ -128,7 +128,7 @@ class Mailing(Engine):
         link = self.links.make(work, purpose, row["subject"], mailed=True)
         if purpose is Purpose.RESET and not row["attempts"]:
             command = IssueResetLink(row["subject"])
-            work.decide(application.USERS, row["subject"], command, work.begin(application.AUTH))
+            work.decide(entities.USERS, row["subject"], command, work.begin(entities.AUTH))
         return Letter(row["id"], purpose, found[0]["email"], link)
 
     async def _deliver(self, server: MailServer, letter: Letter) -> None:

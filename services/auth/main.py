@@ -44,19 +44,7 @@ from services.auth.oidc.sign_in import OidcSignIns
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.post import Post
-from services.auth.projections import (
-    access_log,
-    countries,
-    device_credentials,
-    known_keys,
-    links,
-    noticed,
-    oidc_codes,
-    project,
-    revoked_tokens,
-    used_proofs,
-)
-from services.auth.projections import captchas as captchas_table
+from services.auth.projections import project
 from services.auth.recovery import Recovery
 from services.auth.refusals import Refusals
 from services.auth.registration import Registration
@@ -67,6 +55,10 @@ from services.auth.settings import Settings
 from services.auth.sign_in import SignIns
 from services.auth.signing_keys import SigningKeys
 from services.auth.subject_keys import SubjectKeys
+from services.auth.tables.passwords import captchas as captchas_table
+from services.auth.tables.passwords import links
+from services.auth.tables.sessions import device_credentials, known_keys, oidc_codes, revoked_tokens, used_proofs
+from services.auth.tables.watch import access_log, countries, noticed
 from services.auth.team_uses import TeamUses
 from services.auth.tokens import AccessTokens
 

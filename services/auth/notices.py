@@ -25,9 +25,9 @@ from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from services.auth.mailing import PATIENCE, put_off
-from services.auth.projections import noticed, notices
 from services.auth.queries import ACTIVE_ADMINS, NOTICED, NOTICES_DUE, NOTICES_WAIT, USER
 from services.auth.smtp import MailServer, NoSuchMailbox
+from services.auth.tables.watch import noticed, notices
 
 _log = structlog.get_logger()
 EACH: Final = timedelta(hours=1)

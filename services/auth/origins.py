@@ -50,51 +50,46 @@ from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.revocations import TokenRevoked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.auth.api_keys import KEYS as API_KEYS
-from services.auth.application import DEVICES, SESSIONS, USERS
+from services.auth.entities import DEVICES, SESSIONS, USERS
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.maintenance import MAINTENANCE
 from services.auth.oidc.people import IDENTITIES
-from services.auth.projections import (
-    access_log,
-    addresses,
-    api_key_secrets,
-    api_keys,
-    audit,
+from services.auth.projections import project
+from services.auth.signing_keys import KEYS
+from services.auth.tables.doors import maintenance
+from services.auth.tables.keys import api_key_secrets, api_keys, ledgers, sealed_secrets, signing_keys, subject_keys
+from services.auth.tables.passwords import (
     captchas,
-    countries,
-    device_credentials,
-    devices,
-    erased,
     former_passwords,
     guesses,
+    links,
+    mails,
+    passwords,
+    recovery_codes,
+    second_factors,
+)
+from services.auth.tables.people import (
+    addresses,
+    devices,
+    erased,
     identities,
     invited_addresses,
     invites,
-    known_keys,
-    ledgers,
-    links,
-    mails,
-    maintenance,
     memberships,
-    noticed,
-    notices,
-    oidc_codes,
-    passwords,
-    project,
     push_tokens,
-    recovery_codes,
-    revoked_tokens,
-    sealed_secrets,
-    second_factors,
-    sessions,
-    signing_keys,
-    subject_keys,
     teams,
-    used_proofs,
     users,
 )
-from services.auth.signing_keys import KEYS
+from services.auth.tables.sessions import (
+    device_credentials,
+    known_keys,
+    oidc_codes,
+    revoked_tokens,
+    sessions,
+    used_proofs,
+)
+from services.auth.tables.watch import access_log, audit, countries, noticed, notices
 from services.auth.teams import TEAMS
 
 ORIGINS = Origins(

@@ -12,8 +12,8 @@ from libs.chassis.store.work import Work
 from libs.contracts.invites import LinkView
 from libs.contracts.requests import ErrorKind, Rejected
 from services.auth.links import Links, Purpose, end_links
-from services.auth.projections import mails
 from services.auth.queries import MAILS_OF, MAILS_WAIT
+from services.auth.tables.passwords import mails
 
 WAITS: Final = {
     Purpose.INVITE: timedelta(days=1),

@@ -18,8 +18,8 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.device_keys import LONGEST_PROOF, PROOF_AUDIENCE, PROOF_TYPE, DeviceKey
 from libs.contracts.requests import Invalid, Unauthenticated
-from services.auth.projections import used_proofs
 from services.auth.queries import PROOF_USED
+from services.auth.tables.sessions import used_proofs
 
 _HEADER: Final = {"typ", "alg", "kid"}
 """Not `jwk`: whose key it has to be is known."""

@@ -25,42 +25,39 @@ from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.api_keys import MOST_KEYS, MOST_MARKS
 from libs.contracts.invites import InviteStatus
 from libs.contracts.uses import MOST_NAMED
-from services.auth.projections import (
-    addresses,
-    api_key_secrets,
-    api_keys,
+from services.auth.tables.doors import maintenance
+from services.auth.tables.keys import api_key_secrets, api_keys, ledgers, sealed_secrets, signing_keys, subject_keys
+from services.auth.tables.passwords import (
     captchas,
-    countries,
-    device_credentials,
-    devices,
-    erased,
     former_passwords,
     guesses,
+    links,
+    mails,
+    passwords,
+    recovery_codes,
+    second_factors,
+)
+from services.auth.tables.people import (
+    addresses,
+    devices,
+    erased,
     identities,
     invited_addresses,
     invites,
-    known_keys,
-    ledgers,
-    links,
-    mails,
-    maintenance,
     memberships,
-    noticed,
-    notices,
-    oidc_codes,
-    passwords,
     push_tokens,
-    recovery_codes,
-    revoked_tokens,
-    sealed_secrets,
-    second_factors,
-    sessions,
-    signing_keys,
-    subject_keys,
     teams,
-    used_proofs,
     users,
 )
+from services.auth.tables.sessions import (
+    device_credentials,
+    known_keys,
+    oidc_codes,
+    revoked_tokens,
+    sessions,
+    used_proofs,
+)
+from services.auth.tables.watch import countries, noticed, notices
 
 _HAS_DEVICE = exists().where(devices.c.user_id == users.c.id).label("has_device")
 _TEAM_OF = func.jsonb_build_object("id", teams.c.id, "name", teams.c.name, "role", memberships.c.role)

@@ -11,7 +11,7 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import UserView
 from libs.contracts.invites import AskedFor, ForgotPassword, ResetLinkView, ResetPassword, Token
 from libs.contracts.requests import NotFound, Rejected
-from services.auth import application
+from services.auth import application, entities
 from services.auth.credentials import Credentials, credentials_of, credentials_of_user
 from services.auth.domain.users import IssueResetLink
 from services.auth.guesses import Guesses
@@ -61,11 +61,11 @@ class Recovery:
 
     def reset_link(self, work: Work, user_id: UUID, cause: Cause) -> ResetLinkView:
         """For an admin. Raises NotFound, NotActive or MailsWait."""
-        if not application.user(work, user_id).is_active:
+        if not entities.user(work, user_id).is_active:
             raise NotActive(field="id")
         link = self.post.deliver(work, Purpose.RESET, user_id)
         if link is not None:
-            work.decide(application.USERS, user_id, IssueResetLink(user_id), cause)
+            work.decide(entities.USERS, user_id, IssueResetLink(user_id), cause)
         return ResetLinkView(link=link)
 
     async def reset(self, body: ResetPassword, peer: Peer) -> None:
@@ -86,9 +86,9 @@ class Recovery:
                 raise OldPassword(field="newPassword") from error
 
         def reset(work: Work) -> None:
-            application.lock_user(work, known.user.id)
+            entities.lock_user(work, known.user.id)
             link = shown(work, Purpose.RESET, body.token, "token")
-            cause = application.begun_by(work, known.user.id, peer)
+            cause = entities.begun_by(work, known.user.id, peer)
             application.reset_password(work, known, hashed, cause)  # which ends the link
             if link["mailed"]:
                 application.verify_email(work, known.user, cause)
@@ -97,7 +97,7 @@ class Recovery:
 
     def ask_to_verify(self, work: Work, user_id: UUID) -> AskedFor:
         """Raises NoMails or MailsWait."""
-        user = application.user(work, user_id)
+        user = entities.user(work, user_id)
         if not self.post.mails:
             raise NoMails
         if not user.email_verified and self.guesses.may_be_mailed(work, user.email):
@@ -110,8 +110,8 @@ class Recovery:
         def verify(work: Work) -> UserView:
             user_id = shown(work, Purpose.VERIFY, body.token, "token")["subject"]
             end_links(work, Purpose.VERIFY, user_id)
-            cause = application.begun_by(work, user_id, peer)
-            return application.verify_email(work, application.user(work, user_id), cause)
+            cause = entities.begun_by(work, user_id, peer)
+            return application.verify_email(work, entities.user(work, user_id), cause)
 
         return (await self.store.transact(verify)).result
 

@@ -29,7 +29,7 @@ from libs.chassis.store.store import Store
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.audit import AccessRefused, ApiKeyUsed, RefusalsCounted, UnknownAccountRefused
 from libs.contracts.envelope import Actor, Fact
-from services.auth import application
+from services.auth import entities, signed_in
 from services.auth.links import BadLink, Purpose
 from services.auth.measures import measures
 
@@ -127,7 +127,7 @@ class Refusals(Engine):
         if times is None:
             self._rest()
         elif user_id is not None:
-            self._tell(counts, lambda work: application.refuse_sign_in(work, uuid4(), user_id, reason, times, peer))
+            self._tell(counts, lambda work: signed_in.refuse_sign_in(work, uuid4(), user_id, reason, times, peer))
         else:
             name = hmac.digest(self.key(), account, sha256)[:16].hex()
             self._tell_fact(
@@ -181,7 +181,7 @@ class Refusals(Engine):
                 self._tell_fact(counts, rest)
 
     def _tell_fact(self, counts: Counts, fact: Fact) -> None:
-        actor = application.AUTH
+        actor = entities.AUTH
         if isinstance(fact, AccessRefused | ApiKeyUsed):
             actor = Actor.user(fact.user_id) if fact.key_id is None else Actor.key(fact.key_id)
         stands_for = fact.times if isinstance(fact, RefusalsCounted) else 1

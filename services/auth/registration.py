@@ -14,7 +14,7 @@ from libs.contracts.addresses import one_address
 from libs.contracts.auth import RegisterUser, UserView
 from libs.contracts.defaults import PAGER
 from libs.contracts.model import Role
-from services.auth import application, team_room
+from services.auth import application, entities, team_room
 from services.auth.credentials import credentials_of
 from services.auth.domain import users
 from services.auth.passwords import Passwords
@@ -94,7 +94,7 @@ class Registration:
         hashed = await self.passwords.hash(password)
         # Another replica that starts now makes the same id: the slower one then decides nothing.
         made = await self.store.transact(
-            lambda work: application.register_user(work, command, hashed, work.begin(application.AUTH))
+            lambda work: application.register_user(work, command, hashed, work.begin(entities.AUTH))
         )
         if not made.result and not await self.store.read(lambda work: work.fetch(ADMINS)):
             raise SettingsError("PAGER_ADMIN_EMAIL: there is no admin left, and this one was erased: name another one")

@@ -11,12 +11,13 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
 from services.auth import proofs, web_sessions
-from services.auth.application import AUTH, SESSIONS, stored
 from services.auth.domain.sessions import EndSession, EndStolen, Where
+from services.auth.entities import AUTH, SESSIONS
 from services.auth.notices import Kind, Notices
 from services.auth.pace import Pace
-from services.auth.projections import sessions
 from services.auth.queries import SESSION_LOCKED, USER
+from services.auth.signed_in import stored
+from services.auth.tables.sessions import sessions
 from services.auth.tokens import RefreshToken, same
 from services.auth.views import user_view
 

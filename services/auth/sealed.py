@@ -20,11 +20,12 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import MasterKeyView
 from services.auth.domain.second_factors import second_factor_name
 from services.auth.master_keys import is_left_behind, own_secrets, present
-from services.auth.projections import sealed_secrets, second_factors, signing_keys, subject_keys
 from services.auth.queries import SEALED_SECRETS, SECOND_FACTORS_OF_OTHERS, SUBJECT_KEYS_OF_OTHERS
 from services.auth.sealing import Seal, WrongKey, derived, none_of_these
 from services.auth.signing_keys import lock, stored_keys
 from services.auth.subject_keys import sealing_name
+from services.auth.tables.keys import sealed_secrets, signing_keys, subject_keys
+from services.auth.tables.passwords import second_factors
 
 _log = structlog.get_logger()
 _REFRESH: Final = "refresh-tokens"

@@ -45,10 +45,10 @@ from services.auth.guesses import LockedOut
 from services.auth.lost_factors import SECOND_FACTORS, disable, factor_of, locked
 from services.auth.master_keys import sealing
 from services.auth.passwords import Passwords
-from services.auth.projections import recovery_codes
-from services.auth.projections import second_factors as second_factors_table
 from services.auth.queries import RECOVERY_CODES
 from services.auth.sealing import Seal, WrongKey
+from services.auth.tables.passwords import recovery_codes
+from services.auth.tables.passwords import second_factors as second_factors_table
 
 T = TypeVar("T")
 _log = structlog.get_logger()

@@ -14,7 +14,7 @@ from libs.chassis.store.work import Work
 from libs.contracts.auth import Login, Refresh, SignedInView, Tokens, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.requests import Rejected, Unauthenticated
-from services.auth import application, known_devices, proofs, renewal
+from services.auth import known_devices, proofs, renewal, signed_in
 from services.auth.attempts import LOCKED, Attempt, Attempts, Left, WrongPassword
 from services.auth.credentials import Credentials, credentials_of
 from services.auth.domain.sessions import Where
@@ -86,7 +86,7 @@ class SignIns:
 
             try:
                 made = (await self.store.transact(begin)).result
-            except application.Deactivated:
+            except signed_in.Deactivated:
                 raise Left from None
             if isinstance(made, Rejected):
                 raise made
@@ -129,7 +129,7 @@ class SignIns:
 
         The other services follow what is published of that; here it is looked up, so that not a moment lies between.
         """
-        version = await self.store.read(lambda work: application.roles_version(work, caller))
+        version = await self.store.read(lambda work: signed_in.roles_version(work, caller))
         if version is None:
             raise Unauthenticated("the session is over: sign in again")
         if caller.version < version:

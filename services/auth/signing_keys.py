@@ -20,13 +20,13 @@ from libs.chassis.store.work import Decider, Work
 from libs.contracts.auth import KeyReason, KeySet, KeyUse, SigningKeyView
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor
-from services.auth.application import AUTH
 from services.auth.domain import keys
+from services.auth.entities import AUTH
 from services.auth.master_keys import sealing
-from services.auth.projections import signing_keys
 from services.auth.queries import SIGNING_KEYS
 from services.auth.rotation import Age, coming, due_at, rotation, signing, verifying
 from services.auth.sealing import Seal, WrongKey, none_of_these
+from services.auth.tables.keys import signing_keys
 from services.auth.tokens import SigningKey
 
 _log = structlog.get_logger()

@@ -27,9 +27,9 @@ from libs.chassis.store.keyring import KEY_BYTES, Keyring, Keys, NoKey, OtherSec
 from libs.chassis.store.work import Work
 from libs.contracts.person_keys import PersonKeys
 from services.auth.master_keys import is_left_behind, sealing
-from services.auth.projections import subject_keys
 from services.auth.queries import SUBJECT_KEYS, SUBJECTS_GONE
 from services.auth.sealing import Seal, WrongKey
+from services.auth.tables.keys import subject_keys
 
 _log = structlog.get_logger()
 

@@ -22,12 +22,11 @@ from libs.contracts.teams import (
 from libs.contracts.uses import UsesView
 from services.auth import team_room
 from services.auth.api_keys import uses_of_team
-from services.auth.application import USERS, lock_user
 from services.auth.domain import teams
 from services.auth.domain.teams import ChangeTeam, DeleteTeam, TeamIsUnknown, one_name
 from services.auth.domain.users import Keep, Registered, SetMembership
+from services.auth.entities import USERS, lock_user
 from services.auth.projections import project, team_row
-from services.auth.projections import teams as teams_table
 from services.auth.queries import (
     MEMBER,
     MEMBER_IDS,
@@ -40,6 +39,7 @@ from services.auth.queries import (
     USERS_LOCKED,
 )
 from services.auth.queries import TEAMS as TEAMS_LISTED
+from services.auth.tables.people import teams as teams_table
 from services.auth.team_room import TeamIsFull
 from services.auth.views import member_view, team_view
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
 from libs.contracts.web_sessions import Present
-from services.auth.projections import sessions
 from services.auth.queries import SESSIONS_LOCKED
+from services.auth.tables.sessions import sessions
 
 IDLE: Final = timedelta(minutes=30)
 """Technical specification, Session Management."""

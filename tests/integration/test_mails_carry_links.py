@@ -12,7 +12,8 @@ from sqlalchemy import Table, select
 
 from libs.contracts.invites import ForgotPassword
 from services.auth.domain.lockout import MAILS
-from services.auth.projections import kept, mails, metadata
+from services.auth.tables.passwords import mails
+from services.auth.tables.schema import kept, metadata
 from tests.attacks import Attack, Told
 from tests.mailbox import Mailbox, link_of, token_of
 from tests.phone import PASSWORD, Answer

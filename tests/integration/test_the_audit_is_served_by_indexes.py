@@ -12,7 +12,7 @@ from sqlalchemy import Select
 from libs.chassis.store.audit import FIRST, LAST, LOWEST, Trail
 from libs.chassis.store.changes import adapt, compiled
 from services.auth import access
-from services.auth.projections import audit
+from services.auth.tables.watch import audit
 from tests.servers import Servers
 
 _FILL = """

@@ -18,9 +18,10 @@ from libs.chassis.store.roll_call import RollCall
 from libs.chassis.store.work import Work
 from libs.contracts.health import Effect
 from services.auth.key_room import KeyRoom
-from services.auth.projections import sealed_secrets, second_factors, subject_keys
 from services.auth.sealing import derived, name_of
 from services.auth.signing_keys import stored_keys
+from services.auth.tables.keys import sealed_secrets, subject_keys
+from services.auth.tables.passwords import second_factors
 from tests.integration.test_a_second_factor_is_asked_for import code, set_up, sign_in
 from tests.integration.test_signing_keys_are_rotated import kid_of, renewed, said_by_all
 from tests.phone import PASSWORD

@@ -20,7 +20,8 @@ from libs.chassis.store.store import Store
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import rpc_subject
 from services.auth.domain.lockout import MOST
-from services.auth.projections import guesses, project
+from services.auth.projections import project
+from services.auth.tables.passwords import guesses
 from tests.old_code import ROOT, OldWorld
 from tests.phone import PASSWORD
 from tests.servers import Servers

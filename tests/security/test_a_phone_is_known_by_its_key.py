@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
-from services.auth.projections import used_proofs
+from services.auth.tables.sessions import used_proofs
 from tests.attacks import Attack, Told
 from tests.device import DeviceKey
 from tests.phone import PASSWORD, Answer, Phone

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from libs.contracts.subjects import SERVICES
 from services.auth.attempts import DELAY, Attempts
 from services.auth.domain.lockout import HOURLY, MOST
-from services.auth.projections import guesses
+from services.auth.tables.passwords import guesses
 from tests.attacks import Attack, Told
 from tests.phone import PASSWORD, Answer
 from tests.servers import Servers

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from services.auth.projections import guesses
+from services.auth.tables.passwords import guesses
 from tests.attacks import Attack, Told
 from tests.integration.test_teams_see_their_own import team
 from tests.phone import PASSWORD

@@ -15,7 +15,7 @@ from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, rpc_subject
 from services.auth.pace import MOST
-from services.auth.projections import users
+from services.auth.tables.people import users
 from tests.attacks import Attack, Told
 from tests.phone import Answer, Phone
 from tests.world import World

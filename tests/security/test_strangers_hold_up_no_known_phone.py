@@ -12,7 +12,7 @@ import pytest
 
 from services.auth.domain.lockout import MOST
 from services.auth.passwords import KEPT, LINE, Passwords
-from services.auth.projections import known_keys
+from services.auth.tables.sessions import known_keys
 from tests.attacks import Attack, Told
 from tests.device import DeviceKey
 from tests.phone import PASSWORD, Answer, Phone

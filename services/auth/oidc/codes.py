@@ -12,11 +12,11 @@ from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.work import Work
 from libs.contracts.oidc import OidcToken
 from libs.contracts.requests import Unauthenticated
-from services.auth import application, device_credentials
+from services.auth import device_credentials, entities
 from services.auth.domain.sessions import EndSession
 from services.auth.oidc.pending import Pending, challenge_of
-from services.auth.projections import oidc_codes
 from services.auth.queries import OIDC_CODE, OIDC_CODE_LOCKED, OIDC_CODES_OF
+from services.auth.tables.sessions import oidc_codes
 from services.auth.tokens import same
 
 LASTS: Final = timedelta(seconds=60)
@@ -50,7 +50,7 @@ class Left(BadCode):
 
 def issue(work: Work, user_id: UUID, pending: Pending, *, several_factors: bool) -> str:
     """For one person there is one: whoever signs in again has lost the one before."""
-    application.lock_user(work, user_id)
+    entities.lock_user(work, user_id)
     for row in work.fetch(OIDC_CODES_OF, user_id=user_id):
         is_theirs = row["device_id"] == pending.device_id and row["session_id"] is None
         if is_theirs or row["expires_at"] <= work.now:
@@ -77,7 +77,7 @@ def shown(work: Work, body: OidcToken) -> dict[str, Any] | BadCode:
     """
     if not (rows := work.fetch(OIDC_CODE, hash=_hashed(body.code))):
         return _again(work, body)
-    application.lock_user(work, rows[0]["user_id"])  # before the row, as whoever issues another one does
+    entities.lock_user(work, rows[0]["user_id"])  # before the row, as whoever issues another one does
     if not (rows := work.fetch(OIDC_CODE_LOCKED, hash=_hashed(body.code))):
         return _again(work, body)  # it was used a moment ago
     row = rows[0]
@@ -99,11 +99,9 @@ def use(work: Work, row: dict[str, Any], code: str, session_id: UUID) -> None:
 def _again(work: Work, body: OidcToken) -> BadCode:
     """A code that is none, or was used: what it has begun ends."""
     for row in work.fetch(OIDC_CODE, hash=_used(body.code)):
-        application.lock_user(work, row["user_id"])
+        entities.lock_user(work, row["user_id"])
         end = EndSession("its one-use code was shown again")
-        if row["session_id"] and work.decide(
-            application.SESSIONS, row["session_id"], end, work.begin(application.AUTH)
-        ):
+        if row["session_id"] and work.decide(entities.SESSIONS, row["session_id"], end, work.begin(entities.AUTH)):
             device_credentials.end(work, row["user_id"], only=row["device_id"])
         return ShownAgain(row["user_id"])
     return BadCode()

@@ -10,7 +10,7 @@ import structlog
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import UserChange
 from libs.contracts.model import Role
-from services.auth import application, team_room
+from services.auth import application, entities, team_room
 from services.auth.domain.users import LastAdmin, Registered, SetMembership, TooManyTeams
 from services.auth.oidc.grants import Grants
 from services.auth.queries import TEAM_NAMED
@@ -26,7 +26,7 @@ def give(work: Work, user_id: UUID, granted: Grants, managed: Grants) -> None:
     named = {name: work.fetch(TEAM_NAMED, name=name) for name in managed.teams}
     teams = {name: rows[0]["id"] for name, rows in named.items() if rows}
     rooms = team_room.held(work, teams.values())  # before any person's row, as others do
-    cause = work.begin(application.AUTH)
+    cause = work.begin(entities.AUTH)
     _give_roles(work, _person(work, user_id), granted, managed, cause)
     for name, team_id in teams.items():
         person, role = _person(work, user_id), granted.teams.get(name)
@@ -35,7 +35,7 @@ def give(work: Work, user_id: UUID, granted: Grants, managed: Grants) -> None:
             _log.warning("somebody's group gives a team that has no room", team_id=str(team_id))
             continue
         try:
-            work.decide(application.USERS, user_id, SetMembership(user_id, team_id, role, cause.actor, work.now), cause)
+            work.decide(entities.USERS, user_id, SetMembership(user_id, team_id, role, cause.actor, work.now), cause)
         except TooManyTeams:
             _log.warning("somebody's groups give too many teams", user_id=str(user_id), team_id=str(team_id))
 
@@ -56,7 +56,7 @@ def _change(work: Work, person: Registered, roles: Collection[Role], cause: Caus
 
 
 def _person(work: Work, user_id: UUID) -> Registered:
-    person = work.state(application.USERS, user_id)
+    person = work.state(entities.USERS, user_id)
     assert isinstance(person, Registered)  # noqa: S101 - looked at before; narrows for the type checker
     return person
 

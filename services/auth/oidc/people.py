@@ -16,7 +16,7 @@ from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
 from libs.contracts.oidc import LinkedBy
 from libs.contracts.requests import Forbidden
-from services.auth import application
+from services.auth import application, entities
 from services.auth.credentials import credentials_of
 from services.auth.domain import identities
 from services.auth.domain.identities import LinkIdentity, UnlinkIdentity
@@ -60,7 +60,7 @@ class People:
             user_id: UUID = rows[0]["user_id"]
         else:
             user_id = self._linked(work, identity_id, who)
-        person = work.state(application.USERS, user_id)
+        person = work.state(entities.USERS, user_id)
         if not isinstance(person, Registered) or not person.is_active:
             raise NotLetIn("your account is deactivated", "deactivated", identity_id, user_id)
         give(work, user_id, self.configuration.given_by(who.groups), self.configuration.managed)
@@ -75,7 +75,7 @@ class People:
         if who.email is None:
             told = "the identity provider has not verified that your email address is yours"
             raise NotLetIn(told, "address not verified", identity_id)
-        application.lock_address(work, who.email)
+        entities.lock_address(work, who.email)
         known = credentials_of(work, who.email)
         if known is None:
             return self._registered(work, identity_id, who, who.email)
@@ -113,6 +113,6 @@ class People:
 
 def part(work: Work, user_id: UUID, cause: Cause) -> None:
     """Part somebody from their accounts at the provider. Raises NotFound."""
-    application.locked_user(work, user_id)
+    entities.locked_user(work, user_id)
     for row in work.fetch(IDENTITIES_OF, user_id=user_id):
         work.decide(IDENTITIES, row["id"], UnlinkIdentity(), cause)

@@ -21,7 +21,7 @@ from libs.contracts.envelope import Actor
 from libs.contracts.health import Effect, Trouble
 from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
 from libs.contracts.requests import ErrorKind, Invalid, NotFound, Rejected, Unauthenticated
-from services.auth import application, proofs
+from services.auth import proofs, signed_in
 from services.auth.attempts import WrongPassword
 from services.auth.entries import Entry
 from services.auth.oidc import codes
@@ -148,7 +148,7 @@ class OidcSignIns(Engine):
 
         try:
             done = (await self.store.transact(begin)).result
-        except (application.Deactivated, NotFound):
+        except (signed_in.Deactivated, NotFound):
             done = codes.Left()
         if isinstance(done, Rejected):
             raise self._refused(done, peer, whose)

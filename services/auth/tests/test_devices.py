@@ -9,8 +9,8 @@ import pytest
 from libs.chassis.testing.given import Given
 from libs.contracts.auth import DeviceAdded, DeviceRegistered, DeviceRemoved, Platform
 from libs.contracts.requests import Invalid
-from services.auth.application import DEVICES
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, guess_platform
+from services.auth.entities import DEVICES
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
 CY = UUID("00000000-0000-4000-8000-000000000002")

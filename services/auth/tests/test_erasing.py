@@ -24,7 +24,8 @@ from services.auth.domain.invites import EraseInvite, ResendInvite
 from services.auth.domain.users import ChangeUser, EraseUser, ReactivateUser, RegisterUser, StillActive
 from services.auth.erasing import ROWS
 from services.auth.origins import ORIGINS
-from services.auth.projections import kept, project
+from services.auth.projections import project
+from services.auth.tables.schema import kept
 
 NOW = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
 BO = UUID("00000000-0000-4000-8000-000000000001")

@@ -8,7 +8,10 @@ from libs.chassis.store.changes import Change, Gone, Row
 from libs.contracts.auth import DeviceRegistered, DeviceRemoved, Platform, SessionEnded, SignedIn, UserRegistered
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.model import Lane, Role
-from services.auth.projections import audit, devices, project, push_tokens, sessions, users
+from services.auth.projections import project
+from services.auth.tables.people import devices, push_tokens, users
+from services.auth.tables.sessions import sessions
+from services.auth.tables.watch import audit
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BO = UUID("00000000-0000-4000-8000-000000000001")

@@ -5,8 +5,8 @@ from uuid import UUID
 from libs.chassis.testing.given import Given
 from libs.contracts.auth import SessionEnded, SignedIn, SignInRefused
 from libs.contracts.requests import Invalid
-from services.auth.application import SESSIONS
 from services.auth.domain.sessions import EndMachineSession, EndSession, RefuseSignIn, SignIn
+from services.auth.entities import SESSIONS
 
 BO = UUID("00000000-0000-4000-8000-000000000001")
 SESSION = UUID("00000000-0000-4000-8000-00000000000a")

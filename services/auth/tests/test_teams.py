@@ -14,9 +14,9 @@ from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import Invalid, NotFound
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from libs.contracts.uses import InUse, Use, UserKind, UsesView
-from services.auth.application import USERS
 from services.auth.domain.teams import ChangeTeam, CreateTeam, DeleteTeam, TeamIsUnknown
 from services.auth.domain.users import ChangeUser, Registered, SetMembership, TooManyTeams
+from services.auth.entities import USERS
 from services.auth.projections import project
 from services.auth.teams import TEAMS
 from services.auth.tests.test_projections import event

@@ -22,7 +22,6 @@ from libs.contracts.auth import (
 from libs.contracts.envelope import Actor
 from libs.contracts.model import Role
 from libs.contracts.requests import Invalid, NotFound
-from services.auth.application import USERS
 from services.auth.domain.users import (
     ChangeUser,
     DeactivateUser,
@@ -35,6 +34,7 @@ from services.auth.domain.users import (
     evolve,
     initial,
 )
+from services.auth.entities import USERS
 from services.auth.registration import admin_id
 
 BO = UUID("00000000-0000-4000-8000-000000000001")

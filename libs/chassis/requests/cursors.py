@@ -50,7 +50,7 @@ class Cursors:
         inside = getattr(answer, "next_cursor", None)
         if inside is None:
             return answer
-        sealed = self._cipher.encrypt(_bytes(inside), [operation.encode()])
+        sealed = self._cipher.encrypt(inside.encode(), [operation.encode()])
         return answer.model_copy(update={"next_cursor": _text(sealed)})
 
     def open(self, operation: str, body: B) -> B:
@@ -69,7 +69,7 @@ class Cursors:
                 raise ForeignCursor
         except (InvalidTag, ValueError):
             raise ForeignCursor from None
-        return body.model_copy(update={"cursor": _text(inside)})
+        return body.model_copy(update={"cursor": inside.decode()})
 
 
 def _bytes(text: str) -> bytes:

@@ -61,7 +61,7 @@ fmt: setup ## format and fix what can be fixed
 types: setup ## strict types alone
 	@$(RUN) mypy libs services cli bench tests docs deploy
 
-docs: setup ## the event catalogue and the OpenAPI description, from the code
+docs: setup ## the event catalogue, OpenAPI, AsyncAPI and the Postman collection, from the code
 	@$(RUN) python -m docs.generate
 
 bench: setup ## the measured claims of the pipeline, as JSON

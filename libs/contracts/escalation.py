@@ -63,7 +63,7 @@ class Target(StrictContract):
                     },
                     "required": ["id"],
                 },
-            ]
+            ],
         }
     )
 

@@ -86,11 +86,12 @@ def test_every_body_has_an_example_that_is_accepted(name: str) -> None:
     route = ROUTES[name]
     for example in _examples(operation.get("requestBody", {})):
         assert route.body_field is not None
-        TypeAdapter[Any](route.body_field.field_info.annotation).validate_json(json.dumps(example))
+        taken: Any = route.body_field.field_info.annotation
+        TypeAdapter[Any](taken).validate_json(json.dumps(example))
     for status, response in operation["responses"].items():
         shown = list(_examples(response))
         assert len(shown) >= len(response.get("content", {}))
-        model = route.responses.get(int(status), {}).get("model")
+        model: Any = route.responses.get(int(status), {}).get("model")
         for example in shown if model is not None else ():
             if not isinstance(example, str):
                 TypeAdapter[Any](model).validate_json(json.dumps(example))

@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from services.gateway import docs
 from services.gateway.app import Api
 from services.gateway.envelope import STATUS_OF, ErrorAnswer
 from services.gateway.openapi import document
@@ -106,6 +107,11 @@ def test_every_error_shows_codes_of_its_status(name: str) -> None:
             codes: list[Any] = list(medium["examples"])
             assert codes
             assert {STATUS_OF[code] for code in codes} == {int(status)}
+
+
+def test_the_document_is_written_once_for_all_who_ask() -> None:
+    assert docs.written(API) is docs.written(API)
+    assert json.loads(docs.written(API)) == json.loads(json.dumps(DOCUMENT))
 
 
 def test_there_is_an_example_of_every_error() -> None:

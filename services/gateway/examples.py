@@ -11,11 +11,17 @@ REF: Final = "#/components/schemas/"
 _ID: Final = "0198f3a1-7c42-7d31-9a55-3f2b6c1d8e90"
 _MOMENT: Final = "2026-11-30T09:15:00Z"
 _BY_NAME: Final[Mapping[str, str]] = {
+    "acknowledgementNotes": "Looking at it.",
     "allowed": "acknowledge",
     "code": "123456",
     "codeVerifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    "confirmEmail": "anna@example.com",
     "country": "DE",
+    "currentPassword": "six ravens over Ulm",
+    "dedupKey": "deployment/payments",
     "description": "Every tenth request takes longer than five seconds.",
+    "deviceId": "annas-phone",
+    "deviceName": "Anna's phone",
     "duration": "PT8H",
     "email": "anna@example.com",
     "eventId": _ID,
@@ -33,6 +39,7 @@ _BY_NAME: Final[Mapping[str, str]] = {
     "notes": "Looking at it.",
     "source": "prometheus",
     "text": "The pool of connections was full.",
+    "timezone": "Europe/Berlin",
     "title": "Payments are slow",
     "url": "https://pager.example.com/incidents/0198f3a1",
     "userAgent": "pager-phone/1.4",
@@ -41,8 +48,16 @@ _BY_NAME: Final[Mapping[str, str]] = {
     "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
 }
 """Text by its field's name, where the schema alone would not say what belongs there."""
+_MOMENTS: Final[Mapping[str, str]] = {
+    "from": "2026-11-01T00:00:00Z",
+    "to": "2026-12-01T00:00:00Z",
+    "startTime": "2026-11-30T18:00:00Z",
+    "endTime": "2026-12-01T06:00:00Z",
+    "expiresAt": "2027-11-30T09:15:00Z",
+    "until": "2026-11-30T10:15:00Z",
+}
+"""Moments by their field's name, where they have an order."""
 _BY_FORMAT: Final[Mapping[str, str]] = {
-    "date-time": _MOMENT,
     "email": "anna@example.com",
     "iana-time-zone": "Europe/Berlin",
     "local-date-time": "2026-11-30T09:00:00",
@@ -145,19 +160,27 @@ class _Maker:
         if not fields:
             return {}
         wanted = list(fields) if self._whole else [f for f in fields if f in schema.get("required", ())]
-        return {name: self.value(fields[name], name, within) for name in wanted or list(fields)[:1]}
+        # When somebody did it without a network is nothing to begin with.
+        wanted = wanted or [name for name in fields if not _is_moment(fields[name])][:1]
+        return {name: self.value(fields[name], name, within) for name in wanted}
 
     def _array(self, schema: Mapping[str, Any], name: str, within: tuple[str, ...]) -> list[Any]:
         parts = schema.get("prefixItems") or [schema.get("items", {})]
         return [one for part in parts if (one := self.value(part, name, within)) is not None]
 
 
+def _is_moment(schema: Mapping[str, Any]) -> bool:
+    return any(option.get("format") == "date-time" for option in (schema, *schema.get("anyOf", ())))
+
+
 def _number(schema: Mapping[str, Any]) -> Any:
     least = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-    return schema.get("default") or min(max(least, 1), schema.get("maximum", least + 1))
+    found = schema.get("default") or min(max(least, 1), schema.get("maximum", least + 1))
+    return int(found) if schema["type"] == "integer" else found
 
 
 def _text(schema: Mapping[str, Any], name: str) -> str:
     by_name = _BY_NAME.get(name) or (_ID if name.endswith("By") or name == "by" else None)
-    text = _BY_FORMAT.get(schema.get("format", "")) or by_name or schema.get("default") or name or "text"
+    by_format = _MOMENTS.get(name, _MOMENT) if _is_moment(schema) else _BY_FORMAT.get(schema.get("format", ""))
+    text = by_format or by_name or schema.get("default") or name or "text"
     return str(text).ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]

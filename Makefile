@@ -16,7 +16,7 @@ WORKERS ?= 3
 FUZZ_SECONDS ?= 300
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo up test unit integration lint fmt types docs bench chaos chaos-long fuzz dashboard rules-test deploy-check clean
+.PHONY: help setup demo up test unit integration lint fmt types docs baseline bench chaos chaos-long fuzz dashboard rules-test deploy-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
@@ -61,8 +61,11 @@ fmt: setup ## format and fix what can be fixed
 types: setup ## strict types alone
 	@$(RUN) mypy libs services cli bench tests docs deploy
 
-docs: setup ## the event catalogue and the OpenAPI description, from the code
+docs: setup ## the event catalogue, OpenAPI, AsyncAPI and the Postman collection, from the code
 	@$(RUN) python -m docs.generate
+
+baseline: setup ## a release: what later versions may not break is what OpenAPI and AsyncAPI say now
+	@$(RUN) python -m docs.breaking
 
 bench: setup ## the measured claims of the pipeline, as JSON
 	@$(RUN) python -m bench.pipeline --rate 20 --seconds 100

@@ -59,13 +59,13 @@ def document() -> str:
     for service in SERVICES:
         lanes = " and ".join(f"`{lane}`" for lane in lanes_of(service))
         parts.append(f"## {service}\n\nStream `{stream_of(service)}`, lanes: {lanes}.\n")
-        parts.extend(_event(fact) for fact in _facts(service))
+        parts.extend(_event(fact) for fact in facts_of(service))
     parts.append("## Shapes inside events\n")
     parts.extend(_shape(shape) for shape in shapes)
     return "\n".join(parts)
 
 
-def _facts(service: str) -> list[type[Fact]]:
+def facts_of(service: str) -> list[type[Fact]]:
     """Module by module as the contracts declare them, those of its own last, whatever was imported first."""
     # By module: a test may have declared event types of its own.
     facts = [
@@ -79,7 +79,7 @@ def _overview() -> str:
     rows = [
         f"| [{fact.__name__}](#{fact.__name__.lower()}) | {service} | {', '.join(_consumers_of(fact)) or 'nobody'} |"
         for service in SERVICES
-        for fact in _facts(service)
+        for fact in facts_of(service)
     ]
     return "\n".join(["| event | published by | consumed by |", "|---|---|---|", *rows, ""])
 
@@ -154,7 +154,7 @@ def _type(kind: Any) -> str:
 def _shapes() -> list[type[BaseModel] | type[Enum]]:
     """Everything that a field of the envelope or of an event refers to, by name."""
     found: dict[str, type[BaseModel] | type[Enum]] = {}
-    waiting: list[type[BaseModel]] = [Envelope, *chain.from_iterable(_facts(service) for service in SERVICES)]
+    waiting: list[type[BaseModel]] = [Envelope, *chain.from_iterable(facts_of(service) for service in SERVICES)]
     while waiting:
         for kind in chain.from_iterable(_parts(f.annotation) for f in waiting.pop().model_fields.values()):
             if issubclass(kind, BaseModel | Enum) and kind.__name__ not in found:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs import decision_tables, events, permissions
+from docs import bus, collection, decision_tables, events, permissions
 from libs.contracts import streaming
 from services.gateway.app import Api
 
@@ -19,6 +19,11 @@ def openapi() -> str:
     return json.dumps(Api().openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
+def postman() -> str:
+    """The same as a Postman collection."""
+    return collection.collection(Api().openapi())
+
+
 def stream() -> str:
     """The JSON schemas of the stream's frames."""
     return json.dumps(streaming.schemas(), indent=2, ensure_ascii=False) + "\n"
@@ -28,8 +33,10 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "events.md": events.document,
     "decision-tables.md": decision_tables.document,
     "permissions.md": permissions.document,
+    "asyncapi.json": bus.document,
     "openapi.json": openapi,
     "stream.json": stream,
+    f"postman/{collection.NAME}": postman,
 }
 """What is written, by its name in this folder; each is made from the code alone, so that it can be compared."""
 
@@ -39,6 +46,7 @@ def main() -> None:
     for name, make in DOCUMENTS.items():
         path, text = FOLDER / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
             sys.stdout.write(f"written: docs/{name}\n")
 

@@ -70,7 +70,7 @@ def _written(time: Any) -> Any:
     raise ValueError("must be a time with an offset")
 
 
-class _Body(BaseModel):
+class AlertBody(BaseModel):
     """What a sender writes; unknown fields are ignored. What does not fit is read field by field (`leniency.py`)."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
@@ -159,7 +159,7 @@ def read_alert(subject: str, headers: Mapping[str, str], body: bytes) -> Alert:
     sent = _Sent(subject, headers, event, len(body))
     if found.strict:
         with suppress(ValidationError):
-            return _alert(_Body.model_validate(data), sent, data, faults)
+            return _alert(AlertBody.model_validate(data), sent, data, faults)
     return _mended(data, sent, faults)
 
 
@@ -209,10 +209,12 @@ def _mended(data: Mapping[str, Any], sent: _Sent, faults: Sequence[str]) -> Aler
         read["summary"] = f"Alert without a summary from {source_of(sent.subject) or 'an unnamed source'}"
         read.setdefault("description", f"What was sent: {quoted(written)}")
     told = (*faults, *_told(fields.unread))
-    return _alert(_Body.model_construct(**read), sent, written, told, frozenset(fields.unread))
+    return _alert(AlertBody.model_construct(**read), sent, written, told, frozenset(fields.unread))
 
 
-def _alert(read: _Body, sent: _Sent, data: Any, faults: Sequence[str], unread: frozenset[str] = frozenset()) -> Alert:
+def _alert(
+    read: AlertBody, sent: _Sent, data: Any, faults: Sequence[str], unread: frozenset[str] = frozenset()
+) -> Alert:
     title = " ".join(read.summary.split())
     description = read.description
     if len(title) > TITLE_LIMIT:
@@ -261,7 +263,7 @@ def _identity(sent: _Sent, source: str) -> tuple[str, str] | tuple[None, None]:
     return (source, message_id) if message_id and message_id.strip() else (None, None)
 
 
-def _priority(read: _Body, subject: str) -> Priority:
+def _priority(read: AlertBody, subject: str) -> Priority:
     named = (read.priority or read.severity or "").strip().lower()
     return _PRIORITIES.get(named) or subject_priority(subject)
 

@@ -131,7 +131,7 @@ class CreateApiKey(StrictContract):
     """`POST /api-keys`: whoever makes it gives of what they may do themselves."""
 
     name: str = Field(min_length=1, max_length=255, pattern=ONE_LINE)
-    scopes: Scopes
+    scopes: Scopes = Field(examples=[["incidents.list", "incidents.acknowledge"]])
     team_id: UUID | None = None
     """It acts on this team's things alone; null: on all that its maker may act on."""
     expires_at: SentMoment | None = None

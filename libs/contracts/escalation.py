@@ -37,6 +37,7 @@ class Target(StrictContract):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "examples": [{"type": "role", "role": "lead"}],
             "oneOf": [
                 {
                     "properties": {
@@ -62,7 +63,7 @@ class Target(StrictContract):
                     },
                     "required": ["id"],
                 },
-            ]
+            ],
         }
     )
 

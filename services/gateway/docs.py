@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
+from pydantic_core import to_json
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 from services.gateway.envelope import Problem
 
@@ -59,7 +62,14 @@ async def docs() -> Response:
 
 @router.get("/docs-json")
 async def docs_json(request: Request) -> Response:
-    return JSONResponse(request.app.openapi())
+    # Beside the loop: what is asked for meanwhile does not wait for it.
+    return Response(await run_in_threadpool(written, request.app), media_type="application/json")
+
+
+@cache
+def written(app: FastAPI) -> bytes:
+    """The description as it is served: long, open to strangers, and therefore written once."""
+    return to_json(app.openapi())
 
 
 @router.get("/docs/assets/{name}")

@@ -72,6 +72,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", REVIEW, {"actionItems": [ITEM | {"ownerId": NOBODY}]}, "actionItems.0.ownerId", NO_PERSON),
     ("PATCH", REVIEW, {"actionItems": [ITEM | {"id": NOBODY}]}, "actionItems.0.id", "there is no such action item"),
+    ("PUT", "/admin/features/bulk", {"enabled": True, "userIds": [NOBODY]}, "userIds.0", NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | ME | {"replaces": NOBODY}, "replaces", NO_PERSON),
 )

@@ -128,8 +128,8 @@ def _act(verb: str, body: dict[str, Any], person: str | None = None) -> Callable
 
 def _feature(verb: str, body: Any = None) -> Callable[[World], Awaitable[tuple[str, Any]]]:
     async def request(world: World) -> tuple[str, Any]:
-        await world.admin.call("PUT", "/admin/features/bulk", {"enabled": False})
-        return f"/admin/features/bulk/{verb}", body
+        await world.admin.call("PUT", "/admin/features/analytics", {"enabled": False})
+        return f"/admin/features/analytics/{verb}", body
 
     return request
 
@@ -222,7 +222,7 @@ def _changed(body: dict[str, Any]) -> dict[str, Any]:
         return body | {"endTime": later.isoformat()}
     if body.keys() == {"userId"}:
         return body | {"role": "manager"}
-    for number in body.keys() & {"minutes", "level"}:
+    for number in body.keys() & {"minutes", "level", "percentage"}:
         return body | {number: body[number] + 1}
     name = next(n for n in ("lastName", "deviceName", "title", "notes", "text", "name", "message") if n in body)
     return body | {name: "another"}

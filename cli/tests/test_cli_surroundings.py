@@ -139,6 +139,8 @@ def test_a_child_gets_an_environment_that_we_chose() -> None:
     given = ODD | {
         "PATH": "/bin",
         "PAGER_PAGES_PER_MINUTE": "9",
+        "ENABLE_MAINTENANCE_MODE": "true",
+        "FEATURE_BULK_PERCENTAGE": "20",
         "PYTHONPATH": "/x",
         "SSL_CERT_FILE": "/ca",
         "EDITOR": "vi",
@@ -146,7 +148,8 @@ def test_a_child_gets_an_environment_that_we_chose() -> None:
     chosen = common(given)
     assert (chosen["LC_ALL"], chosen["TZ"], chosen["PYTHONUTF8"]) == ("C.UTF-8", "UTC", "1")
     passed = {name for name, value in given.items() if chosen.get(name) == value}
-    assert passed == {"PATH", "PAGER_PAGES_PER_MINUTE", "SSL_CERT_FILE"}
+    ours = {"PAGER_PAGES_PER_MINUTE", "ENABLE_MAINTENANCE_MODE", "FEATURE_BULK_PERCENTAGE"}
+    assert passed == {"PATH", "SSL_CERT_FILE"} | ours
 
 
 def test_a_session_says_its_encoding_and_keeps_what_its_url_brings() -> None:

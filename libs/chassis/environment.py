@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
 ENV_FILE: Final = Path(".env")
-OUR_PREFIXES: Final = ("PAGER_", "JWT_", "OTEL_", "ENABLE_AUDIT_LOGGING", "ENABLE_RATE_LIMITING")
+OUR_PREFIXES: Final = ("PAGER_", "JWT_", "OTEL_", "ENABLE_", "FEATURE_")
 TRACES: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACES_ALONE: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 """OpenTelemetry's own names: where spans go. The second one is for spans alone, and goes first."""

@@ -43,6 +43,7 @@ from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Actor, ActorKind, Envelope, Fact
 from libs.contracts.erasure import InviteErased, PersonErased
 from libs.contracts.escalation import PolicyChanged, PolicyCreated, PolicyDeleted
+from libs.contracts.features import FeatureChanged
 from libs.contracts.incidents import (
     EscalationRequested,
     IncidentAcknowledged,
@@ -290,6 +291,7 @@ AUDITED: Final[Mapping[type[Fact], Rule]] = {
     ApiKeySecretRemoved: _API_KEY,
     ApiKeyTakenOver: _API_KEY,
     ApiKeyRevoked: Rule("api-keys", "key_id", before=_API_KEYS, gone=True),
+    FeatureChanged: Rule("features", "flag", ("enabled", "percentage", "user_ids"), (FeatureChanged,)),
     MaintenanceChanged: Rule("maintenance", "maintenance_id", before=(MaintenanceChanged,)),
     SigningKeyRotated: Rule("signing-keys", "kid"),
     ScheduleCreated: Rule("schedules", "schedule_id"),

@@ -49,6 +49,7 @@ class Action(StrEnum):
     ANALYTICS_READ = "analytics.read"
     ANALYTICS_PEOPLE = "analytics.people"
     MAINTENANCE = "maintenance.write"
+    FEATURES = "features.write"
 
 
 class Need(StrEnum):
@@ -118,6 +119,7 @@ PERMISSIONS: Final[Mapping[Action, Permission]] = {
         Need.MANAGER, "how often others were paged and answered, for the same incidents"
     ),
     Action.MAINTENANCE: Permission(Need.ADMIN, "begin and end maintenance, and see whether it is on", of_teams=False),
+    Action.FEATURES: Permission(Need.ADMIN, "say for whom features are on, and see it", of_teams=False),
 }
 
 

@@ -19,6 +19,7 @@ from services.auth import access
 from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
 from services.auth.erasing import Erasures
+from services.auth.features import add_feature_operations
 from services.auth.invitations import Invitations
 from services.auth.key_api import add_key_operations
 from services.auth.key_exchange import KeyExchange
@@ -77,6 +78,7 @@ def api(
     add_team_operations(requests, team_uses)
     add_key_operations(requests, exchange)
     add_maintenance_operations(requests)
+    add_feature_operations(requests)
     _keys(requests, room)
     _audit(requests, refusals)
     add_erasure_operations(requests, erasures)

@@ -44,6 +44,7 @@ from libs.contracts.auth import (
     UserRegistered,
 )
 from libs.contracts.erasure import InviteErased, PersonErased
+from libs.contracts.features import FeatureChanged
 from libs.contracts.invites import InviteAccepted, InviteIssued, InviteResent, InviteRevoked
 from libs.contracts.maintenance import MaintenanceChanged
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
@@ -51,13 +52,14 @@ from libs.contracts.revocations import TokenRevoked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
 from services.auth.api_keys import KEYS as API_KEYS
 from services.auth.entities import DEVICES, SESSIONS, USERS
+from services.auth.features import FEATURES
 from services.auth.invitations import INVITES
 from services.auth.lost_factors import SECOND_FACTORS
 from services.auth.maintenance import MAINTENANCE
 from services.auth.oidc.people import IDENTITIES
 from services.auth.projections import project
 from services.auth.signing_keys import KEYS
-from services.auth.tables.doors import maintenance
+from services.auth.tables.doors import features, maintenance
 from services.auth.tables.keys import api_key_secrets, api_keys, ledgers, sealed_secrets, signing_keys, subject_keys
 from services.auth.tables.passwords import (
     captchas,
@@ -131,11 +133,14 @@ ORIGINS = Origins(
         ): folding(API_KEYS),
         (SigningKeyRotated,): folding(KEYS),
         (MaintenanceChanged,): folding(MAINTENANCE),
+        (FeatureChanged,): folding(FEATURES),
         (TeamCreated, TeamChanged, TeamDeleted): folding(TEAMS),
         (InviteIssued, InviteResent, InviteRevoked, InviteAccepted, InviteErased): folding(INVITES),
         (IdentityLinked, IdentityUnlinked): folding(IDENTITIES),
     },
-    projections=(users, teams, memberships, devices, invites, audit, identities, api_keys, erased, maintenance),
+    projections=(
+        *(users, teams, memberships, devices, invites, audit, identities, api_keys, erased, maintenance, features),
+    ),
     rows={
         access_log: "requests at the gateway, which are in no event",
         api_key_secrets: "hashes of what machines show, which are in no event",

@@ -30,6 +30,7 @@ from libs.contracts.auth import (
 )
 from libs.contracts.envelope import Actor, ActorKind, Envelope
 from libs.contracts.erasure import InviteErased, PersonErased
+from libs.contracts.features import FeatureChanged
 from libs.contracts.invites import (
     InviteAccepted,
     InviteIssued,
@@ -40,7 +41,7 @@ from libs.contracts.invites import (
 from libs.contracts.maintenance import MaintenanceChanged
 from libs.contracts.oidc import IdentityLinked, IdentityUnlinked
 from libs.contracts.teams import TeamChanged, TeamCreated, TeamDeleted, TeamMembershipChanged
-from services.auth.tables.doors import maintenance
+from services.auth.tables.doors import features, maintenance
 from services.auth.tables.keys import api_keys
 from services.auth.tables.people import devices, erased, identities, invites, memberships, push_tokens, teams, users
 from services.auth.tables.schema import kept, metadata
@@ -166,6 +167,10 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
             said = fact.model_dump(include={"enabled", "message", "until"})
             who = {"changed_by": event.actor.to_json().decode(), "changed_at": event.time}
             return [Row(maintenance, {"id": fact.maintenance_id} | said | who)]
+        case FeatureChanged():
+            said = fact.model_dump(include={"flag", "enabled", "percentage"}) | {"user_ids": list(fact.user_ids)}
+            who = {"changed_by": event.actor.to_json().decode(), "changed_at": event.time}
+            return [Row(features, {"id": fact.feature_id} | said | who)]
         case PersonErased(user_id=user_id, at=at):
             return [Gone(users, {"id": user_id}), Row(erased, {"user_id": user_id, "erased_at": at})]
         case InviteErased(invite_id=invite_id):

@@ -25,7 +25,7 @@ from libs.chassis.store.listing import Keyset, Listing
 from libs.contracts.api_keys import MOST_KEYS, MOST_MARKS
 from libs.contracts.invites import InviteStatus
 from libs.contracts.uses import MOST_NAMED
-from services.auth.tables.doors import maintenance
+from services.auth.tables.doors import features, maintenance
 from services.auth.tables.keys import api_key_secrets, api_keys, ledgers, sealed_secrets, signing_keys, subject_keys
 from services.auth.tables.passwords import (
     captchas,
@@ -111,6 +111,7 @@ ADMINS = select(users.c.id).where(users.c.roles.contains(["admin"]), users.c.is_
 _COUNT = select(func.count()).where(memberships.c.team_id == teams.c.id).scalar_subquery().label("members")
 _TEAM_ROWS = select(teams, _COUNT)
 MAINTENANCE = select(maintenance)
+FEATURES = select(features).order_by(features.c.flag)
 TEAM = _TEAM_ROWS.where(teams.c.id == bindparam("id", type_=Uuid))
 TEAMS = Listing(Keyset("teams", (teams.c.name, teams.c.id)), _TEAM_ROWS)
 TEAM_ONLY = Listing(Keyset("teams", (teams.c.name, teams.c.id)), TEAM)

@@ -30,6 +30,7 @@ from services.gateway.routes import (
     auth,
     devices,
     escalation,
+    features,
     health,
     incident_acts,
     incident_alerts,
@@ -57,7 +58,7 @@ from services.gateway.versions import Versions
 _RESOURCES = (
     *(incidents, incident_acts, incident_alerts, reviews, auth, oidc, users, personal, teams, invites, devices),
     *(api_keys, on_call, escalation, integrations, notifications, audit, maintenance, stream, analytics),
-    *(incident_bulk, incident_audit),
+    *(incident_bulk, incident_audit, features),
 )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.gateway.bulk import Bulks
     from services.gateway.callers import Callers
     from services.gateway.exporting import Exports
+    from services.gateway.features import Features
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
     from services.gateway.limits import Limits
@@ -46,6 +47,7 @@ class Front:
     streams: Streams
     maintenance: Maintenance
     bulks: Bulks
+    features: Features
 
 
 def front_of(connection: HTTPConnection) -> Front:

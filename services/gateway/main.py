@@ -32,6 +32,7 @@ from services.gateway.bulk import Bulks
 from services.gateway.callers import Callers
 from services.gateway.envelope import Problem
 from services.gateway.exporting import Exports
+from services.gateway.features import Features
 from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.gossip import Gossip
@@ -98,7 +99,9 @@ class Gateway:
         limits = Limits(self.clock, self.settings.enable_rate_limiting)
         self.gossip = Gossip(self.bus, limits)
         machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
-        streams = Streams(self.bus, self._forwarder, Tokens(callers, machines, limits, self.clock), metrics.streams)
+        features = Features(self._forwarder, self.settings.features)
+        tokens = Tokens(callers, machines, limits, self.clock, features)
+        streams = Streams(self.bus, self._forwarder, tokens, metrics.streams)
         maintenance = Maintenance(self._forwarder, self.clock, self.settings.enable_maintenance_mode)
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
@@ -109,6 +112,7 @@ class Gateway:
             asyncio.create_task(stoppable(streams.run), name="gateway streams"),
             asyncio.create_task(stoppable(machines.run), name="gateway API keys"),
             asyncio.create_task(stoppable(maintenance.run), name="gateway maintenance"),
+            asyncio.create_task(stoppable(features.run), name="gateway features"),
         )
         self.front = Front(
             self._forwarder,
@@ -127,6 +131,7 @@ class Gateway:
             streams,
             maintenance,
             Bulks(),
+            features,
         )
         self.monitor = Monitor(self.settings, self._ready, metrics.own)
         await self.monitor.start()

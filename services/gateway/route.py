@@ -31,6 +31,7 @@ from services.gateway.callers import bearer
 from services.gateway.conditions import conditional
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem
+from services.gateway.features import OF_OPERATION
 from services.gateway.forwarding import Ask, Place, request_headers, unbounded
 from services.gateway.front import front_of
 from services.gateway.labels import PREFIX, read_labels
@@ -110,8 +111,7 @@ class PagerRoute(APIRoute):
                 return await answer(request, current, shown, _known(request, caller))
 
         async def answer(request: Request, trace: str, token: str | None, place: Place) -> Response:
-            if commands:
-                front_of(request).maintenance.check(self.operation_id)
+            _check_open(request, self.operation_id, changes=commands)
             _check_parameters(request, known, strict=self.strict, labelled=labelled)
             fields = request.query_params.get(PARAMETER) if selection is not None else None
             wanted = selection.read(fields) if selection is not None and fields is not None else None
@@ -179,6 +179,16 @@ def _shares(caller: Caller, operation: str | None, *, changes: bool) -> list[Sha
         return [of_person(Limit.ANSWERS, caller.user_id)]
     general = [of_person(Limit.GENERAL, caller.user_id)]
     return [*general, of_person(Limit.INCIDENTS, caller.user_id)] if changes else general
+
+
+def _check_open(request: Request, operation: str | None, *, changes: bool) -> None:
+    """Neither maintenance nor a feature flag stops it. Raises Problem (503, 403)."""
+    front, trace = front_of(request), trace_of(request.scope)
+    if changes:
+        front.maintenance.check(operation)
+    feature = OF_OPERATION.get(operation or "")
+    if feature is not None:
+        front.features.check(feature, trace.key_id or trace.user_id)
 
 
 def _peer(request: Request) -> Peer:

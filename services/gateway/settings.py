@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from libs.chassis.settings import HttpUrl, ServiceSettings, text_like
+from libs.chassis.settings import HttpUrl, text_like
 from libs.chassis.urls import url_fault
+from services.gateway.feature_settings import FeatureSettings
 
 _ORIGIN = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s*,]+$")
 
@@ -21,7 +22,7 @@ BearerToken = Annotated[
 ]
 
 
-class Settings(ServiceSettings):
+class Settings(FeatureSettings):
     """Read from `PAGER_…`; `port` 0 takes any free one."""
 
     model_config = SettingsConfigDict(populate_by_name=True)

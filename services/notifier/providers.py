@@ -68,9 +68,13 @@ def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:
     apns = _apns(settings, clock) if settings.has_apns else None
     fcm = _fcm(settings, clock) if settings.has_fcm else None
     return {
-        "apns": Provider("apns", apns, fingerprint(apns.credentials) if apns else ""),
-        "fcm": Provider("fcm", fcm, fingerprint(fcm.credentials) if fcm else ""),
+        "apns": Provider("apns", apns, fingerprint(apns.credentials) if apns else "", _breaker(settings)),
+        "fcm": Provider("fcm", fcm, fingerprint(fcm.credentials) if fcm else "", _breaker(settings)),
     }
+
+
+def _breaker(settings: Settings) -> Breaker:
+    return Breaker(is_on=settings.enable_circuit_breaker, open_for=OPEN_FOR)
 
 
 def fingerprint(credentials: Sequence[str]) -> str:

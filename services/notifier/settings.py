@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.environment import text_of
 from libs.chassis.settings import AuthoritiesFile, HttpsUrl, HttpUrl, SealingSettings, file_of, text_like
@@ -37,6 +38,12 @@ BundleId = Annotated[str, text_like(r"[A-Za-z0-9.-]{1,155}", "must be a bundle i
 class Settings(SealingSettings):
     """A provider is configured when all its credentials are there; half of them is a mistake and stops the service."""
 
+    model_config = SettingsConfigDict(populate_by_name=True)
+
+    enable_circuit_breaker: bool = Field(
+        default=True, validation_alias=AliasChoices("ENABLE_CIRCUIT_BREAKER", "enable_circuit_breaker")
+    )
+    """Whether a push provider that takes nothing is left alone for a moment; otherwise every page is tried at once."""
     public_url: HttpUrl = "http://localhost:3000"
     """Where people reach the gateway; links in pages begin with it."""
     pages_per_minute: int = Field(default=MOST, ge=1, le=1000)

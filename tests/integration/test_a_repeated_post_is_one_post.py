@@ -126,12 +126,22 @@ def _act(verb: str, body: dict[str, Any], person: str | None = None) -> Callable
     return request
 
 
+def _feature(verb: str, body: Any = None) -> Callable[[World], Awaitable[tuple[str, Any]]]:
+    async def request(world: World) -> tuple[str, Any]:
+        await world.admin.call("PUT", "/admin/features/analytics", {"enabled": False})
+        return f"/admin/features/analytics/{verb}", body
+
+    return request
+
+
 _DEVICE = {"deviceId": "tablet", "deviceName": "a tablet", "platform": "android", "pushToken": "fcm-token-1"}
 REQUESTS: dict[str, Callable[[World], Awaitable[tuple[str, Any]]]] = {
     "registerUser": _plain("/users", _PERSON),
     "unlockUser": _unlock,
     "createTeam": _plain("/teams", {"name": "Core"}),
     "setMember": _member,
+    "enableFeature": _feature("enable"),
+    "rollOutFeature": _feature("rollout", {"percentage": 30}),
     "registerDevice": _plain("/devices", _DEVICE),
     "deactivateUser": _standing("deactivate"),
     "invite": _plain("/invites", {"email": "di@pager.test"}),
@@ -212,7 +222,7 @@ def _changed(body: dict[str, Any]) -> dict[str, Any]:
         return body | {"endTime": later.isoformat()}
     if body.keys() == {"userId"}:
         return body | {"role": "manager"}
-    for number in body.keys() & {"minutes", "level"}:
+    for number in body.keys() & {"minutes", "level", "percentage"}:
         return body | {number: body[number] + 1}
     name = next(n for n in ("lastName", "deviceName", "title", "notes", "text", "name", "message") if n in body)
     return body | {name: "another"}

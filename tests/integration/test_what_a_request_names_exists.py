@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from libs.contracts.features import Feature
 from services.auth.registration import admin_id
 from services.gateway.app import Api
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
@@ -72,6 +73,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("PATCH", SCHEDULE, {"layers": [LAYER]}, PEOPLE, NO_PERSON),
     ("PATCH", REVIEW, {"actionItems": [ITEM | {"ownerId": NOBODY}]}, "actionItems.0.ownerId", NO_PERSON),
     ("PATCH", REVIEW, {"actionItems": [ITEM | {"id": NOBODY}]}, "actionItems.0.id", "there is no such action item"),
+    ("PUT", "/admin/features/{flag}", {"enabled": True, "userIds": [NOBODY]}, "userIds.0", NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | {"userId": NOBODY}, "userId", NO_PERSON),
     ("POST", f"{SCHEDULE}/overrides", HOUR | ME | {"replaces": NOBODY}, "replaces", NO_PERSON),
 )
@@ -108,7 +110,8 @@ async def test_what_is_nobody_and_nothing_is_refused_with_its_field_wherever_it_
     of |= {"/users": admin_id(ADMIN), "/teams": team["id"], "/incidents": opened}
     for method, path, body, field, words in BODIES:
         with subtests.test(method=method, path=path, field=field):
-            concrete = path.format(id=next((one for kind, one in of.items() if path.startswith(kind)), None))
+            named = next((one for kind, one in of.items() if path.startswith(kind)), None)
+            concrete = path.format(id=named, flag=Feature.BULK)
             error = _refused(await world.admin.call(method, concrete, body), 400, "VALIDATION_ERROR")
             assert error["details"]["field"] == field
             assert words in error["details"]["reason"]
@@ -148,7 +151,10 @@ def _uuids(schema: dict[str, Any], document: dict[str, Any], path: str = "") -> 
 
 
 async def test_whatever_a_path_names_and_is_not_there_is_404(world: World, subtests: pytest.Subtests) -> None:
-    bodies = {"addOverride": HOUR | ME, "setMember": ME, "changeMember": {"role": "member"}}
+    bodies: dict[str, dict[str, Any]] = {"addOverride": HOUR | ME, "setMember": ME, "changeMember": {"role": "member"}}
+    bodies |= {f"{verb}Incident": {"minutes": 5} for verb in ("snooze", "suppress")}
+    bodies |= {"reassignIncident": {"assignedTo": ME["userId"]}, "addResponders": {"userIds": [ME["userId"]]}}
+    bodies["addNote"] = {"text": "the replica lags"}
     bodies["eraseUser"] = {"confirmEmail": "nobody@pager.test"}
     queries = {"listShifts": "?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00Z"}
     walked = set()

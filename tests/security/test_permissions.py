@@ -57,6 +57,7 @@ OF_NO_TEAM = {
     Action.TEAMS_WRITE,
     Action.AUDIT_READ,
     Action.MAINTENANCE,
+    Action.FEATURES,
 }
 """What whoever is bound to a team can do to nothing."""
 SERVED = [(requests, name) for requests in apis() for name, op in requests.operations.items() if op.action is not None]

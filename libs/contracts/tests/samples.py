@@ -18,6 +18,7 @@ import libs.contracts.audit
 import libs.contracts.auth
 import libs.contracts.erasure
 import libs.contracts.escalation
+import libs.contracts.features
 import libs.contracts.incident_alerts
 import libs.contracts.incidents
 import libs.contracts.integrations

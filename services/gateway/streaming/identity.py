@@ -9,10 +9,12 @@ from uuid import UUID
 
 from libs.chassis.clock import Clock
 from libs.chassis.requests.callers import Caller
+from libs.contracts.features import Feature
 from libs.contracts.permissions import Action
 from libs.contracts.streaming import Close
 from services.gateway.callers import Callers
 from services.gateway.envelope import Problem
+from services.gateway.features import Features, switched_off
 from services.gateway.limits import Limit, Limits, of_person
 from services.gateway.machines import Machines, is_for_machines
 from services.gateway.streaming.audience import Rights
@@ -30,6 +32,7 @@ class Tokens:
     machines: Machines
     limits: Limits
     clock: Clock
+    features: Features
 
 
 @dataclass
@@ -78,15 +81,18 @@ class Identity:
             raise Ended(Close.UNAUTHENTICATED, "this is another person's token")
         if not caller.rights.allow_somewhere(Action.INCIDENTS_LIST):
             raise Ended(Close.FORBIDDEN, f"this needs the scope {Action.INCIDENTS_LIST}")
+        self._check_feature(caller.key_id or caller.user_id)
         self.user_id, self.key_id, self.person = caller.user_id, caller.key_id, caller.person
         self._caller, self._token, self._key, self.rights = caller, token, key, Rights.of(caller)
 
     async def check(self) -> None:
-        """Whether it is still good: a token that was revoked is refused as any request with it would be.
+        """Whether it is still good: a token that was revoked is refused as any request with it would be, and one that
+        streams have been switched off for.
 
         Raises:
             Ended: it is not.
         """
+        self._check_feature(self.who)
         try:
             await self.tokens.callers.caller(self._token)
         except Problem as problem:
@@ -95,6 +101,11 @@ class Identity:
             if self._key is None:
                 raise _refused(problem) from None
             await self.show(self._key)
+
+    def _check_feature(self, who: UUID) -> None:
+        """Raises Ended."""
+        if not self.tokens.features.is_on(Feature.STREAM, who):
+            raise Ended(Close.FORBIDDEN, switched_off(Feature.STREAM))
 
     def ends_soon(self) -> datetime | None:
         """The end of a token, once, a minute before."""

@@ -112,6 +112,9 @@ FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "ios"}
 
 SAID, END = {"message": "new disks"}, {"enabled": False}
 _MAINTENANCE = {"maintenance": v.MAINTENANCE}
+_FEATURE, SHARE = {"feature": v.FEATURE}, {"percentage": 20}
+RULE = {"enabled": True, "percentage": 20, "userIds": [ID]}
+ROLLED, FLAG = "auth.roll_out_feature", {"flag": "bulk"}
 CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
     Case("oidcToken", "POST", "/auth/oidc/token", "auth.oidc_token", FETCH, v.SIGNED_IN, v.SIGNED_IN, FETCH),
@@ -471,6 +474,26 @@ CASES = [
         "setMaintenance", "POST", "/admin/maintenance", "auth.set_maintenance", SAID, v.MAINTENANCE, _MAINTENANCE, SAID
     ),
     Case("endMaintenance", "DELETE", "/admin/maintenance", "auth.set_maintenance", END, v.MAINTENANCE, _MAINTENANCE),
+    Case(
+        "listFeatures",
+        "GET",
+        "/admin/features",
+        "auth.features",
+        {},
+        {"features": [v.FEATURE]},
+        {"features": [v.FEATURE]},
+    ),
+    Case("setFeature", "PUT", "/admin/features/bulk", "auth.set_feature", RULE | FLAG, v.FEATURE, _FEATURE, RULE),
+    Case(
+        "enableFeature",
+        "POST",
+        "/admin/features/bulk/enable",
+        "auth.set_feature",
+        FLAG | {"enabled": True},
+        v.FEATURE,
+        _FEATURE,
+    ),
+    Case("rollOutFeature", "POST", "/admin/features/bulk/rollout", ROLLED, SHARE | FLAG, v.FEATURE, _FEATURE, SHARE),
     Case(
         "listAudit",
         "GET",

@@ -20,6 +20,7 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentClosed
 from libs.contracts.model import Lane, Role
 from libs.contracts.requests import Reply
+from libs.contracts.streaming import Close
 from libs.contracts.subjects import Header, event_subject, message_id
 from services.gateway.streaming import connection as connections
 from services.gateway.streaming import streams as all_streams
@@ -113,6 +114,19 @@ async def test_another_version_is_refused_and_the_path_may_name_none(fresh: Worl
         async with opened(f"{fresh.gateway.url}{path}", additional_headers={"X-API-Version": "v1"}) as stream:
             await stream.say(type="authenticate", token=fresh.token())
             await stream.of("ready")
+
+
+async def test_who_has_no_streams_is_told_so_and_a_stream_ends_when_they_are_switched_off(fresh: World) -> None:
+    features, off = fresh.gateway.front.features, {"features": [{"flag": "stream", "enabled": False}]}
+    async with _stream(fresh) as stream:
+        await stream.say(type="authenticate", token=fresh.token())
+        await stream.of("ready")
+        await fresh.stubs.answer("auth.features_now", off)
+        await features.ask()
+        assert (await stream.closed())[0] == Close.FORBIDDEN
+    async with _stream(fresh) as stream:
+        await stream.say(type="authenticate", token=fresh.token())
+        assert (await stream.closed())[0] == Close.FORBIDDEN
 
 
 async def test_a_browsers_page_is_let_in_where_it_is_ours(fresh: World) -> None:

@@ -11,6 +11,7 @@ from libs.contracts import (
     audit,
     auth,
     escalation,
+    features,
     incident_alerts,
     incident_audit,
     incidents,
@@ -65,6 +66,9 @@ AUDIT_ENTRY = json_of(
     )
 )
 MAINTENANCE = json_of(maintenance.MaintenanceView(enabled=True, message="new disks", until=LATER))
+FEATURE = json_of(
+    features.FeatureView(flag=features.Feature.BULK, switches="bulk", percentage=20, user_ids=(ID,), changed_at=NOW)
+)
 INVITE = json_of(
     invites.InviteView(
         id=ID,

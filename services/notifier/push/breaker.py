@@ -29,12 +29,13 @@ class Breaker:
     still goes, one in `pace`. It probes after `open_for`, and with every success it closes.
 
     Pure: no clock and no task of its own; every call names its time (aware UTC). What it does not allow waits, and
-    nothing is recorded of it.
+    nothing is recorded of it. One that is not on never opens.
     """
 
     def __init__(
         self,
         *,
+        is_on: bool = True,
         failures: int = 5,
         devices: int = 3,
         window: timedelta = timedelta(seconds=30),
@@ -45,6 +46,7 @@ class Breaker:
     ) -> None:
         self.state = BreakerState.CLOSED
         self.opened_at: datetime | None = None
+        self._is_on = is_on
         self._failures_needed = failures
         self._devices_needed = devices
         self._window = window
@@ -84,6 +86,8 @@ class Breaker:
 
     def record(self, outcome: Outcome, now: datetime, device: Hashable) -> bool:
         """Count one outcome. True exactly when it opened the breaker: then tell the operator."""
+        if not self._is_on:
+            return False
         # Without a status nobody was asked: a token that cannot be one is refused here.
         if outcome.verdict is Verdict.ACCEPTED or (outcome.verdict in SUCCESSES and outcome.status is not None):
             self._close()

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from libs.chassis.clock import SystemClock
+from services.notifier.providers import providers
 from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.settings import Settings
 from services.notifier.tests.push_pages import NOW
 
 FAILED = Outcome(Verdict.TRANSIENT, "timeout")
@@ -101,6 +104,24 @@ def test_late_answers_do_not_prolong_the_pause() -> None:
     breaker = opened()
     assert not breaker.record(FAILED, NOW + timedelta(seconds=30), "a")
     assert breaker.allows(LATER, "a")
+
+
+def test_one_that_is_not_on_never_opens_and_holds_no_page_back() -> None:
+    breaker = Breaker(is_on=False)
+    assert not any(breaker.record(FAILED, NOW, device) for device in "abc" * 20)
+    assert breaker.is_closed
+    assert breaker.allows(NOW, "a")
+    assert not breaker.fails("a")
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_environment_says_whether_vendors_have_one(monkeypatch: pytest.MonkeyPatch, *, is_on: bool) -> None:
+    monkeypatch.setenv("ENABLE_CIRCUIT_BREAKER", str(is_on).lower())
+    settings = Settings.load(database_url="postgresql://h/d", nats_url="nats://h", sealing_key="k" * 32)
+    for vendor in providers(settings, SystemClock()).values():
+        for device in "abc" * 20:
+            vendor.breaker.record(FAILED, NOW, device)
+        assert vendor.breaker.is_closed is not is_on
 
 
 def test_a_token_that_was_never_sent_closes_nothing() -> None:

@@ -32,7 +32,7 @@ _KEY_SCHEME = {
 _PERSONAL = frozenset({"auth", "devices", "api-keys"})
 """Tags of what is for people alone."""
 _REF = "#/components/schemas/"
-_VERBS = ("get", "post", "patch", "delete")
+_VERBS = ("get", "post", "patch", "put", "delete")
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -19,7 +19,9 @@ from libs.contracts.escalation import EscalationStarted
 from libs.contracts.incidents import (
     AcknowledgementTimedOut,
     EscalationRequested,
+    IncidentAcknowledged,
     IncidentReopened,
+    IncidentSnoozed,
     IncidentSuppressed,
     PagingRequested,
     PriorityRaised,
@@ -334,7 +336,9 @@ class Paging(RuleBasedStateMachine):
         """When all is heard of, nothing waits to be sent for what somebody has taken or what is over."""
         state = self.flow.incident(incident)
         if state.status in (Status.ACKNOWLEDGED, Status.RESOLVED, Status.CLOSED) or state.snoozed_until is not None:
-            answered = max((a.run for a in state.acknowledged), default=state.run) if state.is_open else state.run
+            facts = [event.data for event in self.flow.history]
+            answers = [f for f in facts if isinstance(f, IncidentAcknowledged | IncidentSnoozed)]
+            answered = max(f.run for f in answers if f.incident_id == incident) if state.is_open else state.run
             ours = [row for row in self._waiting_pages() if row["incident_id"] == incident]
             # Who was asked for help since is still to be told.
             assert not [row for row in ours if row["run"] <= answered]

@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from libs.chassis.store.tables import grant_tables
 
-revision = "0022"
+revision = "0029"
 down_revision = "0028"
 
 SCHEMA = "incidents"

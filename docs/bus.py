@@ -76,10 +76,11 @@ class _Book:
         more = {"headers": _headers(_NAMES), "examples": [{"payload": golden}]}
         self._message(fact.type, payload, class_docstring(fact), more)
         parameters: dict[str, Any] = {_ENTITY: {"description": "The id of what it is about."}}
+        name = fact.type.split(".")[2]
         if is_private(fact.type):
-            address = f"pager.events.{service}.private.{fact.__name__}.{{{_ENTITY}}}"
+            address = f"pager.events.{service}.private.{name}.{{{_ENTITY}}}"
         else:
-            address = f"pager.events.{service}.{{lane}}.{fact.__name__}.{{{_ENTITY}}}"
+            address = f"pager.events.{service}.{{lane}}.{name}.{{{_ENTITY}}}"
             parameters["lane"] = {"enum": [str(lane) for lane in lanes_of(service)], "description": "How urgent it is."}
         self._channel(fact.type, address, (fact.type,), parameters=parameters)
         self._operation(f"{fact.type}.send", "send", fact.type, (fact.type,))

@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 NEVER_STOPS: Final = frozenset(
     {
-        *("acknowledgeIncident", "resolveIncident", "closeIncident", "changeIncidents", "recordReceipt"),
+        *("acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"),
         *("createIncident", "escalateIncident", "addResponders", "reassignIncident", "reopenIncident"),
         *("registerDevice", "unlockUser", "endSessionOf", "endSessionsOf", "removeDeviceOf"),
         *("setMaintenance", "endMaintenance"),

@@ -42,7 +42,7 @@ from services.gateway.versions import OPERATIONS
 
 V1 = "/api/v1"
 ANSWERS: Final = frozenset(
-    {"acknowledgeIncident", "resolveIncident", "closeIncident", "changeIncidents", "recordReceipt"}
+    {"acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"}
 )
 """Operations that say that somebody is at it, or has seen it: counted by themselves."""
 BACKGROUND: Final = frozenset({"recordReceipt", "stream"})

@@ -10,6 +10,8 @@ from fastapi.routing import APIRoute
 
 from libs.contracts.subjects import Header
 from services.gateway.app import _RESOURCES
+from services.gateway.maintenance import NEVER_STOPS
+from services.gateway.route import ANSWERS
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import USER, World
 
@@ -524,6 +526,11 @@ def test_every_route_has_a_case() -> None:
     # A bulk asks for many things (test_many_incidents_are_changed_at_once).
     elsewhere = {"refresh", "exportMe", "startOidc", "stream", "bulkIncidents"}
     assert {case.name for case in CASES} | elsewhere == set(ROUTES)
+
+
+def test_what_is_let_through_is_there() -> None:
+    coming = {"recordReceipt"}
+    assert NEVER_STOPS | ANSWERS <= ROUTES.keys() | coming
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

@@ -530,7 +530,7 @@ def test_every_route_has_a_case() -> None:
 
 def test_what_is_let_through_is_there() -> None:
     coming = {"recordReceipt"}
-    assert NEVER_STOPS | ANSWERS <= ROUTES.keys() | coming
+    assert ROUTES.keys() | coming >= NEVER_STOPS | ANSWERS
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

@@ -119,9 +119,10 @@ class World:
         await self.settle()
 
     async def __aexit__(self, *error: object) -> None:
-        for name in reversed(list(self.services)):
-            await self.stop(name)
-        await self._stack.aclose()
+        # Whatever one of them does, the others stop too: they would answer the next world's requests.
+        async with self._stack, AsyncExitStack() as stopping:
+            for name in self.services.copy():
+                stopping.push_async_callback(self.stop, name)
 
     # --- Services ----------------------------------------------------------------------------------------------------
 

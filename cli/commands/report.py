@@ -36,9 +36,9 @@ def report(
 ) -> None:
     """How soon incidents were answered and resolved, by whom, who was paged at night, and what is noisy.
 
-    For example: pager report --month 2026-11 --html november.html
-
     People are named where PAGER_API_KEY is an API key with the scope people.read.
+
+    For example: pager report --month 2026-11 --html november.html
     """
     settings = Settings.from_environment()
     asked = _asked(month, since, until, team, timezone)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import structlog
 from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
-from pydantic import ValidationError
 
-from libs.chassis.consume.owner import NoRequest
 from libs.contracts.features import Feature, FeatureRows
 from services.gateway.envelope import Problem
 from services.gateway.flags import Flag, Flags
 from services.gateway.forwarding import Forwarder
-
-_log = structlog.get_logger()
+from services.gateway.heard import Heard
 
 OF_OPERATION: Final[Mapping[str, Feature]] = {
     "getAnalyticsSummary": Feature.ANALYTICS,
@@ -33,18 +28,16 @@ OF_OPERATION: Final[Mapping[str, Feature]] = {
     "changeReview": Feature.REVIEWS,
 }
 """The operations that a flag switches, beside the stream. None of them pages anybody."""
-_PAUSE: Final = 0.5
-"""Seconds between two questions: what an admin says holds everywhere within a second."""
 _DEFAULT: Final = True
 """Where neither auth nor the environment has said anything."""
 
 
 @dataclass
-class Features:
-    """`run()` it; `check(feature, who)` before what it switches.
+class Features(Heard[FeatureRows]):
+    """`run()` it; `check(feature, who)` before what it switches. Before auth has said anything the defaults hold."""
 
-    What auth said last holds while auth is away; before it has said anything the defaults hold.
-    """
+    operation = "features_now"
+    answer = FeatureRows
 
     forwarder: Forwarder
     environment: Mapping[str, Flag] = field(default_factory=dict)
@@ -58,22 +51,10 @@ class Features:
         api.set_provider_and_wait(self._flags, domain)
         self._client = api.get_client(domain)
 
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self.ask()
-            await asyncio.sleep(_PAUSE)
-
-    async def ask(self) -> None:
-        try:
-            reply = await self.forwarder.query("auth", "features_now", NoRequest(), {})
-            if reply.ok:
-                rows = FeatureRows.model_validate(reply.data).features
-                self._flags.said = {
-                    row.flag: Flag(row.enabled, row.percentage, frozenset(map(str, row.user_ids))) for row in rows
-                }
-        except (Problem, ValidationError) as error:
-            _log.debug("features are not known", reason=str(error))
+    def hear(self, said: FeatureRows) -> None:
+        self._flags.said = {
+            row.flag: Flag(row.enabled, row.percentage, frozenset(map(str, row.user_ids))) for row in said.features
+        }
 
     def is_on(self, feature: Feature, who: UUID | None) -> bool:
         """Whether a person or an API key has it."""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-from pydantic import ValidationError
-
 from libs.chassis.clock import Clock
-from libs.chassis.consume.owner import NoRequest
 from libs.contracts.maintenance import MaintenanceView
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Forwarder
-
-_log = structlog.get_logger()
+from services.gateway.heard import Heard
 
 NEVER_STOPS: Final = frozenset(
     {
@@ -28,38 +22,25 @@ NEVER_STOPS: Final = frozenset(
 )
 """Operations that page somebody, say that somebody is at it, or let a page arrive, and those that shut somebody out at
 once or let them in again. Signing in and out (`/auth`) is none of what stops either."""
-_PAUSE: Final = 0.5
-"""Seconds between two questions: what an admin says holds everywhere within a second."""
 _LONGEST: Final = 300
 """Seconds after which whoever is refused may ask again at the latest."""
 _DEFAULT: Final = 60
 
 
 @dataclass
-class Maintenance:
-    """`run()` it; `check(operation)` before a person's change.
+class Maintenance(Heard[MaintenanceView]):
+    """`run()` it; `check(operation)` before a person's change. Before auth has said anything nothing is refused."""
 
-    What auth said last holds while auth is away; before it has said anything nothing is refused.
-    """
+    operation = "maintenance_now"
+    answer = MaintenanceView
 
     forwarder: Forwarder
     clock: Clock
     by_environment: bool = False
     heard: MaintenanceView = field(default_factory=MaintenanceView)
 
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self.ask()
-            await asyncio.sleep(_PAUSE)
-
-    async def ask(self) -> None:
-        try:
-            reply = await self.forwarder.query("auth", "maintenance_now", NoRequest(), {})
-            if reply.ok:
-                self.heard = MaintenanceView.model_validate(reply.data)
-        except (Problem, ValidationError) as error:
-            _log.debug("maintenance is not known", reason=str(error))
+    def hear(self, said: MaintenanceView) -> None:
+        self.heard = said
 
     @property
     def now(self) -> MaintenanceView:

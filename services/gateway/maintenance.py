@@ -11,10 +11,11 @@ from libs.contracts.maintenance import MaintenanceView
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Forwarder
 from services.gateway.heard import Heard
+from services.gateway.route import ANSWERS
 
 NEVER_STOPS: Final = frozenset(
     {
-        *("acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"),
+        *ANSWERS,
         *("createIncident", "escalateIncident", "addResponders", "reassignIncident", "reopenIncident"),
         *("registerDevice", "unlockUser", "endSessionOf", "endSessionsOf", "removeDeviceOf"),
         *("setMaintenance", "endMaintenance"),

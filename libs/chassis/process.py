@@ -13,6 +13,7 @@ import uvloop
 from libs.chassis.measure import logs
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError
+from libs.chassis.stopping import end_soon
 from libs.chassis.surroundings import forget_libpq
 
 _log = structlog.get_logger()
@@ -50,6 +51,7 @@ def run(service: Service) -> None:
         await asyncio.wait((waiting, finished), return_when=asyncio.FIRST_COMPLETED)
         failure = finished.exception() if finished.done() else None
         waiting.cancel()
+        end_soon()
         await service.stop()
         if failure is not None:
             raise failure

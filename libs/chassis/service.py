@@ -37,7 +37,7 @@ from libs.chassis.requests.revoking import Revoking
 from libs.chassis.requests.server import RequestServer
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
-from libs.chassis.stopping import stoppable
+from libs.chassis.stopping import Stop, stoppable
 from libs.chassis.store.connections import MONITOR, RPC, WORK
 from libs.chassis.store.keyring import Keyring
 from libs.chassis.store.pruning import Pruning, Retention
@@ -151,14 +151,15 @@ class Service:
         return found.model_copy(update={"extra": extra, "troubles": troubles})
 
     async def stop(self) -> None:
-        """Stop serving and hand the lock over at once."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.monitoring.stop()
-        await self.broker.stop()
+        """Stop serving and hand the lock over at once; whatever hangs or fails on the way is said, and left behind."""
+        stop = Stop(self.name)
+        await stop.tasks("tasks", self._tasks)
+        await stop.step("monitoring", self.monitoring.stop)
+        if self.bus.connected:  # else nothing is under way, and FastStream's stop fails
+            await stop.step("requests", self.broker.stop)
+        await stop.step("connection", self.bus.client.close)
         for engine in self.parts.engines:
-            await engine.close()
+            await stop.step(type(engine).__name__, engine.close)
         self.runtime.work.close()
         self.runtime.rpc.close()
         self.queries.close()
@@ -252,7 +253,7 @@ class Service:
                 if not reader.first:
                     group.create_task(stoppable(reader.run))
             if self.timers is not None:
-                group.create_task(self._fire_timers(self.timers))
+                group.create_task(stoppable(partial(self._fire_timers, self.timers)))
             for engine in self.parts.engines:
                 group.create_task(stoppable(engine.lead))
 
@@ -279,7 +280,7 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP):
                 await asyncio.gather(*(reader.caught_up.wait() for reader in self.readers))
-        await stoppable(timers.run)
+        await timers.run()
 
     def _follow_sessions(self) -> EndedSessions:
         ended = EndedSessions(self.name, self.bus, self.clock)

@@ -22,7 +22,7 @@ from libs.chassis.monitor.listening import Listening
 from libs.chassis.monitor.port import Monitor, Readiness
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
-from libs.chassis.stopping import stoppable
+from libs.chassis.stopping import Stop, end_soon, stoppable
 from libs.contracts.web_sessions import Present
 from services.gateway.access import AccessLog
 from services.gateway.addresses import Addresses
@@ -56,6 +56,8 @@ _log = structlog.get_logger()
 _FILES = 16_384
 _DRAIN = 8
 """Seconds that a stop waits for requests under way; a command takes at most five."""
+_LEAVE = 20.0
+"""Seconds for all of a stop after the waiting for no new request: half of what streams leave is more than `_DRAIN`."""
 
 
 class Gateway:
@@ -155,15 +157,14 @@ class Gateway:
         self._stopping = True
         self.front.health.leaving = True
         await asyncio.sleep(self.settings.drain_seconds)
-        await self.front.streams.drain()
-        await self._listening.stop()
-        await self.monitor.stop()
-        await self._forwarder.drain()
-        for task in self._following:
-            task.cancel()
-        await asyncio.gather(*self._following, return_exceptions=True)
-        await self.front.access.tell()
-        await self.bus.client.close()
+        stop = Stop("gateway", _LEAVE)
+        await stop.step("streams", self.front.streams.drain)
+        await stop.step("requests", self._listening.stop)
+        await stop.step("monitor", self.monitor.stop)
+        await stop.step("commands", self._forwarder.drain)
+        await stop.tasks("tasks", self._following)
+        await stop.step("access log", self.front.access.tell)
+        await stop.step("connection", self.bus.client.close)
         telemetry.stop("gateway")
 
     async def finished(self) -> None:
@@ -243,6 +244,7 @@ async def _run(gateway: Gateway) -> None:
     finished = asyncio.create_task(gateway.finished())
     await asyncio.wait((waiting, finished), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    end_soon(gateway.settings.drain_seconds + _LEAVE + 2)
     await gateway.stop()
     if finished.done():
         finished.result()

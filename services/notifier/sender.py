@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from opentelemetry.trace import SpanKind
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.clock import Clock
 from libs.chassis.measure import telemetry
+from libs.chassis.stopping import together
 from libs.chassis.store.changes import Row
 from libs.chassis.store.store import passes
 from libs.contracts.model import StillSealed
@@ -108,9 +110,7 @@ class Sender:
         self._back.clear()
         self._results.clear()
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._forever(self._take))
-                group.create_task(self._forever(self._record))
+            await together(partial(self._forever, self._take), partial(self._forever, self._record))
         finally:
             self.freshness.stop()
             for task in self._tasks:

@@ -17,7 +17,7 @@ from libs.chassis.consume.forever import BeginAgain, follow_for_ever
 from libs.chassis.consume.item import Item
 from libs.chassis.consume.owner import Owner, Refused
 from libs.chassis.fault import fault_of
-from libs.chassis.stopping import stoppable
+from libs.chassis.stopping import together
 from libs.chassis.store.cursors import START, Position
 from libs.contracts.codec import CODEC, Codec
 from libs.contracts.envelope import Envelope, Fact
@@ -127,9 +127,7 @@ class Fold(Generic[S]):
         self.stopped = None
         self.caught_up.set()
         try:
-            async with asyncio.TaskGroup() as group:
-                for lane in self.lanes:
-                    group.create_task(stoppable(partial(self._read, lane)))
+            await together(*(partial(self._read, lane) for lane in self.lanes))
         except ExceptionGroup as broken:
             # They begin again together: a snapshot is of all lanes.
             raise broken.exceptions[0] from None

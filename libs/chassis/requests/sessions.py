@@ -21,6 +21,7 @@ from libs.chassis.bus.pull import Pull
 from libs.chassis.clock import Clock
 from libs.chassis.consume.forever import follow_for_ever
 from libs.chassis.requests.callers import LEEWAY, LONGEST, Caller, RolesAreOthers, Unsure
+from libs.chassis.stopping import together
 from libs.contracts.auth import PasswordChanged, RolesChanged, SessionEnded
 from libs.contracts.codec import CODEC, UnknownEvent
 from libs.contracts.envelope import Fact
@@ -85,10 +86,8 @@ class EndedSessions:
     async def run(self) -> None:
         """Read and follow for ever."""
         await self.bus.client.subscribe(REVOKED, cb=self._heard)
-        async with asyncio.TaskGroup() as group:
-            for type_name in REVOKING:
-                follow = partial(self._follow, type_name)
-                group.create_task(follow_for_ever(self.bus, follow, self.service, "revoked tokens"))
+        follows = (partial(self._follow, type_name) for type_name in REVOKING)
+        await together(*(partial(follow_for_ever, self.bus, one, self.service, "revoked tokens") for one in follows))
 
     async def check(self, caller: Caller) -> Caller:
         """As `callers.Sessions` says."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple, Protocol
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from libs.chassis.bus.connection import Bus
 from libs.chassis.bus.pull import Pull, Received
 from libs.chassis.consume.forever import follow_for_ever
-from libs.chassis.stopping import stoppable
+from libs.chassis.stopping import together
 from libs.contracts.model import Contract, Lane
 from libs.contracts.subjects import Header, fact_filter, lanes_of, place_of_id, public_filter, stream_of
 from services.gateway.streaming.positions import NOWHERE, Place
@@ -109,11 +109,12 @@ class Feeds:
 
     async def run(self) -> None:
         """For ever."""
-        async with asyncio.TaskGroup() as group:
-            for index, lane in enumerate(LANES):
-                follow = partial(self._follow, index, lane)
-                what = f"{lane.service} {lane.lane} for streams"
-                group.create_task(stoppable(partial(follow_for_ever, self.bus, follow, "gateway", what)))
+
+        def follow(index: int, lane: FeedLane) -> Callable[[], Awaitable[None]]:
+            what = f"{lane.service} {lane.lane} for streams"
+            return partial(follow_for_ever, self.bus, partial(self._follow, index, lane), "gateway", what)
+
+        await together(*(follow(index, lane) for index, lane in enumerate(LANES)))
 
     async def _follow(self, index: int, lane: FeedLane) -> None:
         stream = stream_of(lane.service)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from libs.chassis.bus.connection import Bus
-from libs.chassis.stopping import stoppable
+from libs.chassis.stopping import together
 from libs.contracts.streaming import Close, Closing
 from services.gateway.forwarding import Forwarder
 from services.gateway.streaming.connection import Connection
@@ -67,9 +67,7 @@ class Streams:
         """For ever. A fault of ours ends the streams that there are, and no door beside them."""
         while True:
             try:
-                async with asyncio.TaskGroup() as group:
-                    for part in (self.feeds.run, self.hub.run, self._look):
-                        group.create_task(stoppable(part))
+                await together(self.feeds.run, self.hub.run, self._look)
             except Exception:  # noqa: BLE001 - as above
                 _log.exception("streams failed")
                 self.hub.begin_again()

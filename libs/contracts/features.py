@@ -114,12 +114,6 @@ class FeatureRow(Contract):
     user_ids: tuple[UUID, ...] = ()
 
 
-class FeatureRows(Contract):
-    """Of those that were changed."""
-
-    features: tuple[FeatureRow, ...]
-
-
 class FeaturesView(Contract):
     """All that there are."""
 

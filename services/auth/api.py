@@ -18,6 +18,7 @@ from libs.contracts.requests import Nothing
 from services.auth import access
 from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
+from services.auth.doors import add_door_operation
 from services.auth.erasing import Erasures
 from services.auth.features import add_feature_operations
 from services.auth.invitations import Invitations
@@ -79,6 +80,7 @@ def api(
     add_key_operations(requests, exchange)
     add_maintenance_operations(requests)
     add_feature_operations(requests)
+    add_door_operation(requests)
     _keys(requests, room)
     _audit(requests, refusals)
     add_erasure_operations(requests, erasures)

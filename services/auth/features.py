@@ -14,7 +14,6 @@ from libs.contracts.features import (
     SWITCHES,
     Feature,
     FeatureRow,
-    FeatureRows,
     FeaturesView,
     FeatureView,
     RollOut,
@@ -31,7 +30,7 @@ FEATURES: Decider[features.Flag, features.Command] = Decider(features.initial, f
 
 
 def add_feature_operations(requests: Requests) -> None:
-    """Admins say for whom; gateways ask what holds."""
+    """Admins say for whom; gateways ask what holds (`doors.py`)."""
 
     @requests.handle("set_feature", SetFeature, action=Action.FEATURES, turn=_one)
     def set_feature(work: Work, body: SetFeature, caller: Caller) -> FeatureView:
@@ -51,10 +50,10 @@ def add_feature_operations(requests: Requests) -> None:
     def of_admins(work: Work, _body: NoRequest, _caller: Caller) -> FeaturesView:
         return FeaturesView(features=tuple(_views(work).values()))
 
-    @requests.query("features_now", NoRequest, public=True)
-    def of_doors(work: Work, _body: NoRequest, _caller: None) -> FeatureRows:
-        rows = work.fetch(ROWS)
-        return FeatureRows(features=tuple(FeatureRow(flag=row["flag"], **_rule(row)) for row in rows))
+
+def rows_now(work: Work) -> tuple[FeatureRow, ...]:
+    """Of those that were changed."""
+    return tuple(FeatureRow(flag=row["flag"], **_rule(row)) for row in work.fetch(ROWS))
 
 
 def _one(body: SetFeature | RollOut, _caller: Caller) -> UUID:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from libs.chassis.consume.owner import NoRequest
@@ -22,7 +20,7 @@ MAINTENANCE: Decider[maintenance.Maintenance, maintenance.SetMaintenance] = Deci
 
 
 def add_maintenance_operations(requests: Requests) -> None:
-    """Admins say when; whoever stands at the door asks what holds."""
+    """Admins say when; whoever stands at the door asks what holds (`doors.py`)."""
 
     @requests.handle("set_maintenance", SetMaintenance, action=Action.MAINTENANCE, turn=_one)
     def set_maintenance(work: Work, body: SetMaintenance, caller: Caller) -> MaintenanceView:
@@ -30,7 +28,7 @@ def add_maintenance_operations(requests: Requests) -> None:
         command = maintenance.SetMaintenance(body.enabled, body.message, body.until, work.now)
         events = work.decide(MAINTENANCE, MAINTENANCE_ID, command, caller.cause(work))
         if not events:
-            return _view(work.fetch(ROW), work.now)
+            return maintenance_now(work)
         state = work.state(MAINTENANCE, MAINTENANCE_ID)
         return MaintenanceView(
             enabled=state.enabled,
@@ -42,19 +40,16 @@ def add_maintenance_operations(requests: Requests) -> None:
 
     @requests.query("maintenance", NoRequest, action=Action.MAINTENANCE)
     def of_admins(work: Work, _body: NoRequest, _caller: Caller) -> MaintenanceView:
-        return _view(work.fetch(ROW), work.now)
-
-    @requests.query("maintenance_now", NoRequest, public=True)
-    def of_doors(work: Work, _body: NoRequest, _caller: None) -> MaintenanceView:
-        return _view(work.fetch(ROW), work.now)
+        return maintenance_now(work)
 
 
 def _one(_body: SetMaintenance, _caller: Caller) -> UUID:
     return MAINTENANCE_ID
 
 
-def _view(rows: list[dict[str, Any]], now: datetime) -> MaintenanceView:
+def maintenance_now(work: Work) -> MaintenanceView:
     """One that has ended by itself is off."""
+    rows, now = work.fetch(ROW), work.now
     if not rows:
         return MaintenanceView()
     (row,) = rows

@@ -11,11 +11,10 @@ from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 
-from libs.contracts.features import Feature, FeatureRows
+from libs.contracts.doors import DoorsView
+from libs.contracts.features import Feature
 from services.gateway.envelope import Problem
 from services.gateway.flags import Flag, Flags
-from services.gateway.forwarding import Forwarder
-from services.gateway.heard import Heard
 
 OF_OPERATION: Final[Mapping[str, Feature]] = {
     "getAnalyticsSummary": Feature.ANALYTICS,
@@ -33,13 +32,9 @@ _DEFAULT: Final = True
 
 
 @dataclass
-class Features(Heard[FeatureRows]):
-    """`run()` it; `check(feature, who)` before what it switches. Before auth has said anything the defaults hold."""
+class Features:
+    """`check(feature, who)` before what it switches. Before auth has said anything the defaults hold."""
 
-    operation = "features_now"
-    answer = FeatureRows
-
-    forwarder: Forwarder
     environment: Mapping[str, Flag] = field(default_factory=dict)
     _flags: Flags = field(init=False)
     _client: OpenFeatureClient = field(init=False)
@@ -51,7 +46,7 @@ class Features(Heard[FeatureRows]):
         api.set_provider_and_wait(self._flags, domain)
         self._client = api.get_client(domain)
 
-    def hear(self, said: FeatureRows) -> None:
+    def hear(self, said: DoorsView) -> None:
         self._flags.said = {
             row.flag: Flag(row.enabled, row.percentage, frozenset(map(str, row.user_ids))) for row in said.features
         }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.gateway.features import Features
     from services.gateway.forwarding import Forwarder
     from services.gateway.health import HealthCheck
+    from services.gateway.heard import Heard
     from services.gateway.limits import Limits
     from services.gateway.machines import Machines
     from services.gateway.maintenance import Maintenance
@@ -45,6 +46,7 @@ class Front:
     presences: Presences
     limits: Limits
     streams: Streams
+    heard: Heard
     maintenance: Maintenance
     bulks: Bulks
     features: Features

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
-from typing import ClassVar, Final, Generic, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
 from libs.chassis.consume.owner import NoRequest
-from libs.contracts.model import Contract
+from libs.contracts.doors import DoorsView
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Forwarder
 
 _log = structlog.get_logger()
 
-A = TypeVar("A", bound=Contract)
-
 _PAUSE: Final = 0.5
 """Seconds between two questions."""
 
 
-class Heard(ABC, Generic[A]):
-    """`run()` it. What auth said last holds while auth is away."""
+@dataclass
+class Heard:
+    """`run()` it. What auth said last holds while auth is away; one question is asked for all that keep something."""
 
     forwarder: Forwarder
-    operation: ClassVar[str]
-    """Of auth's, which answers an `answer`."""
-    answer: type[A]
+    hearers: list[Callable[[DoorsView], None]] = field(default_factory=list)
+    """Called with what auth says."""
 
     async def run(self) -> None:
         """For ever."""
@@ -38,12 +37,12 @@ class Heard(ABC, Generic[A]):
 
     async def ask(self) -> None:
         try:
-            reply = await self.forwarder.query("auth", self.operation, NoRequest(), {})
-            if reply.ok:
-                self.hear(self.answer.model_validate(reply.data))
+            reply = await self.forwarder.query("auth", "doors", NoRequest(), {})
+            if not reply.ok:
+                return
+            said = DoorsView.model_validate(reply.data)
         except (Problem, ValidationError) as error:
-            _log.debug("auth has not said", operation=self.operation, reason=str(error))
-
-    @abstractmethod
-    def hear(self, said: A) -> None:
-        """Keep what auth said."""
+            _log.debug("auth has not said", reason=str(error))
+            return
+        for hear in self.hearers:
+            hear(said)

@@ -37,6 +37,7 @@ from services.gateway.forwarding import Forwarder
 from services.gateway.front import Front
 from services.gateway.gossip import Gossip
 from services.gateway.health import HealthCheck
+from services.gateway.heard import Heard
 from services.gateway.limits import Limits
 from services.gateway.machines import Machines
 from services.gateway.maintenance import Maintenance
@@ -101,10 +102,11 @@ class Gateway:
         limits = Limits(self.clock, self.settings.enable_rate_limiting)
         self.gossip = Gossip(self.bus, limits)
         machines = Machines(self._forwarder, callers, self.clock, metrics, limits)
-        features = Features(self._forwarder, self.settings.features)
+        features = Features(self.settings.features)
         tokens = Tokens(callers, machines, limits, self.clock, features)
         streams = Streams(self.bus, self._forwarder, tokens, metrics.streams)
-        maintenance = Maintenance(self._forwarder, self.clock, self.settings.enable_maintenance_mode)
+        maintenance = Maintenance(self.clock, self.settings.enable_maintenance_mode)
+        heard = Heard(self._forwarder, [maintenance.hear, features.hear])
         self._following = (
             asyncio.create_task(stoppable(sessions.run), name="gateway sessions"),
             asyncio.create_task(stoppable(presences.run), name="gateway presences"),
@@ -113,8 +115,7 @@ class Gateway:
             asyncio.create_task(stoppable(self.gossip.run), name="gateway limits"),
             asyncio.create_task(stoppable(streams.run), name="gateway streams"),
             asyncio.create_task(stoppable(machines.run), name="gateway API keys"),
-            asyncio.create_task(stoppable(maintenance.run), name="gateway maintenance"),
-            asyncio.create_task(stoppable(features.run), name="gateway features"),
+            asyncio.create_task(stoppable(heard.run), name="gateway doors"),
         )
         self.front = Front(
             self._forwarder,
@@ -131,6 +132,7 @@ class Gateway:
             presences,
             limits,
             streams,
+            heard,
             maintenance,
             Bulks(),
             features,

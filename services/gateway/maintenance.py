@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from libs.chassis.clock import Clock
+from libs.contracts.doors import DoorsView
 from libs.contracts.maintenance import MaintenanceView
 from services.gateway.envelope import Problem
-from services.gateway.forwarding import Forwarder
-from services.gateway.heard import Heard
 from services.gateway.route import ANSWERS
 
 NEVER_STOPS: Final = frozenset(
@@ -29,19 +28,15 @@ _DEFAULT: Final = 60
 
 
 @dataclass
-class Maintenance(Heard[MaintenanceView]):
-    """`run()` it; `check(operation)` before a person's change. Before auth has said anything nothing is refused."""
+class Maintenance:
+    """`check(operation)` before a person's change. Before auth has said anything nothing is refused."""
 
-    operation = "maintenance_now"
-    answer = MaintenanceView
-
-    forwarder: Forwarder
     clock: Clock
     by_environment: bool = False
     heard: MaintenanceView = field(default_factory=MaintenanceView)
 
-    def hear(self, said: MaintenanceView) -> None:
-        self.heard = said
+    def hear(self, said: DoorsView) -> None:
+        self.heard = said.maintenance
 
     @property
     def now(self) -> MaintenanceView:

@@ -12,7 +12,7 @@ from sqlalchemy import Table
 
 from libs.chassis.rebuild.folding import Folding
 from libs.chassis.rebuild.history import History, LogRow
-from libs.chassis.rebuild.origins import STATELESS, Replica
+from libs.chassis.rebuild.origins import STATELESS, Replica, Replicate
 from libs.chassis.store.changes import Change, apply_changes
 from libs.chassis.store.work import Decided
 
@@ -52,15 +52,16 @@ class Reading:
 
 def upstream_reading(history: History, upstream: str, replicas: Sequence[Replica]) -> Reading:
     """What these replicas take from one lane of an upstream."""
-    by_type: dict[str, list[Replica]] = {}
+    # What several tables take from one event is made once for all of them.
+    by_type: dict[str, dict[Replicate, set[Table]]] = {}
     for replica in replicas:
         for fact in replica.upstreams[upstream]:
-            by_type.setdefault(fact.type, []).append(replica)
+            by_type.setdefault(fact.type, {}).setdefault(replica.replicate, set()).add(replica.table)
 
     def project(decided: Decided) -> Iterator[Change]:
-        for replica in by_type[decided.event.type]:
-            for change in replica.replicate(decided.event):
-                if change.table is replica.table:
+        for replicate, tables in by_type[decided.event.type].items():
+            for change in replicate(decided.event):
+                if change.table in tables:
                     yield change
 
     return Reading(history, Folding(history, dict.fromkeys(by_type, STATELESS)), project)

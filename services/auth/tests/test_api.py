@@ -119,7 +119,7 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     operators = {"signing_keys", "rotate_keys"}
     provider = {"oidc_start", "oidc_return", "oidc_token"}
     gateway = {"keep_accesses", "key_marks", "exchange_key", "exchange_device", "present", "leave_browser"}
-    gateway |= {"maintenance_now", "features_now"}
+    gateway |= {"doors"}
     assert public == ({"login", "captcha", "refresh", "keys", "person_keys"} | operators | links | provider | gateway)
     assert set(requests.operations) - public == {
         "logout",

@@ -72,13 +72,13 @@ async def roll_out_feature(ask: Asking, request: Request, flag: Name, body: Shar
 
 
 async def _change(ask: Ask, request: Request, flag: str, operation: str, wanted: Contract) -> Response:
-    features = front_of(request).features
-    if flag in features.environment:
+    front = front_of(request)
+    if flag in front.features.environment:
         # Only whoever may change flags is told who sets them.
         await ask.query("auth", "features", NoRequest())
         raise Problem(
             "CONFLICT", f"set by environment (`FEATURE_{flag.upper()}` or `FEATURE_{flag.upper()}_PERCENTAGE`)"
         )
     found = await ask.command("auth", operation, wanted)
-    await features.ask()  # here it holds with the answer, elsewhere within a second
+    await front.heard.ask()  # here it holds with the answer, elsewhere within a second
     return item("feature", found)

@@ -54,9 +54,9 @@ async def end_maintenance(ask: Asking, request: Request) -> Response:
 
 
 async def _set(ask: Ask, request: Request, wanted: SetMaintenance) -> Response:
-    maintenance = front_of(request).maintenance
-    if maintenance.by_environment:
+    front = front_of(request)
+    if front.maintenance.by_environment:
         raise Problem("CONFLICT", _SET)
     found = await ask.command("auth", "set_maintenance", wanted)
-    await maintenance.ask()  # here it holds with the answer, elsewhere within a second
+    await front.heard.ask()  # here it holds with the answer, elsewhere within a second
     return item("maintenance", found)

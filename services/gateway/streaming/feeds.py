@@ -22,7 +22,8 @@ from services.gateway.streaming.positions import NOWHERE, Place
 
 _log = structlog.get_logger()
 RECALL: Final = 5_000
-"""Messages of a stream that are read again at the start, so that whoever was connected before goes on."""
+"""Messages of a stream that are read again at the start, so that whoever was connected before goes on; where reading
+rested for more of them, only these are read."""
 _FIRST_LEVEL: Final = "pager.escalation.EscalationDue.v1"
 """Whom an incident pages, and until when. Further levels and the end are events of the incident itself, too."""
 _OTHERS: Final = "Integration"
@@ -94,7 +95,7 @@ class Feeds:
     taker: Taker
     recall: int = RECALL
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when every lane has been read to the end that it had at the start."""
+    """Set when every lane has been read to the end that it had at the start, or when it was gone on with."""
     _known: list[Place] = field(default_factory=lambda: [NOWHERE] * len(LANES))
     _begun: set[int] = field(default_factory=set)
     _sequences: dict[int, tuple[str, int]] = field(default_factory=dict)
@@ -116,25 +117,34 @@ class Feeds:
 
         await together(*(follow(index, lane) for index, lane in enumerate(LANES)))
 
+    def rest(self) -> None:
+        """`run` is about to be cancelled. What comes until it is called again was there when reading went on."""
+        # What has not ended yet keeps the old ones: it makes nobody think that there is something to tell.
+        self.ready, self._unread = asyncio.Event(), set(range(len(LANES)))
+
     async def _follow(self, index: int, lane: FeedLane) -> None:
-        stream = stream_of(lane.service)
+        stream, ready, unread = stream_of(lane.service), self.ready, self._unread
         info = await self.bus.js.stream_info(stream)
         incarnation, last = str(info.created), info.state.last_seq
         before, sequence = self._sequences.get(index, ("", 0))
+        recalled = max(1, last - self.recall + 1)
         if before == incarnation and sequence <= last:
             start = sequence + 1
+            if index in unread and start < recalled:  # it has rested for too long
+                start = recalled
+                self._begun.discard(index)
         else:  # it is read for the first time, was made anew, or has lost its tail, which comes again
-            start = max(1, last - self.recall + 1) if before in ("", incarnation) else 1
+            start = recalled if before in ("", incarnation) else 1
         try:
             async with Pull(self.bus, stream, (lane.subject,), start) as pull:
                 if index not in self._begun:
                     await self._begin(index, lane, pull)
                 while pull.behind:
-                    self._take(index, lane, incarnation, await pull.some(), past=index in self._unread)
+                    self._take(index, lane, incarnation, await pull.some(), past=index in unread)
                 self._reading.add(index)
-                self._unread.discard(index)
-                if not self._unread:
-                    self.ready.set()
+                unread.discard(index)
+                if not unread:
+                    ready.set()
                 while True:
                     self._take(index, lane, incarnation, await pull.some(), past=False)
         finally:

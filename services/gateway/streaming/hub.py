@@ -135,7 +135,7 @@ class Hub:
             await self._news.wait()
             self._news.clear()
             if not self.audience:
-                self._pass_over()
+                self.pass_over()
                 continue
             try:
                 await self._tell(self._some())
@@ -149,7 +149,7 @@ class Hub:
                 self._news.set()
             await asyncio.sleep(_PAUSE)
 
-    def _pass_over(self) -> None:
+    def pass_over(self) -> None:
         """Nobody listens: it is kept for whoever comes back."""
         for lane in self._waiting:
             while lane:

@@ -7,12 +7,13 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
 import structlog
 
 from libs.chassis.bus.connection import Bus
-from libs.chassis.stopping import together
+from libs.chassis.stopping import stoppable
 from libs.contracts.streaming import Close, Closing
 from services.gateway.forwarding import Forwarder
 from services.gateway.streaming.connection import Connection
@@ -38,6 +39,8 @@ _RETURN: Final = 5.0
 """Seconds within which all come back whom a stop sends away."""
 _AGAIN: Final = 1.0
 """Seconds after a fault of ours."""
+_LINGER: Final = 60.0
+"""Seconds for which what happens is read after the last one has left: most come back, and at once."""
 _FAREWELL: Final = 3.0
 """Seconds in which they have gone."""
 
@@ -53,6 +56,9 @@ class Streams:
     crowd: Crowd = field(default_factory=Crowd)
     draining: bool = False
     _open: set[Connection] = field(default_factory=set)
+    _coming: int = 0
+    """How many wait until there is something to tell."""
+    _somebody: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.hub = Hub(Incidents(self.forwarder), self.measures.delayed)
@@ -64,16 +70,36 @@ class Streams:
         return self.feeds.live and not self.hub.stalled
 
     async def run(self) -> None:
-        """For ever. A fault of ours ends the streams that there are, and no door beside them."""
+        """For ever; nothing is read while nobody listens.
+
+        A fault of ours ends the streams that there are, and no door beside them.
+        """
         while True:
+            await self._somebody.wait()
             try:
-                await together(self.feeds.run, self.hub.run, self._look)
+                async with asyncio.TaskGroup() as group:
+                    parts = [group.create_task(stoppable(part)) for part in (self.feeds.run, self.hub.run, self._look)]
+                    await self._left_alone()
+                    # From here on whoever comes waits until it is read again.
+                    self.feeds.rest()
+                    self._somebody.clear()
+                    for part in parts:
+                        part.cancel()
+                self.hub.pass_over()
             except Exception:  # noqa: BLE001 - as above
                 _log.exception("streams failed")
                 self.hub.begin_again()
                 for connection in list(self._open):
                     connection.end(Ended(Close.UNAVAILABLE, "it is not known what was told: come back"))
-            await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_AGAIN)
+
+    async def _left_alone(self) -> None:
+        """Return when nobody has listened for a while."""
+        since = monotonic()
+        while self._open or self._coming or monotonic() - since < _LINGER:
+            if self._open or self._coming:
+                since = monotonic()
+            await asyncio.sleep(_LOOK)
 
     async def _look(self) -> None:
         while True:
@@ -91,21 +117,28 @@ class Streams:
         Raises:
             Ended: there are too many of theirs, or there is nothing to tell yet.
         """
+        self._coming += 1
+        self._somebody.set()
+        try:
+            missed = await self._join(connection, after)
+            self._open.add(connection)
+        finally:
+            self._coming -= 1
+        self.measures.connected = len(self._open)
+        return missed
+
+    async def _join(self, connection: Connection, after: Standing | None) -> Missed:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self.feeds.ready.wait()
         except TimeoutError:
             raise Ended(Close.UNAVAILABLE, "the message bus is away: try again") from None
         if after is not None and after.places and after.rights != connection.rights.name:
-            missed: Missed = "other_rights"
             self.hub.join(connection, None)
-        else:
-            if after is not None:
-                await self._catch_up(after)
-            missed = self.hub.join(connection, None if after is None else after.places)
-        self._open.add(connection)
-        self.measures.connected = len(self._open)
-        return missed
+            return "other_rights"
+        if after is not None:
+            await self._catch_up(after)
+        return self.hub.join(connection, None if after is None else after.places)
 
     async def _catch_up(self, after: Standing) -> None:
         for _ in range(int(_BEHIND / _SHORTLY)):

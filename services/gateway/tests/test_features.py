@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -27,12 +27,11 @@ from services.gateway.tests.test_routes import ID
 servers = pytest.mark.servers
 JO = UUID(int=1)
 NATS = {"nats_url": "nats://gateway:x@localhost"}
-_NOBODYS = cast("Any", None)
 
 
 async def _say(pager: World, flag: Feature, **said: Any) -> None:
-    await pager.stubs.answer("auth.features_now", {"features": [{"flag": flag, "enabled": True} | said]})
-    await pager.gateway.front.features.ask()
+    await pager.stubs.answer("auth.doors", {"features": [{"flag": flag, "enabled": True} | said]})
+    await pager.gateway.front.heard.ask()
 
 
 @servers
@@ -58,10 +57,10 @@ async def test_what_was_said_last_holds_while_auth_is_away() -> None:
     async with world() as pager:
         await _say(pager, Feature.BULK, enabled=False)
         await pager.stubs.forget()
-        await pager.gateway.front.features.ask()
+        await pager.gateway.front.heard.ask()
         assert not pager.gateway.front.features.is_on(Feature.BULK, JO)
-        await pager.stubs.answer("auth.features_now", {"features": "not readable"})
-        await pager.gateway.front.features.ask()
+        await pager.stubs.answer("auth.doors", {"features": "not readable"})
+        await pager.gateway.front.heard.ask()
         assert not pager.gateway.front.features.is_on(Feature.BULK, JO)
 
 
@@ -69,13 +68,13 @@ async def test_what_was_said_last_holds_while_auth_is_away() -> None:
 async def test_a_flag_that_a_newer_auth_knows_is_no_matter() -> None:
     async with world() as pager:
         new = [{"flag": "new", "enabled": False}, {"flag": "bulk", "enabled": False}]
-        await pager.stubs.answer("auth.features_now", {"features": new})
-        await pager.gateway.front.features.ask()
+        await pager.stubs.answer("auth.doors", {"features": new})
+        await pager.gateway.front.heard.ask()
         assert not pager.gateway.front.features.is_on(Feature.BULK, JO)
 
 
 def test_before_anything_is_known_the_defaults_hold() -> None:
-    features = Features(_NOBODYS)
+    features = Features()
     assert all(features.is_on(feature, who) for feature in Feature for who in (JO, None))
 
 

@@ -21,8 +21,8 @@ _ON: dict[str, Any] = {"enabled": True, "message": "moving house", "until": None
 
 
 async def _begin(pager: World, **said: Any) -> None:
-    await pager.stubs.answer("auth.maintenance_now", _ON | said)
-    await pager.gateway.front.maintenance.ask()
+    await pager.stubs.answer("auth.doors", {"maintenance": _ON | said})
+    await pager.gateway.front.heard.ask()
 
 
 async def test_people_change_nothing_and_are_told_why() -> None:
@@ -61,7 +61,7 @@ async def test_what_was_said_last_holds_while_auth_is_away() -> None:
         await pager.stubs.keys()
         await _begin(pager)
         await pager.stubs.forget()
-        await pager.gateway.front.maintenance.ask()
+        await pager.gateway.front.heard.ask()
         with pytest.raises(Problem) as refused:
             pager.gateway.front.maintenance.check("createTeam")
         assert refused.value.code == "MAINTENANCE"
@@ -80,7 +80,7 @@ async def test_what_the_environment_says_nobody_ends_over_the_api() -> None:
 
 
 def test_before_anything_is_known_nothing_is_refused() -> None:
-    maintenance = Maintenance(None, MovableClock())  # type: ignore[arg-type]
+    maintenance = Maintenance(MovableClock())
     maintenance.check("createTeam")
     maintenance.heard = MaintenanceView(enabled=True)
     with pytest.raises(Problem):

@@ -25,6 +25,7 @@ from libs.contracts.subjects import Header, event_subject, message_id
 from services.gateway.streaming import connection as connections
 from services.gateway.streaming import streams as all_streams
 from services.gateway.streaming.crowd import OF_ONE
+from services.gateway.streaming.feeds import Feeds
 from services.gateway.streaming.frames import LIMIT
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import USER, World, world
@@ -33,12 +34,10 @@ from tests.listening import listening, opened
 
 @pytest.fixture
 async def fresh() -> AsyncIterator[World]:
-    """A gateway whose streams have begun, with an incidents that answers whatever it is asked."""
+    """A gateway, with an incidents that answers whatever it is asked."""
     async with world(cors_origins="https://wall.example", public_url="https://pager.example") as made:
         await made.stubs.keys()
         await made.stubs.reply("incidents.states", _states)
-        async with in_time():
-            await made.gateway.front.streams.feeds.ready.wait()
         yield made
 
 
@@ -117,12 +116,12 @@ async def test_another_version_is_refused_and_the_path_may_name_none(fresh: Worl
 
 
 async def test_who_has_no_streams_is_told_so_and_a_stream_ends_when_they_are_switched_off(fresh: World) -> None:
-    features, off = fresh.gateway.front.features, {"features": [{"flag": "stream", "enabled": False}]}
+    off = {"features": [{"flag": "stream", "enabled": False}]}
     async with _stream(fresh) as stream:
         await stream.say(type="authenticate", token=fresh.token())
         await stream.of("ready")
-        await fresh.stubs.answer("auth.features_now", off)
-        await features.ask()
+        await fresh.stubs.answer("auth.doors", off)
+        await fresh.gateway.front.heard.ask()
         assert (await stream.closed())[0] == Close.FORBIDDEN
     async with _stream(fresh) as stream:
         await stream.say(type="authenticate", token=fresh.token())
@@ -295,6 +294,61 @@ async def test_whoever_does_not_read_goes_and_may_come_back(fresh: World, monkey
         assert (await again.of("IncidentClosed"))["incident"]["id"] == one
 
 
+# --- While nobody listens --------------------------------------------------------------------------------------------
+
+
+async def _is_alone(pager: World) -> None:
+    """Until what happens is read by nobody."""
+    async with in_time():
+        while await pager.stubs.client.jetstream().consumers_info("INCIDENTS"):
+            await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_read_while_nobody_listens_and_whoever_comes_back_misses_nothing(
+    fresh: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_streams, "_LINGER", 0.0)
+    told = [await _happens(fresh, 1)]
+    assert await fresh.stubs.client.jetstream().consumers_info("INCIDENTS") == []
+    async with listening(fresh.gateway.url, fresh.token()) as stream:
+        begins = stream.position
+        told.append(await _happens(fresh, 2))
+        await stream.of("IncidentClosed", told[-1])
+        position = stream.position
+    for after in (3, 6):
+        await _is_alone(fresh)
+        told += [await _happens(fresh, after), await _happens(fresh, after + 1)]
+        async with listening(fresh.gateway.url, fresh.token(), position) as again:
+            told.append(await _happens(fresh, after + 2))
+            await again.of("IncidentClosed", told[-1])
+            assert [incident for _, incident in again.told] == told[after - 1 :], "each of them, in order and once"
+            position = again.position
+    async with listening(fresh.gateway.url, fresh.token(), begins) as first:
+        await first.of("IncidentClosed", told[-1])
+        assert [incident for _, incident in first.told] == told[1:], "what was told before is known as well"
+
+
+async def test_after_more_than_is_read_again_whoever_comes_back_lists_again(
+    fresh: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_streams, "_LINGER", 0.0)
+    fresh.gateway.front.streams.feeds.recall = 2
+    async with listening(fresh.gateway.url, fresh.token()) as stream:
+        await stream.of("IncidentClosed", await _happens(fresh, 1))
+    await _is_alone(fresh)
+    told = [await _happens(fresh, at) for at in range(2, 6)]
+    async with listening(fresh.gateway.url, fresh.token(), stream.position) as again:
+        assert (await again.of("reset"))["reason"] == "too_old"
+        last = await _happens(fresh, 6)
+        await again.of("IncidentClosed", last)
+        assert [incident for _, incident in again.told] == [last]
+    # What was read again can be gone on from.
+    where = f"1-3{str(again.position)[3:]}"
+    async with listening(fresh.gateway.url, fresh.token(), where) as back:
+        await back.of("IncidentClosed", last)
+        assert [incident for _, incident in back.told] == [*told[2:], last]
+
+
 # --- What is away ----------------------------------------------------------------------------------------------------
 
 
@@ -410,11 +464,9 @@ async def test_streams_are_counted_and_kept_in_the_access_log(fresh: World) -> N
 
 async def test_who_comes_before_anything_can_be_told_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(all_streams, "_PATIENCE", 0.1)
+    monkeypatch.setattr(Feeds, "run", lambda _feeds: asyncio.Event().wait())
     async with world() as made:
         await made.stubs.keys()
-        async with in_time():
-            await made.gateway.front.streams.feeds.ready.wait()
-        made.gateway.front.streams.feeds.ready.clear()
         async with _stream(made) as stream:
             await stream.say(type="authenticate", token=made.token())
             assert (await stream.closed())[0] == 4503

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID, uuid5
 
 from pydantic import Field
@@ -387,6 +387,10 @@ class AuditPlace(Contract):
     at: Moment
     event_id: UUID
 
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        return cls(at=entry.at, event_id=entry.event_id)
+
 
 class AuditQuery(StrictContract):
     """`pager.rpc.<service>.audit`: newest first, of `[from, to)`."""
@@ -398,6 +402,8 @@ class AuditQuery(StrictContract):
     resource_id: str | None = Field(default=None, max_length=255)
     limit: int = Field(default=20, ge=1, le=100)
     after: AuditPlace | None = None
+    cursor: str | None = Field(default=None, max_length=4096)
+    """The same place, as this service has sealed it: of one that was not its own entry's it says nothing."""
 
 
 class AuditEntry(Contract):
@@ -415,7 +421,8 @@ class AuditEntry(Contract):
 
 
 class AuditPage(Contract):
-    """`more`: there are others behind the last of these."""
+    """`more`: there are others behind the last of these. `cursors`: the place of each, sealed, for whoever merges."""
 
     entries: tuple[AuditEntry, ...]
     more: bool = False
+    cursors: tuple[str, ...] = ()

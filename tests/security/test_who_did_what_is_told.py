@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from libs.chassis.store.work import Work
-from libs.contracts.audit import UnknownAccountRefused
+from libs.contracts.audit import AuditPlace, UnknownAccountRefused
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
 from tests.servers import Servers
@@ -149,6 +150,34 @@ async def test_pages_go_on_where_the_last_one_ended_whoever_knows_of_what(world:
     later, earlier = await entries(world, f"&from={middle}"), await entries(world, f"&to={middle}")
     assert {e["eventId"] for e in later}.isdisjoint(e["eventId"] for e in earlier)
     assert len(later) + len(earlier) >= len(whole)
+
+
+async def test_a_place_that_nobody_was_told_is_none(world: World) -> None:
+    for number in range(3):
+        await world.admin.call("POST", "/integrations", {"name": f"i{number}"})
+    await world.person("ana")
+    told_ = (await world.admin.call("GET", "/audit?limit=1&resource=integrations")).data
+    service, seal, place = (cursor := told_["nextCursor"]).split(".")
+    of_people = (await world.admin.call("GET", "/audit?limit=1&resource=users")).data["nextCursor"].split(".")
+    entry = await entries(world, "&resource=integrations")
+    elsewhere = AuditPlace(at=entry[-1]["at"], event_id=entry[-1]["eventId"]).to_json()
+    forged = [
+        urlsafe_b64encode(elsewhere).decode().rstrip("="),
+        ".".join((service, seal, urlsafe_b64encode(elsewhere).decode().rstrip("="))),
+        ".".join((service, seal[:-2] + "AA", place)),
+        ".".join((service, "", place)),
+        ".".join((service, seal, place + "=")),
+        ".".join(("auth", seal, place)),
+        ".".join(("nobody", seal, place)),
+        ".".join((service, of_people[1], place)),
+        ".".join(of_people),
+        f"{service}.{seal}.%00",
+        f"{cursor}.",
+    ]
+    for one in forged:
+        refused = await world.admin.call("GET", f"/audit?resource=integrations&cursor={one}")
+        assert (refused.status, refused.body["error"]["details"]["field"]) == (400, "cursor"), one
+    assert (await world.admin.call("GET", f"/audit?resource=integrations&cursor={cursor}")).status == 200
 
 
 async def test_only_admins_read_it_and_nonsense_is_refused(world: World) -> None:

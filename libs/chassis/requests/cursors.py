@@ -46,12 +46,16 @@ class Cursors:
         )
 
     def close(self, operation: str, answer: Any) -> Any:
-        """An answer whose cursor, if it has one, only we can read."""
-        inside = getattr(answer, "next_cursor", None)
-        if inside is None:
-            return answer
-        sealed = self._cipher.encrypt(inside.encode(), [operation.encode()])
-        return answer.model_copy(update={"next_cursor": _text(sealed)})
+        """An answer whose cursor, if it has one, only we can read; and those of its rows, where several are merged."""
+        sealed: dict[str, Any] = {}
+        if (inside := getattr(answer, "next_cursor", None)) is not None:
+            sealed["next_cursor"] = self._sealed(operation, inside)
+        if each := getattr(answer, "cursors", ()):
+            sealed["cursors"] = tuple(self._sealed(operation, one) for one in each)
+        return answer.model_copy(update=sealed) if sealed else answer
+
+    def _sealed(self, operation: str, inside: str) -> str:
+        return _text(self._cipher.encrypt(inside.encode(), [operation.encode()]))
 
     def open(self, operation: str, body: B) -> B:
         """A request with the cursor as the list has made it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from itertools import zip_longest
 from typing import Annotated
 from uuid import UUID
 
@@ -51,44 +52,75 @@ async def list_audit(
     kind, _, resource_id = (resource or "").partition("/")
     if kind and kind not in RESOURCES:
         raise Problem.invalid("resource", f"must begin with one of {', '.join(RESOURCES)}")
+    services = (RESOURCES[kind],) if kind else AUDITED_SERVICES
+    owner, seal, after = ("", None, None) if cursor is None else _read(cursor, services)
     asked = {
         "from_": from_,
         "to": to,
         "actor_id": actor_id,
         "kind": kind or None,
         "resource_id": resource_id or None,
-        "after": None if cursor is None else _place(cursor),
+        "after": after,
     }
     query = AuditQuery(limit=limit, **{name: value for name, value in asked.items() if value is not None})
-    services = (RESOURCES[kind],) if kind else AUDITED_SERVICES
-    # One that does not answer is an error: a page with what the others know would look whole.
-    found = await asyncio.gather(*(ask.query(service, "audit", query) for service in services))
-    page = merged((AuditPage.model_validate(one) for one in found), limit)
-    following = _cursor(page.entries[-1]) if page.more and page.entries else None
+    sealed = query.model_copy(update={"cursor": seal})
+    # One that does not answer is an error: a page with what the others know would look whole. So is the refusal of
+    # whose entry the last one was: only there is it known whether the place was told by us.
+    questions = (ask.query(one, "audit", sealed if one == owner else query) for one in services)
+    found = zip(services, await asyncio.gather(*questions), strict=True)
+    page = merged({service: AuditPage.model_validate(one) for service, one in found}, limit)
+    following = _cursor(page) if page.more and page.entries else None
     entries = [entry.model_dump(mode="json", by_alias=True) for entry in page.entries]
     return success({"entries": entries, "nextCursor": following})
 
 
-def merged(pages: Iterable[AuditPage], limit: int) -> AuditPage:
-    """The newest of several services' pages. Of a page that was cut nobody knows what is older than its last entry."""
-    known = list(pages)
+def merged(pages: Mapping[str, AuditPage], limit: int) -> AuditPage:
+    """The newest of several services' pages, each cursor as `<service>.<its cursor>`.
+
+    Of a page that was cut nobody knows what is older than its last entry.
+    """
+    known = pages.values()
     cut = [page.entries[-1] for page in known if page.more and page.entries]
     since = max(map(_key, cut), default=None)
-    entries = sorted((entry for page in known for entry in page.entries), key=_key, reverse=True)
-    sure = [entry for entry in entries if since is None or _key(entry) >= since]
-    return AuditPage(entries=tuple(sure[:limit]), more=bool(cut) or len(sure) > limit)
+    told = [
+        (entry, f"{service}.{sealed}")
+        for service, page in pages.items()
+        for entry, sealed in zip_longest(page.entries, page.cursors, fillvalue="")
+        if isinstance(entry, AuditEntry) and (since is None or _key(entry) >= since)
+    ]
+    told.sort(key=lambda one: _key(one[0]), reverse=True)
+    entries, cursors = tuple(entry for entry, _ in told[:limit]), tuple(sealed for _, sealed in told[:limit])
+    return AuditPage(entries=entries, more=bool(cut) or len(told) > limit, cursors=cursors)
 
 
 def _key(entry: AuditEntry) -> tuple[object, ...]:
     return entry.at, entry.event_id
 
 
-def _cursor(entry: AuditEntry) -> str:
-    return urlsafe_b64encode(AuditPlace(at=entry.at, event_id=entry.event_id).to_json()).decode().rstrip("=")
+def _cursor(page: AuditPage) -> str:
+    """`<service>.<what it has sealed>.<the place>`: all are told where it is, and whoever has sealed it checks it."""
+    sealed = page.cursors[-1]
+    if sealed.endswith("."):  # a service of the release before seals nothing
+        raise Problem("UNAVAILABLE", "a service is being replaced: try again in a moment", headers={"Retry-After": "5"})
+    return f"{sealed}.{_text(AuditPlace.of(page.entries[-1]))}"
 
 
-def _place(cursor: str) -> AuditPlace:
+def _read(cursor: str, services: Collection[str]) -> tuple[str, str, AuditPlace]:
+    """Raises Problem (400): it has another form than ours, or is of a list of other services."""
+    service, _, rest = cursor.partition(".")
+    sealed, _, written = rest.partition(".")
     try:
-        return AuditPlace.model_validate_json(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = AuditPlace.model_validate_json(urlsafe_b64decode(written + "=" * (-len(written) % 4)))
     except ValueError:
-        raise Problem.invalid("cursor", "must be the nextCursor of another page of this list") from None
+        raise _foreign() from None
+    if service not in services or not sealed or written != _text(place):
+        raise _foreign()
+    return service, sealed, place
+
+
+def _foreign() -> Problem:
+    return Problem.invalid("cursor", "must be the nextCursor of another page of this list")
+
+
+def _text(place: AuditPlace) -> str:
+    return urlsafe_b64encode(place.to_json()).decode().rstrip("=")

@@ -37,7 +37,9 @@ def test_page_by_page_it_is_what_all_know_newest_first(logs: list[list[int]], li
     known = [[entry(second, 100 * n + k) for k, second in enumerate(log)] for n, log in enumerate(logs)]
     read: list[AuditEntry] = []
     while True:
-        page = merged((asked(log, limit, fits, read[-1] if read else None) for log in known), limit)
+        page = merged(
+            {str(n): asked(log, limit, fits, read[-1] if read else None) for n, log in enumerate(known)}, limit
+        )
         assert len(page.entries) <= limit
         read += page.entries
         if not page.more:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -49,9 +50,17 @@ _ZONES = """
         (ARRAY['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'])[1 + get_byte(uuid_send(paged), 15) % 4]
     FROM incidents.incidents ON CONFLICT DO NOTHING
 """
-_AT: Final = "timestamptz '2025-03-20 09:00Z' + number * interval '30 seconds'"
+_BEGIN: Final = datetime(2025, 3, 20, 9, tzinfo=UTC)
+_APART: Final = timedelta(seconds=30)
 """A million in a year."""
+_AT: Final = f"timestamptz '{_BEGIN.isoformat()}' + number * interval '{_APART.seconds} seconds'"
 _TABLES: Final = "incident_openings, incident_turns, fired_levels, sent_pages, time_zones"
+
+
+def period_of_newest(incidents: int, of: int) -> dict[str, str]:
+    """`from` and `to` of the newest so many of all."""
+    until = _BEGIN + of * _APART
+    return {"from": (until - incidents * _APART).isoformat(), "to": until.isoformat()}
 
 
 def fill_facts(connection: psycopg.Connection[Any]) -> None:

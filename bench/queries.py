@@ -1,7 +1,8 @@
 """`python -m bench.queries`: lists and searches of a million incidents, and acknowledgements beside walkers, as JSON.
 
 An admin asks, who sees everything, and people who are in fifty of sixty teams, and in one, and see what is theirs. No
-list may read a table from its beginning to its end: the plans are told, and one that does is an error.
+list may read a table from its beginning to its end: the plans are told, and one that does is an error. The numbers are
+those of the newest 200,000 incidents, for the admin and for who is in fifty teams.
 
 The incidents are written into the table of a running Pager (`bench.rows`), and stay for the next run: give it a
 PAGER_HOME of its own. The reference of the same run: a bare round trip to PostgreSQL, the newest page in plain SQL, and
@@ -20,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -29,6 +31,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import Progress
 
+from bench.facts import fill_facts, period_of_newest
 from bench.measure import percentiles
 from bench.plans import cost_of_words, plans_of
 from bench.rows import fill_incidents
@@ -82,6 +85,9 @@ OTHERS = {
     "schedules": "/on-call/schedules",
     "devices": "/devices",
 }
+NUMBERS = ("summary", "response", "load", "noise")
+_COUNTED = 200_000
+"""Incidents that numbers are asked of."""
 _TEAMS = 60
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark
 
@@ -128,6 +134,11 @@ async def _measure(incidents: int, asked: int) -> dict[str, Any]:
         lists = {name: await _timed(asked, partial(api.call, "GET", path)) for name, path in (paths | OTHERS).items()}
         fifty = {name: await _timed(asked, partial(member.call, "GET", path)) for name, path in paths.items()}
         single = {name: await _timed(asked, partial(one.call, "GET", path)) for name, path in paths.items()}
+        period = urlencode(period_of_newest(min(_COUNTED, incidents), incidents))
+        numbers = {
+            f"{name} ({who})": await _timed(max(asked // 10, 3), partial(by.call, "GET", f"/analytics/{name}?{period}"))
+            for name, (who, by) in product(NUMBERS, {"admin": api, "member of fifty teams": member}.items())
+        }
         lists["deep in a walk"] = await _timed(asked, _deep(api, ""))
         lists["deep in a walk of a word"] = await _timed(asked, _deep(api, "&q=disk"))
         lists["deep in a walk by priority"] = await _timed(asked, _deep(api, "&sort=priority"))
@@ -145,6 +156,7 @@ async def _measure(incidents: int, asked: int) -> dict[str, Any]:
             "listsMs": lists,
             "listsOfFiftyTeamsMs": fifty,
             "listsOfOneTeamMs": single,
+            "numbersOf200000Ms": numbers,
             "plans": plans,
             "searchCostsMicrosecondsAnIncident": await asyncio.to_thread(cost_of_words, url),
             "referenceMs": reference,
@@ -195,6 +207,8 @@ def _fill(url: str, incidents: int, whose: UUID, teams: Sequence[UUID]) -> dict[
             task = progress.add_task("incidents", total=incidents)
             fill_incidents(connection, incidents, whose, lambda rows: progress.advance(task, rows), teams)
             connection.execute("SELECT setval('incidents.incident_number', max(number)) FROM incidents.incidents")
+        if connection.execute("SELECT FROM incidents.incident_openings LIMIT 1").fetchone() is None:
+            fill_facts(connection)
     return {"before": there, "seconds": round(time.perf_counter() - begun, 1)}
 
 

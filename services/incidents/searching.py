@@ -1,7 +1,8 @@
 """Which incidents a list has, in the order that was asked for.
 
 The newest, or the oldest, of what is filtered by are stretches of an index (`stretches.py`). For words and labels, and
-in other orders, there are three ways (docs/adr/0068), and what is guessed of sizes only chooses between them:
+in other orders, there are three ways (docs/adr/0068), and what is guessed of sizes only chooses between them; the last
+of them is also taken where it is shorter than to begin a stretch for each team, status and priority:
 
 - what the filters leave is little: all of it is looked at;
 - what the words leave is little: the index of words finds it, and all of it is looked at;
@@ -32,6 +33,10 @@ _LOOKED_AT: Final = 2_000
 """Rows at once, at most, where nothing else is known to be less."""
 _FAR_AT_LEAST: Final = 10_000
 """Rows that are walked past before another way is taken, where a page was expected sooner."""
+_SURELY: Final = 10 * EXACT
+"""Rows: who plans so many is never so wrong that there would be few."""
+_TO_BEGIN: Final = 10
+"""To begin a stretch takes about as long as to walk past so many rows."""
 _TEAMS_AS_WORDS: Final = 8
 """Of so many teams the index of words is asked at once; each more is looked up for each row that has the words."""
 _NO_TEAM: Final = UUID(int=2**128 - 1)
@@ -127,8 +132,12 @@ class _Wanted:
 
     @cached_property
     def _filtered(self) -> Total:
-        """What the filters alone leave."""
-        return self._listing.total(self._work, **self._given)
+        """What the filters alone leave. What is said to be many times more than is counted is not counted so far."""
+        planned = planned_rows(self._work, _planned(self._shape.by), **self._given)
+        if planned > _SURELY:
+            return Total(planned, True)
+        rows = self._listing.counted(self._work, **self._given)
+        return Total(rows) if rows <= EXACT else Total(max(rows, planned), True)
 
     @cached_property
     def _saying(self) -> int:
@@ -147,6 +156,14 @@ class _Wanted:
     def _all(self) -> int:
         return max(planned_rows(self._work, _ALL), 1)
 
+    @cached_property
+    def _around(self) -> int:
+        """How many rows there are to walk past, about."""
+        by = self._shape.by
+        if not (by.since or by.until):
+            return self._all
+        return max(planned_rows(self._work, _all_of(by.since, by.until), **self._given), 1)
+
     @property
     def total(self) -> Total:
         """Exact where it is little, or soon counted."""
@@ -160,9 +177,11 @@ class _Wanted:
         return self._counted
 
     def exactly(self) -> int:
-        """How many there are, whatever that costs."""
-        if not self.total.is_estimate or not self._shape.words:
+        """How many there are, so far as numbered pages reach, whatever that costs."""
+        if not self.total.is_estimate:
             return self.total.rows
+        if not self._shape.words:
+            return self._listing.counted(self._work, **self._given)
         return self._count(_Way.BY_WORDS).rows
 
     def _count(self, way: _Way) -> Total:
@@ -170,16 +189,19 @@ class _Wanted:
 
     def rows(self, start: Start, limit: int) -> list[dict[str, Any]]:
         """So many from there on, or fewer where there are no more."""
-        if not self._shape.words and self._shape.sort in (Sort.NEWEST, Sort.OLDEST):
+        by, stretches = self._shape.by, not self._shape.words and self._shape.sort in (Sort.NEWEST, Sort.OLDEST)
+        if stretches and (by.assignee or not by.teams):
             return self._listing.rows(self._work, start, limit, **self._given)
         shape = self._shape._replace(behind=start.place is not None)
         given = self._given | (start.place or {}) | {"limit_": limit, "offset_": start.offset}
-        way = self._little(_LOOKED_AT)
+        way = None if stretches else self._little(_LOOKED_AT)
         if way is None:
-            far = self._far(start.offset + limit)
+            far = self._far(start.offset + limit, stretches=stretches)
             rows = self._work.fetch(_walked(shape), **given, far_=far) if far else []
             if len(rows) == limit or (far and self._work.fetch(_ahead(shape), **given, far_=far)[0]["rows"] < far):
                 return rows
+            if stretches:
+                return self._listing.rows(self._work, start, limit, **self._given)
             way = _Way.BY_WORDS if self._shape.words else _Way.BY_FILTERS
         rows = self._work.fetch(_looked_at(shape, way), **given)
         if self._shape.words and (rows or start == Start()):
@@ -192,11 +214,26 @@ class _Wanted:
             return _Way.BY_WORDS
         return _Way.BY_FILTERS if self._filtered.rows <= most else None
 
-    def _far(self, rows: int) -> int:
+    def _far(self, rows: int, *, stretches: bool) -> int:
         """How far one walks for so many rows; 0: another way is shorter."""
-        expected = rows * self._all // max(self._guess, 1)
-        otherwise = self._saying if self._shape.words else self._filtered.rows
-        return 0 if expected > 2 * otherwise else min(max(4 * expected, _FAR_AT_LEAST), self._all)
+        expected = rows * self._around // max(self._guess, 1)
+        if stretches:
+            many = len(self._given["teams"]) * len(self._given["statuses"]) * len(self._given["priorities"])
+            otherwise = _TO_BEGIN * many + min(many * rows, self._filtered.rows)
+        else:
+            otherwise = 2 * (self._saying if self._shape.words else self._filtered.rows)
+        return 0 if expected > otherwise else min(max(4 * expected, _FAR_AT_LEAST), self._all)
+
+
+@cache
+def _planned(by: Filters) -> Explain:
+    """Of one table, so that the planner knows how much each team has; what is somebody's of others is little."""
+    return Explain(select(incidents.c.id).where(*conditions(incidents.c, by._replace(theirs=False))))
+
+
+@cache
+def _all_of(since: bool, until: bool) -> Explain:
+    return Explain(select(incidents.c.id).where(*in_time(incidents.c.created_at, Filters(since=since, until=until))))
 
 
 def _by_priority(work: Work, query: SearchIncidents, shown: Shown, words: str | None) -> Page:

@@ -232,10 +232,12 @@ class Listing:
 
     def total(self, work: Work, **parameters: Any) -> Total:
         """How many rows there are."""
-        rows = int(work.fetch(self._count, **parameters)[0]["total"])
-        if rows <= EXACT:
-            return Total(rows, False)
-        return Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
+        rows = self.counted(work, **parameters)
+        return Total(rows) if rows <= EXACT else Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
+
+    def counted(self, work: Work, **parameters: Any) -> int:
+        """The same, to one beyond `EXACT`."""
+        return int(work.fetch(self._count, **parameters)[0]["total"])
 
 
 def _together(rows: Sequence[Select[Any]]) -> Any:

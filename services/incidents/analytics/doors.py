@@ -15,6 +15,7 @@ from libs.contracts.permissions import Action
 from libs.contracts.requests import Invalid, NotFound
 from services.incidents.analytics.night import Night, zone
 from services.incidents.analytics.numbers import Numbers
+from services.incidents.analytics.queries import ROOM
 from services.incidents.analytics.scope import Scopes
 from services.incidents.references import References
 
@@ -29,6 +30,7 @@ def add_analytics(requests: Requests, references: References, night: Night) -> N
     def answers(operation: str, ask: Callable[[Numbers], Contract]) -> None:
         @requests.query(operation, AnalyticsQuery, action=Action.ANALYTICS_READ, before=team_exists)
         def handle(work: Work, body: AnalyticsQuery, caller: Caller) -> Any:
+            work.fetch(ROOM)
             return ask(Numbers(work, period_of(body, work.now), Scopes.seen_by(caller, body), night))
 
     answers("summary", Numbers.summary)
@@ -39,6 +41,7 @@ def add_analytics(requests: Requests, references: References, night: Night) -> N
     @requests.query("report", AnalyticsQuery, public=True)
     def report(work: Work, body: AnalyticsQuery, _caller: None) -> Report:
         """For operators (`pager report`), guarded by the bus (promise 13)."""
+        work.fetch(ROOM)
         of = Numbers(work, period_of(body, work.now), Scopes.everything(body), night)
         return Report(summary=of.summary(), response=of.response(), load=of.load(), noise=of.noise())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.chassis.store.work import Work
@@ -40,6 +41,13 @@ _DIGITS: Final = 3
 Rows = Sequence[Mapping[str, Any]]
 
 
+class _Pages(NamedTuple):
+    quarters: Rows
+    """By person and quarter of the day where they lived, and whether that is night."""
+    incidents: Mapping[UUID, int]
+    """By person, those that they were paged for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """`Numbers(work, period, scopes, night).summary()` …: each asks its statements in the transaction of `work`."""
@@ -51,7 +59,7 @@ class Numbers:
 
     def summary(self) -> Summary:
         rows = self._fetch(queries.HANDLING, self.scopes.incidents, **self._clocks(self.period.timezone))
-        of = {part: [row for row in rows if row["of"] == part] for part in {row["of"] for row in rows}}
+        of = _by_part(rows)
         (whole,) = of[queries.WHOLE]
         by_priority = {row["priority"]: row for row in of.get(queries.BY_PRIORITY, ())}
         by_integration = sorted(of.get(queries.BY_INTEGRATION, ()), key=_most)[:MOST_INTEGRATIONS]
@@ -73,18 +81,20 @@ class Numbers:
         )
 
     def response(self) -> Response:
-        answered = {row["level"]: row for row in self._fetch(queries.ANSWERED_BY_LEVEL, self.scopes.incidents)}
+        first = self._fetch(queries.ANSWERED, self.scopes.incidents)
+        answered = {row["level"]: row for row in first if row["of"] == queries.BY_LEVEL}
         fired = {row["level"]: row["fired"] for row in self._fetch(queries.FIRED, self.scopes.incidents)}
         unpaged = answered.pop(None, None)
         return Response(
             **self._of_period(),
             levels=tuple(_level(level, fired[level], answered.get(level)) for level in sorted(fired)),
             unpaged=0 if unpaged is None else unpaged["answered"],
-            responders=self._responders(),
+            responders=self._responders(first),
         )
 
     def load(self) -> Load:
-        pages = self._pages()
+        found = self._pages()
+        pages = found.quarters
         hours: Counter[int] = Counter()
         for row in pages:
             hours[row["quarter"] // 4] += row["pages"]
@@ -96,7 +106,7 @@ class Numbers:
             by_hour=tuple(
                 HourLoad(hour=hour, pages=hours[hour], is_night=self.night.touches(hour)) for hour in range(24)
             ),
-            people=self._loads(pages),
+            people=self._loads(found),
         )
 
     def noise(self) -> Noise:
@@ -114,35 +124,41 @@ class Numbers:
 
     # --- Whom it is about --------------------------------------------------------------------------------------------
 
-    def _pages(self) -> list[dict[str, Any]]:
-        """Pages by person and quarter of the day where they lived, and whether that is night."""
+    def _pages(self) -> _Pages:
         zones = {"UTC", *(row["timezone"] for row in self.work.fetch(queries.ZONES))}
         rows = self._fetch(queries.PAGES, self.scopes.people, **self._clocks(*sorted(zones)))
-        return [row | {"is_night": self.night.has(row["quarter"])} for row in rows]
+        return _Pages(
+            [row | {"is_night": self.night.has(row["quarter"])} for row in rows if row["quarter"] is not None],
+            {row["user_id"]: row["pages"] for row in rows if row["quarter"] is None},
+        )
 
-    def _loads(self, pages: Rows) -> tuple[PersonLoad, ...]:
+    def _loads(self, pages: _Pages) -> tuple[PersonLoad, ...]:
         counts: defaultdict[UUID, list[int]] = defaultdict(lambda: [0, 0])
-        for row in pages:
+        for row in pages.quarters:
             both = counts[row["user_id"]]
             both[0] += row["pages"]
             both[1] += row["pages"] if row["is_night"] else 0
-        paged_for = {row["user_id"]: row["incidents"] for row in self._fetch(queries.PAGED_FOR, self.scopes.people)}
         most = sorted(counts.items(), key=lambda one: (-one[1][0], str(one[0])))[:MOST_PEOPLE]
         gone = erased(self.work, [user_id for user_id, _ in most])
         return tuple(
             PersonLoad(
-                user_id=user_id, erased=user_id in gone, pages=pages, night_pages=nights, incidents=paged_for[user_id]
+                user_id=user_id,
+                erased=user_id in gone,
+                pages=told,
+                night_pages=nights,
+                incidents=pages.incidents[user_id],
             )
-            for user_id, (pages, nights) in most
+            for user_id, (told, nights) in most
         )
 
-    def _responders(self) -> tuple[Responder, ...]:
-        people = self.scopes.people
-        rows = {row["actor_id"]: row for row in self._fetch(queries.RESPONDERS, people, limit=MOST_PEOPLE)}
-        if people.person is not None and not people.everything:
+    def _responders(self, first: Rows) -> tuple[Responder, ...]:
+        """`first`: the first answers to the incidents that the numbers are of."""
+        people, incidents = self.scopes.people, self.scopes.incidents
+        rows = self._acts(people, first if people == incidents else self._fetch(queries.ANSWERED, people))
+        if people.person is not None and people != incidents:
             # Of themselves they see what they did wherever they see what it was done to.
-            own = self._fetch(queries.RESPONDERS, self.scopes.incidents, limit=MOST_PEOPLE)
-            rows |= {row["actor_id"]: row for row in own if row["actor_id"] == str(people.person)}
+            own = str(people.person)
+            rows |= {actor: row for actor, row in self._acts(incidents, first).items() if actor == own}
         ranked = sorted(rows.values(), key=lambda row: (-row["acknowledged"] - row["resolved"], row["actor_id"]))
         gone = erased(self.work, [UUID(row["actor_id"]) for row in ranked])
         return tuple(
@@ -156,6 +172,16 @@ class Numbers:
             )
             for row in ranked
         )
+
+    def _acts(self, scope: Scope, first: Rows) -> dict[str, dict[str, Any]]:
+        """By person: how often they answered, and how often they were the first and how soon."""
+        firsts = {row["actor_id"]: row for row in first if row["of"] == queries.BY_PERSON}
+        none = {"answered": 0, "mean": None}
+        return {
+            row["actor_id"]: row | {"first": one["answered"], "mean": one["mean"]}
+            for row in self._fetch(queries.RESPONDERS, scope, limit=MOST_PEOPLE)
+            for one in (firsts.get(row["actor_id"], none),)
+        }
 
     # --- What is asked -----------------------------------------------------------------------------------------------
 
@@ -175,6 +201,19 @@ class Numbers:
 
     def _of_period(self) -> dict[str, Any]:
         return self.period.model_dump()
+
+
+def _by_part(rows: Rows) -> dict[int, list[Mapping[str, Any]]]:
+    """Each row of sums with its medians, by what it is of."""
+    key = itemgetter("of", "priority", "integration_id", "hour")
+    medians = {key(row): row for row in rows if row["incidents"] is None}
+    parts: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["incidents"] is not None:
+            found = medians.get(key(row), row)
+            both = {name: found[name] for name in ("median_answer", "median_resolution")}
+            parts[row["of"]].append({**row, **both})
+    return parts
 
 
 def _handling(row: Mapping[str, Any]) -> dict[str, Any]:

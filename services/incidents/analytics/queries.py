@@ -23,12 +23,13 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
-from sqlalchemy.types import TypeEngine
 
 from services.incidents.analytics.facts import (
     ACKNOWLEDGED,
@@ -52,6 +53,8 @@ _teams = bindparam("teams", type_=ARRAY(Uuid))
 _everything = bindparam("everything", type_=Integer) == 1
 _person, _only = bindparam("person", type_=Uuid), bindparam("only", type_=Uuid)
 _limit = bindparam("limit", type_=Integer)
+_margin = literal_column("interval '1 day'", Interval)
+"""By which the moments of one story may be out of order: clocks differ, and a page may have several messages."""
 _HALF, _MOST = literal_column("0.5", Float), literal_column("0.95", Float)
 _stretches = (
     func.unnest(
@@ -69,12 +72,12 @@ _deliberate = turns.c.actor_kind.in_([literal_column("'user'"), literal_column("
 
 
 def _seconds(later: Any, earlier: Any) -> ColumnElement[float]:
-    return cast(func.extract("epoch", later - earlier), Float)
+    return cast(func.date_part("epoch", later - earlier), Float)
 
 
-def _part_of_day(at: Any, seconds: int) -> ColumnElement[int]:
-    """The number of the hour, or of another such part, that a clock of a stretch shows."""
-    shown = cast(func.floor(func.extract("epoch", at)), BigInteger) + _stretches.c.seconds
+def _part_of_day(at: Any, seconds: int, ahead: Any = _stretches.c.seconds) -> ColumnElement[int]:
+    """The number of the hour, or of another such part, that a clock shows which is so many seconds ahead of UTC."""
+    shown = cast(func.floor(func.date_part("epoch", at)), BigInteger) + ahead
     part, parts = literal_column(str(seconds), BigInteger), literal_column(str(86_400 // seconds), BigInteger)
     return cast(shown // part % parts, Integer)
 
@@ -87,17 +90,18 @@ def _word(kind: str) -> ColumnElement[str]:
     return literal_column(f"'{kind}'", Text)
 
 
+ROOM = select(func.set_config(_word("work_mem"), _word("32MB"), true()))
+"""In this transaction: what is sorted and hashed of a year is not written to files, over and over, as with 4 MB."""
+
+
 def _is(*kinds: str) -> ColumnElement[bool]:
     return turns.c.kind.in_([_word(kind) for kind in kinds])
 
 
-def _all(column: Any, condition: ColumnElement[bool]) -> ColumnElement[Any]:
-    """Of the turns that it holds for, oldest first: `_last` of it is wanted, and that order is the table's own."""
-    return func.array_agg(aggregate_order_by(column, turns.c.version)).filter(condition)
-
-
-def _last(column: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
-    return literal_column(f"told.{column}[cardinality(told.{column})]", kind)
+def _last(column: Any, *conditions: Any) -> Any:
+    """Of several turns of an incident the last one's: asked of those few that have several."""
+    last = select(column).where(turns.c.incident_id == _opened.c.incident_id, *conditions)
+    return last.order_by(turns.c.version.desc()).limit(1).scalar_subquery()
 
 
 _opened = (
@@ -115,15 +119,18 @@ _told = (
         turns.c.incident_id,
         func.min(turns.c.at).filter(_is(PAGING)).label("asked_again_at"),
         func.min(turns.c.at).filter(and_(_is(*ANSWERS), _deliberate)).label("answered_at"),
-        _all(turns.c.priority, turns.c.priority.is_not(None)).label("priorities"),
-        _all(turns.c.at, _is(RESOLVED)).label("ends"),
-        _all(turns.c.actor_kind, _is(RESOLVED)).label("enders"),
+        func.count(turns.c.priority).label("priorities"),
+        func.min(turns.c.priority).label("priority"),
+        func.count().filter(_is(RESOLVED)).label("ends"),
+        func.min(turns.c.at).filter(_is(RESOLVED)).label("ended_at"),
+        func.min(turns.c.actor_kind).filter(_is(RESOLVED)).label("ender"),
         func.max(turns.c.version).filter(_is(RESOLVED)).label("ended_in"),
         func.max(turns.c.version).filter(_is(REOPENED)).label("reopened_in"),
         func.bool_or(_is(SNOOZED)).label("snoozed"),
         func.bool_or(_is(SUPPRESSED)).label("suppressed"),
     )
     .join(_opened, _opened.c.incident_id == turns.c.incident_id)
+    .where(turns.c.at >= _from - _margin)
     .group_by(turns.c.incident_id)
     .cte("told")
 )
@@ -131,6 +138,14 @@ _is_over = and_(
     _told.c.ended_in.is_not(None), or_(_told.c.reopened_in.is_(None), _told.c.ended_in > _told.c.reopened_in)
 )
 _over = func.coalesce(_is_over, false())
+# Most incidents end once, and keep their priority: what is the last of one needs no order, and sorting all turns of a
+# year would take longer than all the rest.
+_priority = case(
+    (_told.c.priorities > 1, _last(turns.c.priority, turns.c.priority.is_not(None))),
+    else_=func.coalesce(_told.c.priority, _opened.c.priority),
+)
+_ended_at = case((_told.c.ends > 1, _last(turns.c.at, _is(RESOLVED))), else_=_told.c.ended_at)
+_ender = case((_told.c.ends > 1, _last(turns.c.actor_kind, _is(RESOLVED))), else_=_told.c.ender)
 _asked_at = case((_opened.c.suppressed, _told.c.asked_again_at), else_=_opened.c.created_at)
 _handled = (
     select(
@@ -138,12 +153,12 @@ _handled = (
         _opened.c.created_at,
         _opened.c.integration_id,
         _opened.c.dedup_key,
-        func.coalesce(_last("priorities", Text()), _opened.c.priority).label("priority"),
+        _priority.label("priority"),
         case((_told.c.answered_at >= _asked_at, _seconds(_told.c.answered_at, _asked_at))).label("to_answer"),
-        case((_is_over, _seconds(_last("ends", _MOMENT), _opened.c.created_at))).label("to_end"),
+        case((_is_over, _seconds(_ended_at, _opened.c.created_at))).label("to_end"),
         and_(
             _over,
-            _last("enders", Text()).not_in([_word("user"), _word("key")]),
+            _ender.not_in([_word("user"), _word("key")]),
         ).label("by_itself"),
         and_(_over, _told.c.answered_at.is_(None)).label("untouched"),
         _told.c.reopened_in.is_not(None).label("reopened"),
@@ -164,91 +179,123 @@ def _how_many(condition: Any) -> ColumnElement[int]:
     return func.count().filter(condition)
 
 
-HANDLING = select(
-    func.grouping(_timed.c.priority, _timed.c.integration_id, _timed.c.hour).label("of"),
-    _timed.c.priority,
-    _timed.c.integration_id,
-    _timed.c.hour,
+_SUMS = (
     func.count().label("incidents"),
     func.count(_timed.c.to_answer).label("answered"),
     func.sum(_timed.c.to_answer).label("answer_seconds"),
-    func.percentile_cont(_HALF).within_group(_timed.c.to_answer).label("median_answer"),
     func.count(_timed.c.to_end).label("resolved"),
     func.sum(_timed.c.to_end).label("end_seconds"),
-    func.percentile_cont(_HALF).within_group(_timed.c.to_end).label("median_resolution"),
     _how_many(_timed.c.by_itself).label("resolved_automatically"),
     _how_many(_timed.c.reopened).label("reopened"),
     _how_many(_timed.c.snoozed).label("snoozed"),
     _how_many(_timed.c.suppressed).label("suppressed"),
-).group_by(func.grouping_sets(literal_column("()"), _timed.c.priority, _timed.c.integration_id, _timed.c.hour))
-"""What became of the incidents of a period, as a whole and by each of three; `of` says by which."""
+)
+_sets: tuple[Any, ...] = (literal_column("()"), _timed.c.priority, _timed.c.integration_id)
+_by_both = func.grouping(_timed.c.priority, _timed.c.integration_id)
+HANDLING = union_all(
+    select(
+        func.grouping(_timed.c.priority, _timed.c.integration_id, _timed.c.hour).label("of"),
+        _timed.c.priority,
+        _timed.c.integration_id,
+        _timed.c.hour,
+        *_SUMS,
+        cast(null(), Float).label("median_answer"),
+        cast(null(), Float).label("median_resolution"),
+    ).group_by(func.grouping_sets(*_sets, _timed.c.hour)),
+    # Sums need no order, and are counted in one pass: only for medians the rows are sorted.
+    select(
+        (_by_both * 2 + 1).label("of"),
+        _timed.c.priority,
+        _timed.c.integration_id,
+        null(),
+        *(null() for _ in _SUMS),
+        func.percentile_cont(_HALF).within_group(_timed.c.to_answer),
+        func.percentile_cont(_HALF).within_group(_timed.c.to_end),
+    ).group_by(func.grouping_sets(*_sets)),
+)
+"""What became of the incidents of a period, as a whole and by each of three; `of` says by which. Each twice: its sums,
+and then, without `incidents`, its medians."""
 WHOLE, BY_PRIORITY, BY_INTEGRATION, BY_HOUR = 0b111, 0b011, 0b101, 0b110
 
-_first = (
-    select(turns.c.incident_id, turns.c.run, turns.c.at, turns.c.actor_kind, turns.c.actor_id)
-    .ext(distinct_on(turns.c.incident_id, turns.c.run))
+_answers = (
+    select(turns.c.incident_id, turns.c.run, turns.c.version, turns.c.at, turns.c.actor_kind, turns.c.actor_id)
     .join(_opened, _opened.c.incident_id == turns.c.incident_id)
-    .where(_is(*ANSWERS), _deliberate)
-    .order_by(turns.c.incident_id, turns.c.run, turns.c.version)
+    .where(_is(*ANSWERS), _deliberate, turns.c.at >= _from - _margin)
+    .subquery("answers")
+)
+_first = (
+    select(_answers)
+    .ext(distinct_on(_answers.c.incident_id, _answers.c.run))
+    .order_by(_answers.c.incident_id, _answers.c.run, _answers.c.version)
     .cte("first")
 )
+_levels = (
+    select(fired_levels)
+    .join(_opened, _opened.c.incident_id == fired_levels.c.incident_id)
+    .where(fired_levels.c.at >= _from - _margin)
+    .subquery("levels")
+)
+_before = and_(
+    _levels.c.incident_id == _first.c.incident_id, _levels.c.run == _first.c.run, _levels.c.at <= _first.c.at
+)
 _paged = (
-    select(fired_levels.c.level, fired_levels.c.at)
+    select(
+        _first.c.incident_id,
+        _first.c.run,
+        func.min(_first.c.at).label("at"),
+        func.min(_first.c.actor_kind).label("actor_kind"),
+        func.min(_first.c.actor_id).label("actor_id"),
+        func.max(_levels.c.at).label("paged_at"),
+        func.count(_levels.c.level).label("levels"),
+        func.min(_levels.c.level).label("level"),
+    )
+    .select_from(_first.outerjoin(_levels, _before))
+    .group_by(_first.c.incident_id, _first.c.run)
+    .subquery("paged")
+)
+_last_level = (
+    select(fired_levels.c.level)
     .where(
-        fired_levels.c.incident_id == _first.c.incident_id,
-        fired_levels.c.run == _first.c.run,
-        fired_levels.c.at <= _first.c.at,
+        fired_levels.c.incident_id == _paged.c.incident_id,
+        fired_levels.c.run == _paged.c.run,
+        fired_levels.c.at <= _paged.c.at,
     )
     .order_by(fired_levels.c.at.desc(), fired_levels.c.round.desc(), fired_levels.c.level.desc())
     .limit(1)
-    .lateral("paged")
+    .scalar_subquery()
 )
-_answer_seconds = _seconds(_first.c.at, _paged.c.at)
-ANSWERED_BY_LEVEL = (
-    select(
-        _paged.c.level,
-        func.count().label("answered"),
-        func.avg(_answer_seconds).label("mean"),
-        func.percentile_cont(_HALF).within_group(_answer_seconds).label("median"),
-        func.percentile_cont(_MOST).within_group(_answer_seconds).label("p95"),
-    )
-    .select_from(_first.outerjoin(_paged, true()))
-    .group_by(_paged.c.level)
-)
-"""The first answers of runs by the level that was paged last before them; None: none was."""
-FIRED = (
-    select(fired_levels.c.level, func.count().label("fired"))
-    .join(_opened, _opened.c.incident_id == fired_levels.c.incident_id)
-    .group_by(fired_levels.c.level)
-)
-_by_person = turns.c.actor_kind == _word("user")
-_acts = (
+_answered = select(
+    case((_paged.c.levels > 1, _last_level), else_=_paged.c.level).label("level"),
+    case((_paged.c.actor_kind == _word("user"), _paged.c.actor_id)).label("actor_id"),
+    _seconds(_paged.c.at, _paged.c.paged_at).label("seconds"),
+).cte("answered")
+ANSWERED = select(
+    func.grouping(_answered.c.level, _answered.c.actor_id).label("of"),
+    _answered.c.level,
+    _answered.c.actor_id,
+    func.count().label("answered"),
+    func.avg(_answered.c.seconds).label("mean"),
+    func.percentile_cont(_HALF).within_group(_answered.c.seconds).label("median"),
+    func.percentile_cont(_MOST).within_group(_answered.c.seconds).label("p95"),
+).group_by(func.grouping_sets(_answered.c.level, _answered.c.actor_id))
+"""The first answers of runs, by the level that was paged last before them (None: none was), and by who gave them (None:
+not a person); `of` says by which."""
+BY_LEVEL, BY_PERSON = 0b01, 0b10
+FIRED = select(_levels.c.level, func.count().label("fired")).group_by(_levels.c.level)
+RESPONDERS = (
     select(
         turns.c.actor_id,
         _how_many(_is(ACKNOWLEDGED, SNOOZED)).label("acknowledged"),
         _how_many(_is(RESOLVED)).label("resolved"),
     )
     .join(_opened, _opened.c.incident_id == turns.c.incident_id)
-    .where(_by_person, _is(*ANSWERS))
+    .where(turns.c.actor_kind == _word("user"), _is(*ANSWERS), turns.c.at >= _from - _margin)
     .group_by(turns.c.actor_id)
-    .cte("acts")
-)
-_firsts = (
-    select(_first.c.actor_id, func.count().label("first"), func.avg(_answer_seconds).label("mean"))
-    .select_from(_first.outerjoin(_paged, true()))
-    .where(_first.c.actor_kind == _word("user"))
-    .group_by(_first.c.actor_id)
-    .cte("firsts")
-)
-RESPONDERS = (
-    select(_acts, func.coalesce(_firsts.c.first, 0).label("first"), _firsts.c.mean)
-    .outerjoin(_firsts, _firsts.c.actor_id == _acts.c.actor_id)
-    .order_by((_acts.c.acknowledged + _acts.c.resolved).desc(), _acts.c.actor_id)
+    .order_by(func.count().desc(), turns.c.actor_id)
     .limit(_limit)
 )
 """Who has answered incidents of a period."""
 
-_margin = literal_column("interval '1 day'", Interval)
 _pages = (
     select(
         sent_pages.c.user_id,
@@ -266,26 +313,45 @@ _pages = (
     .having(func.min(sent_pages.c.accepted_at) >= _from)
     .cte("pages")
 )
-_zone = (
-    select(time_zones.c.timezone)
-    .where(time_zones.c.user_id == _pages.c.user_id, time_zones.c.since <= _pages.c.at)
-    .order_by(time_zones.c.since.desc())
-    .limit(1)
-    .lateral("zone")
+_lived = select(
+    time_zones.c.user_id,
+    time_zones.c.timezone,
+    time_zones.c.since,
+    func.lead(time_zones.c.since)
+    .over(partition_by=time_zones.c.user_id, order_by=time_zones.c.since)
+    .label("moved_at"),
+).cte("lived")
+_clocks = (
+    select(_lived.c.user_id, _lived.c.since, _lived.c.moved_at, _stretches)
+    .join(_stretches, _stretches.c.zone == _lived.c.timezone)
+    .cte("clocks")
 )
-_lived_in = func.coalesce(_zone.c.timezone, literal_column("'UTC'", Text))
-_there = and_(_stretches.c.zone == _lived_in, _shows(_pages.c.at))
-_paged_in = _part_of_day(_pages.c.at, 900)
+"""By whose clock what was shown from when to when: of few people, beside pages."""
+_there = and_(
+    _clocks.c.user_id == _pages.c.user_id,
+    _clocks.c.since <= _pages.c.at,
+    or_(_clocks.c.moved_at.is_(None), _pages.c.at < _clocks.c.moved_at),
+    _clocks.c.begins <= _pages.c.at,
+    _pages.c.at < _clocks.c.ends,
+)
+# Who has said nothing of where they live lives by UTC.
+_paged_in = _part_of_day(_pages.c.at, 900, func.coalesce(_clocks.c.seconds, 0))
+_each_once = select(_pages.c.user_id, _pages.c.incident_id).distinct().subquery("each_once")
 PAGES = (
-    select(_pages.c.user_id, _paged_in.label("quarter"), func.count().label("pages"))
-    .select_from(_pages.outerjoin(_zone, true()).join(_stretches, _there))
+    select(
+        _pages.c.user_id,
+        _paged_in.label("quarter"),
+        func.count().label("pages"),
+    )
+    .select_from(_pages.outerjoin(_clocks, _there))
     .group_by(_pages.c.user_id, _paged_in)
+    .union_all(
+        select(_each_once.c.user_id, null(), func.count()).group_by(_each_once.c.user_id),
+    )
 )
-"""Pages by person and quarter of the day, by the clock of where they lived then."""
+"""Pages by person and quarter of the day, by the clock of where they lived then; where `quarter` is None: how many
+incidents they were paged for."""
 ZONES = select(time_zones.c.timezone).distinct()
-PAGED_FOR = select(_pages.c.user_id, func.count(_pages.c.incident_id.distinct()).label("incidents")).group_by(
-    _pages.c.user_id
-)
 
 _alerts = 1 + func.coalesce(repeats.c.count, 0)
 _counts = (

@@ -45,7 +45,7 @@ _SHOWN = (
     *("IncidentCreated", "PagingRequested", "PriorityRaised", "PriorityLowered", "IncidentEdited", "AlertsGrouped"),
     *("IncidentAcknowledged", "IncidentEscalated", "IncidentResolved", "IncidentClosed", "IncidentReopened"),
     *("IncidentSnoozed", "SnoozeEnded", "IncidentSuppressed", "SuppressionEnded"),
-    *("AcknowledgementLimited", "AcknowledgementTimedOut", "NoteAdded"),
+    *("AcknowledgementLimited", "AcknowledgementTimedOut", "ResolutionPlanned", "NoteAdded"),
     *("IncidentReassigned", "EscalationRequested", "RespondersAdded"),
     *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
     *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn"),

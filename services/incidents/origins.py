@@ -26,6 +26,7 @@ from libs.contracts.incidents import (
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    ResolutionPlanned,
     RespondersAdded,
     SnoozeEnded,
     SuppressionEnded,
@@ -102,6 +103,7 @@ ORIGINS = Origins(
             NoteAdded,
             IncidentSuppressed,
             AcknowledgementLimited,
+            ResolutionPlanned,
             PagingRequested,
         ): folding(INCIDENT),
         (

@@ -18,7 +18,7 @@ NOT_AUDITED = {
         *("incidents.PagingRequested", "incidents.AlertsGrouped", "incidents.IncidentEscalated"),
         *("incidents.AlertAdded", "incidents.AlertResolved", "incidents.AlertsOverflowed"),
         *("incidents.SnoozeEnded", "incidents.SuppressionEnded"),
-        *("incidents.AcknowledgementLimited", "incidents.AcknowledgementTimedOut"),
+        *("incidents.AcknowledgementLimited", "incidents.AcknowledgementTimedOut", "incidents.ResolutionPlanned"),
         *("incidents.ReviewDrafted", "incidents.ReviewChanged"),
         *("incidents.ReviewPublished", "incidents.ReviewWithdrawn"),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),

@@ -48,7 +48,7 @@ _SHOWN = (
     *("AcknowledgementLimited", "AcknowledgementTimedOut", "ResolutionPlanned", "NoteAdded"),
     *("IncidentReassigned", "EscalationRequested", "RespondersAdded"),
     *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
-    *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn"),
+    *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn", "ReviewDeleted"),
 )
 """What is about an incident."""
 READS: dict[str, dict[str, tuple[str, ...]]] = {

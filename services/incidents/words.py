@@ -46,7 +46,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
 )
-from libs.contracts.reviews import ReviewChanged, ReviewDrafted, ReviewPublished, ReviewWithdrawn
+from libs.contracts.reviews import ReviewChanged, ReviewDeleted, ReviewDrafted, ReviewPublished, ReviewWithdrawn
 
 
 def summary_of(fact: Fact) -> str:
@@ -189,5 +189,7 @@ def _of_a_run(fact: Fact) -> str:
             return "the review was published"
         case ReviewWithdrawn():
             return "the review is a draft again"
+        case ReviewDeleted():
+            return "the draft of the review was deleted"
         case _:
             return type(fact).__name__

@@ -20,7 +20,7 @@ NOT_AUDITED = {
         *("incidents.SnoozeEnded", "incidents.SuppressionEnded"),
         *("incidents.AcknowledgementLimited", "incidents.AcknowledgementTimedOut", "incidents.ResolutionPlanned"),
         *("incidents.ReviewDrafted", "incidents.ReviewChanged"),
-        *("incidents.ReviewPublished", "incidents.ReviewWithdrawn"),
+        *("incidents.ReviewPublished", "incidents.ReviewWithdrawn", "incidents.ReviewDeleted"),
         *("escalation.EscalationStarted", "escalation.EscalationDue", "escalation.ResponderUnreachable"),
         *("escalation.EscalationExhausted", "escalation.EscalationCancelled", "escalation.PagingSuppressed"),
     },

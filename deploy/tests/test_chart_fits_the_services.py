@@ -18,6 +18,7 @@ from deploy.check.chart import VALUE_SETS, Document, Values, over, render, rende
 from libs.chassis.settings import SealingSettings, SettingsError
 from libs.contracts.model import Role, TeamRole
 from services.auth.settings import Settings as AuthSettings
+from services.gateway.settings import Settings as GatewaySettings
 from services.notifier.settings import Settings as NotifierSettings
 
 
@@ -166,6 +167,31 @@ def _auth(more: Values) -> Document:
     return cast(
         "Document", render(over(values_of("default"), more)).named("Deployment", "pager-auth")["spec"]["template"]
     )
+
+
+def test_the_switches_and_the_drain_are_what_the_gateway_and_the_notifier_read(
+    secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    plain = rendered("default").named("Deployment", "pager-gateway")["spec"]["template"]
+    gateway = settings.load("gateway", variables(plain), mounted(plain, secrets, tmp_path))
+    assert isinstance(gateway, GatewaySettings)
+    assert (gateway.enable_rate_limiting, gateway.enable_maintenance_mode, gateway.features) == (True, False, {})
+    assert plain["spec"]["terminationGracePeriodSeconds"] == 30
+
+    features = {"analytics": False, "bulk": 25, "reviews": 0, "stream": True}
+    switches = {"rateLimiting": False, "maintenanceMode": True, "circuitBreaker": False, "features": features}
+    chart = render(over(values_of("default"), {"switches": switches, "drainSeconds": 20}))
+    pods = {name: chart.named("Deployment", f"pager-{name}")["spec"]["template"] for name in ("gateway", "notifier")}
+    told = {name: settings.load(name, variables(pod), mounted(pod, secrets, tmp_path)) for name, pod in pods.items()}
+    gateway, notifier = told["gateway"], told["notifier"]
+    assert isinstance(gateway, GatewaySettings)
+    assert isinstance(notifier, NotifierSettings)
+    assert (gateway.enable_rate_limiting, gateway.enable_maintenance_mode, gateway.drain_seconds) == (False, True, 20)
+    said = {name: (flag.enabled, flag.percentage) for name, flag in gateway.features.items()}
+    assert said == {"analytics": (False, None), "bulk": (True, 25), "reviews": (True, 0), "stream": (True, None)}
+    assert not notifier.enable_circuit_breaker
+    grace = {name: pod["spec"]["terminationGracePeriodSeconds"] for name, pod in pods.items()}
+    assert grace == {"gateway": 50, "notifier": 30}
 
 
 @pytest.mark.parametrize("missing", ["PAGER_NATS_URL_FILE", "PAGER_MASTER_KEY_FILE", "PAGER_ADMIN_PASSWORD_FILE"])

@@ -38,6 +38,11 @@ def at(path: str, value: Any) -> Values:
         ("networkPolicy.natsPeers", [{}]),
         ("auth.accessTokenLife", "15"),
         ("extraEnv", [{"name": "PAGER_MASTER_KEY", "value": "x"}]),
+        ("extraEnv", [{"name": "ENABLE_MAINTENANCE_MODE", "value": "true"}]),
+        ("drainSeconds", 61),
+        ("switches.features.bulk", 101),
+        ("switches.features.bulk", "on"),
+        ("switches.maintenanceMode", "yes"),
         ("ingress.host", "https://pager.example.com"),
     ],
 )
@@ -46,7 +51,10 @@ def test_a_wrong_value_is_refused_with_its_name(path: str, value: Any) -> None:
     assert path.replace(".", "/") in told.replace(".", "/"), told
 
 
-@pytest.mark.parametrize("path", ["pusch.fcm", "push.fcm.url", "services.incident.replicas", "services.auth.replica"])
+@pytest.mark.parametrize(
+    "path",
+    ["pusch.fcm", "push.fcm.url", "services.incident.replicas", "services.auth.replica", "switches.features.bluk"],
+)
 def test_an_unknown_name_is_refused(path: str) -> None:
     assert path.rpartition(".")[2] in refusal(at(path, 1)) or path.partition(".")[0] in refusal(at(path, 1))
 

@@ -391,6 +391,13 @@ class UserView(Contract):
     """They have used a link that was sent to their address and nowhere else."""
 
 
+class NameView(Contract):
+    """`pager.rpc.auth.name`: what a refusal calls somebody, for whoever was refused."""
+
+    first_name: str
+    last_name: str
+
+
 class UsersPage(ListView):
     """`pager.rpc.auth.users`: a page of people by last and first name."""
 

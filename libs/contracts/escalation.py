@@ -16,6 +16,8 @@ from libs.contracts.texts import ONE_LINE
 
 Minutes = Annotated[float, Field(ge=0.05, le=10_080)]
 """Of a time-out, from three seconds to a week."""
+AutoResolveMinutes = Annotated[float, Field(ge=0.05, le=525_600)]
+"""Of a quiet that ends an incident, from three seconds to a year."""
 
 
 RESPONDER: Final = "responder"
@@ -88,6 +90,8 @@ class PolicyCreated(Fact, type="pager.escalation.PolicyCreated.v1"):
     is_default: bool = False
     acknowledgement_timeout_minutes: Minutes | None = None
     """What whoever acknowledges has until paging starts again; None: for ever."""
+    auto_resolve_minutes: AutoResolveMinutes | None = None
+    """An acknowledged incident of which nothing is heard for so long is resolved; None: as the installation says."""
     team_id: UUID | None = None
     """Whose it is; None: the whole organisation's."""
     created_by: str
@@ -103,6 +107,7 @@ class PolicyChanged(Fact, type="pager.escalation.PolicyChanged.v1"):
     repeat: int
     levels: tuple[Level, ...]
     acknowledgement_timeout_minutes: Minutes | None = None
+    auto_resolve_minutes: AutoResolveMinutes | None = None
     team_id: UUID | None = None
 
 
@@ -142,6 +147,8 @@ class EscalationStarted(Fact, type="pager.escalation.EscalationStarted.v1"):
     """Whom level 1 pages beside its targets."""
     acknowledgement_timeout_minutes: float | None = None
     """How long an acknowledgement may stand; None: for ever."""
+    auto_resolve_minutes: float | None = None
+    """After how long a quiet it is resolved once it is acknowledged; None: as the installation says."""
     planned: tuple[PlannedLevel, ...] = ()
 
 
@@ -220,6 +227,8 @@ class EscalationCancelled(Fact, type="pager.escalation.EscalationCancelled.v1"):
     """`acknowledged`, `resolved`, `closed`, `snoozed` or `suppressed`."""
     acknowledgement_timeout_minutes: float | None = None
     """Of an acknowledgement: how long its policy lets it stand; None: for ever."""
+    auto_resolve_minutes: float | None = None
+    """Of an acknowledgement: after how long a quiet its policy resolves it; None: as the installation says."""
 
 
 class CreatePolicy(StrictContract):
@@ -229,6 +238,9 @@ class CreatePolicy(StrictContract):
     levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
     acknowledgement_timeout_minutes: Minutes | None = None
     """Whoever acknowledges has so long to resolve it: then paging starts again. None: for ever."""
+    auto_resolve_minutes: AutoResolveMinutes | None = None
+    """An acknowledged incident of which nothing is heard for so long is resolved; what nobody has acknowledged never
+    is. Shorter than `acknowledgementTimeoutMinutes`. None: as `PAGER_RESOLVE_QUIET_HOURS` says."""
     team_id: UUID | None = None
     """Whose it is: incidents of the team that name no policy, and came by no integration with one, run the oldest of
     the team's that takes their priority. None: the whole organisation's."""
@@ -238,7 +250,7 @@ class PolicyChange(StrictContract):
     """Fields not given stay; `levels` is replaced as a whole.
 
     A `teamId` of null makes it the whole organisation's; without `acknowledgementTimeoutMinutes` (null) an
-    acknowledgement stands for ever.
+    acknowledgement stands for ever, and without `autoResolveMinutes` the installation says when quiet ends an incident.
     """
 
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
@@ -246,6 +258,7 @@ class PolicyChange(StrictContract):
     repeat: int | None = Field(default=None, ge=0, le=100)
     levels: tuple[Level, ...] | None = Field(default=None, min_length=1, max_length=20)
     acknowledgement_timeout_minutes: Minutes | None = None
+    auto_resolve_minutes: AutoResolveMinutes | None = None
     team_id: UUID | None = None
 
 
@@ -265,6 +278,7 @@ class PolicyView(Contract):
     repeat: int
     levels: tuple[Level, ...]
     acknowledgement_timeout_minutes: float | None = None
+    auto_resolve_minutes: float | None = None
     inactive: tuple[UUID, ...] = ()
     """Who of the people among the targets is deactivated: levels pass them over."""
     erased: tuple[UUID, ...] = ()

@@ -66,6 +66,14 @@ class ReviewWithdrawn(Fact, type="pager.incidents.ReviewWithdrawn.v1"):
     at: Moment
 
 
+class ReviewDeleted(Fact, type="pager.incidents.ReviewDeleted.v1"):
+    """A draft that nobody wants is gone; another one may be begun. What it said stays in the log."""
+
+    incident_id: UUID
+    by: Actor
+    at: Moment
+
+
 def _small(text: str) -> str:
     if len(to_json(text)) > TEXT_LIMIT:
         raise ValueError(f"must be at most {TEXT_LIMIT} bytes as JSON")

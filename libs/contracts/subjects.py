@@ -45,10 +45,10 @@ _SHOWN = (
     *("IncidentCreated", "PagingRequested", "PriorityRaised", "PriorityLowered", "IncidentEdited", "AlertsGrouped"),
     *("IncidentAcknowledged", "IncidentEscalated", "IncidentResolved", "IncidentClosed", "IncidentReopened"),
     *("IncidentSnoozed", "SnoozeEnded", "IncidentSuppressed", "SuppressionEnded"),
-    *("AcknowledgementLimited", "AcknowledgementTimedOut", "NoteAdded"),
+    *("AcknowledgementLimited", "AcknowledgementTimedOut", "ResolutionPlanned", "NoteAdded"),
     *("IncidentReassigned", "EscalationRequested", "RespondersAdded"),
     *("AlertAdded", "AlertResolved", "AlertsOverflowed"),
-    *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn"),
+    *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn", "ReviewDeleted"),
 )
 """What is about an incident."""
 READS: dict[str, dict[str, tuple[str, ...]]] = {

@@ -141,6 +141,8 @@ class MemberView(Contract):
     """Whether a page would go anywhere: they are active and have a device."""
     since: Moment
     """When they came into the team, or were given this role."""
+    version: int = 1
+    """Of the person: changes of their roles and teams are changes of them."""
 
 
 class MembersPage(ListView):

@@ -23,7 +23,7 @@ from libs.contracts.teams import (
     TeamView,
 )
 from libs.contracts.uses import UsesView
-from services.auth import teams
+from services.auth import entities, teams
 from services.auth.team_uses import TeamUses
 
 
@@ -75,12 +75,26 @@ def _members(requests: Requests) -> None:
         _check(work, body.id, caller)
         return teams.set_member(work, body.id, body.user_id, body.role, caller.cause(work))
 
-    @requests.handle("change_member", ChangeMember, action=Action.TEAMS_MEMBERS, turn=_of_team)
+    @requests.handle(
+        "change_member",
+        ChangeMember,
+        action=Action.TEAMS_MEMBERS,
+        turn=_of_team,
+        versioned=entities.USERS,
+        entity=_of_member,
+    )
     def change_member(work: Work, body: ChangeMember, caller: Caller) -> MemberView:
         _check(work, body.id, caller)
         return teams.change_member(work, body.id, body.user_id, body.role, caller.cause(work))
 
-    @requests.handle("remove_member", RemoveMember, action=Action.TEAMS_MEMBERS, turn=_of_team)
+    @requests.handle(
+        "remove_member",
+        RemoveMember,
+        action=Action.TEAMS_MEMBERS,
+        turn=_of_team,
+        versioned=entities.USERS,
+        entity=_of_member,
+    )
     def remove_member(work: Work, body: RemoveMember, caller: Caller) -> None:
         _check(work, body.id, caller)
         teams.remove_member(work, body.id, body.user_id, caller.cause(work))
@@ -94,3 +108,7 @@ def _check(work: Work, team_id: UUID, caller: Caller) -> None:
 
 def _of_team(body: SetMember | ChangeMember | RemoveMember, _caller: Caller) -> UUID:
     return body.id
+
+
+def _of_member(body: ChangeMember | RemoveMember, _caller: Caller) -> UUID:
+    return body.user_id

@@ -153,7 +153,8 @@ def set_member(work: Work, team_id: UUID, user_id: UUID, role: TeamRole, cause: 
     if team.is_full and not work.fetch(MEMBERSHIP, id=team_id, user_id=user_id):
         raise TeamIsFull
     for event in work.decide(USERS, user_id, SetMembership(user_id, team_id, role, cause.actor, work.now), cause):
-        return member_view(rows[0] | {"team_role": event.data.role, "since": event.data.at})
+        now = {"team_role": event.data.role, "since": event.data.at, "version": work.shown_version(USERS, user_id)}
+        return member_view(rows[0] | now)
     return member_view(rows[0] | work.fetch(MEMBERSHIP, id=team_id, user_id=user_id)[0])
 
 

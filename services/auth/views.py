@@ -104,4 +104,5 @@ def member_view(row: dict[str, Any]) -> MemberView:
         is_active=user.is_active,
         reachable=user.reachable,
         since=row["since"],
+        version=row["version"],
     )

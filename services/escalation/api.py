@@ -60,10 +60,8 @@ def api(arrival: Arrival) -> Requests:
         caller.require(Action.POLICIES_WRITE, body.team_id)
         _check_team(work, body.team_id)
         _check_targets(work, body.levels, ())
-        limit = body.acknowledgement_timeout_minutes
-        plan = policies.Plan(body.name, body.priority_filter, body.repeat, body.levels, body.team_id, limit)
         policy_id = work.new_id()
-        command = policies.CreatePolicy(policy_id, plan, created_by=caller.actor.id, now=work.now)
+        command = policies.CreatePolicy(policy_id, _plan(body), created_by=caller.actor.id, now=work.now)
         work.decide(POLICY, policy_id, command, caller.cause(work))
         state = work.state(POLICY, policy_id)
         assert isinstance(state, policies.Policy)  # noqa: S101 - just made
@@ -74,14 +72,11 @@ def api(arrival: Arrival) -> Requests:
     )
     def change_policy(work: Work, body: ChangePolicy, caller: Caller) -> PolicyView:
         before = _theirs(work, body.id, caller)
-        team_id = body.team_id if "team_id" in body.model_fields_set else policies.Keep.KEEP
-        if not isinstance(team_id, policies.Keep):
-            caller.require(Action.POLICIES_WRITE, team_id)
-            _check_team(work, team_id)
+        if "team_id" in body.model_fields_set:
+            caller.require(Action.POLICIES_WRITE, body.team_id)
+            _check_team(work, body.team_id)
         _check_targets(work, body.levels or (), before.plan.levels)
-        named = "acknowledgement_timeout_minutes" in body.model_fields_set
-        limit = body.acknowledgement_timeout_minutes if named else policies.Keep.KEEP
-        command = policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels, team_id, limit)
+        command = _change(body)
         changed = work.decide(POLICY, body.id, command, caller.cause(work))
         state = work.state(POLICY, body.id)
         if changed and isinstance(state, policies.Policy):
@@ -122,6 +117,21 @@ def api(arrival: Arrival) -> Requests:
         return exported(work, query, caller)
 
     return requests
+
+
+def _plan(body: CreatePolicy) -> policies.Plan:
+    limits = (body.acknowledgement_timeout_minutes, body.auto_resolve_minutes)
+    return policies.Plan(body.name, body.priority_filter, body.repeat, body.levels, body.team_id, *limits)
+
+
+def _change(body: ChangePolicy) -> policies.ChangePolicy:
+    """What was not given stays, where null says something."""
+
+    def given(field: str) -> Any:
+        return getattr(body, field) if field in body.model_fields_set else policies.Keep.KEEP
+
+    limits = (given("acknowledgement_timeout_minutes"), given("auto_resolve_minutes"))
+    return policies.ChangePolicy(body.name, body.priority_filter, body.repeat, body.levels, given("team_id"), *limits)
 
 
 def _listed(work: Work, body: PoliciesQuery, caller: Caller) -> Page:

@@ -237,8 +237,8 @@ def _starter(
     def start(request: Request) -> escalations.StartEscalation:
         policy, note = chosen[wish_of(request)]
         first, assigned = request.first_timeout_minutes, request.assigned
-        limit = policy.plan.acknowledgement_timeout_minutes
-        run = escalations.Run(request.run, request.brief, policy.id, policy.version, first, assigned, limit)
+        limits = (policy.plan.acknowledgement_timeout_minutes, policy.plan.auto_resolve_minutes)
+        run = escalations.Run(request.run, request.brief, policy.id, policy.version, first, assigned, *limits)
         # Whoever asks for help for what somebody has wants no level to be paged.
         then = () if request.start and request.start.alone else planned(policy.id, assigned)
         return escalations.StartEscalation(run, policy.plan, everybody, then, work.now, note, request.start)

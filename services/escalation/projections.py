@@ -70,6 +70,7 @@ policies = Table(
     # None: the whole organisation's.
     Column("team_id", Uuid),
     Column("acknowledgement_timeout_minutes", Float),
+    Column("auto_resolve_minutes", Float),
     Index("policies_name_idx", "name", "id"),
     Index("policies_team_idx", "team_id", "created_at", "id"),
 )
@@ -340,6 +341,7 @@ def policy_row(policy: Policy, updated_at: datetime) -> dict[str, Any]:
         "updated_at": updated_at,
         "team_id": plan.team_id,
         "acknowledgement_timeout_minutes": plan.acknowledgement_timeout_minutes,
+        "auto_resolve_minutes": plan.auto_resolve_minutes,
     }
 
 

@@ -25,6 +25,7 @@ OF_OPERATION: Final[Mapping[str, Feature]] = {
     "draftReview": Feature.REVIEWS,
     "getReview": Feature.REVIEWS,
     "changeReview": Feature.REVIEWS,
+    "deleteReview": Feature.REVIEWS,
 }
 """The operations that a flag switches, beside the stream. None of them pages anybody."""
 _DEFAULT: Final = True

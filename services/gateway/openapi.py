@@ -206,11 +206,11 @@ def _add_versions(path: str, verbs: dict[str, Any], schemas: dict[str, Any]) -> 
     versioned = {verb for verb in _VERBS if verb in verbs and _shows_version(verbs[verb], schemas)}
     for verb in versioned:
         _done(verbs[verb])["headers"] = {"ETag": _ETAG}
-    if "{" not in path:
-        return
     for verb in versioned | ({"delete"} & set(verbs) if "get" in versioned else set()):
-        if verb != "get":
-            verbs[verb]["parameters"].append(_IF_MATCH)
+        # What a POST makes was not there before, and one that names nothing is about nothing that was read.
+        is_new = verb == "post" and ("{" not in path or "201" in verbs[verb]["responses"])
+        if verb != "get" and not is_new:
+            verbs[verb].setdefault("parameters", []).append(_IF_MATCH)
             failed = {"description": "PRECONDITION_FAILED: If-Match names other versions than the present one"}
             verbs[verb]["responses"]["412"] = failed | {"content": _error()}
             verbs[verb]["responses"] = dict(sorted(verbs[verb]["responses"].items()))

@@ -264,14 +264,19 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Input
 
 
 def _limit(work: Work, event: Envelope[Any]) -> None:
-    """The policy that ran says how long an acknowledgement may stand."""
+    """The policy that ran says how long an acknowledgement may stand, and what quiet ends the incident."""
     fact = event.data
-    if not isinstance(fact, EscalationCancelled) or fact.acknowledgement_timeout_minutes is None:
+    if not isinstance(fact, EscalationCancelled):
         return
-    if work.state(INCIDENT, fact.incident_id).created is not None:
-        time = timedelta(minutes=fact.acknowledgement_timeout_minutes)
-        command = commands.LimitAcknowledgement(fact.run, time, work.now)
-        work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
+    time, quiet = _span(fact.acknowledgement_timeout_minutes), _span(fact.auto_resolve_minutes)
+    if (time is None and quiet is None) or work.state(INCIDENT, fact.incident_id).created is None:
+        return
+    command = commands.LimitAcknowledgement(fact.run, time, work.now, quiet)
+    work.decide(INCIDENT, fact.incident_id, command, Cause.event(event, SERVICE))
+
+
+def _span(minutes: float | None) -> timedelta | None:
+    return None if minutes is None else timedelta(minutes=minutes)
 
 
 def _is_further(fact: Fact) -> bool:

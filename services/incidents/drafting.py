@@ -20,7 +20,7 @@ _PASSED_OVER: Final = frozenset(
     {
         *("EscalationStarted", "EscalationCancelled", "IncidentEscalated", "AlertsGrouped", "NotificationIntended"),
         *("NotificationAccepted", "NotificationReplaced", "NotificationWithdrawn"),
-        *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn"),
+        *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn", "ReviewDeleted"),
     }
 )
 """Kinds of entries that say in detail what others say as a whole."""

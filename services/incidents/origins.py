@@ -26,6 +26,7 @@ from libs.contracts.incidents import (
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    ResolutionPlanned,
     RespondersAdded,
     SnoozeEnded,
     SuppressionEnded,
@@ -37,7 +38,7 @@ from libs.contracts.integrations import (
     IntegrationKeyAdded,
     IntegrationKeyRevoked,
 )
-from libs.contracts.reviews import ReviewChanged, ReviewDrafted, ReviewPublished, ReviewWithdrawn
+from libs.contracts.reviews import ReviewChanged, ReviewDeleted, ReviewDrafted, ReviewPublished, ReviewWithdrawn
 from services.incidents.alerts.kept import kept_answers
 from services.incidents.alerts.outcomes import late_outcomes
 from services.incidents.alerts.taken import taken_alerts
@@ -102,6 +103,7 @@ ORIGINS = Origins(
             NoteAdded,
             IncidentSuppressed,
             AcknowledgementLimited,
+            ResolutionPlanned,
             PagingRequested,
         ): folding(INCIDENT),
         (
@@ -111,7 +113,7 @@ ORIGINS = Origins(
             IntegrationKeyRevoked,
             IntegrationDeleted,
         ): folding(INTEGRATION),
-        (ReviewDrafted, ReviewChanged, ReviewPublished, ReviewWithdrawn): folding(REVIEW),
+        (ReviewDrafted, ReviewChanged, ReviewPublished, ReviewWithdrawn, ReviewDeleted): folding(REVIEW),
         (IncidentsActedFrom,): STATELESS,
     },
     projections=(dedup_keys, integrations, reviews, audit, alerts, searchable),

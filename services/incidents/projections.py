@@ -41,6 +41,7 @@ from libs.contracts.incidents import (
     Suppression,
 )
 from libs.contracts.integrations import IntegrationCreated, IntegrationDeleted
+from libs.contracts.reviews import ReviewDeleted
 from libs.contracts.slots import thread_of
 from services.incidents.alert_rows import alert_changes, alert_repeats_table, alerts_table
 from services.incidents.dedup import shown_key, stands_alone
@@ -238,9 +239,12 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
     elif isinstance(state, Integration):
         yield _integration_change(event, state)
     elif isinstance(state, Review):
-        view = review_view(state, event.entity, event.version)
-        yield Row(reviews, {"incident_id": view.incident_id, "version": view.version, "view": view})
-        yield timeline_row(event, view.incident_id, ())
+        if isinstance(event.data, ReviewDeleted):
+            yield Gone(reviews, {"incident_id": event.data.incident_id})
+        else:
+            view = review_view(state, event.entity, event.version)
+            yield Row(reviews, {"incident_id": view.incident_id, "version": view.version, "view": view})
+        yield timeline_row(event, event.data.incident_id, ())
 
 
 def _integration_change(event: Envelope[Any], state: Integration) -> Change:

@@ -13,12 +13,12 @@ from libs.chassis.requests.server import Before, Requests
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.leniency import storable
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ById, Invalid
+from libs.contracts.requests import ById, Invalid, Nothing
 from libs.contracts.reviews import ActionItem, ChangeReview, ReviewView, review_of
 from services.incidents import sights
 from services.incidents.domain import review
 from services.incidents.domain.decisions import NoSuchIncident
-from services.incidents.domain.review import DraftReview, EditReview, NoSuchReview, NotOverYet
+from services.incidents.domain.review import DeleteReview, DraftReview, EditReview, NoSuchReview, NotOverYet
 from services.incidents.drafting import draft
 from services.incidents.erased import people_in, without
 from services.incidents.projections import reviews
@@ -31,7 +31,7 @@ _VIEW = select(reviews.c.view).where(reviews.c.incident_id == bindparam("id", ty
 
 
 def add_reviews(requests: Requests, references: References, pages_arrive: Before) -> None:
-    """`draft_review`, `review` and `change_review`, each by the incident's `id`."""
+    """`draft_review`, `review`, `change_review` and `delete_review`, each by the incident's `id`."""
 
     def of_incident(body: Any, _caller: Caller) -> UUID:
         return review_of(body.id)
@@ -64,6 +64,19 @@ def add_reviews(requests: Requests, references: References, pages_arrive: Before
         wanted = ChangeReview.model_validate(storable(body.model_dump(mode="json", exclude_unset=True)))
         work.decide(REVIEW, review_of(body.id), _edit(work, wanted, caller), caller.cause(work))
         return _decided(work, body.id)
+
+    @requests.handle(
+        "delete_review",
+        ById,
+        action=Action.INCIDENTS_WRITE,
+        before=pages_arrive,
+        versioned=REVIEW,
+        entity=of_incident,
+    )
+    def delete_review(work: Work, body: ById, caller: Caller) -> Nothing:
+        sights.check(work, body.id, caller, "review", Action.INCIDENTS_WRITE)
+        work.decide(REVIEW, review_of(body.id), DeleteReview(caller.actor, work.now), caller.cause(work))
+        return Nothing()
 
     @requests.query("review", ById, action=Action.INCIDENTS_READ, before=pages_arrive)
     def get_review(work: Work, body: ById, caller: Caller) -> ReviewView:

@@ -9,12 +9,15 @@ from uuid import UUID
 
 from libs.chassis.store.work import Cause, Work
 from libs.chassis.timers import Timer
+from libs.contracts.envelope import Fact
+from libs.contracts.incidents import ResolutionPlanned
 from services.incidents import waiting
 from services.incidents.application import INCIDENT, SERVICE, change, repeats_of
 from services.incidents.domain.commands import EndSnooze, LiftSuppression, ResolveQuiet, Time, TimeOutAcknowledgement
 from services.incidents.domain.incident import Incident
 from services.incidents.inputs import Inputs, StoredInputs
 from services.incidents.waiting import SETS, due
+from services.incidents.words import span
 
 NO_TIME: Final = timedelta(0)
 
@@ -22,11 +25,13 @@ NO_TIME: Final = timedelta(0)
 def fire(work: Work, timers: Sequence[Timer], inputs: Inputs | None = None, quiet_for: timedelta = NO_TIME) -> None:
     """End what is to end; the state says what that is, since a timer may have been put off, or be an earlier one's.
 
-    `quiet_for`: after so long an acknowledged incident of which nothing more is heard is resolved; 0: never.
+    `quiet_for`: after so long an acknowledged incident of which nothing more is heard is resolved, where its policy
+    does not say how long; 0: never.
     """
     inputs = inputs or StoredInputs(work)
     work.load(INCIDENT, (timer.entity for timer in timers))
-    causes = inputs.newest({timer.entity for timer in timers}, [fact.__name__ for fact in SETS.values()])
+    setters = [fact.__name__ for fact in (*SETS.values(), ResolutionPlanned)]
+    causes = inputs.newest({timer.entity for timer in timers}, setters)
     last = _last_heard(work, timers, inputs)
     for timer in timers:
         state = work.state(INCIDENT, timer.entity)
@@ -34,7 +39,8 @@ def fire(work: Work, timers: Sequence[Timer], inputs: Inputs | None = None, quie
         if ends is not None and ends > work.now:
             work.put(due(timer.entity, timer.name, ends))  # it has been put off since, or the clock was set back
         elif command is not None:
-            cause = Cause(SERVICE, work.new_id(), causes.get((timer.entity, SETS[timer.name].__name__)))
+            set_by = _set_by(timer.name, state).__name__
+            cause = Cause(SERVICE, work.new_id(), causes.get((timer.entity, set_by)))
             change(work, timer.entity, command, cause, inputs)
 
 
@@ -51,11 +57,16 @@ def _ended(
             return state.suppression.until, LiftSuppression(now, state.suppression.until)
         case waiting.ACKNOWLEDGEMENT if state.acknowledged_until is not None:
             return state.acknowledged_until, TimeOutAcknowledgement(state.acknowledged_until, now)
-        case waiting.QUIET if state.resolves_at is not None and quiet_for > NO_TIME:
+        case waiting.QUIET if state.resolves_at is not None and (quiet := state.quiet or quiet_for) > NO_TIME:
             heard = max(filter(None, (state.updated_at, last_alert)), default=state.resolves_at)
-            words = f"nothing has been heard of it for {quiet_for.total_seconds() / 3600:g} hours"
-            return max(state.resolves_at, heard + quiet_for), ResolveQuiet(SERVICE, now, words)
+            words = f"nothing has been heard of it for {span(quiet)}"
+            by_policy = ", after which its policy resolves what somebody has" if state.quiet else ""
+            return max(state.resolves_at, heard + quiet), ResolveQuiet(SERVICE, now, words + by_policy)
     return None, None
+
+
+def _set_by(name: str, state: Incident) -> type[Fact]:
+    return ResolutionPlanned if name == waiting.QUIET and state.quiet is not None else SETS[name]
 
 
 def _last_heard(work: Work, timers: Sequence[Timer], inputs: Inputs) -> dict[UUID, datetime | None]:

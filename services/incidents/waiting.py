@@ -21,6 +21,7 @@ from libs.contracts.incidents import (
     IncidentCreated,
     IncidentSnoozed,
     IncidentSuppressed,
+    ResolutionPlanned,
     SnoozeEnded,
     SuppressionEnded,
 )
@@ -37,7 +38,7 @@ SETS: Final = {
     ACKNOWLEDGEMENT: AcknowledgementLimited,
     QUIET: IncidentAcknowledged,
 }
-"""The event that a timer's firing follows from."""
+"""The event that a timer's firing follows from; `QUIET`'s is a `ResolutionPlanned`, where its policy wants it."""
 
 
 def timer_changes(event: Envelope[Any]) -> Iterable[Change]:
@@ -52,7 +53,7 @@ def timer_changes(event: Envelope[Any]) -> Iterable[Change]:
             yield due(entity, SUPPRESSION, suppression.until)
         case AcknowledgementLimited(until=until):
             yield due(entity, ACKNOWLEDGEMENT, until)
-        case IncidentAcknowledged(resolves_at=datetime() as moment):
+        case IncidentAcknowledged(resolves_at=datetime() as moment) | ResolutionPlanned(resolves_at=moment):
             yield due(entity, QUIET, moment)
         case SnoozeEnded():
             yield timer_gone(_SCHEMA, entity, SNOOZE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from libs.contracts.envelope import Fact
 from libs.contracts.escalation import (
     EscalationCancelled,
@@ -31,6 +33,7 @@ from libs.contracts.incidents import (
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    ResolutionPlanned,
     RespondersAdded,
     SnoozeEnded,
     SuppressionEnded,
@@ -43,7 +46,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
 )
-from libs.contracts.reviews import ReviewChanged, ReviewDrafted, ReviewPublished, ReviewWithdrawn
+from libs.contracts.reviews import ReviewChanged, ReviewDeleted, ReviewDrafted, ReviewPublished, ReviewWithdrawn
 
 
 def summary_of(fact: Fact) -> str:
@@ -94,6 +97,15 @@ def summary_of(fact: Fact) -> str:
             return f"cannot be reached: {fact.reason}"
         case _:
             return _of_a_run(fact)
+
+
+def span(time: timedelta) -> str:
+    """`2 hours`, `1 minute`, `90 minutes`, `3 seconds`: in the largest unit that it is a whole number of."""
+    seconds = time.total_seconds()
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:g} {unit}{'s' if seconds != size else ''}"
+    return f"{seconds:g} seconds"
 
 
 def _grouped(fact: AlertsGrouped) -> str:
@@ -161,6 +173,9 @@ def _of_a_run(fact: Fact) -> str:
             return "the snooze is over"
         case SuppressionEnded():
             return "no longer suppressed"
+        case ResolutionPlanned():
+            quiet = span(timedelta(minutes=fact.quiet_minutes))
+            return f"its policy resolves it when nothing has been heard of it for {quiet}"
         case AcknowledgementTimedOut():
             return "the acknowledgement has timed out"
         case IncidentReopened():
@@ -174,5 +189,7 @@ def _of_a_run(fact: Fact) -> str:
             return "the review was published"
         case ReviewWithdrawn():
             return "the review is a draft again"
+        case ReviewDeleted():
+            return "the draft of the review was deleted"
         case _:
             return type(fact).__name__

@@ -155,13 +155,13 @@ class Flow:
             data=fact,
         )
 
-    def policy(self, *levels: tuple[float, str], repeat: int = 0) -> None:
+    def policy(self, *levels: tuple[float, str], repeat: int = 0, auto_resolve: float | None = None) -> None:
         """The Default policy pages these people: (minutes, name) a level."""
         made = tuple(
             Level(timeout_minutes=minutes, targets=(Target(type=TargetType.USER, id=self.people[name]),))
             for minutes, name in levels
         )
-        command = policies.ChangePolicy(levels=made, repeat=repeat)
+        command = policies.ChangePolicy(levels=made, repeat=repeat, auto_resolve_minutes=auto_resolve)
         self.take(
             "escalation",
             lambda work: work.decide(POLICY, DEFAULT_POLICY_ID, command, work.begin(ME)),

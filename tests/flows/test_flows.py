@@ -9,9 +9,9 @@ import pytest
 
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.timers import Timer
-from libs.contracts.envelope import Actor
+from libs.contracts.envelope import Actor, ActorKind
 from libs.contracts.escalation import EscalationDue, EscalationExhausted, EscalationStarted
-from libs.contracts.incidents import Outcome, PagingRequested, Status
+from libs.contracts.incidents import IncidentResolved, Outcome, PagingRequested, ResolutionPlanned, Status
 from libs.contracts.model import Lane, Role
 from libs.contracts.notifier import NotificationAccepted
 from libs.contracts.slots import NO_INCIDENT, slot_of, thread_of
@@ -212,8 +212,50 @@ def test_what_was_acknowledged_and_forgotten_is_resolved_after_its_last_alert(fl
     assert [page.run for page in flow.intended()] == [1]
 
 
+def test_a_policy_resolves_what_somebody_has_and_nothing_is_heard_of(flow: Flow) -> None:
+    flow.policy((5, "ana"), (5, "bo"), auto_resolve=60)
+    incident = flow.fire(dedupKey="db")
+    flow.settle()
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.advance(59)
+    flow.fire(dedupKey="db")
+    flow.advance(30)
+    flow.ask(incident, taken_by(flow, "bo"))
+    flow.advance(59)
+    assert flow.incident(incident).status is Status.ACKNOWLEDGED, "an alert and an answer are news"
+    [row] = flow.desks["incidents"].rows(TIMERS)
+    row["due_at"] += timedelta(minutes=5)
+    flow.advance(10)
+    [resolved] = [e for e in flow.history if isinstance(e.data, IncidentResolved)]
+    assert (resolved.actor.kind, resolved.data.notes) == (
+        ActorKind.SERVICE,
+        "nothing has been heard of it for 1 hour, after which its policy resolves what somebody has",
+    )
+    [planned] = [e for e in flow.history if isinstance(e.data, ResolutionPlanned)]
+    assert resolved.causation_id == planned.id
+    late = [Timer(incident, "quiet", flow.now)]
+    twice = flow.take("incidents", lambda work: timing.fire(work, late, flow.incidents_inputs))
+    assert twice == []
+    assert [page.run for page in flow.intended()] == [1]
+
+
+def test_a_policy_that_changes_meanwhile_resolves_what_begins_after_it(flow: Flow) -> None:
+    flow.policy((5, "ana"), auto_resolve=60)
+    incident = flow.fire()
+    flow.settle()
+    flow.ask(incident, taken_by(flow, "ana"))
+    flow.settle()
+    flow.policy((5, "ana"), auto_resolve=None)
+    other = flow.fire("web down")
+    flow.settle()
+    flow.ask(other, taken_by(flow, "ana"))
+    flow.advance(600)
+    assert [flow.incident(i).status for i in (incident, other)] == [Status.RESOLVED, Status.ACKNOWLEDGED]
+
+
 def test_what_nobody_has_acknowledged_is_never_resolved_by_itself(flow: Flow) -> None:
     flow.quiet_for = timedelta(hours=1)
+    flow.policy((5, "ana"), auto_resolve=60)
     incident = flow.fire()
     flow.advance(300)
     assert flow.incident(incident).is_open

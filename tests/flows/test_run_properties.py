@@ -139,11 +139,12 @@ class Paging(RuleBasedStateMachine):
         self._ask(data, AddResponders(people, self._somebody(data), self.flow.now))
 
     @precondition(lambda self: self.incidents)
-    @rule(data=st.data(), minutes=st.sampled_from([0.1, 45]))
-    def an_acknowledgement_is_limited(self, data: st.DataObject, minutes: float) -> None:
+    @rule(data=st.data(), minutes=st.sampled_from([0.1, 45]), quiet=st.sampled_from([None, 20]))
+    def an_acknowledgement_is_limited(self, data: st.DataObject, minutes: float, quiet: float | None) -> None:
         incident = data.draw(st.sampled_from(list(self.incidents)))
         run = self.flow.incident(incident).run
-        self.flow.ask(incident, LimitAcknowledgement(run, timedelta(minutes=minutes), self.flow.now))
+        ends = timedelta(minutes=quiet) if quiet is not None else None
+        self.flow.ask(incident, LimitAcknowledgement(run, timedelta(minutes=minutes), self.flow.now, ends))
 
     @precondition(lambda self: self.incidents)
     @rule(data=st.data())

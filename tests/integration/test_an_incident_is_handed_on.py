@@ -169,6 +169,35 @@ async def test_an_acknowledgement_stands_as_long_as_its_policy_says(
     assert (await _limit(world, None)).data["policy"]["acknowledgementTimeoutMinutes"] is None
 
 
+async def test_a_policy_resolves_what_is_acknowledged_and_forgotten_also_after_a_restart(
+    world: World, crew: tuple[Phone, Phone, Phone]
+) -> None:
+    ana, bo, lena = crew
+    path = f"/escalation/policies/{DEFAULT_POLICY_ID}"
+    refused = await world.admin.call("PATCH", path, {"autoResolveMinutes": 0})
+    assert (refused.status, refused.body["error"]["details"]["field"]) == (400, "autoResolveMinutes")
+    changed = await world.admin.call("PATCH", path, {"autoResolveMinutes": 120})
+    assert changed.data["policy"]["autoResolveMinutes"] == 120
+    await world.settle()
+    incident = await _taken(world, ana)
+    await world.advance(minutes=60)
+    assert (await ana.call("POST", f"/incidents/{incident['id']}/notes", {"text": "watching it"})).status == 201
+    await world.advance(minutes=119)
+    assert (await world.incident())["status"] == "acknowledged"
+    await world.stop("incidents")
+    await world.start("incidents")
+    await world.advance(minutes=2)
+    assert (await world.incident())["status"] == "resolved"
+    await ana.expect_push("Resolved")
+    await _silent(bo, lena)
+    [entry] = [e for e in await world.timeline(incident["id"]) if e["type"] == "IncidentResolved"]
+    assert (entry["actor"], entry["summary"]) == (
+        "incidents",
+        "resolved: nothing has been heard of it for 2 hours, after which its policy resolves what somebody has",
+    )
+    assert differences(await rebuilt(world, "incidents", swap=False)) == {}
+
+
 async def _limit(world: World, minutes: float | None) -> Answer:
     body = {"acknowledgementTimeoutMinutes": minutes}
     return await world.admin.call("PATCH", f"/escalation/policies/{DEFAULT_POLICY_ID}", body)

@@ -58,6 +58,31 @@ async def test_it_is_drafted_from_the_timeline_changed_and_published(world: Worl
     assert differences(await rebuilt(world, "incidents", swap=False)) == {}
 
 
+async def test_a_draft_is_deleted_and_what_is_published_is_not(world: World) -> None:
+    ana = await world.person("ana")
+    await world.policy((15, "ana"))
+    incident = await _over(world, ana)
+    path = f"/incidents/{incident}/review"
+    assert (await ana.call("DELETE", path)).status == 404
+    first = await ana.call("POST", path)
+    published = await ana.call("PATCH", path, {"text": "# Why", "published": True})
+    refused = await ana.call("DELETE", path)
+    assert (refused.status, refused.body["error"]["code"]) == (409, "CONFLICT")
+    assert "draft again" in refused.body["error"]["message"]
+    draft = await ana.call("PATCH", path, {"published": False})
+    stale = await ana.call("DELETE", path, **{"If-Match": published.headers["ETag"]})
+    assert stale.status == 412
+    assert (await ana.call("DELETE", path, **{"If-Match": draft.headers["ETag"]})).status == 200
+    assert [(await ana.call(method, path)).status for method in ("GET", "DELETE")] == [404, 404]
+    anew = await ana.call("POST", path)
+    assert (anew.status, anew.data["review"]["published"]) == (201, False)
+    assert anew.data["review"]["text"] == first.data["review"]["text"], "drafted from the same timeline"
+    await world.settle()
+    told = [(entry["summary"], entry["actor"]) for entry in await world.timeline(incident)]
+    assert ("the draft of the review was deleted", str(ana.user_id)) in told
+    assert differences(await rebuilt(world, "incidents", swap=False)) == {}
+
+
 async def test_it_is_its_incidents_team_that_writes_and_whoever_sees_it_that_reads(world: World) -> None:
     for name in ("ana", "bo", "cy"):
         await world.person(name)

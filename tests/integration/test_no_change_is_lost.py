@@ -55,6 +55,26 @@ async def test_what_is_made_read_and_changed_has_one_tag_until_it_changes(world:
         assert (again.body, again.headers["ETag"]) == (created.body, created.headers["ETag"])
 
 
+async def test_a_profile_and_a_place_in_a_team_are_changed_as_they_were_read(world: World) -> None:
+    call = world.admin.call
+    bo = await world.person("bo")
+    made = await call("POST", "/teams", {"name": "Shop"})
+    members = f"/teams/{made.data['team']['id']}/members"
+    added = await call("POST", members, {"userId": str(bo.user_id), "role": "member"})
+    place = f"{members}/{bo.user_id}"
+    for who, path, change in ((bo, "/users/me", {"lastName": "Berg"}), (world.admin, place, {"role": "manager"})):
+        read = await who.call("GET", path)
+        changed = await who.call("PATCH", path, change, **{"If-Match": read.headers["ETag"]})
+        assert changed.status == 200, changed.body
+        await world.settle()
+        await bo.sign_in()
+        now = (await who.call("GET", path)).headers["ETag"]
+        assert _version(changed.headers["ETag"]) == _version(now) != _version(read.headers["ETag"])
+        _outdated(await who.call("PATCH", path, change, **{"If-Match": read.headers["ETag"]}), now)
+    _outdated(await call("DELETE", place, **{"If-Match": added.headers["ETag"]}), now)
+    assert (await call("DELETE", place, **{"If-Match": now})).status == 200
+
+
 async def test_of_changes_that_were_meant_for_one_version_exactly_one_is_made(world: World) -> None:
     for path in (POLICY, SCHEDULE):
         tag = (await world.admin.call("GET", path)).headers["ETag"]

@@ -66,6 +66,18 @@ async def test_it_answers_a_page_long_after_its_session_has_ended(world: World, 
     assert [i["id"] for i in (await pocket.ask("GET", "/incidents?status=acknowledged")).data["incidents"]]
 
 
+async def test_who_was_faster_is_named_to_it(world: World, pocket: Pocket) -> None:
+    await world.fire_alert(priority="critical")
+    await pocket.ana.expect_push()
+    incident = (await world.incident())["id"]
+    assert (await world.phone("bo").call("POST", f"/incidents/{incident}/resolve", {})).status == 200
+    now = world.clock.now()
+    late = {"occurredAt": now.isoformat(), "sentAt": now.isoformat()}
+    refused = await pocket.ask("POST", f"/incidents/{incident}/acknowledge", late)
+    assert (refused.status, refused.body["error"]["code"]) == (409, "CONFLICT")
+    assert refused.body["error"]["message"].startswith(f"resolved by Bo Tester at {now:%H:%M} UTC"), refused.body
+
+
 async def test_it_opens_no_other_door(world: World, pocket: Pocket, told: Told) -> None:
     """Every operation of the API, with a right proof; the session of its phone goes on meanwhile."""
     await world.fire_alert()

@@ -14,7 +14,7 @@ from tests.world import World
 SEEN, NOT_FOUND, FORBIDDEN = "", "not_found", "forbidden"
 READS = ("get", "alerts", "timeline", "explain", "incident_audit", "review", "list")
 ANSWERS = ("note", "snooze", "escalate", "acknowledge", "resolve", "close")
-TEAMS = ("edit", "suppress", "reassign", "responders", "draft_review", "change_review", "reopen")
+TEAMS = ("edit", "suppress", "reassign", "responders", "draft_review", "change_review", "delete_review", "reopen")
 """What is its team's affair."""
 KEYS = ("add_integration_key", "revoke_integration_key")
 WRITES = ("create_integration", "change_integration", *KEYS, "delete_integration")
@@ -96,6 +96,7 @@ async def _walk(world: World, who: Phone, shop: str, walked: set[tuple[str, str]
         *(("incidents", name, incident | _more(name)) for name in ANSWERS),
         ("incidents", "draft_review", incident),
         ("incidents", "change_review", over | {"text": "why"}),
+        ("incidents", "delete_review", over),
         ("incidents", "reopen", incident),
         ("incidents", "create", {"title": "more", "teamId": shop}),
         ("incidents", "integration", sender),

@@ -9,6 +9,7 @@ from libs.contracts.incidents.answers import (
     IncidentResolved,
     IncidentSnoozed,
     IncidentSuppressed,
+    ResolutionPlanned,
     SnoozeEnded,
     SuppressionEnded,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "QuietMinutes",
     "Reassign",
     "ReassignBody",
+    "ResolutionPlanned",
     "RespondersAdded",
     "RespondersBody",
     "SnoozeBody",

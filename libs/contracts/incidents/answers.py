@@ -104,6 +104,16 @@ class AcknowledgementLimited(CountedFact, type="pager.incidents.AcknowledgementL
     until: Moment
 
 
+class ResolutionPlanned(CountedFact, type="pager.incidents.ResolutionPlanned.v1"):
+    """It is acknowledged, and its policy resolves it when nothing has been heard of it for so long: `resolvesAt`, if
+    nothing is heard from now on."""
+
+    incident_id: UUID
+    at: Moment
+    quiet_minutes: float
+    resolves_at: Moment
+
+
 class AcknowledgementTimedOut(CountedFact, type="pager.incidents.AcknowledgementTimedOut.v1"):
     """Whoever acknowledged it has not resolved it in time; a request to page follows."""
 

@@ -232,6 +232,7 @@ def _started(command: StartEscalation, as_before: Run | None = None) -> Escalati
         first_timeout_minutes=run.first_timeout_minutes,
         assigned_to=run.assigned,
         acknowledgement_timeout_minutes=run.acknowledgement_timeout,
+        auto_resolve_minutes=run.auto_resolve,
         planned=command.planned,
     )
 
@@ -263,13 +264,14 @@ def _unreachable(user_id: UUID, state: Waiting | Exhausted) -> ResponderUnreacha
 
 
 def _cancelled(command: CancelEscalation, run: Run | None = None) -> EscalationCancelled:
-    """`run`: the one that is answered, where it had begun; an acknowledgement of it may stand so long."""
-    limit = run.acknowledgement_timeout if run is not None and command.cause == "acknowledged" else None
+    """`run`: the one that is answered, where it had begun: its policy says how long an acknowledgement may stand."""
+    held = run if command.cause == "acknowledged" else None
     return EscalationCancelled(
         incident_id=command.incident_id,
         run=command.run,
         by=command.by,
         at=command.at,
         cause=command.cause,
-        acknowledgement_timeout_minutes=limit,
+        acknowledgement_timeout_minutes=held.acknowledgement_timeout if held else None,
+        auto_resolve_minutes=held.auto_resolve if held else None,
     )

@@ -48,6 +48,8 @@ class Run:
     assigned: UUID | None = None
     acknowledgement_timeout: float | None = None
     """Minutes; None: an acknowledgement stands for ever."""
+    auto_resolve: float | None = None
+    """Minutes of quiet that end what is acknowledged; None: as the installation says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,9 @@ def initial() -> State:
 def evolve(state: State, fact: Fact) -> State:
     match state, fact:
         case _, EscalationStarted():
-            limits = (fact.first_timeout_minutes, fact.assigned_to, fact.acknowledgement_timeout_minutes)
-            return Started(Run(fact.run, fact.brief, fact.policy_id, fact.policy_version, *limits))
+            first = (fact.first_timeout_minutes, fact.assigned_to)
+            limits = (fact.acknowledgement_timeout_minutes, fact.auto_resolve_minutes)
+            return Started(Run(fact.run, fact.brief, fact.policy_id, fact.policy_version, *first, *limits))
         case Exhausted(), EscalationDue():
             return Exhausted(state.run, fact.level, fact.round, fact.next_due_at, fact.people)
         case Started() | Waiting(), EscalationDue():

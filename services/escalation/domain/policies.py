@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from typing import TypeVar
 from uuid import UUID
 
 from libs.contracts.defaults import (
@@ -21,10 +22,13 @@ from libs.contracts.model import Priority, Role
 from libs.contracts.requests import Invalid, NotFound, Rejected
 from libs.contracts.uses import InUse, Use
 
+T = TypeVar("T")
 MIN_MINUTES = 0.05
 """Three seconds: twenty levels of nearly no time rang one phone a thousand times in forty seconds."""
 MAX_MINUTES = 10_080.0
 """A week: the longest time-out of a level."""
+MAX_QUIET_MINUTES = 525_600.0
+"""A year: the longest quiet after which an incident is resolved."""
 
 
 class NoSuchPolicy(NotFound):
@@ -47,6 +51,8 @@ class Plan:
     """None: it is the whole organisation's."""
     acknowledgement_timeout_minutes: float | None = None
     """None: an acknowledgement stands for ever."""
+    auto_resolve_minutes: float | None = None
+    """After so long a quiet what is acknowledged is resolved; None: as the installation says."""
 
     def takes(self, priority: Priority) -> bool:
         """Whether incidents of this priority start it; an empty filter takes all."""
@@ -116,6 +122,7 @@ class ChangePolicy:
     levels: tuple[Level, ...] | None = None
     team_id: UUID | Keep | None = Keep.KEEP
     acknowledgement_timeout_minutes: float | Keep | None = Keep.KEEP
+    auto_resolve_minutes: float | Keep | None = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +206,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
 
 
 def _plan(fact: PolicyCreated | PolicyChanged) -> Plan:
-    limit = fact.acknowledgement_timeout_minutes
-    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels, fact.team_id, limit)
+    limits = (fact.acknowledgement_timeout_minutes, fact.auto_resolve_minutes)
+    return Plan(fact.name, fact.priority_filter, fact.repeat, fact.levels, fact.team_id, *limits)
 
 
 def _created(command: CreatePolicy) -> PolicyCreated:
@@ -213,6 +220,7 @@ def _created(command: CreatePolicy) -> PolicyCreated:
         is_default=command.is_default,
         team_id=command.plan.team_id,
         acknowledgement_timeout_minutes=command.plan.acknowledgement_timeout_minutes,
+        auto_resolve_minutes=command.plan.auto_resolve_minutes,
         created_by=command.created_by,
         created_at=command.now,
     )
@@ -227,6 +235,7 @@ def _change(policy_id: UUID, plan: Plan) -> PolicyChanged:
         levels=plan.levels,
         team_id=plan.team_id,
         acknowledgement_timeout_minutes=plan.acknowledgement_timeout_minutes,
+        auto_resolve_minutes=plan.auto_resolve_minutes,
     )
 
 
@@ -236,11 +245,16 @@ def _changed(plan: Plan, command: ChangePolicy) -> Plan:
         priority_filter=plan.priority_filter if command.priority_filter is None else command.priority_filter,
         repeat=plan.repeat if command.repeat is None else command.repeat,
         levels=plan.levels if command.levels is None else command.levels,
-        team_id=plan.team_id if isinstance(command.team_id, Keep) else command.team_id,
-        acknowledgement_timeout_minutes=plan.acknowledgement_timeout_minutes
-        if isinstance(command.acknowledgement_timeout_minutes, Keep)
-        else command.acknowledgement_timeout_minutes,
+        team_id=_kept(command.team_id, plan.team_id),
+        acknowledgement_timeout_minutes=_kept(
+            command.acknowledgement_timeout_minutes, plan.acknowledgement_timeout_minutes
+        ),
+        auto_resolve_minutes=_kept(command.auto_resolve_minutes, plan.auto_resolve_minutes),
     )
+
+
+def _kept(given: T | Keep | None, before: T | None) -> T | None:
+    return before if isinstance(given, Keep) else given
 
 
 def is_ours(policy_id: UUID) -> bool:
@@ -256,6 +270,8 @@ def _check(plan: Plan, is_default: bool, ours: bool) -> None:
         raise Invalid("the Default policy takes every priority", field="priorityFilter")
     if plan.acknowledgement_timeout_minutes is not None:
         _check_minutes(plan.acknowledgement_timeout_minutes, "acknowledgementTimeoutMinutes")
+    if plan.auto_resolve_minutes is not None:
+        _check_quiet(plan.auto_resolve_minutes, plan.acknowledgement_timeout_minutes)
     for i, level in enumerate(plan.levels):
         _check_minutes(level.timeout_minutes, f"levels.{i}.timeoutMinutes")
         for priority, minutes in level.timeout_minutes_by_priority.items():
@@ -268,6 +284,15 @@ def _check_minutes(minutes: float, path: str) -> None:
     # Written so that what is no number is refused, too: it compares with nothing.
     if not MIN_MINUTES <= minutes <= MAX_MINUTES:
         raise Invalid(f"a time-out has at least {MIN_MINUTES} (3 s) and at most {MAX_MINUTES:.0f} minutes", field=path)
+
+
+def _check_quiet(minutes: float, timeout: float | None) -> None:
+    field = "autoResolveMinutes"
+    if not MIN_MINUTES <= minutes <= MAX_QUIET_MINUTES:
+        raise Invalid(f"has at least {MIN_MINUTES} (3 s) and at most {MAX_QUIET_MINUTES:.0f} minutes", field=field)
+    if timeout is not None and minutes >= timeout:
+        # It would never be reached.
+        raise Invalid("has to be less than acknowledgementTimeoutMinutes: then paging starts again", field=field)
 
 
 def _check_target(target: Target, path: str) -> None:

@@ -134,3 +134,22 @@ def test_an_id_that_belongs_to_something_else_is_no_policy() -> None:
 
     facts = Given(ESCALATION[BRIEF.priority.lane], []).when(start()).facts
     assert not isinstance(Given(POLICY, facts).state(), Policy)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf"), 525_601, 30, 31])
+def test_a_quiet_that_ends_an_incident_is_a_time_that_can_be_reached(minutes: float) -> None:
+    plan = replace(PLAN, acknowledgement_timeout_minutes=30, auto_resolve_minutes=minutes)
+    refused = NOTHING.when(replace(CREATE, plan=plan)).then_rejected(Invalid)
+    assert refused.field == "autoResolveMinutes"
+
+
+def test_a_quiet_that_ends_an_incident_is_kept_and_taken_away_by_itself() -> None:
+    given = NOTHING.when(CREATE).then_types(PolicyCreated)
+    given = given.when(ChangePolicy(auto_resolve_minutes=20)).then_types(PolicyChanged)
+    given = given.when(ChangePolicy(acknowledgement_timeout_minutes=30)).then_types(PolicyChanged)
+    given.when(ChangePolicy(acknowledgement_timeout_minutes=20)).then_rejected(Invalid)
+    given = given.when(ChangePolicy(auto_resolve_minutes=None)).then_types(PolicyChanged)
+    state = given.state()
+    assert isinstance(state, Policy)
+    assert [p.auto_resolve_minutes for p in state.plans] == [None, 20, 20, None]
+    assert state.plan.acknowledgement_timeout_minutes == 30

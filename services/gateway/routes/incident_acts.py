@@ -184,7 +184,7 @@ async def _name(ask: Asking, more: Mapping[str, Any]) -> str | None:
     if (by := more.get("by")) is None:
         return None
     try:
-        user = await ask.query("auth", "user", ById(id=UUID(by)))
+        user = await ask.query("auth", "name", ById(id=UUID(by)))
     except (Problem, ValueError):
         return None
     return " ".join(filter(None, (user.get("firstName"), user.get("lastName")))) or None

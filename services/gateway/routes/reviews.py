@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from libs.contracts.requests import ById
+from libs.contracts.requests import ById, Nothing
 from libs.contracts.reviews import ChangeReview, ReviewChange, ReviewView
-from services.gateway.envelope import item
+from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
-from services.gateway.responses import documented, one
+from services.gateway.responses import answer, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(
@@ -56,3 +56,16 @@ async def change_review(incident_id: IncidentId, body: ReviewChange, ask: Asking
     """Action items are replaced as a whole: one with an `id` is that one, one without is new."""
     request = complete(ChangeReview, body, id=incident_id)
     return item("review", await ask.command("incidents", "change_review", request))
+
+
+@router.delete(
+    "",
+    operation_id="deleteReview",
+    summary="Delete the draft of a review",
+    responses=documented(
+        answer("ReviewDeleted", Nothing), missing=_NONE, conflict="it is published: make it a draft again first"
+    ),
+)
+async def delete_review(incident_id: IncidentId, ask: Asking) -> Response:
+    """The timeline says who did. Another one may be begun."""
+    return success(await ask.command("incidents", "delete_review", ById(id=incident_id)))

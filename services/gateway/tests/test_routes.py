@@ -324,6 +324,7 @@ CASES = [
     ),
     got("getReview", f"{INCIDENT}/review", "incidents.review", {"id": ID}, "review", v.REVIEW),
     patched("changeReview", f"{INCIDENT}/review", "incidents.change_review", {"text": "why"}, "review", v.REVIEW),
+    gone("deleteReview", f"{INCIDENT}/review", "incidents.delete_review", {"id": ID}),
     told("getAnalyticsSummary", "summary", v.SUMMARY),
     told("getAnalyticsResponse", "response", v.RESPONSE),
     told("getAnalyticsLoad", "load", v.LOAD),

@@ -116,11 +116,15 @@ class Suppress:
 
 @dataclass(frozen=True, slots=True)
 class LimitAcknowledgement:
-    """The policy of run `run` gives whoever acknowledged it so much time."""
+    """The policy of run `run` gives whoever acknowledged it so much time, and resolves it after so long a quiet.
+
+    None of either: it says nothing of that.
+    """
 
     run: int
-    time: timedelta
+    time: timedelta | None
     at: datetime
+    quiet: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from libs.contracts.incidents import (
     IncidentSnoozed,
     IncidentSuppressed,
     NoteAdded,
+    ResolutionPlanned,
     Status,
 )
 from libs.contracts.requests import Invalid, NotFound
@@ -97,8 +98,8 @@ def decide(command: Command, state: Incident) -> Sequence[Fact]:
             return _snoozed(command, state, created)
         case Suppress() if command.suppression != state.suppression:
             return [_suppressed(command, state, created)]
-        case LimitAcknowledgement() if _is_to_be_limited(command, state):
-            return [_limited(command, state, created)]
+        case LimitAcknowledgement() if _is_held(command, state):
+            return _limited(command, state, created)
         case AddNote(note_id, text, by, at):
             return [NoteAdded(incident_id=created.incident_id, note_id=note_id, text=text, by=by, at=at)]
         case Edit():
@@ -143,10 +144,9 @@ def _is_to_end(command: Resolve | ResolveQuiet, state: Incident) -> bool:
     return is_quiet and state.resolves_at is not None and state.resolves_at <= command.at
 
 
-def _is_to_be_limited(command: LimitAcknowledgement, state: Incident) -> bool:
-    """Of an answer to the present levels; the first that is heard of counts."""
-    is_held = state.status is Status.ACKNOWLEDGED and command.run >= state.answers_from
-    return is_held and state.acknowledged_until is None
+def _is_held(command: LimitAcknowledgement, state: Incident) -> bool:
+    """Whether it was the present levels that were answered."""
+    return state.status is Status.ACKNOWLEDGED and command.run >= state.answers_from
 
 
 def _alert_resolved(command: ResolveAlert, state: Incident, created: IncidentCreated) -> list[Fact]:
@@ -242,9 +242,18 @@ def _suppressed(command: Suppress, state: Incident, created: IncidentCreated) ->
     )
 
 
-def _limited(command: LimitAcknowledgement, state: Incident, created: IncidentCreated) -> AcknowledgementLimited:
-    since = state.acknowledged[0].at if state.acknowledged else command.at
-    return AcknowledgementLimited(incident_id=created.incident_id, at=command.at, until=since + command.time)
+def _limited(command: LimitAcknowledgement, state: Incident, created: IncidentCreated) -> list[Fact]:
+    """From when it was acknowledged; the first that is heard of either counts."""
+    incident_id, at = created.incident_id, command.at
+    since = state.acknowledged[0].at if state.acknowledged else at
+    facts: list[Fact] = []
+    if command.time is not None and state.acknowledged_until is None:
+        facts.append(AcknowledgementLimited(incident_id=incident_id, at=at, until=since + command.time))
+    if (quiet := command.quiet) is not None and state.quiet is None:
+        minutes = quiet / timedelta(minutes=1)
+        planned = ResolutionPlanned(incident_id=incident_id, at=at, quiet_minutes=minutes, resolves_at=since + quiet)
+        facts.append(planned)
+    return facts
 
 
 def _acknowledged(command: Acknowledge, state: Incident, created: IncidentCreated) -> IncidentAcknowledged:
@@ -254,7 +263,8 @@ def _acknowledged(command: Acknowledge, state: Incident, created: IncidentCreate
         by=command.by,
         at=command.at,
         notes=command.notes,
-        resolves_at=command.resolves_at,
+        # What its policy says counts; it has been told of with the first acknowledgement.
+        resolves_at=command.at + state.quiet if state.quiet is not None else command.resolves_at,
     )
 
 

@@ -8,7 +8,7 @@ nothing: whoever has the incident keeps it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.contracts.envelope import Actor, Fact
@@ -35,6 +35,7 @@ from libs.contracts.incidents import (
     PagingRequested,
     PriorityLowered,
     PriorityRaised,
+    ResolutionPlanned,
     RespondersAdded,
     SnoozeEnded,
     Status,
@@ -97,6 +98,8 @@ class Incident:
     """When its acknowledgement times out; None: it does not."""
     resolves_at: datetime | None = None
     """When it is resolved by itself, if nothing happens: it is acknowledged."""
+    quiet: timedelta | None = None
+    """The quiet after which the policy of its levels resolves it; None: the installation says, if anybody does."""
     responders: tuple[UUID, ...] = ()
     """Who was asked for help."""
     heard: Heard | None = None
@@ -213,6 +216,8 @@ def _paging(state: Incident, fact: Fact) -> Incident:
             return replace(state, suppressed=False, suppression=None)
         case AcknowledgementLimited():
             return replace(state, acknowledged_until=fact.until)
+        case ResolutionPlanned():
+            return replace(state, resolves_at=fact.resolves_at, quiet=timedelta(minutes=fact.quiet_minutes))
         case IncidentReopened():
             insisted_at = fact.at if _person(fact.by) else state.insisted_at
             opened = replace(state, status=Status.CREATED, resolved=None, closed=None)
@@ -226,7 +231,7 @@ def _begun(state: Incident, fact: PagingRequested) -> Incident:
     again = Status.ESCALATED if state.status is Status.ACKNOWLEDGED else state.status
     state = replace(state, run=fact.run, began_at=fact.since, answers_from=fact.run, status=again, heard=None)
     state = replace(state, suppressed=False, suppression=None, snoozed_until=None)
-    return replace(state, acknowledged_until=None, resolves_at=None)
+    return replace(state, acknowledged_until=None, resolves_at=None, quiet=None)
 
 
 def _acknowledged(state: Incident, fact: IncidentAcknowledged) -> Incident:

@@ -9,7 +9,14 @@ from uuid import UUID
 
 from libs.contracts.envelope import Actor, Fact
 from libs.contracts.requests import Invalid, NotFound, Rejected
-from libs.contracts.reviews import ActionItem, ReviewChanged, ReviewDrafted, ReviewPublished, ReviewWithdrawn
+from libs.contracts.reviews import (
+    ActionItem,
+    ReviewChanged,
+    ReviewDeleted,
+    ReviewDrafted,
+    ReviewPublished,
+    ReviewWithdrawn,
+)
 
 
 class NoSuchReview(NotFound):
@@ -18,6 +25,10 @@ class NoSuchReview(NotFound):
 
 class NotOverYet(Rejected):
     """The incident is not over yet: resolve it first, its review is drafted from all that happened."""
+
+
+class IsPublished(Rejected):
+    """The review is published: make it a draft again first (`published: false`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,8 @@ def evolve(state: Review, fact: Fact) -> Review:
             return replace(state, published=fact, changed=fact)
         case ReviewWithdrawn():
             return replace(state, published=None, changed=fact)
+        case ReviewDeleted():
+            return initial()
         case _:
             return state
 
@@ -69,21 +82,31 @@ class EditReview:
     published: bool | None = None
 
 
-Command = DraftReview | EditReview
+@dataclass(frozen=True, slots=True)
+class DeleteReview:
+    by: Actor
+    at: datetime
+
+
+Command = DraftReview | EditReview | DeleteReview
 
 
 def decide(command: Command, state: Review) -> Sequence[Fact]:
     """Whoever drafts it again gets what there is.
 
     Raises:
-        NoSuchReview, Invalid.
+        NoSuchReview, IsPublished, Invalid.
     """
     drafted = state.drafted
     match command:
         case DraftReview(incident_id, text, by, at):
             return [] if drafted else [ReviewDrafted(incident_id=incident_id, text=text, by=by, at=at)]
-        case EditReview() if drafted is None:
+        case EditReview() | DeleteReview() if drafted is None:
             raise NoSuchReview
+        case DeleteReview() if state.published is not None:
+            raise IsPublished
+        case DeleteReview(by, at):
+            return [ReviewDeleted(incident_id=drafted.incident_id, by=by, at=at)]
         case EditReview():
             return _edited(command, state, drafted.incident_id)
 

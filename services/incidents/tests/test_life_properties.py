@@ -86,14 +86,14 @@ class Life(RuleBasedStateMachine):
         assert phase_of(again) is phase_of(self.state), "what comes twice leads nowhere else"
         return True
 
-    @rule(by=st.sampled_from(PEOPLE), minutes=st.sampled_from([0, 5, 30]))
-    def acknowledge(self, by: Actor, minutes: int) -> None:
+    @rule(by=st.sampled_from(PEOPLE), minutes=st.sampled_from([0, 5, 30]), quiet=st.sampled_from([None, _SOON]))
+    def acknowledge(self, by: Actor, minutes: int, quiet: timedelta | None) -> None:
         allowed = self.do(commands.Acknowledge(by, self.now, resolves_at=self.now + _LONG))
         assert allowed is not self.model.over
         if allowed:
             self.model.held, self.model.snoozed = True, False
             if minutes:
-                self.do(commands.LimitAcknowledgement(self.state.run, timedelta(minutes=minutes), self.now))
+                self.do(commands.LimitAcknowledgement(self.state.run, timedelta(minutes=minutes), self.now, quiet))
 
     @rule(by=st.sampled_from(PEOPLE))
     def resolve(self, by: Actor) -> None:

@@ -15,7 +15,17 @@ from libs.contracts.incidents import IncidentView, Status
 from libs.contracts.model import Lane, Priority
 from libs.contracts.requests import Invalid
 from libs.contracts.reviews import ActionItem
-from services.incidents.domain.review import DraftReview, EditReview, NoSuchReview, Review, decide, evolve, initial
+from services.incidents.domain.review import (
+    DeleteReview,
+    DraftReview,
+    EditReview,
+    IsPublished,
+    NoSuchReview,
+    Review,
+    decide,
+    evolve,
+    initial,
+)
 from services.incidents.drafting import draft, plain
 
 AT = datetime(2026, 11, 3, 2, tzinfo=UTC)
@@ -74,6 +84,17 @@ def test_an_item_has_an_id_of_this_review(items: tuple[ActionItem, ...], field: 
 def test_there_is_nothing_to_change_before_it_is_begun() -> None:
     with pytest.raises(NoSuchReview):
         decide(EditReview(BY, AT, published=True), initial())
+
+
+def test_a_draft_is_deleted_once_and_what_is_published_is_not() -> None:
+    delete = DeleteReview(BY, AT)
+    with pytest.raises(NoSuchReview):
+        decide(delete, initial())
+    state, names = _after(DRAFT, delete)
+    assert (state, names) == (initial(), ["ReviewDrafted", "ReviewDeleted"])
+    published, _ = _after(DRAFT, EditReview(BY, AT, published=True))
+    with pytest.raises(IsPublished):
+        decide(delete, published)
 
 
 # --- The draft -------------------------------------------------------------------------------------------------------

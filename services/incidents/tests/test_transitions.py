@@ -21,6 +21,7 @@ from libs.contracts.incidents import (
     IncidentSuppressed,
     PagingReason,
     PagingRequested,
+    ResolutionPlanned,
     Suppression,
 )
 from libs.contracts.model import Priority
@@ -238,3 +239,25 @@ def test_what_is_quiet_for_long_is_resolved_and_nothing_else_is() -> None:
     given(CREATED).when(quiet).then_nothing()
     again = given(CREATED, HELD).when(commands.AskLevel(None, BO, SOON))
     again.then(again.facts).when(quiet).then_nothing()
+
+
+def test_a_policy_says_after_which_quiet_it_is_resolved_and_whoever_answers_later_begins_it_anew() -> None:
+    hour, two = timedelta(hours=1), timedelta(hours=2)
+    plan = commands.LimitAcknowledgement(1, None, SOON, hour)
+    planned = given(CREATED, ACKNOWLEDGED).when(plan).then_types(ResolutionPlanned)
+    assert planned.state().resolves_at == LATER + hour, "from when it was acknowledged"
+    planned.when(plan).then_nothing()
+    given(CREATED).when(plan).then_nothing()
+    given(CREATED, HELD).when(plan).then_types(ResolutionPlanned)
+    both = commands.LimitAcknowledgement(1, two, SOON, hour)
+    given(CREATED, ACKNOWLEDGED).when(both).then_types(AcknowledgementLimited, ResolutionPlanned)
+    [again] = planned.when(commands.Acknowledge(BO, SOON, resolves_at=SOON + two)).facts
+    assert isinstance(again, IncidentAcknowledged)
+    assert again.resolves_at == SOON + hour, "the policy's, not the installation's"
+    early = commands.ResolveQuiet(Actor.service("incidents"), LATER + hour - timedelta(seconds=1), "nothing")
+    planned.when(early).then_nothing()
+    in_time = commands.ResolveQuiet(Actor.service("incidents"), LATER + hour, "nothing")
+    planned.when(in_time).then_types(IncidentResolved)
+    paged = planned.when(commands.AskLevel(None, BO, SOON))
+    assert (state := paged.then(paged.facts).state()).quiet is None, state
+    given(CREATED, ACKNOWLEDGED, *planned.facts[2:], SNOOZED).when(in_time).then_nothing()

@@ -96,10 +96,27 @@
   value: {{ join "," $v.corsOrigins | quote }}
 - name: ENABLE_AUDIT_LOGGING
   value: {{ $v.accessLog | quote }}
+- name: ENABLE_RATE_LIMITING
+  value: {{ $v.switches.rateLimiting | quote }}
+- name: ENABLE_MAINTENANCE_MODE
+  value: {{ $v.switches.maintenanceMode | quote }}
+{{- range $name, $said := $v.switches.features }}
+{{- if kindIs "bool" $said }}
+- name: FEATURE_{{ upper $name }}
+  value: {{ $said | quote }}
+{{- else if not (kindIs "invalid" $said) }}
+- name: FEATURE_{{ upper $name }}_PERCENTAGE
+  value: {{ int $said | quote }}
+{{- end }}
+{{- end }}
+- name: PAGER_DRAIN_SECONDS
+  value: {{ int $v.drainSeconds | quote }}
 - name: PAGER_TRUSTED_PROXIES
   value: {{ join "," $v.trustedProxies | quote }}
 {{- end }}
 {{- if eq .component "notifier" }}
+- name: ENABLE_CIRCUIT_BREAKER
+  value: {{ $v.switches.circuitBreaker | quote }}
 {{- include "pager.pushEnv" .root }}
 {{- end }}
 {{- with $v.telemetry.otlpEndpoint }}

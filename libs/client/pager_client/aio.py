@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -68,14 +68,12 @@ class AsyncPager(AsyncOperations):
         other._is_ours = False
         return other
 
-    async def sign_in(
-        self, email: str, password: str, device_id: str = DEVICE, *, totp: str | None = None
-    ) -> types.SignedInView:
+    async def sign_in(self, email: str, password: str, device_id: str = DEVICE, **more: Any) -> types.SignedInView:
         """From here on calls are this person's; tokens are renewed until the session ends.
 
-        A device has one session: give each place where your program runs a `device_id` of its own.
+        A device has one session: give each place where your program runs a `device_id` of its own. `more` is what
+        else `login` takes, such as `totp`.
         """
-        more = {} if totp is None else {"totp": totp}
         answer: types.SignedInView = await self._carried_out(self._flow.sign_in(email, password, device_id, more))
         return answer
 
@@ -104,7 +102,7 @@ class AsyncPager(AsyncOperations):
             for one in items:
                 yield one
 
-    def stream(self, after: str | None = None, **connection: Any) -> AsyncIterator[Frame]:
+    def stream(self, after: str | None = None, **connection: Any) -> AsyncGenerator[Frame, None]:
         """What becomes of incidents, as it happens: `frame["type"]`, and mostly `frame["incident"]`.
 
         A line that ends is taken up again where it was, after a frame `interrupted`; `after` is the `position` of a

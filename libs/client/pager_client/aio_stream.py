@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -26,7 +26,7 @@ class _Door(connect):
 
 async def frames(
     flow: Flow, renew: Renew, sleep: Sleep, after: str | None, options: Mapping[str, Any]
-) -> AsyncIterator[Frame]:
+) -> AsyncGenerator[Frame, None]:
     """What is told, across connections, from `after` on. Raises `PagerError`: it cannot go on."""
     line, stale, may_renew = Line(flow.url, after, flow.timeout), None, True
     while True:
@@ -52,7 +52,7 @@ async def frames(
 
 async def _heard(flow: Flow, line: Line, renew: Renew, options: Mapping[str, Any]) -> AsyncIterator[Frame]:
     """Of one connection. Raises `PagerError` when it ends."""
-    given = {"max_size": MOST_BYTES, "open_timeout": flow.timeout, **options}
+    given = {"max_size": MOST_BYTES, "open_timeout": flow.timeout, "close_timeout": 2, **options}
     try:
         async with _Door(address_of(flow.url), **given) as socket:
             await socket.send(authenticate(flow.session.bearer, line.after))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -72,14 +72,12 @@ class Pager(Operations):
         other._is_ours = False
         return other
 
-    def sign_in(
-        self, email: str, password: str, device_id: str = DEVICE, *, totp: str | None = None
-    ) -> types.SignedInView:
+    def sign_in(self, email: str, password: str, device_id: str = DEVICE, **more: Any) -> types.SignedInView:
         """From here on calls are this person's; tokens are renewed until the session ends.
 
-        A device has one session: give each place where your program runs a `device_id` of its own.
+        A device has one session: give each place where your program runs a `device_id` of its own. `more` is what
+        else `login` takes, such as `totp`.
         """
-        more = {} if totp is None else {"totp": totp}
         answer: types.SignedInView = self._carried_out(self._flow.sign_in(email, password, device_id, more))
         return answer
 
@@ -108,7 +106,7 @@ class Pager(Operations):
             for one in items:
                 yield one
 
-    def stream(self, after: str | None = None, **connection: Any) -> Iterator[Frame]:
+    def stream(self, after: str | None = None, **connection: Any) -> Generator[Frame, None, None]:
         """What becomes of incidents, as it happens: `frame["type"]`, and mostly `frame["incident"]`.
 
         A line that ends is taken up again where it was, after a frame `interrupted`; `after` is the `position` of a

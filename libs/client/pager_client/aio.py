@@ -78,7 +78,7 @@ class AsyncPager(AsyncOperations):
         return answer
 
     async def sign_out(self) -> None:
-        """End the session that `sign_in` began."""
+        """End the session that `sign_in` began, if it has not ended by itself."""
         await self._carried_out(self._flow.sign_out())
 
     async def call(

@@ -82,7 +82,7 @@ class Pager(Operations):
         return answer
 
     def sign_out(self) -> None:
-        """End the session that `sign_in` began."""
+        """End the session that `sign_in` began, if it has not ended by itself."""
         self._carried_out(self._flow.sign_out())
 
     def call(

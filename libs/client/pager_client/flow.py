@@ -92,11 +92,10 @@ class Flow:
         return answer
 
     def sign_out(self) -> Steps:
-        session = self.session
-        if session.device_id is None:
-            raise ValueError("nobody has signed in here")
-        yield from self.call(Request("POST", "/auth/logout", {"deviceId": session.device_id}))
-        self.session = Session()
+        device = self.session.device_id
+        if device is not None:
+            yield from self.call(Request("POST", "/auth/logout", {"deviceId": device}))
+            self.session = Session()
 
     def _tried(self, request: Request, bearer: str | None, *, repeat: bool = False) -> Steps:
         """Send it until there is an answer that another try would not change."""

@@ -23,12 +23,13 @@ help: ## list the targets
 
 setup: .venv/.ready ## install what is needed into .venv (uv comes through pip where it is missing)
 
-.venv/.ready: pyproject.toml uv.lock
+.venv/.ready: pyproject.toml libs/client/pyproject.toml uv.lock
 	@echo "installing what is needed into .venv, once"
 	@command -v uv >/dev/null 2>&1 || test -x .tools/bin/uv || python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
 	@LC_ALL=C.UTF-8 $$(command -v uv || echo .tools/bin/uv) sync --quiet --frozen --all-extras --compile-bytecode
 # Relative: before 3.13 Python does not start where a path has letters that the shell's language lacks.
-	@cd .venv/lib/python3*/site-packages && echo ../../../.. > _editable_impl_pager.pth
+	@cd .venv/lib/python3*/site-packages && echo ../../../.. > _editable_impl_pager.pth \
+	  && echo ../../../../libs/client > _editable_impl_pager_client.pth
 	@touch .venv/.ready
 
 demo: setup ## a page from alert to acknowledgement, on this machine, in half a minute

@@ -29,8 +29,9 @@ from aiohttp import ClientSession
 
 from bench.measure import percentiles
 from bench.stack import RunningPager, running_pager
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.stack import secrets_file
+from pager_client import AsyncPager
 from services.auth.domain.lockout import HOURLY
 
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark
@@ -69,7 +70,7 @@ def main() -> None:
 
 async def _measure(tries: int, rate: float, seconds: float) -> dict[str, Any]:
     async with running_pager(1, simulators=False) as pager, _admin(pager) as admin, ClientSession() as http:
-        door = Door(admin.url, http)
+        door = Door(str(pager.run["gateway"]), http)
         known = await _people(admin, -(-tries // HOURLY))
         return {
             "cores": os.cpu_count(),
@@ -79,14 +80,14 @@ async def _measure(tries: int, rate: float, seconds: float) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _admin(pager: RunningPager) -> AsyncIterator[Api]:
+async def _admin(pager: RunningPager) -> AsyncIterator[AsyncPager]:
     admin = secrets_file.load_or_make(pager.home, os.environ)
-    async with Api(str(pager.run["gateway"])) as api:
-        signed_in = await api.sign_in(admin.admin_email, admin.admin_password, "bench")
-        yield api.of(signed_in["tokens"]["accessToken"])
+    async with api_of(str(pager.run["gateway"]), retries=0) as api:
+        await api.sign_in(admin.admin_email, admin.admin_password, "bench")
+        yield api
 
 
-async def _people(admin: Api, many: int) -> list[str]:
+async def _people(admin: AsyncPager, many: int) -> list[str]:
     """So many that none is tried more often than answers to are delayed."""
     emails = [f"{secrets.token_hex(6)}@pager.local" for _ in range(many)]
     for email in emails:
@@ -113,7 +114,7 @@ async def _in_turns(door: Door, known: list[str], tries: int) -> dict[str, Any]:
     }
 
 
-async def _beside(door: Door, admin: Api, known: list[str], rate: float, seconds: float) -> dict[str, Any]:
+async def _beside(door: Door, admin: AsyncPager, known: list[str], rate: float, seconds: float) -> dict[str, Any]:
     own = known[0]
     status, _ = await door.sign_in(own, _PASSWORD, _HOME_ADDRESS)
     if status != 200:
@@ -176,7 +177,7 @@ async def _asked(seconds: float, *asks: Callable[[], Awaitable[object]]) -> dict
     return percentiles(took) | {"asked": len(took)}
 
 
-async def _paged_and_acknowledged(admin: Api) -> None:
+async def _paged_and_acknowledged(admin: AsyncPager) -> None:
     made = await admin.call("POST", "/incidents", {"title": "bench", "priority": "low"})
     await admin.call("POST", f"/incidents/{made['incident']['id']}/acknowledge", {})
 

@@ -36,9 +36,10 @@ from bench.measure import percentiles
 from bench.plans import cost_of_words, plans_of
 from bench.rows import fill_incidents
 from bench.stack import RunningPager, running_pager
-from cli.reach.api import Api, Refused
+from cli.reach.api import api_of
 from cli.stack import secrets_file
 from libs.contracts.permissions import MOST_TEAMS
+from pager_client import AsyncPager, Refused
 
 _WALKERS = 8
 _PAGE = "SELECT view FROM incidents.incidents ORDER BY created_at DESC, id DESC LIMIT 20"
@@ -96,7 +97,7 @@ _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only i
 class Walker:
     """Somebody who reads a list from its beginning to its end, again and again."""
 
-    api: Api
+    api: AsyncPager
     path: str
     pages: int = 0
     refused: Counter[int] = field(default_factory=Counter)
@@ -165,32 +166,33 @@ async def _measure(incidents: int, asked: int) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _admin(pager: RunningPager) -> AsyncIterator[tuple[Api, UUID]]:
+async def _admin(pager: RunningPager) -> AsyncIterator[tuple[AsyncPager, UUID]]:
     """The API as the admin, and who that is."""
     admin = secrets_file.load_or_make(pager.home, os.environ)
-    async with Api(str(pager.run["gateway"])) as api:
+    async with api_of(str(pager.run["gateway"]), retries=0) as api:
         signed_in = await api.sign_in(admin.admin_email, admin.admin_password, "bench")
-        yield api.of(signed_in["tokens"]["accessToken"]), UUID(signed_in["user"]["id"])
+        yield api, UUID(signed_in["user"]["id"])
 
 
-async def _teams(admin: Api) -> list[UUID]:
+async def _teams(admin: AsyncPager) -> list[UUID]:
     """Those of an earlier run, and what is missing."""
     names = [f"bench {number}" for number in range(_TEAMS)]
-    there = {team["name"]: team["id"] for team in await admin.every("/teams", "teams")}
+    there = {team["name"]: team["id"] async for team in admin.iter_teams()}
     for name in names:
         if name not in there:
             there[name] = (await admin.call("POST", "/teams", {"name": name}))["team"]["id"]
     return [UUID(there[name]) for name in names]
 
 
-async def _member(admin: Api, name: str, teams: Sequence[UUID]) -> Api:
+async def _member(admin: AsyncPager, name: str, teams: Sequence[UUID]) -> AsyncPager:
     """The API as somebody who is in these teams."""
     email = f"{name}@bench.test"
     person = {"email": email, "password": _PASSWORD, "firstName": name, "lastName": "Bench", "roles": ["user"]}
-    if email not in {user["email"] for user in await admin.every("/users", "users")}:
+    if email not in {user["email"] async for user in admin.iter_users()}:
         await admin.call("POST", "/users", person | {"teamIds": [str(team) for team in teams]})
-    signed_in = await admin.of("").sign_in(email, _PASSWORD, f"bench-{name}")
-    return admin.of(signed_in["tokens"]["accessToken"])
+    member = admin.with_token(None)
+    await member.sign_in(email, _PASSWORD, f"bench-{name}")
+    return member
 
 
 def _path(query: Mapping[str, str], me: UUID) -> str:
@@ -221,7 +223,7 @@ async def _timed(times: int, ask: Callable[[], Awaitable[object]]) -> dict[str, 
     return percentiles(seconds)
 
 
-def _deep(api: Api, query: str) -> Callable[[], Awaitable[object]]:
+def _deep(api: AsyncPager, query: str) -> Callable[[], Awaitable[object]]:
     """One page after the other, of a hundred each."""
     cursor = ""
 
@@ -237,7 +239,7 @@ async def _rows(connection: psycopg.AsyncConnection[Any], statement: str) -> lis
     return await (await connection.execute(statement.encode())).fetchall()
 
 
-async def _nothing(api: Api) -> None:
+async def _nothing(api: AsyncPager) -> None:
     """Refused at the door: the parameter is unknown."""
     try:
         await api.call("GET", "/incidents?nothing=1")
@@ -246,7 +248,7 @@ async def _nothing(api: Api) -> None:
             raise
 
 
-async def _acknowledgements(api: Api, me: UUID, times: int) -> dict[str, Any]:
+async def _acknowledgements(api: AsyncPager, me: UUID, times: int) -> dict[str, Any]:
     """Alone, and beside eight walkers: half of them walk all incidents, half those of somebody."""
     alone = await _acknowledged(api, times)
     paths = ("/incidents?limit=100", f"/incidents?limit=100&assigned_to={me}")
@@ -267,7 +269,7 @@ async def _acknowledgements(api: Api, me: UUID, times: int) -> dict[str, Any]:
     }
 
 
-async def _acknowledged(api: Api, times: int) -> dict[str, Any]:
+async def _acknowledged(api: AsyncPager, times: int) -> dict[str, Any]:
     seconds, refused = list[float](), Counter[int]()
     for number in range(times):
         made = await api.call("POST", "/incidents", {"title": f"bench {number}", "priority": "low"})

@@ -17,9 +17,10 @@ import psutil
 from nats.aio.client import Client
 
 from cli.embedded import Home
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.stack import secrets_file
 from cli.stack.ready import until_ready
+from pager_client import AsyncPager
 
 _START_SECONDS = 60.0
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark
@@ -103,17 +104,16 @@ async def _prepare(pager: RunningPager) -> None:
     admin = secrets_file.load_or_make(pager.home, os.environ)
     tag = secrets.token_hex(4)
     phones = [(f"ios-{tag}", secrets.token_hex(32)), (f"android-{tag}", f"fcm-{tag}-{secrets.token_hex(24)}")]
-    async with Api(str(pager.run["gateway"])) as api:
-        signed_in = await api.sign_in(admin.admin_email, admin.admin_password, "bench")
-        door = api.of(signed_in["tokens"]["accessToken"])
+    async with api_of(str(pager.run["gateway"])) as door:
+        await door.sign_in(admin.admin_email, admin.admin_password, "bench")
         pager.routing_keys = tuple([await _responder(door, *phone) for phone in phones])
 
 
-async def _responder(api: Api, name: str, push_token: str) -> str:
+async def _responder(api: AsyncPager, name: str, push_token: str) -> str:
     email = f"{name}@pager.local"
     person = {"email": email, "password": _PASSWORD, "firstName": name, "lastName": "Bench"}
     user = (await api.call("POST", "/users", person))["user"]["id"]
-    await api.sign_in(email, _PASSWORD, f"phone of {name}", pushToken=push_token)
+    await api.login(email=email, password=_PASSWORD, deviceId=f"phone of {name}", pushToken=push_token)
     level = {"timeoutMinutes": 600, "targets": [{"type": "user", "id": user}]}
     policy = await api.call("POST", "/escalation/policies", {"name": name, "repeat": 0, "levels": [level]})
     body = {"name": name, "type": "generic", "policyId": policy["policy"]["id"]}

@@ -31,9 +31,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from bench.stack import RunningPager, cpu_seconds, pss_mib, running_pager
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.stack import secrets_file
 from libs.contracts.subjects import Header, rpc_subject
+from pager_client import AsyncPager
 
 _EACH = 10
 """Streams of one API key."""
@@ -88,11 +89,10 @@ async def _measure(load: Load) -> dict[str, Any]:
 
 async def _pager(pager: RunningPager, load: Load) -> dict[str, Any]:
     admin = secrets_file.load_or_make(pager.home, os.environ)
-    async with Api(str(pager.run["gateway"])) as door:
-        token = (await door.sign_in(admin.admin_email, admin.admin_password, "bench"))["tokens"]["accessToken"]
-        api = door.of(token)
+    async with api_of(str(pager.run["gateway"])) as api:
+        token = (await api.sign_in(admin.admin_email, admin.admin_password, "bench"))["tokens"]["accessToken"]
         bus = await pager.connect("gateway")
-        teams = [await _team(api, bus, load, number) for number in range(load.teams)]
+        teams = [await _team(api, bus, token, load, number) for number in range(load.teams)]
     url = f"ws{str(pager.run['gateway']).removeprefix('http')}/api/v1/stream"
     first_frames = [json.dumps({"type": "authenticate", "token": key}) for key, _ in teams for _ in range(load.each)]
     async with _clients(url, first_frames, load) as results:
@@ -108,16 +108,17 @@ async def _pager(pager: RunningPager, load: Load) -> dict[str, Any]:
     }
 
 
-async def _team(api: Api, bus: Client, load: Load, number: int) -> tuple[Sequence[str], Sequence[str]]:
+async def _team(
+    api: AsyncPager, bus: Client, token: str, load: Load, number: int
+) -> tuple[Sequence[str], Sequence[str]]:
     """Keys for its clients, and the incidents that they hear of."""
-    team = (await api.call("POST", "/teams", {"name": f"bench {number} {uuid4().hex[:6]}"}))["team"]["id"]
-    body = {"teamId": team, "scopes": ["incidents.list"]}
+    team = (await api.create_team(name=f"bench {number} {uuid4().hex[:6]}"))["team"]["id"]
     keys = [
-        (await api.call("POST", "/api-keys", body | {"name": f"bench {n}"}))["apiKey"]["key"]
+        (await api.create_api_key(name=f"bench {n}", teamId=team, scopes=["incidents.list"]))["apiKey"]["key"]
         for n in range(-(-load.each // _EACH))
     ]
     made = {"title": "bench", "description": _TEXT, "priority": "low", "teamId": team}
-    return keys, [(await _ask(bus, str(api.token), "create", made))["id"] for _ in range(_INCIDENTS)]
+    return keys, [(await _ask(bus, token, "create", made))["id"] for _ in range(_INCIDENTS)]
 
 
 async def _ask(bus: Client, token: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from cli.commands.rebuild import rebuild
 from cli.commands.replay import replay
 from cli.commands.report import report
 from cli.commands.reset import reset
+from cli.commands.review import reviews
 from cli.commands.seed import seed
 from cli.commands.tail import tail
 from cli.commands.up import up
@@ -59,7 +60,7 @@ def pager(
 
 for command in (up, demo, seed, reset, doctor, tail, replay, explain, report, rebuild):
     app.command()(command)
-for group in (admin, alerts, parked, epochs, keys, migrations, prepare, deploy_config):
+for group in (admin, alerts, reviews, parked, epochs, keys, migrations, prepare, deploy_config):
     app.add_typer(group)
 
 

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs import bus, collection, decision_tables, events, permissions
+from docs import bus, client, collection, decision_tables, events, permissions
 from libs.contracts import streaming
 from services.gateway.app import Api
 
 FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent
 
 
 def openapi() -> str:
@@ -30,25 +31,28 @@ def stream() -> str:
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
-    "events.md": events.document,
-    "decision-tables.md": decision_tables.document,
-    "permissions.md": permissions.document,
-    "asyncapi.json": bus.document,
-    "openapi.json": openapi,
-    "stream.json": stream,
-    f"postman/{collection.NAME}": postman,
+    "docs/events.md": events.document,
+    "docs/decision-tables.md": decision_tables.document,
+    "docs/permissions.md": permissions.document,
+    "docs/asyncapi.json": bus.document,
+    "docs/openapi.json": openapi,
+    "docs/stream.json": stream,
+    f"docs/postman/{collection.NAME}": postman,
+} | {
+    str((client.FOLDER / name).relative_to(ROOT)): make
+    for name, make in client.modules(lambda: Api().openapi()).items()
 }
-"""What is written, by its name in this folder; each is made from the code alone, so that it can be compared."""
+"""What is written, by its path; each is made from the code alone, so that it can be compared."""
 
 
 def main() -> None:
     """Write every document that is not as the code says, and name it."""
     for name, make in DOCUMENTS.items():
-        path, text = FOLDER / name, make()
+        path, text = ROOT / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"written: docs/{name}\n")
+            sys.stdout.write(f"written: {name}\n")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import DOCUMENTS, FOLDER
+from docs.generate import DOCUMENTS, FOLDER, ROOT
 
-ROOT = FOLDER.parent
 PAGES = sorted([*FOLDER.rglob("*.md"), *ROOT.glob("*.md")])
 _LINK = re.compile(r"(?:\]\(|src=\"|href=\")([^)\s\"]+)")
 
@@ -17,8 +16,8 @@ _LINK = re.compile(r"(?:\]\(|src=\"|href=\")([^)\s\"]+)")
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
 def test_a_generated_document_is_as_the_code_says(name: str) -> None:
     # Not shown as a difference: the documents are long, and the cure is one command.
-    current = (FOLDER / name).read_text(encoding="utf-8") == DOCUMENTS[name]()
-    assert current, f"docs/{name} is out of date: run `make docs`"
+    current = (ROOT / name).read_text(encoding="utf-8") == DOCUMENTS[name]()
+    assert current, f"{name} is out of date: run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,7 +1,7 @@
 """`pager report`: how alerts, incidents and people have fared in a month, as tables, CSV, JSON or a page."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -135,13 +135,13 @@ def _names(settings: Settings, found: "Report") -> Mapping[UUID, str]:
 def _by_api(settings: Settings, key: str) -> Mapping[UUID, str]:
     import asyncio
 
-    from cli.reach.api import Api
+    from cli.reach.api import api_of
 
-    async def ask() -> Iterable[Mapping[str, Any]]:
-        async with Api(str(run_of(settings)["gateway"]), key) as api:
-            return await api.every("/users", "users")
+    async def ask() -> Mapping[UUID, str]:
+        async with api_of(str(run_of(settings)["gateway"]), key) as api:
+            return {UUID(one["id"]): f"{one['firstName']} {one['lastName']}".strip() async for one in api.iter_users()}
 
-    return {UUID(one["id"]): f"{one['firstName']} {one['lastName']}".strip() for one in asyncio.run(ask())}
+    return asyncio.run(ask())
 
 
 def _by_log(settings: Settings, ids: set[UUID]) -> Mapping[UUID, str]:

@@ -1,4 +1,4 @@
-"""`pager tail`: events as they are published."""
+"""`pager tail`: events as they are published, or what becomes of incidents."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +8,7 @@ import typer
 from cli.commands.options import Json, Service
 from cli.console.event_line import head_of, print_event, words_of
 from cli.console.failure import USAGE, Failure
+from cli.console.incident_line import line_of, notice_of
 from cli.console.output import console, json_line
 from cli.reach.running import operator_url
 from cli.settings import Settings
@@ -20,15 +21,27 @@ if TYPE_CHECKING:
 def tail(
     service: Service = None,
     type_name: Annotated[str | None, typer.Option("--type", help="Only this event, such as IncidentCreated.")] = None,
+    incidents: Annotated[bool, typer.Option("--incidents", help="What becomes of incidents, over the API.")] = False,
+    after: Annotated[str | None, typer.Option(help="With --incidents: the position to go on from.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show events as they are published.
+    """Show events as they are published, or with --incidents how incidents stand, as they change.
+
+    The latter as the admin of this home, or with PAGER_API_KEY, a key with the scope incidents.list; a line that breaks
+    is taken up where it was. With --json each has its position.
 
     For example: pager tail --type IncidentCreated
     """
     from cli.stack.interrupt import run_until_signal
 
+    if incidents and (service is not None or type_name is not None):
+        raise Failure("--incidents: not together with --service or --type", USAGE)
+    if after is not None and not incidents:
+        raise Failure("--after: only with --incidents", USAGE)
     settings = Settings.from_environment()
+    if incidents:
+        run_until_signal(_follow_incidents(settings, after, as_json))
+        return
     subject = subject_of(service, type_name)
     url = operator_url(settings)
     run_until_signal(_follow(url, subject, console(), as_json))
@@ -88,3 +101,26 @@ async def _follow(url: str, subject: str, out: "Console", as_json: bool) -> None
             else:
                 print_event(out, head_of(event), words_of(event))
     raise Failure("NATS is gone")
+
+
+async def _follow_incidents(settings: Settings, after: str | None, as_json: bool) -> None:
+    """Raises `Failure`: it cannot go on."""
+    from contextlib import aclosing
+
+    from cli.stack.speaking import speaking
+
+    out, live = console(), True
+    async with speaking(settings) as api, aclosing(api.stream(after, proxy=None)) as frames:
+        async for frame in frames:
+            if as_json:
+                json_line(frame)
+                continue
+            if "incident" in frame:
+                out.print(line_of(frame), soft_wrap=True)
+            elif (notice := notice_of(frame)) is not None:
+                out.print(notice, style="dim")
+            if frame.get("live", live) != live:
+                live = not live
+                out.print(
+                    "told as it happens again" if live else "something is away: what happens is told later", style="dim"
+                )

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from cli.reach.api import Api, Refused
 from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
+from pager_client import AsyncPager, NotFound, Unavailable, ValidationFailed
+from pager_client.types import Level, Target, TeamRole
+
+T = TypeVar("T")
 
 SETTLE_SECONDS: Final = 10.0
 NAME: Final = "Checkout"
@@ -32,7 +35,7 @@ class Crew:
 class Founding:
     """`api` speaks for an admin. Repeating it changes nothing that is as wished already."""
 
-    api: Api
+    api: AsyncPager
     minutes: float
     changed: list[str]
 
@@ -43,57 +46,55 @@ class Founding:
         return Crew(team, policy, *await self._integration(team, policy))
 
     async def _team(self, member: str, manager: str) -> str:
-        known = {team["name"]: str(team["id"]) for team in await self.api.every("/teams", "teams")}
-        team = known.get(NAME) or str((await self.api.call("POST", "/teams", {"name": NAME}))["team"]["id"])
-        path = f"/teams/{team}/members"
-        roles = {one["userId"]: one["role"] for one in await self.api.every(path, "members")}
-        wanted = {member: "member", manager: "manager"}
+        known = {team["name"]: team["id"] async for team in self.api.iter_teams()}
+        team = known.get(NAME) or (await self.api.create_team(name=NAME))["team"]["id"]
+        roles = {one["userId"]: one["role"] async for one in self.api.iter_members(team)}
+        wanted: dict[str, TeamRole] = {member: "member", manager: "manager"}
         missing = {person: role for person, role in wanted.items() if roles.get(person) != role}
         for person, role in missing.items():
-            await self.api.call("POST", path, {"userId": person, "role": role})
+            await self.api.set_member(team, userId=person, role=role)
         if missing:
             self.changed.append(f"team {NAME}")
         return team
 
     async def _policy(self, team: str) -> str:
         """Who is on call, then the team's managers."""
-        targets = (
+        targets: tuple[Target, ...] = (
             {"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)},
             {"type": "team", "id": team, "role": "manager"},
         )
-        levels = [{"timeoutMinutes": self.minutes, "targets": [target]} for target in targets]
-        path = "/escalation/policies"
-        ours = [policy for policy in await self.api.every(path, "policies") if policy["teamId"] == team]
+        levels: list[Level] = [{"timeoutMinutes": self.minutes, "targets": [target]} for target in targets]
+        ours = [policy async for policy in self.api.iter_policies() if policy["teamId"] == team]
         if (policy := next((one for one in ours if one["name"] == NAME), None)) is None:
-            body = {"name": NAME, "teamId": team, "levels": levels}
             # A service may not have heard of the team yet.
-            policy = (await patiently(lambda: self.api.call("POST", path, body)))["policy"]
+            made = await patiently(lambda: self.api.create_policy(name=NAME, teamId=team, levels=levels))
+            policy = made["policy"]
         elif [level["timeoutMinutes"] for level in policy["levels"]] == [self.minutes] * len(levels):
-            return str(policy["id"])
+            return policy["id"]
         else:
-            await self.api.call("PATCH", f"{path}/{policy['id']}", {"levels": levels})
+            await self.api.change_policy(policy["id"], levels=levels)
         self.changed.append(f"policy {NAME}")
-        return str(policy["id"])
+        return policy["id"]
 
     async def _integration(self, team: str, policy: str) -> tuple[str, str | None]:
-        path = "/integrations"
-        known = {one["name"]: str(one["id"]) for one in await self.api.every(path, "integrations")}
+        known = {one["name"]: one["id"] async for one in self.api.iter_integrations()}
         if NAME in known:
             return known[NAME], None
-        body = {"name": NAME, "type": "generic", "teamId": team, "policyId": policy}
-        made = (await patiently(lambda: self.api.call("POST", path, body)))["integration"]
+        answer = await patiently(
+            lambda: self.api.create_integration(name=NAME, type="generic", teamId=team, policyId=policy)
+        )
+        made = answer["integration"]
         self.changed.append(f"integration {NAME}")
         return str(made["id"]), str(made["key"])
 
 
-async def patiently(call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     """Repeat while a service says that it has not heard of something yet: news travel over the bus."""
     deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
     while True:
         try:
             return await call()
-        except Refused as refused:
-            late = asyncio.get_running_loop().time() > deadline
-            if late or refused.code not in ("NOT_FOUND", "VALIDATION_ERROR", "UNAVAILABLE"):
+        except (NotFound, ValidationFailed, Unavailable):
+            if asyncio.get_running_loop().time() > deadline:
                 raise
         await asyncio.sleep(0.1)

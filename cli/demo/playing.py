@@ -12,7 +12,7 @@ from cli.demo.story import Story, Told
 from cli.demo.team import SeedResult, seed_stack
 from cli.demo.view import DemoView
 from cli.embedded.home import Home
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.settings import Settings
 from cli.stack.stack import Stack
 from libs.contracts.defaults import (
@@ -23,6 +23,7 @@ from libs.contracts.defaults import (
     DEFAULT_SCHEDULE_ID,
     DEFAULT_SCHEDULE_NAME,
 )
+from pager_client import AsyncPager
 
 MINUTES: Final = 0.1
 _FIRST_NAMES: Final = {
@@ -54,7 +55,7 @@ async def play(settings: Settings, view: DemoView) -> Ended:
         simulator = stack.simulator
         if simulator is None:
             raise Failure("the demo needs the push simulators")
-        async with Api(stack.url) as api:
+        async with api_of(stack.url) as api:
             told = await Story(api, seeded, simulator.url, stack.nats_url, view).tell()
             ended = await _look_back(api, seeded, told)
         view.begins("stopping everything")
@@ -62,11 +63,10 @@ async def play(settings: Settings, view: DemoView) -> Ended:
     return ended
 
 
-async def _look_back(api: Api, seeded: SeedResult, told: Told) -> Ended:
-    door = api.of(seeded.seeded.access_tokens[PEOPLE[0].email])
-    path = f"/incidents/{told.incident_id}"
+async def _look_back(api: AsyncPager, seeded: SeedResult, told: Told) -> Ended:
+    door = api.with_token(seeded.seeded.access_tokens[PEOPLE[0].email])
     timeline, explanation = await asyncio.gather(
-        door.call("GET", f"{path}/timeline"), door.call("GET", f"{path}/explain")
+        door.get_timeline(told.incident_id), door.explain_incident(told.incident_id)
     )
     names = {seeded.seeded.user_ids[person.email]: person.name for person in PEOPLE}
     names |= _FIRST_NAMES | seeded.seeded.crew.names

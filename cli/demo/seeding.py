@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,10 +11,11 @@ from nats.aio.client import Client
 
 from cli.console.failure import Failure
 from cli.demo.crew import NAME, SETTLE_SECONDS, Crew, Founding, patiently
-from cli.reach.api import Api, Refused
 from cli.reach.bus import ask
 from libs.contracts.addresses import one_address
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
+from pager_client import AsyncPager, Conflict, Unauthenticated
+from pager_client.types import Layer, Level, Role, SignedInView, Target
 
 # Any Monday in the past: the rotation has one participant, so only "has begun" counts.
 _ROTATION_START: Final = "2026-01-05T00:00:00"
@@ -29,7 +31,7 @@ class Person:
     device_id: str
     device_name: str
     push_token: str
-    roles: tuple[str, ...] = ("user",)
+    roles: tuple[Role, ...] = ("user",)
 
     @property
     def name(self) -> str:
@@ -60,14 +62,14 @@ class Seeded:
 class Seeding:
     """`passwords` by e-mail address. Repeating it changes nothing that is as wished already."""
 
-    api: Api
+    api: AsyncPager
     passwords: Mapping[str, str] = field(repr=False)
     minutes: float = 0.1
     changed: list[str] = field(default_factory=list)
 
     async def run(self) -> Seeded:
         """`api` speaks for an admin. Raises `Failure`."""
-        known = {one_address(user["email"]): user["id"] for user in await self.api.every("/users", "users")}
+        known = {one_address(user["email"]): user["id"] async for user in self.api.iter_users()}
         await asyncio.gather(*(self._register(person) for person in PEOPLE if person.email not in known))
         signed_in = await asyncio.gather(*(self._sign_in(person) for person in PEOPLE))
         ids = {person.email: str(answer["user"]["id"]) for person, answer in zip(PEOPLE, signed_in, strict=True)}
@@ -82,65 +84,54 @@ class Seeding:
         return Seeded(ids, tokens, crew, tuple(self.changed))
 
     async def _register(self, person: Person) -> None:
-        try:
-            await self.api.call(
-                "POST",
-                "/users",
-                {
-                    "email": person.email,
-                    "password": self.passwords[person.email],
-                    "firstName": person.first_name,
-                    "lastName": person.last_name,
-                    "roles": list(person.roles),
-                },
+        with suppress(Conflict):  # somebody else seeds at the same time
+            await self.api.register_user(
+                email=person.email,
+                password=self.passwords[person.email],
+                firstName=person.first_name,
+                lastName=person.last_name,
+                roles=person.roles,
             )
-        except Refused as refused:
-            if refused.code != "CONFLICT":  # somebody else seeds at the same time
-                raise
         self.changed.append(person.email)
 
-    async def _sign_in(self, person: Person) -> dict[str, Any]:
+    async def _sign_in(self, person: Person) -> SignedInView:
         try:
-            return await self.api.sign_in(
-                person.email,
-                self.passwords[person.email],
-                person.device_id,
+            return await self.api.login(
+                email=person.email,
+                password=self.passwords[person.email],
+                deviceId=person.device_id,
                 deviceName=person.device_name,
                 pushToken=person.push_token,
             )
-        except Refused as refused:
-            if refused.code != "UNAUTHENTICATED":
-                raise
+        except Unauthenticated:
             raise Failure(
                 f"{person.email} has another password than the seed: was it changed, or seeded elsewhere?"
             ) from None
 
     async def _schedule(self, ana: str) -> None:
         """The schedule of the first start, with Ana on call."""
-        path = f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}"
-        schedule = await patiently(lambda: self.api.call("GET", path))
+        schedule = await patiently(lambda: self.api.get_schedule(DEFAULT_SCHEDULE_ID))
         layers = schedule["schedule"]["layers"]
         if len(layers) == 1 and layers[0]["participants"] == [ana] and not layers[0].get("restrictions"):
             return
-        layer = {"rotationType": "weekly", "start": _ROTATION_START, "participants": [ana]}
+        layer: Layer = {"rotationType": "weekly", "start": _ROTATION_START, "participants": [ana]}
         # A service may not have heard of a new person yet.
-        await patiently(lambda: self.api.call("PATCH", path, {"layers": [layer], "isActive": True}))
+        await patiently(lambda: self.api.change_schedule(DEFAULT_SCHEDULE_ID, layers=[layer], isActive=True))
         self.changed.append("schedule Primary On-Call")
 
     async def _policy(self, bo: str) -> None:
         """The policy of the first start: who is on call, then Bo."""
-        path = f"/escalation/policies/{DEFAULT_POLICY_ID}"
-        targets = [{"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)}, {"type": "user", "id": bo}]
+        targets: list[Target] = [{"type": "schedule", "id": str(DEFAULT_SCHEDULE_ID)}, {"type": "user", "id": bo}]
         wanted = [(self.minutes, target["type"], target["id"]) for target in targets]
-        policy = (await patiently(lambda: self.api.call("GET", path)))["policy"]
+        policy = (await patiently(lambda: self.api.get_policy(DEFAULT_POLICY_ID)))["policy"]
         if wanted == [
             (level["timeoutMinutes"], target["type"], target.get("id"))
             for level in policy["levels"]
             for target in level["targets"]
         ]:
             return
-        levels = [{"timeoutMinutes": self.minutes, "targets": [target]} for target in targets]
-        await patiently(lambda: self.api.call("PATCH", path, {"levels": levels}))
+        levels: list[Level] = [{"timeoutMinutes": self.minutes, "targets": [target]} for target in targets]
+        await patiently(lambda: self.api.change_policy(DEFAULT_POLICY_ID, levels=levels))
         self.changed.append("policy Default")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from httpx import AsyncClient, HTTPError
 
 from cli.console.failure import Failure
 from cli.demo.crew import NAME
@@ -16,9 +16,10 @@ from cli.demo.seeding import ANA, BO, Person
 from cli.demo.team import SeedResult
 from cli.demo.view import DemoView
 from cli.reach import bus
-from cli.reach.api import Api
 from libs.contracts.model import Priority
 from libs.contracts.subjects import alert_subject
+from pager_client import AsyncPager
+from pager_client.types import IncidentView
 
 PATIENCE: Final = 5.0
 ESCALATES_AFTER: Final = 6.0
@@ -42,7 +43,7 @@ class Told:
 class Story:
     """Every wait has an end; then `Failure` says what did not happen."""
 
-    api: Api
+    api: AsyncPager
     seeded: SeedResult
     simulator_url: str
     nats_url: str
@@ -51,7 +52,7 @@ class Story:
 
     async def tell(self) -> Told:
         """Raises `Failure` at the first thing that does not happen in time."""
-        async with ClientSession(timeout=ClientTimeout(total=30)) as http:
+        async with AsyncClient(timeout=30, trust_env=False) as http:
             self._http = http
             return await self._tell()
 
@@ -115,19 +116,19 @@ class Story:
 
     async def _get(self, path: str) -> Any:
         try:
-            async with self._http.get(self.simulator_url + path) as answer:
-                if answer.status != 200:
-                    raise Failure(f"the push simulators answer {answer.status} to {path.partition('?')[0]}")
-                return await answer.json()
-        except (ClientError, TimeoutError) as error:
+            answer = await self._http.get(self.simulator_url + path)
+        except HTTPError as error:
             raise Failure(f"the push simulators do not answer: {str(error) or type(error).__name__}") from None
+        if answer.status_code != 200:
+            raise Failure(f"the push simulators answer {answer.status_code} to {path.partition('?')[0]}")
+        return answer.json()
 
-    async def _incident(self) -> dict[str, Any]:
+    async def _incident(self) -> IncidentView:
         """The incident of our alert. Raises `Failure`."""
-        door = self.api.of(self.seeded.seeded.access_tokens[ANA.email])
+        door = self.api.with_token(self.seeded.seeded.access_tokens[ANA.email])
 
-        async def find() -> dict[str, Any] | None:
-            found = (await door.call("GET", "/incidents?limit=100"))["incidents"]
+        async def find() -> IncidentView | None:
+            found = (await door.list_incidents(limit=100))["incidents"]
             ours = [i for i in found if (i.get("dedupKey"), i["teamId"]) == (DEDUP_KEY, self.seeded.seeded.crew.team)]
             open_ones = [i for i in ours if i["status"] in ("created", "escalated")]
             return open_ones[0] if open_ones else None
@@ -135,8 +136,8 @@ class Story:
         return await _until(find, "the incident is not in the list")
 
     async def _acknowledge(self, incident_id: str) -> None:
-        door = self.api.of(self.seeded.seeded.access_tokens[BO.email])
-        answer = await door.call("POST", f"/incidents/{incident_id}/acknowledge", {"notes": "On it."})
+        door = self.api.with_token(self.seeded.seeded.access_tokens[BO.email])
+        answer = await door.acknowledge_incident(incident_id, notes="On it.")
         if answer["incident"]["status"] != "acknowledged":
             raise Failure(f"the incident is {answer['incident']['status']} after Bo acknowledged it")
 
@@ -145,7 +146,7 @@ def _since(moment: float) -> float:
     return (time.monotonic() - moment) * 1000
 
 
-async def _until(look: Callable[[], Awaitable[dict[str, Any] | None]], missing: str) -> dict[str, Any]:
+async def _until(look: Callable[[], Awaitable[IncidentView | None]], missing: str) -> IncidentView:
     deadline = time.monotonic() + PATIENCE
     while (found := await look()) is None:
         if time.monotonic() > deadline:

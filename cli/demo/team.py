@@ -6,7 +6,7 @@ from typing import Any
 from cli.demo.crew import NAME, Crew
 from cli.demo.seeding import PEOPLE, Seeded, Seeding, settled
 from cli.reach import bus
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.settings import Settings
 from cli.stack import secrets_file
 from cli.stack.secrets_file import Secrets
@@ -58,9 +58,9 @@ def seed_passwords(settings: Settings) -> dict[str, str]:
 async def seed_stack(settings: Settings, secrets: Secrets, url: str, nats_url: str, minutes: float) -> SeedResult:
     """Sign in as the admin, seed, and wait until every service knows. Raises `Failure`."""
     passwords = seed_passwords(settings)
-    async with Api(url) as api:
-        admin = await api.sign_in(secrets.admin_email, secrets.admin_password, DEVICE, deviceName="pager seed")
-        seeded = await Seeding(api.of(admin["tokens"]["accessToken"]), passwords, minutes).run()
+    async with api_of(url) as api:
+        await api.sign_in(secrets.admin_email, secrets.admin_password, DEVICE, deviceName="pager seed")
+        seeded = await Seeding(api, passwords, minutes).run()
     async with bus.connected(nats_url) as client:
         await settled(client)
     return SeedResult(seeded, passwords, _kept_key(settings, seeded.crew))

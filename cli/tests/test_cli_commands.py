@@ -113,7 +113,7 @@ def test_every_error_is_one_line_and_a_code(
 
 
 def test_no_command_is_imported_with_what_only_its_body_needs() -> None:
-    heavy = ("aiohttp", "nats", "rich", "services", "sqlalchemy", "cli.stack.stack")
+    heavy = ("httpx", "nats", "pager_client", "rich", "services", "sqlalchemy", "cli.stack.stack")
     code = f"import sys, cli.main; print(*(name for name in {heavy} if name in sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split() == []
 

@@ -21,7 +21,7 @@ from cli.demo.team import SeedResult, seed_stack
 from cli.embedded import Home
 from cli.reach import bus, streams
 from cli.reach.alerts import AlertToSend
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.stack.examination import Level, examine
 from cli.stack.master_key import replace_master_key
 from cli.stack.ready import get_json
@@ -105,12 +105,11 @@ async def test_an_alert_with_the_teams_key_is_the_teams_and_pages_its_manager_la
         return len(await pushes(stack, BO.push_token)) > before
 
     assert await eventually(paged)
-    async with Api(stack.url) as api:
-        signed_in = await api.sign_in(BO.email, seeded.passwords[BO.email], "bo-laptop")
-        door = api.of(signed_in["tokens"]["accessToken"])
+    async with api_of(stack.url) as door:
+        await door.sign_in(BO.email, seeded.passwords[BO.email], "bo-laptop")
         (incident,) = [
             one
-            for one in (await door.call("GET", f"/incidents?teamId={seeded.seeded.crew.team}"))["incidents"]
+            for one in (await door.list_incidents(teamId=seeded.seeded.crew.team))["incidents"]
             if one["dedupKey"] == "cart"
         ]
     assert (incident["teamId"], incident["policyId"]) == (seeded.seeded.crew.team, seeded.seeded.crew.policy)

@@ -13,8 +13,8 @@ import aiohttp
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from cli.reach.api import Api
 from libs.contracts.subjects import Header, stream_of
+from pager_client import AsyncPager
 from tests.chaos.probe import Probe
 
 _ENDS = (
@@ -133,7 +133,7 @@ def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-async def resolve_strangers(probe: Probe, api: Api, tag: str) -> None:
+async def resolve_strangers(probe: Probe, api: AsyncPager, tag: str) -> None:
     """What is open and no alert of this run: it would escalate for ever."""
     for (incident,) in await probe.ask(_STRANGERS, tag) or ():
         await api.call("POST", f"/incidents/{incident}/resolve", {})

@@ -7,11 +7,12 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from bench.stack import RunningPager
-from cli.reach.api import Api
+from cli.reach.api import api_of
+from pager_client import AsyncPager
 from tests.chaos.phones import Phones, Push
 from tests.chaos.probe import Holder, Probe
 from tests.chaos.responder import Responders, acknowledges_at_once
@@ -135,9 +136,9 @@ class Field:
 
         await self.until(f"a new active {service}", look)
 
-    def api(self) -> Api:
+    def api(self) -> AbstractAsyncContextManager[AsyncPager]:
         """The HTTP API as the admin has it; `async with field.api() as api`."""
-        return Api(str(self.pager.run["gateway"]), self.roster.admin)
+        return api_of(str(self.pager.run["gateway"]), self.roster.admin)
 
     async def until_paged(self, count: int, what: str) -> None:
         """Return when so many alerts were sent, and each of them is accepted, and paged or acknowledged."""

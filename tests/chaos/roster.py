@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bench.stack import RunningPager
-from cli.reach.api import Api
+from cli.reach.api import api_of
 from cli.stack import secrets_file
+from pager_client import AsyncPager
 
 PASSWORD = "Correct-Horse-7-Battery"
 NEVER = 600.0
@@ -49,9 +50,9 @@ async def make_roster(pager: RunningPager, minutes: float) -> Roster:
     """Ana (iOS, by a schedule) → Bo (Android); Cem (Android) → Dee (iOS); and Ana and Cem alone."""
     known = secrets_file.load_or_make(pager.home, os.environ)
     tag = secrets.token_hex(3)
-    async with Api(str(pager.run["gateway"])) as api:
+    async with api_of(str(pager.run["gateway"])) as api:
         admin = (await api.sign_in(known.admin_email, known.admin_password, "chaos"))["tokens"]["accessToken"]
-        door = api.of(admin)
+        door = api.with_token(admin)
         ana, dee = [await _responder(door, f"{name}-{tag}", secrets.token_hex(32)) for name in ("ana", "dee")]
         bo, cem = [
             await _responder(door, f"{name}-{tag}", f"fcm-{name}-{secrets.token_hex(24)}") for name in ("bo", "cem")
@@ -78,8 +79,8 @@ class Crowd:
 async def make_crowd(pager: RunningPager, admin: str, size: int) -> Crowd:
     """Beside the roster: no alert of the flow is theirs."""
     name = f"crowd-{secrets.token_hex(3)}"
-    async with Api(str(pager.run["gateway"])) as api:
-        door = api.of(admin)
+    async with api_of(str(pager.run["gateway"])) as api:
+        door = api.with_token(admin)
         people = [await _responder(door, f"{name}-{i}", f"fcm-{name}-{secrets.token_hex(24)}") for i in range(size)]
         level = {"timeoutMinutes": NEVER, "targets": [_user(person) for person in people]}
         policy = await door.call("POST", "/escalation/policies", {"name": name, "repeat": 0, "levels": [level]})
@@ -92,15 +93,15 @@ def _user(responder: Responder) -> dict[str, str]:
     return {"type": "user", "id": responder.user_id}
 
 
-async def _responder(door: Api, name: str, push_token: str) -> Responder:
+async def _responder(door: AsyncPager, name: str, push_token: str) -> Responder:
     email = f"{name}@pager.local"
     person = {"email": email, "password": PASSWORD, "firstName": name, "lastName": "Chaos"}
     user = await door.call("POST", "/users", person)
-    signed_in = await door.sign_in(email, PASSWORD, f"phone of {name}", pushToken=push_token)
+    signed_in = await door.login(email=email, password=PASSWORD, deviceId=f"phone of {name}", pushToken=push_token)
     return Responder(str(user["user"]["id"]), push_token, str(signed_in["tokens"]["accessToken"]))
 
 
-async def _schedule(door: Api, name: str, responder: Responder) -> str:
+async def _schedule(door: AsyncPager, name: str, responder: Responder) -> str:
     start = (datetime.now(UTC) - timedelta(hours=1)).replace(tzinfo=None, second=0).isoformat(timespec="minutes")
     layer = {"rotationType": "weekly", "start": start, "participants": [responder.user_id]}
     body = {"name": name, "timezone": "UTC", "layers": [layer]}
@@ -108,7 +109,7 @@ async def _schedule(door: Api, name: str, responder: Responder) -> str:
 
 
 async def _route(
-    door: Api, name: str, targets: list[dict[str, str]], levels: tuple[Responder, ...], minutes: float
+    door: AsyncPager, name: str, targets: list[dict[str, str]], levels: tuple[Responder, ...], minutes: float
 ) -> Route:
     waits = [minutes] * (len(levels) - 1) + [NEVER]
     described = [{"timeoutMinutes": wait, "targets": [t]} for wait, t in zip(waits, targets, strict=True)]

@@ -38,6 +38,7 @@ class Attack(StrEnum):
     FORWARDED_FOR = "another address for each guess, by X-Forwarded-For"
     LOCKING_OUT = "locking a responder out with wrong passwords"
     GUESSING_CODES = "trying all codes of a second factor"
+    STOLEN_SESSION = "a second factor or a reset link of the thief's, from an open session"
     CSRF = "a refresh from another site, with the browser's cookie"
     DEVICE_CREDENTIAL = "a device credential beyond its three uses"
     ERASED_RESTORED = "an erased person, from a restored backup"

@@ -26,6 +26,9 @@ class Mailbox:
         self.hangs = asyncio.Event()
         """Set while it answers; cleared, it says nothing to whoever sends."""
         self.hangs.set()
+        self.reads = asyncio.Event()
+        """The same, once it has a mail."""
+        self.reads.set()
         self.asked = 0
         self._server = server
 
@@ -42,6 +45,7 @@ class Mailbox:
 
     async def __aexit__(self, *error: object) -> None:
         self.hangs.set()
+        self.reads.set()
         self._listening.close()
 
     @property
@@ -72,6 +76,7 @@ class Mailbox:
         mail = message_from_bytes(envelope.content, policy=default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
+        await self.reads.wait()
         return "250 taken"
 
 

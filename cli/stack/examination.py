@@ -20,7 +20,7 @@ from cli.stack.checking import check
 from cli.stack.environment import SERVICES as PROCESSES
 from cli.stack.ready import HEALTH_SECONDS, get_json, troubles_in
 from libs.chassis.monitor.verdict import LAG, Found, Silent, Verdict, judge, look
-from libs.contracts.health import BUS, DATABASE, STORAGE, Effect, Health, Trouble
+from libs.contracts.health import BUS, DATABASE, STORAGE, Effect, Health, Trouble, in_public
 from libs.contracts.subjects import SERVICES
 
 CLOCK_WARNING: Final = 2.0
@@ -198,7 +198,7 @@ async def _gateway(url: str, verdict: Verdict) -> list[Finding]:
         return [Finding("gateway", Level.BAD, f"{url} does not answer ({PORT_SETTING})")]
     body = answer[1]
     parts = ", ".join(f"{name} {state}" for name, state in body.get("services", {}).items())
-    seen = {trouble.culprit for trouble in verdict.troubles}
+    seen = {trouble.culprit for trouble in (*verdict.troubles, *in_public(verdict.troubles))}
     alone = sorted({said["culprit"] for said in troubles_in(answer)} - seen)
     told = f"; it alone says: trouble with {', '.join(alone)}" if alone else ""
     level = Level.BAD if alone else Level.GOOD

@@ -333,6 +333,12 @@ class ChangeUser(UserChange):
     id: UUID
 
 
+class BeginTotp(StrictContract):
+    """`POST /users/me/totp`; whoever has signed in within the last five minutes needs not say their password again."""
+
+    current_password: str | None = Field(default=None, min_length=1, max_length=1024, repr=False)
+
+
 class ConfirmTotp(StrictContract):
     """`POST /users/me/totp/confirm`."""
 

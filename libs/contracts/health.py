@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +12,8 @@ BUS = "bus"
 DATABASE = "database"
 STORAGE = "storage"
 PUSH = "push"
+TEAM_POLICY = "team policy"
+"""A policy that is a team's affair."""
 
 
 class Effect(StrEnum):
@@ -31,8 +34,9 @@ class Effect(StrEnum):
 
 
 class Trouble(Contract):
-    """`culprit`: `bus`, `database`, `storage`, a service, `push <vendor>` or `policy <name>`. `problem`: a few words of
-    ours that go behind it; never what somebody else's error said, for everybody may read it."""
+    """`culprit`: `bus`, `database`, `storage`, a service, `push <vendor>`, `policy <name>` or `team policy <name>`.
+    `problem`: a few words of ours that go behind it; never what somebody else's error said, for everybody may read it.
+    """
 
     culprit: str
     problem: str
@@ -55,3 +59,12 @@ class Health(Contract):
     parked: dict[str, int] = {}
     troubles: tuple[Trouble, ...] = ()
     extra: dict[str, Any] = {}
+
+
+def in_public(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
+    """What is told to whoever asks without a token: of what is a team's not the name, which its people see alone."""
+    told = (
+        trouble.model_copy(update={"culprit": TEAM_POLICY}) if trouble.culprit.startswith(TEAM_POLICY) else trouble
+        for trouble in troubles
+    )
+    return tuple(dict.fromkeys(told))

@@ -41,11 +41,16 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _email(address: str) -> str:
-    """As it was typed: `addresses` makes one form of several."""
+    """As it was typed: `addresses` makes one form of several.
+
+    Whatever reads a header takes `=?utf-8?q?eve?=` for another text, and writes to that (RFC 2047, section 5).
+    """
     try:
         email_validator.validate_email(address.strip(), check_deliverability=False)
     except email_validator.EmailNotValidError as error:
         raise ValueError("must be a valid email address") from error
+    if "=?" in address:
+        raise ValueError("must be a valid email address")
     return address
 
 

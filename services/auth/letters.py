@@ -58,14 +58,22 @@ class Letter:
 
 def message(letter: Letter, sender: str, now: datetime) -> EmailMessage:
     """Raises ValueError for an address that no mail can have."""
-    mail = EmailMessage()
-    mail["Subject"] = _SUBJECTS[letter.purpose]
-    mail["From"] = f"Pager <{sender}>"
-    mail["To"] = letter.to
-    mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence note answers it
+    mail = headed(_SUBJECTS[letter.purpose], sender, letter.to, letter.id, now)
     until = f"{letter.link.expires_at:%Y-%m-%d %H:%M}"
     # No line is wrapped: a link in two pieces is none.
     mail.set_content(_TEXTS[letter.purpose].format(url=letter.link.url, until=until), cte="8bit")
+    return mail
+
+
+def headed(subject: str, sender: str, to: str, mail_id: UUID, now: datetime) -> EmailMessage:
+    """A mail without a text. Raises ValueError for an address that no mail can have."""
+    mail = EmailMessage()
+    mail["Subject"] = subject
+    mail["From"] = f"Pager <{sender}>"
+    mail["To"] = to
+    if [address.addr_spec for address in mail["To"].addresses] != [to]:
+        raise ValueError("this would go to somebody else")  # an encoded word, which the header has read
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence note answers it
     return mail

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,7 +13,7 @@ from aiosmtplib import SMTPException
 
 from libs.chassis.clock import Clock
 from libs.chassis.parts import Engine
-from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.changes import Gone, Patch, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
 from libs.contracts.health import Effect, Trouble
@@ -22,23 +22,24 @@ from services.auth.domain.users import IssueResetLink
 from services.auth.letters import Letter, message
 from services.auth.links import Links, Purpose
 from services.auth.queries import INVITE, MAILS_DUE, MAILS_NEXT, USER
-from services.auth.smtp import MailServer, NoSuchMailbox
+from services.auth.smtp import TAKES, MailServer, NoAnswer, NoSuchMailbox
 from services.auth.tables.passwords import mails
 
 _log = structlog.get_logger()
 _AT_ONCE: Final = 8
 """Connections to the mail server."""
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0 + TAKES
 """Seconds for one mail: a server that hangs keeps nobody but the other mails."""
 _NET: Final = 5.0
 """Seconds between looks that nobody woke us for."""
 _FIRST: Final = timedelta(seconds=10)
-_LONGEST: Final = timedelta(minutes=15)
+LONGEST: Final = timedelta(minutes=15)
+"""Between two attempts; also after one of which nobody knows whether it went, so that a slow server sends few twice."""
 
 
 def put_off(attempts: int) -> timedelta:
     """How long after its attempt of this number, from 1, a mail is tried again: it did not go, or nobody knows."""
-    return min(_FIRST * float(2 ** min(attempts - 1, 10)), _LONGEST)
+    return min(_FIRST * float(2 ** min(attempts - 1, 10)), LONGEST)
 
 
 @dataclass
@@ -102,7 +103,7 @@ class Mailing(Engine):
         What would be due later than any pause was put off by a clock that was ahead.
         """
         letters = []
-        rows = work.fetch(MAILS_DUE, now=work.now, never=work.now + 2 * _LONGEST, most=_AT_ONCE)
+        rows = work.fetch(MAILS_DUE, now=work.now, never=work.now + 2 * LONGEST, most=_AT_ONCE)
         for row in rows:
             letter = self._letter(work, row)
             if letter is None:
@@ -141,12 +142,18 @@ class Mailing(Engine):
         except (OSError, SMTPException) as error:  # TimeoutError is one
             self._failing = type(error).__name__
             _log.warning("a mail did not go", purpose=str(letter.purpose), mail=str(letter.id), reason=self._failing)
+            if isinstance(error, NoAnswer):
+                later = {"id": letter.id, "next_at": self.clock.now() + LONGEST}
+                await self._write_down(letter, lambda work: work.put(Patch(mails, later)))
             return
         else:
             self._failing = None
+        await self._write_down(letter, lambda work: work.put(Gone(mails, {"id": letter.id})))
+
+    async def _write_down(self, letter: Letter, what: Callable[[Work], None]) -> None:
         try:
-            await self.store.transact(lambda work: work.put(Gone(mails, {"id": letter.id})))
+            await self.store.transact(what)
         except Exception as error:
             if not passes(error):
                 raise
-            _log.warning("that a mail went is not written down: it goes again", mail=str(letter.id))
+            _log.warning("what became of a mail is not written down: it goes again", mail=str(letter.id))

@@ -41,6 +41,7 @@ from services.auth.oidc.pending import PendingSignIns
 from services.auth.oidc.people import People
 from services.auth.oidc.provider import Provider
 from services.auth.oidc.sign_in import OidcSignIns
+from services.auth.owners import Owners
 from services.auth.password_change import PasswordChanges
 from services.auth.passwords import Passwords
 from services.auth.post import Post
@@ -115,7 +116,7 @@ def build(runtime: Runtime) -> Parts:
     post = Post(links_out, mails=server is not None)
     invitations = Invitations(runtime.rpc, passwords, attempts, post)
     recovery = Recovery(runtime.rpc, passwords, attempts.guesses, post)
-    factors = SecondFactors(runtime.rpc, seal, passwords, attempts, settings.admins_need_totp)
+    factors = SecondFactors(runtime.rpc, seal, Owners(runtime.rpc, passwords, attempts), settings.admins_need_totp)
     ledger = Ledger(Path(settings.erasure_ledger_file)) if settings.erasure_ledger_file else None
     erasures = Erasures(runtime.rpc, attempts.guesses, ledger)
     sign_ins = SignIns(

@@ -11,7 +11,6 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
-from email.utils import format_datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -21,12 +20,13 @@ from aiosmtplib import SMTPException
 
 from libs.chassis.clock import Clock
 from libs.chassis.parts import Engine
-from libs.chassis.store.changes import Gone, Row
+from libs.chassis.store.changes import Gone, Patch, Row
 from libs.chassis.store.store import Store, passes
 from libs.chassis.store.work import Work
-from services.auth.mailing import PATIENCE, put_off
+from services.auth.letters import headed
+from services.auth.mailing import LONGEST, PATIENCE, put_off
 from services.auth.queries import ACTIVE_ADMINS, NOTICED, NOTICES_DUE, NOTICES_WAIT, USER
-from services.auth.smtp import MailServer, NoSuchMailbox
+from services.auth.smtp import MailServer, NoAnswer, NoSuchMailbox
 from services.auth.tables.watch import noticed, notices
 
 _log = structlog.get_logger()
@@ -154,13 +154,11 @@ class Noticing(Engine):
         name = f"{about[0]['first_name']} {about[0]['last_name']}"
         what = _TEXTS[kind].format(whose="your" if is_owner else f"{name}'s")
         told = {"what": what, "at": f"{row['at']:%Y-%m-%d %H:%M}", "person": row["person"]}
-        mail = EmailMessage()
-        mail["Subject"] = f"Pager: {_SUBJECTS[kind]}"
-        mail["From"] = f"Pager <{server.sender}>"
-        mail["To"] = to[0]["email"]
-        mail["Date"] = format_datetime(work.now)
-        mail["Message-ID"] = f"<{row['id']}@{server.sender.rpartition('@')[2]}>"
-        mail["Auto-Submitted"] = "auto-generated"
+        try:
+            mail = headed(f"Pager: {_SUBJECTS[kind]}", server.sender, to[0]["email"], row["id"], work.now)
+        except ValueError:
+            _log.warning("a notice has an address that no mail can have", notice=str(row["id"]))
+            return None
         text = _TO_OWNER if is_owner else _TO_ADMIN
         mail.set_content(text.format(url=self.public_url.rstrip("/"), **told), cte="8bit")
         return mail
@@ -173,5 +171,8 @@ class Noticing(Engine):
             _log.warning("a notice was refused for good", kind=str(notice.kind), notice=str(notice.id))
         except (OSError, SMTPException) as error:  # TimeoutError is one
             _log.warning("a notice did not go", kind=str(notice.kind), reason=type(error).__name__)
+            if isinstance(error, NoAnswer):
+                later = {"id": notice.id, "next_at": self.clock.now() + LONGEST}
+                await self.store.transact(lambda work: work.put(Patch(notices, later)))
             return
         await self.store.transact(lambda work: work.put(Gone(notices, {"id": notice.id})))

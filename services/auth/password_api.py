@@ -8,6 +8,7 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
 from libs.contracts.auth import (
+    BeginTotp,
     ChangePassword,
     ConfirmTotp,
     RecoveryCodes,
@@ -61,7 +62,7 @@ def add_recovery_operations(requests: Requests, recovery: Recovery, refusals: Re
 
     @requests.handle("reset_link", ById, action=Action.PEOPLE_ACCESS)
     def reset_link(work: Work, body: ById, caller: Caller) -> ResetLinkView:
-        return recovery.reset_link(work, body.id, caller.cause(work))
+        return recovery.reset_link(work, body.id, caller)
 
     @requests.handle("ask_to_verify", NoRequest, action=Action.ME)
     def ask_to_verify(work: Work, _body: NoRequest, caller: Caller) -> AskedFor:
@@ -81,9 +82,9 @@ def add_second_factor_operations(requests: Requests, factors: SecondFactors) -> 
         return factors.view(work, caller)
 
     # What these show is shown once, and kept under no key.
-    @requests.handle("begin_totp", NoRequest, action=Action.ME)
-    async def begin_totp(_body: NoRequest, caller: Caller) -> TotpSecret:
-        return await factors.begin(caller)
+    @requests.handle("begin_totp", BeginTotp, action=Action.ME)
+    async def begin_totp(body: BeginTotp, caller: Caller) -> TotpSecret:
+        return await factors.begin(body, caller)
 
     @requests.handle("confirm_totp", ConfirmTotp, action=Action.ME)
     async def confirm_totp(body: ConfirmTotp, caller: Caller) -> RecoveryCodes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
-from libs.chassis.store.work import Cause, Work
+from libs.chassis.store.work import Work
 from libs.contracts.auth import UserView
 from libs.contracts.invites import AskedFor, ForgotPassword, ResetLinkView, ResetPassword, Token
 from libs.contracts.requests import NotFound, Rejected
@@ -16,6 +17,7 @@ from services.auth.credentials import Credentials, credentials_of, credentials_o
 from services.auth.domain.users import IssueResetLink
 from services.auth.guesses import Guesses
 from services.auth.links import BadLink, Purpose, end_links, shown
+from services.auth.owners import check_just_signed_in
 from services.auth.pace import Pace, for_passwords
 from services.auth.passwords import OldPassword, Passwords, about
 from services.auth.post import Post
@@ -59,13 +61,18 @@ class Recovery:
         await self.store.transact(ask)
         return AskedFor()
 
-    def reset_link(self, work: Work, user_id: UUID, cause: Cause) -> ResetLinkView:
-        """For an admin. Raises NotFound, NotActive or MailsWait."""
+    def reset_link(self, work: Work, user_id: UUID, caller: Caller) -> ResetLinkView:
+        """For an admin. One's own stands for the present password, so an old session does not get it.
+
+        Raises NotFound, NotActive, SignedInLongAgo or MailsWait.
+        """
+        if user_id == caller.user_id:
+            check_just_signed_in(work, caller)
         if not entities.user(work, user_id).is_active:
             raise NotActive(field="id")
         link = self.post.deliver(work, Purpose.RESET, user_id)
         if link is not None:
-            work.decide(entities.USERS, user_id, IssueResetLink(user_id), cause)
+            work.decide(entities.USERS, user_id, IssueResetLink(user_id), caller.cause(work))
         return ResetLinkView(link=link)
 
     async def reset(self, body: ResetPassword, peer: Peer) -> None:

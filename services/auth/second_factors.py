@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from libs.chassis.store.changes import Gone, Patch, Row
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import (
+    BeginTotp,
     ConfirmTotp,
     RecoveryCodes,
     RemoveTotp,
@@ -30,8 +30,7 @@ from libs.contracts.auth import (
 from libs.contracts.model import Role
 from libs.contracts.requests import ErrorKind, Forbidden, Invalid, NotFound, Nothing, Rejected, Unauthenticated
 from services.auth import codes
-from services.auth.attempts import Attempt, Attempts, WrongPassword
-from services.auth.credentials import Credentials, credentials_of_user
+from services.auth.attempts import WrongPassword
 from services.auth.domain.second_factors import (
     HOURLY,
     Enable,
@@ -44,7 +43,7 @@ from services.auth.domain.second_factors import (
 from services.auth.guesses import LockedOut
 from services.auth.lost_factors import SECOND_FACTORS, disable, factor_of, locked
 from services.auth.master_keys import sealing
-from services.auth.passwords import Passwords
+from services.auth.owners import Owners, check_just_signed_in
 from services.auth.queries import RECOVERY_CODES
 from services.auth.sealing import Seal, WrongKey
 from services.auth.tables.passwords import recovery_codes
@@ -95,8 +94,7 @@ class CodeAtFault(Invalid):
 class SecondFactors:
     store: Store
     seal: Seal
-    passwords: Passwords
-    attempts: Attempts
+    owners: Owners
     admins_need: bool
     """Whether an admin signs in only with one."""
 
@@ -106,8 +104,17 @@ class SecondFactors:
         left = len(work.fetch(RECOVERY_CODES, user_id=caller.user_id)) if is_on else 0
         return SecondFactorView(is_on=is_on, is_needed=self._needs(caller.roles), recovery_codes_left=left)
 
-    async def begin(self, caller: Caller) -> TotpSecret:
-        """A secret for an app, which counts for nothing until it is confirmed. Raises AlreadyOn or NotFound."""
+    async def begin(self, body: BeginTotp, caller: Caller) -> TotpSecret:
+        """A secret for an app, which counts for nothing until it is confirmed.
+
+        Whoever finds an open session must not be able to keep its owner out by a factor of theirs.
+
+        Raises:
+            SignedInLongAgo: the session is not a new one, and there is no password.
+            Invalid: the password is not good (`currentPassword`).
+            LockedOut: there were too many wrong ones in this session.
+            AlreadyOn, NotFound.
+        """
 
         def make(work: Work) -> TotpSecret:
             user = locked(work, caller.user_id)
@@ -116,7 +123,14 @@ class SecondFactors:
                 raise AlreadyOn
             return self._make(work, user)
 
-        return (await self.store.transact(make)).result
+        def made_anew(work: Work) -> TotpSecret:
+            check_just_signed_in(work, caller)
+            return make(work)
+
+        if body.current_password is None:
+            return (await self.store.transact(made_anew)).result
+        async with self.owners.shown(caller, body.current_password) as right:
+            return (await self.store.transact(lambda work: right(work, make(work)))).result
 
     async def confirm(self, body: ConfirmTotp, caller: Caller) -> RecoveryCodes:
         """From now on a code is asked for at sign-in. Said again it changes nothing, and shows no recovery codes.
@@ -160,9 +174,6 @@ class SecondFactors:
             raise Forbidden(
                 "admins need a second factor here: another admin can take it away, for you to set it up anew"
             )
-        known = await self.store.read(lambda work: credentials_of_user(work, caller.user_id))
-        target = self.attempts.guesses.within(known.user.email, caller.session_id)
-        attempt = Attempt(target, known, at_home=True, peer=caller.peer)
 
         def remove(work: Work) -> Nothing | Rejected:
             locked(work, caller.user_id)
@@ -172,19 +183,13 @@ class SecondFactors:
             if body.code is not None and (refused := self._check(work, row, body.code, True, caller.cause(work))):
                 return refused
             disable(work, caller.user_id, "taken away by its owner", caller.cause(work))
-            self.attempts.guesses.right(work, target, begun)
-            return Nothing()
+            return right(work, Nothing())
 
         try:
-            async with self.attempts.looked_at(attempt, partial(self._fits, body.current_password, known)) as (
-                _,
-                begun,
-            ):
+            async with self.owners.shown(caller, body.current_password) as right:
                 return await self._decided(remove)
         except WrongCode as error:
             raise CodeAtFault(field="code") from error
-        except WrongPassword:
-            raise Invalid("this is not your password", field="currentPassword") from None
 
     def check(
         self, work: Work, user_id: UUID, code: str | None, cause: Cause, *, at_home: bool
@@ -271,11 +276,6 @@ class SecondFactors:
         except WrongKey:
             _log.error("a second factor is sealed under another master key", user_id=str(row["user_id"]))
             raise Unreadable from None
-
-    async def _fits(self, password: str | None, known: Credentials) -> None:
-        """None where a code is given in its place. Raises WrongPassword."""
-        if password is not None and not await self.passwords.verify(password, known.password_hash):
-            raise WrongPassword
 
     async def _decided(self, handler: Callable[[Work], T | Rejected]) -> T:
         """What the handler answers, once it is committed. Raises Rejected, where it answers that."""

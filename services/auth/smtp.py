@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import ssl
 from dataclasses import dataclass, field
@@ -15,11 +16,17 @@ from libs.chassis.tls import trusting
 
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 _STEP: Final = 10.0
-"""Seconds that a server may take for each of its answers."""
+"""Seconds that a server may take for each of its answers until it is told of a mail."""
+TAKES: Final = 90.0
+"""Seconds for the mail itself, which filters read before they answer: whoever hangs up earlier sends it twice."""
 
 
 class NoSuchMailbox(Exception):
     """The server will never take this mail: its recipient is none, or not one of its own."""
+
+
+class NoAnswer(TimeoutError):
+    """The server did not say in time whether it has taken the mail: it may have."""
 
 
 def smtp_fault(url: str) -> str | None:
@@ -63,7 +70,8 @@ class MailServer:
 
         Raises:
             NoSuchMailbox: it will never take it.
-            OSError, SMTPException: it may, later. Nobody knows whether it has.
+            NoAnswer: nobody knows whether it has.
+            OSError, SMTPException: it may, later.
         """
         client = SMTP(
             hostname=self.hostname,
@@ -79,7 +87,7 @@ class MailServer:
         )
         try:
             async with client:
-                await client.send_message(message)
+                await _sent(client, message)
         except SMTPRecipientsRefused as error:
             if all(refused.code >= 500 for refused in error.recipients):
                 raise NoSuchMailbox from None
@@ -89,6 +97,15 @@ class MailServer:
             if error.code >= 500:
                 raise NoSuchMailbox from None
             raise
+
+
+async def _sent(client: SMTP, message: EmailMessage) -> None:
+    """Raises NoAnswer."""
+    try:
+        async with asyncio.timeout(TAKES):
+            await client.send_message(message, timeout=TAKES)
+    except TimeoutError:  # the library's is one
+        raise NoAnswer from None
 
 
 def _is_here(hostname: str) -> bool:

@@ -301,7 +301,7 @@ POLICIES_NAMING = Scan(
     func.strpos(cast(policies.c.levels, Text), cast(bindparam("person", type_=Uuid), Text)) > 0,
 )
 """Policies that name `person`."""
-ALL_POLICIES = select(policies.c.name, policies.c.repeat, policies.c.levels)
+ALL_POLICIES = select(policies.c.id, policies.c.name, policies.c.team_id, policies.c.repeat, policies.c.levels)
 
 
 @audited(audit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from libs.chassis.store.changes import Row
 from libs.chassis.store.store import Store, is_away
 from libs.chassis.store.work import Work
 from libs.contracts.escalation import Level
-from libs.contracts.health import Effect, Trouble
+from libs.contracts.health import TEAM_POLICY, Effect, Trouble
 from libs.contracts.notifier import ReachableQuery, Reached
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import rpc_subject
@@ -44,7 +44,7 @@ class Reachability(Engine):
     store: Store
     bus: Bus
     unreached: tuple[str, ...] | None = None
-    """The names of policies of which nobody has a device; None: not known."""
+    """Policies of which nobody has a device, as culprits; None: not known."""
     _looking: asyncio.Task[None] | None = field(default=None, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -60,7 +60,7 @@ class Reachability(Engine):
         """Once, at all policies."""
         try:
             of_policies = await self.store.read(_people_of_policies)
-            reachable = await self._reachable({user for people in of_policies.values() for user in people})
+            reachable = await self._reachable({user for _, people in of_policies for user in people})
         except (BusAway, ValidationError) as error:
             self._lost(type(error).__name__)
         except Exception as error:
@@ -68,7 +68,7 @@ class Reachability(Engine):
                 raise
             self._lost(type(error).__name__)
         else:
-            self.unreached = tuple(sorted(name for name, people in of_policies.items() if not people & reachable))
+            self.unreached = tuple(sorted(policy for policy, people in of_policies if not people & reachable))
 
     def committed(self, rows: Any) -> None:
         """A policy that was changed is looked at at once."""
@@ -82,9 +82,9 @@ class Reachability(Engine):
     def troubles(self) -> Iterator[Trouble]:
         """A warning: until somebody signs in on a phone that is how every installation begins."""
         unreached = self.unreached or ()
-        for name in unreached[:_NAMED]:
+        for policy in unreached[:_NAMED]:
             problem = "reaches nobody: no person on it has a device that can be paged"
-            yield Trouble(culprit=f"policy {name}", problem=problem, effect=Effect.WARNING)
+            yield Trouble(culprit=policy, problem=problem, effect=Effect.WARNING)
         if (more := len(unreached) - _NAMED) > 0:
             yield Trouble(culprit="policies", problem=f"{more} more reach nobody", effect=Effect.WARNING)
 
@@ -114,14 +114,19 @@ class Reachability(Engine):
         self.unreached = None
 
 
-def _people_of_policies(work: Work) -> Mapping[str, set[UUID]]:
-    """By name whoever would be paged now: on its levels, or where these are empty the fallback."""
-    plans = [_plan(row) for row in work.fetch(ALL_POLICIES)]
+def _people_of_policies(work: Work) -> Sequence[tuple[str, set[UUID]]]:
+    """Each policy as a culprit, and whoever would be paged now: on its levels, or where these are empty the fallback.
+
+    Two teams may have policies of one name.
+    """
+    rows = work.fetch(ALL_POLICIES)
+    plans = [_plan(row) for row in rows]
     directory = StoredInputs(work).directory(plans, (), work.now)
-    found: dict[str, set[UUID]] = {}
-    for plan in plans:
+    found = []
+    for row, plan in zip(rows, plans, strict=True):
         people = {p.user_id for level in planned(plan.levels, directory, None) for p in level.people}
-        found[plan.name] = people or {p.user_id for p in directory.fallback(again=True)}
+        whose = "policy" if row["team_id"] is None else TEAM_POLICY
+        found.append((f"{whose} {plan.name}", people or {p.user_id for p in directory.fallback(again=True)}))
     return found
 
 

@@ -22,7 +22,7 @@ from services.gateway.envelope import Problem
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body for people's API."""
-DRAIN_LIMIT = 8 * BODY_LIMIT
+DRAIN_LIMIT = 32 * BODY_LIMIT
 """Bytes that are read, and thrown away, before a 413: closing on a sender makes most clients lose the answer."""
 MOST_VALUES = 50_000
 """In a body: each costs a hundred times what its bytes do, and everybody waits for the event loop meanwhile. The

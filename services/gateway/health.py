@@ -12,7 +12,7 @@ from libs.chassis.bus.connection import Bus
 from libs.chassis.clock import Clock
 from libs.chassis.measure.metrics import version
 from libs.chassis.monitor.verdict import Silent, Status, Verdict, judge, look
-from libs.contracts.health import BUS, DATABASE, PUSH, Effect, Health, Trouble
+from libs.contracts.health import BUS, DATABASE, PUSH, Effect, Health, Trouble, in_public
 from libs.contracts.model import Contract, Moment
 
 _LEAVING = Trouble(culprit="gateway", problem="is about to stop", effect=Effect.OUTAGE)
@@ -36,7 +36,8 @@ class Parts(Contract):
 
 
 class HealthView(Contract):
-    """The specification's bare shape, and `troubles`: each culprit by name, the worst first.
+    """The specification's bare shape, and `troubles`: each culprit by name, the worst first. Of a team's policy not its
+    name: that tells `pager doctor`.
 
     `unavailable`: nobody can be paged; `degraded`: something is wrong, and pages are sent.
     """
@@ -90,13 +91,13 @@ class HealthCheck:
                 storage=_said(verdict, "incidents", "storage"),
                 people=_said(verdict, "escalation", "people"),
             ),
-            troubles=tuple(verdict.troubles),
+            troubles=in_public(verdict.troubles),
         )
 
     async def ready(self) -> tuple[ReadyView, bool]:
         """And whether it is so: bus, database and every service do their work."""
         verdict = await self.verdict()
-        troubles = tuple(verdict.troubles) + ((_LEAVING,) if self.leaving else ())
+        troubles = in_public(verdict.troubles) + ((_LEAVING,) if self.leaving else ())
         states = {name: _state(verdict, name) for name in verdict.found.words}
         view = ReadyView(status=verdict.status, services=states, troubles=troubles)
         return view, verdict.is_ready and not self.leaving

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
+from random import sample
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -15,12 +18,23 @@ from hypothesis import strategies as st
 
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from services.auth.registration import admin_id
+from services.gateway.app import Api
+from services.gateway.route import PagerRoute
 
 _ELSEWHERE = "198.51.100.7"
 """Whence the admin signs in: wrong passwords for addresses that answers told are among what is tried, from here."""
 _SIGN_IN_EVERY = 10
 """Seconds: among what is tried is to sign out."""
 _YEARS = (datetime(2000, 1, 1), datetime(2199, 12, 31))  # noqa: DTZ001 - of wall clocks
+_VERSIONS = cycle(
+    ({}, {"X-API-Version": "v1"}, {"Accept": "application/vnd.pager.v1+json, text/csv;q=0.5"}, {"X-API-Version": "1"})
+)
+"""How a version is named, in turns."""
+_UNDONE = {
+    "setMaintenance": ("DELETE", "/admin/maintenance"),
+    "setFeature": ("POST", "/admin/features/{flag}/enable"),
+    "rollOutFeature": ("POST", "/admin/features/{flag}/enable"),
+}
 _WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=20)
 
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"})))
@@ -72,4 +86,48 @@ class Admin:
             return _sign_in(replace=json.load(error)["error"]["details"]["devices"][0]["deviceId"])
 
     def set(self, case: Any, token: str, _context: Any) -> None:
-        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}"}
+        case.headers = {**next(_VERSIONS), **(case.headers or {}), "Authorization": f"Bearer {token}"}
+
+
+def _names(known: Mapping[str, Any]) -> Iterator[str]:
+    for name, within in known.items():
+        yield name
+        yield from (f"{name}.{inner}" for inner in _names(within or {}))
+
+
+_FIELDS = {
+    route.operation_id: sorted(_names(route.selection.known))
+    for route in Api().routes
+    if isinstance(route, PagerRoute) and route.selection is not None
+}
+"""Names that `fields` takes: those of an operation's own answer, which the document has no word for."""
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    known = _FIELDS.get(case.operation.definition.raw.get("operationId"))
+    if known and isinstance(case.query, dict) and isinstance(case.query.get("fields"), str):
+        case.query["fields"] = ",".join(sample(known, min(len(known), 3)))
+
+
+@schemathesis.hook
+def after_call(_context: Any, case: Any, response: Any) -> None:
+    """What would refuse all that comes after it is taken back at once."""
+    undo = _UNDONE.get(case.operation.definition.raw.get("operationId"))
+    if undo is None or response.status_code >= 300:
+        return
+    method, path = undo
+    url = f"{os.environ['PAGER_FUZZ_URL']}/api/v1{path}".format(**(case.path_parameters or {}))
+    shown = {"Authorization": response.request.headers["Authorization"]}
+    with urlopen(Request(url, headers=shown, method=method)):  # noqa: S310 - http://
+        pass
+
+
+@schemathesis.hook
+def before_load_schema(_context: Any, raw_schema: dict[str, Any]) -> None:
+    """Every third path without its version, which a header names then, or nothing."""
+    paths = raw_schema["paths"].items()
+    raw_schema["paths"] = {
+        path.replace("/api/v1/", "/api/") if number % 3 == 0 else path: operations
+        for number, (path, operations) in enumerate(paths)
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import Table, select
 
 from libs.contracts.invites import ForgotPassword
+from services.auth import smtp
 from services.auth.domain.lockout import MAILS
 from services.auth.tables.passwords import mails
 from services.auth.tables.schema import kept, metadata
@@ -295,6 +297,35 @@ async def test_a_server_that_hangs_keeps_nobody(world: World, mailbox: Mailbox) 
     await _forgot(world, ana.email)
     assert (await _sign_in(world, ana.email, PASSWORD)) == 200
     assert (await _forgot(world, ana.email)).status == 202
+
+
+async def test_a_server_that_takes_its_time_over_a_mail_gets_it_once(world: World, mailbox: Mailbox) -> None:
+    """Filters read mails before they answer; whoever asks again meanwhile fills mailboxes with links."""
+    ana = await world.person("ana")
+    mailbox.reads.clear()
+    await _forgot(world, ana.email)
+    await _mails(world, mailbox, ana.email)
+    world.clock.advance(minutes=1)
+    mailbox.reads.set()
+
+    async def waiting() -> list[Any]:
+        return await _waiting(world)
+
+    await world.eventually(waiting, lambda rows: not rows, "that it is taken")
+    assert len(mailbox.to(ana.email)) == 1
+
+
+async def test_a_mail_of_which_nobody_knows_whether_it_went_waits_for_long(
+    world: World, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "TAKES", 0.0)
+    ana = await world.person("ana")
+    await _forgot(world, ana.email)
+
+    async def put_off() -> list[Any]:
+        return [row["next_at"] - world.clock.now() for row in await _waiting(world)]
+
+    await world.eventually(put_off, lambda waits: waits == [timedelta(minutes=15)], "that it waits")
 
 
 async def test_no_table_and_no_event_has_a_token_and_no_row_of_a_mail_an_address(

@@ -232,3 +232,18 @@ async def test_a_teams_api_key_sees_its_team_and_not_what_has_paged_its_maker(wo
     assert (await asks("GET", f"/integrations/{senders['bank']['id']}")).status == 404
     for of, status in ((shop, 201), (bank, 403), (None, 403)):
         assert (await asks("POST", "/incidents", {"title": "by a machine", "teamId": of})).status == status
+
+
+async def test_strangers_learn_from_health_no_name_of_what_a_team_has(world: World) -> None:
+    """Everybody may ask for health; operators are told which policy it is, by the service itself."""
+    bo = await world.person("bo")
+    shop = await team(world, "Shop", bo="manager")
+    assert (await world.admin.call("DELETE", f"/users/{bo.user_id}/devices/{bo.device_id}")).status == 200
+    level = {"timeoutMinutes": 5, "targets": [{"type": "user", "id": str(bo.user_id)}]}
+    body = {"name": "Merger with Acme", "teamId": shop, "levels": [level]}
+    assert (await world.admin.call("POST", "/escalation/policies", body)).status == 201
+
+    async def told() -> str:
+        return str((await world.health("escalation"))["troubles"])
+
+    await world.eventually(told, lambda text: "team policy Merger with Acme" in text, "that it reaches nobody")

@@ -9,6 +9,7 @@ import pytest
 
 from services.auth.domain.lockout import MOST
 from services.auth.domain.second_factors import HOURLY
+from services.auth.owners import JUST_NOW
 from services.auth.refusals import is_told
 from tests.attacks import Attack, Told
 from tests.integration.test_a_second_factor_is_asked_for import ELSEWHERE, HERE, code, fault, set_up, sign_in, wrong
@@ -112,3 +113,31 @@ async def test_a_stolen_session_cannot_take_it_away_or_try_its_codes_for_long(wo
         "FORBIDDEN",
     )
     assert fault(await sign_in(world, ana.email)) == (401, "SECOND_FACTOR_REQUIRED")
+
+
+async def test_a_stolen_session_cannot_set_one_up(world: World, told: Told) -> None:
+    """With a factor of the thief's its owner would be kept out; with a reset link of the admin's own, too."""
+    for person in (await world.person("ana"), world.admin):
+        token = person.session["accessToken"]
+        assert (await world.http("POST", "/users/me/totp", None, token)).status == 200, "who has just signed in"
+        world.clock.advance(seconds=JUST_NOW.total_seconds())
+        assert fault(await world.http("POST", "/users/me/totp", None, token)) == (403, "FORBIDDEN")
+        guessed = await world.http("POST", "/users/me/totp", {"currentPassword": "guess"}, token)
+        assert fault(guessed) == (400, "VALIDATION_ERROR")
+        assert guessed.body["error"]["details"]["field"] == "currentPassword"
+        own = await world.http("POST", "/users/me/totp", {"currentPassword": PASSWORD}, token)
+        assert own.status == 200, own.body
+        link = await world.http("POST", f"/users/{person.user_id}/password/reset-link", None, token)
+        assert fault(link) == (403, "FORBIDDEN")
+    told(Attack.STOLEN_SESSION, "403 five minutes after the sign-in: the password is asked for once more")
+
+
+async def test_whoever_holds_a_session_guesses_no_password_by_setting_a_factor_up(world: World) -> None:
+    ana = await world.person("ana")
+    token = ana.session["accessToken"]
+    for number in range(MOST):
+        tried = await world.http("POST", "/users/me/totp", {"currentPassword": f"guess {number}"}, token)
+        assert tried.status == 400
+    world.clock.advance(seconds=70)
+    held = await world.http("POST", "/users/me/totp", {"currentPassword": PASSWORD}, token)
+    assert fault(held) == (429, "RATE_LIMITED")

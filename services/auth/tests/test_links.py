@@ -1,20 +1,27 @@
 """Links, mails and their limits, without servers."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import ValidationError
 
+from libs.contracts.auth import RegisterUser
 from libs.contracts.invites import LinkView
 from libs.contracts.model import Role
 from libs.contracts.requests import NotFound
+from services.auth import smtp
 from services.auth.domain import invites, lockout
 from services.auth.domain.invites import AcceptInvite, InviteIsOver, IssueInvite, ResendInvite, RevokeInvite
 from services.auth.domain.lockout import MAILS, Record
 from services.auth.letters import Letter, message
 from services.auth.links import Purpose
 from services.auth.mailing import put_off
-from services.auth.smtp import smtp_fault
+from services.auth.smtp import MailServer, smtp_fault
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ID = UUID("00000000-0000-4000-8000-000000000001")
@@ -91,3 +98,35 @@ def test_an_address_that_breaks_a_header_is_no_mail() -> None:
 )
 def test_a_mail_servers_url_says_where_it_is_and_nothing_else(url: str, good: bool) -> None:
     assert (smtp_fault(url) is None) == good
+
+
+@pytest.mark.parametrize("address", ["=?utf-8?q?eve?=@pager.test", "=?utf-8?q?eve=40evil.test=2C?=@pager.test"])
+def test_an_address_that_a_header_reads_as_another_gets_no_mail(address: str) -> None:
+    """RFC 2047 has encoded words in front of addresses, and Python reads them in addresses as well."""
+    link = LinkView(url="https://pager.test/app/reset#x", expires_at=NOW)
+    with pytest.raises(ValueError, match="somebody else"):
+        message(Letter(ID, Purpose.RESET, address, link), "pager@pager.test", NOW)
+    with pytest.raises(ValidationError, match="valid email"):
+        RegisterUser(email=address, password="x", first_name="Eve", last_name="Ek")
+
+
+async def test_a_server_has_longer_for_a_mail_than_for_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, float] = {}
+
+    class Server:
+        def __init__(self, *, timeout: float, **_more: Any) -> None:
+            asked["answers"] = timeout
+
+        async def __aenter__(self) -> Server:
+            return self
+
+        async def __aexit__(self, *_error: object) -> None:
+            pass
+
+        async def send_message(self, _mail: EmailMessage, *, timeout: float = 0) -> None:
+            asked["mail"] = timeout
+
+    monkeypatch.setattr(smtp, "SMTP", Server)
+    await MailServer.of("smtp://127.0.0.1", "pager@pager.test", None).send(EmailMessage())
+    assert asked["answers"] <= 10
+    assert asked["mail"] >= 60

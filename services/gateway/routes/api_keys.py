@@ -78,7 +78,8 @@ async def change_api_key(key_id: ApiKeyId, body: ApiKeyChange, ask: Asking) -> R
     responses=documented(answer("ApiKeyRevoked", Nothing)),
 )
 async def revoke_api_key(key_id: ApiKeyId, ask: Asking) -> Response:
-    return success(await ask.command("auth", "revoke_api_key", ById(id=key_id)))
+    await ask.command("auth", "revoke_api_key", ById(id=key_id))
+    return success({})
 
 
 @router.post(
@@ -117,4 +118,5 @@ async def add_api_key_secret(key_id: ApiKeyId, ask: Asking) -> Response:
 )
 async def remove_api_key_secret(key_id: ApiKeyId, secret_id: SecretId, ask: Asking) -> Response:
     body = RemoveSecret(id=key_id, secret_id=secret_id)
-    return success(await ask.command("auth", "remove_api_key_secret", body))
+    await ask.command("auth", "remove_api_key_secret", body)
+    return success({})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Body, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import (
+    BeginTotp,
     ChangeUser,
     ConfirmTotp,
     EndOthers,
@@ -45,6 +48,16 @@ CODES_TRIED: Documented = {
 }
 _USER = one("user", UserView, "User")
 _LAST_ADMIN = "nobody else is an active admin"
+
+
+@asynccontextmanager
+async def _guessing(request: Request) -> AsyncIterator[None]:
+    """Around what shows a password or a code again: whoever holds a session may guess at them. Raises Problem (429)."""
+    front = front_of(request)
+    address, person = front.addresses.of(request), str(request.state.user_id)
+    await front.brake.turn(address, person)
+    with front.brake.attempt(address, person):
+        yield
 
 
 @router.post(
@@ -89,18 +102,27 @@ async def get_second_factor(ask: Asking) -> Response:
     "/me/totp",
     operation_id="beginTotp",
     summary="Make a secret for an authenticator app",
-    responses=documented(answer("TotpSecret", TotpSecret), conflict="there is a second factor already"),
+    responses=documented(answer("TotpSecret", TotpSecret), conflict="there is a second factor already") | CODES_TRIED,
 )
-async def begin_totp(ask: Asking) -> Response:
-    """It counts from `POST /users/me/totp/confirm` on, and takes the place of one that was never confirmed."""
-    return success(await ask.command("auth", "begin_totp", NoRequest()))
+async def begin_totp(ask: Asking, request: Request, body: Annotated[BeginTotp | None, Body()] = None) -> Response:
+    """It counts from `POST /users/me/totp/confirm` on, and takes the place of one that was never confirmed. Whoever has
+    not signed in within five minutes says their password as well: 403 otherwise."""
+    asked = body or BeginTotp()
+    if asked.current_password is None:
+        return success(await ask.command("auth", "begin_totp", asked))
+    async with _guessing(request):
+        return success(await ask.command("auth", "begin_totp", asked))
 
 
 @router.post(
     "/me/totp/confirm",
     operation_id="confirmTotp",
     summary="From now on sign in with a code beside the password",
-    responses=documented(answer("RecoveryCodes", RecoveryCodes), conflict="there is a second factor already")
+    responses=documented(
+        answer("RecoveryCodes", RecoveryCodes),
+        conflict="there is a second factor already",
+        missing="there is no second factor to confirm",
+    )
     | CODES_TRIED,
 )
 async def confirm_totp(body: ConfirmTotp, ask: Asking) -> Response:
@@ -112,14 +134,11 @@ async def confirm_totp(body: ConfirmTotp, ask: Asking) -> Response:
     "/me/totp",
     operation_id="removeTotp",
     summary="Sign in with the password alone again",
-    responses=documented(answer("TotpRemoved", Nothing)) | CODES_TRIED,
+    responses=documented(answer("TotpRemoved", Nothing), missing="there is no second factor") | CODES_TRIED,
 )
 async def remove_totp(body: RemoveTotp, ask: Asking, request: Request) -> Response:
     """For a code of the app, a recovery code, or the password."""
-    front = front_of(request)
-    address, person = front.addresses.of(request), str(request.state.user_id)
-    await front.brake.turn(address, person)
-    with front.brake.attempt(address, person):
+    async with _guessing(request):
         await ask.command("auth", "remove_totp", body)
     return success({})
 

@@ -6,6 +6,8 @@ import asyncio
 from time import monotonic
 from typing import Final
 
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -48,6 +50,16 @@ class BoundedProtocol(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self._abort_soon()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Whoever is late to hear that we have hung up is told that nobody is there, as after a lost connection."""
+        await self.writable.wait()
+        if self.close_sent and self.initial_response is None:
+            raise ClientDisconnected
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # Refused, and answered: uvicorn takes it for a handshake that was forgotten, and logs an error each time.
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         await super().run_asgi()

@@ -198,6 +198,16 @@ async def test_health_names_the_policy_that_reaches_nobody(fresh: World) -> None
     assert answer.json["troubles"] == [nobody]
 
 
+async def test_strangers_learn_of_a_teams_policy_that_there_is_one_and_not_its_name(fresh: World) -> None:
+    problem = {"problem": "reaches nobody", "effect": "warning"}
+    said = [{"culprit": f"team policy {name}"} | problem for name in ("Merger with Acme", "Payments")]
+    await _all_healthy(fresh, escalation=_health("escalation", troubles=said))
+
+    for path in ("/api/health", "/api/health/ready", "/api/v1/health"):
+        answer = await fresh.call("GET", path, token=None)
+        assert answer.json["troubles"] == [{"culprit": "team policy"} | problem], path
+
+
 async def test_health_says_when_pushes_are_simulated(fresh: World) -> None:
     await _all_healthy(fresh, notifier=_health("notifier", extra={"push": "simulated"}))
 

@@ -89,8 +89,8 @@ def patched(name: str, path: str, operation: str, body: Any, key: str, view: Any
     return Case(name, "PATCH", path, operation, body | {"id": ID}, view, {key: view}, body)
 
 
-def gone(name: str, path: str, operation: str, asked: Any) -> Case:
-    return Case(name, "DELETE", path, operation, asked, {}, {})
+def gone(name: str, path: str, operation: str, asked: Any, told: Any = None) -> Case:
+    return Case(name, "DELETE", path, operation, asked, told, {})
 
 
 PROFILE = {"firstName": "Jo", "phone": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -105,6 +106,14 @@ async def test_a_token_in_the_address_is_refused_and_not_repeated(
     assert "eyJ" not in said
     assert (await _refused(fresh, "/api/v1/stream?after=1&after=2"))[0] == 400
     assert (await _refused(fresh, f"/api/v1/stream?after={'1' * 300}"))[0] == 400
+
+
+async def test_strangers_who_are_refused_write_no_errors_into_our_log(
+    fresh: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, _ = await _refused(fresh, "/api/v1/stream?token=x")
+    assert status == 400
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_another_version_is_refused_and_the_path_may_name_none(fresh: World) -> None:
@@ -266,6 +275,25 @@ async def test_a_flood_of_frames_ends_the_stream_and_nobody_elses(fresh: World) 
             assert (await stream.closed())[0] in CUT_OFF
         one = await _happens(fresh, 1)
         await good.of("IncidentClosed", one)
+
+
+async def test_who_is_told_something_while_we_hang_up_is_no_fault_of_ours(
+    fresh: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A phone that has lost its network: its pong does not come, and the next frame is on its way already."""
+    async with _stream(fresh) as stream:
+        await stream.say(type="authenticate", token=fresh.token())
+        await stream.of("ready")
+        hub = fresh.gateway.front.streams.hub
+        [listener] = list(hub.audience)
+        connection: Any = listener
+        connection.put("{}")
+        connection.socket.send.__self__.keepalive_timeout()
+        async with in_time():
+            while len(hub.audience):
+                await asyncio.sleep(0)
+    said = capsys.readouterr()
+    assert "stream failed" not in said.out + said.err
 
 
 async def test_whoever_does_not_read_goes_and_may_come_back(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:

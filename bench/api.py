@@ -31,6 +31,7 @@ from aiohttp import ClientSession
 
 from bench import crowd
 from bench.bare_api import running_bare
+from bench.costs import costs
 from bench.crowd import Crowd, told
 from bench.measure import percentiles
 from bench.rows import fill_incidents
@@ -74,12 +75,14 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two requests of a person")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--incidents", type=int, default=100_000, help="that there are before the first run")
-    load = Load(**vars(parser.parse_args()))
-    os.environ.update(crowd.ENVIRONMENT)
-    print(json.dumps(uvloop.run(_measure(load)), indent=2, ensure_ascii=False))
+    parser.add_argument("--costs", type=int, default=0, metavar="TIMES", help="only what one of each kind costs whom")
+    given = vars(parser.parse_args())
+    times = given.pop("costs")
+    os.environ.update(crowd.ENVIRONMENT | ({"ENABLE_RATE_LIMITING": "false"} if times else {}))
+    print(json.dumps(uvloop.run(_measure(Load(**given), times)), indent=2, ensure_ascii=False))
 
 
-async def _measure(load: Load) -> dict[str, Any]:
+async def _measure(load: Load, times: int) -> dict[str, Any]:
     async with running_pager(1) as pager:
         admin = secrets_file.load_or_make(pager.home, os.environ)
         url = str(pager.run["gateway"])
@@ -87,8 +90,10 @@ async def _measure(load: Load) -> dict[str, Any]:
         here = Crowd(url, await pager.connect("gateway"), token)
         await here.gather(load.people, load.teams)
         await asyncio.to_thread(_fill, pager, here, load)
-        await here.open(load.to_open)
+        await here.open(2 * times * load.teams if times else load.to_open)
         await here.at_rest()
+        if times:
+            return {"microsecondsOfProcessor": await costs(pager, here, times)}
         measured = await _pager(pager, here, load)
         await here.at_rest()
         bare = await _bare(pager, here, load)

@@ -117,7 +117,7 @@ class Loop:
 
     async def run(self, visitors: list[Visitor], chance: random.Random) -> None:
         """Raises OSError: nobody listens."""
-        doors = [await self._connect() for _ in visitors]
+        doors = [await self.connect() for _ in visitors]
         # Nobody's clock beats with somebody else's: what arrives in one moment is what chance makes of it.
         phases = [chance.uniform(0, self.every) for _ in visitors]
         gc.collect()
@@ -127,7 +127,7 @@ class Loop:
             *(self._visit(*one, begun + phase) for *one, phase in zip(visitors, doors, phases, strict=True))
         )
 
-    async def _connect(self) -> Connection:
+    async def connect(self) -> Connection:
         place = urlsplit(self.url)
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(Connection, place.hostname, place.port)
@@ -139,7 +139,7 @@ class Loop:
             await asyncio.sleep(due - time.perf_counter())
             ask = visitor.next()
             if not door.is_open:
-                door = await self._connect()
+                door = await self.connect()
             sent, what = time.perf_counter(), ""
             try:
                 await door.ask(ask.request)

@@ -43,6 +43,8 @@ from libs.chassis.store.connections import QUERIES, RPC, WORK
 _WARM = 5.0
 """Seconds at the beginning that do not count."""
 _REFERENCE = 15.0
+_NOBODY = UUID(int=99)
+"""Whose the incidents of earlier days are, with others of whom there is only an id: what people were paged for counts."""
 _SPARE = 1.5
 """Times as many incidents as are expected to be acknowledged and not opened meanwhile: none must ever be missing."""
 _SESSIONS = {"work": WORK, "rpc": RPC, "query": QUERIES}
@@ -107,7 +109,7 @@ def _fill(pager: RunningPager, here: Crowd, load: Load) -> None:
         if connection.execute("SELECT FROM incidents.incidents LIMIT 1").fetchone() is None:
             _say(f"{load.incidents} incidents of earlier days")
             teams = [UUID(team.id) for team in here.teams]
-            fill_incidents(connection, load.incidents, UUID(here.people[0].id), teams=teams)
+            fill_incidents(connection, load.incidents, _NOBODY, teams=teams)
             connection.execute("SELECT setval('incidents.incident_number', max(number)) FROM incidents.incidents")
         for team in here.teams:
             newest = "SELECT id FROM incidents.incidents WHERE team_id = %s ORDER BY created_at DESC LIMIT 50"

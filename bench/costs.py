@@ -22,7 +22,7 @@ async def costs(pager: RunningPager, here: Crowd, times: int) -> dict[str, dict[
     teams = {team["id"]: Team.of(team) for team in everything["teams"]}
     found = {}
     for kind in MIX:
-        person: Mapping[str, Any] = everything["people"][0]
+        person: Mapping[str, Any] = everything["people"][1]
         visitor = Visitor(person, teams[person["team"]], {kind: 1}, random.Random(7))
         await _ask(here.url, visitor, 20)
         before = cpu_seconds(pager.pids())

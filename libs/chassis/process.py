@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 
 import structlog
 import uvloop
 
+from libs.chassis.collector import rest_the_collector
 from libs.chassis.measure import logs
 from libs.chassis.service import Service
 from libs.chassis.settings import SettingsError
@@ -17,17 +17,6 @@ from libs.chassis.stopping import end_soon
 from libs.chassis.surroundings import forget_libpq
 
 _log = structlog.get_logger()
-
-
-def _rest_the_collector() -> None:
-    """Keep the garbage collector from walking through what it cannot free.
-
-    What was imported lives as long as we do. What a batch makes lives until its commit and then goes without the
-    collector, so the youngest generation holds the largest batch: what is left for it are rare cycles, of exceptions.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 50)
 
 
 def run(service: Service) -> None:
@@ -44,7 +33,7 @@ def run(service: Service) -> None:
             await service.broker.stop()
             sys.stderr.write(f"pager: {error}\n")  # the last line says why (docs/runbooks/processes.md)
             raise SystemExit(2) from None
-        _rest_the_collector()
+        rest_the_collector()
         _log.info("serving", service=service.name)
         waiting = asyncio.create_task(stop.wait())
         finished = asyncio.create_task(service.finished())

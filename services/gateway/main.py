@@ -17,6 +17,7 @@ import uvloop
 from libs.chassis.bus.connection import CONNECTION_OPTIONS, Bus
 from libs.chassis.bus.wire import Wire
 from libs.chassis.clock import Clock, SystemClock
+from libs.chassis.collector import rest_the_collector
 from libs.chassis.measure import logs, telemetry
 from libs.chassis.monitor.listening import Listening
 from libs.chassis.monitor.port import Monitor, Readiness
@@ -241,6 +242,7 @@ async def _run(gateway: Gateway) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await gateway.start()
+    rest_the_collector()
     _log.info("serving", service="gateway", url=gateway.url)
     waiting = asyncio.create_task(stop.wait())
     finished = asyncio.create_task(gateway.finished())

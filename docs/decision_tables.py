@@ -27,8 +27,8 @@ is `PATCH`), and which state follows from each state. An incident is *suppressed
 happens, and *snoozed* while it is to page nobody for a while; both are open, and their `status` is the specification's.
 What leads to a state without an answer starts a new run of its paging. A refusal is 409 and names the state and what
 is allowed in it. What comes twice finds what it wanted, and changes nothing. `reopen` is refused after a time
-(`PAGER_REOPEN_HOURS`), and what was done before paging started anew (`occurredAt`) is refused as well. For how long nothing
-has to have happened says the policy (`autoResolveMinutes`), or the installation (`PAGER_RESOLVE_QUIET_HOURS`).
+(`PAGER_REOPEN_HOURS`), and what was done before paging started anew (`occurredAt`) is refused as well. For how long
+nothing has to have happened says the policy (`autoResolveMinutes`), or the installation (`PAGER_RESOLVE_QUIET_HOURS`).
 """
 
 _ESCALATION = """

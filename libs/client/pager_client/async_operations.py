@@ -283,15 +283,13 @@ class AsyncOperations:
         """Everything that `list_alerts` lists, asked for page by page."""
         return self.pages(f"/incidents/{part(id)}/alerts", query, "alerts")
 
-    async def draft_review(
-        self, id: str | UUID, /, *, idempotency_key: str | None = None, if_match: str | None = None
-    ) -> types.ReviewData:
+    async def draft_review(self, id: str | UUID, /, *, idempotency_key: str | None = None) -> types.ReviewData:
         """Begin a review with what the timeline says.
 
         In Markdown; people stand in it by their ids. Where there is a review already it is answered as it is.
         """
         answer: types.ReviewData = await self.call(
-            "POST", f"/incidents/{part(id)}/review", key=idempotency_key or new_key(), match=if_match
+            "POST", f"/incidents/{part(id)}/review", key=idempotency_key or new_key()
         )
         return answer
 
@@ -308,6 +306,14 @@ class AsyncOperations:
         Action items are replaced as a whole: one with an `id` is that one, one without is new.
         """
         answer: types.ReviewData = await self.call("PATCH", f"/incidents/{part(id)}/review", body, match=if_match)
+        return answer
+
+    async def delete_review(self, id: str | UUID, /, *, if_match: str | None = None) -> types.Nothing:
+        """Delete the draft of a review.
+
+        The timeline says who did. Another one may be begun.
+        """
+        answer: types.Nothing = await self.call("DELETE", f"/incidents/{part(id)}/review", match=if_match)
         return answer
 
     async def login(self, **body: Unpack[types.Login]) -> types.SignedInView:
@@ -461,9 +467,9 @@ class AsyncOperations:
         answer: types.UserData = await self.call("GET", "/users/me", query=query)
         return answer
 
-    async def change_me(self, **body: Unpack[types.ProfileChange]) -> types.UserData:
+    async def change_me(self, *, if_match: str | None = None, **body: Unpack[types.ProfileChange]) -> types.UserData:
         """Change the caller's own profile."""
-        answer: types.UserData = await self.call("PATCH", "/users/me", body)
+        answer: types.UserData = await self.call("PATCH", "/users/me", body, match=if_match)
         return answer
 
     async def get_second_factor(self, **query: Unpack[types.GetSecondFactorQuery]) -> types.SecondFactorData:
@@ -471,12 +477,18 @@ class AsyncOperations:
         answer: types.SecondFactorData = await self.call("GET", "/users/me/totp", query=query)
         return answer
 
-    async def begin_totp(self, *, idempotency_key: str | None = None) -> types.TotpSecret:
+    async def begin_totp(
+        self, *, idempotency_key: str | None = None, **body: Unpack[types.BeginTotp]
+    ) -> types.TotpSecret:
         """Make a secret for an authenticator app.
 
         It counts from `POST /users/me/totp/confirm` on, and takes the place of one that was never confirmed.
+        Whoever has
+        not signed in within five minutes says their password as well: 403 otherwise.
         """
-        answer: types.TotpSecret = await self.call("POST", "/users/me/totp", key=idempotency_key or new_key())
+        answer: types.TotpSecret = await self.call(
+            "POST", "/users/me/totp", body or None, key=idempotency_key or new_key()
+        )
         return answer
 
     async def remove_totp(self, **body: Unpack[types.RemoveTotp]) -> types.Nothing:
@@ -713,23 +725,22 @@ class AsyncOperations:
         return answer
 
     async def change_member(
-        self, id: str | UUID, user_id: str | UUID, /, **body: Unpack[types.RoleBody]
+        self, id: str | UUID, user_id: str | UUID, /, *, if_match: str | None = None, **body: Unpack[types.RoleBody]
     ) -> types.MemberData:
         """Give a member another role (the team's managers, admins)."""
-        answer: types.MemberData = await self.call("PATCH", f"/teams/{part(id)}/members/{part(user_id)}", body)
+        answer: types.MemberData = await self.call(
+            "PATCH", f"/teams/{part(id)}/members/{part(user_id)}", body, match=if_match
+        )
         return answer
 
     async def remove_member(
-        self,
-        id: str | UUID,
-        user_id: str | UUID,
-        /,
+        self, id: str | UUID, user_id: str | UUID, /, *, if_match: str | None = None
     ) -> types.Nothing:
         """Take somebody out of a team (its managers, admins).
 
         Whoever is paged as one of the team is passed over at once.
         """
-        answer: types.Nothing = await self.call("DELETE", f"/teams/{part(id)}/members/{part(user_id)}")
+        answer: types.Nothing = await self.call("DELETE", f"/teams/{part(id)}/members/{part(user_id)}", match=if_match)
         return answer
 
     async def invite(self, *, idempotency_key: str | None = None, **body: Unpack[types.Invite]) -> types.InviteData:

@@ -281,16 +281,12 @@ class Operations:
         """Everything that `list_alerts` lists, asked for page by page."""
         return self.pages(f"/incidents/{part(id)}/alerts", query, "alerts")
 
-    def draft_review(
-        self, id: str | UUID, /, *, idempotency_key: str | None = None, if_match: str | None = None
-    ) -> types.ReviewData:
+    def draft_review(self, id: str | UUID, /, *, idempotency_key: str | None = None) -> types.ReviewData:
         """Begin a review with what the timeline says.
 
         In Markdown; people stand in it by their ids. Where there is a review already it is answered as it is.
         """
-        answer: types.ReviewData = self.call(
-            "POST", f"/incidents/{part(id)}/review", key=idempotency_key or new_key(), match=if_match
-        )
+        answer: types.ReviewData = self.call("POST", f"/incidents/{part(id)}/review", key=idempotency_key or new_key())
         return answer
 
     def get_review(self, id: str | UUID, /, **query: Unpack[types.GetReviewQuery]) -> types.ReviewData:
@@ -306,6 +302,14 @@ class Operations:
         Action items are replaced as a whole: one with an `id` is that one, one without is new.
         """
         answer: types.ReviewData = self.call("PATCH", f"/incidents/{part(id)}/review", body, match=if_match)
+        return answer
+
+    def delete_review(self, id: str | UUID, /, *, if_match: str | None = None) -> types.Nothing:
+        """Delete the draft of a review.
+
+        The timeline says who did. Another one may be begun.
+        """
+        answer: types.Nothing = self.call("DELETE", f"/incidents/{part(id)}/review", match=if_match)
         return answer
 
     def login(self, **body: Unpack[types.Login]) -> types.SignedInView:
@@ -459,9 +463,9 @@ class Operations:
         answer: types.UserData = self.call("GET", "/users/me", query=query)
         return answer
 
-    def change_me(self, **body: Unpack[types.ProfileChange]) -> types.UserData:
+    def change_me(self, *, if_match: str | None = None, **body: Unpack[types.ProfileChange]) -> types.UserData:
         """Change the caller's own profile."""
-        answer: types.UserData = self.call("PATCH", "/users/me", body)
+        answer: types.UserData = self.call("PATCH", "/users/me", body, match=if_match)
         return answer
 
     def get_second_factor(self, **query: Unpack[types.GetSecondFactorQuery]) -> types.SecondFactorData:
@@ -469,12 +473,14 @@ class Operations:
         answer: types.SecondFactorData = self.call("GET", "/users/me/totp", query=query)
         return answer
 
-    def begin_totp(self, *, idempotency_key: str | None = None) -> types.TotpSecret:
+    def begin_totp(self, *, idempotency_key: str | None = None, **body: Unpack[types.BeginTotp]) -> types.TotpSecret:
         """Make a secret for an authenticator app.
 
         It counts from `POST /users/me/totp/confirm` on, and takes the place of one that was never confirmed.
+        Whoever has
+        not signed in within five minutes says their password as well: 403 otherwise.
         """
-        answer: types.TotpSecret = self.call("POST", "/users/me/totp", key=idempotency_key or new_key())
+        answer: types.TotpSecret = self.call("POST", "/users/me/totp", body or None, key=idempotency_key or new_key())
         return answer
 
     def remove_totp(self, **body: Unpack[types.RemoveTotp]) -> types.Nothing:
@@ -702,22 +708,21 @@ class Operations:
         answer: types.MemberData = self.call("GET", f"/teams/{part(id)}/members/{part(user_id)}", query=query)
         return answer
 
-    def change_member(self, id: str | UUID, user_id: str | UUID, /, **body: Unpack[types.RoleBody]) -> types.MemberData:
+    def change_member(
+        self, id: str | UUID, user_id: str | UUID, /, *, if_match: str | None = None, **body: Unpack[types.RoleBody]
+    ) -> types.MemberData:
         """Give a member another role (the team's managers, admins)."""
-        answer: types.MemberData = self.call("PATCH", f"/teams/{part(id)}/members/{part(user_id)}", body)
+        answer: types.MemberData = self.call(
+            "PATCH", f"/teams/{part(id)}/members/{part(user_id)}", body, match=if_match
+        )
         return answer
 
-    def remove_member(
-        self,
-        id: str | UUID,
-        user_id: str | UUID,
-        /,
-    ) -> types.Nothing:
+    def remove_member(self, id: str | UUID, user_id: str | UUID, /, *, if_match: str | None = None) -> types.Nothing:
         """Take somebody out of a team (its managers, admins).
 
         Whoever is paged as one of the team is passed over at once.
         """
-        answer: types.Nothing = self.call("DELETE", f"/teams/{part(id)}/members/{part(user_id)}")
+        answer: types.Nothing = self.call("DELETE", f"/teams/{part(id)}/members/{part(user_id)}", match=if_match)
         return answer
 
     def invite(self, *, idempotency_key: str | None = None, **body: Unpack[types.Invite]) -> types.InviteData:

@@ -252,6 +252,12 @@ class AuditEntry(TypedDict):
     eventId: str
 
 
+class BeginTotp(TypedDict):
+    """`POST /users/me/totp`; whoever has signed in within the last five minutes needs not say their password again."""
+
+    currentPassword: NotRequired[str | None]
+
+
 class BulkBody(TypedDict):
     """Ids that are none fail alone, as those of incidents do that are not there. What else is said is for each:
     `assignedTo` goes with `reassign`, and `minutes` with `snooze`."""
@@ -355,6 +361,7 @@ class CreatePolicy(TypedDict):
     repeat: NotRequired[int]
     levels: Sequence[Level]
     acknowledgementTimeoutMinutes: NotRequired[float | None]
+    autoResolveMinutes: NotRequired[float | None]
     teamId: NotRequired[str | UUID | None]
 
 
@@ -486,7 +493,9 @@ class ForgotPassword(TypedDict):
 
 
 class HealthView(TypedDict):
-    """The specification's bare shape, and `troubles`: each culprit by name, the worst first.
+    """The specification's bare shape, and `troubles`: each culprit by name, the worst first. Of a team's policy not
+    its
+    name: that tells `pager doctor`.
 
     `unavailable`: nobody can be paged; `degraded`: something is wrong, and pages are sent.
     """
@@ -809,6 +818,7 @@ class MemberView(TypedDict):
     isActive: bool
     reachable: bool
     since: str
+    version: NotRequired[int]
 
 
 class MembersData(TypedDict):
@@ -1049,7 +1059,8 @@ class PolicyChange(TypedDict):
     """Fields not given stay; `levels` is replaced as a whole.
 
     A `teamId` of null makes it the whole organisation's; without `acknowledgementTimeoutMinutes` (null) an
-    acknowledgement stands for ever.
+    acknowledgement stands for ever, and without `autoResolveMinutes` the installation says when quiet ends an
+    incident.
     """
 
     name: NotRequired[str | None]
@@ -1057,6 +1068,7 @@ class PolicyChange(TypedDict):
     repeat: NotRequired[int | None]
     levels: NotRequired[Sequence[Level] | None]
     acknowledgementTimeoutMinutes: NotRequired[float | None]
+    autoResolveMinutes: NotRequired[float | None]
     teamId: NotRequired[str | UUID | None]
 
 
@@ -1071,6 +1083,7 @@ class PolicyView(TypedDict):
     repeat: int
     levels: list[Level]
     acknowledgementTimeoutMinutes: NotRequired[float | None]
+    autoResolveMinutes: NotRequired[float | None]
     inactive: NotRequired[list[str]]
     erased: NotRequired[list[str]]
     isDefault: bool
@@ -1478,9 +1491,9 @@ class TotpSecret(TypedDict):
 
 
 class Trouble(TypedDict):
-    """`culprit`: `bus`, `database`, `storage`, a service, `push <vendor>` or `policy <name>`. `problem`: a few words
-    of
-    ours that go behind it; never what somebody else's error said, for everybody may read it."""
+    """`culprit`: `bus`, `database`, `storage`, a service, `push <vendor>`, `policy <name>` or `team policy <name>`.
+    `problem`: a few words of ours that go behind it; never what somebody else's error said, for everybody may
+    read it."""
 
     culprit: str
     problem: str

@@ -126,7 +126,7 @@ def _is_unbound(reader: str, upstream: str) -> bool:
 
 def _following(reader: str) -> tuple[str, ...]:
     """What it reads of others' streams, and of auth's which tokens are revoked. Its own it reads whole."""
-    filters = {upstream: filters_of(reader, upstream) for upstream in READS[reader] if upstream != reader}
+    filters = {upstream: filters_of(reader, upstream) for upstream in READS[reader]}
     if reader != "auth":
         filters["auth"] = (*filters.get("auth", ()), *REVOCATIONS)
     return tuple(

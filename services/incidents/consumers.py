@@ -5,7 +5,6 @@ from __future__ import annotations
 from libs.chassis.consume.follower import Consumer
 from libs.contracts.escalation import ResponderUnreachable
 from services.incidents import application
-from services.incidents.analytics import facts
 from services.incidents.references import FROM_AUTH, FROM_POLICIES, follow_people
 from services.incidents.replicas import FROM_ESCALATION, FROM_NOTIFIER
 
@@ -19,7 +18,6 @@ def consumers() -> list[Consumer]:
     every = (*FROM_ESCALATION, *FROM_POLICIES, ResponderUnreachable)
     return [
         Consumer("auth", FROM_AUTH, follow_people),
-        Consumer("incidents", facts.OWN, facts.follow_own, patient=True),
         Consumer("escalation", every, application.follow_escalation, patient=True),
         Consumer("notifier", FROM_NOTIFIER, application.follow_notifier, patient=True),
     ]

@@ -116,7 +116,7 @@ ORIGINS = Origins(
         (ReviewDrafted, ReviewChanged, ReviewPublished, ReviewWithdrawn, ReviewDeleted): folding(REVIEW),
         (IncidentsActedFrom,): STATELESS,
     },
-    projections=(dedup_keys, integrations, reviews, audit, alerts, searchable),
+    projections=(dedup_keys, integrations, reviews, audit, alerts, searchable, facts.openings, facts.turns),
     replicas=(
         Replica(incidents, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(people, {"auth": FROM_PEOPLE}, replicate_reference),
@@ -125,9 +125,6 @@ ORIGINS = Origins(
         Replica(responders, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(running, {"escalation": FROM_ESCALATION}, replicate),
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
-        # Of our own log in the order of its lanes, as they are followed.
-        Replica(facts.openings, {"incidents": facts.OWN}, facts.measured),
-        Replica(facts.turns, {"incidents": facts.OWN}, facts.measured),
         Replica(facts.fired_levels, {"escalation": facts.LEVELS}, facts.measured),
         Replica(facts.sent_pages, {"notifier": facts.MESSAGES}, facts.measured),
         Replica(facts.time_zones, {"auth": facts.ZONES}, facts.measured),

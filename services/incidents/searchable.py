@@ -18,6 +18,7 @@ from libs.chassis.store.work import Projector
 from libs.contracts.envelope import Envelope
 from libs.contracts.incident_lists import LABEL_CHARACTERS, LANGUAGES, Language
 from libs.contracts.incidents import IncidentCreated, IncidentEdited
+from services.incidents.analytics.facts import measured
 from services.incidents.domain.incident import Incident
 from services.incidents.projections import ORGANISATION, metadata, project
 
@@ -47,14 +48,15 @@ searchable = Table(
 
 
 def projecting(language: Language) -> Projector:
-    """`project`, and what incidents are searched by."""
+    """`project`, what incidents are searched by, and what numbers are made of."""
 
-    def both(event: Envelope[Any], state: Any) -> Iterable[Change]:
+    def all_of_it(event: Envelope[Any], state: Any) -> Iterable[Change]:
         yield from project(event, state)
+        yield from measured(event)
         if isinstance(event.data, IncidentCreated | IncidentEdited) and isinstance(state, Incident) and state.created:
             yield searchable_row(state.created, language)
 
-    return both
+    return all_of_it
 
 
 def searchable_row(said: IncidentCreated, language: Language) -> Row:

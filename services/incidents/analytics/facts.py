@@ -5,14 +5,13 @@ Events of one incident may be heard of in another order than they happened: a ra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Table, Text, Uuid, text
 
 from libs.chassis.store.changes import Change, Row
-from libs.chassis.store.work import Work
 from libs.contracts.auth import UserChanged, UserRegistered
 from libs.contracts.envelope import Actor, Envelope, Fact
 from libs.contracts.escalation import RESPONDER, EscalationDue, EscalationExhausted
@@ -93,18 +92,6 @@ time_zones = Table(
     Column("timezone", Text, nullable=False),
 )
 
-OWN: Final = (
-    IncidentCreated,
-    IncidentAcknowledged,
-    IncidentSnoozed,
-    IncidentResolved,
-    IncidentReopened,
-    IncidentSuppressed,
-    PagingRequested,
-    PriorityRaised,
-    PriorityLowered,
-)
-"""Of our own log, which is followed as others' are: the transaction of an alert writes none of this."""
 LEVELS: Final = (EscalationDue, EscalationExhausted)
 MESSAGES: Final = (NotificationIntended, NotificationAccepted)
 ZONES: Final = (UserRegistered, UserChanged)
@@ -114,14 +101,11 @@ SUPPRESSED, PAGING = "suppressed", "paging"
 ANSWERS: Final = (ACKNOWLEDGED, SNOOZED, RESOLVED)
 
 
-def follow_own(work: Work, events: Sequence[Envelope[Any]]) -> None:
-    """Our own events, after the fact."""
-    for event in events:
-        work.put(*measured(event))
-
-
 def measured(event: Envelope[Any]) -> Iterable[Change]:
-    """The rows that an event of ours, of ESCALATION, NOTIFIER or AUTH writes here; pure, for rebuilds."""
+    """The rows that an event of ours, of ESCALATION, NOTIFIER or AUTH writes here; pure, for rebuilds.
+
+    Ours are written with the event (docs/adr/0078), what others say when it is heard of.
+    """
     match event.data:
         case IncidentCreated() as fact:
             yield _opening(fact)

@@ -1,4 +1,4 @@
-"""What the numbers of incidents and people are made of: narrow rows, written after the fact."""
+"""What the numbers of incidents and people are made of: narrow rows, each by one event."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from libs.contracts.envelope import Actor
+from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentCreated
-from libs.contracts.model import Priority
+from libs.contracts.model import Lane, Priority
+from services.incidents.analytics.facts import openings
+from services.incidents.domain.incident import evolve, initial
 from services.incidents.projections import ORGANISATION
-from services.incidents.searchable import label, labels_of, of_integration, of_team, searchable_row
+from services.incidents.searchable import label, labels_of, of_integration, of_team, projecting, searchable_row
 
 
 def _said(**more: Any) -> IncidentCreated:
@@ -63,3 +65,21 @@ def test_whose_it_is_stands_beside_its_labels() -> None:
     assert searchable_row(_said(), "simple").values["labels"] == [of_team(ORGANISATION)]
     row = searchable_row(_said(team_id=UUID(int=2), integration_id=UUID(int=3)), "simple").values
     assert set(row["labels"]) == {of_team(UUID(int=2)), of_integration(UUID(int=3))}
+
+
+def test_what_numbers_are_made_of_is_written_with_the_event() -> None:
+    said = _said()
+    state = evolve(initial(), said)
+    event = Envelope[IncidentCreated](
+        id=uuid4(),
+        type=said.type,
+        time=said.created_at,
+        entity=said.incident_id,
+        version=1,
+        lane=Lane.ROUTINE,
+        actor=said.created_by,
+        correlation_id=uuid4(),
+        data=said,
+    )
+    (opening,) = [change for change in projecting("english")(event, state) if change.table is openings]
+    assert opening.values["incident_id"] == said.incident_id

@@ -8,7 +8,7 @@ from functools import cache
 from time import time_ns
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.sql import Select
 
 from libs.chassis.measure.meters import meters
@@ -82,14 +82,26 @@ def _oldest_answer() -> Select[Any]:
 
 def _unanswered(work: Work) -> Iterator[GaugeValue]:
     """For each priority, how long the oldest incident waits that nobody has acknowledged."""
-    oldest = {row["priority"]: row["oldest"] for row in work.fetch(_oldest_unanswered())}
+    [oldest] = work.fetch(_oldest_unanswered())
     text = "Age of the oldest incident that nobody has acknowledged; 0: there is none."
     for priority in Priority:
-        age = seconds_since(oldest.get(str(priority)), work.now)
+        age = seconds_since(oldest[str(priority)], work.now)
         yield GaugeValue("pager_incident_unanswered_seconds", text, age, {"priority": str(priority)})
 
 
 @cache
 def _oldest_unanswered() -> Select[Any]:
-    oldest = func.min(incidents.c.created_at).label("oldest")
-    return select(incidents.c.priority, oldest).where(incidents.c.status.in_(_WAITING)).group_by(incidents.c.priority)
+    """The first of each list in its index: in a storm there are tens of thousands, which nobody counts every moment."""
+    return select(*(func.least(*(_oldest(status, p) for status in _WAITING)).label(str(p)) for p in Priority))
+
+
+def _oldest(status: str, priority: Priority) -> ScalarSelect[Any]:
+    found = select(incidents.c.created_at).where(incidents.c.status == status)
+    # Only the index of these lists has this order: that of all incidents would be walked to the first that fits.
+    order = (incidents.c.priority, incidents.c.created_at)
+    return (
+        found.where(incidents.c.priority.between(str(priority), str(priority)))
+        .order_by(*order)
+        .limit(1)
+        .scalar_subquery()
+    )

@@ -37,14 +37,17 @@ def list_incidents(work: Work, query: SearchIncidents, caller: Caller, language:
 
 def in_brief(view: IncidentView) -> IncidentView:
     """For lists: many should fit into one answer, so long texts stay with the incident itself."""
-    shorter: dict[str, Any] = {"acknowledgements": tuple(map(_acknowledgement_in_brief, view.acknowledgements[-_FEW:]))}
-    if view.acknowledgement_notes is not None:
+    # A copy of a view takes as long as reading it from the database: most are short as they are.
+    shorter: dict[str, Any] = {}
+    if len(view.acknowledgements) > _FEW or any(one.notes and len(one.notes) > _BRIEF for one in view.acknowledgements):
+        shorter["acknowledgements"] = tuple(map(_acknowledgement_in_brief, view.acknowledgements[-_FEW:]))
+    if view.acknowledgement_notes is not None and len(view.acknowledgement_notes) > _BRIEF:
         shorter["acknowledgement_notes"] = view.acknowledgement_notes[:_BRIEF]
     if view.description is not None and len(view.description) > _BRIEF:
         shorter["description"] = view.description[: _BRIEF - 1] + "…"
     if len(to_json(view.metadata)) > _BRIEF:
         shorter["metadata"] = {"shortened": "see the incident itself"}
-    return view.model_copy(update=shorter)
+    return view.model_copy(update=shorter) if shorter else view
 
 
 def _acknowledgement_in_brief(one: Acknowledgement) -> Acknowledgement:

@@ -23,7 +23,12 @@ async def _an_eventful_night(world: World) -> str:
     key = str(made.data["integration"]["key"])
     for pod in (1, 2, 3, 2):
         labels = {"pod": f"shop-{pod}", "zone": "a"}
-        alert = {"dedupKey": "shop", "routingKey": key, "priority": "low" if pod == 1 else "critical", "labels": labels}
+        alert: dict[str, Any] = {
+            "dedupKey": "shop",
+            "routingKey": key,
+            "priority": "low" if pod == 1 else "critical",
+            "labels": labels,
+        }
         await world.fire_alert(f"shop-{pod} restarts", **alert, metadata={"env": "production", "pods": [pod]})
         await world.settle()
     incident = str((await world.incident())["id"])

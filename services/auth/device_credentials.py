@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.clock import Clock
+from libs.chassis.requests.callers import Caller, RolesAreOthers
 from libs.chassis.store.changes import Gone, Row
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
@@ -23,7 +24,7 @@ from libs.contracts.requests import Unauthenticated
 from services.auth import proofs
 from services.auth.pace import Pace
 from services.auth.proofs import Jwk
-from services.auth.queries import DEVICE_CREDENTIAL_LOCKED, DEVICE_CREDENTIALS_OF, USER
+from services.auth.queries import DEVICE_CREDENTIAL_LOCKED, DEVICE_CREDENTIAL_OF, DEVICE_CREDENTIALS_OF, USER
 from services.auth.tables.sessions import device_credentials
 from services.auth.tokens import AccessTokens
 from services.auth.views import user_view
@@ -105,6 +106,16 @@ class DeviceCredentials:
         now = self.clock.now()
         token = await self.access.issue(user, row["id"], row["device_id"], now, until=now + LIFETIME, scopes=USES)
         return ScopedToken(access_token=token)
+
+    async def check(self, caller: Caller) -> Caller:
+        """As `callers.Sessions` says, of a phone that is not signed in. Raises NoCredential or RolesAreOthers."""
+        asked = {"id": caller.session_id, "user_id": caller.user_id}
+        rows = await self.store.read(lambda work: work.fetch(DEVICE_CREDENTIAL_OF, **asked))
+        if not rows:
+            raise NoCredential
+        if caller.version < rows[0]["roles_version"]:
+            raise RolesAreOthers
+        return caller
 
     def _pace_of(self, body: ExchangeDevice) -> Pace:
         return self.acknowledging if body.path.endswith(_ACKNOWLEDGE) else self.pace

@@ -116,13 +116,17 @@ class KeyExchange:
 
 @dataclass(frozen=True, slots=True)
 class AllSessions:
-    """People's and machines' alike, for whoever checks a token of either."""
+    """People's, machines' and those of phones that are not signed in, for whoever checks a token of any."""
 
     people: Sessions
     machines: Sessions
+    phones: Sessions
 
     async def check(self, caller: Caller) -> Caller:
-        return await (self.people if caller.key_id is None else self.machines).check(caller)
+        if caller.key_id is not None:
+            return await self.machines.check(caller)
+        # A person's own token has all their rights.
+        return await (self.people if caller.scopes is None else self.phones).check(caller)
 
 
 def _look_up(work: Work, key: str) -> _Shown:

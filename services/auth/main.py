@@ -133,6 +133,7 @@ def build(runtime: Runtime) -> Parts:
         ),
     )
     exchange = KeyExchange(runtime.rpc, access, runtime.clock)
+    phones = DeviceCredentials(runtime.rpc, access, runtime.clock)
     provided = settings.oidc()
     oidc = OidcSignIns(
         store=runtime.rpc,
@@ -157,10 +158,10 @@ def build(runtime: Runtime) -> Parts:
         Directory(sealed.look_up_key),
         oidc,
         exchange,
-        DeviceCredentials(runtime.rpc, access, runtime.clock),
+        phones,
     )
     return Parts(
-        Answers(doors, keys.public, AllSessions(sign_ins, exchange)),
+        Answers(doors, keys.public, AllSessions(sign_ins, exchange, phones)),
         reads=runtime.follow(consumers()),
         engines=(
             room,

@@ -185,6 +185,12 @@ SESSIONS_LISTED = Listing(
     ),
 )
 
+DEVICE_CREDENTIAL_OF = (
+    select(users.c.roles_version)
+    .join(device_credentials, users.c.id == device_credentials.c.user_id)
+    .where(device_credentials.c.id == bindparam("id", type_=Uuid), users.c.id == bindparam("user_id", type_=Uuid))
+    .where(users.c.is_active)
+)
 PROOF_USED = select(used_proofs.c.hash).where(used_proofs.c.hash == bindparam("hash", type_=LargeBinary))
 DEVICE_CREDENTIAL_LOCKED = (
     select(device_credentials)

@@ -192,7 +192,7 @@ async def test_a_policy_resolves_what_is_acknowledged_and_forgotten_also_after_a
     await _silent(bo, lena)
     [entry] = [e for e in await world.timeline(incident["id"]) if e["type"] == "IncidentResolved"]
     assert (entry["actor"], entry["summary"]) == (
-        "incidents",
+        {"kind": "service", "id": "incidents"},
         "resolved: nothing has been heard of it for 2 hours, after which its policy resolves what somebody has",
     )
     assert differences(await rebuilt(world, "incidents", swap=False)) == {}

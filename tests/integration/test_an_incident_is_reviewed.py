@@ -79,7 +79,7 @@ async def test_a_draft_is_deleted_and_what_is_published_is_not(world: World) -> 
     assert anew.data["review"]["text"] == first.data["review"]["text"], "drafted from the same timeline"
     await world.settle()
     told = [(entry["summary"], entry["actor"]) for entry in await world.timeline(incident)]
-    assert ("the draft of the review was deleted", str(ana.user_id)) in told
+    assert ("the draft of the review was deleted", {"kind": "user", "id": str(ana.user_id)}) in told
     assert differences(await rebuilt(world, "incidents", swap=False)) == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,14 +35,14 @@ async def test_what_is_said_at_one_gateway_holds_at_the_others(world: World) -> 
         for enabled, refused in ((True, 503), (False, 201)):
             said = await _at(world, world.gateway, "POST", "/admin/maintenance", {"enabled": enabled})
             assert said == 200
-            name = f"Team {enabled}"
-            await _until(lambda name=name: _at(world, other, "POST", "/teams", {"name": name}), refused)
+            team = {"name": f"Team {enabled}"}
+            await _until(partial(_at, world, other, "POST", "/teams", team), refused)
         for enabled, status in ((False, 403), (True, 503)):  # of incidents, which is away here
             assert await _at(world, other, "PUT", "/admin/features/analytics", {"enabled": enabled}) == 200
-            await _until(lambda: _at(world, world.gateway, "GET", "/analytics/summary"), status)
+            await _until(partial(_at, world, world.gateway, "GET", "/analytics/summary"), status)
         assert await _at(world, other, "PUT", "/admin/features/analytics", {"enabled": False}) == 200
     async with world.another_gateway() as later:
-        await _until(lambda: _at(world, later, "GET", "/analytics/summary"), 403)
+        await _until(partial(_at, world, later, "GET", "/analytics/summary"), 403)
 
 
 def test_it_holds_within_a_second() -> None:

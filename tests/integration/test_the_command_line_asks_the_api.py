@@ -24,7 +24,7 @@ async def key(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     made = await world.admin.call("POST", "/api-keys", {"name": "shell", "scopes": scopes})
     found = str(made.data["apiKey"]["key"])
     monkeypatch.setenv("PAGER_API_KEY", found)
-    monkeypatch.setenv("PAGER_PUBLIC_URL", world.url)
+    monkeypatch.setenv("PAGER_PUBLIC_URL", world.gateway.url)
     return found
 
 

@@ -62,7 +62,7 @@ fmt: setup ## format and fix what can be fixed
 types: setup ## strict types alone
 	@$(RUN) mypy libs services cli bench tests docs deploy
 
-docs: setup ## the event catalogue, OpenAPI, AsyncAPI and the Postman collection, from the code
+docs: setup ## the event catalogue, OpenAPI, AsyncAPI, the Postman collection and the Python client, from the code
 	@$(RUN) python -m docs.generate
 
 baseline: setup ## a release: what later versions may not break is what OpenAPI and AsyncAPI say now

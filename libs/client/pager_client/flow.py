@@ -83,12 +83,12 @@ class Flow:
         except Unauthenticated:
             self.session = Session()
             raise
-        self.session = session.renewed(answer["tokens"], self.clock())
+        self.session = session.renewed(answer, self.clock())
 
     def sign_in(self, email: str, password: str, device_id: str, more: Mapping[str, Any]) -> Steps:
         body = {"email": email, "password": password, "deviceId": device_id, **more}
         answer: Answer = yield from self._tried(Request("POST", "/auth/login", body), None)
-        self.session = Session(device_id=device_id).renewed(answer["tokens"], self.clock())
+        self.session = Session(device_id=device_id).renewed(answer, self.clock())
         return answer
 
     def sign_out(self) -> Steps:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pager_client.errors import NotAnswered
+
 MARGIN: Final = 30.0
 """Seconds before its end an access token is renewed; of a short one a fifth of its life."""
 
@@ -26,15 +28,17 @@ class Session:
             if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
                 raise ValueError("a token or key is printable ASCII without blanks around it")
 
-    def renewed(self, tokens: Mapping[str, Any], now: float) -> Session:
-        """With what `POST /auth/login` or `/auth/refresh` answered."""
-        lasts = float(tokens["expiresIn"])
-        return Session(
-            str(tokens["accessToken"]),
-            tokens.get("refreshToken") or self.refresh,
-            self.device_id,
-            now + lasts - min(MARGIN, lasts / 5),
-        )
+    def renewed(self, answer: Mapping[str, Any], now: float) -> Session:
+        """With what `POST /auth/login` or `/auth/refresh` answered. Raises `NotAnswered`: these are no tokens."""
+        try:
+            found = answer["tokens"]
+            lasts = float(found["expiresIn"])
+            renew_at = now + lasts - min(MARGIN, lasts / 5)
+            return Session(
+                str(found["accessToken"]), found.get("refreshToken") or self.refresh, self.device_id, renew_at
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise NotAnswered("a sign-in without tokens") from None
 
     def is_due(self, now: float) -> bool:
         """Whether it is time for another access token, and there is a way to one."""

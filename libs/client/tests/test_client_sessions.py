@@ -75,6 +75,12 @@ def test_a_password_is_tried_once(answer: Any) -> None:
     assert len(gateway.asked) == 1
 
 
+@pytest.mark.parametrize("data", [{}, {"tokens": 1}, {"tokens": {"expiresIn": "x"}}, tokens("a\r\nX: y", "r")])
+def test_a_sign_in_without_tokens_is_none(data: Any) -> None:
+    with pytest.raises(NotAnswered, match="without tokens"):
+        Gateway([said(data)]).pager(api_key=None).sign_in("ana@example.org", "secret")
+
+
 def test_a_second_factor_is_asked_for_by_its_name() -> None:
     with pytest.raises(SecondFactorRequired):
         Gateway([refused(401, "SECOND_FACTOR_REQUIRED")]).pager(api_key=None).sign_in("a@example.org", "secret")

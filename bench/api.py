@@ -44,11 +44,11 @@ _WARM = 5.0
 """Seconds at the beginning that do not count."""
 _REFERENCE = 15.0
 _NOBODY = UUID(int=99)
-"""Whose the incidents of earlier days are, with others of whom there is only an id: what people were paged for counts."""
+"""Whose the incidents of earlier days are, with others who are no more than an id: nobody here was paged for them."""
 _SPARE = 1.5
 """Times as many incidents as are expected to be acknowledged and not opened meanwhile: none must ever be missing."""
 _SESSIONS = {"work": WORK, "rpc": RPC, "query": QUERIES}
-_BUSY = re.compile(r'^pager_database_busy_seconds_sum\{(.*)\} (\S+)$', re.MULTILINE)
+_BUSY = re.compile(r"^pager_database_busy_seconds_sum\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 

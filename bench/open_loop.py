@@ -123,14 +123,13 @@ class Loop:
         gc.collect()
         gc.disable()
         begun = time.perf_counter() + 0.1
-        await asyncio.gather(
-            *(self._visit(*one, begun + phase) for *one, phase in zip(visitors, doors, phases, strict=True))
-        )
+        everybody = zip(visitors, doors, phases, strict=True)
+        await asyncio.gather(*(self._visit(visitor, door, begun + phase) for visitor, door, phase in everybody))
 
     async def connect(self) -> Connection:
         place = urlsplit(self.url)
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(Connection, place.hostname, place.port)
+        host, port = place.hostname or "127.0.0.1", place.port or 80
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, host, port)
         return connection
 
     async def _visit(self, visitor: Visitor, door: Connection, due: float) -> None:

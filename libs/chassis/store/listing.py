@@ -32,6 +32,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from libs.chassis.store.estimates import Total
 from libs.chassis.store.work import Work
 from libs.contracts.model import Contract, SentMoment
 from libs.contracts.requests import EXACT, Invalid, ListPage
@@ -122,13 +123,6 @@ class Start(NamedTuple):
         if query.page is not None:
             raise Invalid("give a page or a cursor, not both", field="cursor")
         return cls(keyset.place(query.cursor))
-
-
-class Total(NamedTuple):
-    """How many rows a list has, all pages together."""
-
-    rows: int
-    is_estimate: bool = False
 
 
 class Order(Protocol):
@@ -231,11 +225,17 @@ class Listing:
         return work.fetch(self._numbered, **parameters, limit_=limit, offset_=start.offset, reach_=reach)
 
     def total(self, work: Work, **parameters: Any) -> Total:
-        """How many rows there are."""
+        """How many rows there are; an estimate may be a minute old."""
+        key = (self, to_json(parameters))
+        if work.estimates is not None and (kept := work.estimates.get(key, work.now)) is not None:
+            return kept
         rows = int(work.fetch(self._count, **parameters)[0]["total"])
         if rows <= EXACT:
             return Total(rows, False)
-        return Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
+        total = Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
+        if work.estimates is not None:
+            work.estimates.keep(key, work.now, total)
+        return total
 
 
 def _together(rows: Sequence[Select[Any]]) -> Any:

@@ -130,6 +130,7 @@ async def _pager(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]
         **_summary(seen, load.seconds),
         "acknowledgeMs": percentiles(seen["seconds"].get("acknowledge", ())),
         "byKindMs": {kind: percentiles(seen["seconds"].get(kind, ())) for kind in MIX},
+        "unchangedPercent": {kind: seen["unchanged"][kind] for kind in MIX if kind in seen["unchanged"]},
         "poolUsePercent": pools,
         "cpuPercentOfOneCore": _percent(before, used, length) | {"people": round(100 * seen["cpuSeconds"] / length, 1)},
         "pssMiB": pss_mib(pager.pids()),
@@ -139,6 +140,7 @@ async def _pager(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]
 async def _bare(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]:
     _say(f"the reference, for {_REFERENCE:.0f} s")
     async with running_bare(pager) as (url, pids):
+        pids |= {"postgres": pager.pids()["postgres"]}
         before, begun = cpu_seconds(pids), time.perf_counter()
         seen = await _ask({"url": url, "mix": BARE, **told(here.people, [])}, load, _REFERENCE)
         length, used = time.perf_counter() - begun, cpu_seconds(pids)

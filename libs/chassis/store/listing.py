@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from psycopg.types.json import Jsonb
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from sqlalchemy import (
@@ -164,6 +165,11 @@ def _size(view: Contract) -> int:
     return len(view.to_json())
 
 
+def _inside(wrapped: Any) -> Any:
+    """What a parameter holds that is no plain value; what cannot be compared is like nothing else."""
+    return wrapped.obj if isinstance(wrapped, Jsonb) else uuid4().hex
+
+
 def _value(column: ColumnElement[Any]) -> Any:
     if isinstance(column.type, Integer):
         bits = 63 if isinstance(column.type, BigInteger) else 31
@@ -226,7 +232,7 @@ class Listing:
 
     def total(self, work: Work, **parameters: Any) -> Total:
         """How many rows there are; an estimate may be a minute old."""
-        key = (self, to_json(parameters))
+        key = (self, to_json(parameters, fallback=_inside))
         if work.estimates is not None and (kept := work.estimates.get(key, work.now)) is not None:
             return kept
         rows = int(work.fetch(self._count, **parameters)[0]["total"])

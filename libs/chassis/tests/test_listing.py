@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, select
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.estimates import MOST_KEPT, Estimates, Total
 from libs.chassis.store.listing import Each, Keyset, Listing, Page
@@ -142,6 +144,21 @@ async def test_only_an_estimate_is_kept_and_for_a_minute(queries: Queries, ledge
     ledger.clock.advance(minutes=1)
     again = await _page(queries, _ALL)
     assert (again.total, again.total_is_estimate) == (40, False)
+
+
+async def test_totals_are_told_apart_by_all_that_is_asked_for(queries: Queries, ledger: Ledger) -> None:
+    """Also where it is long and differs at its end."""
+    await _add(ledger, 31, EXACT + 31)
+    wanted = bindparam("wanted", type_=JSONB)
+    listing = Listing(_ORDER, select(_THINGS).where(_THINGS.c.id > func.jsonb_array_length(wanted)))
+
+    async def total(numbers: list[int]) -> Total:
+        return await queries.read(lambda work: listing.total(work, wanted=Jsonb(numbers)))
+
+    many = list(range(100))
+    assert (await total([])).is_estimate
+    assert (await total([*many, 1])).rows == EXACT + 31 - 101
+    assert (await total([*many, 1, 2])).rows == EXACT + 31 - 102
 
 
 def test_totals_are_kept_within_bounds_and_not_by_a_clock_that_was_set_back() -> None:

@@ -44,7 +44,7 @@ _WARM = 5.0
 """Seconds at the beginning that do not count."""
 _REFERENCE = 15.0
 _NOBODY = UUID(int=99)
-"""Whose the incidents of earlier days are: what people were paged for counts, and of others there is only an id."""
+"""Whose the incidents of earlier days are, with others who are no more than an id: nobody here was paged for them."""
 _SPARE = 1.5
 """Times as many incidents as are expected to be acknowledged and not opened meanwhile: none must ever be missing."""
 _SESSIONS = {"work": WORK, "rpc": RPC, "query": QUERIES}
@@ -130,6 +130,7 @@ async def _pager(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]
         **_summary(seen, load.seconds),
         "acknowledgeMs": percentiles(seen["seconds"].get("acknowledge", ())),
         "byKindMs": {kind: percentiles(seen["seconds"].get(kind, ())) for kind in MIX},
+        "unchangedPercent": {kind: seen["unchanged"][kind] for kind in MIX if kind in seen["unchanged"]},
         "poolUsePercent": pools,
         "cpuPercentOfOneCore": _percent(before, used, length) | {"people": round(100 * seen["cpuSeconds"] / length, 1)},
         "pssMiB": pss_mib(pager.pids()),
@@ -139,6 +140,7 @@ async def _pager(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]
 async def _bare(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]:
     _say(f"the reference, for {_REFERENCE:.0f} s")
     async with running_bare(pager) as (url, pids):
+        pids |= {"postgres": pager.pids()["postgres"]}
         before, begun = cpu_seconds(pids), time.perf_counter()
         seen = await _ask({"url": url, "mix": BARE, **told(here.people, [])}, load, _REFERENCE)
         length, used = time.perf_counter() - begun, cpu_seconds(pids)

@@ -22,6 +22,7 @@ import psycopg
 import uvicorn
 import uvloop
 from aiohttp import ClientError, ClientSession
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from bench.stack import RunningPager
@@ -117,7 +118,7 @@ async def _read(settings: dict[str, Any]) -> None:
     await asyncio.Event().wait()
 
 
-async def _connected(url: str) -> nats.NATS:
+async def _connected(url: str) -> Client:
     return await nats.connect(url, max_reconnect_attempts=50, reconnect_time_wait=0.1)
 
 

@@ -23,7 +23,8 @@ from rich.progress import Progress
 from cli.reach.api import Api
 from libs.contracts.subjects import SERVICES, Header, rpc_subject
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 ENVIRONMENT = {
     # Signing in is not measured, and a thousand hashes of the specification's take four minutes of a core.
@@ -72,7 +73,10 @@ class Crowd:
         """Those of an earlier run in this home, and what is missing; everybody signs in anew."""
         console = Console(stderr=True)
         with Progress(console=console) as progress:
-            self.teams = [Team(await self._team(f"bench {number}")) for number in range(teams)]
+            there = await self._every("auth", "teams", "teams", "name")
+            for name in (f"bench {number}" for number in range(teams)):
+                team = there.get(name) or (await self.ask("auth", "create_team", {"name": name}))["id"]
+                self.teams.append(Team(team))
             known = await self._every("auth", "users", "users", "email")
             async with ClientSession() as http:
 
@@ -119,11 +123,6 @@ class Crowd:
             found |= {one[by]: one["id"] for one in page[name]}
             if (cursor := page.get("nextCursor")) is None:
                 return found
-
-    async def _team(self, name: str) -> str:
-        if not hasattr(self, "_known"):
-            self._known = await self._every("auth", "teams", "teams", "name")
-        return self._known.get(name) or str((await self.ask("auth", "create_team", {"name": name}))["id"])
 
     async def _person(self, http: ClientSession, number: int, known: dict[str, str]) -> Person:
         email, team = f"person{number}@bench.test", self.teams[number % len(self.teams)].id

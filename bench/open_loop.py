@@ -98,6 +98,17 @@ class Seen:
     errors: Counter[str] = field(default_factory=Counter)
     shown: list[str] = field(default_factory=list)
     size: int = 0
+    read: Counter[str] = field(default_factory=Counter)
+    unchanged: Counter[str] = field(default_factory=Counter)
+    """Reads, by kind, and those whose answer was the one before to whoever sees the same: what a cache could answer
+    that forgets nothing too early."""
+    _last: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def answered(self, ask: Ask, sees: str, etag: str) -> None:
+        """A read has had this answer, for whoever sees the same as `sees`."""
+        self.read[ask.kind] += 1
+        self.unchanged[ask.kind] += self._last.get((sees, ask.path)) == etag
+        self._last[sees, ask.path] = etag
 
     def failed(self, ask: Ask, what: str, body: bytes = b"") -> None:
         self.errors[f"{ask.kind}: {what}"] += 1
@@ -123,14 +134,13 @@ class Loop:
         gc.collect()
         gc.disable()
         begun = time.perf_counter() + 0.1
-        await asyncio.gather(
-            *(self._visit(*one, begun + phase) for *one, phase in zip(visitors, doors, phases, strict=True))
-        )
+        everybody = zip(visitors, doors, phases, strict=True)
+        await asyncio.gather(*(self._visit(visitor, door, begun + phase) for visitor, door, phase in everybody))
 
     async def connect(self) -> Connection:
         place = urlsplit(self.url)
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(Connection, place.hostname, place.port)
+        host, port = place.hostname or "127.0.0.1", place.port or 80
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, host, port)
         return connection
 
     async def _visit(self, visitor: Visitor, door: Connection, due: float) -> None:
@@ -155,6 +165,8 @@ class Loop:
                 self.seen.late.append(sent - due)
                 self.seen.answers[door.status if door.is_open else 0] += 1
                 self.seen.size += door.size
+                if ask.method == "GET" and door.etag:
+                    self.seen.answered(ask, visitor.sees(ask), door.etag)
                 if what:
                     self.seen.failed(ask, what, body)
             due += self.every
@@ -175,6 +187,7 @@ async def _main(settings: dict[str, Any]) -> dict[str, Any]:
         "errors": seen.errors,
         "shown": seen.shown,
         "bytes": seen.size,
+        "unchanged": {kind: round(100 * seen.unchanged[kind] / read) for kind, read in seen.read.items()},
         "cpuSeconds": time.process_time() - before,
     }
 

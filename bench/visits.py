@@ -102,6 +102,10 @@ class Visitor:
             return self._create() if kind == "create" else self._cover()
         return self._act(kind)
 
+    def sees(self, ask: Ask) -> str:
+        """Who gets the same answer to it: they alone, or their team."""
+        return self._me if "me" in ask.path.replace("=", "/").replace("&", "/").split("/") else self._team.id
+
     def heard(self, ask: Ask, status: int, etag: str, body: bytes) -> None:
         """The answer to the last request."""
         if ask.method == "GET" and status == 200 and etag:

@@ -57,8 +57,8 @@ def add_acts(
 ) -> None:
     """One operation for each line of `transitions.TRANSITIONS` but `edit`."""
 
-    def act(operation: str, body: type[B], action: Action, wanted: Wanted[B], before: Before = pages_arrive) -> None:
-        @requests.handle(operation, body, action=action, before=before, versioned=INCIDENT)
+    def act(operation: str, body: type[B], action: Action, wanted: Wanted[B], before: Before | None = None) -> None:
+        @requests.handle(operation, body, action=action, before=before, arrives=pages_arrive, versioned=INCIDENT)
         def handle(work: Work, body: B, caller: Caller) -> IncidentView:
             incident_id = cast("_Body", body).id
             sights.check(work, incident_id, caller, operation, action)
@@ -115,7 +115,7 @@ def add_acts(
     act("escalate", EscalateIncident, Action.INCIDENTS_WRITE, escalate)
     act("responders", AddResponders, Action.INCIDENTS_WRITE, responders, people_exist)
 
-    @requests.handle("note", AddNote, action=Action.INCIDENTS_WRITE, before=pages_arrive, versioned=INCIDENT)
+    @requests.handle("note", AddNote, action=Action.INCIDENTS_WRITE, arrives=pages_arrive, versioned=INCIDENT)
     def note(work: Work, body: AddNote, caller: Caller) -> NoteView:
         sights.check(work, body.id, caller, "note", Action.INCIDENTS_WRITE)
         made = commands.AddNote(work.new_id(), str(storable(body.text)), caller.actor, work.now)

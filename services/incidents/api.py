@@ -129,14 +129,14 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before,
         made = application.create_incident(work, clean, caller.cause(work), StoredInputs(work))
         return decided(work, made)
 
-    @requests.handle("edit", EditIncident, action=Action.INCIDENTS_WRITE, before=pages_arrive, versioned=INCIDENT)
+    @requests.handle("edit", EditIncident, action=Action.INCIDENTS_WRITE, arrives=pages_arrive, versioned=INCIDENT)
     def edit(work: Work, body: EditIncident, caller: Caller) -> IncidentView:
         sights.check(work, body.id, caller, "edit", Action.INCIDENTS_WRITE)
         clean = EditIncident.model_validate(storable(body.model_dump(mode="json", exclude_unset=True)))
         application.edit(work, clean, caller.cause(work), StoredInputs(work))
         return decided(work, body.id)
 
-    @requests.query("get", ById, action=Action.INCIDENTS_READ, before=pages_arrive)
+    @requests.query("get", ById, action=Action.INCIDENTS_READ, arrives=pages_arrive)
     def get(work: Work, body: ById, caller: Caller) -> IncidentView:
         view = incident_view(work, body.id)
         if view is None:
@@ -161,19 +161,19 @@ def _incidents(requests: Requests, references: References, pages_arrive: Before,
 
 
 def _stories(requests: Requests, pages_arrive: Before) -> None:
-    @requests.query("timeline", TimelineQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
+    @requests.query("timeline", TimelineQuery, action=Action.INCIDENTS_READ, arrives=pages_arrive)
     def timeline(work: Work, body: TimelineQuery, caller: Caller) -> Timeline:
         sights.find(work, body.id, caller)
         page = timeline_page(work, body)
         gone = tuple(sorted(page.story.erased))
         return Timeline(entries=entries(page.story.rows), next_cursor=page.following, erased=gone)
 
-    @requests.query("alerts", ListAlerts, action=Action.INCIDENTS_READ, before=pages_arrive)
+    @requests.query("alerts", ListAlerts, action=Action.INCIDENTS_READ, arrives=pages_arrive)
     def alerts(work: Work, body: ListAlerts, caller: Caller) -> AlertList:
         sights.find(work, body.id, caller)
         return list_alerts(work, body)
 
-    @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
+    @requests.query("explain", ExplainQuery, action=Action.INCIDENTS_READ, arrives=pages_arrive)
     def explain_(work: Work, body: ExplainQuery, caller: Caller) -> Explanation:
         sights.find(work, body.id, caller)
         story = timeline_of(work, body.id)

@@ -44,7 +44,7 @@ _NO_CHANGE: Final = {"version", "updatedAt", "alertCount", "acknowledgements", "
 
 
 def add_incident_audit(requests: Requests, pages_arrive: Before) -> None:
-    @requests.query("incident_audit", IncidentAuditQuery, action=Action.INCIDENTS_READ, before=pages_arrive)
+    @requests.query("incident_audit", IncidentAuditQuery, action=Action.INCIDENTS_READ, arrives=pages_arrive)
     def incident_audit(work: Work, body: IncidentAuditQuery, caller: Caller) -> IncidentAudit:
         return changes_of(work, body, caller)
 

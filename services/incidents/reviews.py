@@ -44,7 +44,7 @@ def add_reviews(requests: Requests, references: References, pages_arrive: Before
             if owner in nobody:
                 raise Invalid("there is no such person", field=f"actionItems.{number}.ownerId")
 
-    @requests.handle("draft_review", ById, action=Action.INCIDENTS_WRITE, before=pages_arrive, turn=of_incident)
+    @requests.handle("draft_review", ById, action=Action.INCIDENTS_WRITE, arrives=pages_arrive, turn=of_incident)
     def draft_review(work: Work, body: ById, caller: Caller) -> ReviewView:
         sights.check(work, body.id, caller, "review", Action.INCIDENTS_WRITE)
         if work.state(REVIEW, review_of(body.id)).drafted is None:
@@ -78,7 +78,7 @@ def add_reviews(requests: Requests, references: References, pages_arrive: Before
         work.decide(REVIEW, review_of(body.id), DeleteReview(caller.actor, work.now), caller.cause(work))
         return Nothing()
 
-    @requests.query("review", ById, action=Action.INCIDENTS_READ, before=pages_arrive)
+    @requests.query("review", ById, action=Action.INCIDENTS_READ, arrives=pages_arrive)
     def get_review(work: Work, body: ById, caller: Caller) -> ReviewView:
         sights.find(work, body.id, caller)
         rows = work.fetch(_VIEW, id=body.id)

@@ -20,7 +20,8 @@ from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, cast, fu
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from libs.chassis.store.listing import Explain, Keyset, Page, Start, Total, paged, planned_rows
+from libs.chassis.store.estimates import Total
+from libs.chassis.store.listing import Explain, Keyset, Page, Start, paged, planned_rows
 from libs.chassis.store.work import Work
 from libs.contracts.incident_lists import Language, SearchIncidents, Sort
 from libs.contracts.model import Priority

@@ -62,6 +62,12 @@ class Meters(Metrics):
             "pager_request_clocks_parted", "Callers whose clock was found to have left ours by more than a second."
         )
         self._forged = self.counter("pager_forged_tokens", FORGED)
+        totals = self.counter(
+            "pager_list_estimates",
+            "Totals of more than 10,000 rows: kept for a minute, or counted.",
+            "outcome",
+        )
+        self._totals = {True: totals.labels("kept"), False: totals.labels("counted")}
         self._operations: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._roles: dict[str, Histogram] = {}
 
@@ -81,6 +87,10 @@ class Meters(Metrics):
     def forged(self) -> None:
         """Somebody has shown an access token that auth has not made."""
         self._forged.inc()
+
+    def total(self, kept: bool) -> None:
+        """A list has had more rows than are counted for each who asks."""
+        self._totals[kept].inc()
 
     def clocks_parted(self) -> None:
         self._parted.inc()

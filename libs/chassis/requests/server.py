@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
@@ -25,12 +26,12 @@ from libs.chassis.requests.peers import Peer
 from libs.chassis.requests.turns import Turns
 from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.queries import Queries
-from libs.chassis.store.store import AlreadyTaken, Contended, PastDeadline, Store, is_away
+from libs.chassis.store.store import AlreadyTaken, Committed, Contended, PastDeadline, Store, is_away
 from libs.chassis.store.work import Decider, Work
 from libs.contracts.faults import first_fault
 from libs.contracts.model import Contract
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ErrorKind, Refusal, Rejected, Reply
+from libs.contracts.requests import ErrorKind, NotFound, Refusal, Rejected, Reply
 from libs.contracts.subjects import Header, rpc_subject
 
 _log = structlog.get_logger()
@@ -41,6 +42,7 @@ _REPLY_LIMIT = 1_000_000
 _TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the answer is too large: ask for less"))
 
 B = TypeVar("B", bound=Contract)
+T = TypeVar("T")
 Before = Callable[[Any, Any], Awaitable[Any]]
 After = Callable[[Any, Any], Awaitable[None]]
 Turn = Callable[[Any, Any], Hashable | None]
@@ -81,6 +83,7 @@ class _Operation:
     """None: it is public."""
     peer: bool = False
     before: Before | None = None
+    arrives: Before | None = None
     after: After | None = None
     versioned: Decider[Any, Any] | None = None
     entity: Entity = _entity
@@ -125,6 +128,7 @@ class Requests:
         public: bool = False,
         peer: bool = False,
         before: Before | None = None,
+        arrives: Before | None = None,
         after: After | None = None,
         versioned: Decider[Any, Any] | None = None,
         entity: Entity = _entity,
@@ -135,7 +139,9 @@ class Requests:
         `action`: whoever may not do this to anything is refused before anything else is looked at; to what exactly one
         may do it, the handler asks its caller. `public`: no access token is asked for; the bus's permissions guard it
         instead, and `caller` is None, or with `peer` a `Peer`. `before` runs ahead of the transaction; it does not run
-        for a key whose answer is kept. `after` is for what must be so when the answer is given, and may be done twice:
+        for a key whose answer is kept. `arrives`: where the handler finds nothing (`NotFound`), this is waited for, and
+        it looks once more: somebody else may have written it a moment ago.
+        `after` is for what must be so when the answer is given, and may be done twice:
         what it raises is the answer, though all is committed.
         `versioned`: this command changes the entity that its body's `id` names, or `entity(body, caller)` says, and
         `If-Match` is about its version.
@@ -150,7 +156,7 @@ class Requests:
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
             self.operations[operation] = _Operation(
-                operation, body, handler, action, peer, before, after, versioned, entity, about
+                operation, body, handler, action, peer, before, arrives, after, versioned, entity, about
             )
             return handler
 
@@ -164,15 +170,18 @@ class Requests:
         action: Action | None = None,
         public: bool = False,
         before: Before | None = None,
+        arrives: Before | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler that only reads: `handler(work, body, caller) -> view`.
 
-        `action` and `public` as in `handle`; `before` too, but what it returns is nobody's.
+        `action`, `public` and `arrives` as in `handle`; `before` too, but what it returns is nobody's.
         """
         _check_guarded(operation, action, public)
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.operations[operation] = _Operation(operation, body, handler, action, before=before, query=True)
+            self.operations[operation] = _Operation(
+                operation, body, handler, action, before=before, arrives=arrives, query=True
+            )
             return handler
 
         return register
@@ -258,7 +267,8 @@ class RequestServer:
                 asked = self.cursors.open(operation.name, body)
                 if operation.before is not None:
                     await operation.before(asked, caller)
-                found = await self.queries.read(lambda work: operation.handle(work, asked, caller))
+                look = partial(self.queries.read, lambda work: operation.handle(work, asked, caller))
+                found = await _found(look, operation, asked, caller)
                 return Reply(ok=True, data=self.cursors.close(operation.name, found))
             key = headers.get(Header.IDEMPOTENCY_KEY)
             keyed = None
@@ -268,11 +278,18 @@ class RequestServer:
             if isinstance(prepared, Reply):
                 return prepared
             match = Match.read(headers[Header.IF_MATCH]) if Header.IF_MATCH in headers else None
-            async with self.turns.of(operation.turn(body, caller)):
-                committed = await self.store.transact(
-                    lambda work: _once(work, keyed, lambda work: operation.run(work, match, body, caller, *prepared)),
-                    until=None if left is None else began + left,
-                )
+            until = None if left is None else began + left
+
+            async def decide() -> Committed[Reply]:
+                async with self.turns.of(operation.turn(body, caller)):
+                    return await self.store.transact(
+                        lambda work: _once(
+                            work, keyed, lambda work: operation.run(work, match, body, caller, *prepared)
+                        ),
+                        until=until,
+                    )
+
+            committed = await _found(decide, operation, body, caller)
             if operation.after is not None:
                 await operation.after(body, caller)
             return committed.result.model_copy(update={"position": committed.position or committed.result.position})
@@ -287,6 +304,17 @@ class RequestServer:
             return kept
         prepared = await operation.before(body, caller)
         return () if prepared is None else (prepared,)
+
+
+async def _found(look: Callable[[], Awaitable[T]], operation: _Operation, body: Any, caller: Caller | None) -> T:
+    """What `look` finds. Most of what is asked for is there: who finds nothing waits for what may be on its way."""
+    try:
+        return await look()
+    except NotFound:
+        if operation.arrives is None:
+            raise
+    await operation.arrives(body, caller)
+    return await look()
 
 
 def _check_guarded(operation: str, action: Action | None, public: bool) -> None:

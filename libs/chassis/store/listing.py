@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from psycopg.types.json import Jsonb
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from libs.chassis.store.estimates import Total
 from libs.chassis.store.work import Work
 from libs.contracts.model import Contract, SentMoment
 from libs.contracts.requests import EXACT, Invalid, ListPage
@@ -124,13 +126,6 @@ class Start(NamedTuple):
         return cls(keyset.place(query.cursor))
 
 
-class Total(NamedTuple):
-    """How many rows a list has, all pages together."""
-
-    rows: int
-    is_estimate: bool = False
-
-
 class Order(Protocol):
     """Of a list's rows."""
 
@@ -168,6 +163,11 @@ def paged(order: Order, limit: int, rows: list[dict[str, Any]], total: Total) ->
 
 def _size(view: Contract) -> int:
     return len(view.to_json())
+
+
+def _inside(wrapped: Any) -> Any:
+    """What a parameter holds that is no plain value; what cannot be compared is like nothing else."""
+    return wrapped.obj if isinstance(wrapped, Jsonb) else uuid4().hex
 
 
 def _value(column: ColumnElement[Any]) -> Any:
@@ -231,12 +231,20 @@ class Listing:
         return work.fetch(self._numbered, **parameters, limit_=limit, offset_=start.offset, reach_=reach)
 
     def total(self, work: Work, **parameters: Any) -> Total:
-        """How many rows there are."""
+        """How many rows there are; an estimate may be a minute old."""
+        key = (self, to_json(parameters, fallback=_inside))
+        if work.estimates is not None and (kept := work.estimates.get(key, work.now)) is not None:
+            return kept
         rows = self.counted(work, **parameters)
-        return Total(rows) if rows <= EXACT else Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
+        if rows <= EXACT:
+            return Total(rows)
+        total = Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
+        if work.estimates is not None:
+            work.estimates.keep(key, work.now, total)
+        return total
 
     def counted(self, work: Work, **parameters: Any) -> int:
-        """The same, to one beyond `EXACT`."""
+        """How many rows there are, to one beyond `EXACT`."""
         return int(work.fetch(self._count, **parameters)[0]["total"])
 
 

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from libs.chassis.clock import Clock
 from libs.chassis.measure.meters import meters
 from libs.chassis.store.connections import QUERIES
+from libs.chassis.store.estimates import Estimates
 from libs.chassis.store.keyring import Keyring, served
 from libs.chassis.store.log import Datastore, EventLog
 from libs.chassis.store.work import Work
@@ -60,6 +61,7 @@ class Queries:
         )
         self._threads = meters(schema).threads("query", QUERIES)
         self._places = asyncio.Semaphore(QUERIES)
+        self._estimates = Estimates(meters(schema).total)
         self._log: EventLog | None = None
 
     def connections(self) -> Mapping[str, int]:
@@ -95,9 +97,12 @@ class Queries:
     def _read(self, handler: Callable[[Work], T]) -> T:
         if self._log is None:
             self._log = EventLog(self._datastore)
-        with self._datastore.transaction() as cursor:
+        # There is nothing to commit; but a ROLLBACK makes psycopg forget which statements it has prepared, so that each
+        # was read and planned anew: a third of what a list costs PostgreSQL (docs/adr/0076).
+        with self._datastore.transaction(commit=True) as cursor:
             rows = cursor.connection.cursor(row_factory=dict_row, binary=True)
-            return handler(served(Work(self._clock.now(), self._log, rows, _decides_nothing), self._keyring))
+            work = Work(self._clock.now(), self._log, rows, _decides_nothing, estimates=self._estimates)
+            return handler(served(work, self._keyring))
 
 
 def _decides_nothing(*_decided: Any) -> tuple[()]:

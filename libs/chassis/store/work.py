@@ -16,6 +16,7 @@ from sqlalchemy.sql import Executable
 from uuid_utils.compat import uuid4
 
 from libs.chassis.store.changes import Change, adapt, compiled
+from libs.chassis.store.estimates import Estimates
 from libs.chassis.store.log import NewEvent, Stream, advisory_key
 from libs.chassis.store.memory import Known, Memory
 from libs.chassis.store.personal import RowSeals, opened, personal_columns, sealed, subjects_of
@@ -155,6 +156,8 @@ class Work:
     codec: Codec = CODEC
     seals: RowSeals | None = None
     """The keys of personal texts in rows; None: they are read as they are, sealed."""
+    estimates: Estimates | None = None
+    """Totals of long lists; None: each is counted."""
     new_id: Callable[[], UUID] = uuid4  # the standard library's lets go of the interpreter's lock (ADR 26)
     changes: list[Change] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, select
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.chassis.store.estimates import MOST_KEPT, Estimates, Total
 from libs.chassis.store.listing import Each, Keyset, Listing, Page
 from libs.chassis.store.queries import Queries
 from libs.chassis.tests.ledger import Ledger
@@ -125,6 +129,44 @@ async def test_numbered_pages_end_where_totals_end_being_exact(queries: Queries,
     assert refused.value.field == "page"
     beyond = await _page(queries, _ALL, limit=100, cursor=last.next_cursor)
     assert len({row["id"] for row in (*last.rows, *beyond.rows)}) == 200
+
+
+async def test_only_an_estimate_is_kept_and_for_a_minute(queries: Queries, ledger: Ledger) -> None:
+    few = await _page(queries, _ALL)
+    await _add(ledger, 31, EXACT + 31)
+    many = await _page(queries, _ALL)
+    assert (few.total, few.total_is_estimate, many.total_is_estimate) == (30, False, True), "what is exact is not kept"
+    await ledger.query("DELETE FROM incidents.things WHERE id > 40")
+    kept = await _page(queries, _ALL)
+    assert (kept.total, kept.total_is_estimate) == (many.total, True)
+    assert max(row["id"] for row in kept.rows) <= 40, "rows are always read"
+    assert (await _page(queries, _SOME)).total < 40, "of another list nothing is kept"
+    ledger.clock.advance(minutes=1)
+    again = await _page(queries, _ALL)
+    assert (again.total, again.total_is_estimate) == (40, False)
+
+
+async def test_totals_are_told_apart_by_all_that_is_asked_for(queries: Queries, ledger: Ledger) -> None:
+    """Also where it is long and differs at its end."""
+    await _add(ledger, 31, EXACT + 31)
+    wanted = bindparam("wanted", type_=JSONB)
+    listing = Listing(_ORDER, select(_THINGS).where(_THINGS.c.id > func.jsonb_array_length(wanted)))
+
+    async def total(numbers: list[int]) -> Total:
+        return await queries.read(lambda work: listing.total(work, wanted=Jsonb(numbers)))
+
+    many = list(range(100))
+    assert (await total([])).is_estimate
+    assert (await total([*many, 1])).rows == EXACT + 31 - 101
+    assert (await total([*many, 1, 2])).rows == EXACT + 31 - 102
+
+
+def test_totals_are_kept_within_bounds_and_not_by_a_clock_that_was_set_back() -> None:
+    estimates, now, told = Estimates(), datetime(2026, 3, 2, tzinfo=UTC), Total(EXACT + 1, is_estimate=True)
+    for number in range(MOST_KEPT + 1):
+        estimates.keep(number, now, told)
+    assert sum(estimates.get(number, now) is not None for number in range(MOST_KEPT + 1)) == 1
+    assert estimates.get(MOST_KEPT, now - timedelta(seconds=1)) is None
 
 
 @pytest.mark.parametrize(

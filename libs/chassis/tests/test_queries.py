@@ -22,6 +22,7 @@ from libs.contracts.requests import ById, ErrorKind, Reply
 
 _BODY = ById(id=uuid4()).to_json()
 _EIGHT = 8
+_OFTEN = 6
 
 
 async def _no_keys() -> KeySet:
@@ -81,3 +82,13 @@ async def test_a_query_writes_nothing(ledger: Ledger) -> None:
 
 def _kind(reply: Reply) -> ErrorKind | None:
     return None if reply.error is None else reply.error.kind
+
+
+async def test_what_is_looked_up_again_and_again_is_planned_once(ledger: Ledger) -> None:
+    """psycopg prepares what a session has asked five times, and forgets all of it at a ROLLBACK."""
+    queries = ledger.queries()
+    prepared = text("SELECT statement FROM pg_prepared_statements")
+    for _ in range(2 * _OFTEN):
+        await queries.read(lambda work: work.fetch(text("SELECT 2 AS two")))
+    found = await queries.read(lambda work: work.fetch(prepared))
+    assert "SELECT 2 AS two" in {row["statement"] for row in found}

@@ -249,6 +249,50 @@ async def test_a_repeated_key_prepares_nothing_again_and_its_answer_has_a_positi
     assert (other.error.kind, gate.came) == (ErrorKind.CONFLICT, 1)
 
 
+class _Late:
+    """A thing that is there once somebody has waited for it; `came`: how often somebody has."""
+
+    def __init__(self, requests: Requests, *, exists: bool) -> None:
+        self.came, self.there = 0, False
+
+        async def arrives(_body: _Body, _caller: Caller) -> None:
+            self.came += 1
+            self.there = exists
+
+        def look(body: _Body, caller: Caller) -> _View:
+            if not self.there:
+                raise NotFound
+            return _View(seen_by=str(caller.user_id), count=body.count)
+
+        @requests.handle("change_late", _Body, action=Action.ME, arrives=arrives)
+        def change(work: Work, body: _Body, caller: Caller) -> _View:
+            add(work, uuid4())
+            return look(body, caller)
+
+        @requests.query("find_late", _Body, action=Action.ME, arrives=arrives)
+        def find(_work: Work, body: _Body, caller: Caller) -> _View:
+            return look(body, caller)
+
+
+@pytest.mark.parametrize("operation", ["find_late", "change_late"])
+async def test_only_what_is_not_found_is_waited_for(server: RequestServer, ledger: Ledger, operation: str) -> None:
+    late = _Late(server.requests, exists=True)
+    first = await _ask(server, operation, key="k")
+    assert (first.ok, late.came) == (True, 1), "it was looked for again"
+    assert (await _ask(server, operation)).ok
+    assert late.came == 1, "what is there is not waited for"
+    assert len(await ledger.events()) == (2 if operation == "change_late" else 0), "what found nothing has done nothing"
+
+
+@pytest.mark.parametrize("operation", ["find_late", "change_late"])
+async def test_what_does_not_arrive_is_not_found(server: RequestServer, ledger: Ledger, operation: str) -> None:
+    late = _Late(server.requests, exists=False)
+    refused = (await _ask(server, operation)).error
+    assert refused is not None
+    assert (refused.kind, late.came) == (ErrorKind.NOT_FOUND, 1)
+    assert not await ledger.events()
+
+
 async def test_neither_a_key_nor_a_plain_hash_of_the_body_is_stored(server: RequestServer, ledger: Ledger) -> None:
     assert (await _ask(server, "add", b'{"count": 1}', key="the-key")).ok
     ((key, body_hash),) = await ledger.query("SELECT key, body_hash FROM incidents.answers")

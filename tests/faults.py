@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from libs.chassis.consume.follower import Consumer, Follower
-from services.notifier.main import Sending
 from tests.rest import intakes
 from tests.world import World
 
@@ -30,13 +28,6 @@ def break_handler(world: World, service: str, upstream: str, is_bad: Callable[[A
 
     become(replace(whole, handle=handle))
     return lambda: become(whole)
-
-
-def hang_for_ever(world: World, provider: str) -> None:
-    """An attempt at this vendor has no limit: what does not wait for it must get on without its end."""
-    engine = next(e for e in world.services["notifier"].parts.engines if isinstance(e, Sending))
-    client: Any = engine.vendors[provider].client
-    client._timeout = math.inf
 
 
 def break_intake(world: World, is_bad: Callable[[bytes], bool]) -> Callable[[], None]:

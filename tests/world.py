@@ -36,11 +36,14 @@ from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
 from services.auth.tokens import SigningKey
+from services.notifier.main import Sending
+from tests.patience import LONG, be_patient
 from tests.phone import PASSWORD, Answer, Phone
 from tests.rest import restlessness
 from tests.servers import Servers
 
 ADMIN = "admin@pager.test"
+be_patient()
 
 
 @cache
@@ -135,6 +138,16 @@ class World:
                 await service.stop()
             raise
         self.services[name] = service
+        if name == "notifier":
+            self.vendors_answer_within(LONG)
+
+    def vendors_answer_within(self, seconds: float, *providers: str) -> None:
+        """An attempt at these vendors, or at all, ends then without an answer."""
+        vendors = next(e for e in self.services["notifier"].parts.engines if isinstance(e, Sending)).vendors
+        for name in providers or vendors:
+            client: Any = vendors[name].client
+            if client is not None:  # it is configured
+                client._timeout = seconds
 
     def another_gateway(self) -> Any:
         """A replica of the gateway, not started yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE, in_time
 
 
-def _forgetful(times: int) -> tuple[Callable[..., Awaitable[None]], list[int]]:
+def _forgetful(times: int) -> tuple[Callable[..., Coroutine[Any, Any, None]], list[int]]:
     """Something endless that loses so many cancellations; and which ones it has lost."""
     lost: list[int] = []
 
@@ -138,7 +138,7 @@ async def test_a_step_that_fails_is_told_and_the_next_one_comes() -> None:
 
 async def test_tasks_that_swallow_their_cancellations_are_named_and_left_behind() -> None:
     forgetful, _lost = _forgetful(3)
-    swallowing = asyncio.create_task(forgetful(), name="oncall leader")  # type: ignore[arg-type]
+    swallowing = asyncio.create_task(forgetful(), name="oncall leader")
     fine = asyncio.create_task(asyncio.Event().wait(), name="oncall sessions")
     await asyncio.sleep(0)
     with capture_logs() as logs:

@@ -6,6 +6,7 @@ import threading
 import bcrypt
 import pytest
 
+from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.requests import ErrorKind, Invalid, Rejected
 from services.auth.passwords import KEPT, LINE, Busy, OldPassword, Passwords, check_password
 
@@ -152,7 +153,7 @@ async def test_one_is_hashed_at_a_time_and_whoever_would_wait_too_long_is_told_s
 
     def held(password: bytes, hashed: bytes) -> bool:
         at_once.append(running.acquire(blocking=False))
-        assert go.wait(10)
+        assert go.wait(DEADLINE)
         running.release()
         return real(password, hashed)
 
@@ -161,6 +162,7 @@ async def test_one_is_hashed_at_a_time_and_whoever_would_wait_too_long_is_told_s
             return await passwords.verify(GOOD, known)
 
     monkeypatch.setattr(bcrypt, "checkpw", held)
+    monkeypatch.setattr("services.auth.passwords.PATIENCE", DEADLINE)
     waiting = [asyncio.create_task(looked_at(stranger=True)) for _ in range(LINE - KEPT)]
     await asyncio.sleep(0)
     with pytest.raises(Busy):
@@ -192,7 +194,7 @@ async def test_strangers_wait_behind_whoever_is_at_home(passwords: Passwords, mo
     real = bcrypt.checkpw
 
     def held(password: bytes, hashed: bytes) -> bool:
-        assert go.wait(10)
+        assert go.wait(DEADLINE)
         return real(password, hashed)
 
     async def looked_at(name: str, *, stranger: bool) -> None:

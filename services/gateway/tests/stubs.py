@@ -36,8 +36,10 @@ from libs.contracts.requests import Refusal, Reply
 from libs.contracts.subjects import event_subject, rpc_subject, stream_of
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
+from tests.patience import be_patient
 
 USER = UUID("550e8400-e29b-41d4-a716-446655440000")
+be_patient()
 _KEY = RSAKey.generate_key(2048, {"kid": "one"})
 
 

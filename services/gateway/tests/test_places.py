@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.requests import Reply
-from services.gateway import forwarding, places
+from services.gateway import places
 from services.gateway.app import Api
 from services.gateway.envelope import Problem
 from services.gateway.places import MOST, URGENT, WAITING, Places
@@ -28,12 +28,6 @@ async def _until(met: Callable[[], bool]) -> None:
     async with in_time():
         while not met():
             await asyncio.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def _services_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is held until a test lets it go is not given up meanwhile, however busy the machine."""
-    monkeypatch.setattr(forwarding, "COMMAND_TIMEOUT", 2 * DEADLINE)
 
 
 async def _let_go(held: list[Msg]) -> None:

@@ -3,7 +3,8 @@
 It starts Pager behind itself as a trusted proxy, so that each attempt comes from an address of its own, and fills its
 PAGER_HOME with people and wrong passwords: give it one of its own. First known and unknown accounts in turns, one
 attempt at a time; then requests of somebody who is signed in, alone and beside wrong passwords at a rate, among which
-somebody signs in where they have done so before.
+somebody signs in: where they have done so before, and elsewhere on a phone that shows the key which they have signed in
+with before.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import json
 import os
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from ipaddress import IPv4Address
 from itertools import count
 from statistics import median
@@ -26,16 +29,33 @@ from typing import Any
 
 import uvloop
 from aiohttp import ClientSession
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from bench.measure import percentiles
 from bench.stack import RunningPager, running_pager
 from cli.reach.api import api_of
 from cli.stack import secrets_file
+from libs.contracts.device_keys import PROOF_AUDIENCE, PROOF_TYPE
 from pager_client import AsyncPager
 from services.auth.domain.lockout import HOURLY
 
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark
 _HOME_ADDRESS = "203.0.113.9"
+
+
+@dataclass
+class Device:
+    """A phone and its key, of which it shows proofs."""
+
+    key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256"))
+
+    def shown(self, email: str) -> dict[str, Any]:
+        """What it sends with a sign-in."""
+        ath = urlsafe_b64encode(sha256(email.encode()).digest()).rstrip(b"=").decode()
+        claims = {"aud": PROOF_AUDIENCE, "ath": ath, "jti": secrets.token_hex(16), "iat": int(time.time())}
+        proof = jwt.encode({"typ": PROOF_TYPE, "alg": "ES256"}, claims, self.key)
+        return {"deviceKey": self.key.as_dict(private=False), "proof": proof}
 
 
 @dataclass
@@ -46,9 +66,12 @@ class Door:
     http: ClientSession
     addresses: Iterator[int] = field(default_factory=lambda: count(secrets.randbelow(2**20)))
 
-    async def sign_in(self, email: str, password: str, address: str | None = None) -> tuple[int, float]:
+    async def sign_in(
+        self, email: str, password: str, address: str | None = None, device: Device | None = None
+    ) -> tuple[int, float]:
         """Status, and seconds until the answer."""
-        body = {"email": email, "password": password, "deviceId": f"bench {address}"}
+        body = {"email": email, "password": password, "deviceId": f"bench {'phone' if device else address}"}
+        body |= device.shown(email) if device is not None else {}
         # 10.0.0.0/8 has an address for each attempt.
         headers = {"X-Forwarded-For": address or str(IPv4Address("10.0.0.0") + next(self.addresses))}
         begun = time.perf_counter()
@@ -116,15 +139,17 @@ async def _in_turns(door: Door, known: list[str], tries: int) -> dict[str, Any]:
 
 async def _beside(door: Door, admin: AsyncPager, known: list[str], rate: float, seconds: float) -> dict[str, Any]:
     own = known[0]
-    status, _ = await door.sign_in(own, _PASSWORD, _HOME_ADDRESS)
-    if status != 200:
-        raise SystemExit(f"a right password was answered {status}")
+    phone = Device()
+    for known_by in (None, phone):
+        status, _ = await door.sign_in(own, _PASSWORD, _HOME_ADDRESS, known_by)
+        if status != 200:
+            raise SystemExit(f"a right password was answered {status}")
     me, incidents = partial(admin.call, "GET", "/users/me"), partial(admin.call, "GET", "/incidents")
     alone = await _asked(seconds, me, incidents, partial(_paged_and_acknowledged, admin))
     answers: Counter[int] = Counter()
     guessing = asyncio.create_task(_guess(door, known, rate, answers))
-    signed_in: list[tuple[int, float]] = []
-    right = asyncio.create_task(_right(door, own, signed_in))
+    signed_in: dict[str, list[tuple[int, float]]] = {"atHome": [], "provenDevice": []}
+    right = asyncio.create_task(_right(door, own, phone, signed_in))
     beside = await _asked(seconds, me, incidents, partial(_paged_and_acknowledged, admin))
     for task in (guessing, right):
         task.cancel()
@@ -136,16 +161,21 @@ async def _beside(door: Door, admin: AsyncPager, known: list[str], rate: float, 
         "requestsBesideMs": beside,
         "p95Ratio": round(beside["p95"] / alone["p95"], 2),
         "rightSignIn": {
-            "ms": percentiles([seconds for status, seconds in signed_in if status == 200]),
-            "answered": dict(Counter(status for status, _ in signed_in)),
+            who: {
+                "ms": percentiles([seconds for status, seconds in took if status == 200]),
+                "answered": dict(Counter(status for status, _ in took)),
+            }
+            for who, took in signed_in.items()
         },
     }
 
 
-async def _right(door: Door, email: str, took: list[tuple[int, float]]) -> None:
-    """Where they have signed in before, again and again."""
+async def _right(door: Door, email: str, phone: Device, took: dict[str, list[tuple[int, float]]]) -> None:
+    """In turns where they have signed in before, and on their phone, each time from another address."""
     while True:
-        took.append(await door.sign_in(email, _PASSWORD, _HOME_ADDRESS))
+        took["atHome"].append(await door.sign_in(email, _PASSWORD, _HOME_ADDRESS))
+        await asyncio.sleep(1)
+        took["provenDevice"].append(await door.sign_in(email, _PASSWORD, None, phone))
         await asyncio.sleep(1)
 
 

@@ -114,7 +114,7 @@ async def _team(
     """Keys for its clients, and the incidents that they hear of."""
     team = (await api.create_team(name=f"bench {number} {uuid4().hex[:6]}"))["team"]["id"]
     keys = [
-        (await api.create_api_key(name=f"bench {n}", teamId=team, scopes=["incidents.list"]))["apiKey"]["key"]
+        str((await api.create_api_key(name=f"bench {n}", teamId=team, scopes=["incidents.list"]))["apiKey"]["key"])
         for n in range(-(-load.each // _EACH))
     ]
     made = {"title": "bench", "description": _TEXT, "priority": "low", "teamId": team}

@@ -49,6 +49,7 @@ _SPARE = 1.5
 """Times as many incidents as are expected to be acknowledged and not opened meanwhile: none must ever be missing."""
 _SESSIONS = {"work": WORK, "rpc": RPC, "query": QUERIES}
 _BUSY = re.compile(r"^pager_database_busy_seconds_sum\{(.*)\} (\S+)$", re.MULTILINE)
+_ESTIMATES = re.compile(r"^pager_list_estimates_total\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -118,10 +119,11 @@ def _fill(pager: RunningPager, here: Crowd, load: Load) -> None:
 
 async def _pager(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]:
     _say(f"{load.people} people, for {load.seconds:.0f} s")
-    before, busy, begun = cpu_seconds(pager.pids()), await _busy(here.url), time.perf_counter()
+    before, metrics, begun = cpu_seconds(pager.pids()), await _metrics(here.url), time.perf_counter()
     seen = await _ask({"url": here.url, "mix": MIX, **told(here.people, here.teams)}, load, load.seconds)
     length = time.perf_counter() - begun
-    used, busy_after = cpu_seconds(pager.pids()), await _busy(here.url)
+    used, metrics_after = cpu_seconds(pager.pids()), await _metrics(here.url)
+    busy, busy_after = _busy(metrics), _busy(metrics_after)
     pools = {
         pool: round(100 * (busy_after[pool] - busy.get(pool, 0.0)) / (length * _SESSIONS[pool.split()[1]]), 1)
         for pool in sorted(busy_after)
@@ -131,6 +133,7 @@ async def _pager(pager: RunningPager, here: Crowd, load: Load) -> dict[str, Any]
         "acknowledgeMs": percentiles(seen["seconds"].get("acknowledge", ())),
         "byKindMs": {kind: percentiles(seen["seconds"].get(kind, ())) for kind in MIX},
         "unchangedPercent": {kind: seen["unchanged"][kind] for kind in MIX if kind in seen["unchanged"]},
+        "estimatesKeptPercent": _kept(metrics, metrics_after),
         "poolUsePercent": pools,
         "cpuPercentOfOneCore": _percent(before, used, length) | {"people": round(100 * seen["cpuSeconds"] / length, 1)},
         "pssMiB": pss_mib(pager.pids()),
@@ -183,10 +186,23 @@ def _percent(before: Mapping[str, float], used: Mapping[str, float], length: flo
     return {name: round(100 * (used[name] - before[name]) / length, 1) for name in used if name in before}
 
 
-async def _busy(url: str) -> dict[str, float]:
-    """Seconds for which sessions of each service's pools were in use."""
+async def _metrics(url: str) -> str:
     async with ClientSession() as http, http.get(f"{url}/api/metrics") as answer:
-        text = await answer.text()
+        return await answer.text()
+
+
+def _kept(before: str, after: str) -> float | None:
+    """Percent of the totals of long lists that were not counted; None: there was none."""
+    times = {"kept": 0.0, "counted": 0.0}
+    for sign, text in ((-1, before), (1, after)):
+        for labels, value in _ESTIMATES.findall(text):
+            times[dict(_LABEL.findall(labels))["outcome"]] += sign * float(value)
+    whole = sum(times.values())
+    return round(100 * times["kept"] / whole, 1) if whole else None
+
+
+def _busy(text: str) -> dict[str, float]:
+    """Seconds for which sessions of each service's pools were in use."""
     found: dict[str, float] = {}
     for labels, value in _BUSY.findall(text):
         of = dict(_LABEL.findall(labels))

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 _KEPT_FOR: Final = timedelta(minutes=1)
 MOST_KEPT: Final = 4096
-"""Totals of a service's lists, each for whoever sees the same: a megabyte or two."""
+"""Totals of a service's lists, each for whoever sees the same: a megabyte."""
 
 
 class Total(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid4
 
@@ -232,7 +233,8 @@ class Listing:
 
     def total(self, work: Work, **parameters: Any) -> Total:
         """How many rows there are; an estimate may be a minute old."""
-        key = (self, to_json(parameters, fallback=_inside))
+        # Hashed: what people look for may be long, and is nobody's to keep.
+        key = (self, blake2b(to_json(parameters, fallback=_inside), digest_size=16).digest())
         if work.estimates is not None and (kept := work.estimates.get(key, work.now)) is not None:
             return kept
         rows = self.counted(work, **parameters)

@@ -30,6 +30,7 @@ class Explaining:
 
     def __init__(self, cursor: psycopg.Cursor[dict[str, Any]]) -> None:
         self.now = SystemClock().now()
+        self.estimates = None
         self.plans: list[Mapping[str, Any]] = []
         self._cursor = cursor
 

@@ -191,7 +191,9 @@ def _add(connection: psycopg.Connection[dict[str, Any]], made: list[_Made]) -> N
 @contextmanager
 def _ways(little: int, far: int, teams: int) -> Iterator[None]:
     """Few incidents are found as millions are."""
-    counted = {"EXACT": 10_000, "_SURELY": 100_000, "_TO_BEGIN": 10} if little else dict.fromkeys(_SIZES, 0)
+    counted: dict[str, Any] = (
+        {"EXACT": 10_000, "_SURELY": 100_000, "_TO_BEGIN": 10} if little else dict.fromkeys(_SIZES, 0)
+    )
     with patch.multiple(searching, _LOOKED_AT=little, _FAR_AT_LEAST=far, _TEAMS_AS_WORDS=teams, **counted):
         yield
 

@@ -137,8 +137,8 @@ class _Wanted:
         planned = planned_rows(self._work, _planned(self._shape.by), **self._given)
         if planned > _SURELY:
             return Total(planned, True)
-        rows = self._listing.counted(self._work, **self._given)
-        return Total(rows) if rows <= EXACT else Total(max(rows, planned), True)
+        counted = self._listing.total(self._work, **self._given)
+        return Total(max(counted.rows, planned), True) if counted.is_estimate else counted
 
     @cached_property
     def _saying(self) -> int:

@@ -45,7 +45,7 @@ async def _an_eventful_night(world: World) -> str:
     world.clock.advance(minutes=5)
     assert (await bo.call("POST", f"{path}/resolve", {})).status == 200
     assert (await bo.call("POST", f"{path}/review")).status == 201
-    assert (await bo.call("POST", f"{path}/reopen", {"reason": "it was not the cache"})).status == 200
+    assert (await bo.call("POST", f"{path}/reopen", {})).status == 200
     await world.advance(minutes=1)
     assert (await ana.acknowledge(incident)).status == 200
     await world.settle()
@@ -73,7 +73,7 @@ async def test_made_twice_they_have_the_same_bytes_and_tell_the_same(world: Worl
     incident = await _an_eventful_night(world)
     before, told = await contents(world, "incidents"), await _told(world, incident)
     assert [len(found["incidents"]) for found in told[:3]] == [1, 0, 1], "by what it says now, and not by what it said"
-    for table in origins_of("incidents").repeated:
+    for table in origins_of("incidents").repeated.keys() - {"timers"}:
         assert await query(world, f"SELECT FROM incidents.{table} LIMIT 1"), f"{table} has something to repeat"
     for _time in range(2):
         done = await rebuilt(world, "incidents")

@@ -168,7 +168,7 @@ class _Reading:
     """Stands for a `Work` that only reads."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
-        self.now, self._cursor = _BEGIN, connection.cursor()
+        self.now, self.estimates, self._cursor = _BEGIN, None, connection.cursor()
 
     def fetch(self, statement: Executable, **parameters: Any) -> list[dict[str, Any]]:
         sql, own = compiled(statement)
@@ -191,12 +191,14 @@ def _add(connection: psycopg.Connection[dict[str, Any]], made: list[_Made]) -> N
 @contextmanager
 def _ways(little: int, far: int, teams: int) -> Iterator[None]:
     """Few incidents are found as millions are."""
-    with patch.multiple(
-        searching, _LOOKED_AT=little, _FAR_AT_LEAST=far, _TEAMS_AS_WORDS=teams, EXACT=10_000 if little else 0
-    ):
+    counted: dict[str, Any] = (
+        {"EXACT": 10_000, "_SURELY": 100_000, "_TO_BEGIN": 10} if little else dict.fromkeys(_SIZES, 0)
+    )
+    with patch.multiple(searching, _LOOKED_AT=little, _FAR_AT_LEAST=far, _TEAMS_AS_WORDS=teams, **counted):
         yield
 
 
+_SIZES = ("EXACT", "_SURELY", "_TO_BEGIN")
 _QUERIES = st.fixed_dictionaries(
     {"sort": st.sampled_from(Sort), "limit": st.sampled_from([1, 7, 100])},
     optional={

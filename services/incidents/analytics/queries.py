@@ -23,6 +23,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -90,50 +91,80 @@ def _word(kind: str) -> ColumnElement[str]:
     return literal_column(f"'{kind}'", Text)
 
 
-ROOM = select(func.set_config(_word("work_mem"), _word("32MB"), true()))
-"""In this transaction: what is sorted and hashed of a year is not written to files, over and over, as with 4 MB."""
+ROOM = select(
+    func.set_config(_word("work_mem"), _word("32MB"), true()),
+    func.set_config(_word("statement_timeout"), _word("1500"), true()),
+)
+"""For this transaction. What is sorted and hashed of a year is not written to files, over and over, as with 4 MB; and
+what would be done in one and a half seconds is not given up after one (`libs/chassis/store/queries.py`) to be begun
+anew: whoever asks waits for two."""
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), Integer)
 
 
 def _is(*kinds: str) -> ColumnElement[bool]:
     return turns.c.kind.in_([_word(kind) for kind in kinds])
 
 
+_of_period = (
+    openings.c.created_at >= _from,
+    openings.c.created_at < _to,
+    or_(_everything, openings.c.team_id == any_(_teams)),
+    or_(_only.is_(None), openings.c.team_id == _only),
+)
+_opened = select(openings).where(*_of_period).cte("opened")
+# Each text is compared once a turn, and not once for each thing that is asked of it.
+_KINDS: Final = (ACKNOWLEDGED, RESOLVED, PAGING, SNOOZED, REOPENED, SUPPRESSED)
+_steps = (
+    select(
+        turns.c.incident_id,
+        turns.c.version,
+        turns.c.at,
+        turns.c.priority,
+        case(*((turns.c.kind == _word(kind), _number(n)) for n, kind in enumerate(_KINDS)), else_=null()).label("kind"),
+        func.coalesce(_deliberate, false()).label("deliberate"),
+    )
+    .where(turns.c.at >= _from - _margin)
+    .offset(literal_column("0"))  # or PostgreSQL would write each of these in each place again
+    .subquery("steps")
+)
+
+
+def _was(*kinds: str) -> ColumnElement[bool]:
+    return or_(*(_steps.c.kind == _number(_KINDS.index(kind)) for kind in kinds))
+
+
+_told = (
+    select(
+        openings,
+        func.min(_steps.c.at).filter(_was(PAGING)).label("asked_again_at"),
+        func.min(_steps.c.at).filter(and_(_steps.c.deliberate, _was(*ANSWERS))).label("answered_at"),
+        func.count(_steps.c.priority).label("priorities"),
+        func.min(_steps.c.priority).label("changed_priority"),
+        func.count().filter(_was(RESOLVED)).label("ends"),
+        func.min(_steps.c.at).filter(_was(RESOLVED)).label("ended_at"),
+        func.bool_and(_steps.c.deliberate).filter(_was(RESOLVED)).label("ended_by_somebody"),
+        func.max(_steps.c.version).filter(_was(RESOLVED)).label("ended_in"),
+        func.max(_steps.c.version).filter(_was(REOPENED)).label("reopened_in"),
+        func.bool_or(_was(SNOOZED)).label("was_snoozed"),
+        func.bool_or(_was(SUPPRESSED)).label("was_suppressed"),
+    )
+    .select_from(openings.outerjoin(_steps, _steps.c.incident_id == openings.c.incident_id))
+    .where(*_of_period)
+    .group_by(openings.c.incident_id)
+    .cte("told")
+)
+"""What was opened, each with what became of it: read once, and put together in one pass."""
+
+
 def _last(column: Any, *conditions: Any) -> Any:
     """Of several turns of an incident the last one's: asked of those few that have several."""
-    last = select(column).where(turns.c.incident_id == _opened.c.incident_id, *conditions)
+    last = select(column).where(turns.c.incident_id == _told.c.incident_id, *conditions)
     return last.order_by(turns.c.version.desc()).limit(1).scalar_subquery()
 
 
-_opened = (
-    select(openings)
-    .where(
-        openings.c.created_at >= _from,
-        openings.c.created_at < _to,
-        or_(_everything, openings.c.team_id == any_(_teams)),
-        or_(_only.is_(None), openings.c.team_id == _only),
-    )
-    .cte("opened")
-)
-_told = (
-    select(
-        turns.c.incident_id,
-        func.min(turns.c.at).filter(_is(PAGING)).label("asked_again_at"),
-        func.min(turns.c.at).filter(and_(_is(*ANSWERS), _deliberate)).label("answered_at"),
-        func.count(turns.c.priority).label("priorities"),
-        func.min(turns.c.priority).label("priority"),
-        func.count().filter(_is(RESOLVED)).label("ends"),
-        func.min(turns.c.at).filter(_is(RESOLVED)).label("ended_at"),
-        func.min(turns.c.actor_kind).filter(_is(RESOLVED)).label("ender"),
-        func.max(turns.c.version).filter(_is(RESOLVED)).label("ended_in"),
-        func.max(turns.c.version).filter(_is(REOPENED)).label("reopened_in"),
-        func.bool_or(_is(SNOOZED)).label("snoozed"),
-        func.bool_or(_is(SUPPRESSED)).label("suppressed"),
-    )
-    .join(_opened, _opened.c.incident_id == turns.c.incident_id)
-    .where(turns.c.at >= _from - _margin)
-    .group_by(turns.c.incident_id)
-    .cte("told")
-)
 _is_over = and_(
     _told.c.ended_in.is_not(None), or_(_told.c.reopened_in.is_(None), _told.c.ended_in > _told.c.reopened_in)
 )
@@ -142,32 +173,27 @@ _over = func.coalesce(_is_over, false())
 # year would take longer than all the rest.
 _priority = case(
     (_told.c.priorities > 1, _last(turns.c.priority, turns.c.priority.is_not(None))),
-    else_=func.coalesce(_told.c.priority, _opened.c.priority),
+    else_=func.coalesce(_told.c.changed_priority, _told.c.priority),
 )
 _ended_at = case((_told.c.ends > 1, _last(turns.c.at, _is(RESOLVED))), else_=_told.c.ended_at)
-_ender = case((_told.c.ends > 1, _last(turns.c.actor_kind, _is(RESOLVED))), else_=_told.c.ender)
-_asked_at = case((_opened.c.suppressed, _told.c.asked_again_at), else_=_opened.c.created_at)
-_handled = (
-    select(
-        _opened.c.incident_id,
-        _opened.c.created_at,
-        _opened.c.integration_id,
-        _opened.c.dedup_key,
-        _priority.label("priority"),
-        case((_told.c.answered_at >= _asked_at, _seconds(_told.c.answered_at, _asked_at))).label("to_answer"),
-        case((_is_over, _seconds(_ended_at, _opened.c.created_at))).label("to_end"),
-        and_(
-            _over,
-            _ender.not_in([_word("user"), _word("key")]),
-        ).label("by_itself"),
-        and_(_over, _told.c.answered_at.is_(None)).label("untouched"),
-        _told.c.reopened_in.is_not(None).label("reopened"),
-        func.coalesce(_told.c.snoozed, false()).label("snoozed"),
-        or_(_opened.c.suppressed, func.coalesce(_told.c.suppressed, false())).label("suppressed"),
-    )
-    .outerjoin(_told, _told.c.incident_id == _opened.c.incident_id)
-    .cte("handled")
+_by_somebody = case(
+    (_told.c.ends > 1, _last(func.coalesce(_deliberate, false()), _is(RESOLVED))), else_=_told.c.ended_by_somebody
 )
+_asked_at = case((_told.c.suppressed, _told.c.asked_again_at), else_=_told.c.created_at)
+_handled = select(
+    _told.c.incident_id,
+    _told.c.created_at,
+    _told.c.integration_id,
+    _told.c.dedup_key,
+    _priority.label("priority"),
+    case((_told.c.answered_at >= _asked_at, _seconds(_told.c.answered_at, _asked_at))).label("to_answer"),
+    case((_is_over, _seconds(_ended_at, _told.c.created_at))).label("to_end"),
+    and_(_over, not_(_by_somebody)).label("by_itself"),
+    and_(_over, _told.c.answered_at.is_(None)).label("untouched"),
+    _told.c.reopened_in.is_not(None).label("reopened"),
+    func.coalesce(_told.c.was_snoozed, false()).label("snoozed"),
+    or_(_told.c.suppressed, func.coalesce(_told.c.was_suppressed, false())).label("suppressed"),
+).cte("handled")
 _timed = (
     select(_handled, _part_of_day(_handled.c.created_at, 3600).label("hour"))
     .join(_stretches, _shows(_handled.c.created_at))

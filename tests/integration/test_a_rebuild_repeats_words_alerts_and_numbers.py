@@ -45,7 +45,7 @@ async def _an_eventful_night(world: World) -> str:
     world.clock.advance(minutes=5)
     assert (await bo.call("POST", f"{path}/resolve", {})).status == 200
     assert (await bo.call("POST", f"{path}/review")).status == 201
-    assert (await bo.call("POST", f"{path}/reopen", {})).status == 200
+    assert (await bo.call("POST", f"{path}/reopen", {"notes": "it was not the cache"})).status == 200
     await world.advance(minutes=1)
     assert (await ana.acknowledge(incident)).status == 200
     await world.settle()

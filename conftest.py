@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import is_hypothesis_test
 
 from libs.chassis.surroundings import forget_libpq
 from libs.chassis.testing.examples import register_profiles
 from libs.chassis.testing.turns import Turns
+from tests.logs import plain_logs
 
 if TYPE_CHECKING:
     from tests.servers import Servers
@@ -24,6 +26,7 @@ _STARTING = {"servers", "running", "restorable"}
 _TURNS = pytest.StashKey[Turns]()
 
 register_profiles()
+plain_logs()
 # Whatever shell calls the tests: libraries in them would send what is meant for this machine elsewhere.
 forget_libpq()
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -36,6 +39,9 @@ def _is_alone(item: pytest.Item) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            # Thousands of examples take the same lines, and to watch them at it takes as long as they do.
+            item.add_marker("no_cover")
         if _STARTING.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
     # First: while one is alone the other workers wait, best before they have started anything.
@@ -69,9 +75,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 async def servers() -> AsyncIterator[Servers]:
     """Started where first asked for; each test takes a database and streams of its own from them."""
-    from tests.logs import plain_logs
     from tests.servers import running_servers
 
-    plain_logs()
     async with running_servers() as running:
         yield running

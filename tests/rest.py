@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from nats.js.errors import NotFoundError
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from libs.chassis.consume.follower import Follower
 from libs.chassis.parts import PersonsKeys
 from libs.chassis.service import Service
 from libs.chassis.store.log import EventLog
+from libs.chassis.store.work import Work
+from libs.contracts.model import Lane
 from libs.contracts.subjects import ALERTS, lanes_of
 from services.incidents.alerts.stream import READ
 from services.notifier.main import Sending
 
 if TYPE_CHECKING:
     from tests.world import World
+
+_OUTBOX = text("SELECT notification_id, provider FROM notifier.outbox WHERE due_at <= :moment")
 
 
 def intakes(incidents: Service) -> list[Any]:
@@ -28,25 +33,42 @@ def intakes(incidents: Service) -> list[Any]:
 
 async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
     """(the end of every lane, what is still to be done)."""
-    ends: dict[str, int] = {}
+    # Whoever waits for rest asks again and again: all services are asked at once, each in one transaction.
+    now, services = world.clock.now(), world.services.copy()
+    looks = (service.runtime.work.read(partial(_look, name, now)) for name, service in services.items())
+    found = dict(zip(services, await asyncio.gather(*looks), strict=True))
+    ends = {f"{name}.{lane}": end for name, look in found.items() for lane, end in look.ends.items()}
     todo: list[str] = []
-    for name, service in world.services.items():
-        ends |= await service.runtime.work.log_read(partial(_ends, name))
-    for name, service in world.services.items():
+    for name, service in services.items():
         todo += [f"{name} is not active"] if not service.leader.active else []
         for reader in service.readers:
             end = ends.get(f"{reader.upstream}.{reader.lane}", 0)
             if isinstance(reader, Follower) and reader.consumer.sparse:
-                upstream = world.services.get(reader.upstream)  # another process, in some tests
-                end = await _last_wanted(upstream, reader) if upstream is not None else 0
+                upstream = services.get(reader.upstream)  # another process, in some tests
+                end = await _last_wanted(upstream, reader) if upstream is not None and reader.at.position < end else 0
             todo += [f"{name} reads {reader.upstream}"] if reader.at.position < end else []
-        todo += await _due(world, name, service)
+        todo += [f"{name}.{table} is due" for table in _due(name, service, found[name], now)]
     return ends, todo + await _unread_alerts(world)
 
 
-def _ends(name: str, log: EventLog, cursor: Any) -> dict[str, int]:
-    """In one transaction: whoever waits for rest asks again and again."""
-    return {f"{name}.{lane}": log.last_position(cursor, lane) for lane in lanes_of(name)}
+class _Look(NamedTuple):
+    """What one service's tables say at one moment."""
+
+    ends: dict[Lane, int]
+    timers: bool
+    outbox: list[dict[str, Any]]
+
+
+@cache
+def _timers(name: str) -> TextClause:
+    return text(f"SELECT 1 FROM {name}.timers WHERE due_at <= :moment LIMIT 1")  # noqa: S608 - a name of ours
+
+
+def _look(name: str, now: datetime, work: Work) -> _Look:
+    log = cast("EventLog", work.log)
+    ends = {lane: log.last_position(work.cursor, lane) for lane in lanes_of(name)}
+    timers = bool(work.fetch(_timers(name), moment=now))
+    return _Look(ends, timers, work.fetch(_OUTBOX, moment=now) if name == "notifier" else [])
 
 
 async def _last_wanted(upstream: Service, reader: Follower) -> int:
@@ -59,11 +81,10 @@ async def _last_wanted(upstream: Service, reader: Follower) -> int:
 async def _unread_alerts(world: World) -> list[str]:
     if "incidents" not in world.services:
         return []
-    unread = []
-    for intake in intakes(world.services["incidents"]):
-        ends = [await _last_alert(world, subject) for subject in READ[intake.lane]]
-        unread += [f"incidents reads alerts ({intake.lane})"] if intake.at.position < max(ends) else []
-    return unread
+    readers = intakes(world.services["incidents"])
+    ends = iter(await asyncio.gather(*(_last_alert(world, one) for reader in readers for one in READ[reader.lane])))
+    last = {reader.lane: max([next(ends) for _ in READ[reader.lane]]) for reader in readers}
+    return [f"incidents reads alerts ({one.lane})" for one in readers if one.at.position < last[one.lane]]
 
 
 async def _last_alert(world: World, subject: str) -> int:
@@ -73,22 +94,17 @@ async def _last_alert(world: World, subject: str) -> int:
         return 0
 
 
-async def _due(world: World, name: str, service: Service) -> list[str]:
-    now = world.clock.now()
-    timers = text(f"SELECT 1 FROM {name}.timers WHERE due_at <= :moment LIMIT 1")  # noqa: S608
-    found = ["timers"] if await service.runtime.work.read(lambda work: work.fetch(timers, moment=now)) else []
-    if name == "notifier" and await _to_send(service, now):
+def _due(name: str, service: Service, look: _Look, now: datetime) -> list[str]:
+    found = ["timers"] if look.timers else []
+    if name == "notifier" and _to_send(service, look.outbox, now):
         found.append("outbox")
     fetched = [engine.fetched for engine in service.parts.engines if isinstance(engine, PersonsKeys)]
-    found += ["keys"] if any(keys.is_asking for keys in fetched) else []
-    return [f"{name}.{table} is due" for table in found]
+    return found + (["keys"] if any(keys.is_asking for keys in fetched) else [])
 
 
-async def _to_send(notifier: Service, now: datetime) -> bool:
+def _to_send(notifier: Service, rows: list[dict[str, Any]], now: datetime) -> bool:
     """Whether a page is due that does not wait for its vendor's next probe, or for its own next try."""
-    due = text("SELECT notification_id, provider FROM notifier.outbox WHERE due_at <= :moment")
     engine = next(e for e in notifier.parts.engines if isinstance(e, Sending))
-    rows = await notifier.runtime.work.read(lambda work: work.fetch(due, moment=now))
     probes = {name: provider.breaker.retry_at for name, provider in engine.sender.providers.items()}
     away = {name for name, at in probes.items() if at is not None and at > now}
     resting = {one for one, (_, until) in engine.sender.places.resting.items() if until > now}

@@ -363,9 +363,11 @@ class World:
         before: Any = None
         deadline = asyncio.get_running_loop().time() + 2 * DEADLINE
         quiet = 0
-        while quiet < 2:
+        while True:
             assert asyncio.get_running_loop().time() < deadline, f"never came to rest: {before}"
             now = await restlessness(self)
             quiet = quiet + 1 if now == before and not now[1] else 0
+            if quiet == 2:
+                return
             before = now
             await asyncio.sleep(0.02)

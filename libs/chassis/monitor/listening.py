@@ -11,11 +11,15 @@ import uvicorn
 
 from libs.chassis.settings import SettingsError
 
+_SECOND = 1.0
+"""The date of an answer is that exact."""
+
 
 class _Server(uvicorn.Server):
     """Signals stay with the process."""
 
     listening: asyncio.Event
+    leaving: asyncio.Event
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -24,6 +28,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        """Until it is told to leave; uvicorn's own looks ten times a second whether it is."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SECOND):
+                    await self.leaving.wait()
 
 
 class Listening:
@@ -50,7 +61,7 @@ class Listening:
     async def serve(self, config: uvicorn.Config, name: str) -> None:
         """Return when connections are accepted; raises what the server raises at its start."""
         self._server = _Server(config)
-        self._server.listening = asyncio.Event()
+        self._server.listening, self._server.leaving = asyncio.Event(), asyncio.Event()
         self.task = asyncio.create_task(self._server.serve([self._socket]), name=name)
         ready = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait((ready, self.task), return_when=asyncio.FIRST_COMPLETED)
@@ -61,4 +72,5 @@ class Listening:
     async def stop(self) -> None:
         """Answer what is under way, then leave."""
         self._server.should_exit = True
+        self._server.leaving.set()
         await asyncio.gather(self.task, return_exceptions=True)

@@ -187,7 +187,7 @@ class Requests:
         return register
 
 
-@dataclass
+@dataclass(repr=False)  # FastStream asks for it once an operation: it would tell of all of them each time
 class RequestServer:
     """Serves a service's operations on `pager.rpc.<service>.<operation>`, in every replica, in a queue group."""
 

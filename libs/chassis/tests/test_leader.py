@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from libs.chassis.consume.leader import Leader
+from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 
 
@@ -48,6 +50,14 @@ async def _until_leads(replica: Replica, *all_of_them: Replica) -> None:
     await until(look, lambda active: active == [replica.leader.instance], f"{replica.leader.instance} alone leading")
 
 
+@pytest.fixture(autouse=True)
+def _nobody_is_silent() -> Iterator[None]:
+    """A machine that stands still is silent, too: whoever leads in a test goes on leading unless the test ends it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("libs.chassis.consume.leader._SESSION_TIMEOUT_MS", int(DEADLINE * 1000))
+        yield
+
+
 async def test_one_leads_and_the_other_follows_when_it_stops(ledger: Ledger) -> None:
     a, b = _replica(ledger, "a"), _replica(ledger, "b")
     first = ledger.run(a.run)
@@ -82,6 +92,7 @@ async def test_a_leader_that_falls_silent_is_followed_and_learns_of_it_when_it_w
 ) -> None:
     # A stopped process: its kernel answers for it, so that nothing but silence tells.
     monkeypatch.setattr("libs.chassis.consume.leader._HEARTBEAT", 3600)
+    monkeypatch.setattr("libs.chassis.consume.leader._SESSION_TIMEOUT_MS", 1000)
     frozen, b = _replica(ledger, "z"), _replica(ledger, "b")
     ledger.run(frozen.run)
     await _until_leads(frozen, frozen)

@@ -24,6 +24,7 @@ from libs.contracts.requests import Reply
 from libs.contracts.streaming import Close
 from libs.contracts.subjects import Header, event_subject, message_id
 from services.gateway.streaming import connection as connections
+from services.gateway.streaming import protocol
 from services.gateway.streaming import streams as all_streams
 from services.gateway.streaming.crowd import OF_ONE
 from services.gateway.streaming.feeds import Feeds
@@ -31,6 +32,8 @@ from services.gateway.streaming.frames import LIMIT
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import USER, World, world
 from tests.listening import listening, opened
+
+pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
@@ -298,10 +301,13 @@ async def test_who_is_told_something_while_we_hang_up_is_no_fault_of_ours(
 
 async def test_whoever_does_not_read_goes_and_may_come_back(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_FRAMES", 20)
+    monkeypatch.setattr(connections, "_FAREWELL", 0.1)
+    monkeypatch.setattr(protocol, "_GONE", 0.1)
     small = socket.create_connection(("127.0.0.1", int(fresh.gateway.url.rpartition(":")[2])))
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     small.setblocking(False)
-    async with _stream(fresh, sock=small, max_queue=1) as slow:
+    # A client that does not write may not learn that it was cut off: its pings are what tells it.
+    async with _stream(fresh, sock=small, max_queue=1, ping_interval=0.2, ping_timeout=None) as slow:
         await slow.say(type="authenticate", token=fresh.token())
         await slow.of("ready")
         hub, front = fresh.gateway.front.streams.hub, fresh.gateway.front

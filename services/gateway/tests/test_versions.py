@@ -82,6 +82,7 @@ async def test_queries_and_signing_in_have_no_precondition(pager: World) -> None
         assert Header.IF_MATCH not in pager.stubs.asked[operation][-1].headers
 
 
+@pytest.mark.servers
 async def test_other_origins_may_send_and_read_tags() -> None:
     async with world(cors_origins="https://app.test") as pager:
         await pager.stubs.keys()

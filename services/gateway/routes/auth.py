@@ -108,6 +108,7 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
     `Origin`, and it ends when nothing was asked for in it for 30 minutes."""
     front = front_of(request)
     if body.platform is Platform.WEB:
+        cookies.check_path(request)
         front.origins.check(request)
     address = front.addresses.of(request)
     if body.device_key is not None and body.proof is not None and front.brake.holds(address, body.email):

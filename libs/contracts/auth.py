@@ -404,6 +404,13 @@ class NameView(Contract):
     last_name: str
 
 
+class UsersQuery(ListPage):
+    """`pager.rpc.auth.users`."""
+
+    q: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
+    """Only those in whose name all of its words occur, however their letters are written, or whose address it is."""
+
+
 class UsersPage(ListView):
     """`pager.rpc.auth.users`: a page of people by last and first name."""
 

@@ -16,6 +16,7 @@ from libs.contracts.auth import (
     ProfileChange,
     RegisterUser,
     UsersPage,
+    UsersQuery,
     UserView,
 )
 from libs.contracts.erasure import EraseUser, ExportPage, ExportQuery
@@ -77,8 +78,8 @@ def add_people_operations(requests: Requests, registration: Registration, direct
     def register_user(work: Work, _body: RegisterUser, caller: Caller, prepared: Prepared) -> UserView:
         return registration.register(work, prepared, caller.cause(work))
 
-    @requests.query("users", ListPage, action=Action.PEOPLE_READ)
-    def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
+    @requests.query("users", UsersQuery, action=Action.PEOPLE_READ)
+    def users(work: Work, body: UsersQuery, caller: Caller) -> UsersPage:
         page = directory.page(work, body)
         views = (_seen_by(caller, user_view(row)) for row in page.rows)
         return UsersPage(**page.told("users", views))

@@ -21,15 +21,16 @@ from libs.contracts.auth import (
     Tokens,
     TotpSecret,
     UsersPage,
+    UsersQuery,
     UserView,
 )
 from libs.contracts.model import Lane, Role, TeamRole
-from libs.contracts.requests import ById, ListPage, NotFound
+from libs.contracts.requests import ById, NotFound
 from services.auth.api import api
 from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
 from services.auth.erasing import Erasures
-from services.auth.invitations import Invitations
+from services.auth.joining import Joining
 from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.oidc.sign_in import OidcSignIns

@@ -99,7 +99,7 @@ def requests() -> Requests:
         cast("SignIns", None),
         cast("Registration", None),
         cast("PasswordChanges", None),
-        cast("Invitations", None),
+        cast("Joining", None),
         cast("Recovery", None),
         cast("SecondFactors", None),
         cast("KeyRoom", None),
@@ -197,7 +197,7 @@ def test_a_colleagues_number_is_for_leads_and_admins(
     requests: Requests, roles: tuple[Role, ...], phones: list[str | None]
 ) -> None:
     work = cast("Work", Rows(BO, CY))
-    page: UsersPage = requests.operations["users"].handle(work, ListPage(), caller(*roles))
+    page: UsersPage = requests.operations["users"].handle(work, UsersQuery(), caller(*roles))
     assert [user.phone for user in page.users] == phones
     assert page.total == 2
     view: UserView = requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), caller(*roles))

@@ -46,7 +46,18 @@ OTHERS: dict[tuple[str, str], dict[str, str]] = {
 """What a manager of another team is told of these."""
 OPEN_TO_ALL = {
     ("auth", name)
-    for name in ("users", "user", "teams", "team", "members", "member", "api_keys", "remove_device", "register_device")
+    for name in (
+        "users",
+        "user",
+        "name",
+        "teams",
+        "team",
+        "members",
+        "member",
+        "api_keys",
+        "remove_device",
+        "register_device",
+    )
 } | {("oncall", "schedules"), ("escalation", "policies")}
 """Who there is and what there is of their own: everybody's; lists are held against what is found one by one."""
 OF_ONESELF = {

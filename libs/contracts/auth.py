@@ -388,7 +388,8 @@ class UserView(Contract):
     reachable: bool = False
     """Whether a page would go anywhere: they are active and have a device."""
     roles_given_by: UUID | None = None
-    """Who changed the roles last; None: nobody has since the account was made, or no person did."""
+    """Who gave the present roles, with the account or since; None: an invite did (which says who sent it), a group of
+    the identity provider, or the first start."""
     roles_given_at: Moment | None = None
     version: int = 1
     created_at: Moment
@@ -402,6 +403,13 @@ class NameView(Contract):
 
     first_name: str
     last_name: str
+
+
+class UsersQuery(ListPage):
+    """`pager.rpc.auth.users`."""
+
+    q: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
+    """Only those in whose name all of its words occur, however their letters are written, or whose address it is."""
 
 
 class UsersPage(ListView):

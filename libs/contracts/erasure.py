@@ -70,6 +70,12 @@ class PersonHeld(Contract):
     identities: tuple[dict[str, Any], ...]
     """Their accounts at an identity provider."""
     api_keys: tuple[dict[str, Any], ...]
+    device_credentials: tuple[dict[str, Any], ...]
+    """With what their devices answer pages while they are signed out."""
+    known_devices: tuple[dict[str, Any], ...]
+    """On which they have signed in with a key."""
+    countries: tuple[dict[str, Any], ...]
+    """From which they have signed in, within a year."""
     requests: tuple[dict[str, Any], ...]
     """Of the last 90 days."""
     schedules: tuple[dict[str, Any], ...]

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from libs.contracts.auth import Platform, Tokens, UserView
+from libs.contracts.device_keys import DeviceKey
 from libs.contracts.envelope import Fact
 from libs.contracts.model import Contract, Moment, Personal, Role, StrictContract
 from libs.contracts.permissions import MOST_TEAMS
@@ -58,13 +60,41 @@ class Invite(StrictContract):
 
 
 class Register(StrictContract):
-    """`POST /auth/register`: the address is the invite's."""
+    """`POST /auth/register`: the address is the invite's. With a `deviceId` they are signed in there as well."""
 
     invite_token: str = Field(min_length=1, max_length=255, repr=False)
     password: str = Field(max_length=1024, repr=False, json_schema_extra={"format": "new-password"})
     """As at `POST /users`."""
     first_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     last_name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
+    device_id: str | None = Field(default=None, min_length=1, max_length=255, pattern=ONE_LINE)
+    """What concerns the device is as at `POST /auth/login`, and needs this."""
+    device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
+    push_token: str | None = Field(
+        default=None, max_length=4096, repr=False, json_schema_extra={"format": "push-token"}
+    )
+    platform: Platform | None = None
+    device_key: DeviceKey | None = None
+
+
+class RegisteredView(UserView):
+    """`pager.rpc.auth.register`: who that became, and with what their device goes on.
+
+    Without tokens they sign in as everybody does: no device was named, or more than the password is wanted.
+    """
+
+    tokens: Tokens | None = None
+    device_credential: str | None = Field(default=None, repr=False)
+
+
+class JoinedView(Contract):
+    """The same over HTTP."""
+
+    user: UserView
+    tokens: Tokens | None = None
+    """None: no `deviceId` was named, or more than the password is wanted: sign in."""
+    device_credential: str | None = Field(default=None, repr=False)
+    """As at sign-in."""
 
 
 class ForgotPassword(StrictContract):

@@ -21,7 +21,7 @@ from services.auth.directory import Directory
 from services.auth.doors import add_door_operation
 from services.auth.erasing import Erasures
 from services.auth.features import add_feature_operations
-from services.auth.invitations import Invitations
+from services.auth.joining import Joining
 from services.auth.key_api import add_key_operations
 from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
@@ -51,7 +51,7 @@ def api(
     sign_ins: SignIns,
     registration: Registration,
     changes: PasswordChanges,
-    invitations: Invitations,
+    joining: Joining,
     recovery: Recovery,
     factors: SecondFactors,
     room: KeyRoom,
@@ -72,7 +72,7 @@ def api(
     add_people_operations(requests, registration, directory)
     add_password_operations(requests, changes)
     add_change_operations(requests)
-    add_invite_operations(requests, invitations, refusals)
+    add_invite_operations(requests, joining, refusals)
     add_recovery_operations(requests, recovery, refusals)
     add_second_factor_operations(requests, factors)
     add_device_operations(requests, credentials)

@@ -1,4 +1,5 @@
-"""People by name, though no name is in the clear: their order is kept in memory, and follows what is written.
+"""People by name, though no name is in the clear: their order is kept in memory, searched there, and follows what is
+written.
 
 Whoever is asked reads everybody's two boxes where the log has grown since, and opens those that are new: 10,000 people
 are some 25 ms then, and a third of a second at the first question of a process. The cursor of a page holds a name, and
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final, NamedTuple
+from unicodedata import normalize
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,8 +24,10 @@ from libs.chassis.store.keyring import PersonKey
 from libs.chassis.store.listing import Page
 from libs.chassis.store.personal import SEALED, SUBJECT, box_of, subject_of
 from libs.chassis.store.work import Work
+from libs.contracts.auth import UsersQuery
 from libs.contracts.model import Lane, StillSealed
-from libs.contracts.requests import Invalid, ListPage
+from libs.contracts.requests import Invalid
+from services.auth.credentials import credentials_of
 from services.auth.queries import NAMES, PEOPLE
 from services.auth.subject_keys import keys_of
 
@@ -60,13 +64,15 @@ class Directory:
     _order: list[_Place] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def page(self, work: Work, query: ListPage) -> Page:
+    def page(self, work: Work, query: UsersQuery) -> Page:
         """By last and first name.
 
         Raises:
             Invalid: the cursor is none of this list's, or pages do not reach so far.
         """
         order = self._present(work)
+        if query.q is not None:
+            order = _found(work, order, query.q)
         if query.cursor is None:
             begins = query.offset()
         elif query.page is None:
@@ -118,6 +124,23 @@ class Directory:
         }
         self._known = {one: opened.get(one) or self._known[one] for one in boxes}
         self._order = sorted(known.place for known in self._known.values())
+
+
+def _found(work: Work, order: list[_Place], text: str) -> list[_Place]:
+    """Those whose name has all of its words; addresses are kept as hashes, so one is found as a whole."""
+    known = credentials_of(work, text.strip()) if "@" in text else None
+    words = _searched(text).split()
+
+    def is_meant(place: _Place) -> bool:
+        name = _searched(f"{place.first} {place.last}")
+        return (known is not None and place.id == known.user.id) or all(word in name for word in words)
+
+    return [place for place in order if is_meant(place)]
+
+
+def _searched(text: str) -> str:
+    """However its letters are written and composed."""
+    return normalize("NFKC", text).casefold()
 
 
 def _place(last: str, first: str, one: UUID) -> _Place:

@@ -11,11 +11,12 @@ from libs.chassis.clock import Clock
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import Login, Platform, SignedInView, UserView
+from libs.contracts.invites import Register
 from libs.contracts.oidc import OidcToken
 from services.auth import device_credentials, known_devices, proofs, signed_in, web_sessions
 from services.auth.countries import Countries
 from services.auth.device_credentials import NewCredential
-from services.auth.domain.devices import RegisterDevice, guess_platform
+from services.auth.domain.devices import RegisterDevice, check_token, guess_platform
 from services.auth.domain.sessions import SignIn, Where
 from services.auth.domain.text import check_text
 from services.auth.proofs import Jwk
@@ -35,7 +36,7 @@ class Entry:
     """Checked (`proofs.key_of`); None: it has none, and its session is not bound."""
 
     @classmethod
-    def of(cls, body: Login | OidcToken, device_id: str) -> Entry:
+    def of(cls, body: Login | OidcToken | Register, device_id: str) -> Entry:
         """Raises Invalid with the field at fault."""
         check_text(body.device_name, "deviceName")
         return cls(
@@ -43,9 +44,15 @@ class Entry:
             device_name=body.device_name,
             platform=body.platform or (guess_platform(body.push_token) if body.push_token else None),
             push_token=body.push_token,
-            replace=body.replace,
+            replace=None if isinstance(body, Register) else body.replace,
             key=proofs.key_of(body.device_key),
         )
+
+    def check(self) -> None:
+        """What would be found out only when the session begins. Raises Invalid with the field at fault."""
+        check_text(self.device_id, "deviceId")
+        if self.push_token:
+            check_token(self.platform or guess_platform(self.push_token), self.push_token)
 
     @property
     def is_web(self) -> bool:

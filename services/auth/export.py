@@ -21,10 +21,13 @@ from services.auth.look_ups import address_hash
 from services.auth.lost_factors import factor_of
 from services.auth.queries import (
     API_KEYS_OF_OWNER,
+    COUNTRIES_HELD,
+    DEVICE_CREDENTIALS_HELD,
     DEVICES_OF,
     IDENTITIES_OF,
     INVITE,
     INVITES_OF,
+    KNOWN_KEYS_OF,
     RECOVERY_CODES,
     SESSIONS_HELD,
 )
@@ -80,6 +83,24 @@ def _identities(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
     return ExportPage(rows=tuple({"issuer": row["issuer"], "linkedAt": row["linked_at"]} for row in rows))
 
 
+def _device_credentials(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
+    rows = work.fetch(DEVICE_CREDENTIALS_HELD, user_id=person)
+    times = {"madeAt": "made_at", "usedAt": "used_at", "endsAt": "ends_at"}
+    return _told(rows, {"deviceId": "device_id"} | times)
+
+
+def _known_devices(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
+    return _told(work.fetch(KNOWN_KEYS_OF, user_id=person), {"deviceId": "device_id", "knownUntil": "forget_at"})
+
+
+def _countries(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
+    return _told(work.fetch(COUNTRIES_HELD, user_id=person), {"country": "country", "lastAt": "last_at"})
+
+
+def _told(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> ExportPage:
+    return ExportPage(rows=tuple({name: row[column] for name, column in names.items()} for row in rows))
+
+
 def _api_keys(work: Work, person: UUID, _cursor: str | None) -> ExportPage:
     rows = work.fetch(API_KEYS_OF_OWNER, owner_id=person)
     told = ({"id": row["id"], "name": row["name"], "scopes": row["scopes"], "teamId": row["team_id"]} for row in rows)
@@ -103,6 +124,9 @@ _REQUESTS: Final = Scan(
 _PARTS: Final[Mapping[str, Part]] = {
     "identities": _identities,
     "apiKeys": _api_keys,
+    "deviceCredentials": _device_credentials,
+    "knownDevices": _known_devices,
+    "countries": _countries,
     "requests": _requests,
     "user": _user,
     "devices": _devices,

@@ -36,6 +36,14 @@ class AlreadyInvited(Rejected):
     """This address has an invite that is open: send it again, or revoke it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Who has made their account, and the hash that their password fits."""
+
+    user: UserView
+    fits: str = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Invitations:
     """Commands of admins run in the caller's transaction; `register` hashes, and so has one of its own."""
@@ -82,7 +90,7 @@ class Invitations:
         page = INVITES_LIST.page(work, asked)
         return InvitesPage(**page.told("invites", (invite_view(row, work.now) for row in page.rows)))
 
-    async def register(self, body: Register, peer: Peer) -> UserView:
+    async def register(self, body: Register, peer: Peer) -> Joined:
         """Make the account of an invite. Said again with the same password, it tells who that became.
 
         Raises:
@@ -108,7 +116,7 @@ class Invitations:
             hashed = await self.passwords.hash(body.password)
         made = (await self.store.transact(lambda work: self._accept(work, body, command, hashed, peer))).result
         if made is not None:
-            return made
+            return Joined(made, hashed)
         invite, known = await self.store.read(partial(self._looked_up, body))
         if known is None:
             raise BadLink(field="inviteToken")
@@ -137,8 +145,10 @@ class Invitations:
         cancel(work, Purpose.INVITE, link["subject"])
         return application.verify_email(work, user, cause) if link["mailed"] else user
 
-    async def _again(self, body: Register, invite: dict[str, Any], known: Credentials) -> UserView:
+    async def _again(self, body: Register, invite: dict[str, Any], known: Credentials) -> Joined:
         """Whoever knows the link and the password has made the account. Raises BadLink, LockedOut or Busy."""
+        if not known.user.is_active:
+            raise BadLink(field="inviteToken")
         target = self.attempts.guesses.within(known.user.email, invite["id"])
 
         async def verified() -> None:
@@ -150,7 +160,7 @@ class Invitations:
                 await self.store.transact(lambda work: self.attempts.guesses.right(work, target, begun))
         except WrongPassword:
             raise BadLink(field="inviteToken") from None
-        return known.user
+        return Joined(known.user, known.password_hash)
 
     def _shown(self, work: Work, invite_id: UUID, link: LinkView | None, **changed: Any) -> InviteView:
         (row,) = work.fetch(INVITE, id=invite_id)

@@ -28,6 +28,7 @@ from services.auth.entries import Entries
 from services.auth.erasing import Erasures
 from services.auth.guesses import Guesses
 from services.auth.invitations import Invitations
+from services.auth.joining import Joining
 from services.auth.key_exchange import AllSessions, KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.ledger import Ledger
@@ -148,7 +149,7 @@ def build(runtime: Runtime) -> Parts:
         sign_ins,
         registration,
         changes,
-        invitations,
+        Joining(runtime.rpc, invitations, sign_ins.entries, factors),
         recovery,
         factors,
         room,

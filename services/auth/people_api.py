@@ -16,6 +16,7 @@ from libs.contracts.auth import (
     ProfileChange,
     RegisterUser,
     UsersPage,
+    UsersQuery,
     UserView,
 )
 from libs.contracts.erasure import EraseUser, ExportPage, ExportQuery
@@ -24,6 +25,7 @@ from libs.contracts.invites import (
     InvitesPage,
     InviteView,
     Register,
+    RegisteredView,
 )
 from libs.contracts.model import Role
 from libs.contracts.permissions import Action
@@ -32,7 +34,7 @@ from services.auth import application, entities
 from services.auth.directory import Directory
 from services.auth.erasing import Erasures
 from services.auth.export import exported
-from services.auth.invitations import Invitations
+from services.auth.joining import Joining
 from services.auth.links import Purpose
 from services.auth.refusals import Refusals
 from services.auth.registration import Prepared, Registration
@@ -77,8 +79,8 @@ def add_people_operations(requests: Requests, registration: Registration, direct
     def register_user(work: Work, _body: RegisterUser, caller: Caller, prepared: Prepared) -> UserView:
         return registration.register(work, prepared, caller.cause(work))
 
-    @requests.query("users", ListPage, action=Action.PEOPLE_READ)
-    def users(work: Work, body: ListPage, caller: Caller) -> UsersPage:
+    @requests.query("users", UsersQuery, action=Action.PEOPLE_READ)
+    def users(work: Work, body: UsersQuery, caller: Caller) -> UsersPage:
         page = directory.page(work, body)
         views = (_seen_by(caller, user_view(row)) for row in page.rows)
         return UsersPage(**page.told("users", views))
@@ -124,36 +126,36 @@ def add_change_operations(requests: Requests) -> None:
         return application.reactivate(work, body.id, caller.cause(work))
 
 
-def add_invite_operations(requests: Requests, invitations: Invitations, refusals: Refusals) -> None:
+def add_invite_operations(requests: Requests, joining: Joining, refusals: Refusals) -> None:
     """Invites are admins'; whoever has the link registers with it."""
 
     @requests.handle("invite", Invite, action=Action.PEOPLE_WRITE)
     def invite(work: Work, body: Invite, caller: Caller) -> InviteView:
         _check_gives(caller, body.roles)
-        return invitations.invite(work, body, caller.cause(work))
+        return joining.invitations.invite(work, body, caller.cause(work))
 
     @requests.query("invites", ListPage, action=Action.PEOPLE_WRITE)
     def invites(work: Work, body: ListPage, caller: Caller) -> InvitesPage:
-        return invitations.page(work, body)
+        return joining.invitations.page(work, body)
 
     @requests.query("get_invite", ById, action=Action.PEOPLE_WRITE)
     def get_invite(work: Work, body: ById, _caller: Caller) -> InviteView:
-        return invitations.one(work, body.id)
+        return joining.invitations.one(work, body.id)
 
     @requests.handle("resend_invite", ById, action=Action.PEOPLE_WRITE)
     def resend_invite(work: Work, body: ById, caller: Caller) -> InviteView:
-        sent = invitations.resend(work, body.id, caller.cause(work))
+        sent = joining.invitations.resend(work, body.id, caller.cause(work))
         _check_gives(caller, sent.roles)  # the link may be in the answer
         return sent
 
     @requests.handle("revoke_invite", ById, action=Action.PEOPLE_WRITE)
     def revoke_invite(work: Work, body: ById, caller: Caller) -> None:
-        invitations.revoke(work, body.id, caller.cause(work))
+        joining.invitations.revoke(work, body.id, caller.cause(work))
 
     @requests.handle("register", Register, public=True, peer=True)
-    async def register(body: Register, peer: Peer) -> UserView:
+    async def register(body: Register, peer: Peer) -> RegisteredView:
         with refusals.of_links(Purpose.INVITE, peer):
-            return await invitations.register(body, peer)
+            return await joining.register(body, peer)
 
 
 def _check_gives(caller: Caller, roles: Collection[Role]) -> None:

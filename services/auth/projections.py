@@ -52,7 +52,7 @@ __all__ = ["invite_row", "kept", "metadata", "project", "team_row", "user_row"]
 
 
 def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
-    fact = event.data
+    fact, by = event.data, _person(event.actor)
     return {
         "id": fact.user_id,
         "email": fact.email,
@@ -65,7 +65,8 @@ def user_row(event: Envelope[UserRegistered]) -> dict[str, Any]:
         "is_active": True,
         "version": 1,
         "updated_at": None,
-        "roles_given_by": None,
+        # Whoever was invited, or came from a provider, has registered themselves.
+        "roles_given_by": by if by != fact.user_id else None,
         "roles_given_at": None,
         "roles_version": 0,
         "email_verified": False,

@@ -204,6 +204,11 @@ DEVICE_CREDENTIALS_OF = (
     .order_by(device_credentials.c.hash)
     .with_for_update()
 )
+DEVICE_CREDENTIALS_HELD = (
+    select(*(c for c in device_credentials.c if c.name in ("device_id", "made_at", "used_at", "ends_at")))
+    .where(device_credentials.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(device_credentials.c.made_at)
+)
 _KNOWN_KEYS = select(known_keys).where(known_keys.c.user_id == bindparam("user_id", type_=Uuid))
 KNOWN_KEY = _KNOWN_KEYS.where(known_keys.c.thumbprint == bindparam("thumbprint", type_=LargeBinary))
 KNOWN_KEYS_OF = _KNOWN_KEYS.order_by(known_keys.c.forget_at, known_keys.c.thumbprint)
@@ -385,6 +390,12 @@ NOTICED = select(noticed.c.at).where(
 COUNTRIES_OF = select(countries.c.country).where(
     countries.c.user_id == bindparam("user_id", type_=Uuid),
     countries.c.last_at >= bindparam("since", type_=DateTime(timezone=True)),
+)
+
+COUNTRIES_HELD = (
+    select(countries.c.country, countries.c.last_at)
+    .where(countries.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(countries.c.country)
 )
 
 SIGNING_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)

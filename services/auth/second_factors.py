@@ -213,6 +213,11 @@ class SecondFactors:
             return SetUpWanted(self._make(work, user))
         return self._look(work, row, code, at_home=at_home) or self._enable(work, user.id, cause)
 
+    def is_asked_for(self, work: Work, user: UserView) -> bool:
+        """Whether more than the password is wanted of this person."""
+        row = factor_of(work, user.id)
+        return (row is not None and row["confirmed_at"] is not None) or self._needs(user.roles)
+
     def _needs(self, roles: Collection[Role]) -> bool:
         return self.admins_need and Role.ADMIN in roles
 

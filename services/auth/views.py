@@ -26,7 +26,7 @@ def user_view(row: dict[str, Any]) -> UserView:
         is_active=row["is_active"],
         reachable=row["is_active"] and row.get("has_device", False),
         roles_given_by=row["roles_given_by"],
-        roles_given_at=row["roles_given_at"],
+        roles_given_at=row["roles_given_at"] or row["created_at"],
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"] or row["created_at"],

@@ -13,6 +13,9 @@ from fastapi import Security
 from fastapi.security import APIKeyCookie
 from starlette.requests import Request
 
+from services.gateway.envelope import Problem
+from services.gateway.versions import MOVED
+
 NAME: Final = "__Secure-pager-refresh"
 """Not `__Host-`, which would be sent to every path (RFC 6265bis, section 4.1.3)."""
 PATH: Final = "/api/v1/auth"
@@ -27,9 +30,15 @@ OR_COOKIE: Final = Security(COOKIE_SCHEME)
 
 
 def shown(request: Request) -> str | None:
-    """The refresh token of a browser that shows no other token."""
-    kept = request.cookies.get(NAME)
+    """The refresh token of a browser that shows no other token, under the path that it is sent to."""
+    kept = None if MOVED in request.scope else request.cookies.get(NAME)
     return kept if kept and len(kept) <= _LONGEST and "authorization" not in request.headers else None
+
+
+def check_path(request: Request) -> None:
+    """Raises Problem: a browser would never send the cookie back to where this is asked."""
+    if MOVED in request.scope:
+        raise Problem.invalid("platform", f"a browser signs in under {PATH}, where alone its cookie is sent")
 
 
 def keep(tokens: dict[str, Any]) -> Mapping[str, str]:

@@ -194,7 +194,7 @@ def failure(problem: Problem) -> Response:
     )
 
 
-def item(name: str, view: Any, status: int = 200) -> Response:
+def item(name: str, view: Any, status: int = 200, **beside: Any) -> Response:
     """One thing: `{"data": {"<name>": view}}`, with the tag of its version if it has one, and of how it looks now."""
     headers = {"ETag": etag(view["version"], digest(to_json(view)))} if "version" in view else None
-    return success({name: view}, status, headers)
+    return success({name: view, **beside}, status, headers)

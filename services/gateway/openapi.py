@@ -217,15 +217,16 @@ def _add_versions(path: str, verbs: dict[str, Any], schemas: dict[str, Any]) -> 
 
 
 def _shows_version(operation: dict[str, Any], schemas: dict[str, Any]) -> bool:
-    """Whether its answer is one thing that has a version."""
+    """Whether its answer is one thing that has a version; what may stand beside it is not always there."""
 
     def followed(schema: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = schemas.get(schema.get("$ref", "").removeprefix(_REF), {}).get("properties", {})
+        found: dict[str, Any] = schemas.get(schema.get("$ref", "").removeprefix(_REF), {})
         return found
 
     answer = _done(operation).get("content", {}).get("application/json", {}).get("schema", {})
-    data = followed(followed(answer).get("data", {}))
-    return len(data) == 1 and "version" in followed(next(iter(data.values())))
+    data = followed(followed(answer).get("properties", {}).get("data", {}))
+    always = data.get("required", ())
+    return len(always) == 1 and "version" in followed(data["properties"][always[0]]).get("properties", {})
 
 
 def _done(operation: dict[str, Any]) -> dict[str, Any]:

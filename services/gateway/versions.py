@@ -17,6 +17,8 @@ from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem, failure
 
 HEADER: Final = "X-API-Version"
+MOVED: Final = "pager.moved"
+"""In the scope of a request whose own path names no version."""
 _PATH = re.compile(r"/api/v([0-9]{1,4})(/.*|$)", re.DOTALL)
 _GIVEN = re.compile(r"v?([0-9]{1,4})", re.IGNORECASE)
 _OF_NO_VERSION: Final = ("health", "metrics", "docs", "docs-json")
@@ -113,7 +115,7 @@ def _moved(scope: Scope, version: int) -> Scope:
     """The same request under the path of a version."""
     prefix = f"/api/v{version}"
     raw: bytes | None = scope.get("raw_path")
-    moved = {**scope, "path": prefix + scope["path"].removeprefix("/api")}
+    moved = {**scope, "path": prefix + scope["path"].removeprefix("/api"), MOVED: True}
     if raw is not None and raw.startswith(b"/api"):
         moved["raw_path"] = prefix.encode() + raw.removeprefix(b"/api")
     return moved

@@ -18,6 +18,7 @@ from libs.contracts.erasure import ERASED
 from libs.contracts.subjects import SERVICES
 from services.auth.ledger import Ledger, LedgerFault
 from tests.attacks import Attack, Told
+from tests.device import DeviceKey
 from tests.integration.test_rebuild_gives_equal_tables_while_the_service_runs import differences, query, rebuilt
 from tests.phone import PASSWORD, Answer, Phone
 from tests.restores import back_again, backup, restore
@@ -37,7 +38,8 @@ async def _quilla(world: World) -> Phone:
     assert made.status == 201, made.body
     phone = Phone(world, EMAIL, f"fcm-{uuid4().hex}", "fcm", UUID(made.data["user"]["id"]), f"device-{uuid4().hex[:8]}")
     body = {"email": EMAIL, "password": PASSWORD, "deviceId": phone.device_id, "deviceName": "Quilla's Nexophone"}
-    answer = await world.http("POST", "/auth/login", body | {"pushToken": phone.token})
+    with_key = {"pushToken": phone.token, "deviceKey": DeviceKey().public}
+    answer = await world.http("POST", "/auth/login", body | with_key)
     assert answer.status == 200, answer.body
     phone.session = answer.data["tokens"]
     world.known("quilla", phone)
@@ -406,6 +408,9 @@ async def test_somebody_is_told_all_that_is_held_on_them(world: World) -> None:
     assert held["user"]["email"] == EMAIL
     assert [d["deviceName"] for d in held["devices"]] == ["Quilla's Nexophone"]
     assert [s["isCurrent"] for s in held["sessions"]] == [True]
+    assert [d["deviceId"] for d in held["deviceCredentials"]] == [quilla.device_id]
+    assert [d["deviceId"] for d in held["knownDevices"]] == [quilla.device_id]
+    assert held["countries"] == [], "no file says them here"
     assert held["secondFactor"] == {"isOn": False, "recoveryCodesLeft": 0}
     assert [i["status"] for i in held["invites"]] == ["accepted"]
     assert [s["id"] for s in held["schedules"]] == [str(DEFAULT_SCHEDULE_ID)]

@@ -184,6 +184,8 @@ async def test_what_names_somebody_who_is_deactivated_says_so_and_nothing_new_na
 async def test_names_and_roles_follow_and_say_who_gave_them(world: World) -> None:
     ana = await world.person("ana", "ios")
     await world.on_call("ana")
+    made = await _seen(world, ana)
+    assert (made["rolesGivenBy"], made["rolesGivenAt"]) == (str(world.admin.user_id), made["createdAt"])
     world.clock.advance(minutes=1)
     profile = {"firstName": "Anna", "phone": "+4930123456", "timezone": "Europe/Berlin"}
     me = await ana.call("PATCH", "/users/me", profile)

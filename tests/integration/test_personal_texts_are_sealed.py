@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from nats.errors import Error as NatsError
@@ -171,6 +172,32 @@ async def test_people_are_listed_by_name_page_by_page_though_no_name_is_in_the_c
     assert seen == ["Pager", "Ana", "Bo", "Cy", "Dora"]
     refused = await world.admin.call("GET", "/users?cursor=WyJ1c2VycyJd")
     assert (refused.status, refused.body["error"]["code"]) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.services("auth")
+async def test_people_are_searched_by_their_names_and_by_their_address_though_neither_is_in_the_clear(
+    world: World,
+) -> None:
+    for name in ("dora", "bo", "ana", "cy"):
+        await world.person(name)
+    await world.phone("ana").call("PATCH", "/users/me", {"lastName": "A\u030ase-Tester"})
+
+    async def found(text: str, more: str = "") -> list[str]:
+        answer = await world.phone("bo").call("GET", f"/users?q={quote(text)}{more}")
+        assert answer.status == 200, answer.body
+        names = [user["firstName"] for user in answer.data["users"]]
+        assert answer.data["pagination"]["total"] >= len(names)
+        return names
+
+    assert await found("TESTER") == ["Ana", "Bo", "Cy", "Dora"]
+    assert await found("tes do") == ["Dora"]
+    assert await found("\u00c5SE ana") == ["Ana"], "composed or not"
+    assert await found(" CY@pager.test") == ["Cy"]
+    assert await found("cy@pager") == await found("nobody") == []
+    first = await world.phone("bo").call("GET", "/users?q=tester&limit=3")
+    assert first.data["pagination"]["total"] == 4
+    assert await found("tester", f"&limit=3&cursor={first.data['nextCursor']}") == ["Dora"]
+    assert (await world.admin.call("GET", "/users?q=%20")).status == 400
 
 
 @pytest.mark.parametrize("user", ["gateway", "operator", "auditor"])

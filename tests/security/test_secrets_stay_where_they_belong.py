@@ -1,4 +1,5 @@
-"""No password, token or key, and nothing that belongs to a person, is in the clear in an event, a table or a log line.
+"""No password, token or key, and nothing that belongs to a person, is in the clear in an event, a table, a log line, an
+error or a metric.
 
 Promises 2 and 13. The access log alone holds addresses of machines.
 """
@@ -16,7 +17,8 @@ import structlog
 
 from libs.contracts.api_keys import new_key
 from libs.contracts.subjects import SERVICES, STREAMS
-from tests.phone import PASSWORD
+from tests.phone import PASSWORD, Answer
+from tests.scrape import scrape
 from tests.world import World
 
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name <> 'alembic_version'"
@@ -140,9 +142,25 @@ async def _busy(world: World) -> dict[str, str]:
     return secrets
 
 
-async def test_a_busy_day_leaves_no_secret_in_events_parked_entries_or_logs(lines: list[str], world: World) -> None:
+async def test_a_busy_day_leaves_no_secret_in_events_parked_entries_errors_metrics_or_logs(
+    lines: list[str], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors, ask = list[str](), world.http
+
+    async def heard(*asked: Any, **headers: str) -> Answer:
+        answer = await ask(*asked, **headers)
+        if answer.status >= 400:
+            errors.append(json.dumps(answer.body) + str(answer.headers))
+        return answer
+
+    monkeypatch.setattr(world, "http", heard)
     secrets = await _busy(world)
     await world.settle()
+    assert len(errors) > 5
+    metrics = str((await scrape(world.gateway)).samples)
+    for name, secret in secrets.items():
+        assert secret not in metrics, f"{name} in a metric"
+        assert secret not in "\n".join(errors), f"{name} in an error"
     streams = await _streams(world)
     assert all(streams.values()), "every stream has events to look at"
     for stream, messages in streams.items():

@@ -385,12 +385,15 @@ class AsyncOperations:
         answer: types.Nothing = await self.call("DELETE", f"/auth/sessions/{part(id)}")
         return answer
 
-    async def register(self, **body: Unpack[types.Register]) -> types.UserData:
+    async def register(self, **body: Unpack[types.Register]) -> types.JoinedView:
         """Make one's account, by an invite.
 
-        Said again with the same password, as by whoever did not hear the answer, it tells the same.
+        With `deviceId` they are signed in there by it, as at login, unless a second factor is wanted of them.
+
+        Said again with the same password, as by whoever did not hear the answer, it tells the same, and signs
+        in anew.
         """
-        answer: types.UserData = await self.call("POST", "/auth/register", body)
+        answer: types.JoinedView = await self.call("POST", "/auth/register", body)
         return answer
 
     async def change_password(self, **body: Unpack[types.ChangePassword]) -> types.TokensData:

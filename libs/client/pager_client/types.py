@@ -709,6 +709,14 @@ class InvitesData(TypedDict):
     nextCursor: NotRequired[str | None]
 
 
+class JoinedView(TypedDict):
+    """The same over HTTP."""
+
+    user: UserView
+    tokens: NotRequired[Tokens | None]
+    deviceCredential: NotRequired[str | None]
+
+
 class KeySet(TypedDict):
     """`pager.rpc.auth.keys`: a JWK set (RFC 7517) of the access tokens' public keys."""
 
@@ -1026,6 +1034,9 @@ class PersonHeld(TypedDict):
     invites: list[dict[str, Any]]
     identities: list[dict[str, Any]]
     apiKeys: list[dict[str, Any]]
+    deviceCredentials: list[dict[str, Any]]
+    knownDevices: list[dict[str, Any]]
+    countries: list[dict[str, Any]]
     requests: list[dict[str, Any]]
     schedules: list[dict[str, Any]]
     shifts: list[dict[str, Any]]
@@ -1144,12 +1155,17 @@ class RecoveryCodes(TypedDict):
 
 
 class Register(TypedDict):
-    """`POST /auth/register`: the address is the invite's."""
+    """`POST /auth/register`: the address is the invite's. With a `deviceId` they are signed in there as well."""
 
     inviteToken: str
     password: str
     firstName: str
     lastName: str
+    deviceId: NotRequired[str | None]
+    deviceName: NotRequired[str]
+    pushToken: NotRequired[str | None]
+    platform: NotRequired[Platform | None]
+    deviceKey: NotRequired[DeviceKey | None]
 
 
 class RegisterDevice(TypedDict):
@@ -1727,6 +1743,8 @@ class ListSessionsQuery(TypedDict):
 class ListUsersQuery(TypedDict):
     """Of `list_users`."""
 
+    q: NotRequired[str | None]
+    """Words that all occur in somebody's name, or the whole of their address."""
     page: NotRequired[int]
     """Pages reach to row 10000, and cursors further."""
     limit: NotRequired[int]

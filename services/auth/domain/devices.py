@@ -108,7 +108,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         case RegisterDevice(), _:
             check_text(command.device_id, "deviceId")
             check_text(command.name, "deviceName")
-            _check_token(command.platform, command.push_token)
+            check_token(command.platform, command.push_token)
             return [
                 DeviceRegistered(
                     user_id=command.user_id,
@@ -126,8 +126,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return []
 
 
-def _check_token(platform: Platform, push_token: str) -> None:
-    """A token that no vendor makes would be found out by the page that does not arrive."""
+def check_token(platform: Platform, push_token: str) -> None:
+    """A token that no vendor makes would be found out by the page that does not arrive. Raises Invalid."""
     check_text(push_token, "pushToken")
     form, expected = _TOKENS.get(platform, (None, ""))
     if form is not None and not form.fullmatch(push_token):

@@ -26,6 +26,7 @@ users = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     # None: nothing was changed since the account was made.
     Column("updated_at", DateTime(timezone=True)),
+    # Who gave the present roles, with the account or since; None: no person did.
     Column("roles_given_by", Uuid),
     Column("roles_given_at", DateTime(timezone=True)),
     # The version of the person that got them, came into a team, left it or chose another password: tokens of earlier

@@ -21,15 +21,16 @@ from libs.contracts.auth import (
     Tokens,
     TotpSecret,
     UsersPage,
+    UsersQuery,
     UserView,
 )
 from libs.contracts.model import Lane, Role, TeamRole
-from libs.contracts.requests import ById, ListPage, NotFound
+from libs.contracts.requests import ById, NotFound
 from services.auth.api import api
 from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
 from services.auth.erasing import Erasures
-from services.auth.invitations import Invitations
+from services.auth.joining import Joining
 from services.auth.key_exchange import KeyExchange
 from services.auth.key_room import KeyRoom
 from services.auth.oidc.sign_in import OidcSignIns
@@ -98,7 +99,7 @@ def requests() -> Requests:
         cast("SignIns", None),
         cast("Registration", None),
         cast("PasswordChanges", None),
-        cast("Invitations", None),
+        cast("Joining", None),
         cast("Recovery", None),
         cast("SecondFactors", None),
         cast("KeyRoom", None),
@@ -196,7 +197,7 @@ def test_a_colleagues_number_is_for_leads_and_admins(
     requests: Requests, roles: tuple[Role, ...], phones: list[str | None]
 ) -> None:
     work = cast("Work", Rows(BO, CY))
-    page: UsersPage = requests.operations["users"].handle(work, ListPage(), caller(*roles))
+    page: UsersPage = requests.operations["users"].handle(work, UsersQuery(), caller(*roles))
     assert [user.phone for user in page.users] == phones
     assert page.total == 2
     view: UserView = requests.operations["user"].handle(cast("Work", Rows(CY)), ById(id=CY), caller(*roles))

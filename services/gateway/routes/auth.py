@@ -31,7 +31,7 @@ from libs.contracts.auth import (
     UserView,
 )
 from libs.contracts.device_keys import Proof
-from libs.contracts.invites import AskedFor, ForgotPassword, Register, ResetPassword, Token
+from libs.contracts.invites import AskedFor, ForgotPassword, JoinedView, Register, ResetPassword, Token
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
 from services.gateway import cookies
@@ -108,6 +108,7 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
     `Origin`, and it ends when nothing was asked for in it for 30 minutes."""
     front = front_of(request)
     if body.platform is Platform.WEB:
+        cookies.check_path(request)
         front.origins.check(request)
     address = front.addresses.of(request)
     if body.device_key is not None and body.proof is not None and front.brake.holds(address, body.email):
@@ -248,12 +249,24 @@ async def end_session(session_id: Annotated[UUID, Path(alias="id")], ask: Asking
     operation_id="register",
     summary="Make one's account, by an invite",
     status_code=201,
-    responses=documented(one("user", UserView, "User"), 201, conflict="the address has an account meanwhile") | _LINKS,
+    responses=documented(answer("Registered", JoinedView), 201, conflict="the address has an account meanwhile")
+    | _LINKS,
 )
 async def register(body: Register, ask: Asking, request: Request) -> Response:
-    """Said again with the same password, as by whoever did not hear the answer, it tells the same."""
+    """With `deviceId` they are signed in there by it, as at login, unless a second factor is wanted of them.
+
+    Said again with the same password, as by whoever did not hear the answer, it tells the same, and signs in anew.
+    """
+    if body.platform is Platform.WEB:
+        cookies.check_path(request)
+        front_of(request).origins.check(request)
     with await _link_attempt(request):
-        return item("user", await ask.command("auth", "register", body), 201)
+        user = await ask.command("auth", "register", body)
+    tokens, credential = user.pop("tokens", None), user.pop("deviceCredential", None)
+    kept = cookies.keep(tokens) if tokens is not None and body.platform is Platform.WEB else {}
+    made = item("user", user, 201, tokens=tokens, deviceCredential=credential)
+    made.headers.update(kept)
+    return made
 
 
 @router.post(

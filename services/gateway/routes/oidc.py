@@ -134,6 +134,7 @@ async def token(body: OidcToken, ask: Asking, request: Request) -> Response:
     """The same answer as at login. The session is that of the `deviceId` which the sign-in was begun with."""
     front = front_of(request)
     if body.platform is Platform.WEB:
+        cookies.check_path(request)
         front.origins.check(request)
     address = front.addresses.of(request)
     await front.brake.turn(address, _SOME_SIGN_IN)

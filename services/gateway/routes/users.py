@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,10 +28,12 @@ from libs.contracts.auth import (
     SessionView,
     TotpSecret,
     UserChange,
+    UsersQuery,
     UserView,
 )
 from libs.contracts.invites import AskedFor, ResetLinkView
 from libs.contracts.requests import ById, Nothing
+from libs.contracts.texts import ONE_LINE
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.front import front_of
@@ -74,8 +76,22 @@ async def register_user(body: RegisterUser, ask: Asking) -> Response:
 @router.get(
     "", operation_id="listUsers", summary="List people", responses=documented(several("users", UserView, "Users"))
 )
-async def list_users(paging: Paging, ask: Asking) -> Response:
-    return page("users", await ask.query("auth", "users", paging), paging)
+async def list_users(
+    paging: Paging,
+    ask: Asking,
+    q: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=255,
+            pattern=ONE_LINE,
+            description="Words that all occur in somebody's name, or the whole of their address.",
+        ),
+    ] = None,
+) -> Response:
+    given = {} if q is None else {"q": q}
+    asked = UsersQuery(**paging.model_dump(exclude_unset=True), **given)
+    return page("users", await ask.query("auth", "users", asked), paging)
 
 
 @router.get("/me", operation_id="getMe", summary="The caller", responses=documented(_USER))

@@ -47,6 +47,22 @@ async def test_one_resource_is_under_its_version_however_that_is_said(
     assert (answer.status, answer.headers["X-API-Version"]) == (200, "1")
 
 
+async def test_a_browsers_cookie_is_kept_and_shown_under_the_path_that_it_is_sent_to_alone(pager: World) -> None:
+    await pager.stubs.answer("auth.login", v.SIGNED_IN)
+    await pager.stubs.answer("auth.refresh", v.TOKENS)
+    body = {"email": "jo@company.com", "password": "secret", "deviceId": "browser", "platform": "web"}
+    kept = {"Origin": pager.gateway.url, "Cookie": "__Secure-pager-refresh=a"}
+    refused = await pager.call("POST", "/api/auth/login", body, token=None, headers=kept)
+    assert (refused.status, refused.error["details"]["field"]) == (400, "platform")
+    assert "Set-Cookie" not in refused.headers
+    mine = {"deviceId": "browser"}
+    assert (await pager.call("POST", "/api/auth/refresh", mine, token=None, headers=kept)).status == 401
+    for path, asked in (("login", body), ("refresh", mine)):
+        answer = await pager.call("POST", f"/api/v1/auth/{path}", asked, token=None, headers=kept)
+        assert answer.status == 200, answer.raw
+        assert "Set-Cookie" in answer.headers
+
+
 @pytest.mark.parametrize(
     ("headers", "field"),
     [

@@ -239,6 +239,7 @@ async def test_strangers_learn_from_health_no_name_of_what_a_team_has(world: Wor
     bo = await world.person("bo")
     shop = await team(world, "Shop", bo="manager")
     assert (await world.admin.call("DELETE", f"/users/{bo.user_id}/devices/{bo.device_id}")).status == 200
+    await world.settle()
     level = {"timeoutMinutes": 5, "targets": [{"type": "user", "id": str(bo.user_id)}]}
     body = {"name": "Merger with Acme", "teamId": shop, "levels": [level]}
     assert (await world.admin.call("POST", "/escalation/policies", body)).status == 201

@@ -118,6 +118,7 @@ async def test_a_stolen_session_cannot_take_it_away_or_try_its_codes_for_long(wo
 async def test_a_stolen_session_cannot_set_one_up(world: World, told: Told) -> None:
     """With a factor of the thief's its owner would be kept out; with a reset link of the admin's own, too."""
     for person in (await world.person("ana"), world.admin):
+        await person.sign_in()
         token = person.session["accessToken"]
         assert (await world.http("POST", "/users/me/totp", None, token)).status == 200, "who has just signed in"
         world.clock.advance(seconds=JUST_NOW.total_seconds())

@@ -89,8 +89,9 @@ def patched(name: str, path: str, operation: str, body: Any, key: str, view: Any
     return Case(name, "PATCH", path, operation, body | {"id": ID}, view, {key: view}, body)
 
 
-def gone(name: str, path: str, operation: str, asked: Any, told: Any = None) -> Case:
-    return Case(name, "DELETE", path, operation, asked, told, {})
+def gone(name: str, path: str, operation: str, asked: Any, *, silent: bool = False) -> Case:
+    """`silent`: its service answers nothing at all."""
+    return Case(name, "DELETE", path, operation, asked, None if silent else {}, {})
 
 
 PROFILE = {"firstName": "Jo", "phone": None}
@@ -447,7 +448,7 @@ CASES = [
     paged("listApiKeys", "/api-keys", "auth.api_keys", "apiKeys", v.API_KEY),
     got("getApiKey", f"/api-keys/{ID}", "auth.api_key", {"id": ID}, "apiKey", v.API_KEY),
     patched("changeApiKey", f"/api-keys/{ID}", "auth.change_api_key", {"expiresAt": None}, "apiKey", v.API_KEY),
-    gone("revokeApiKey", f"/api-keys/{ID}", "auth.revoke_api_key", {"id": ID}),
+    gone("revokeApiKey", f"/api-keys/{ID}", "auth.revoke_api_key", {"id": ID}, silent=True),
     Case(
         "takeOverApiKey",
         "POST",
@@ -472,6 +473,7 @@ CASES = [
         f"/api-keys/{ID}/secrets/{ID}",
         "auth.remove_api_key_secret",
         {"id": ID, "secretId": ID},
+        silent=True,
     ),
     Case(
         "listNotifications",

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.client.tests.gateway import Gateway, refused, said, tokens
 from pager_client import NotAnswered, Unauthenticated
 from pager_client.errors import SecondFactorRequired
+from tests.client.gateway import Gateway, refused, said, tokens
 
 OVER = refused(401, "UNAUTHENTICATED", "the access token is not valid")
 

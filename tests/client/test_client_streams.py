@@ -17,8 +17,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from libs.chassis.testing.deadline import in_time
-from libs.client.tests.gateway import said, tokens
 from pager_client import AsyncPager, Forbidden, NotAnswered, Pager, Unauthenticated
+from tests.client.gateway import said, tokens
 
 READY = {"type": "ready", "position": "p0", "expiresAt": None, "heartbeatSeconds": 15, "live": True}
 NOTHING: dict[str, Any] = {"proxy": None}

@@ -8,18 +8,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docs.client import Operation, operations
+from docs.client import FOLDER, Operation, operations
 from docs.client_types import snake
-from libs.client.tests.gateway import Gateway, said
 from pager_client import errors, types
 from pager_client.operations import Operations
 from services.gateway.app import Api
 from services.gateway.envelope import STATUS_OF
+from tests.client.gateway import Gateway, said
 
 OPENAPI = Api().openapi()
 CALLED = list(operations(OPENAPI))
@@ -87,7 +86,7 @@ def test_a_type_has_the_fields_of_its_schema() -> None:
 
 def test_it_brings_httpx_and_nothing_of_pagers() -> None:
     code = "import sys, pager_client; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    folder = Path(__file__).resolve().parents[1]
+    folder = FOLDER.parent
     loaded = set(subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True).split())
     assert "httpx" in loaded
     assert not loaded & {"libs", "services", "cli", "pydantic", "aiohttp", "nats", "websockets"}

@@ -11,7 +11,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-from libs.client.tests.gateway import Gateway, refused, said
 from pager_client import (
     AsyncPager,
     Conflict,
@@ -24,6 +23,7 @@ from pager_client import (
     etag,
 )
 from pager_client import http as http_module
+from tests.client.gateway import Gateway, refused, said
 
 AWAY = refused(503, "UNAVAILABLE", "incidents is away")
 GONE = httpx.ReadError("gone")

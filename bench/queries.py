@@ -209,7 +209,7 @@ def _fill(url: str, incidents: int, whose: UUID, teams: Sequence[UUID]) -> dict[
             task = progress.add_task("incidents", total=incidents)
             fill_incidents(connection, incidents, whose, lambda rows: progress.advance(task, rows), teams)
             connection.execute("SELECT setval('incidents.incident_number', max(number)) FROM incidents.incidents")
-        if connection.execute("SELECT FROM incidents.incident_openings LIMIT 1").fetchone() is None:
+        if connection.execute("SELECT 1 FROM incidents.incident_openings LIMIT 1").fetchone() is None:
             fill_facts(connection)
     return {"before": there, "seconds": round(time.perf_counter() - begun, 1)}
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from libs.chassis.store.changes import Change, Newest, NewestPatch
-from libs.contracts.envelope import Envelope
+from libs.contracts.envelope import Envelope, Fact
 from libs.contracts.escalation import (
     RESPONDER,
     EscalationCancelled,
@@ -47,10 +48,17 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
         yield from _escalation(event)
     elif isinstance(event.data, FROM_NOTIFIER):
         fact = event.data
-        final = getattr(fact, "retry_at", None) is None
-        notification = str(getattr(fact, "notification_id", ""))
-        told = {name: value for name in ("reason", "run") if (value := getattr(fact, name, None)) is not None}
+        has = _fields_of(type(fact))
+        final = "retry_at" not in has or fact.retry_at is None
+        notification = str(fact.notification_id) if "notification_id" in has else ""
+        told = {n: value for n in ("reason", "run") if n in has and (value := getattr(fact, n)) is not None}
         yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
+
+
+@cache
+def _fields_of(kind: type[Fact]) -> frozenset[str]:
+    """Asking a contract for a field that it has not costs more than the row that is made of it."""
+    return frozenset(kind.model_fields)
 
 
 def people_of(fact: EscalationDue | EscalationExhausted) -> tuple[UUID, ...]:

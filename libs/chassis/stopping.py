@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ WITHIN = 12.0
 """Seconds for a whole stop: most supervisors give fifteen (deploy/), and five are a command's that is under way."""
 _LAST = 2.0
 """Seconds after them in which a process must have ended: what it still waits for then is nobody's any more."""
+_SLOW = 3.0
+"""Seconds after which a step says where it is: `pager up` kills after five."""
 _TOLD = 30
 """Tasks whose places are told: a log line has a size."""
 
@@ -87,14 +90,14 @@ class Stop:
         """Whether some of them hang."""
         if not tasks:
             return False
-        left = self._until - asyncio.get_running_loop().time()
-        _, hanging = await asyncio.wait(tasks, timeout=max(left / 2, 0.1))
+        left = max((self._until - asyncio.get_running_loop().time()) / 2, 0.1)
+        _, hanging = await asyncio.wait(tasks, timeout=min(left, _SLOW))
+        if hanging and left > _SLOW:
+            _log.warning("stops slowly", service=self.service, step=what, hanging=len(hanging), tasks=_told(hanging))
+            _, hanging = await asyncio.wait(hanging, timeout=left - _SLOW)
         if hanging:
             self.hung.append(what)
-            # All of them: what it waits for is one of the others.
-            told = [*hanging, *(asyncio.all_tasks() - hanging - {asyncio.current_task()})]
-            places = tuple(f"{_name(task)}: {' < '.join(places_of(task))}" for task in told[:_TOLD])
-            _log.error("does not stop", service=self.service, step=what, hanging=len(hanging), tasks=places)
+            _log.error("does not stop", service=self.service, step=what, hanging=len(hanging), tasks=_told(hanging))
         return bool(hanging)
 
 
@@ -103,7 +106,14 @@ def end_soon(within: float = WITHIN + _LAST) -> None:
 
     For whoever is about to stop: the interpreter waits for threads for ever, and asyncio for tasks.
     """
-    faulthandler.dump_traceback_later(within, exit=True)
+    if sys.stderr is not None:  # else there is nobody to tell, and faulthandler would refuse
+        faulthandler.dump_traceback_later(within, exit=True)
+
+
+def _told(hanging: set[asyncio.Future[Any]]) -> Sequence[str]:
+    """Where they wait, and all others: what they wait for is one of those."""
+    tasks = [*hanging, *(asyncio.all_tasks() - hanging - {asyncio.current_task()})]
+    return tuple(f"{_name(task)}: {' < '.join(places_of(task))}" for task in tasks[:_TOLD])
 
 
 def _name(task: asyncio.Future[Any]) -> str:

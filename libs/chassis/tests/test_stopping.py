@@ -125,6 +125,22 @@ async def test_a_step_that_never_ends_is_named_with_its_place_and_the_next_one_c
     await _end_others()
 
 
+async def test_a_step_that_takes_its_time_says_where_it_is_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.chassis.stopping._SLOW", 0.01)
+    done = asyncio.Event()
+    with capture_logs() as logs:
+        stop = Stop("oncall", within=2 * DEADLINE)
+        waiting = asyncio.create_task(stop.step("requests", done.wait))
+        async with in_time():
+            while not logs:
+                await asyncio.sleep(0.01)
+        done.set()
+        await waiting
+    assert stop.hung == []
+    assert [(said["event"], said["step"]) for said in logs] == [("stops slowly", "requests")]
+    assert "Event.wait (locks.py:" in logs[0]["tasks"][0]
+
+
 async def test_a_step_that_fails_is_told_and_the_next_one_comes() -> None:
     async def broken() -> None:
         raise LookupError("gone")

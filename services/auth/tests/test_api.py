@@ -143,6 +143,7 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
         "deactivate_user",
         "reactivate_user",
         "users",
+        "name",
         "user",
         "me",
         "audit",

@@ -51,6 +51,14 @@ def listed(name: str, view: Any, title: str) -> type[Contract]:
     return answer(title, create_model(f"{title}Data", __base__=Contract, **fields))
 
 
+ANOTHERS_PAGE: Documented = {
+    403: {
+        "description": "FORBIDDEN: a browser's session (`platform: web`) needs an `Origin` that PAGER_PUBLIC_URL or "
+        "PAGER_CORS_ORIGINS name"
+    }
+}
+
+
 def documented(
     model: type[Contract], status: int = 200, *, conflict: str | None = None, missing: str | None = None
 ) -> Documented:

@@ -39,7 +39,7 @@ from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import complete
 from services.gateway.front import front_of
 from services.gateway.listing import Paging, page
-from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented, one, several
+from services.gateway.responses import ANOTHERS_PAGE, TOO_MANY_DEVICES, Documented, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/auth", tags=["auth"], route_class=PagerRoute)
@@ -101,7 +101,10 @@ class RefreshBody(StrictContract):
     "/login",
     operation_id="login",
     summary="Sign in",
-    responses=documented(answer("SignedIn", SignedInView), conflict=TOO_MANY_DEVICES) | _LIMITED | _WRONG,
+    responses=documented(answer("SignedIn", SignedInView), conflict=TOO_MANY_DEVICES)
+    | _LIMITED
+    | _WRONG
+    | ANOTHERS_PAGE,
 )
 async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: Asking, request: Request) -> Response:
     """`platform: "web"` begins a browser's session: its refresh token is in a cookie and not in the answer, it needs an

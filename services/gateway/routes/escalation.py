@@ -38,7 +38,7 @@ async def create_policy(body: CreatePolicy, ask: Asking) -> Response:
     "/policies",
     operation_id="listPolicies",
     summary="List policies",
-    responses=documented(several("policies", PolicyView, "Policies")),
+    responses=documented(several("policies", PolicyView, "Policies"), missing="no such team (`teamId`)"),
 )
 async def list_policies(paging: Paging, ask: Asking, team_id: OfTeam = None) -> Response:
     asked = paging if team_id is None else complete(PoliciesQuery, paging, team_id=team_id)

@@ -16,7 +16,7 @@ from libs.contracts.texts import ONE_LINE
 from services.gateway import cookies
 from services.gateway.envelope import Problem, success
 from services.gateway.front import front_of
-from services.gateway.responses import TOO_MANY_DEVICES, Documented, answer, documented
+from services.gateway.responses import ANOTHERS_PAGE, TOO_MANY_DEVICES, Documented, answer, documented
 from services.gateway.route import SIGNED_IN, V1, Asking, OpenRoute, PagerRoute
 
 router = APIRouter(prefix=V1, route_class=PagerRoute)
@@ -123,6 +123,7 @@ async def come_back(
     tags=["auth"],
     responses=documented(answer("SignedIn", SignedInView), conflict=TOO_MANY_DEVICES, missing=_NONE)
     | _LIMITED
+    | ANOTHERS_PAGE
     | {
         401: {
             "description": "UNAUTHENTICATED: the code or the verifier is not good. SECOND_FACTOR_REQUIRED: as at "

@@ -66,7 +66,7 @@ async def create_schedule(body: CreateSchedule, ask: Asking) -> Response:
     "/schedules",
     operation_id="listSchedules",
     summary="List schedules",
-    responses=documented(several("schedules", ScheduleView, "Schedules")),
+    responses=documented(several("schedules", ScheduleView, "Schedules"), missing="no such team (`teamId`)"),
 )
 async def list_schedules(paging: Paging, ask: Asking, team_id: OfTeam = None) -> Response:
     asked = paging if team_id is None else complete(SchedulesQuery, paging, team_id=team_id)

@@ -82,7 +82,7 @@ async def test_what_becomes_of_incidents_is_told_until_ctrl_c(world: World, key:
         assert await process.wait() == 0
 
 
-async def test_a_key_that_is_none_is_named(pager: Pager, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_that_is_none_is_named(key: str, pager: Pager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER_API_KEY", f"{key}x")
     code, said = await pager("review", "show", "0198f3a1-7c42-7d31-9a55-3f2b6c1d8e90")
     assert (code, "UNAUTHENTICATED" in said) == (1, True), said

@@ -101,7 +101,8 @@ def _items(review: "ReviewView", add: list[str], done: list[int]) -> "list[Wante
         if not 1 <= number <= len(kept):
             raise Failure(f"--done: there is no action item {number}, but {len(kept)} of them", USAGE)
         kept[number - 1]["done"] = True
-    return [*kept, *({"text": text} for text in add)]
+    added: list[WantedItem] = [{"text": text} for text in add]
+    return kept + added
 
 
 def _text_of(path: Path) -> str:

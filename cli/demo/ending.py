@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from cli.console.naming import with_names
 from cli.console.output import console, table
 from cli.demo.story import Told
+from pager_client.types import PersonExplained, TimelineEntry
 
 
 @dataclass(frozen=True)
 class Ended:
     """What is shown after the story."""
 
-    timeline: list[dict[str, Any]]
-    explanation: list[dict[str, Any]]
+    timeline: list[TimelineEntry]
+    explanation: list[PersonExplained]
     told: Told
     names: dict[str, str]
 

@@ -19,11 +19,6 @@ from libs.chassis.surroundings import forget_libpq
 _log = structlog.get_logger()
 
 
-_SWITCH = 0.0005
-"""Seconds after which a thread that waits for the interpreter gets it, ten times as often as by itself: each answer of
-PostgreSQL wakes a thread, which would wait for the event loop up to 5 ms, and a list has six of them (ADR 76)."""
-
-
 def run(service: Service) -> None:
     """A service's process: until SIGTERM or SIGINT, which hand over at once."""
 
@@ -51,7 +46,6 @@ def run(service: Service) -> None:
             raise failure
 
     forget_libpq()
-    sys.setswitchinterval(_SWITCH)
     logs.configure(service.name, service.settings.instance, service.settings.log_level, service.settings.log_format)
     try:
         uvloop.run(main())

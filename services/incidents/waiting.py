@@ -13,12 +13,13 @@ from uuid import UUID
 
 from libs.chassis.store.changes import Change
 from libs.chassis.timers import Timer, timer_gone, timer_set
-from libs.contracts.envelope import Envelope
+from libs.contracts.envelope import ActorKind, Envelope
 from libs.contracts.incidents import (
     AcknowledgementLimited,
     AcknowledgementTimedOut,
     IncidentAcknowledged,
     IncidentCreated,
+    IncidentResolved,
     IncidentSnoozed,
     IncidentSuppressed,
     ResolutionPlanned,
@@ -61,6 +62,8 @@ def timer_changes(event: Envelope[Any]) -> Iterable[Change]:
             yield timer_gone(_SCHEMA, entity, SUPPRESSION)
         case AcknowledgementTimedOut():
             yield timer_gone(_SCHEMA, entity, ACKNOWLEDGEMENT)
+        case IncidentResolved(by=by) if by.kind is ActorKind.SERVICE:
+            yield timer_gone(_SCHEMA, entity, QUIET)
 
 
 def due(entity: UUID, name: str, moment: datetime) -> Change:

@@ -49,8 +49,8 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
     elif isinstance(event.data, FROM_NOTIFIER):
         fact = event.data
         has = _fields_of(type(fact))
-        final = "retry_at" not in has or fact.retry_at is None
-        notification = str(fact.notification_id) if "notification_id" in has else ""
+        final = not isinstance(fact, AttemptFailed) or fact.retry_at is None
+        notification = "" if isinstance(fact, PersonUnreachable) else str(fact.notification_id)
         told = {n: value for n in ("reason", "run") if n in has and (value := getattr(fact, n)) is not None}
         yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
 

@@ -91,13 +91,15 @@ def _word(kind: str) -> ColumnElement[str]:
     return literal_column(f"'{kind}'", Text)
 
 
-ROOM = select(
-    func.set_config(_word("work_mem"), _word("32MB"), true()),
-    func.set_config(_word("statement_timeout"), _word("1500"), true()),
-)
-"""For this transaction. What is sorted and hashed of a year is not written to files, over and over, as with 4 MB; and
-what would be done in one and a half seconds is not given up after one (`libs/chassis/store/queries.py`) to be begun
-anew: whoever asks waits for two."""
+_SETTINGS: Final = {
+    "work_mem": "32MB",
+    "statement_timeout": "1500",
+    **dict.fromkeys(("enable_hashjoin", "enable_mergejoin", "enable_seqscan"), "on"),
+}
+ROOM = select(*(func.set_config(_word(name), _word(value), true()) for name, value in _SETTINGS.items()))
+"""For this transaction. What a service does goes along its indexes and joins row by row (`libs/chassis/store/log.py`):
+what counts a year reads much at once, and is hashed in memory instead of being written to files over and over, as with
+4 MB. What takes a second and a half is not given up after one, to be begun anew: its caller waits for two."""
 
 
 def _number(value: int) -> ColumnElement[int]:

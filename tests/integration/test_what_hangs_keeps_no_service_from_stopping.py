@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -28,20 +29,26 @@ async def test_a_task_that_swallows_its_cancellation_and_a_drain_that_never_ends
                 continue
 
     auth = world.services["auth"]
+    drain = auth.broker.stop
     hanging = asyncio.create_task(swallowing(), name="auth something")
     auth._tasks.append(hanging)
-    monkeypatch.setattr(auth.broker, "stop", asyncio.Event().wait)
-    monkeypatch.setattr("libs.chassis.service.Stop", partial(Stop, within=1.0))
-    await asyncio.sleep(0)
-    with capture_logs() as logs:
-        async with in_time():
-            await world.stop("auth")
-    said = [(line["step"], line["tasks"][0]) for line in logs if line["event"] == "does not stop"]
-    assert [step for step, _ in said] == ["tasks", "requests"]
-    assert said[0][1].startswith("auth something: Event.wait (locks.py:")
-    assert auth.bus.client.is_closed, "what comes after them has happened"
-    await world.start("auth")
-    assert (await world.admin.call("GET", "/users/me")).status == 200
-    over = True
-    hanging.cancel()
-    await hanging
+    try:
+        monkeypatch.setattr(auth.broker, "stop", asyncio.Event().wait)
+        monkeypatch.setattr("libs.chassis.service.Stop", partial(Stop, within=1.0))
+        await asyncio.sleep(0)
+        with capture_logs() as logs:
+            async with in_time():
+                await world.stop("auth")
+        said = [(line["step"], line["tasks"][0]) for line in logs if line["event"] == "does not stop"]
+        assert [step for step, _ in said] == ["tasks", "requests"]
+        assert said[0][1].startswith("auth something: ")
+        assert "swallowing (test_what_hangs" in said[0][1]
+        assert auth.bus.client.is_closed, "what comes after them has happened"
+        await world.start("auth")
+        assert (await world.admin.call("GET", "/users/me")).status == 200
+    finally:
+        over = True
+        hanging.cancel()
+        await hanging
+        with suppress(Exception):  # its connection is closed
+            await drain()

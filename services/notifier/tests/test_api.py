@@ -32,6 +32,8 @@ _TOLD: dict[str, Any] = {
 class _Tables:
     """An incident of a team, or of none, that has paged Bo and nobody else; `told`: and of which he was told."""
 
+    estimates = None
+
     def __init__(self, team: UUID | None, *, told: bool = True) -> None:
         self.team, self.told = team, told
 

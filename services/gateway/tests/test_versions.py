@@ -21,7 +21,8 @@ _POLICY = f"/api/v1/escalation/policies/{ID}"
 async def test_one_thing_that_has_a_version_has_its_tag(pager: World, case: Case) -> None:
     await pager.stubs.answer(case.operation, case.reply)
     answer = await pager.call(case.method, f"/api/v1{case.path}", case.body)
-    one = next(iter(case.data.values())) if len(case.data) == 1 else None
+    # Who joins may be signed in by that: tokens stand beside the account that was made.
+    one = next(iter(case.data.values())) if len(case.data) == 1 or case.name == "register" else None
     versioned = isinstance(one, dict) and "version" in one
     tag = answer.headers.get("ETag", "")
     assert bool(re.fullmatch(r'"1\.[0-9a-f]{16}"', tag)) is versioned

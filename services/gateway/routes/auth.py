@@ -253,7 +253,8 @@ async def end_session(session_id: Annotated[UUID, Path(alias="id")], ask: Asking
     summary="Make one's account, by an invite",
     status_code=201,
     responses=documented(answer("Registered", JoinedView), 201, conflict="the address has an account meanwhile")
-    | _LINKS,
+    | _LINKS
+    | ANOTHERS_PAGE,
 )
 async def register(body: Register, ask: Asking, request: Request) -> Response:
     """With `deviceId` they are signed in there by it, as at login, unless a second factor is wanted of them.

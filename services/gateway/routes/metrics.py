@@ -22,6 +22,7 @@ router = APIRouter(prefix="/metrics", tags=["health"], route_class=PagerRoute)
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text format"},
         401: {"description": "UNAUTHENTICATED: a token is set and was not sent"},
         403: {"description": "FORBIDDEN: no token is set and the caller is on another machine"},
+        406: {"description": "NOT_ACCEPTABLE: `Accept` takes no text/plain"},
     },
 )
 async def get_metrics(request: Request) -> Response:

@@ -35,9 +35,8 @@ from bench.costs import costs
 from bench.crowd import Crowd, told
 from bench.measure import percentiles
 from bench.rows import fill_incidents
-from bench.stack import RunningPager, cpu_seconds, pss_mib, running_pager
+from bench.stack import RunningPager, as_admin, cpu_seconds, pss_mib, running_pager
 from bench.visits import BARE, MIX, WRITES
-from cli.stack import secrets_file
 from libs.chassis.store.connections import QUERIES, RPC, WORK
 
 _WARM = 5.0
@@ -87,10 +86,9 @@ def main() -> None:
 
 async def _measure(load: Load, times: int) -> dict[str, Any]:
     async with running_pager(1) as pager:
-        admin = secrets_file.load_or_make(pager.home, os.environ)
-        url = str(pager.run["gateway"])
-        token = await crowd.admin_token(url, admin.admin_email, admin.admin_password)
-        here = Crowd(url, await pager.connect("gateway"), token)
+        async with as_admin(pager) as (_, signed_in):
+            token = signed_in["tokens"]["accessToken"]
+        here = Crowd(str(pager.run["gateway"]), await pager.connect("gateway"), token)
         await here.gather(load.people, load.teams)
         await asyncio.to_thread(_fill, pager, here, load)
         await here.open(2 * times * load.teams if times else load.to_open)

@@ -20,7 +20,6 @@ from nats.aio.client import Client
 from rich.console import Console
 from rich.progress import Progress
 
-from cli.reach.api import api_of
 from libs.contracts.subjects import SERVICES, Header, rpc_subject
 
 T = TypeVar("T")
@@ -169,8 +168,3 @@ async def _each(over: Sequence[T], work: Callable[[T], Awaitable[R]], progress: 
             return done
 
     return await asyncio.gather(*(one(item) for item in over))
-
-
-async def admin_token(url: str, email: str, password: str) -> str:
-    async with api_of(url) as api:
-        return str((await api.sign_in(email, password, "bench"))["tokens"]["accessToken"])

@@ -17,8 +17,7 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -33,9 +32,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from bench.measure import percentiles
-from bench.stack import RunningPager, running_pager
-from cli.reach.api import api_of
-from cli.stack import secrets_file
+from bench.stack import as_admin, running_pager
 from libs.contracts.device_keys import PROOF_AUDIENCE, PROOF_TYPE
 from pager_client import AsyncPager
 from services.auth.domain.lockout import HOURLY
@@ -92,7 +89,11 @@ def main() -> None:
 
 
 async def _measure(tries: int, rate: float, seconds: float) -> dict[str, Any]:
-    async with running_pager(1, simulators=False) as pager, _admin(pager) as admin, ClientSession() as http:
+    async with (
+        running_pager(1, simulators=False) as pager,
+        as_admin(pager, retries=0) as (admin, _),
+        ClientSession() as http,
+    ):
         door = Door(str(pager.run["gateway"]), http)
         known = await _people(admin, -(-tries // HOURLY))
         return {
@@ -100,14 +101,6 @@ async def _measure(tries: int, rate: float, seconds: float) -> dict[str, Any]:
             "accounts": await _in_turns(door, known, tries),
             "beside": await _beside(door, admin, known, rate, seconds),
         }
-
-
-@asynccontextmanager
-async def _admin(pager: RunningPager) -> AsyncIterator[AsyncPager]:
-    admin = secrets_file.load_or_make(pager.home, os.environ)
-    async with api_of(str(pager.run["gateway"]), retries=0) as api:
-        await api.sign_in(admin.admin_email, admin.admin_password, "bench")
-        yield api
 
 
 async def _people(admin: AsyncPager, many: int) -> list[str]:

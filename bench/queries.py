@@ -35,9 +35,7 @@ from bench.facts import fill_facts, period_of_newest
 from bench.measure import percentiles
 from bench.plans import cost_of_words, plans_of
 from bench.rows import fill_incidents
-from bench.stack import RunningPager, running_pager
-from cli.reach.api import api_of
-from cli.stack import secrets_file
+from bench.stack import RunningPager, as_admin, running_pager
 from libs.contracts.permissions import MOST_TEAMS
 from pager_client import AsyncPager, Refused
 
@@ -168,9 +166,7 @@ async def _measure(incidents: int, asked: int) -> dict[str, Any]:
 @asynccontextmanager
 async def _admin(pager: RunningPager) -> AsyncIterator[tuple[AsyncPager, UUID]]:
     """The API as the admin, and who that is."""
-    admin = secrets_file.load_or_make(pager.home, os.environ)
-    async with api_of(str(pager.run["gateway"]), retries=0) as api:
-        signed_in = await api.sign_in(admin.admin_email, admin.admin_password, "bench")
+    async with as_admin(pager, retries=0) as (api, signed_in):
         yield api, UUID(signed_in["user"]["id"])
 
 

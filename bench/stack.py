@@ -21,6 +21,7 @@ from cli.reach.api import api_of
 from cli.stack import secrets_file
 from cli.stack.ready import until_ready
 from pager_client import AsyncPager
+from pager_client.types import SignedInView
 
 _START_SECONDS = 60.0
 _PASSWORD = "Correct-Horse-7-Battery"  # noqa: S105 - of people who exist only in this benchmark
@@ -99,13 +100,19 @@ async def _until_ready(pager: RunningPager) -> None:
     await until_ready(int(pager.run["gateway"].rsplit(":", 1)[1]), _START_SECONDS, lambda name: name)
 
 
+@asynccontextmanager
+async def as_admin(pager: RunningPager, *, retries: int = 2) -> AsyncIterator[tuple[AsyncPager, SignedInView]]:
+    """`async with as_admin(pager) as (api, signed_in)`; what is measured is not tried again: `retries=0`."""
+    admin = secrets_file.load_or_make(pager.home, os.environ)
+    async with api_of(str(pager.run["gateway"]), retries=retries) as api:
+        yield api, await api.sign_in(admin.admin_email, admin.admin_password, "bench")
+
+
 async def _prepare(pager: RunningPager) -> None:
     """Two people with a phone each, and for each a policy and an integration that page nobody else."""
-    admin = secrets_file.load_or_make(pager.home, os.environ)
     tag = secrets.token_hex(4)
     phones = [(f"ios-{tag}", secrets.token_hex(32)), (f"android-{tag}", f"fcm-{tag}-{secrets.token_hex(24)}")]
-    async with api_of(str(pager.run["gateway"])) as door:
-        await door.sign_in(admin.admin_email, admin.admin_password, "bench")
+    async with as_admin(pager) as (door, _):
         pager.routing_keys = tuple([await _responder(door, *phone) for phone in phones])
 
 

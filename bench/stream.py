@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
 import tempfile
@@ -30,9 +29,7 @@ from nats.aio.client import Client
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-from bench.stack import RunningPager, cpu_seconds, pss_mib, running_pager
-from cli.reach.api import api_of
-from cli.stack import secrets_file
+from bench.stack import RunningPager, as_admin, cpu_seconds, pss_mib, running_pager
 from libs.contracts.subjects import Header, rpc_subject
 from pager_client import AsyncPager
 
@@ -88,9 +85,8 @@ async def _measure(load: Load) -> dict[str, Any]:
 
 
 async def _pager(pager: RunningPager, load: Load) -> dict[str, Any]:
-    admin = secrets_file.load_or_make(pager.home, os.environ)
-    async with api_of(str(pager.run["gateway"])) as api:
-        token = (await api.sign_in(admin.admin_email, admin.admin_password, "bench"))["tokens"]["accessToken"]
+    async with as_admin(pager) as (api, signed_in):
+        token = signed_in["tokens"]["accessToken"]
         bus = await pager.connect("gateway")
         teams = [await _team(api, bus, token, load, number) for number in range(load.teams)]
     url = f"ws{str(pager.run['gateway']).removeprefix('http')}/api/v1/stream"

@@ -36,6 +36,8 @@ class MethodKind(StrEnum):
 
     APNS = "apns"
     FCM = "fcm"
+    WEBPUSH = "webpush"
+    """Browsers, each by the push service of its maker (RFC 8030)."""
 
     @property
     def shown(self) -> str:

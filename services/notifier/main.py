@@ -50,7 +50,9 @@ class Sending(Engine):
 
     def health(self) -> dict[str, Any]:
         """What health says of push; `breakers` is meaningful in the active replica, which alone sends."""
-        breakers = {name: str(vendor.breaker.state) for name, vendor in self.vendors.items() if vendor.client}
+        breakers = {
+            name: str(vendor.state_at(self.clock.now())) for name, vendor in self.vendors.items() if vendor.client
+        }
         return {"push": self.settings.push, "breakers": breakers}
 
     def troubles(self) -> Iterator[Trouble]:

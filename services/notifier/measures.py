@@ -134,7 +134,7 @@ def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[GaugeValue]
         overdue = seconds_since(row["oldest"], work.now)
         yield GaugeValue("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
         if vendor.client is not None:
-            shown = vendor.breaker.state_at(work.now)
+            shown = vendor.state_at(work.now)
             for state in BreakerState:
                 here = {"state": str(state), **labels}
                 yield GaugeValue("pager_push_breaker", "1 for the breaker's state.", shown is state, here)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -185,9 +185,16 @@ OUTBOX = Table(
 """What is still to be sent; `attempt` numbers the next one."""
 
 
+_PROVIDERS: Final = {
+    Platform.IOS: MethodKind.APNS,
+    Platform.ANDROID: MethodKind.FCM,
+    Platform.WEB: MethodKind.WEBPUSH,
+}
+
+
 def provider_of(platform: Platform) -> MethodKind:
-    """Apple's phones are reached through APNs, everything else through FCM."""
-    return MethodKind.APNS if platform is Platform.IOS else MethodKind.FCM
+    """What carries a push to a device of this platform."""
+    return _PROVIDERS[platform]
 
 
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:

@@ -92,8 +92,8 @@ def test_people_see_that_a_device_is_pushed_to() -> None:
     assert view_of(write(INTEND)["notifications"].values, (), own=False).device_id is None
 
 
-def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
-    assert [tables.provider_of(p) for p in (Platform.IOS, Platform.ANDROID, Platform.WEB)] == ["apns", "fcm", "fcm"]
+def test_what_carries_a_push_is_the_platforms() -> None:
+    assert [tables.provider_of(p) for p in (Platform.IOS, Platform.ANDROID, Platform.WEB)] == ["apns", "fcm", "webpush"]
 
 
 def test_every_query_compiles() -> None:

@@ -424,6 +424,8 @@ class DeviceView(Contract):
     device_name: str
     platform: Platform
     registered_at: Moment
+    last_receipt_at: Moment | None = None
+    """When it last said what became of a page, where one's devices are asked for; None: never."""
 
 
 class HeldDevice(Contract):

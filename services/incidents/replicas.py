@@ -25,6 +25,8 @@ from libs.contracts.notifier import (
     NotificationReplaced,
     NotificationWithdrawn,
     PersonUnreachable,
+    ReceiptRecorded,
+    is_test,
 )
 from services.incidents.analytics.facts import measured
 from services.incidents.projections import incidents, responder_rows, running, timeline_row
@@ -37,12 +39,15 @@ FROM_NOTIFIER = (
     AttemptFailed,
     NotificationReplaced,
     NotificationWithdrawn,
+    ReceiptRecorded,
     PersonUnreachable,
 )
 
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of ESCALATION or NOTIFIER writes here."""
+    if isinstance(event.data, FROM_NOTIFIER) and not isinstance(event.data, PersonUnreachable) and is_test(event.data):
+        return  # it is about no incident
     yield from measured(event)
     if isinstance(event.data, FROM_ESCALATION):
         yield from _escalation(event)
@@ -51,7 +56,7 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
         has = _fields_of(type(fact))
         final = not isinstance(fact, AttemptFailed) or fact.retry_at is None
         notification = "" if isinstance(fact, PersonUnreachable) else str(fact.notification_id)
-        told = {n: value for n in ("reason", "run") if n in has and (value := getattr(fact, n)) is not None}
+        told = {n: value for n in ("reason", "run", "state") if n in has and (value := getattr(fact, n)) is not None}
         yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
 
 

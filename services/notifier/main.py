@@ -90,7 +90,7 @@ def build(runtime: Runtime) -> Parts:
         unseal=keys.fetched.text,
     )
     return Parts(
-        Answers(api()),
+        Answers(api(vendors["webpush"].key)),
         reads=runtime.follow(consumers(settings.pages_per_minute)),
         engines=(keys, Sending(settings, runtime.clock, vendors, sender)),
         watched=Watched(measures().observe, partial(backlog, vendors)),

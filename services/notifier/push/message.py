@@ -53,6 +53,8 @@ class Page:
     incident_url: str
     level: int | None
     expires_at: datetime
+    test: bool = False
+    """It is about no incident: its person has sent it to themselves."""
 
     @property
     def is_quiet(self) -> bool:
@@ -84,7 +86,7 @@ def apns_payload(page: Page) -> dict[str, Any]:
 def apns_minimal_payload(page: Page) -> dict[str, Any]:
     """The least that still wakes the phone: for the one retry after APNs refused the full payload."""
     aps: dict[str, Any] = {"alert": {"title": _clip(page.title, 64)}, "sound": _sound(page)}
-    return {"aps": aps, "incidentId": str(page.incident_id), "notificationId": str(page.notification_id)}
+    return {"aps": aps, "notificationId": str(page.notification_id)} | _about(page)
 
 
 def fcm_message(page: Page, token: str, now: datetime) -> dict[str, Any]:
@@ -151,7 +153,6 @@ def _apns(page: Page, title: str, body: str, url: str) -> dict[str, Any]:
     aps |= {"thread-id": str(page.incident_id), "category": _CATEGORY, "mutable-content": 1}
     payload: dict[str, Any] = {
         "aps": aps,
-        "incidentId": str(page.incident_id),
         "notificationId": str(page.notification_id),
         "priority": page.priority,
         "kind": page.kind,
@@ -159,12 +160,11 @@ def _apns(page: Page, title: str, body: str, url: str) -> dict[str, Any]:
     }
     if page.level is not None:
         payload["level"] = page.level
-    return payload
+    return payload | _about(page)
 
 
 def _data(page: Page, title: str, body: str, url: str) -> dict[str, str]:
     data = {
-        "incidentId": str(page.incident_id),
         "notificationId": str(page.notification_id),
         "priority": page.priority,
         "kind": page.kind,
@@ -175,7 +175,12 @@ def _data(page: Page, title: str, body: str, url: str) -> dict[str, str]:
     }
     if page.level is not None:
         data["level"] = str(page.level)
-    return data
+    return data | {name: str(value).lower() for name, value in _about(page).items()}
+
+
+def _about(page: Page) -> dict[str, Any]:
+    """What the app is to look up; of a test there is nothing."""
+    return {"test": True} if page.test else {"incidentId": str(page.incident_id)}
 
 
 def _fit(

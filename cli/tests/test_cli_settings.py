@@ -120,7 +120,9 @@ def test_what_contradicts_each_other_is_found_beside_what_is_wrong_by_itself() -
         "PAGER_APNS_TOPIC: is missing, APNs is half configured",
         "PAGER_FCM_CREDENTIALS_FILE: is missing, FCM is half configured",
     )
-    assert missing_push(given) == {"fcm": False, "apns": False}, "no simulator stands in for half of a vendor"
+    assert missing_push(given) == {"fcm": False, "apns": False, "webpush": False}, (
+        "no simulator stands in for half of a vendor"
+    )
     assert len(checked({"JWT_ACCESS_EXPIRES": "2h", "JWT_REFRESH_EXPIRES": "1h"}).faults) == 2
 
 

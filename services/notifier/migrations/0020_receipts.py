@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from libs.chassis.store.tables import grant_tables
+
 revision = "0020"
 down_revision = "0019"
 
@@ -25,6 +27,7 @@ def upgrade() -> None:
         sa.Column("at", moment, nullable=False),
         schema=SCHEMA,
     )
+    grant_tables(op.get_bind(), SCHEMA)
 
 
 def downgrade() -> None:

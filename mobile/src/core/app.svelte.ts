@@ -81,7 +81,7 @@ class App {
         else this.list()
         if (entry.attempts === 1) this.reports.timing('tap-to-committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
       },
-      changed: (entries) => (this.entries = entries),
+      changed: (entries) => (this.entries = this.state === 'signedIn' ? entries : []),
       locks,
       channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('pager'),
     })
@@ -184,7 +184,10 @@ class App {
     if (state === 'signedIn' && before !== 'signedIn') {
       this.live.start()
       void this.outbox.flush(true)
-    } else if (state === 'signedOut') this.live.stop(true)
+    } else if (state === 'signedOut') {
+      this.entries = []
+      this.live.stop(true)
+    }
   }
 
   private async wiped(): Promise<void> {

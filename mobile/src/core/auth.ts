@@ -191,7 +191,8 @@ export class Auth implements Tokens {
   /** Tabs share a cookie: one after the other. */
   private alone(work: () => Promise<string | null>): Promise<string | null> {
     const locks = this.at.phone === null ? this.at.locks : undefined
-    return locks === undefined ? work() : locks.request(LOCK, async () => work())
+    if (locks === undefined) return work()
+    return new Promise((done, failed) => void locks.request(LOCK, () => work().then(done, failed)))
   }
 
   private async refresh(): Promise<string | null> {

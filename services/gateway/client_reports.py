@@ -37,7 +37,7 @@ _PRIVATE: Final = re.compile(
     r"|\?[^\s\"')?]{0,200}=[^\s\"')]*"
     rf"|[{_KEY}]{{32,}}|[A-Za-z0-9+/]{{40,}}={{0,2}}"
     r"|(?<![0-9A-Za-z])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z])"
-    r"|(?<![0-9A-Za-z])\+?[0-9](?:[ ()/-]?[0-9]){6,19}(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])\+?[0-9](?:[ ()/-]{0,2}[0-9]){6,19}(?![0-9A-Za-z])"
 )
 """An incident's id is kept; tokens, mail addresses, what follows a ? in an address, keys, hosts by number and telephone
 numbers are not. What people are called nobody can tell: an app has no reason to say it here."""

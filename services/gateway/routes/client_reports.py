@@ -12,7 +12,7 @@ from libs.contracts.client_reports import ClientReports, ReportsAccepted
 from services.gateway.edge import trace_of
 from services.gateway.envelope import Problem, success
 from services.gateway.front import front_of
-from services.gateway.responses import answer, documented
+from services.gateway.responses import Documented, answer, documented
 from services.gateway.route import SIGNED_IN, V1, PagerRoute
 
 router = APIRouter(
@@ -30,13 +30,18 @@ _EXAMPLES: Final[Any] = {
     },
 }
 
+_REFUSED: Final[Documented] = {
+    403: {"description": "FORBIDDEN: an API key, or a device's credential, was shown"},
+    429: {"description": "RATE_LIMITED: the person's apps have sent twenty within a minute"},
+}
+
 
 @router.post(
     "",
     operation_id="sendClientReports",
     summary="Tell how fast the app is, and what went wrong in it",
     status_code=202,
-    responses=documented(answer("ReportsAccepted", ReportsAccepted), 202),
+    responses=documented(answer("ReportsAccepted", ReportsAccepted), 202) | _REFUSED,
 )
 async def send_client_reports(
     body: Annotated[ClientReports, Body(openapi_examples=_EXAMPLES)], request: Request

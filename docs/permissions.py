@@ -51,10 +51,10 @@ _PUBLIC = "Signing in, what is done with a link or code, and what the bus keeps 
 
 _AT_THE_DOOR = """No service is asked for these, and no scope of an API key opens them:
 
-- `POST /api/v1/client-reports`: people who are signed in, about the app that they use; neither an API key nor a device's
-  credential.
-- `/app` and what the phone app is made of, `/api/health`, `/api/docs`, `/.well-known/…`: everybody. `/api/metrics`: whoever has
-  its token, or is on this machine."""
+- `POST /api/v1/client-reports`: people who are signed in, about the app that they use; neither an API key nor the
+  credential of a device.
+- `/app` and what the phone app is made of, `/api/health`, `/api/docs`, `/.well-known/…`: everybody. `/api/metrics`:
+  whoever has its token, or is on this machine."""
 
 
 def apis() -> Iterator[Requests]:

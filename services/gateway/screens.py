@@ -57,7 +57,7 @@ class Screens:
         return Response(file.packed, headers=headers, media_type=file.media_type)
 
     def _policy(self, headers: Headers) -> str:
-        """With the stream's address by name: not every browser takes `'self'` for one of a WebSocket as well."""
+        """With the stream's address by name: Safari long took `'self'` for no WebSocket's (bugs.webkit.org, 235873)."""
         public = self.settings.public_url
         # On this machine people come by any of its names.
         host = headers.get("host", "") if self.settings.is_local else urlsplit(public or "").netloc

@@ -18,8 +18,7 @@ PACKAGE = "com.example.pager"
 
 @pytest.mark.servers
 async def test_phones_find_whose_links_these_are() -> None:
-    given = {"app_apple_ids": "ABCDE12345.com.example.pager", "app_android": f"{PACKAGE}={PRINT}"}
-    async with world(**given) as pager:
+    async with world(app_apple_ids="ABCDE12345.com.example.pager", app_android=f"{PACKAGE}={PRINT}") as pager:
         for path in (APPLE, ANDROID):
             answer = await pager.call("GET", path, token=None)
             assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")

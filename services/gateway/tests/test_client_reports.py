@@ -94,7 +94,7 @@ async def test_timings_and_errors_become_metrics_and_a_line(pager: World) -> Non
         ({"kind": "crash"}, "reports.0.kind"),
         ({"name": "scroll"}, "reports.0"),
         ({"name": "a b"}, "reports.0.name"),
-        ({"name": "x" * 65}, "reports.0.name"),
+        ({"name": "x" * 101}, "reports.0.name"),
         ({"milliseconds": None}, "reports.0"),
         ({"milliseconds": -1}, "reports.0.milliseconds"),
         ({"milliseconds": 600_000.5}, "reports.0.milliseconds"),

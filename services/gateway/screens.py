@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from services.gateway import accepting, pages
 from services.gateway.built import Built, File
 from services.gateway.conditions import conditional
+from services.gateway.edge import FILES
 from services.gateway.envelope import Problem
 from services.gateway.settings import Settings
 
@@ -76,7 +77,7 @@ async def door(request: Request) -> Response:
     return RedirectResponse(f"{PLACE}?{query}" if query else PLACE)
 
 
-@router.get("/app/{path:path}")
+@router.get(FILES)
 async def screen(request: Request, path: str) -> Response:
     screens: Screens = request.app.state.screens
     return screens.answer(request, path)

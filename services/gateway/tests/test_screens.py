@@ -10,11 +10,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 from yarl import URL
 
 from libs.chassis.testing.deadline import in_time
 from services.gateway.built import FOLDER, Built, File
-from services.gateway.edge import HEADERS
+from services.gateway.edge import FILES, HEADERS
 from services.gateway.tests.stubs import Answer, World, world
 
 SHELL = b"<!doctype html><script type=module src=/app/assets/index-B1xk_9-Q.js></script>" + b" " * 2000
@@ -169,6 +170,21 @@ async def test_no_trick_leads_out_of_it(served: World, path: str) -> None:
 async def test_no_odd_request_line_leads_out_of_it(served: World, target: bytes) -> None:
     status = (await _raw(served, target)).split(b" ")[1]
     assert status in {b"400", b"404"}
+
+
+async def test_a_file_is_counted_under_one_name_and_written_down_where_it_is_none(served: World) -> None:
+    with capture_logs() as lines:
+        for path in ("/app/", "/app/sw.js", "/app/..%2fsecret.txt", f"/app/incidents/{ID}"):
+            await _get(served, path)
+        # A request is logged when its answer has left, which the caller may see first.
+        async with in_time():
+            while sum(line["event"] == "request" for line in lines) < 4:
+                await asyncio.sleep(0.01)
+    told = [(line["log_level"], line["status"]) for line in lines if line["event"] == "request"]
+    assert told == [("debug", 200), ("debug", 200), ("info", 404), ("debug", 200)]
+    counted = (await served.gateway.front.metrics.own()).decode()
+    assert f'endpoint="{FILES}"' in counted
+    assert "secret" not in counted
 
 
 async def test_nothing_is_sent_to_it(served: World) -> None:

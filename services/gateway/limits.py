@@ -36,6 +36,8 @@ class Limit(StrEnum):
     """Registrations of one device for pushes."""
     TESTS = "tests"
     """Test pages to one device."""
+    REPORTS = "reports"
+    """What an app tells of itself: counted nowhere else, so that one in a loop takes nothing from its person."""
     STRANGERS = "strangers"
     """Whoever is not signed in, by network."""
 
@@ -60,6 +62,7 @@ SIZES: Final[dict[Limit, Size]] = {
     Limit.ANSWERS: Size(1000, 60, "answer 1000 times a minute"),
     Limit.PUSHES: Size(10, 3600, "register a device for pushes ten times an hour"),
     Limit.TESTS: Size(6, 3600, "test a device six times an hour"),
+    Limit.REPORTS: Size(20, 60, "send reports of an app twenty times a minute"),
     Limit.STRANGERS: Size(1000, 60, "ask 1000 times a minute without signing in"),
 }
 

@@ -95,7 +95,12 @@ class WebPushDoor:
             return "Forbidden"
         try:
             raw = urlsafe_b64decode(named["k"] + "=" * (-len(named["k"]) % 4))
-            point = {"kty": "EC", "crv": "P-256", "x": base64url(raw[1:33]), "y": base64url(raw[33:65])}
+            point: dict[str, str | list[str]] = {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": base64url(raw[1:33]),
+                "y": base64url(raw[33:65]),
+            }
             claims = jwt.decode(named["t"], ECKey.import_key(point), algorithms=["ES256"]).claims
         except (JoseError, ValueError):
             return "Forbidden"

@@ -72,7 +72,7 @@ class Sender:
 
     async def push(self, subscription: dict[str, Any], body: bytes | None = None, **headers: str | None) -> int:
         given = {"TTL": "60", "Content-Encoding": "aes128gcm", "Authorization": self.authorization()}
-        sent = {name.replace("_", "-"): value for name, value in (given | headers).items() if value is not None}
+        sent = {name: value for name, value in (given | headers).items() if value is not None}
         sealed = sealed_for(subscription) if body is None else body
         async with self.http.post(subscription["endpoint"], data=sealed, headers=sent) as answer:
             return answer.status
@@ -132,17 +132,15 @@ async def test_browsers_outlive_a_restart_and_are_many(sender: Sender, tmp_path:
         ({"Topic": "a" * 33}, 400),
         ({"Topic": "a b"}, 400),
         ({"Urgency": "now"}, 400),
-        ({"Content_Encoding": "aesgcm"}, 400),
+        ({"Content-Encoding": "aesgcm"}, 400),
         ({"Authorization": None}, 401),
         ({"Authorization": "Bearer x"}, 401),
         ({"Authorization": "vapid t=x, k=x"}, 403),
     ],
 )
 async def test_what_a_push_service_would_not_take_is_refused(
-    sender: Sender, headers: dict[str, str | None], status: int
+    sender: Sender, headers: dict[str, Any], status: int
 ) -> None:
-    if "Content_Encoding" in headers:
-        headers = {"Content-Encoding": headers["Content_Encoding"]}
     assert await sender.push(await sender.subscribed(), **headers) == status
 
 

@@ -187,5 +187,5 @@ async def test_a_person_sends_a_page_to_a_device_of_their_own(world: World) -> N
     await world.settle()
     assert await world.incidents() == []
     store = world.services["incidents"].runtime.work
-    for table in (sent_pages, timeline):
-        assert await store.read(lambda work, table=table: work.fetch(select(table))) == [], "it counts for nobody"
+    told_of = await store.read(lambda work: [work.fetch(select(table)) for table in (sent_pages, timeline)])
+    assert told_of == [[], []], "it counts for nobody"

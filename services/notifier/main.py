@@ -18,6 +18,7 @@ from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.store.changes import Row
 from libs.chassis.store.person_keys import StoredKeys
 from libs.contracts.health import PUSH, Effect, Trouble
+from libs.contracts.notifier import MethodKind
 from services.notifier.api import api
 from services.notifier.consumers import consumers
 from services.notifier.freshness import Freshness
@@ -61,7 +62,9 @@ class Sending(Engine):
         used = {name: vendor.trouble(now) for name, vendor in self.vendors.items() if vendor.client is not None}
         if not used:
             yield Trouble(culprit=PUSH, problem="has no vendor: no credentials are set", effect=Effect.WARNING)
-        effect = Effect.SILENCE if all(used.values()) else Effect.FAULT
+        # A push service of browsers is not looked at before there is something to say: it is no proof of anything.
+        looked_at = {name: trouble for name, trouble in used.items() if name != MethodKind.WEBPUSH} or used
+        effect = Effect.SILENCE if all(looked_at.values()) else Effect.FAULT
         for name, trouble in used.items():
             if trouble is not None:
                 yield Trouble(culprit=f"{PUSH} {name}", problem=trouble, effect=effect)

@@ -68,6 +68,11 @@ class Provider:
             self._of_services[service] = self.breaker.fresh()
         return self._of_services[service]
 
+    def called(self, token: object) -> str:
+        """What operators are told of: with the service that takes this token, where there are several."""
+        service = self.service_of(token) if self.service_of is not None and isinstance(token, str) else ""
+        return f"{self.name} ({service})" if service else self.name
+
     @property
     def is_closed(self) -> bool:
         """Whether nothing is held back."""

@@ -30,7 +30,7 @@ from services.notifier.outbox import RESERVED, Outbox, Room, Sendable
 from services.notifier.places import IN_FLIGHT, Places
 from services.notifier.projections import OUTBOX
 from services.notifier.providers import Provider
-from services.notifier.push.breaker import FAILURES, Breaker
+from services.notifier.push.breaker import FAILURES
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.results import as_result, expired, page_of, refused_token
 from services.notifier.suspects import Suspects
@@ -229,7 +229,7 @@ class Sender:
         if token is None:
             return as_result(row, Outcome(Verdict.TRANSIENT, NO_KEY), now, self.chance()), None
         outcome = await self._exchange(provider, row, token, (row.deadline - now).total_seconds())
-        return self._judge(provider, row, provider.breaker_of(token), outcome, sent_at=now), outcome
+        return self._judge(provider, row, token, outcome, sent_at=now), outcome
 
     async def _exchange(self, provider: Provider, row: Sendable, push_token: str, left: float) -> Outcome:
         assert provider.client is not None  # noqa: S101 - checked by the caller
@@ -240,13 +240,12 @@ class Sender:
             _log.exception("push failed inside", notification=str(row.notification_id))
             return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")
 
-    def _judge(
-        self, provider: Provider, row: Sendable, breaker: Breaker, outcome: Outcome, sent_at: datetime
-    ) -> Sent | None:
-        now = self.clock.now()
+    def _judge(self, provider: Provider, row: Sendable, token: str, outcome: Outcome, sent_at: datetime) -> Sent | None:
+        now, breaker = self.clock.now(), provider.breaker_of(token)
         was_away = not breaker.is_closed or breaker.fails(row.device)
         if breaker.record(outcome, now, row.device):
-            self._start(self._tell(f"{provider.name} does not take pages", provider.name, outcome.reason))
+            name = provider.called(token)
+            self._start(self._tell(f"{name} does not take pages", name, outcome.reason))
         if was_away and outcome.verdict is Verdict.ACCEPTED:
             self._back.add(provider.name)
             self.places.wake(provider.name)

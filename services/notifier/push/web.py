@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 100
+"""As many as pages may be under way; half of them to one host, so that one that hangs leaves room for others."""
 KEEPALIVE: Final = 240.0
 NAMES_KEPT: Final = 300
 """Seconds for which what a name stood for is connected to again."""
@@ -87,7 +88,11 @@ class WebPushClient:
         """Make ready to connect. Never fails: an unreachable service shows in the outcomes."""
         names = PublicResolver(self._resolver or aiohttp.ThreadedResolver(), self._services.exempts)
         connector = aiohttp.TCPConnector(
-            resolver=names, limit=self._connections, keepalive_timeout=KEEPALIVE, ttl_dns_cache=NAMES_KEPT
+            resolver=names,
+            limit=self._connections,
+            limit_per_host=self._connections // 2,
+            keepalive_timeout=KEEPALIVE,
+            ttl_dns_cache=NAMES_KEPT,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
+from libs.chassis.testing.clock import MovableClock
+from libs.contracts.health import Effect
 from libs.contracts.notifier import MethodKind, NotificationState
 from services.notifier.domain.notification import IntendNotification
+from services.notifier.main import Sending
 from services.notifier.providers import OPEN_FOR, Provider
 from services.notifier.push.breaker import BreakerState
 from services.notifier.push.message import Page, web_headers
@@ -60,7 +65,7 @@ async def test_a_service_that_is_away_holds_back_no_page_to_another() -> None:
     async with bench_of(services) as bench:
         for _ in range(6):
             to(bench, "mozilla")
-        await bench.until(lambda: bench.alarms == ["webpush does not take pages"])
+        await bench.until(lambda: bench.alarms == ["webpush (mozilla) does not take pages"])
         provider = bench.sender.providers["webpush"]
         assert provider.state_at(bench.clock.now()) is BreakerState.OPEN
         assert provider.trouble(bench.clock.now()) == "has taken none of the last pages at mozilla"
@@ -110,3 +115,18 @@ def test_what_is_sealed_may_be_of_any_service() -> None:
     assert provider.breaker_of("google/1") is not provider.breaker_of("mozilla/1")
     alone = Provider("fcm", FakeVendor(), "ours")
     assert alone.breaker_of("any") is alone.breaker
+
+
+def troubles_of(**vendors: str | None) -> list[tuple[str, Effect]]:
+    """What health says where each vendor is in this trouble."""
+    used = {name: Provider(name, FakeVendor(trouble=trouble)) for name, trouble in vendors.items()}
+    engine: Any = SimpleNamespace(clock=MovableClock(), vendors=used)
+    return [(one.culprit, one.effect) for one in Sending.troubles(engine)]
+
+
+def test_browsers_that_nobody_looks_at_are_no_proof_that_people_are_reached() -> None:
+    silence = [("push apns", Effect.SILENCE), ("push fcm", Effect.SILENCE)]
+    assert troubles_of(apns="away", fcm="away", webpush=None) == silence
+    assert troubles_of(apns="away", fcm=None, webpush=None) == [("push apns", Effect.FAULT)]
+    assert troubles_of(apns=None, fcm=None, webpush="away") == [("push webpush", Effect.FAULT)]
+    assert troubles_of(webpush="away") == [("push webpush", Effect.SILENCE)]

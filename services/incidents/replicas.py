@@ -46,13 +46,13 @@ FROM_NOTIFIER = (
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of ESCALATION or NOTIFIER writes here."""
-    if isinstance(event.data, FROM_NOTIFIER) and not isinstance(event.data, PersonUnreachable) and is_test(event.data):
-        return  # it is about no incident
     yield from measured(event)
     if isinstance(event.data, FROM_ESCALATION):
         yield from _escalation(event)
     elif isinstance(event.data, FROM_NOTIFIER):
         fact = event.data
+        if not isinstance(fact, PersonUnreachable) and is_test(fact):
+            return  # it is about no incident
         has = _fields_of(type(fact))
         final = not isinstance(fact, AttemptFailed) or fact.retry_at is None
         notification = "" if isinstance(fact, PersonUnreachable) else str(fact.notification_id)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import IncidentBrief
-from libs.contracts.model import Contract, Lane, Moment, Run, StrictContract
+from libs.contracts.model import Contract, Lane, Moment, Run, SentMoment, StrictContract
 from libs.contracts.requests import ListPage, ListView
 
 
@@ -252,7 +252,7 @@ class ReceiptBody(StrictContract):
     """`POST /notifications/{id}/receipts`."""
 
     state: ReceiptState
-    at: Moment
+    at: SentMoment
     """By the phone's clock. One that cannot be right, from before the page or from the future, does not count, and when
     we hear of it stands for it."""
 

@@ -44,7 +44,7 @@ test: setup ## all tests, on embedded servers, with the coverage gate
 
 unit: WORKERS = 2 # these compute
 unit: setup ## the tests that need no server, whole flows among them
-	@$(RUN) pytest $(PARALLEL) libs services tests/flows tests/client -m "not servers" --hypothesis-profile=quick
+	@$(RUN) pytest $(PARALLEL) libs services tests/flows tests/client -m "not servers and not thorough" --hypothesis-profile=quick
 
 integration: setup ## the promises, on real servers
 	@$(RUN) pytest $(PARALLEL) libs services tests -m servers

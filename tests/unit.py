@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_FIRST = {"services/auth", "services/gateway", "services/notifier", "tests/client"}
+_FIRST = {"services/auth", "services/escalation", "services/gateway", "services/notifier", "tests/client"}
 """They take as long as all others."""
 _OPTIONS = ("-m", "not servers and not thorough", "--hypothesis-profile=quick")
 

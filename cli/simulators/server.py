@@ -34,7 +34,7 @@ from cli.simulators.oauth import TokenDoor
 from cli.simulators.provider_tokens import ProviderTokens
 from cli.simulators.records import PushLog
 from cli.simulators.subscriptions import PUSH_PATH, Browsers
-from cli.simulators.webpush import WebPushDoor
+from cli.simulators.webpush import SUBSCRIBE_PATH, WebPushDoor
 
 HOST = "127.0.0.1"
 _BACKLOG = 1024
@@ -165,7 +165,8 @@ class Simulators:
         return self._web.subscribe(document) if self._web is not None else None
 
     def _describe(self) -> dict[str, Any]:
-        return {"apns": self.environment.apns_url, "fcm": self.environment.fcm_url}
+        where = self.environment
+        return {"apns": where.apns_url, "fcm": where.fcm_url, "webpush": f"{where.url}{SUBSCRIBE_PATH}"}
 
     async def _listen(self, factory: Callable[[], asyncio.Protocol], wanted: int, earlier: int, **options: Any) -> int:
         """Listen on `wanted`, else on the port of the last start if free, else on any; returns the port."""

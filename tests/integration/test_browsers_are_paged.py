@@ -26,11 +26,11 @@ async def subscription(world: World, server_key: str) -> dict[str, Any]:
         return made
 
 
-async def at_a_browser(world: World, name: str = "ana") -> tuple[Phone, dict[str, Any]]:
-    """Somebody who is paged at a browser alone, and is on call."""
+async def at_a_browser(world: World, name: str = "ana", server_key: str | None = None) -> tuple[Phone, dict[str, Any]]:
+    """Somebody who is paged at a browser alone, and is on call; `server_key`: with which it has subscribed."""
     ana = await world.person(name)
     key = (await ana.call("GET", "/devices/web-push-key")).data["webPushKey"]["publicKey"]
-    browser = await subscription(world, key)
+    browser = await subscription(world, server_key or key)
     body = {"deviceId": "browser", "deviceName": "Firefox", "platform": "web", "pushToken": json.dumps(browser)}
     registered = await ana.call("POST", "/devices", body)
     assert (registered.status, registered.data["device"]["platform"]) == (201, "web"), registered.body
@@ -93,6 +93,26 @@ async def test_a_subscription_that_is_gone_is_retired_where_others_are_reached(w
     events = await world.log("notifier", "PushTokenRetired")
     assert [(event.data.user_id, event.data.reason) for event in events] == [(ana.user_id, "Gone")]
     assert not any(browser["endpoint"] in str(event) for event in await world.log("notifier"))
+
+
+async def test_who_has_subscribed_with_another_key_is_found_out_and_holds_back_nobody(world: World) -> None:
+    bo, _ = await at_a_browser(world, "bo")
+    await world.fire_alert("reach bo", priority="critical")
+    await bo.expect_push("reach bo")
+    ana, _ = await at_a_browser(world, server_key="B" * 87)
+    await world.advance(seconds=1)
+    await world.fire_alert("db down", source="db2", priority="critical")
+    incident = await world.incident("db down")
+    await world.settle()
+    told = next(n for n in await world.notifications(incident["id"]) if n["userId"] == str(ana.user_id))
+    assert (told["state"], told["attempts"][0]["outcome"], told["attempts"][0]["reason"]) == (
+        "failed",
+        "retire",
+        "Forbidden",
+    )
+    assert [event.data.reason for event in await world.log("notifier", "PushTokenRetired")] == ["Forbidden"]
+    health = await world.health("notifier")
+    assert health["extra"]["breakers"]["webpush"] == "closed"
 
 
 async def test_what_is_no_subscription_of_a_push_service_is_refused(world: World) -> None:

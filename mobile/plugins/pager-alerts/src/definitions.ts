@@ -146,15 +146,15 @@ export interface PagerAlertsPlugin {
   silence(): Promise<void>;
   /** It was answered or is over: takes its notifications away. Without an id: all. */
   clear(options?: { incidentId?: string }): Promise<void>;
-  /** Also lets a page of the app light and cover the lock screen (Android), until it is called with false. */
-  showOverLockScreen(options: { on: boolean }): Promise<void>;
-
   /** Rejects with `UNSUPPORTED` where this platform has no such page. */
   openSettings(options: { which: SettingsPage }): Promise<void>;
 
   /** Kept until somebody listens, as are all events but `received`. */
   addListener(event: 'token', listener: (event: TokenEvent) => void): Promise<PluginListenerHandle>;
-  /** A push came while the app is in front: show the red screen. */
+  /**
+   * A push came while the app is in front: show the red screen. A page rings already, until `silence` or `clear`: call
+   * `ring` only for what the stream tells first.
+   */
   addListener(event: 'received', listener: (event: Pushed) => void): Promise<PluginListenerHandle>;
   /** A notification, or one of its buttons that opens the app, was touched. */
   addListener(event: 'opened', listener: (event: OpenedEvent) => void): Promise<PluginListenerHandle>;

@@ -132,8 +132,6 @@ export class PagerAlertsWeb extends WebPlugin implements PagerAlertsPlugin {
 
   async clear(_options?: { incidentId?: string }): Promise<void> {}
 
-  async showOverLockScreen(_options: { on: boolean }): Promise<void> {}
-
   async openSettings(_options: { which: SettingsPage }): Promise<void> {
     throw this.refusal('a browser does not open its settings for a page', 'UNSUPPORTED');
   }

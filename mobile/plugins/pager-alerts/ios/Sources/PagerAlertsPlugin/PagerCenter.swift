@@ -62,6 +62,16 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         Courier.shared.resume(identifier, done)
     }
 
+    /// A push that asks for no banner (`content-available`), or one that came while the app runs.
+    public func woken(_ info: [AnyHashable: Any], _ done: @escaping () -> Void) {
+        if let push = Push(info), !push.rings, (try? Vault.credential()) != nil {
+            Memory().note(push, now: Date())
+            Ringer.shared.silence(push.incidentId)
+            clear(push.incidentId, only: push.notificationId, answered: false)
+        }
+        Courier.shared.deliver(done)
+    }
+
     // MARK: what the plugin calls
 
     /// Capacitor takes this place for itself while its bridge comes up.

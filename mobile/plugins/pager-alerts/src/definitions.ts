@@ -68,7 +68,7 @@ export interface Credential {
   deviceCredential: string;
   /** The `deviceId` that the sign-in named. */
   deviceId: string;
-  /** Who has signed in; pages that still wait for another person's ACK are dropped. */
+  /** Who has signed in. What waits of another person, or for another server, is dropped. */
   userId: string;
 }
 
@@ -82,6 +82,8 @@ export interface Pushed {
   title: string;
   body: string;
   level: number | null;
+  /** A page that somebody has sent to themselves: `incidentId` is its own id, and there is no incident. */
+  test: boolean;
 }
 
 export interface TokenEvent {
@@ -93,8 +95,8 @@ export interface TokenEvent {
 export interface OpenedEvent {
   incidentId: string;
   notificationId: string | null;
-  /** `callLead`: the person wants to call, as with the button of the critical screen. */
-  action: 'open' | 'callLead';
+  /** `callLead`: the person wants to call, as with the button of the critical screen; `test`: there is no incident. */
+  action: 'open' | 'callLead' | 'test';
 }
 
 export interface AcknowledgedEvent {
@@ -149,7 +151,7 @@ export interface PagerAlertsPlugin {
   /** Rejects with `UNSUPPORTED` where this platform has no such page. */
   openSettings(options: { which: SettingsPage }): Promise<void>;
 
-  /** Kept until somebody listens, as are all events but `received`. */
+  /** Kept until somebody listens, as are all events but `received`, as long as the app's process lives. */
   addListener(event: 'token', listener: (event: TokenEvent) => void): Promise<PluginListenerHandle>;
   /**
    * A push came while the app is in front: show the red screen. A page rings already, until `silence` or `clear`: call

@@ -204,6 +204,9 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         }
         Ringer.shared.silence(push.incidentId)
         switch response.actionIdentifier {
+        case Category.acknowledge where push.isTest:
+            receipt(push)
+            Courier.shared.deliver(completionHandler)
         case Category.acknowledge:
             acknowledge(push, Texts.line(request.content.title, Texts.title), completionHandler)
         case UNNotificationDismissActionIdentifier:
@@ -215,7 +218,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
                 "opened",
                 [
                     Push.Key.incidentId: push.incidentId, Push.Key.notificationId: push.notificationId,
-                    "action": isCall ? "callLead" : "open"
+                    "action": push.isTest ? "test" : isCall ? "callLead" : "open"
                 ])
             Courier.shared.deliver(completionHandler)
         }
@@ -224,16 +227,12 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
     private struct Opened {
         let incidentId: String
         let notificationId: String
+        let isTest: Bool
     }
 
     /// Of a push, or of a notice of ours about one.
     private func opened(_ info: [AnyHashable: Any]) -> Opened? {
-        guard let incident = Push.id(info[Push.Key.incidentId]),
-            let notification = Push.id(info[Push.Key.notificationId])
-        else {
-            return nil
-        }
-        return Opened(incidentId: incident, notificationId: notification)
+        Push.reference(info).map { Opened(incidentId: $0.0, notificationId: $0.1, isTest: $0.2) }
     }
 
     /// On the disk before anything else; twice for one notification it is one.

@@ -21,10 +21,14 @@ public struct Push {
         public static let priority = "priority"
         public static let kind = "kind"
         public static let level = "level"
+        public static let test = "test"
     }
 
+    /// Of a test, which is about none: its own id.
     public let incidentId: String
     public let notificationId: String
+    /// Its person has sent it to themselves: there is nothing to acknowledge.
+    public let isTest: Bool
     public let priority: Priority
     public let kind: Kind
     public let title: String
@@ -34,10 +38,10 @@ public struct Push {
 
     /// Nil: it is none of ours, since it does not say what it is about.
     public init?(_ payload: [AnyHashable: Any]) {
-        guard let incident = Push.id(payload[Key.incidentId]), let notification = Push.id(payload[Key.notificationId])
-        else {
+        guard let (incident, notification, isTest) = Push.reference(payload) else {
             return nil
         }
+        self.isTest = isTest
         let aps = payload["aps"] as? [String: Any]
         let alert = aps?["alert"] as? [String: Any]
         let shown = Texts.line(alert?["title"], Texts.title)
@@ -64,8 +68,23 @@ public struct Push {
             Key.kind: kind.rawValue,
             "title": title,
             "body": body,
-            Key.level: told ?? NSNull()
+            Key.level: told ?? NSNull(),
+            Key.test: isTest
         ]
+    }
+
+    /// Which incident and which notification it is about, and whether it is a test.
+    public static func reference(_ payload: [AnyHashable: Any]) -> (String, String, Bool)? {
+        guard let notification = id(payload[Key.notificationId]) else {
+            return nil
+        }
+        if payload[Key.incidentId] == nil, payload[Key.test] as? Bool == true {
+            return (notification, notification, true)
+        }
+        guard let incident = id(payload[Key.incidentId]) else {
+            return nil
+        }
+        return (incident, notification, false)
     }
 
     /// A UUID as the API writes it.

@@ -45,6 +45,7 @@ public final class AlertActivity extends Activity {
             .addFlags(Intent.FLAG_ACTIVITY_NEW_TASK | Intent.FLAG_ACTIVITY_NO_USER_ACTION)
             .putExtra(Push.INCIDENT_ID, push.incidentId)
             .putExtra(Push.NOTIFICATION_ID, push.notificationId)
+            .putExtra(Push.TEST, push.isTest)
             .putExtra(Push.PRIORITY, push.priority.word())
             .putExtra(Push.TITLE, push.title)
             .putExtra(Push.BODY, push.body);
@@ -119,12 +120,19 @@ public final class AlertActivity extends Activity {
         if (!isHidden) {
             column.addView(text(body, 18, ink, Typeface.NORMAL), wide());
         }
-        column.addView(button(R.string.pager_acknowledge_long, 60, INK, Color.WHITE, view -> acknowledge()), wide());
-        column.addView(
-            button(R.string.pager_call_lead_long, 50, Color.WHITE, INK, view -> open(Openings.CALL_LEAD)),
-            wide()
-        );
-        column.addView(button(R.string.pager_open, 50, Color.WHITE, INK, view -> open(Openings.OPEN)), wide());
+        boolean isTest = getIntent().getBooleanExtra(Push.TEST, false);
+        if (!isTest) {
+            column.addView(
+                button(R.string.pager_acknowledge_long, 60, INK, Color.WHITE, view -> acknowledge()),
+                wide()
+            );
+            column.addView(
+                button(R.string.pager_call_lead_long, 50, Color.WHITE, INK, view -> open(Openings.CALL_LEAD)),
+                wide()
+            );
+        }
+        String how = isTest ? Openings.TEST : Openings.OPEN;
+        column.addView(button(R.string.pager_open, 50, Color.WHITE, INK, view -> open(how)), wide());
 
         ScrollView whole = new ScrollView(this);
         whole.setFillViewport(true);

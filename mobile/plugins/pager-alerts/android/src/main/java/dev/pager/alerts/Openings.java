@@ -12,6 +12,8 @@ final class Openings {
 
     static final String OPEN = "open";
     static final String CALL_LEAD = "callLead";
+    /** Of a test page: there is no incident to be shown. */
+    static final String TEST = "test";
 
     private static final String ACTION = "dev.pager.alerts.OPENED";
     private static final String HOW = "how";
@@ -64,8 +66,9 @@ final class Openings {
         if (!ours || !Push.isId(incidentId) || !Push.isId(notificationId)) {
             return null;
         }
-        String how = CALL_LEAD.equals(intent.getStringExtra(HOW)) ? CALL_LEAD : OPEN;
-        return new Opened(incidentId, notificationId, how);
+        String how = intent.getStringExtra(HOW);
+        boolean isKnown = CALL_LEAD.equals(how) || TEST.equals(how);
+        return new Opened(incidentId, notificationId, isKnown ? how : OPEN);
     }
 
     private static Intent launch(Context context) {

@@ -53,13 +53,17 @@ final class Push {
     static final String TITLE = "title";
     static final String BODY = "body";
     static final String LEVEL = "level";
+    static final String TEST = "test";
 
     private static final Pattern UUID =
         Pattern.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
     private static final Pattern NUMBER = Pattern.compile("[0-9]{1,4}");
 
+    /** Of a test, which is about none: its own id. */
     final String incidentId;
     final String notificationId;
+    /** Its person has sent it to themselves: there is nothing to acknowledge. */
+    final boolean isTest;
     final Priority priority;
     final Kind kind;
     final String title;
@@ -70,6 +74,7 @@ final class Push {
     private Push(String incidentId, String notificationId, Map<String, String> data) {
         this.incidentId = incidentId;
         this.notificationId = notificationId;
+        this.isTest = isTest(data);
         this.priority = Priority.of(data.get(PRIORITY));
         this.kind = Kind.of(data.get(KIND));
         String shown = Texts.line(data.get(TITLE), Texts.TITLE);
@@ -81,9 +86,13 @@ final class Push {
 
     /** Null: it is none of ours, since it does not say what it is about. */
     static Push read(Map<String, String> data) {
-        String incident = data.get(INCIDENT_ID);
         String notification = data.get(NOTIFICATION_ID);
+        String incident = isTest(data) ? notification : data.get(INCIDENT_ID);
         return isId(incident) && isId(notification) ? new Push(incident, notification, data) : null;
+    }
+
+    private static boolean isTest(Map<String, String> data) {
+        return "true".equals(data.get(TEST)) && data.get(INCIDENT_ID) == null;
     }
 
     /** A UUID as the API writes it. */
@@ -105,7 +114,8 @@ final class Push {
                 .put(KIND, kind.word())
                 .put(TITLE, title)
                 .put(BODY, body)
-                .put(LEVEL, level == null ? JSONObject.NULL : level);
+                .put(LEVEL, level == null ? JSONObject.NULL : level)
+                .put(TEST, isTest);
         } catch (JSONException impossible) {
             throw new IllegalStateException(impossible);
         }

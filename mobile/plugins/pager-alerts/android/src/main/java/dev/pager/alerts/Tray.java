@@ -45,8 +45,12 @@ final class Tray {
             .setCategory(NotificationCompat.CATEGORY_ALARM)
             .setPriority(silently ? NotificationCompat.PRIORITY_LOW : NotificationCompat.PRIORITY_MAX)
             .setPublicVersion(hidden(channel, push.priority))
-            .addAction(0, context.getString(R.string.pager_acknowledge), acknowledging(push))
-            .addAction(0, context.getString(R.string.pager_call_lead), opening(push, Openings.CALL_LEAD));
+            .setContentIntent(opening(push, push.isTest ? Openings.TEST : Openings.OPEN));
+        if (!push.isTest) {
+            page
+                .addAction(0, context.getString(R.string.pager_acknowledge), acknowledging(push))
+                .addAction(0, context.getString(R.string.pager_call_lead), opening(push, Openings.CALL_LEAD));
+        }
         if (!silently) {
             if (push.priority.isUrgent()) {
                 page.setFullScreenIntent(covering(push), true);

@@ -3393,6 +3393,8 @@ export interface components {
             /** @default null */
             by?: string | null;
             /** @default null */
+            ath?: string | null;
+            /** @default null */
             services?: string[] | null;
         };
         HeldDevice: {

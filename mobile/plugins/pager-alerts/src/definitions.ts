@@ -72,7 +72,7 @@ export interface Credential {
   userId: string;
 }
 
-/** Of a push, checked: `incidentId` and `notificationId` are UUIDs, texts are shortened and hold no markup. */
+/** Of a push about an incident (a test page is about none, and only opens the app), checked: `incidentId` and `notificationId` are UUIDs, texts are shortened and hold no markup. */
 export interface Pushed {
   incidentId: string;
   notificationId: string;
@@ -82,8 +82,6 @@ export interface Pushed {
   title: string;
   body: string;
   level: number | null;
-  /** A page that somebody has sent to themselves: `incidentId` is its own id, and there is no incident. */
-  test: boolean;
 }
 
 export interface TokenEvent {
@@ -95,8 +93,8 @@ export interface TokenEvent {
 export interface OpenedEvent {
   incidentId: string;
   notificationId: string | null;
-  /** `callLead`: the person wants to call, as with the button of the critical screen; `test`: there is no incident. */
-  action: 'open' | 'callLead' | 'test';
+  /** `callLead`: the person wants to call, as with the button of the critical screen. */
+  action: 'open' | 'callLead';
 }
 
 export interface AcknowledgedEvent {

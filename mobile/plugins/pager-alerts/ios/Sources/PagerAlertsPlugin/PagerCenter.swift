@@ -177,6 +177,9 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         }
         // The extension has noted it: what comes twice, or after its end, has no sound any more.
         let isAloud = content.sound != nil
+        if push.isTest {
+            return completionHandler(isAloud ? [.banner, .list, .sound] : [.list]) // no screen of the app's shows it
+        }
         if isAloud && isListening() {
             Ringer.shared.ring(push.priority, seconds: Ringer.usual, about: push.incidentId)
             completionHandler([.list])
@@ -214,12 +217,14 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         default:
             let isCall = response.actionIdentifier == Category.callLead
             receipt(push)
-            say(
-                "opened",
-                [
-                    Push.Key.incidentId: push.incidentId, Push.Key.notificationId: push.notificationId,
-                    "action": push.isTest ? "test" : isCall ? "callLead" : "open"
-                ])
+            if !push.isTest {
+                say(
+                    "opened",
+                    [
+                        Push.Key.incidentId: push.incidentId, Push.Key.notificationId: push.notificationId,
+                        "action": isCall ? "callLead" : "open"
+                    ])
+            }
             Courier.shared.deliver(completionHandler)
         }
     }

@@ -68,8 +68,7 @@ public struct Push {
             Key.kind: kind.rawValue,
             "title": title,
             "body": body,
-            Key.level: told ?? NSNull(),
-            Key.test: isTest
+            Key.level: told ?? NSNull()
         ]
     }
 

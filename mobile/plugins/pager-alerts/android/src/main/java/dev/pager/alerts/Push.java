@@ -114,8 +114,7 @@ final class Push {
                 .put(KIND, kind.word())
                 .put(TITLE, title)
                 .put(BODY, body)
-                .put(LEVEL, level == null ? JSONObject.NULL : level)
-                .put(TEST, isTest);
+                .put(LEVEL, level == null ? JSONObject.NULL : level);
         } catch (JSONException impossible) {
             throw new IllegalStateException(impossible);
         }

@@ -59,7 +59,7 @@ public final class PushService extends FirebaseMessagingService {
         Now now = Now.of(context);
         switch (memory.deed(push)) {
             case SHOW:
-                boolean inFront = Events.isInFront();
+                boolean inFront = Events.isInFront() && !push.isTest; // no screen of the app's shows a test
                 tray.show(push, inFront);
                 if (inFront) {
                     Ringer.ring(context, push.priority, Ringer.USUAL, push.incidentId);
@@ -79,7 +79,9 @@ public final class PushService extends FirebaseMessagingService {
         if (!push.rings()) {
             Ringer.silence(push.incidentId);
         }
-        Events.received(push);
+        if (!push.isTest) {
+            Events.received(push);
+        }
     }
 
     private static void receipts(Context context, Push push, Now now) {

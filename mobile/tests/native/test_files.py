@@ -12,12 +12,15 @@ import pytest
 from places import ANDROID, IOS, JAVA, MOBILE, PLUGIN, text
 
 LIMITS = {
+    "name": 30,
     "title": 30,
     "subtitle": 30,
     "short_description": 80,
     "keywords": 100,
-    "description": 4000,
     "promotional_text": 170,
+    "description": 4000,
+    "full_description": 4000,
+    "notes": 4000,
 }
 """Characters that the stores take (App Store Connect and Play Console, help pages on metadata)."""
 

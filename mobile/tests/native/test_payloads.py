@@ -16,7 +16,7 @@ from services.notifier.push.message import QUIET_KINDS, Page, apns_minimal_paylo
 
 NOW = datetime(2026, 10, 19, 9, 0, tzinfo=UTC)
 NOT_FOLLOWED = {"url", "expiresAt"}
-"""A phone opens its own server's incident, by id; a page that came too late is not hidden by a clock that may be wrong."""
+"""A phone opens its own server's incident, by id; and no page is hidden by a clock that may be wrong."""
 
 
 def a_page(**changes: Any) -> Page:

@@ -1,4 +1,4 @@
-"""What is pure of Android's half, run: with the notifier's own pushes, auth's own verification, the gateway's answers."""
+"""What is pure of Android's half, run: with the notifier's pushes, auth's own verification, the gateway's answers."""
 
 from __future__ import annotations
 
@@ -271,8 +271,8 @@ def test_a_receipt_says_which_state_and_when(java: Java) -> None:
 @pytest.mark.parametrize(
     "address",
     ["http://pager.example.org", "ftp://pager.example.org", "pager.example.org", "https://", "https://a@b.example",
-     "https://pager.example.org/?x", "https://pager.example.org/#x", "javascript:alert(1)", "", "https://" + "a" * 3_000,
-     "http://localhost.example.org", "https://pager.example.org:port"],
+     "https://pager.example.org/?x", "https://pager.example.org/#x", "javascript:alert(1)", "",
+     "https://" + "a" * 3_000, "http://localhost.example.org", "https://pager.example.org:port"],
 )  # fmt: skip
 def test_a_credential_goes_to_no_address_like_this(java: Java, address: str) -> None:
     with pytest.raises(ValueError, match="serverUrl: must"):

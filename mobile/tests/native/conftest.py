@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from places import HERE, JAVA, PLUGIN, text
+from places import HERE, JAVA, PLUGIN, lacking, text
 
 ANDROID_ALL: Final = "org.robolectric:android-all:15-robolectric-12650502"
 """Android 15 itself, as Robolectric publishes it on Maven Central (Apache License 2.0): no stubs, so it also runs."""
@@ -47,11 +47,11 @@ def android() -> Path:
     """The jar of Android's classes."""
     for tool in ("javac", "java", "mvn"):
         if shutil.which(tool) is None:
-            pytest.skip(f"no {tool}: the plugin's Java is parsed and not compiled (a JDK of {_OLDEST_JDK} and Maven)")
+            lacking(f"no {tool}: the plugin's Java is parsed and not compiled (a JDK of {_OLDEST_JDK} and Maven)")
     version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True)
     major = int(re.findall(r"\d+", version.stdout + version.stderr)[0])
     if major < _OLDEST_JDK:
-        pytest.skip(f"javac is of {major}: the plugin's Java is parsed and not compiled (a JDK of {_OLDEST_JDK})")
+        lacking(f"javac is of {major}: the plugin's Java is parsed and not compiled (a JDK of {_OLDEST_JDK})")
     local = _local_repository()
     group, name, release = ANDROID_ALL.split(":")
     jar = local / group.replace(".", "/") / name / release / f"{name}-{release}.jar"
@@ -59,7 +59,7 @@ def android() -> Path:
         fetch = ["mvn", "-q", "-B", "dependency:get", "-Dtransitive=false", f"-Dartifact={ANDROID_ALL}"]
         got = subprocess.run(fetch, capture_output=True, text=True, timeout=LONGEST_FETCH, check=False)
         if got.returncode != 0:
-            pytest.skip(f"Maven could not fetch {ANDROID_ALL} (176 MB): {got.stdout[-200:]}")
+            lacking(f"Maven could not fetch {ANDROID_ALL} (176 MB): {got.stdout[-200:]}")
     return jar
 
 
@@ -76,12 +76,12 @@ def classes(android: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     generated = out / "R.java"
     generated.write_text(_resources(), encoding="utf-8")
     files = [*JAVA.glob("*.java"), *(HERE / "stubs").rglob("*.java"), *(HERE / "java").rglob("*.java"), generated]
-    command = ["javac", "-nowarn", "-proc:none", "-Werror", "-Xlint:-options", "-d", str(out), "-cp", str(android)]
+    command = ["javac", "-nowarn", "-proc:none", "-d", str(out), "-cp", str(android)]
     built = subprocess.run(
         [*command, *map(str, files)], capture_output=True, text=True, timeout=LONGEST_BUILD, check=False
     )
     errors = [line for line in built.stderr.splitlines() if "error:" in line]
-    assert not errors, "\n".join(errors)
+    assert (built.returncode, errors) == (0, []), "\n".join(errors)
     return out
 
 

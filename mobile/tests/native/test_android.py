@@ -11,7 +11,7 @@ from typing import Final
 from xml.etree import ElementTree
 
 import pytest
-from places import ANDROID, JAVA, MOBILE, PLUGIN, text
+from places import ANDROID, JAVA, MOBILE, PLUGIN, lacking, text
 
 APP: Final = ANDROID / "app/src/main/AndroidManifest.xml"
 LIBRARY: Final = PLUGIN / "android/src/main/AndroidManifest.xml"
@@ -156,7 +156,7 @@ def test_the_plugins_of_the_native_projects_are_those_of_the_app() -> None:
 def _package(folder: Path) -> dict[str, object]:
     file = folder / "package.json"
     if not file.exists():
-        pytest.skip("mobile/node_modules is not there: `make app-test` installs it")
+        lacking("mobile/node_modules is not there: `make app-test` installs it")
     read: dict[str, object] = json.loads(text(file))
     return read
 
@@ -178,7 +178,7 @@ def test_androids_own_tool_sees_an_attribute_that_is_none(tmp_path: Path) -> Non
 def _aapt(source: str, folder: Path) -> str:
     """What `aapt` says against it. Its attributes are of API 29: what is newer, and our own resources, are left out."""
     if shutil.which("aapt") is None or not FRAMEWORK.exists():
-        pytest.skip("no aapt: apt-get install aapt android-framework-res")
+        lacking("no aapt: apt-get install aapt android-framework-res")
     source = re.sub(r'\s+android:dataExtractionRules="[^"]*"', "", source)
     source = re.sub(r'="@(string|mipmap|style|xml)/[\w.]+"', '="@android:style/Theme"', source)
     source = source.replace("${applicationId}", "dev.pager.app").replace("${pagerHost}", "pager.example.org")

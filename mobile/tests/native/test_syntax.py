@@ -25,10 +25,17 @@ def test_every_native_source_parses(suffix: str) -> None:
         (".java", b"final class A { void b() { if (c { } }"),
         (".swift", b"struct A { func b() -> Int { return 1 }"),
         (".swift", b"let a = [1, 2"),
+        (".rb", b"lane :a do\n  build(x: 1\nend"),
     ],
 )
 def test_the_gate_sees_what_is_broken(suffix: str, code: bytes) -> None:
     assert faults(code, suffix)
+
+
+def test_the_lanes_parse() -> None:
+    found = sorted((MOBILE / "fastlane").iterdir())
+    assert [path.name for path in found] == ["Appfile", "Fastfile", "Gemfile"]
+    assert {path.name: faults(path.read_bytes(), ".rb") for path in found} == {path.name: [] for path in found}
 
 
 def _kotlin() -> list[Path]:

@@ -60,7 +60,7 @@ def test_ios_reads_the_keys_of_the_payload() -> None:
 
 
 def test_the_category_with_the_buttons_is_the_one_that_pushes_name() -> None:
-    assert apns_payload(a_page())["aps"]["category"] == constants(SWIFT / "PagerCore/Category.swift")["incident"]
+    assert apns_payload(a_page())["aps"]["category"] == constants(SWIFT / "PagerCore/PageCategory.swift")["incident"]
 
 
 def test_the_sound_that_pushes_name_is_in_the_app() -> None:

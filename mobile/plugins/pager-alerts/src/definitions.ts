@@ -68,7 +68,7 @@ export interface Credential {
   deviceCredential: string;
   /** The `deviceId` that the sign-in named. */
   deviceId: string;
-  /** Who has signed in. What waits of another person, or for another server, is dropped. */
+  /** Who has signed in. What still waits of another person is dropped. */
   userId: string;
 }
 

@@ -96,7 +96,7 @@ final class Courier: NSObject, URLSessionDataDelegate {
             return finish()
         }
         isUnderWay = true
-        next(outbox.due()) {
+        next([]) {
             self.isUnderWay = false
             if self.isAskedAgain {
                 self.isAskedAgain = false
@@ -107,10 +107,12 @@ final class Courier: NSObject, URLSessionDataDelegate {
         }
     }
 
-    private func next(_ items: [Item], _ finish: @escaping () -> Void) {
-        guard let item = items.first else {
+    /// Looked up anew each time: an acknowledgement that comes in meanwhile goes before all receipts.
+    private func next(_ tried: Set<String>, _ finish: @escaping () -> Void) {
+        guard let item = outbox.due().first(where: { !tried.contains($0.key) }) else {
             return finish()
         }
+        let now = tried.union([item.key])
         let who: Credential?
         do {
             who = try Vault.credential()
@@ -124,11 +126,13 @@ final class Courier: NSObject, URLSessionDataDelegate {
         attempt(item, credential, times: true, left: Courier.proofs) { answer in
             self.queue.async {
                 if self.settle(item, answer) {
-                    self.next(Array(items.dropFirst()), finish)
+                    return self.next(now, finish)
+                }
+                self.handOver(item, answer)
+                if answer == .away {
+                    finish() // nothing else gets through now; the rest goes with the next try
                 } else {
-                    self.handOver(item, answer)
-                    let rest = answer == .away ? [] : Array(items.dropFirst())
-                    self.next(rest, finish)
+                    self.next(now, finish)
                 }
             }
         }

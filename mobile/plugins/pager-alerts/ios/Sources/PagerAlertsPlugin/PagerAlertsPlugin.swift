@@ -130,9 +130,12 @@ public class PagerAlertsPlugin: CAPPlugin, CAPBridgedPlugin {
                 deviceCredential: try field(call, "deviceCredential"),
                 deviceId: try field(call, "deviceId"),
                 userId: try field(call, "userId"))
-            if let before = try Vault.credential(),
-                before.userId != given.userId || before.serverUrl != given.serverUrl {
-                try forget() // another person's, or another installation's
+            if let before = try Vault.credential() {
+                if before.userId != given.userId {
+                    try forget() // another person's
+                } else if before.serverUrl != given.serverUrl {
+                    try Vault.unconfirm() // the server has moved, or it is another one, which knows no token of ours
+                }
             }
             try Vault.keep(given)
             call.resolve()

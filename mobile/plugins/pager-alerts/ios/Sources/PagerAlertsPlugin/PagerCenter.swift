@@ -27,7 +27,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
     /// First of all, also where the system starts the app for a button of a notification.
     public func start() {
         take()
-        center.setNotificationCategories([Category.make()])
+        center.setNotificationCategories([PageCategory.make()])
         Vault.forgetOfFormerInstallation()
         if (try? Vault.credential()) != nil {
             // The token may have changed while the app was dead; Apple says so only when it is asked.
@@ -207,15 +207,15 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         }
         Ringer.shared.silence(push.incidentId)
         switch response.actionIdentifier {
-        case Category.acknowledge where push.isTest:
+        case PageCategory.acknowledge where push.isTest:
             receipt(push)
             Courier.shared.deliver(completionHandler)
-        case Category.acknowledge:
+        case PageCategory.acknowledge:
             acknowledge(push, Texts.line(request.content.title, Texts.title), completionHandler)
         case UNNotificationDismissActionIdentifier:
             completionHandler()
         default:
-            let isCall = response.actionIdentifier == Category.callLead
+            let isCall = response.actionIdentifier == PageCategory.callLead
             receipt(push)
             if !push.isTest {
                 say(

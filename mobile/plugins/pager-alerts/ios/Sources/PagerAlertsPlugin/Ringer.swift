@@ -51,7 +51,11 @@ final class Ringer {
         }
         let session = AVAudioSession.sharedInstance()
         // `playback` sounds with the switch at silent as well.
-        try? session.setCategory(priority.isUrgent ? .playback : .soloAmbient, options: [.duckOthers])
+        if priority.isUrgent {
+            try? session.setCategory(.playback, options: [.duckOthers])
+        } else {
+            try? session.setCategory(.soloAmbient)
+        }
         try? session.setActive(true)
         player = try? AVAudioPlayer(contentsOf: file)
         player?.numberOfLoops = priority.isUrgent ? -1 : 0

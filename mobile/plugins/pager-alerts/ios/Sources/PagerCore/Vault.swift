@@ -57,12 +57,21 @@ public enum Vault {
         try Keychain.remove(confirmedName)
     }
 
+    public static func unconfirm() throws {
+        try Keychain.remove(confirmedName)
+    }
+
     public static func forgetToken() throws {
         try Keychain.remove(tokenName)
     }
 
     /// The Keychain outlives the app: what a removed one has left is no sign-in of this one. Call it first.
     public static func forgetOfFormerInstallation() {
+        do {
+            _ = try Keychain.read(credentialName)
+        } catch {
+            return // shut until the first unlock: then no file is seen either, and nothing can be said of it
+        }
         guard let folder = try? Shared.folder("state") else {
             return
         }
@@ -76,7 +85,7 @@ public enum Vault {
             try DeviceKey.forget()
             try Data().write(to: mark)
         } catch {
-            // Shut until the first unlock: the next start tries again.
+            // The next start tries again.
         }
     }
 

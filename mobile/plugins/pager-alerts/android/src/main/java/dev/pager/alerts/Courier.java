@@ -11,6 +11,8 @@ import java.net.HttpURLConnection;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.json.JSONException;
@@ -58,7 +60,8 @@ final class Courier {
     boolean deliver() {
         synchronized (ONE_AT_A_TIME) {
             boolean isEmpty = true;
-            for (Outbox.Item item : outbox.due()) {
+            Set<String> tried = new HashSet<>();
+            for (Outbox.Item item; (item = next(tried)) != null; ) {
                 Vault.Credential who = vault.credential();
                 if (who == null) {
                     outbox.forget(); // nobody is signed in: it was somebody else's
@@ -72,6 +75,16 @@ final class Courier {
             }
             return isEmpty;
         }
+    }
+
+    /** Looked up anew each time: an acknowledgement that comes in meanwhile goes before all receipts. */
+    private Outbox.Item next(Set<String> tried) {
+        for (Outbox.Item item : outbox.due()) {
+            if (tried.add(item.key)) {
+                return item;
+            }
+        }
+        return null;
     }
 
     /** Seconds by which the phone's clock is ahead, as last heard; null: not known. */

@@ -4,7 +4,10 @@ import android.app.PendingIntent;
 import android.content.Context;
 import android.content.Intent;
 import android.content.SharedPreferences;
+import android.content.pm.PackageManager;
+import android.content.pm.ResolveInfo;
 import android.net.Uri;
+import java.util.List;
 import java.util.UUID;
 
 /** Ways from a notification into the app. Other apps may start it too: what they say is not believed. */
@@ -72,9 +75,14 @@ final class Openings {
     }
 
     private static Intent launch(Context context) {
-        Intent launch = context.getPackageManager().getLaunchIntentForPackage(context.getPackageName());
-        if (launch == null) {
-            launch = new Intent(Intent.ACTION_MAIN).setPackage(context.getPackageName());
+        Intent launch = new Intent(Intent.ACTION_MAIN)
+            .addCategory(Intent.CATEGORY_LAUNCHER)
+            .setPackage(context.getPackageName());
+        // Also before the first unlock, when the app's own screen cannot be opened yet: the page may stand until then.
+        int always = PackageManager.MATCH_DIRECT_BOOT_AWARE | PackageManager.MATCH_DIRECT_BOOT_UNAWARE;
+        List<ResolveInfo> found = context.getPackageManager().queryIntentActivities(launch, always);
+        if (!found.isEmpty()) {
+            launch.setClassName(context.getPackageName(), found.get(0).activityInfo.name);
         }
         return launch.addFlags(Intent.FLAG_ACTIVITY_NEW_TASK | Intent.FLAG_ACTIVITY_SINGLE_TOP);
     }

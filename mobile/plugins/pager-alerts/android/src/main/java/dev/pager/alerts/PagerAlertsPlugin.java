@@ -58,8 +58,7 @@ public final class PagerAlertsPlugin extends Plugin {
 
     @Override
     protected void handleOnPause() {
-        isInFront = false;
-        Ringer.silence();
+        isInFront = false; // what rings goes on: a screen that went dark by itself is no answer
         super.handleOnPause();
     }
 
@@ -164,8 +163,10 @@ public final class PagerAlertsPlugin extends Plugin {
             );
             Vault vault = new Vault(getContext());
             Vault.Credential before = vault.credential();
-            if (before != null && !(before.userId.equals(given.userId) && before.serverUrl.equals(given.serverUrl))) {
-                forget(vault); // another person's, or another installation's
+            if (before != null && !before.userId.equals(given.userId)) {
+                forget(vault); // another person's
+            } else if (before != null && !before.serverUrl.equals(given.serverUrl)) {
+                vault.unconfirm(); // the server has moved, or it is another one, which knows no token of ours
             }
             vault.keep(given);
             new Tray(getContext()).untell("nobody");

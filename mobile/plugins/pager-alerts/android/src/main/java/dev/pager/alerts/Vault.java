@@ -107,6 +107,10 @@ final class Vault {
         kept.edit().remove(CREDENTIAL).remove(CONFIRMED).commit();
     }
 
+    void unconfirm() {
+        kept.edit().remove(CONFIRMED).commit();
+    }
+
     void forgetToken() {
         kept.edit().remove(TOKEN).remove(CONFIRMED).commit();
     }

@@ -2,7 +2,7 @@ import Foundation
 import UserNotifications
 
 /// What a page offers without opening the app. The notifier names the category in each push.
-public enum Category {
+public enum PageCategory {
     public static let incident = "INCIDENT"
     public static let acknowledge = "ACK"
     public static let callLead = "CALL_LEAD"
@@ -10,9 +10,9 @@ public enum Category {
     /// ACK works on a locked phone: whoever is woken need not unlock it to say so.
     public static func make() -> UNNotificationCategory {
         let acknowledge = UNNotificationAction(
-            identifier: Category.acknowledge, title: Words.acknowledge, options: [])
+            identifier: PageCategory.acknowledge, title: Words.acknowledge, options: [])
         let callLead = UNNotificationAction(
-            identifier: Category.callLead, title: Words.callLead, options: [.foreground])
+            identifier: PageCategory.callLead, title: Words.callLead, options: [.foreground])
         return UNNotificationCategory(
             identifier: incident, actions: [acknowledge, callLead], intentIdentifiers: [],
             hiddenPreviewsBodyPlaceholder: Words.hidden, options: [])

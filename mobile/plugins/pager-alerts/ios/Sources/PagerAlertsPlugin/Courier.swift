@@ -27,22 +27,24 @@ final class Courier: NSObject, URLSessionDataDelegate {
     private var isUnderWay = false
     private var isAskedAgain = false
 
-    private lazy var direct: URLSession = {
-        let configuration = URLSessionConfiguration.ephemeral
-        configuration.timeoutIntervalForRequest = Requests.timeout
-        configuration.timeoutIntervalForResource = 2 * Requests.timeout
-        configuration.httpCookieStorage = nil
-        return URLSession(configuration: configuration, delegate: self, delegateQueue: nil)
-    }()
+    private var direct: URLSession!
+    /// One of its name at a time: so both are made with this object, and not when somebody first wants them.
+    private var background: URLSession!
 
-    private lazy var background: URLSession = {
-        let configuration = URLSessionConfiguration.background(withIdentifier: Courier.identifier)
-        configuration.isDiscretionary = false
-        configuration.sessionSendsLaunchEvents = true
-        configuration.timeoutIntervalForResource = Courier.longestTry
-        configuration.httpCookieStorage = nil
-        return URLSession(configuration: configuration, delegate: self, delegateQueue: nil)
-    }()
+    override private init() {
+        super.init()
+        let quick = URLSessionConfiguration.ephemeral
+        quick.timeoutIntervalForRequest = Requests.timeout
+        quick.timeoutIntervalForResource = 2 * Requests.timeout
+        quick.httpCookieStorage = nil
+        direct = URLSession(configuration: quick, delegate: self, delegateQueue: nil)
+        let patient = URLSessionConfiguration.background(withIdentifier: Courier.identifier)
+        patient.isDiscretionary = false
+        patient.sessionSendsLaunchEvents = true
+        patient.timeoutIntervalForResource = Courier.longestTry
+        patient.httpCookieStorage = nil
+        background = URLSession(configuration: patient, delegate: self, delegateQueue: nil)
+    }
 
     /// Seconds by which the phone's clock is ahead, as last heard.
     var clockAhead: Int? {
@@ -86,7 +88,6 @@ final class Courier: NSObject, URLSessionDataDelegate {
             return false
         }
         whenDone = done
-        _ = background
         return true
     }
 
@@ -219,9 +220,14 @@ final class Courier: NSObject, URLSessionDataDelegate {
 
     private func upload(_ item: Item, wait: TimeInterval) {
         guard var waiting = outbox.item(item.key), let who = try? Vault.credential(),
-            let (request, body) = try? Requests.make(waiting, who, now: Now.now(), times: true),
-            let folder = try? Shared.folder("uploads")
+            let folder = try? Shared.folder(Shared.uploads)
         else {
+            return
+        }
+        let pause = max(wait, min(Courier.pause * TimeInterval(waiting.tries), Courier.longestPause))
+        // It says how long ago it was done when it is sent, which the system does no earlier than after the pause.
+        let then = Now.now().later(by: pause)
+        guard let (request, body) = try? Requests.make(waiting, who, now: then, times: true) else {
             return
         }
         let file = folder.appendingPathComponent(waiting.key + ".json")
@@ -233,7 +239,6 @@ final class Courier: NSObject, URLSessionDataDelegate {
         outbox.write(waiting)
         let task = background.uploadTask(with: request, fromFile: file)
         task.taskDescription = waiting.key
-        let pause = max(wait, min(Courier.pause * TimeInterval(waiting.tries - 1), Courier.longestPause))
         if pause > 0 {
             task.earliestBeginDate = Date(timeIntervalSinceNow: pause)
         }

@@ -7,8 +7,10 @@ import UserNotifications
 public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
     public static let shared = PagerCenter()
 
-    private static let refusedPrefix = "pager.refused."
-    private static let tokenNotice = "pager.notice.token"
+    /// Of what we say ourselves; a push's identifier is its incident's.
+    private static let prefix = "pager."
+    private static let refusedPrefix = prefix + "refused."
+    private static let tokenNotice = prefix + "notice.token"
 
     /// Whoever had this place before: local notifications of other plugins are for them.
     private weak var before: UNUserNotificationCenterDelegate?
@@ -29,6 +31,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         take()
         center.setNotificationCategories([PageCategory.make()])
         Vault.forgetOfFormerInstallation()
+        Shared.sweep()
         if (try? Vault.credential()) != nil {
             // The token may have changed while the app was dead; Apple says so only when it is asked.
             UIApplication.shared.registerForRemoteNotifications()
@@ -93,11 +96,13 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         center.removeDeliveredNotifications(withIdentifiers: [PagerCenter.tokenNotice])
     }
 
-    /// The pages of an incident, as long as they are shown.
+    /// The pages of an incident, as long as they are shown; notices of ours about it stay.
     func clear(_ incidentId: String, only notificationId: String? = nil, answered: Bool) {
         center.getDeliveredNotifications { shown in
             let pages = shown.filter { one in
-                guard let push = Push(one.request.content.userInfo), push.incidentId == incidentId else {
+                guard !one.request.identifier.hasPrefix(PagerCenter.prefix),
+                    let push = Push(one.request.content.userInfo), push.incidentId == incidentId
+                else {
                     return false
                 }
                 return notificationId == nil || notificationId == push.notificationId
@@ -155,7 +160,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         let content = notification.request.content
         let isRemote = notification.request.trigger is UNPushNotificationTrigger
         guard isRemote, let push = Push(content.userInfo) else {
-            if notification.request.identifier.hasPrefix("pager.") || isRemote {
+            if notification.request.identifier.hasPrefix(PagerCenter.prefix) || isRemote {
                 return completionHandler([.banner, .list, .sound])
             }
             let others = before?.userNotificationCenter?(
@@ -195,7 +200,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
     ) {
         let request = response.notification.request
         guard let push = opened(request.content.userInfo) else {
-            if request.identifier.hasPrefix("pager.") || before == nil {
+            if request.identifier.hasPrefix(PagerCenter.prefix) || before == nil {
                 return completionHandler()
             }
             let others = before?.userNotificationCenter?(

@@ -72,7 +72,7 @@ public final class Arrival: NoRedirects {
     }
 
     private func upload(_ push: Push, _ who: Credential, _ now: Now, _ states: [String]) {
-        guard let group = Shared.appGroup, let folder = try? Shared.folder("uploads") else {
+        guard let group = Shared.appGroup, let folder = try? Shared.folder(Shared.uploads) else {
             return
         }
         let configuration = URLSessionConfiguration.background(withIdentifier: "pager.receipts." + push.notificationId)

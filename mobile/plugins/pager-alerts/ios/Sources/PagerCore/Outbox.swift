@@ -71,6 +71,10 @@ public struct Now {
         return Now(date: Date(), sinceBoot: steady)
     }
 
+    public func later(by seconds: TimeInterval) -> Now {
+        Now(date: date.addingTimeInterval(seconds), sinceBoot: sinceBoot + seconds)
+    }
+
     /// RFC 3339 in UTC, in the years that four digits have.
     public static func written(_ date: Date) -> String {
         let format = ISO8601DateFormatter()

@@ -28,6 +28,28 @@ public enum Shared {
         return folder
     }
 
+    /// Bodies of background requests, which the system reads when it sends them.
+    public static let uploads = "uploads"
+    /// The extension is gone when its requests are done, and nobody tidies up after it.
+    private static let kept: TimeInterval = 2 * 24 * 60 * 60
+
+    public static func sweep() {
+        let files = FileManager.default
+        let keys: [URLResourceKey] = [.contentModificationDateKey]
+        guard let folder = try? folder(uploads),
+            let all = try? files.contentsOfDirectory(at: folder, includingPropertiesForKeys: keys)
+        else {
+            return
+        }
+        for file in all {
+            let values = try? file.resourceValues(forKeys: [.contentModificationDateKey])
+            let age = Date().timeIntervalSince(values?.contentModificationDate ?? .distantPast)
+            if abs(age) > kept {
+                try? files.removeItem(at: file)
+            }
+        }
+    }
+
     private static func setting(_ name: String) -> String? {
         let value = Bundle.main.object(forInfoDictionaryKey: name) as? String
         // A build variable that nobody has set stays as it was written.

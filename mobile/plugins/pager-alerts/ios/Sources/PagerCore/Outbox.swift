@@ -98,7 +98,7 @@ public struct Outbox {
     /// On the disk when it returns. False: it waits already.
     @discardableResult
     public func add(_ item: Item) -> Bool {
-        guard let file = file(item.key), !FileManager.default.fileExists(atPath: file.path) else {
+        guard let file = self.file(item.key), !FileManager.default.fileExists(atPath: file.path) else {
             return false
         }
         write(item)
@@ -111,21 +111,21 @@ public struct Outbox {
     }
 
     public func write(_ item: Item) {
-        guard let file = file(item.key), let data = try? JSONEncoder().encode(item) else {
+        guard let file = self.file(item.key), let data = try? JSONEncoder().encode(item) else {
             return
         }
         try? data.write(to: file, options: [.atomic, .completeFileProtectionUntilFirstUserAuthentication])
     }
 
     public func item(_ key: String) -> Item? {
-        guard let file = file(key), let data = try? Data(contentsOf: file) else {
+        guard let file = self.file(key), let data = try? Data(contentsOf: file) else {
             return nil
         }
         return try? JSONDecoder().decode(Item.self, from: data)
     }
 
     public func remove(_ key: String) {
-        if let file = file(key) {
+        if let file = self.file(key) {
             try? FileManager.default.removeItem(at: file)
         }
     }

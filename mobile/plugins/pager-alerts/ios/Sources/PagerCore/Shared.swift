@@ -36,7 +36,7 @@ public enum Shared {
     public static func sweep() {
         let files = FileManager.default
         let keys: [URLResourceKey] = [.contentModificationDateKey]
-        guard let folder = try? folder(uploads),
+        guard let folder = try? Shared.folder(uploads),
             let all = try? files.contentsOfDirectory(at: folder, includingPropertiesForKeys: keys)
         else {
             return

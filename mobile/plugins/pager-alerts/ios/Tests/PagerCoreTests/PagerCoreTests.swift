@@ -25,7 +25,8 @@ final class PagerCoreTests: XCTestCase {
     }
 
     func testWhatNamesNoIncidentIsNoneOfOurs() {
-        for wrong in ["", "../../etc", incident.uppercased(), incident + "0"] as [Any] + [3, NSNull()] {
+        let all: [Any] = ["", "../../etc", incident.uppercased(), incident + "0", 3, NSNull()]
+        for wrong in all {
             XCTAssertNil(Push(payload(["incidentId": wrong])))
         }
     }

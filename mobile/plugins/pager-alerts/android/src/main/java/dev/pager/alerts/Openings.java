@@ -57,16 +57,20 @@ final class Openings {
             .putExtra(SEAL, seal(context));
     }
 
-    /** Null: it is none of our notifications that has started the app. Read once: turning the phone is no touch. */
+    /**
+     * Null: it is none of our notifications that has started the app. Read once: neither turning the phone nor coming
+     * back from the list of recent apps is a touch, which might call somebody.
+     */
     static Opened read(Context context, Intent intent) {
         if (intent == null || !ACTION.equals(intent.getAction())) {
             return null;
         }
+        boolean isOld = (intent.getFlags() & Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY) != 0;
         String incidentId = intent.getStringExtra(Push.INCIDENT_ID);
         String notificationId = intent.getStringExtra(Push.NOTIFICATION_ID);
         boolean ours = seal(context).equals(intent.getStringExtra(SEAL));
         intent.setAction(Intent.ACTION_MAIN);
-        if (!ours || !Push.isId(incidentId) || !Push.isId(notificationId)) {
+        if (isOld || !ours || !Push.isId(incidentId) || !Push.isId(notificationId)) {
             return null;
         }
         String how = intent.getStringExtra(HOW);

@@ -6,6 +6,8 @@ import android.content.Context;
 import android.content.Intent;
 import android.net.Uri;
 import android.os.Build;
+import android.os.Handler;
+import android.os.Looper;
 import android.provider.Settings;
 import android.util.Log;
 import com.getcapacitor.JSObject;
@@ -20,6 +22,7 @@ import com.google.firebase.messaging.FirebaseMessaging;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The app's side of the plugin; `definitions.ts` says what each call is for. */
 @CapacitorPlugin(
@@ -30,6 +33,7 @@ public final class PagerAlertsPlugin extends Plugin {
 
     private static final int LONGEST_INPUT = 65_536;
     private static final int LONGEST_FIELD = 4_096;
+    private static final long LONGEST_DELETION_MS = 5_000;
 
     private volatile boolean isInFront;
 
@@ -183,21 +187,37 @@ public final class PagerAlertsPlugin extends Plugin {
         Vault vault = new Vault(getContext());
         vault.forgetPerson(); // first: from here on nothing is sent in this person's name
         forget(vault);
-        try {
-            // A phone that nobody is signed in on gets no pages: its token is dead from now on.
-            vault.forgetToken();
-            FirebaseMessaging.getInstance().setAutoInitEnabled(false);
-            FirebaseMessaging.getInstance().deleteToken();
-        } catch (IllegalStateException noFirebase) {
-            Log.i("Pager", "no push to end: this build has no Firebase configuration");
-        }
+        vault.forgetToken();
         try {
             if (Boolean.TRUE.equals(call.getBoolean("key", false))) {
                 DeviceKey.forget();
             }
-            call.resolve();
         } catch (GeneralSecurityException | IOException shut) {
             call.reject("the phone's key store does not open", "KEY_STORE", shut);
+            return;
+        }
+        endPushes(call::resolve);
+    }
+
+    /**
+     * A phone that nobody is signed in on gets no pages: its token is dead from now on. Whoever registers at once must
+     * not be given the one that is being deleted, so `done` is called afterwards; without a network, soon all the same.
+     */
+    private static void endPushes(Runnable done) {
+        AtomicBoolean isOver = new AtomicBoolean();
+        Runnable once = () -> {
+            if (isOver.compareAndSet(false, true)) {
+                done.run();
+            }
+        };
+        try {
+            FirebaseMessaging firebase = FirebaseMessaging.getInstance();
+            firebase.setAutoInitEnabled(false);
+            new Handler(Looper.getMainLooper()).postDelayed(once, LONGEST_DELETION_MS);
+            firebase.deleteToken().addOnCompleteListener(task -> once.run());
+        } catch (IllegalStateException noFirebase) {
+            Log.i("Pager", "no push to end: this build has no Firebase configuration");
+            once.run();
         }
     }
 

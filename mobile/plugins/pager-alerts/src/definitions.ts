@@ -123,7 +123,10 @@ export interface PagerAlertsPlugin {
   checkHealth(): Promise<Health>;
   /** Asks for notifications (iOS: with critical alerts), makes the channels, then registers for pushes. */
   requestPermissions(): Promise<Health>;
-  /** Registers for pushes where permission was given; the token comes as `token`. Call it at each start. */
+  /**
+   * Somebody is signed in whom pages on this phone are for: registers for pushes where permission was given; the token
+   * comes as `token`. Call it at each start. Without it, or `storeCredential`, pages are shown without their text.
+   */
   register(): Promise<void>;
   /** The server knows this token now. Until then it comes again as `token` at each start. */
   confirmToken(options: { token: string }): Promise<void>;

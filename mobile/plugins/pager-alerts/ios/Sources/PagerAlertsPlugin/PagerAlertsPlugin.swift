@@ -80,6 +80,11 @@ public class PagerAlertsPlugin: CAPPlugin, CAPBridgedPlugin {
     }
 
     @objc func register(_ call: CAPPluginCall) {
+        do {
+            try Vault.page()
+        } catch {
+            return reject(call, error)
+        }
         enrol()
         call.resolve()
     }
@@ -138,6 +143,7 @@ public class PagerAlertsPlugin: CAPPlugin, CAPBridgedPlugin {
                 }
             }
             try Vault.keep(given)
+            try Vault.page()
             call.resolve()
         } catch {
             reject(call, error)

@@ -32,7 +32,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
         center.setNotificationCategories([PageCategory.make()])
         Vault.forgetOfFormerInstallation()
         Shared.sweep()
-        if (try? Vault.credential()) != nil {
+        if (try? Vault.isPaged()) == true {
             // The token may have changed while the app was dead; Apple says so only when it is asked.
             UIApplication.shared.registerForRemoteNotifications()
             if !Outbox().due().isEmpty {
@@ -49,8 +49,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
             return
         }
         say("token", ["token": token, "platform": "ios"])
-        let isSignedIn = (try? Vault.credential()) != nil
-        if isSignedIn && UIApplication.shared.applicationState == .background {
+        if (try? Vault.isPaged()) == true && UIApplication.shared.applicationState == .background {
             // Only a session can tell the server, and none may be here: until then pages go nowhere.
             notice(PagerCenter.tokenNotice, Words.notice, Words.token, [:])
         }
@@ -67,7 +66,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
 
     /// A push that asks for no banner (`content-available`), or one that came while the app runs.
     public func woken(_ info: [AnyHashable: Any], _ done: @escaping () -> Void) {
-        if let push = Push(info), !push.rings, (try? Vault.credential()) != nil {
+        if let push = Push(info), !push.rings, (try? Vault.isPaged()) == true {
             Memory().note(push, now: Date())
             Ringer.shared.silence(push.incidentId)
             clear(push.incidentId, only: push.notificationId, answered: false)
@@ -170,7 +169,7 @@ public final class PagerCenter: NSObject, UNUserNotificationCenterDelegate {
             }
             return
         }
-        guard (try? Vault.credential()) != nil else {
+        guard (try? Vault.isPaged()) == true else {
             return completionHandler([.banner, .list, .sound]) // as the extension has written it
         }
         if !push.rings {

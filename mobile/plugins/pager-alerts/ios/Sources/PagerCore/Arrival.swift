@@ -21,13 +21,15 @@ public final class Arrival: NoRedirects {
         content.title = push.title
         content.body = push.body
         let credential: Credential?
+        let isPaged: Bool
         do {
+            isPaged = try Vault.isPaged()
             credential = try Vault.credential()
         } catch {
             // Not unlocked since its start: nobody can be asked who is signed in. The page is shown as it came.
             return finish()
         }
-        guard let who = credential else {
+        guard isPaged else {
             // Somebody's page, and not for whoever holds the phone now; but it must not get lost in silence.
             content.title = Words.notice
             content.body = Words.nobody
@@ -38,11 +40,13 @@ public final class Arrival: NoRedirects {
         let now = Now.now()
         if memory.deed(push) == .show {
             memory.note(push, now: now.date)
-            if push.isTest {
-                content.categoryIdentifier = "" // there is nothing to acknowledge
+            if push.isTest || credential == nil {
+                content.categoryIdentifier = "" // there is nothing to acknowledge, or nothing to do it with
             }
             finish()
-            receipts(push, who, now)
+            if let who = credential {
+                receipts(push, who, now)
+            }
         } else {
             // Seen before, over, or nothing but the end of one: it stands there, and wakes nobody.
             content.sound = nil

@@ -20,6 +20,7 @@ public enum Vault {
     private static let credentialName = "credential"
     private static let tokenName = "token"
     private static let confirmedName = "confirmed"
+    private static let pagedName = "isPaged"
     private static let installed = "installed"
 
     public static func credential() throws -> Credential? {
@@ -51,10 +52,21 @@ public enum Vault {
         try Keychain.write(confirmedName, Data(token.utf8))
     }
 
+    /// Whether somebody is signed in whom pages on this phone are for. They may have no credential: a changed password
+    /// ends it, and pages come all the same.
+    public static func isPaged() throws -> Bool {
+        try Keychain.read(pagedName) != nil
+    }
+
+    public static func page() throws {
+        try Keychain.write(pagedName, Data([1]))
+    }
+
     /// Whoever signs in next may have another server: it has to be told the token again.
     public static func forgetPerson() throws {
         try Keychain.remove(credentialName)
         try Keychain.remove(confirmedName)
+        try Keychain.remove(pagedName)
     }
 
     public static func unconfirm() throws {

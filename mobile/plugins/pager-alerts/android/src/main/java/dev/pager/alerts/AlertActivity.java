@@ -121,11 +121,13 @@ public final class AlertActivity extends Activity {
             column.addView(text(body, 18, ink, Typeface.NORMAL), wide());
         }
         boolean isTest = getIntent().getBooleanExtra(Push.TEST, false);
-        if (!isTest) {
+        if (!isTest && new Vault(this).credential() != null) {
             column.addView(
                 button(R.string.pager_acknowledge_long, 60, INK, Color.WHITE, view -> acknowledge()),
                 wide()
             );
+        }
+        if (!isTest) {
             column.addView(
                 button(R.string.pager_call_lead_long, 50, Color.WHITE, INK, view -> open(Openings.CALL_LEAD)),
                 wide()

@@ -100,6 +100,7 @@ public final class PagerAlertsPlugin extends Plugin {
     @PluginMethod
     public void register(PluginCall call) {
         Channels.make(getContext());
+        new Vault(getContext()).page();
         fetchToken();
         call.resolve();
     }
@@ -173,6 +174,7 @@ public final class PagerAlertsPlugin extends Plugin {
                 vault.unconfirm(); // the server has moved, or it is another one, which knows no token of ours
             }
             vault.keep(given);
+            vault.page();
             new Tray(getContext()).untell("nobody");
             call.resolve();
         } catch (IllegalArgumentException invalid) {

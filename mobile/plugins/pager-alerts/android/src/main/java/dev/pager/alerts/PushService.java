@@ -21,7 +21,7 @@ public final class PushService extends FirebaseMessagingService {
     /** More than a hundred waited, and Google has dropped them all. */
     @Override
     public void onDeletedMessages() {
-        if (new Vault(this).credential() != null) {
+        if (new Vault(this).isPaged()) {
             new Tray(this).tell("dropped", R.string.pager_notice_dropped);
         }
     }
@@ -35,7 +35,7 @@ public final class PushService extends FirebaseMessagingService {
             Log.w(TAG, "the push token is not kept: " + shut.getClass().getSimpleName());
         }
         Events.token(token);
-        if (!Events.isInFront() && vault.credential() != null && !vault.isConfirmed(token)) {
+        if (!Events.isInFront() && vault.isPaged() && !vault.isConfirmed(token)) {
             // Only a session can tell the server, and none may be here: until then pages go nowhere.
             new Tray(this).tell("token", R.string.pager_notice_token);
         }
@@ -48,7 +48,7 @@ public final class PushService extends FirebaseMessagingService {
             return;
         }
         Tray tray = new Tray(context);
-        if (new Vault(context).credential() == null) {
+        if (!new Vault(context).isPaged()) {
             // It is somebody's page, and not for whoever holds the phone now; but it must not get lost in silence.
             if (push.rings()) {
                 tray.tell("nobody", R.string.pager_notice_nobody);
@@ -85,6 +85,9 @@ public final class PushService extends FirebaseMessagingService {
     }
 
     private static void receipts(Context context, Push push, Now now) {
+        if (new Vault(context).credential() == null) {
+            return;
+        }
         Outbox outbox = new Outbox(context);
         outbox.add(Outbox.Item.receipt(push.incidentId, push.notificationId, "received", now));
         if (Health.shows(context, push.priority)) {

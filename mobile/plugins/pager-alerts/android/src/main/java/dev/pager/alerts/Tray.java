@@ -46,10 +46,11 @@ final class Tray {
             .setPriority(silently ? NotificationCompat.PRIORITY_LOW : NotificationCompat.PRIORITY_MAX)
             .setPublicVersion(hidden(channel, push.priority))
             .setContentIntent(opening(push, push.isTest ? Openings.TEST : Openings.OPEN));
+        if (!push.isTest && new Vault(context).credential() != null) {
+            page.addAction(0, context.getString(R.string.pager_acknowledge), acknowledging(push));
+        }
         if (!push.isTest) {
-            page
-                .addAction(0, context.getString(R.string.pager_acknowledge), acknowledging(push))
-                .addAction(0, context.getString(R.string.pager_call_lead), opening(push, Openings.CALL_LEAD));
+            page.addAction(0, context.getString(R.string.pager_call_lead), opening(push, Openings.CALL_LEAD));
         }
         if (!silently) {
             if (push.priority.isUrgent()) {

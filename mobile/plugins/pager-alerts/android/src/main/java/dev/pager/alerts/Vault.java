@@ -43,6 +43,7 @@ final class Vault {
     private static final String CREDENTIAL = "credential";
     private static final String TOKEN = "token";
     private static final String CONFIRMED = "confirmed";
+    private static final String IS_PAGED = "isPaged";
     private static final int NONCE = 12;
     private static final int TAG_BITS = 128;
 
@@ -102,9 +103,21 @@ final class Vault {
         seal(CONFIRMED, token);
     }
 
+    /**
+     * Whether somebody is signed in whom pages on this phone are for. They may have no credential: a changed password
+     * ends it, and pages come all the same.
+     */
+    boolean isPaged() {
+        return kept.getBoolean(IS_PAGED, false);
+    }
+
+    void page() {
+        kept.edit().putBoolean(IS_PAGED, true).commit();
+    }
+
     /** Whoever signs in next may have another server: it has to be told the token again. */
     void forgetPerson() {
-        kept.edit().remove(CREDENTIAL).remove(CONFIRMED).commit();
+        kept.edit().remove(CREDENTIAL).remove(CONFIRMED).remove(IS_PAGED).commit();
     }
 
     void unconfirm() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,7 +23,7 @@ from services.gateway.edge import Edge, trace_of
 from services.gateway.envelope import CODE_OF, Problem, failure
 from services.gateway.front import Front
 from services.gateway.openapi import document
-from services.gateway.route import V1
+from services.gateway.route import V1, PagerRoute
 from services.gateway.routes import (
     analytics,
     api_keys,
@@ -78,6 +79,7 @@ class Api(FastAPI):
             # Not included but added: each level of inclusion costs every request a walk of its own.
             self.router.routes.extend(resource.router.routes)
         self.router.routes.extend(oidc.returning.routes)
+        _write_out([route for route in self.router.routes if isinstance(route, PagerRoute)])
         self.include_router(health.router, prefix="/api")
         self.include_router(metrics.router, prefix="/api")
         self.include_router(docs.router, prefix="/api")
@@ -98,6 +100,14 @@ class Api(FastAPI):
         scopes = {method: dict(request.scope) | {"method": method} for method in METHODS}
         found = [m for m, scope in scopes.items() if any(r.matches(scope)[0] is Match.FULL for r in self.router.routes)]
         return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
+
+
+def _write_out(routes: Sequence[PagerRoute]) -> None:
+    """Tell each template which of the paths that it covers are others'."""
+    paths = {route.path for route in routes if "{" not in route.path}
+    for route in routes:
+        if "{" in route.path:
+            route.written_out = frozenset(filter(route.path_regex.match, paths))
 
 
 def build(front: Front, settings: Settings) -> ASGIApp:

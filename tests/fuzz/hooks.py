@@ -79,6 +79,7 @@ class Admin:
             return _sign_in()
         except HTTPError as error:
             if error.code != 409:
+                print("SIGNIN", error.code, error.read(), file=open("/tmp/fz/signin.log", "a"))
                 raise
             # Among what is tried is to register devices, and a person has five.
             return _sign_in(replace=json.load(error)["error"]["details"]["devices"][0]["deviceId"])

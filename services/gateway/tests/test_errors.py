@@ -259,6 +259,11 @@ async def test_an_unknown_path_is_a_404(pager: World, path: str) -> None:
         ("POST", f"/api/v1/on-call/schedules/{v.ID}", "GET, HEAD, PATCH, DELETE"),
         ("OPTIONS", INCIDENTS, "GET, HEAD, POST"),
         ("POST", "/api/health", "GET, HEAD"),
+        # Not what `{id}` could do.
+        ("DELETE", "/api/v1/users/me", "GET, HEAD, PATCH"),
+        ("GET", "/api/v1/users/me/email/verification", "POST"),
+        ("GET", "/api/v1/incidents/bulk", "POST"),
+        ("PATCH", "/api/incidents/bulk", "POST"),
     ],
 )
 async def test_a_wrong_method_is_a_405_that_lists_the_right_ones(

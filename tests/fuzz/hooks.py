@@ -10,12 +10,14 @@ from zoneinfo import available_timezones
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis.generation.meta import TestPhase
 
 from libs.contracts.defaults import DEFAULT_INTEGRATION_ID, DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from services.auth.registration import admin_id
 from services.gateway.app import Api
 from services.gateway.route import PagerRoute
 from tests.fuzz.people import EXPENDABLE, send, sign_in_admin
+from tests.fuzz.things import Things
 
 _ADMIN = str(admin_id(os.environ["PAGER_FUZZ_EMAIL"]))
 _SIGN_IN_EVERY = 10
@@ -47,6 +49,7 @@ _SECRET = frozenset({"login", "changePassword", "beginTotp", "confirmTotp", "rem
 """What takes a password or a code."""
 _BRAKED = frozenset({"register", "verifyEmail", "forgotPassword", "resetPassword", "returnFromOidc", "oidcToken"})
 """What may be guessed at besides."""
+_THINGS = Things()
 _OTHER = cycle((True, False))
 # From one place five are wrong in a minute, and what is behind that would never be seen.
 _PLACES = (f"10.{number % 251}.{number % 241}.{number % 239}" for number in count())
@@ -116,8 +119,13 @@ def _whole(value: Any) -> Any:
 
 
 def _aim(case: Any) -> None:
-    """What is done to the admin is done to whoever it does not matter to."""
+    """What is done to the admin is done to whoever it does not matter to.
+
+    Where one step follows from another it is about the same thing as that, and no other.
+    """
     parameters = case.path_parameters or {}
+    if case.meta is not None and case.meta.phase.name is not TestPhase.STATEFUL:
+        _THINGS.aim(case.operation.path, parameters)
     if case.method != "GET" and case.operation.path.endswith(_TO_PEOPLE) and parameters.get("id") == _ADMIN:
         case.path_parameters["id"] = EXPENDABLE.known().id
 
@@ -154,6 +162,8 @@ def after_call(_context: Any, case: Any, response: Any) -> None:
         return
     if name == "changePassword":
         EXPENDABLE.password = case.body["newPassword"]
+    if response.status_code == 201:
+        _THINGS.remember(case.operation.path, response.json()["data"])
     if name == "beginTotp":
         EXPENDABLE.secret = response.json()["data"]["secret"]
     if name in _UNDONE:

@@ -16,7 +16,7 @@ WORKERS ?= 3
 FUZZ_SECONDS ?= 300
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo up test unit integration lint fmt types docs baseline bench chaos chaos-long fuzz dashboard rules-test deploy-check clean
+.PHONY: help setup demo up test unit integration lint fmt types docs baseline bench chaos chaos-long fuzz dashboard rules-test deploy-check app app-check app-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}'
@@ -92,5 +92,21 @@ deploy-check: setup ## the image, the compose file and the chart, as far as they
 	@UV=$(UV) $(RUN) --group deploy python -m deploy.check
 	@$(RUN) --group deploy pytest deploy/tests
 
+# Node comes with Python's packages: nothing else has to be on the machine.
+NPM = cd mobile && $(if $(findstring /,$(UV)),$(abspath $(UV)),$(UV)) run --frozen --all-extras --group app npm
+
+mobile/node_modules/.package-lock.json: mobile/package.json mobile/package-lock.json
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+app: setup mobile/node_modules/.package-lock.json ## build the app in mobile/ into what the gateway serves
+	@$(NPM) run --silent build
+
+app-check: setup mobile/node_modules/.package-lock.json ## the app that is committed is what its sources build to
+	@$(NPM) run --silent same
+
+app-test: setup mobile/node_modules/.package-lock.json ## the app: its contract with the API, types, units, in a browser, the native projects
+	@$(NPM) run --silent test
+
 clean: ## remove what was installed and built here
-	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*
+	rm -rf mobile/node_modules mobile/coverage mobile/dist .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*

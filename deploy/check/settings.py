@@ -31,6 +31,8 @@ def load(service: str, variables: Mapping[str, str], files: Mapping[str, Path]) 
 def _path(name: str, value: str, files: Mapping[str, Path]) -> str:
     if not name.startswith("PAGER_") or not name.endswith("_FILE") or name in _MADE:
         return value
+    if not value:  # not set, in the words of compose
+        return value
     if value not in files:
         raise SettingsError(f"{name}: {value} is not mounted")
     return str(files[value])

@@ -1,0 +1,235 @@
+/**
+ * What there is one of: who is signed in, the API, the database, the outbox, the stream. Screens read its state and call
+ * its parts; they make none of their own.
+ */
+
+import { alerts } from '../native/alerts'
+import { isPhone, platform } from '../native/platform'
+import { phone, phoneSigner } from '../native/phone'
+import { Api, type Incident, type User } from './api'
+import { Auth, type State } from './auth'
+import { Clock } from './clock'
+import { Database } from './db'
+import { browserSigner, keepCredential } from './devicekey'
+import { Live } from './live'
+import { Outbox, type Entry, type Wanted } from './outbox'
+import { Reports } from './report'
+
+export interface Follower {
+  /** How an incident stands now: told by the stream, or the answer to what was done. */
+  changed?: (incident: Incident, event: string) => void
+  gone?: (id: string) => void
+  /** Ask the gateway for lists again. */
+  list?: () => void
+}
+
+class App {
+  state = $state<State>('starting')
+  user = $state.raw<User | null>(null)
+  /** A session has ended by itself: the sign-in says so. */
+  hasExpired = $state(false)
+  entries = $state.raw<Entry[]>([])
+  isLive = $state(false)
+  /** Of a second factor that was set up by signing in: shown once. */
+  recoveryCodes = $state.raw<readonly string[]>([])
+  /** Whether the last request was answered: no event of the browser is relied on. */
+  isOnline = $state(true)
+  /** The corrected time, moved on each second: ages and countdowns follow it. */
+  now = $state(Date.now())
+
+  readonly clock = new Clock()
+  readonly api = new Api(this.clock, isPhone ? 'app' : 'web')
+  readonly reports = new Reports(this.api, this.clock, platform, __APP_VERSION__, () => this.state === 'signedIn')
+  db!: Database
+  auth!: Auth
+  outbox!: Outbox
+  live!: Live
+  private readonly followers = new Set<Follower>()
+  private readonly names = new Map<string, string | null>()
+  private leaving = false
+
+  readonly roles = $derived(this.user?.roles ?? [])
+  readonly isLead = $derived(this.roles.includes('lead') || this.roles.includes('admin'))
+  readonly isAdmin = $derived(this.roles.includes('admin'))
+  readonly waiting = $derived(this.entries.filter((entry) => entry.state === 'queued').length)
+  readonly refused = $derived(this.entries.filter((entry) => entry.state === 'refused'))
+
+  /** Once, before the first screen. Raises what the database raises. */
+  async start(): Promise<void> {
+    this.db = await Database.open(() => this.clock.now())
+    const locks = (navigator as { locks?: LockManager }).locks
+    this.api.base = isPhone ? ((await this.db.setting<string>('server')) ?? '') : ''
+    this.api.heard = (ok) => this.heard(ok)
+    this.auth = new Auth({
+      api: this.api,
+      db: this.db,
+      clock: this.clock,
+      phone: isPhone ? phone() : null,
+      signer: isPhone ? phoneSigner : browserSigner(this.db),
+      storeCredential: (credential, deviceId) =>
+        isPhone ? alerts.storeCredential({ credential, deviceId, server: this.api.base }) : keepCredential(this.db, credential, deviceId),
+      deviceName: deviceName(),
+      changed: (state, user) => this.become(state, user),
+      wiped: () => this.wiped(),
+      locks,
+    })
+    this.api.tokens = this.auth
+    this.outbox = new Outbox({
+      db: this.db,
+      api: this.api,
+      clock: this.clock,
+      userId: () => this.auth.user?.id ?? null,
+      nameOf: (id) => this.nameOf(id),
+      accepted: (entry, incident) => {
+        if (incident !== null) this.changed(incident, entry.action)
+        else this.list()
+        if (entry.attempts === 1) this.reports.timing('tap_to_committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
+      },
+      changed: (entries) => (this.entries = this.state === 'signedIn' ? entries : []),
+      locks,
+      channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('pager'),
+    })
+    this.live = new Live({
+      address: () => streamAddress(this.api.base),
+      token: () => this.auth.get(),
+      renew: (refused) => this.auth.renew(refused),
+      clock: this.clock,
+      listener: {
+        list: () => this.list(),
+        told: (event, incident) => {
+          void this.db.putIncidents([incident]).catch((error: unknown) => this.reports.error(error, 'db'))
+          this.changed(incident, event)
+        },
+        gone: (id) => {
+          void this.db.forgetIncident(id).catch((error: unknown) => this.reports.error(error, 'db'))
+          for (const follower of this.followers) follower.gone?.(id)
+        },
+        live: (isLive) => {
+          this.isLive = isLive
+          if (isLive) this.heard(true)
+        },
+      },
+    })
+    await this.auth.start()
+    setInterval(() => (this.now = this.clock.now()), 1_000)
+    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.hurry())
+    addEventListener('online', () => this.hurry())
+    addEventListener('focus', () => this.hurry())
+  }
+
+  /** Do something to an incident, now or as soon as there is a network. Raises StorageFull. */
+  async act(wanted: Wanted): Promise<Entry> {
+    const entry = await this.outbox.add(wanted)
+    void askForSync()
+    return entry
+  }
+
+  /** Hear what becomes of incidents; the answer ends it. */
+  follow(follower: Follower): () => void {
+    this.followers.add(follower)
+    return () => this.followers.delete(follower)
+  }
+
+  /** Perhaps there is a network again, and certainly somebody looks. */
+  hurry(): void {
+    this.now = this.clock.now()
+    if (this.state !== 'signedIn') return
+    void this.outbox.flush(true)
+    this.live.hurry()
+  }
+
+  async useServer(address: string): Promise<void> {
+    await this.db.set('server', address)
+    this.api.base = address
+  }
+
+  async signOut(everywhere = false): Promise<boolean> {
+    this.leaving = true
+    try {
+      return await this.auth.signOut(everywhere)
+    } finally {
+      this.leaving = false
+    }
+  }
+
+  /** A person's name by their id, remembered for as long as the page is there; null where nobody says it to us. */
+  async nameOf(id: string): Promise<string | null> {
+    if (id === this.user?.id) return fullName(this.user)
+    const known = this.names.get(id)
+    if (known !== undefined) return known
+    const { user } = await this.api.get('/api/v1/users/{id}', { path: { id }, timeout: 3_000 })
+    const name = fullName(user)
+    this.names.set(id, name)
+    return name
+  }
+
+  private heard(ok: boolean): void {
+    if (ok && !this.isOnline && this.state === 'signedIn') {
+      this.isOnline = true
+      this.hurry()
+    }
+    this.isOnline = ok
+  }
+
+  private changed(incident: Incident, event: string): void {
+    for (const follower of this.followers) follower.changed?.(incident, event)
+  }
+
+  private list(): void {
+    for (const follower of this.followers) follower.list?.()
+  }
+
+  private become(state: State, user: User | null): void {
+    const before = this.state
+    this.hasExpired = before === 'signedIn' && state === 'signedOut' && !this.leaving
+    this.state = state
+    this.user = user
+    void this.outbox.tell()
+    if (state === 'signedIn' && before !== 'signedIn') {
+      this.live.start()
+      void this.outbox.flush(true)
+    } else if (state === 'signedOut') {
+      this.entries = []
+      this.live.stop(true)
+    }
+  }
+
+  private async wiped(): Promise<void> {
+    this.names.clear()
+    await alerts.wipe().catch((error: unknown) => this.reports.error(error, 'alerts'))
+    const registration = await (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.getRegistration('/app/')
+    for (const shown of (await registration?.getNotifications?.()) ?? []) shown.close()
+  }
+}
+
+/** There is one. */
+export const app = new App()
+
+export function fullName(user: Pick<User, 'firstName' | 'lastName'>): string {
+  return `${user.firstName} ${user.lastName}`.trim()
+}
+
+export function streamAddress(base: string): string {
+  const url = new URL('/api/v1/stream', base === '' ? location.href : base)
+  url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:'
+  return url.href
+}
+
+function deviceName(): string {
+  const agent = navigator.userAgent
+  if (/iPhone|iPad/.test(agent)) return isPhone ? 'iPhone' : 'Safari on iPhone'
+  if (isPhone) return 'Android phone'
+  const browser = /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' : /Chrome\//.test(agent) ? 'Chrome' : 'Browser'
+  const system = /Android/.test(agent) ? 'Android' : /Mac OS/.test(agent) ? 'macOS' : /Windows/.test(agent) ? 'Windows' : 'Linux'
+  return `${browser} on ${system}`
+}
+
+/** The service worker wakes the page's outbox where the browser has background sync; it has no access token itself. */
+async function askForSync(): Promise<void> {
+  try {
+    const worker = await (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.getRegistration('/app/')
+    await (worker as { sync?: { register(tag: string): Promise<void> } } | undefined)?.sync?.register('outbox')
+  } catch {
+    // Not allowed, or not there: the timer and the next look at the page do the same.
+  }
+}

@@ -1,0 +1,46 @@
+import type { components } from './schema'
+
+export type ErrorDetails = components['schemas']['ErrorDetails']
+/** The gateway's codes, and four of our own for what it did not say. */
+export type ErrorCode = components['schemas']['ErrorBody']['code'] | 'NETWORK' | 'TIMEOUT' | 'BAD_ANSWER' | 'SIGNED_OUT'
+
+/** Why a request was not done. `status` is 0 where nothing was answered. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+
+  constructor(
+    readonly status: number,
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: Partial<ErrorDetails> = {},
+    /** Seconds after which it may be asked again, where the gateway has said so. */
+    readonly retryAfter: number | null = null,
+  ) {
+    super(message)
+  }
+
+  /** Nothing was heard: it may have been done all the same. */
+  get isOffline(): boolean {
+    return this.code === 'NETWORK' || this.code === 'TIMEOUT'
+  }
+
+  /** The same request may be done later without anybody changing it. */
+  get isTemporary(): boolean {
+    return this.status === 0 || this.status === 401 || this.status === 408 || this.status === 429 || this.status >= 500
+  }
+}
+
+type Said = { code?: unknown; message?: unknown; details?: unknown }
+
+/** What an answer that is no success says. An answer of something between us and the gateway has no envelope. */
+export function errorOf(status: number, body: unknown, retryAfter: string | null): ApiError {
+  const said = typeof body === 'object' && body !== null ? (body as { error?: Said }).error : undefined
+  const seconds = retryAfter === null ? Number.NaN : Number(retryAfter)
+  const wait = Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds, 3600) : null
+  if (typeof said !== 'object' || said === null || typeof said.code !== 'string') {
+    return new ApiError(status, 'BAD_ANSWER', `HTTP ${status}`, {}, wait)
+  }
+  const details = typeof said.details === 'object' && said.details !== null ? (said.details as Partial<ErrorDetails>) : {}
+  const message = typeof said.message === 'string' ? said.message : `HTTP ${status}`
+  return new ApiError(status, said.code as ErrorCode, message, details, wait)
+}

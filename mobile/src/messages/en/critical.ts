@@ -1,0 +1,3 @@
+export const critical = {
+  'critical.title': 'Critical alert',
+} as const

@@ -1,0 +1,3 @@
+export const incidents = {
+  'incidents.title': 'Incidents',
+} as const

@@ -1,0 +1,3 @@
+export const oncall = {
+  'oncall.title': 'On-call',
+} as const

@@ -1,0 +1,90 @@
+/** What a browser can do of it: vibrate, beep, and say honestly that it cannot wake anybody through silence. */
+
+import { WebPlugin } from '@capacitor/core'
+import type { AlertHealth, PagerAlertsPlugin, Priority } from './alerts'
+
+const PATTERNS: Record<Priority, number[]> = {
+  critical: [600, 200, 600, 200, 600, 200],
+  high: [400, 200, 400],
+  medium: [200],
+  low: [],
+}
+const RING_EVERY = 3_000
+
+export class WebAlerts extends WebPlugin implements PagerAlertsPlugin {
+  private timer: ReturnType<typeof setInterval> | null = null
+  private sound: AudioContext | null = null
+
+  async checkHealth(): Promise<AlertHealth> {
+    const asked = typeof Notification === 'undefined' ? 'denied' : Notification.permission
+    return {
+      notifications: asked === 'default' ? 'prompt' : asked,
+      critical: 'unsupported',
+      channel: 'unsupported',
+      fullScreen: 'unsupported',
+      batteryOptimised: null,
+      focusOn: null,
+    }
+  }
+
+  async requestPermissions(): Promise<AlertHealth> {
+    if (typeof Notification !== 'undefined') await Notification.requestPermission()
+    return this.checkHealth()
+  }
+
+  createKey(): Promise<never> {
+    throw this.unavailable('a browser has its cookie')
+  }
+
+  sign(): Promise<never> {
+    throw this.unavailable('a browser has its cookie')
+  }
+
+  async storeCredential(): Promise<void> {}
+
+  async wipe(): Promise<void> {
+    await this.silence()
+  }
+
+  async ring({ priority }: { priority: Priority }): Promise<void> {
+    await this.silence()
+    const once = () => {
+      if (PATTERNS[priority].length > 0) navigator.vibrate?.(PATTERNS[priority])
+      if (priority === 'critical' || priority === 'high') this.beep()
+    }
+    once()
+    if (priority === 'critical') this.timer = setInterval(once, RING_EVERY)
+  }
+
+  async silence(): Promise<void> {
+    if (this.timer !== null) clearInterval(this.timer)
+    this.timer = null
+    navigator.vibrate?.(0)
+  }
+
+  async openSettings(): Promise<void> {
+    throw this.unavailable('the browser has its own settings')
+  }
+
+  /** Two tones; a page that nobody has touched yet may make none. */
+  private beep(): void {
+    try {
+      this.sound ??= new AudioContext()
+      const { sound } = this
+      if (sound.state === 'suspended') void sound.resume()
+      for (const [index, pitch] of [880, 660].entries()) {
+        const tone = sound.createOscillator()
+        const volume = sound.createGain()
+        const at = sound.currentTime + index * 0.25
+        tone.frequency.value = pitch
+        volume.gain.setValueAtTime(0.4, at)
+        volume.gain.exponentialRampToValueAtTime(0.001, at + 0.24)
+        tone.connect(volume).connect(sound.destination)
+        tone.start(at)
+        tone.stop(at + 0.25)
+      }
+    } catch {
+      // No sound here.
+    }
+  }
+}

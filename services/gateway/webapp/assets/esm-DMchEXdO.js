@@ -1,0 +1,1 @@
+export{t as App}from"./esm-yXZ5E5T6.js";

@@ -106,7 +106,6 @@ class Api(FastAPI):
         return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
 
 
-<<<<<<< HEAD
 def _write_out(routes: Sequence[PagerRoute]) -> None:
     """Tell each template which of the paths that it covers are others'."""
     paths = {route.path for route in routes if "{" not in route.path}
@@ -115,10 +114,7 @@ def _write_out(routes: Sequence[PagerRoute]) -> None:
             route.written_out = frozenset(filter(route.path_regex.match, paths))
 
 
-def build(front: Front, settings: Settings) -> ASGIApp:
-=======
 def build(front: Front, settings: Settings, built: Built) -> ASGIApp:
->>>>>>> main
     """Everything that an HTTP server serves."""
     api = Api()
     api.state.front = front

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,7 +82,7 @@ class Api(FastAPI):
             # Not included but added: each level of inclusion costs every request a walk of its own.
             self.router.routes.extend(resource.router.routes)
         self.router.routes.extend(oidc.returning.routes)
-        _write_out([route for route in self.router.routes if isinstance(route, PagerRoute)])
+        _keep_apart([route for route in self.router.routes if isinstance(route, PagerRoute)])
         self.include_router(health.router, prefix="/api")
         self.include_router(metrics.router, prefix="/api")
         self.include_router(docs.router, prefix="/api")
@@ -106,12 +107,15 @@ class Api(FastAPI):
         return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
 
 
-def _write_out(routes: Sequence[PagerRoute]) -> None:
-    """Tell each template which of the paths that it covers are others'."""
-    paths = {route.path for route in routes if "{" not in route.path}
+def _keep_apart(routes: Sequence[PagerRoute]) -> None:
+    """A path that is written out is before every template, whatever the method (OpenAPI, Path Templating Matching):
+    what `/users/{id}` takes is no more possible at `/users/me` than it is said to be."""
+    written = {route.path for route in routes if "{" not in route.path}
     for route in routes:
-        if "{" in route.path:
-            route.written_out = frozenset(filter(route.path_regex.match, paths))
+        if "{" in route.path and (others := sorted(filter(route.path_regex.match, written))):
+            # In its pattern: a method of ours would be called for every route and every request.
+            but = "|".join(map(re.escape, others))
+            route.path_regex = re.compile(f"(?!(?:{but})$){route.path_regex.pattern}")
 
 
 def build(front: Front, settings: Settings, built: Built) -> ASGIApp:

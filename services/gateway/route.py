@@ -17,8 +17,6 @@ from opentelemetry.trace import SpanKind
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match as Routed
-from starlette.types import Scope
 
 from libs.chassis.measure import telemetry
 from libs.chassis.requests.callers import Caller
@@ -66,12 +64,6 @@ class PagerRoute(APIRoute):
     """What may be left out of its answer, where somebody reads who is signed in."""
     strict = True
     """Whether it refuses parameters that it does not know."""
-    written_out: frozenset[str] = frozenset()
-    """Paths that its template covers and other routes have, as `/users/me` of `/users/{id}`."""
-
-    def matches(self, scope: Scope) -> tuple[Routed, Scope]:
-        """A path that is written out is before every template, whatever the method (OpenAPI, Path Templating)."""
-        return (Routed.NONE, {}) if scope["path"] in self.written_out else super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

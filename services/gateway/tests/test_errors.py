@@ -172,6 +172,7 @@ async def test_a_wrong_field_is_a_400_that_names_it_as_the_caller_wrote_it(
         ("priority=", "priority"),
         ("assigned_to=you", "assigned_to"),
         ("assignedTo=", "assignedTo"),
+        ("from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", "to"),
         ("page=0", "page"),
         ("page=99999999999999999999", "page"),
         ("page=501", "page"),

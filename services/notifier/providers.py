@@ -55,6 +55,8 @@ class Provider:
     """The only one, or what those of its services are made like."""
     service_of: Callable[[str], str] | None = None
     """Which service takes a token, where there are several: one that is away holds back no page to another."""
+    token_credentials: Callable[[str], str] | None = None
+    """`credentials` as the service that takes a token knows us: what one service takes says nothing of another one."""
     key: str | None = None
     """What devices are registered with, where they need to know it."""
     _of_services: dict[str, Breaker] = field(default_factory=dict)
@@ -67,6 +69,10 @@ class Provider:
         if service not in self._of_services:
             self._of_services[service] = self.breaker.fresh()
         return self._of_services[service]
+
+    def credentials_for(self, token: str) -> str:
+        """With what a page to this token is accepted or refused."""
+        return self.credentials if self.token_credentials is None else self.token_credentials(token)
 
     def called(self, token: object) -> str:
         """What operators are told of: with the service that takes this token, where there are several."""
@@ -122,6 +128,7 @@ def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:
             fingerprint(web.credentials) if web else "",
             _breaker(settings),
             service_of=web.service_of if web else None,
+            token_credentials=(lambda token: fingerprint(web.credentials_for(token))) if web else None,
             key=web.public_key if web else None,
         ),
     }

@@ -33,7 +33,7 @@ from services.notifier.providers import Provider
 from services.notifier.push.breaker import FAILURES
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.results import as_result, expired, page_of, refused_token
-from services.notifier.suspects import Suspects
+from services.notifier.suspects import Key, Suspects
 
 _log = structlog.get_logger()
 
@@ -242,6 +242,7 @@ class Sender:
 
     def _judge(self, provider: Provider, row: Sendable, token: str, outcome: Outcome, sent_at: datetime) -> Sent | None:
         now, breaker = self.clock.now(), provider.breaker_of(token)
+        credentials = provider.credentials_for(token)
         was_away = not breaker.is_closed or breaker.fails(row.device)
         if breaker.record(outcome, now, row.device):
             name = provider.called(token)
@@ -254,13 +255,13 @@ class Sender:
             _log.error("push refused as malformed", provider=provider.name, reason=outcome.reason)
         dead = refused_token(row, outcome, sent_at) if outcome.verdict is Verdict.RETIRE else None
         if dead is not None:
-            self.suspects.note(dead, row.cause, provider.name, provider.credentials, now)
+            self.suspects.note(dead, row.cause, provider.name, credentials, now)
         told = _TRIES_TOLD if breaker.is_closed else 1
         if outcome.verdict in FAILURES and row.attempt > told:
             # Its log knows that it fails: an outage of an hour is not to be told page by page and try by try.
             self.places.rest(row, now + _REST)
             return None
-        return as_result(row, outcome, now, self.chance(), credentials=provider.credentials)
+        return as_result(row, outcome, now, self.chance(), credentials=credentials)
 
     async def _tell(self, summary: str, key: str, reason: str) -> None:
         _log.error(summary, reason=reason)
@@ -277,11 +278,12 @@ class Sender:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_NET):
                 await self._ready.wait()
-        reached = False
+        reached: dict[Key, datetime] = {}
         while batch := self._results[:_RECORDED_AT_ONCE]:
             wakes, full = self._wakes, len(self._results) >= _UNRECORDED
             lost = await self.outbox.record(batch)
-            reached = reached or any(isinstance(r.command, RecordAccepted) for r in batch)
+            accepted = (r.command for r in batch if isinstance(r.command, RecordAccepted))
+            reached |= {(one.provider, one.credentials or ""): one.now for one in accepted}
             del self._results[: len(batch)]
             # Those were sent: to send them again for ever would be worse. They stay busy until a restart.
             self.places.busy.difference_update(r.notification_id for r in batch if r.notification_id not in lost)
@@ -290,7 +292,7 @@ class Sender:
         self._ready.clear()
         await self._retire(reached)
 
-    async def _retire(self, reached: bool) -> None:
+    async def _retire(self, reached: Mapping[Key, datetime]) -> None:
         """After what was recorded: what was taken beside a refusal is evidence against the token."""
         now = self.clock.now()
         if not (suspects := self.suspects.to_ask(now, reached)):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,13 +15,17 @@ from services.notifier.domain.token import RetireToken
 from services.notifier.projections import ACCEPTED, ATTEMPTS, NOTIFICATIONS
 
 Device = tuple[UUID, str]
+Key = tuple[str, str]
+"""Of which provider and credentials."""
 _ASKED_AT_ONCE = 100
+_REMEMBERED = 1000
+"""Refusals in a row; what comes of more is the same."""
 
 TRUSTED = timedelta(hours=24)
 """For how long an accepted page shows that our credentials, topic and project are right."""
-MASS = 20
-"""More devices than these that are refused within a minute are a change of the vendor's or ours, whatever was taken
-before: then only what was taken since counts."""
+MASS = 5
+"""More devices than these that are refused in a row, none being reached between them, are a change of the vendor's or
+ours, whatever was taken before: then only what was taken since the first of them counts."""
 WINDOW = timedelta(minutes=1)
 """How long evidence may take; after that the operators are told and the next page tries the token again."""
 
@@ -41,6 +44,10 @@ class Suspect(NamedTuple):
     @property
     def device(self) -> Device:
         return self.dead.user_id, self.dead.device_id
+
+    @property
+    def key(self) -> Key:
+        return self.provider, self.credentials
 
 
 _A, _N = ATTEMPTS.c, NOTIFICATIONS.c
@@ -81,31 +88,45 @@ class Suspects:
     """Those for whom evidence is sought. A restart forgets them, and the next page to such a token asks again."""
 
     _waiting: dict[Device, Suspect] = field(default_factory=dict)
+    _refused: dict[Key, dict[Device, datetime]] = field(default_factory=dict)
+    """In a row: whose, and when, since a device was last reached."""
     _unseen: set[Device] = field(default_factory=set)
-    _told: set[tuple[str, str]] = field(default_factory=set)
-    """Of which provider and credentials the operators know."""
+    _told: set[Key] = field(default_factory=set)
+    """Of which the operators know."""
 
     def note(self, dead: RetireToken, cause: Cause, provider: str, credentials: str, now: datetime) -> None:
         """The vendor has refused a token."""
         suspect = Suspect(dead, cause, provider, credentials, now, now - TRUSTED)
+        row = self._refused.setdefault(suspect.key, {})
+        if len(row) < _REMEMBERED:
+            row.setdefault(suspect.device, now)
         if suspect.device not in self._waiting:
             self._waiting[suspect.device] = suspect
             self._unseen.add(suspect.device)
 
-    def to_ask(self, now: datetime, reached: bool) -> Sequence[Suspect]:
-        """For whom to look now: at once, whenever a device was `reached`, and when their time is over."""
+    def to_ask(self, now: datetime, reached: Mapping[Key, datetime]) -> Sequence[Suspect]:
+        """For whom to look now: at once, whenever a device was `reached`, and when their time is over.
+
+        `reached`: since the last time, with what and when.
+        """
         wanted = [s for s in self._waiting.values() if reached or s.device in self._unseen or now - s.at >= WINDOW]
-        counted = Counter(suspect.provider for suspect in self._waiting.values())
-        first = {s.provider: s.at for s in reversed(self._waiting.values())}
-        return [
-            s._replace(since=first[s.provider]) if counted[s.provider] > MASS else s for s in wanted[:_ASKED_AT_ONCE]
-        ]
+        asked = [s._replace(since=max(s.since, self._since(s))) for s in wanted[:_ASKED_AT_ONCE]]
+        for key, moment in reached.items():
+            # What was refused after it is no less suspicious for it.
+            row = {device: at for device, at in self._refused.pop(key, {}).items() if at > moment}
+            if row:
+                self._refused[key] = row
+        return asked
+
+    def _since(self, suspect: Suspect) -> datetime:
+        row = self._refused.get(suspect.key, {})
+        return next(iter(row.values())) if len(row) > MASS else suspect.since
 
     def asked(self, suspects: Sequence[Suspect], evident: Collection[Suspect], now: datetime) -> list[Suspect]:
         """What came of it. Returns those of which to tell the operators: nothing shows that we are not to blame."""
         told: list[Suspect] = []
         for suspect in suspects:
-            key = (suspect.provider, suspect.credentials)
+            key = suspect.key
             self._unseen.discard(suspect.device)
             if suspect in evident:
                 self._told.discard(key)

@@ -72,6 +72,10 @@ class WebPushClient:
         """What makes a subscription ours or a stranger's."""
         return ("webpush", self.public_key)
 
+    def credentials_for(self, token: str) -> tuple[str, ...]:
+        """The same, of the one service that takes this token: each judges for itself."""
+        return (*self.credentials, self.service_of(token))
+
     @property
     def trouble(self) -> str | None:
         """None: the services are browsers' own, and are asked only when there is something to say."""

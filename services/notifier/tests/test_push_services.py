@@ -21,6 +21,7 @@ from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.tests.fakes import ACCEPTED, Bench, FakeVendor
 from services.notifier.tests.notifications import NINE, intend
 
+GONE = Outcome(Verdict.RETIRE, "HTTP 404", 404)
 TIMEOUT = Outcome(Verdict.TRANSIENT, "timeout")
 
 
@@ -29,6 +30,8 @@ class Services:
 
     def __init__(self) -> None:
         self.away: set[str] = set()
+        self.gone: set[str] = set()
+        """Those that answer 404 to everybody."""
         self.asked: list[tuple[str, Page]] = []
         self.trouble: str | None = None
 
@@ -40,6 +43,8 @@ class Services:
         await asyncio.sleep(0)
         service = of(token)
         self.asked.append((service, page))
+        if service in self.gone:
+            return GONE
         return TIMEOUT if service in self.away else ACCEPTED
 
 
@@ -49,7 +54,7 @@ def of(token: str) -> str:
 
 def bench_of(services: Services) -> Bench:
     bench = Bench()
-    bench.sender.providers = {"webpush": Provider("webpush", services, "ours", service_of=of)}
+    bench.sender.providers = {"webpush": Provider("webpush", services, "ours", service_of=of, token_credentials=of)}
     return bench
 
 
@@ -130,3 +135,21 @@ def test_browsers_that_nobody_looks_at_are_no_proof_that_people_are_reached() ->
     assert troubles_of(apns="away", fcm=None, webpush=None) == [("push apns", Effect.FAULT)]
     assert troubles_of(apns=None, fcm=None, webpush="away") == [("push webpush", Effect.FAULT)]
     assert troubles_of(webpush="away") == [("push webpush", Effect.SILENCE)]
+
+
+async def test_what_one_service_takes_is_no_evidence_against_browsers_of_another_one() -> None:
+    services = Services()
+    services.gone.add("mozilla")
+    async with bench_of(services) as bench:
+        taken, refused = to(bench, "google"), to(bench, "mozilla")
+        await bench.until(lambda: _is_taken(bench, taken))
+        await bench.settled()
+        bench.clock.advance(minutes=2)
+        await bench.until(lambda: bool(bench.alarms))
+        assert bench.outbox.retired == []
+        services.gone.clear()
+        another = to(bench, "mozilla")
+        await bench.until(lambda: _is_taken(bench, another))
+        services.gone.add("mozilla")
+        refused = to(bench, "mozilla")
+        await bench.until(lambda: [one.device_id for one in bench.outbox.retired] == [str(refused)])

@@ -188,4 +188,37 @@ def test_in_a_mass_of_refusals_evidence_must_be_newer_than_the_first_of_them() -
     for number, moment in enumerate(moments):
         dead = RetireToken(BO, f"phone {number}", REGISTERED, moment, "Unregistered")
         suspects.note(dead, cause, "apns", "ours", moment)
-    assert {suspect.since for suspect in suspects.to_ask(moments[-1], reached=True)} == {NINE}
+    assert {suspect.since for suspect in suspects.to_ask(moments[-1], {})} == {NINE}
+
+
+async def test_a_vendor_that_refuses_everybody_one_by_one_takes_few_tokens_with_it() -> None:
+    bad = Bad()
+    async with bench_of(bad) as bench:
+        await accept(bench)
+        bad.all = True
+        refused: list[str] = []
+        for _ in range(3 * MASS):
+            bench.clock.advance(seconds=61)
+            page = intend(kind=MethodKind.APNS)
+            now = bench.clock.now()
+            refused.append(str(page.notification_id))
+            bench.page(replace(page, now=now, decided_at=now, next_due_at=now + HOUR))
+            await bench.settled()
+            await bench.turn()
+        bench.clock.advance(seconds=61)
+        await bench.until(lambda: bool(bench.alarms))
+        assert retired(bench) == refused[:MASS], "then it is no longer believed for what it took before"
+
+
+def test_a_page_that_was_taken_before_a_row_of_refusals_does_not_end_it() -> None:
+    cause, suspects = Cause(ACTOR, uuid4()), Suspects()
+    for number in range(MASS + 1):
+        at = NINE + timedelta(seconds=number)
+        suspects.note(RetireToken(BO, f"phone {number}", REGISTERED, at, "Gone"), cause, "apns", "ours", at)
+    before, after = NINE - timedelta(seconds=1), NINE + timedelta(seconds=MASS)
+    for _ in range(2):
+        asked = suspects.to_ask(NINE + timedelta(minutes=2), {("apns", "ours"): before})
+        assert {suspect.since for suspect in asked} == {NINE}
+    suspects.to_ask(NINE + timedelta(minutes=2), {("apns", "ours"): after})
+    asked = suspects.to_ask(NINE + timedelta(minutes=2), {})
+    assert all(suspect.since == suspect.at - timedelta(days=1) for suspect in asked)

@@ -14,9 +14,15 @@ LONGEST: Final = 4096
 _LONGEST_ENDPOINT: Final = 2048
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*"
-_ORIGIN: Final = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?", re.IGNORECASE)
+# ASCII: where case does not count, ſ and the Kelvin sign would be letters of a host.
+_FLAGS: Final = re.IGNORECASE | re.ASCII
+_ORIGIN: Final = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?", _FLAGS)
+_PORTS: Final = {"https": 443, "http": 80}
+_HIGHEST_PORT: Final = 65535
 _PATH: Final = re.compile(r"/[A-Za-z0-9_.~!$&'()*+,;=:@%/?-]*")
-_NAMED: Final = re.compile(rf"\.?{_HOST}|{_ORIGIN.pattern}", re.IGNORECASE)
+_NAMED: Final = re.compile(_HOST, _FLAGS)
+_BELOW: Final = re.compile(rf"(?:\.{_LABEL})+\.(?![0-9]+\Z){_LABEL}", _FLAGS)
+"""Two names at least: below `.com` is everybody, and nothing is below an address."""
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 _KNOWN: Final = {
     # Chromium, components/push_messaging/push_messaging_constants.cc.
@@ -106,13 +112,9 @@ class PushServices:
         `http://127.0.0.1:3001`, which alone may be without TLS or have a port.
 
         Raises:
-            ValueError: which part of it is none of these.
+            ValueError: a part of it is none of these.
         """
-        named = [part.strip().lower() for part in text.split(",") if part.strip()]
-        for part in named:
-            if not _NAMED.fullmatch(part):
-                raise ValueError("must be hosts (push.example.com, .example.com) or origins, separated by commas")
-        return cls(frozenset(named))
+        return cls(frozenset(_named(part.strip().lower()) for part in text.split(",") if part.strip()))
 
     def service_of(self, subscription: Subscription) -> str | None:
         """What its service is called: the same for all of its hosts. None: it is none of those."""
@@ -151,6 +153,17 @@ BROWSERS: Final = PushServices()
 def base64url(raw: bytes) -> str:
     """Without padding, as JWS and Web Push have it."""
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _named(part: str) -> str:
+    origin = _ORIGIN.fullmatch(part)
+    if origin is not None and int(origin["port"] or 0) <= _HIGHEST_PORT:
+        # Browsers leave a port out that goes without saying.
+        is_usual = origin["port"] is not None and int(origin["port"]) == _PORTS[origin["scheme"]]
+        return part.rpartition(":")[0] if is_usual else part
+    if not _NAMED.fullmatch(part) and not _BELOW.fullmatch(part):
+        raise ValueError("must be hosts (push.example.com, .example.com) or origins, separated by commas")
+    return part
 
 
 def _rule_of(host: str, rules: Collection[str]) -> str | None:

@@ -92,6 +92,10 @@ def test_a_host_that_is_no_push_service_is_none(endpoint: str) -> None:
         "https://fcm.googleapis.com:0443/x",
         "https://[::1]/x",
         "https://\uff46cm.googleapis.com/x",
+        "https://\u212aey.push.apple.com/x",
+        "https://pu\u017fh.push.apple.com/x",
+        "https://\u0130.push.apple.com/x",
+        "http\u017f://fcm.googleapis.com/x",
         "https://fcm\u3002googleapis.com/x",
         "https://fcm.googleapis.com\n/x",
         " https://fcm.googleapis.com/x",
@@ -159,10 +163,26 @@ def test_an_operator_names_further_services() -> None:
 
 
 def test_an_address_is_below_nothing() -> None:
-    assert PushServices.parse(".0.0.1").service_of(Subscription.read(subscription("https://127.0.0.1/x"))) is None
+    services = PushServices(frozenset({".0.0.1"}))
+    assert services.service_of(Subscription.read(subscription("https://127.0.0.1/x"))) is None
 
 
-@pytest.mark.parametrize("text", ["*", "https://a/b", "a b", "ftp://a", "a:1", "http://a:", "ä", "http://u@a"])
+@pytest.mark.parametrize(
+    ("named", "endpoint"),
+    [("https://push.example:443", "https://push.example/1"), ("HTTP://push.example:80", "http://push.example/1")],
+)
+def test_a_port_that_goes_without_saying_may_be_said(named: str, endpoint: str) -> None:
+    services = PushServices.parse(named)
+    assert services.service_of(Subscription.read(subscription(endpoint))) == endpoint.removesuffix("/1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("*", "https://a/b", "a b", "ftp://a", "a:1", "http://a:", "ä", "http://u@a"),
+        *(".com", ".0.0.1", "https://a:65536", "pu\u017fh.example", "push.example."),
+    ],
+)
 def test_what_is_no_host_is_no_push_service(text: str) -> None:
     with pytest.raises(ValueError, match="must be hosts"):
         PushServices.parse(text)

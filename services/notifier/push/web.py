@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,8 @@ NAMES_KEPT: Final = 300
 """Seconds for which what a name stood for is connected to again."""
 MOST_READ: Final = 4096
 """Bytes of an answer: its status says nearly all."""
+READ_FOR: Final = 0.5
+"""Seconds that what follows the status may take: a page that was taken is not sent again for want of it."""
 TRUSTED: Final = timedelta(hours=24)
 """For how long an accepted page shows that a push service takes our signature."""
 
@@ -183,6 +186,14 @@ class WebPushClient:
         }
         where = URL(subscription.endpoint, encoded=True)
         async with session.post(where, data=body, headers=headers, allow_redirects=False) as response:
-            raw = await response.content.read(MOST_READ)
+            raw = await _beginning(response)
             said = response.headers
             return WebAnswer(response.status, said.get("Retry-After"), said.get("Location"), raw)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """Of the body; nothing where it does not come or breaks off."""
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(READ_FOR):
+            return await response.content.read(MOST_READ)
+    return b""

@@ -229,6 +229,25 @@ async def test_an_answer_without_end_is_not_read_to_its_end(server: PushService,
     assert outcome == Outcome(Verdict.TRANSIENT, "HTTP 500", 500)
 
 
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_a_page_that_was_taken_is_not_sent_again_for_want_of_words(
+    server: PushService, browser: Browser, breaks: bool
+) -> None:
+    async def silent(_: int) -> web.StreamResponse:
+        response = web.StreamResponse(status=201)
+        await response.prepare(server.request)
+        if breaks:
+            server.request.transport.close()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    server.answer = silent
+    async with client_of(server) as client, in_time():
+        outcome = await client.send(browser.subscription(f"{server.url}/push/1"), a_page(), limit=4.0)
+    assert outcome == Outcome(Verdict.ACCEPTED, "accepted", 201)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     "token",
     ["", "fcm-token", "{}", json.dumps({"endpoint": "https://127.0.0.1/x", "keys": {}})],

@@ -14,7 +14,7 @@ LONGEST: Final = 4096
 _LONGEST_ENDPOINT: Final = 2048
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*"
-# ASCII: where case does not count, ſ and the Kelvin sign would be letters of a host.
+# ASCII: where case does not count, a long s and the sign for kelvin would be letters of a host.
 _FLAGS: Final = re.IGNORECASE | re.ASCII
 _ORIGIN: Final = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?", _FLAGS)
 _PORTS: Final = {"https": 443, "http": 80}

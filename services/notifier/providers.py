@@ -128,10 +128,14 @@ def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:
             fingerprint(web.credentials) if web else "",
             _breaker(settings),
             service_of=web.service_of if web else None,
-            token_credentials=(lambda token: fingerprint(web.credentials_for(token))) if web else None,
+            token_credentials=_of_services(web) if web else None,
             key=web.public_key if web else None,
         ),
     }
+
+
+def _of_services(web: WebPushClient) -> Callable[[str], str]:
+    return lambda token: fingerprint(web.credentials_for(token))
 
 
 def _breaker(settings: Settings) -> Breaker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http.cookies import SimpleCookie
 from typing import Any
@@ -216,6 +217,46 @@ async def test_a_browser_may_be_bound_to_a_key_too(world: World, ana: Phone) -> 
     assert again.status == 401, "a proof is good once, and for one cookie"
     assert again.body["error"]["details"]["ath"] != of["ath"]
     assert (await browser.refresh(proof=key.proof(browser.cookie))).status == 200
+
+
+async def test_tabs_that_renew_a_bound_session_at_the_same_moment_all_go_on(world: World, ana: Phone) -> None:
+    tabs, key = [Browser(world, ana.email) for _ in range(4)], DeviceKey()
+    assert (await tabs[0].sign_in(deviceKey=key.public)).status == 200
+    for tab in tabs:
+        tab.cookie = tabs[0].cookie
+    asked = await asyncio.gather(*(tab.refresh() for tab in tabs))
+    told = {answer.body["error"]["details"]["ath"] for answer in asked}
+    assert len(told) == 1, "they have one cookie"
+    ath = told.pop()
+    proofs = [key.proof("", ath=ath) for _ in tabs]
+    answers = await asyncio.gather(*(tab.refresh(proof=one) for tab, one in zip(tabs, proofs, strict=True)))
+    assert [answer.status for answer in answers] == [200] * 4
+    assert len({tab.cookie for tab in tabs}) == 1, "whoever is late is given what the first one was"
+    late = await tabs[1].refresh(proof=proofs[1])
+    assert (late.status, late.body["error"]["details"]["field"]) == (401, "proof"), "for the cookie before"
+    assert "Set-Cookie" not in late.headers
+    assert (await tabs[2].refresh(proof=key.proof(tabs[2].cookie))).status == 200
+
+
+async def test_what_a_proof_is_to_be_of_is_told_to_pages_of_ours_and_for_a_cookie_alone(
+    world: World, ana: Phone
+) -> None:
+    browser, key = Browser(world, ana.email), DeviceKey()
+    assert (await browser.sign_in(deviceKey=key.public)).status == 200
+    kept, ours = browser.cookie, browser.origin
+    for origin in (None, "https://evil.example", "null"):
+        browser.origin = origin
+        for answer in (await browser.refresh(), await browser.post("/auth/logout", {"deviceId": browser.device})):
+            assert (answer.status, "ath" in str(answer.body)) == (403, False)
+    browser.origin, browser.cookie = ours, ""
+    assert "ath" not in str((await browser.post("/auth/refresh", {"deviceId": browser.device}, token=kept)).body)
+    phone = Browser(world, ana.email, "phone")
+    body = {"email": ana.email, "password": PASSWORD, "deviceId": "phone", "deviceKey": key.public}
+    shown = (await phone.post("/auth/login", body)).data["tokens"]["refreshToken"]
+    answer = await phone.post("/auth/refresh", {"deviceId": "phone"}, token=shown)
+    assert answer.body["error"]["details"].keys() == {"field", "reason"}, "a phone has its token"
+    browser.cookie = kept
+    assert (await browser.refresh(proof=key.proof(kept))).status == 200, "nothing has ended"
 
 
 @pytest.mark.services("auth", "incidents")

@@ -27,6 +27,10 @@ OF_ONE: Final = 5
 _LONGEST: Final = 500
 """Characters of a message that are kept."""
 _CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_UNSEEN: Final = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""What shows as nothing, turns the rest of a line around, or keeps the letters of a secret apart."""
 _KEY: Final = "A-Za-z0-9_~-"
 _PRIVATE: Final = re.compile(
     rf"(?P<id>(?<![{_KEY}])[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}(?![{_KEY}]))"
@@ -37,6 +41,8 @@ _PRIVATE: Final = re.compile(
     r"|\?[^\s\"')?]{0,200}=[^\s\"')]*"
     rf"|[{_KEY}]{{32,}}|[A-Za-z0-9+/]{{40,}}={{0,2}}"
     r"|(?<![0-9A-Za-z])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z:])(?i:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe[89ab][0-9a-f])"
+    r"(?=[0-9A-Fa-f:]{0,40}::|(?::[0-9A-Fa-f]{1,4}){7})(?::{1,2}[0-9A-Fa-f]{0,4}){1,7}"
     r"|(?<![0-9A-Za-z])\+?[0-9](?:[ ()/-]{0,2}[0-9]){6,19}(?![0-9A-Za-z])"
 )
 """An incident's id is kept; tokens, mail addresses, what follows a ? in an address, keys, hosts by number and telephone
@@ -117,5 +123,5 @@ class Reports:
 
 def scrubbed(text: str) -> str:
     """One line of it without what may be somebody's, or a secret."""
-    plain = _CONTROLS.sub(" ", text).strip()
+    plain = _CONTROLS.sub(" ", _UNSEEN.sub("", text)).strip()
     return _PRIVATE.sub(lambda found: found["id"] or "***", plain)[:_LONGEST]

@@ -210,6 +210,11 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI1NTBlODQwMCJ9.c2lnbmF0dXJl-_x"
         ("call +49 151 12345678 now", "call *** now"),
         ("(030) 123-4567", "(***"),
         ("peer 192.168.0.17:443", "peer ***:443"),
+        ("peer [2a02:810a::1:2]:443", "peer [***]:443"),
+        ("peer 2001:db8:1:2:3:4:5:6 and fe80::1", "peer *** and ***"),
+        ("in std::fs::read at 09:15:00", "in std::fs::read at 09:15:00"),
+        ("level=info\u202egnorw=level\u2066", "level=infognorw=level"),
+        ("key pgr\u200b_abc123 is\u00ad old", "key *** is old"),
         (f"incident {UUID} is gone", f"incident {UUID} is gone"),
         (
             "at ack (http://h/app/assets/index-B1xk_9-Q.js:12:3456)",
@@ -225,7 +230,8 @@ def test_a_message_is_one_line_without_what_is_somebodys(said: str, kept: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["@", "a@", "?a=", "1 ", "A" * 3 + ".", "-" * 31 + " ", "(", "eyJ" + "a" * 8 + ".", "+1("]
+    "text",
+    ["@", "a@", "?a=", "1 ", "A" * 3 + ".", "-" * 31 + " ", "(", "eyJ" + "a" * 8 + ".", "+1(", "2001:", "fe80:1"],
 )
 def test_no_message_takes_long(text: str) -> None:
     assert len(scrubbed((text * 2000)[:2000])) <= 500

@@ -18,7 +18,7 @@ from services.notifier.push.message import Page, encode, web_headers, web_minima
 from services.notifier.push.outcome import Outcome, Verdict
 from services.notifier.push.reasons import connection_reason
 from services.notifier.push.web_addresses import NotPublic, PublicResolver
-from services.notifier.push.web_answers import TOO_LARGE, WebAnswer, read_web
+from services.notifier.push.web_answers import SIGNATURE, TOO_LARGE, WebAnswer, read_web
 from services.notifier.push.web_sealing import Vapid, public_key, read_vapid_key, sealed
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ READ_FOR: Final = 0.5
 """Seconds that what follows the status may take: a page that was taken is not sent again for want of it."""
 TRUSTED: Final = timedelta(hours=24)
 """For how long an accepted page shows that a push service takes our signature."""
+
+OTHER_KEYS = 3
+"""More browsers in a row than these whose signature a service refuses have not all subscribed with another key: it is
+our key that it takes no more, or our clock that is wrong."""
 
 
 class WebPushClient:
@@ -69,6 +73,8 @@ class WebPushClient:
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
         self._taken: dict[str, datetime] = {}
+        self._refused: dict[str, set[str]] = {}
+        """By services, for whom the signature was refused since it was last taken: the first few."""
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -170,11 +176,21 @@ class WebPushClient:
                 lost = True
                 continue
             now = self._clock.now()
-            known = self._taken.get(service)
-            outcome = read_web(answer, now, trusted=known is not None and now - known < TRUSTED)
+            outcome = read_web(answer, now, trusted=self._is_trusted(service, subscription, answer, now))
             if outcome.verdict is Verdict.ACCEPTED:
                 self._taken[service] = now
+                self._refused.pop(service, None)
             return outcome
+
+    def _is_trusted(self, service: str, subscription: Subscription, answer: WebAnswer, now: datetime) -> bool:
+        """Whether a signature that is refused is the browser's fault."""
+        taken = self._taken.get(service)
+        if answer.status not in SIGNATURE or taken is None or now - taken >= TRUSTED:
+            return False
+        refused = self._refused.setdefault(service, set())
+        if len(refused) <= OTHER_KEYS:
+            refused.add(subscription.endpoint)
+        return len(refused) <= OTHER_KEYS
 
     async def _post(
         self, session: aiohttp.ClientSession, subscription: Subscription, page: Page, body: bytes

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from services.notifier.push.outcome import Outcome, Verdict, code_word, retry_after_seconds
 
 TOO_LARGE: Final = 413
+SIGNATURE: Final = frozenset({401, 403})
+"""Our signature is refused, as far as can be told."""
 _TAKEN: Final = frozenset({200, 201, 202})
 _BY_STATUS: Final[dict[int, Verdict]] = {
-    401: Verdict.CREDENTIALS,
-    403: Verdict.CREDENTIALS,
+    **dict.fromkeys(SIGNATURE, Verdict.CREDENTIALS),
     404: Verdict.RETIRE,
     408: Verdict.TRANSIENT,
     410: Verdict.RETIRE,

@@ -19,7 +19,7 @@ from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.web_push import BROWSERS, PushServices
 from services.notifier.push.message import WEB_LIMIT
 from services.notifier.push.outcome import Outcome, Verdict
-from services.notifier.push.web import MOST_READ, WebPushClient
+from services.notifier.push.web import MOST_READ, OTHER_KEYS, WebPushClient
 from services.notifier.push.web_addresses import is_public
 from services.notifier.tests.push_pages import NOW, MovableClock, a_page, pem
 from services.notifier.tests.push_web_server import Browser, PushService, claims_of
@@ -166,6 +166,19 @@ async def test_whose_signature_is_refused_where_ours_is_taken_was_subscribed_wit
         assert (await client.send(token, a_page())).verdict is Verdict.RETIRE
         clock.move(hours=25)
         assert (await client.send(token, a_page())).verdict is Verdict.CREDENTIALS
+
+
+async def test_a_service_that_refuses_everybodys_signature_refuses_us(server: PushService) -> None:
+    tokens = [Browser().subscription(f"{server.url}/push/{number}") for number in range(OTHER_KEYS + 2)]
+    async with client_of(server) as client:
+        for _ in range(2):
+            server.answer = server.accept
+            await client.send(tokens[0], a_page())
+            server.answer = answered(403)
+            again = [(await client.send(tokens[1], a_page())).verdict for _ in range(OTHER_KEYS + 1)]
+            assert again == [Verdict.RETIRE] * len(again), "one browser, however often"
+            others = [(await client.send(token, a_page())).verdict for token in tokens[2:] + tokens[:2]]
+            assert others == [Verdict.RETIRE] * (OTHER_KEYS - 1) + [Verdict.CREDENTIALS] * 3, others
 
 
 async def test_a_page_that_is_refused_as_too_large_goes_shortened(server: PushService, browser: Browser) -> None:

@@ -23,7 +23,7 @@ from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/devices", tags=["devices"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
-DeviceId = Annotated[str, Path(alias="deviceId", max_length=255)]
+DeviceId = Annotated[str, Path(alias="deviceId", min_length=1, max_length=255)]
 
 
 @router.post(

@@ -578,6 +578,14 @@ async def test_a_device_says_when_it_was_last_heard_of(pager: World) -> None:
     assert (await pager.call("GET", "/api/v1/devices/tablet")).json["data"]["device"]["lastReceiptAt"] == NINE
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/devices//test"), ("GET", "/devices/"), ("DELETE", "/devices/")]
+)
+async def test_a_device_without_a_name_is_the_callers_mistake(pager: World, method: str, path: str) -> None:
+    answer = await pager.call(method, f"/api/v1{path}")
+    assert (answer.status, answer.error["details"]["field"]) == (400, "deviceId")
+
+
 async def test_a_device_is_tested_six_times_an_hour(pager: World) -> None:
     await pager.stubs.answer("notifier.test_device", v.NOTIFICATION)
     answers = [(await pager.call("POST", "/api/v1/devices/phone/test")).status for _ in range(7)]

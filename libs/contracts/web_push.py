@@ -132,6 +132,10 @@ class PushServices:
         """Whether an operator has named this very host, and not what it is below: it may be of their own network."""
         return host in self.named or any(origin["host"] == host for origin in self._origins())
 
+    def names(self, host: str) -> bool:
+        """Whether it is one to the letter, which no browser has made up below a name."""
+        return self.exempts(host) or host in _KNOWN
+
     def check(self, subscription: Subscription) -> None:
         """Raises ValueError for one of a service that is not believed."""
         if self.service_of(subscription) is None:

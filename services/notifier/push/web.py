@@ -35,10 +35,12 @@ MOST_READ: Final = 4096
 """Bytes of an answer: its status says nearly all."""
 READ_FOR: Final = 0.5
 """Seconds that what follows the status may take: a page that was taken is not sent again for want of it."""
+HOSTS: Final = 1000
+"""That are known to take pages; WNS has hundreds."""
 TRUSTED: Final = timedelta(hours=24)
 """For how long an accepted page shows that a push service takes our signature."""
 
-OTHER_KEYS = 3
+OTHER_KEYS: Final = 3
 """More browsers in a row than these whose signature a service refuses have not all subscribed with another key: it is
 our key that it takes no more, or our clock that is wrong."""
 
@@ -73,6 +75,8 @@ class WebPushClient:
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
         self._taken: dict[str, datetime] = {}
+        self._hosts: dict[str, None] = {}
+        """That have taken a page."""
         self._refused: dict[str, set[str]] = {}
         """By services, for whom the signature was refused since it was last taken: the first few."""
 
@@ -140,8 +144,8 @@ class WebPushClient:
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, NotPublic):
                 return Outcome(Verdict.TRANSIENT, "its host has no public address")
-            # A name of somebody's own that is not there holds back no page to others of its service.
-            unreached = not isinstance(error, aiohttp.ClientConnectorDNSError)
+            # A name of somebody's own that is not there, or takes no connection, holds back no page to others.
+            unreached = not isinstance(error, aiohttp.ClientConnectorDNSError) and self._is_others(subscription.host)
             return Outcome(Verdict.TRANSIENT, connection_reason(error), everybodys=unreached)
         except aiohttp.ClientError as error:
             return Outcome(Verdict.TRANSIENT, connection_reason(error))
@@ -179,8 +183,14 @@ class WebPushClient:
             outcome = read_web(answer, now, trusted=self._is_trusted(service, subscription, answer, now))
             if outcome.verdict is Verdict.ACCEPTED:
                 self._taken[service] = now
+                self._hosts[subscription.host] = None
+                while len(self._hosts) > HOSTS:
+                    del self._hosts[next(iter(self._hosts))]
                 self._refused.pop(service, None)
             return outcome
+
+    def _is_others(self, host: str) -> bool:
+        return self._services.names(host) or host in self._hosts
 
     def _is_trusted(self, service: str, subscription: Subscription, answer: WebAnswer, now: datetime) -> bool:
         """Whether a signature that is refused is the browser's fault."""

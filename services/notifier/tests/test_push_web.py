@@ -296,6 +296,26 @@ class Rebound(AbstractResolver):
     async def close(self) -> None: ...
 
 
+async def test_a_host_that_somebody_made_up_is_nobody_elses(
+    server: PushService, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.push.web.PublicResolver", lambda inner, _exempt: inner)
+    made_up, own = "https://x.y.notify.windows.com/w", "https://fcm.googleapis.com/w"
+    async with client_of(server, services=PushServices.parse(server.url), resolver=Rebound("127.0.0.1")) as client:
+        await client.send(browser.subscription(f"{server.url}/push/1"), a_page())
+        assert list(client._hosts) == ["127.0.0.1"]
+        client._hosts["z.notify.windows.com"] = None  # it has taken a page
+        outcomes = [
+            await client.send(browser.subscription(one), a_page())
+            for one in (made_up, own, "https://z.notify.windows.com/w")
+        ]
+    assert [(one.verdict, one.everybodys) for one in outcomes] == [
+        (Verdict.TRANSIENT, False),
+        (Verdict.TRANSIENT, True),
+        (Verdict.TRANSIENT, True),
+    ]
+
+
 @pytest.mark.parametrize("addresses", [("127.0.0.1",), ("169.254.169.254",), ("142.250.1.1", "10.0.0.1")])
 async def test_a_name_that_stands_for_an_address_of_ours_is_not_connected_to(
     server: PushService, browser: Browser, addresses: tuple[str, ...]

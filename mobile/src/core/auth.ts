@@ -25,7 +25,7 @@ export interface Phone {
   signer: DeviceSigner
   store: SecureStore
   /** For the acknowledgement without the app. */
-  storeCredential(credential: string, deviceId: string): Promise<void>
+  storeCredential(credential: string, deviceId: string, userId: string): Promise<void>
 }
 
 export interface Surroundings {
@@ -34,7 +34,7 @@ export interface Surroundings {
   clock: Clock
   /** null: a browser. */
   phone: Phone | null
-  deviceName: string
+  deviceName: () => string
   changed: (state: State, user: User | null) => void
   /** Everything else of a person goes: notifications, caches, the badge. */
   wiped: () => Promise<void>
@@ -51,7 +51,7 @@ export interface Credentials {
 }
 
 /** What stays on the device when somebody signs out. */
-export const OF_THE_DEVICE = ['deviceId', 'server', 'theme', 'language'] as const
+export const OF_THE_DEVICE = ['deviceId', 'deviceName', 'server', 'theme', 'language'] as const
 const REFRESH = 'refresh'
 /** A token is renewed so long before it ends. */
 const EARLY = 30_000
@@ -153,7 +153,7 @@ export class Auth implements Tokens {
 
   private async asDevice() {
     const { phone, deviceName } = this.at
-    const device = { deviceId: this.deviceId, deviceName, platform: phone?.platform ?? ('web' as const) }
+    const device = { deviceId: this.deviceId, deviceName: deviceName(), platform: phone?.platform ?? ('web' as const) }
     return phone === null ? device : { ...device, deviceKey: await phone.signer.publicKey() }
   }
 
@@ -165,7 +165,7 @@ export class Auth implements Tokens {
     await this.take(data.tokens)
     const { phone } = this.at
     if (phone !== null && typeof data.deviceCredential === 'string') {
-      await phone.storeCredential(data.deviceCredential, this.deviceId)
+      await phone.storeCredential(data.deviceCredential, this.deviceId, data.user.id)
     }
     await this.know(data.user)
   }

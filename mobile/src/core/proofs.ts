@@ -9,8 +9,8 @@ export type Jwk = Schemas['DeviceKey']
 export interface DeviceSigner {
   /** The public half; made at the first call. */
   publicKey(): Promise<Jwk>
-  /** ES256 over these bytes: r and s, 64 bytes. */
-  sign(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>
+  /** ES256 over the UTF-8 bytes of this text: r and s, 64 bytes. */
+  sign(text: string): Promise<Uint8Array<ArrayBuffer>>
 }
 
 export function base64url(bytes: Uint8Array): string {
@@ -44,7 +44,7 @@ export async function prove(
     ...(request === undefined ? {} : { htm: request.method, htu: request.path }),
   }
   const signed = `${encode({ typ: 'pager-proof+jwt', alg: 'ES256' })}.${encode(claims)}`
-  return `${signed}.${base64url(await signer.sign(new TextEncoder().encode(signed)))}`
+  return `${signed}.${base64url(await signer.sign(signed))}`
 }
 
 /** S256 of a verifier (RFC 7636). */

@@ -1,14 +1,14 @@
 /** What a phone brings to a sign-in: its key, and a place for the refresh token. */
 
 import type { Phone } from '../core/auth'
-import { base64url, fromBase64url, type DeviceSigner } from '../core/proofs'
+import { fromBase64url, type DeviceSigner } from '../core/proofs'
 import { alerts } from './alerts'
 import { platform } from './platform'
 import { secureStore } from './securestore'
 
 const signer: DeviceSigner = {
-  publicKey: async () => (await alerts.createKey()).publicKey,
-  sign: async (bytes) => fromBase64url((await alerts.sign({ data: base64url(bytes) })).signature),
+  publicKey: async () => (await alerts.createKey()).jwk,
+  sign: async (text) => fromBase64url((await alerts.sign({ input: text })).signature),
 }
 
 /** `server`: the gateway that the acknowledgement without the app is sent to. */
@@ -17,6 +17,7 @@ export function phone(server: () => string): Phone {
     platform: platform === 'ios' ? 'ios' : 'android',
     signer,
     store: secureStore,
-    storeCredential: (credential, deviceId) => alerts.storeCredential({ credential, deviceId, server: server() }),
+    storeCredential: (deviceCredential, deviceId, userId) =>
+      alerts.storeCredential({ deviceCredential, deviceId, userId, serverUrl: server() }),
   }
 }

@@ -17,7 +17,7 @@ let kept: Map<string, string>
 
 function auth(phone: Phone | null = null): Auth {
   const api = gateway.api(moved.clock, phone === null ? 'web' : 'app')
-  const made = new Auth({ api, db, clock: moved.clock, phone, deviceName: 'Test', changed, wiped })
+  const made = new Auth({ api, db, clock: moved.clock, phone, deviceName: () => 'Test', changed, wiped })
   api.tokens = made
   return made
 }
@@ -26,7 +26,7 @@ async function aPhone(): Promise<Phone & { pair: CryptoKeyPair }> {
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify'])
   const signer: DeviceSigner = {
     publicKey: async () => (await crypto.subtle.exportKey('jwk', pair.publicKey)) as never,
-    sign: async (bytes) => new Uint8Array(await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, pair.privateKey, bytes)),
+    sign: async (text) => new Uint8Array(await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, pair.privateKey, new TextEncoder().encode(text))),
   }
   const store = {
     get: async (name: string) => kept.get(name) ?? null,
@@ -67,7 +67,7 @@ describe('a browser', () => {
     const locks = { request: vi.fn(async (_name: string, work: () => Promise<unknown>) => work()) }
     gateway.answer(ok({ tokens: tokens(1, false) }), ok({ tokens: tokens(2, false) }))
     const api = gateway.api(moved.clock)
-    const made = new Auth({ api, db, clock: moved.clock, phone: null, deviceName: 'Test', changed, wiped, locks: locks as never })
+    const made = new Auth({ api, db, clock: moved.clock, phone: null, deviceName: () => 'Test', changed, wiped, locks: locks as never })
     await made.start()
     expect(await Promise.all([made.get(), made.get(), made.renew('old')])).toEqual(['a1', 'a1', 'a1'])
     expect(gateway.asked).toHaveLength(1)
@@ -113,7 +113,7 @@ describe('a phone', () => {
     await made.start()
     await made.signIn({ email: user.email, password: 'x' })
     expect(kept.get('refresh')).toBe('r1')
-    expect(phone.storeCredential).toHaveBeenCalledWith('c', made.device)
+    expect(phone.storeCredential).toHaveBeenCalledWith('c', made.device, 'u1')
     expect(await made.renew('a1')).toBe('a2')
     expect(kept.get('refresh')).toBe('r2')
     const [signIn, refresh] = gateway.asked

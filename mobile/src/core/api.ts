@@ -8,6 +8,7 @@ export { ApiError } from './errors'
 export type Schemas = components['schemas']
 export type Incident = Schemas['IncidentView']
 export type User = Schemas['UserView']
+export type Jwk = Schemas['DeviceKey']
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never

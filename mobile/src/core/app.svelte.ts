@@ -6,12 +6,13 @@
 import { alerts } from '../native/alerts'
 import { deviceName } from '../native/devicename'
 import { isPhone, platform } from '../native/platform'
-import { phone } from '../native/phone'
+import { phone, phoneSigner } from '../native/phone'
 import { listenForToken, subscription, unsubscribe } from '../native/push'
 import { Api, type Incident, type User } from './api'
 import { Auth, type State } from './auth'
 import { Clock } from './clock'
 import { Database } from './db'
+import { browserSigner, keepCredential } from './devicekey'
 import { ApiError } from './errors'
 import { Live } from './live'
 import { Outbox, type Entry, type Wanted } from './outbox'
@@ -75,7 +76,12 @@ class App {
       api: this.api,
       db: this.db,
       clock: this.clock,
-      phone: isPhone ? phone(() => this.api.base) : null,
+      phone: isPhone ? phone() : null,
+      signer: isPhone ? phoneSigner : browserSigner(this.db),
+      storeCredential: (deviceCredential, deviceId, userId) =>
+        isPhone
+          ? alerts.storeCredential({ deviceCredential, deviceId, userId, serverUrl: this.api.base })
+          : keepCredential(this.db, deviceCredential, deviceId),
       deviceName: () => this.deviceName,
       changed: (state, user) => this.become(state, user),
       wiped: () => this.wiped(),
@@ -99,7 +105,7 @@ class App {
       accepted: (entry, incident) => {
         if (incident !== null) this.changed(incident, entry.action)
         else this.list()
-        if (entry.attempts === 1) this.reports.timing('tap-to-committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
+        if (entry.attempts === 1) this.reports.timing('tap_to_committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
       },
       changed: (entries) => (this.entries = this.state === 'signedIn' ? entries : []),
       locks,

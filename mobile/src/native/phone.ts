@@ -6,18 +6,11 @@ import { alerts } from './alerts'
 import { platform } from './platform'
 import { secureStore } from './securestore'
 
-const signer: DeviceSigner = {
+export const phoneSigner: DeviceSigner = {
   publicKey: async () => (await alerts.createKey()).jwk,
-  sign: async (text) => fromBase64url((await alerts.sign({ input: text })).signature),
+  sign: async (bytes) => fromBase64url((await alerts.sign({ input: new TextDecoder().decode(bytes) })).signature),
 }
 
-/** `server`: the gateway that the acknowledgement without the app is sent to. */
-export function phone(server: () => string): Phone {
-  return {
-    platform: platform === 'ios' ? 'ios' : 'android',
-    signer,
-    store: secureStore,
-    storeCredential: (deviceCredential, deviceId, userId) =>
-      alerts.storeCredential({ deviceCredential, deviceId, userId, serverUrl: server() }),
-  }
+export function phone(): Phone {
+  return { platform: platform === 'ios' ? 'ios' : 'android', store: secureStore }
 }

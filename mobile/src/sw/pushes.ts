@@ -21,7 +21,7 @@ export interface Session {
   /** Try all that waits, once. */
   flush(): Promise<void>
   /** False: whoever it was has to sign in before anything of theirs can be sent. */
-  isSignedIn(): boolean
+  canSend(): Promise<boolean>
   /** The same push came before, and was shown. */
   hasSeen(notificationId: string): Promise<boolean>
   remember(notificationId: string): Promise<void>
@@ -132,21 +132,21 @@ export class Pushes {
     const { id } = await session.add({ incidentId, action: 'acknowledge', id: `push-${pushed.notificationId}` })
     await session.flush()
     const entry = await session.entry(id)
-    await this.put(this.answer(pushed, entry, session))
+    await this.put(this.answer(pushed, entry, await session.canSend(), session.now()))
     if (entry?.state === 'queued') await this.at.sync()
     await this.tell({ type: 'sync' })
     await session.receipt(pushed.notificationId, 'received', 'displayed', 'opened')
   }
 
   /** `entry` null: it was accepted, and read by the app meanwhile. */
-  private answer(pushed: Pushed, entry: Entry | null, session: Session): Notice {
+  private answer(pushed: Pushed, entry: Entry | null, canSend: boolean, now: number): Notice {
     const { base } = this.at
     const what = pushed.title
     if (entry?.state === 'queued') {
-      return answerNotice(pushed, base, t('push.queued'), t(session.isSignedIn() ? 'push.queuedHelp' : 'push.signInHelp', { what }), true)
+      return answerNotice(pushed, base, t('push.queued'), t(canSend ? 'push.queuedHelp' : 'push.signInHelp', { what }), true)
     }
     if (entry?.state === 'refused' && entry.refusal !== null) {
-      return answerNotice(pushed, base, t('push.refused'), `${refusalText(entry.refusal, session.now())}\n${what}`, true)
+      return answerNotice(pushed, base, t('push.refused'), `${refusalText(entry.refusal, now)}\n${what}`, true)
     }
     return answerNotice(pushed, base, t('push.accepted'), what, false)
   }

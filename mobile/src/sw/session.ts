@@ -1,4 +1,4 @@
-/** The app's own API, database, session and outbox, in a service worker: it goes on by the browser's cookie. */
+/** The app's own API, database, session and outbox, in a service worker. */
 
 import { Api } from '../core/api'
 import { Auth } from '../core/auth'
@@ -8,7 +8,9 @@ import { fullName } from '../core/words'
 import { Outbox } from '../core/outbox'
 import { Receipts } from '../core/receipts'
 import { Registration } from '../core/registration'
+import { browserSigner, hasCredential, keepCredential } from '../core/devicekey'
 import { deviceName } from '../native/devicename'
+import { Doors } from './doors'
 import type { Session } from './pushes'
 
 /** A tab that was frozen with the lock must not keep an acknowledgement for ever. */
@@ -80,13 +82,16 @@ class WorkerSession implements Session {
     this.auth = new Auth({
       ...{ api, db, clock, locks },
       phone: null,
+      signer: browserSigner(db),
+      storeCredential: (credential, deviceId) => keepCredential(db, credential, deviceId),
       deviceName: () => deviceName(),
       changed: () => undefined,
       wiped: async () => undefined,
     })
     api.tokens = this.auth
+    const doors = new Doors(db, clock, api)
     this.outbox = new Outbox({
-      ...{ db, api, clock },
+      ...{ db, clock, api: doors },
       userId: () => who,
       nameOf: async (id) => fullName((await api.get('/api/v1/users/{id}', { path: { id }, timeout: 3_000 })).user),
       accepted: () => undefined,
@@ -94,7 +99,7 @@ class WorkerSession implements Session {
       locks: patient(locks),
       channel: this.channel,
     })
-    this.receipts = new Receipts(db, api, clock)
+    this.receipts = new Receipts(db, doors, clock)
   }
 
   async start(): Promise<void> {
@@ -109,8 +114,8 @@ class WorkerSession implements Session {
     return Promise.resolve(this.who)
   }
 
-  isSignedIn(): boolean {
-    return this.auth.state === 'signedIn'
+  async canSend(): Promise<boolean> {
+    return this.auth.state === 'signedIn' || (await hasCredential(this.db))
   }
 
   now(): number {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi, type Mock } from 'vitest'
 import type { User } from '../../src/core/api'
 import { Auth, type Phone, type State } from '../../src/core/auth'
 import type { Database } from '../../src/core/db'
+import { askAsDevice, browserSigner, keepCredential } from '../../src/core/devicekey'
 import { fromBase64url, type DeviceSigner } from '../../src/core/proofs'
 import { Gateway, MovedClock, ok, openDatabase, refused } from './tools'
 
@@ -15,25 +16,32 @@ let changed: Mock<(state: State, user: User | null) => void>
 let wiped: Mock<() => Promise<void>>
 let kept: Map<string, string>
 
-function auth(phone: Phone | null = null): Auth {
+const storeCredential = vi.fn(async () => undefined)
+
+function auth(phone: (Phone & { signer: DeviceSigner }) | null = null, signer = phone?.signer ?? null): Auth {
   const api = gateway.api(moved.clock, phone === null ? 'web' : 'app')
-  const made = new Auth({ api, db, clock: moved.clock, phone, deviceName: () => 'Test', changed, wiped })
+  const made = new Auth({ api, db, clock: moved.clock, phone, signer, storeCredential, deviceName: () => 'Test', changed, wiped })
   api.tokens = made
   return made
 }
 
-async function aPhone(): Promise<Phone & { pair: CryptoKeyPair }> {
+async function aPhone(): Promise<Phone & { signer: DeviceSigner; pair: CryptoKeyPair }> {
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify'])
   const signer: DeviceSigner = {
     publicKey: async () => (await crypto.subtle.exportKey('jwk', pair.publicKey)) as never,
-    sign: async (text) => new Uint8Array(await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, pair.privateKey, new TextEncoder().encode(text))),
+    sign: async (bytes) => new Uint8Array(await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, pair.privateKey, bytes)),
   }
   const store = {
     get: async (name: string) => kept.get(name) ?? null,
     set: async (name: string, value: string) => void kept.set(name, value),
     remove: async (name: string) => void kept.delete(name),
   }
-  return { platform: 'ios', signer, store, storeCredential: vi.fn(async () => undefined), pair }
+  return { platform: 'ios', signer, store, pair }
+}
+
+function claimsOf(body: unknown): Record<string, unknown> {
+  const [, claims = ''] = String((body as { proof?: string }).proof).split('.')
+  return JSON.parse(new TextDecoder().decode(fromBase64url(claims))) as Record<string, unknown>
 }
 
 beforeEach(async () => {
@@ -67,7 +75,7 @@ describe('a browser', () => {
     const locks = { request: vi.fn(async (_name: string, work: () => Promise<unknown>) => work()) }
     gateway.answer(ok({ tokens: tokens(1, false) }), ok({ tokens: tokens(2, false) }))
     const api = gateway.api(moved.clock)
-    const made = new Auth({ api, db, clock: moved.clock, phone: null, deviceName: () => 'Test', changed, wiped, locks: locks as never })
+    const made = new Auth({ api, db, clock: moved.clock, phone: null, signer: null, storeCredential, deviceName: () => 'Test', changed, wiped, locks: locks as never })
     await made.start()
     expect(await Promise.all([made.get(), made.get(), made.renew('old')])).toEqual(['a1', 'a1', 'a1'])
     expect(gateway.asked).toHaveLength(1)
@@ -105,6 +113,59 @@ describe('a browser', () => {
   })
 })
 
+describe('a browser with a key', () => {
+  it('is bound to it, proves what the gateway says its cookie is, and answers a page without a session', async () => {
+    gateway.answer(
+      ok({ user, tokens: tokens(1, false), deviceCredential: 'c' }),
+      refused(401, 'UNAUTHENTICATED', { field: 'proof', ath: 'hash-of-the-cookie' }),
+      ok({ tokens: tokens(2, false) }),
+    )
+    const made = auth(null, browserSigner(db))
+    await made.start()
+    await made.signIn({ email: user.email, password: 'x' })
+    expect(gateway.asked[0]?.body).toMatchObject({ platform: 'web', deviceKey: { crv: 'P-256' } })
+    expect(storeCredential).toHaveBeenCalledWith('c', made.device, 'u1')
+    expect(await made.renew('a1')).toBe('a2')
+    expect(gateway.asked[1]?.body).not.toHaveProperty('proof')
+    expect(claimsOf(gateway.asked[2]?.body)).toMatchObject({ aud: 'pager', ath: 'hash-of-the-cookie' })
+
+    const send = vi.fn(async (..._given: Parameters<typeof fetch>) => new Response('{}'))
+    expect(await askAsDevice(db, moved.clock, 'GET', '/api/v1/incidents?status=created', { send })).toBeNull()
+    await keepCredential(db, 'c', made.device)
+    await askAsDevice(db, moved.clock, 'POST', '/api/v1/incidents/i1/acknowledge', { body: {}, idempotencyKey: 'k', send })
+    await askAsDevice(db, moved.clock, 'GET', '/api/v1/incidents?status=created', { send })
+    const headers = send.mock.calls.map(([, init]) => init?.headers as Record<string, string>)
+    expect(headers[0]).toMatchObject({ Authorization: 'Bearer c', 'Idempotency-Key': 'k', 'Content-Type': 'application/json' })
+    expect(claimsOf({ proof: headers[0]?.['Pager-Proof'] })).toMatchObject({ htm: 'POST', htu: '/api/v1/incidents/i1/acknowledge' })
+    expect(claimsOf({ proof: headers[1]?.['Pager-Proof'] })).toMatchObject({ htm: 'GET', htu: '/api/v1/incidents' })
+  })
+
+  it('another person who signs in on it keeps the key that they were bound to, and signing out takes it away', async () => {
+    await db.set('lastUserId', 'u0')
+    gateway.answer(ok({ user, tokens: tokens(1, false) }), ok({}))
+    const made = auth(null, browserSigner(db))
+    await made.start()
+    await made.signIn({ email: user.email, password: 'x' })
+    expect(await db.key('device')).not.toBeNull()
+    await made.signOut()
+    expect(await db.key('device')).toBeNull()
+  })
+
+  it('goes on without one where none can be kept', async () => {
+    vi.spyOn(db, 'putKey').mockRejectedValue(new DOMException('no', 'DataCloneError'))
+    gateway.answer(ok({ user, tokens: tokens(1, false) }), refused(401, 'UNAUTHENTICATED', { field: 'proof' }))
+    const made = auth(null, browserSigner(db))
+    await made.start()
+    await made.signIn({ email: user.email, password: 'x' })
+    expect(gateway.asked[0]?.body).not.toHaveProperty('deviceKey')
+    await expect(made.renew('a1')).rejects.toMatchObject({ status: 401 })
+    await expect(browserSigner(db)?.sign(new Uint8Array(1))).rejects.toThrow('gone')
+    vi.stubGlobal('crypto', {})
+    expect(browserSigner(db)).toBeNull()
+    vi.unstubAllGlobals()
+  })
+})
+
 describe('a phone', () => {
   it('is bound to its key, proves each refresh anew, and keeps the token before it uses it', async () => {
     const phone = await aPhone()
@@ -113,7 +174,7 @@ describe('a phone', () => {
     await made.start()
     await made.signIn({ email: user.email, password: 'x' })
     expect(kept.get('refresh')).toBe('r1')
-    expect(phone.storeCredential).toHaveBeenCalledWith('c', made.device, 'u1')
+    expect(storeCredential).toHaveBeenCalledWith('c', made.device, 'u1')
     expect(await made.renew('a1')).toBe('a2')
     expect(kept.get('refresh')).toBe('r2')
     const [signIn, refresh] = gateway.asked

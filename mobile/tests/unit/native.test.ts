@@ -162,13 +162,12 @@ describe('a phone', () => {
   })
 
   it('signs with its key and keeps its token', async () => {
-    const made = (await import('../../src/native/phone')).phone(() => 'https://pager.test')
+    const { phone: aPhone, phoneSigner } = await import('../../src/native/phone')
+    const made = aPhone()
     expect(made.platform).toBe('ios')
-    expect((await made.signer.publicKey()).crv).toBe('P-256')
-    expect(await made.signer.sign('signed')).toEqual(new Uint8Array([1, 2]))
+    expect((await phoneSigner.publicKey())?.crv).toBe('P-256')
+    expect(await phoneSigner.sign(new TextEncoder().encode('signed'))).toEqual(new Uint8Array([1, 2]))
     expect(calls.sign).toHaveBeenCalledWith({ input: 'signed' })
-    await made.storeCredential('c', 'd', 'u')
-    expect(calls.storeCredential).toHaveBeenCalledWith({ deviceCredential: 'c', deviceId: 'd', userId: 'u', serverUrl: 'https://pager.test' })
     await made.store.set('refresh', 'r')
     expect(await made.store.get('refresh')).toBe('r')
     await made.store.remove('refresh')

@@ -12,7 +12,7 @@ import { Api, type Incident, type User } from './api'
 import { Auth, type State } from './auth'
 import { Clock } from './clock'
 import { Database } from './db'
-import { browserSigner, keepCredential } from './devicekey'
+import { browserSigner, forgetCredential, keepCredential } from './devicekey'
 import { ApiError } from './errors'
 import { Live } from './live'
 import { Outbox, type Entry, type Wanted } from './outbox'
@@ -167,6 +167,21 @@ class App {
   /** A token of this device for pushes: the gateway is told, now or as soon as it can be. */
   async beTold(token: string): Promise<void> {
     await this.registering(() => this.registration.tell(token))
+  }
+
+  /** A changed password ends what answers a page without the app, on all devices: this one says so and asks for no more. */
+  async changePassword(current: string, wanted: string): Promise<void> {
+    await this.auth.changePassword(current, wanted)
+    if (isPhone) {
+      await alerts.wipe()
+      await alerts.register()
+    } else await forgetCredential(this.db)
+  }
+
+  /** Somebody has removed this device: what it still hears of is nobody's. */
+  async stopBeingPaged(): Promise<void> {
+    await unsubscribe()
+    await this.registration.forget()
   }
 
   async rename(name: string): Promise<void> {

@@ -147,6 +147,12 @@ export class Auth implements Tokens {
     return told
   }
 
+  /** The session goes on with the tokens of the answer; all others of this person end. Raises ApiError. */
+  async changePassword(currentPassword: string, newPassword: string): Promise<void> {
+    const { tokens } = await this.at.api.post('/api/v1/auth/password/change', { body: { currentPassword, newPassword } })
+    await this.take(tokens)
+  }
+
   /** The profile was changed, or read anew. */
   async know(user: User): Promise<void> {
     await this.at.db.set('user', user)

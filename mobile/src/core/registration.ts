@@ -49,6 +49,11 @@ export class Registration {
     await this.alone(() => this.register(undefined, false))
   }
 
+  /** In the place of another device. Raises ApiError. */
+  async replace(deviceId: string): Promise<void> {
+    await this.alone(() => this.register(deviceId, true))
+  }
+
   /** The name is another one: told at once. Raises ApiError. */
   async rename(): Promise<void> {
     await this.alone(() => this.register(undefined, true))

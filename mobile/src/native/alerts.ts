@@ -63,7 +63,7 @@ export interface PagerAlertsPlugin {
   clear(options?: { incidentId?: string }): Promise<void>
   openSettings(options: { which: SettingsPage }): Promise<void>
   addListener(name: 'token', listen: (event: { token: string }) => void): Promise<PluginListenerHandle>
-  addListener(name: 'received', listen: (event: { incidentId: string; notificationId: string; kind: string }) => void): Promise<PluginListenerHandle>
+  addListener(name: 'received', listen: (event: { incidentId: string; notificationId: string; kind: string; priority: Priority }) => void): Promise<PluginListenerHandle>
   addListener(name: 'opened', listen: (event: { incidentId: string; notificationId: string | null; action: 'open' | 'callLead' }) => void): Promise<PluginListenerHandle>
   addListener(name: 'acknowledged', listen: (event: { incidentId: string; state: 'accepted' | 'queued' }) => void): Promise<PluginListenerHandle>
   /** `reason`: in the gateway's words. */

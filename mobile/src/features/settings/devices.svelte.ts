@@ -30,7 +30,8 @@ export class Devices {
 
   async load(): Promise<void> {
     try {
-      this.all = await ownDevices()
+      // This one first: it is what somebody looks for.
+      this.all = (await ownDevices()).sort((one, other) => Number(other.deviceId === app.auth.device) - Number(one.deviceId === app.auth.device))
       this.error = null
     } catch (error) {
       this.error = error

@@ -48,5 +48,5 @@ export function gapsText(week: readonly Day[]): string {
 /** A moment on the clock here, and on the clock there where that reads something else. */
 export function bothText(at: number, own: string, zone: string, isSame: boolean, now: number): string {
   const here = momentText(at, own, tongue(), now)
-  return isSame ? here : `${here} (${t('oncall.there', { time: momentText(at, zone, tongue()), zone: zone.replaceAll('_', ' ') })})`
+  return isSame ? here : `${here} (${t('oncall.there', { time: momentText(at, zone, tongue(), now), zone: zone.replaceAll('_', ' ') })})`
 }

@@ -32,6 +32,8 @@ export interface MyShift {
   zone: string
   from: number
   to: number
+  /** It goes on for longer than was looked at. */
+  isOpen: boolean
 }
 
 const KEPT = 'oncall'
@@ -129,14 +131,6 @@ export class OnCallStore {
     }
   }
 
-  /** Until when I am on call, the latest first; without me on any schedule none. */
-  readonly mine = $derived.by<readonly OnCall[]>(() => {
-    const me = app.user?.id
-    return this.onCall
-      .filter((one) => one.userId === me && !(one.inactive ?? false) && Date.parse(one.endTime) > app.now && Date.parse(one.startTime) <= app.now)
-      .toSorted((one, other) => Date.parse(other.endTime) - Date.parse(one.endTime))
-  })
-
   readonly myShifts = $derived.by<readonly MyShift[]>(() => {
     const me = app.user?.id
     if (me === undefined) return []
@@ -145,13 +139,29 @@ export class OnCallStore {
         const plan = this.plans[`${schedule.id} mine`]
         return shiftsOf(me, plan?.shifts ?? [], app.now).map((shift) => ({
           ...shift,
+          isOpen: plan !== undefined && shift.to >= plan.to,
           scheduleId: schedule.id,
           scheduleName: schedule.name,
           zone: knownZone(schedule.timezone),
         }))
       })
       .toSorted((one, other) => one.from - other.from)
-      .slice(0, 20)
+  })
+
+  /** Where I am on call now, what ends last first: to the end of the last of my shifts that follow each other. */
+  readonly mine = $derived.by<readonly MyShift[]>(() => {
+    const now = app.now
+    const isOn = (one: OnCall) => one.userId === app.user?.id && !(one.inactive ?? false) && Date.parse(one.startTime) <= now && Date.parse(one.endTime) > now
+    return this.onCall
+      .filter(isOn)
+      .map((one) => {
+        const running = this.myShifts.find((shift) => shift.scheduleId === one.scheduleId && shift.from <= now && shift.to > now)
+        if (running !== undefined) return running
+        const zone = knownZone(this.schedule(one.scheduleId)?.timezone ?? 'UTC')
+        const { scheduleId, scheduleName } = one
+        return { scheduleId, scheduleName, zone, from: Date.parse(one.startTime), to: Date.parse(one.endTime), isOpen: false }
+      })
+      .toSorted((one, other) => other.to - one.to)
   })
 
   nameOf(id: string): string | null {
@@ -197,9 +207,8 @@ export class OnCallStore {
     const me = app.user?.id
     if (me === undefined) return
     const now = app.clock.now()
-    // An hour back: what has begun shows its whole beginning only as far as that matters.
     for (const some of chunks(this.schedules.filter((one) => isIn(one, me)).slice(0, 20), 4)) {
-      await Promise.all(some.map((one) => this.fetch(one.id, 'mine', now - 14 * DAY, now + AHEAD)))
+      await Promise.all(some.map((one) => this.fetch(one.id, 'mine', now - DAY, now + AHEAD)))
     }
   }
 

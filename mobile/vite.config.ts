@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs'
 
 const version = (JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { version: string }).version
 
+const gateway = { '/api': { target: process.env['PAGER_URL'] ?? 'http://127.0.0.1:3000', ws: true } }
+
 // The gateway serves the app at /app with a policy that forbids inline scripts and styles; a phone serves it at /.
 export default defineConfig(({ mode }) => ({
   base: mode === 'native' ? '/' : '/app/',
@@ -31,7 +33,7 @@ export default defineConfig(({ mode }) => ({
     reportCompressedSize: false,
     sourcemap: false,
   },
-  server: {
-    proxy: { '/api': { target: process.env['PAGER_URL'] ?? 'http://127.0.0.1:3000', ws: true } },
-  },
+  // The app by itself, with a gateway behind it.
+  server: { proxy: gateway },
+  preview: { proxy: gateway },
 }))

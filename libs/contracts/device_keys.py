@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -49,6 +51,11 @@ Proof = Annotated[str, Field(min_length=1, max_length=LONGEST_PROOF)]
 base64url of the SHA-256 of what it is shown with; `jti` = anything that was not used before; `iat` = seconds, as the
 device's clock shows them, which may be wrong. One that is sent for `Pager-Proof` says `htm` and `htu` as well, the
 method and the path."""
+
+
+def ath_of(shown_with: str) -> str:
+    """`ath` of what a proof is shown with (as in RFC 9449, section 4.2)."""
+    return urlsafe_b64encode(sha256(shown_with.encode()).digest()).rstrip(b"=").decode("ascii")
 
 
 class ExchangeDevice(StrictContract):

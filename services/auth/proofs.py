@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.chassis.store.changes import Row
 from libs.chassis.store.work import Work
-from libs.contracts.device_keys import LONGEST_PROOF, PROOF_AUDIENCE, PROOF_TYPE, DeviceKey
+from libs.contracts.device_keys import LONGEST_PROOF, PROOF_AUDIENCE, PROOF_TYPE, DeviceKey, ath_of
 from libs.contracts.requests import Invalid, Unauthenticated
 from services.auth.queries import PROOF_USED
 from services.auth.tables.sessions import used_proofs
@@ -73,11 +72,6 @@ def thumbprint(key: Jwk) -> bytes:
     return ECKey.import_key(dict(key)).thumbprint().encode("ascii")
 
 
-def hash_of(shown_with: str) -> str:
-    """`ath` of what a proof is shown with (as in RFC 9449, section 4.2)."""
-    return urlsafe_b64encode(sha256(shown_with.encode()).digest()).rstrip(b"=").decode("ascii")
-
-
 def read(text: str | None, key: Jwk, of: str, *, method: str | None = None, path: str | None = None) -> Shown:
     """`of`: what it is shown with, as text; `method` and `path`: where, if that counts.
 
@@ -94,7 +88,7 @@ def read(text: str | None, key: Jwk, of: str, *, method: str | None = None, path
         raise BadProof from None
     if token.header.get("typ") != PROOF_TYPE or not token.header.keys() <= _HEADER or claims.aud != PROOF_AUDIENCE:
         raise BadProof
-    if claims.ath != hash_of(of) or (method, path) not in ((None, None), (claims.htm, claims.htu)):
+    if claims.ath != ath_of(of) or (method, path) not in ((None, None), (claims.htm, claims.htu)):
         raise BadProof
     return Shown(sha256(signer.thumbprint().encode() + b"." + claims.jti.encode()).digest(), claims.iat)
 

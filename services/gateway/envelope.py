@@ -115,6 +115,10 @@ class ErrorDetails(Contract):
         default=None, description="When it was ended, or when paging started again; only where that is the reason."
     )
     by: str | None = Field(default=None, description="Who has ended it: a person's id; only with `at`.")
+    ath: str | None = Field(
+        default=None,
+        description="Of the proof that is wanted, for a browser, which does not see its cookie; only then.",
+    )
     services: tuple[str, ...] | None = Field(
         default=None, description="Which services, or `bus`, are away or did not answer in time; only present then."
     )

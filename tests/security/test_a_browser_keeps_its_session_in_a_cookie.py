@@ -205,6 +205,28 @@ async def test_a_browser_may_be_bound_to_a_key_too(world: World, ana: Phone) -> 
     kept = browser.cookie
     answer = await browser.refresh()
     assert (answer.status, browser.cookie) == (401, kept), "it needs a proof, and goes on"
+    assert answer.body["error"]["details"]["field"] == "proof"
+    of = {"ath": answer.body["error"]["details"]["ath"]}
+    for bad in (DeviceKey().proof("", **of), key.proof(browser.device), key.proof(kept, aud="others")):
+        assert (await browser.refresh(proof=bad)).status == 401
+    good = key.proof("", **of)
+    assert (await browser.refresh(proof=good)).status == 200
+    assert browser.cookie != kept
+    again = await browser.refresh(proof=good)
+    assert again.status == 401, "a proof is good once, and for one cookie"
+    assert again.body["error"]["details"]["ath"] != of["ath"]
+    assert (await browser.refresh(proof=key.proof(browser.cookie))).status == 200
+
+
+@pytest.mark.services("auth", "incidents")
+async def test_a_bound_browser_whose_session_has_ended_still_answers_its_page(world: World, ana: Phone) -> None:
+    browser, key = Browser(world, ana.email), DeviceKey()
+    credential = (await browser.sign_in(deviceKey=key.public)).data["deviceCredential"]
+    world.clock.advance(minutes=31)
+    assert (await browser.refresh(proof=key.proof(browser.cookie))).status == 401
+
+    shown = key.use(credential, "GET", "/incidents")
+    assert (await world.http("GET", "/incidents?status=created", **shown)).status == 200
 
 
 async def _heard(world: World) -> None:

@@ -8,6 +8,7 @@ export { ApiError } from './errors'
 export type Schemas = components['schemas']
 export type Incident = Schemas['IncidentView']
 export type User = Schemas['UserView']
+export type Jwk = Schemas['DeviceKey']
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never
@@ -125,6 +126,7 @@ export class Api {
   }
 
   private async once(method: Method, path: string, options: RawOptions, token: string | null, key: string): Promise<Reply> {
+    const url = this.base + address(path, options.path, options.query)
     const headers: Record<string, string> = { Accept: 'application/json', 'Pager-Client': this.client }
     if (token !== null) headers['Authorization'] = `Bearer ${token}`
     if (options.body !== undefined) headers['Content-Type'] = 'application/json'
@@ -139,7 +141,7 @@ export class Api {
     given?.addEventListener('abort', stop, { once: true })
     const askedAt = this.clock.raw()
     try {
-      const answer = await this.send(this.base + address(path, options.path, options.query), {
+      const answer = await this.send(url, {
         method: method.toUpperCase(),
         headers,
         body: options.body === undefined ? null : JSON.stringify(options.body),

@@ -5,11 +5,12 @@
 
 import { alerts } from '../native/alerts'
 import { isPhone, platform } from '../native/platform'
-import { phone } from '../native/phone'
+import { phone, phoneSigner } from '../native/phone'
 import { Api, type Incident, type User } from './api'
 import { Auth, type State } from './auth'
 import { Clock } from './clock'
 import { Database } from './db'
+import { browserSigner, keepCredential } from './devicekey'
 import { Live } from './live'
 import { Outbox, type Entry, type Wanted } from './outbox'
 import { Reports } from './report'
@@ -63,7 +64,10 @@ class App {
       api: this.api,
       db: this.db,
       clock: this.clock,
-      phone: isPhone ? phone(() => this.api.base) : null,
+      phone: isPhone ? phone() : null,
+      signer: isPhone ? phoneSigner : browserSigner(this.db),
+      storeCredential: (credential, deviceId) =>
+        isPhone ? alerts.storeCredential({ credential, deviceId, server: this.api.base }) : keepCredential(this.db, credential, deviceId),
       deviceName: deviceName(),
       changed: (state, user) => this.become(state, user),
       wiped: () => this.wiped(),
@@ -79,9 +83,9 @@ class App {
       accepted: (entry, incident) => {
         if (incident !== null) this.changed(incident, entry.action)
         else this.list()
-        if (entry.attempts === 1) this.reports.timing('tap-to-committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
+        if (entry.attempts === 1) this.reports.timing('tap_to_committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
       },
-      changed: (entries) => (this.entries = entries),
+      changed: (entries) => (this.entries = this.state === 'signedIn' ? entries : []),
       locks,
       channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('pager'),
     })
@@ -184,7 +188,10 @@ class App {
     if (state === 'signedIn' && before !== 'signedIn') {
       this.live.start()
       void this.outbox.flush(true)
-    } else if (state === 'signedOut') this.live.stop(true)
+    } else if (state === 'signedOut') {
+      this.entries = []
+      this.live.stop(true)
+    }
   }
 
   private async wiped(): Promise<void> {

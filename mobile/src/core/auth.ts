@@ -1,15 +1,14 @@
 /**
  * Who is signed in. The access token is in memory alone. A browser goes on with an HttpOnly cookie, a phone with a
- * refresh token in its secure storage, bound to a key that cannot be read (docs/adr/0061).
- *
- * A browser's session has no key of its own: a proof is about the refresh token, and no script of a page sees that one.
+ * refresh token in its secure storage. Both are bound to a key that cannot be read (docs/adr/0061). No script of a page
+ * sees what the proof is about: the gateway says its hash.
  */
 
 import type { Api, Schemas, Tokens, User } from './api'
 import type { Clock } from './clock'
 import type { Database } from './db'
 import { ApiError } from './errors'
-import { type DeviceSigner, challengeOf, prove, base64url } from './proofs'
+import { type DeviceSigner, challengeOf, prove, proveHash, base64url } from './proofs'
 
 type SignedIn = Schemas['SignedInView']
 export type State = 'starting' | 'signedOut' | 'signedIn'
@@ -22,10 +21,7 @@ export interface SecureStore {
 
 export interface Phone {
   platform: 'ios' | 'android'
-  signer: DeviceSigner
   store: SecureStore
-  /** For the acknowledgement without the app. */
-  storeCredential(credential: string, deviceId: string): Promise<void>
 }
 
 export interface Surroundings {
@@ -34,6 +30,10 @@ export interface Surroundings {
   clock: Clock
   /** null: a browser. */
   phone: Phone | null
+  /** null: this browser keeps no keys, and its session is not bound to one. */
+  signer: DeviceSigner | null
+  /** For the acknowledgement without the app. */
+  storeCredential(credential: string, deviceId: string): Promise<void>
   deviceName: string
   changed: (state: State, user: User | null) => void
   /** Everything else of a person goes: notifications, caches, the badge. */
@@ -93,7 +93,9 @@ export class Auth implements Tokens {
   /** Raises ApiError; CONFLICT with `details.devices` asks which of them goes, SECOND_FACTOR_REQUIRED for a code. */
   async signIn(given: Credentials): Promise<SignedIn> {
     const known = await this.asDevice()
-    const proof = this.at.phone === null ? {} : { proof: await prove(this.at.phone.signer, this.at.clock, given.email) }
+    const { signer, clock } = this.at
+    const isProven = signer !== null && 'deviceKey' in known
+    const proof = isProven ? { proof: await prove(signer, clock, given.email) } : {}
     const data = await this.at.api.post('/api/v1/auth/login', { body: { ...given, ...known, ...proof }, token: 'none' })
     await this.begin(data)
     return data
@@ -152,9 +154,10 @@ export class Auth implements Tokens {
   }
 
   private async asDevice() {
-    const { phone, deviceName } = this.at
+    const { phone, signer, deviceName } = this.at
     const device = { deviceId: this.deviceId, deviceName, platform: phone?.platform ?? ('web' as const) }
-    return phone === null ? device : { ...device, deviceKey: await phone.signer.publicKey() }
+    const deviceKey = (await signer?.publicKey()) ?? null
+    return deviceKey === null ? device : { ...device, deviceKey }
   }
 
   private async begin(data: Pick<SignedIn, 'user' | 'tokens' | 'deviceCredential'>): Promise<void> {
@@ -163,10 +166,7 @@ export class Auth implements Tokens {
     if (before !== null && before !== data.user.id) await this.wipe({ keepKey: true })
     await this.at.db.set('lastUserId', data.user.id)
     await this.take(data.tokens)
-    const { phone } = this.at
-    if (phone !== null && typeof data.deviceCredential === 'string') {
-      await phone.storeCredential(data.deviceCredential, this.deviceId)
-    }
+    if (typeof data.deviceCredential === 'string') await this.at.storeCredential(data.deviceCredential, this.deviceId)
     await this.know(data.user)
   }
 
@@ -191,26 +191,34 @@ export class Auth implements Tokens {
   /** Tabs share a cookie: one after the other. */
   private alone(work: () => Promise<string | null>): Promise<string | null> {
     const locks = this.at.phone === null ? this.at.locks : undefined
-    return locks === undefined ? work() : locks.request(LOCK, async () => work())
+    if (locks === undefined) return work()
+    return new Promise((done, failed) => void locks.request(LOCK, () => work().then(done, failed)))
   }
 
   private async refresh(): Promise<string | null> {
-    const { api, phone, clock } = this.at
+    const { phone, signer, clock } = this.at
     const kept = phone === null ? null : await phone.store.get(REFRESH)
     if (phone !== null && kept === null) return this.over()
     try {
-      const proof = phone === null || kept === null ? {} : { proof: await prove(phone.signer, clock, kept) }
-      const { tokens } = await api.post('/api/v1/auth/refresh', {
-        body: { deviceId: this.deviceId, ...proof },
-        token: kept ?? 'none',
-      })
-      return await this.take(tokens)
+      if (kept !== null) return await this.renewed(kept, signer === null ? {} : { proof: await prove(signer, clock, kept) })
+      try {
+        return await this.renewed('none')
+      } catch (error) {
+        const ath = error instanceof ApiError && error.status === 401 ? error.details.ath : undefined
+        if (signer === null || typeof ath !== 'string') throw error
+        return await this.renewed('none', { proof: await proveHash(signer, clock, ath) })
+      }
     } catch (error) {
       // Without a network, or without a proof that was wanted, nothing has ended.
       const isOver = error instanceof ApiError && error.status === 401 && error.details.field !== 'proof'
       if (!isOver) throw error
       return this.over()
     }
+  }
+
+  private async renewed(token: string, proof: { proof?: string } = {}): Promise<string> {
+    const body = { deviceId: this.deviceId, ...proof }
+    return this.take((await this.at.api.post('/api/v1/auth/refresh', { body, token })).tokens)
   }
 
   /** The session is over. What was done and not sent yet waits for the same person. */
@@ -225,7 +233,7 @@ export class Auth implements Tokens {
   private async wipe({ keepKey = false } = {}): Promise<void> {
     this.access = null
     if (!keepKey) await this.at.phone?.store.remove(REFRESH)
-    await this.at.db.wipe(OF_THE_DEVICE)
+    await this.at.db.wipe(OF_THE_DEVICE, { keys: keepKey })
     await this.at.wiped()
   }
 

@@ -199,11 +199,11 @@ export class Database {
   }
 
   /** Everything of whoever was signed in. `keep`: settings of the device, such as its address and theme. */
-  async wipe(keep: readonly string[] = []): Promise<void> {
+  async wipe(keep: readonly string[] = [], { keys = false } = {}): Promise<void> {
     const stores = ['incidents', 'alerts', 'timeline', 'outbox', 'settings', 'keys'] as const
     const writing = this.idb.transaction(stores, 'readwrite')
     for (const store of stores) {
-      if (store !== 'settings') await writing.objectStore(store).clear()
+      if (store !== 'settings' && !(keys && store === 'keys')) await writing.objectStore(store).clear()
     }
     for (const name of await writing.objectStore('settings').getAllKeys()) {
       if (!keep.includes(name)) await writing.objectStore('settings').delete(name)

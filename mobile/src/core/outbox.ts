@@ -79,7 +79,8 @@ const LONGEST_WAIT = 60_000
 export class Outbox {
   private timer: ReturnType<typeof setTimeout> | null = null
   private flushing: Promise<void> | null = null
-  private again = false
+  /** Somebody has asked meanwhile: once more, and with what waits after a failure where they wanted that. */
+  private again: { now: boolean } | null = null
   private stopped = false
 
   constructor(private readonly at: Surroundings) {
@@ -140,18 +141,26 @@ export class Outbox {
   /** Send what can be sent. `now`: also what waits after a failure, since there is a network again. */
   async flush(now = false): Promise<void> {
     if (this.flushing !== null) {
-      this.again = true
-      return this.flushing
+      this.again = { now: now || this.again?.now === true }
+      await this.flushing
+      return
     }
-    this.flushing = this.exclusively(() => this.sendAll(now))
-      .catch(() => undefined) // the database is away; the timer asks again
-      .finally(() => {
-        this.flushing = null
-      })
+    this.flushing = this.rounds(now).finally(() => {
+      this.flushing = null
+    })
     await this.flushing
-    if (this.again) {
-      this.again = false
-      return this.flush()
+  }
+
+  private taken(): { now: boolean } | null {
+    const asked = this.again
+    this.again = null
+    return asked
+  }
+
+  private async rounds(now: boolean): Promise<void> {
+    for (let round: { now: boolean } | null = { now }; round !== null; round = this.taken()) {
+      const { now: all } = round
+      await this.exclusively(() => this.sendAll(all)).catch(() => undefined) // the database is away; the timer asks again
     }
     await this.plan()
   }

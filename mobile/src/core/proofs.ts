@@ -1,14 +1,14 @@
 /** Proofs of a device's key (docs/adr/0061): a JWT, each good once. */
 
-import type { Schemas } from './api'
+import type { Jwk } from './api'
 import type { Clock } from './clock'
 
-export type Jwk = Schemas['DeviceKey']
+export type { Jwk } from './api'
 
 /** A private key that nobody can read: in Keychain, in Android's Keystore, or a non-extractable one of WebCrypto. */
 export interface DeviceSigner {
-  /** The public half; made at the first call. */
-  publicKey(): Promise<Jwk>
+  /** The public half; made at the first call. null: none can be kept here. */
+  publicKey(): Promise<Jwk | null>
   /** ES256 over these bytes: r and s, 64 bytes. */
   sign(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>
 }
@@ -35,10 +35,20 @@ export async function prove(
   shownWith: string,
   request?: { method: string; path: string },
 ): Promise<string> {
+  return proveHash(signer, clock, base64url(await sha256(shownWith)), request)
+}
+
+/** The same, of what only its hash is known. */
+export async function proveHash(
+  signer: DeviceSigner,
+  clock: Clock,
+  ath: string,
+  request?: { method: string; path: string },
+): Promise<string> {
   const encode = (part: object) => base64url(new TextEncoder().encode(JSON.stringify(part)))
   const claims = {
     aud: 'pager',
-    ath: base64url(await sha256(shownWith)),
+    ath,
     jti: crypto.randomUUID(),
     iat: clock.seconds(),
     ...(request === undefined ? {} : { htm: request.method, htu: request.path }),

@@ -6,17 +6,11 @@ import { alerts } from './alerts'
 import { platform } from './platform'
 import { secureStore } from './securestore'
 
-const signer: DeviceSigner = {
+export const phoneSigner: DeviceSigner = {
   publicKey: async () => (await alerts.createKey()).publicKey,
   sign: async (bytes) => fromBase64url((await alerts.sign({ data: base64url(bytes) })).signature),
 }
 
-/** `server`: the gateway that the acknowledgement without the app is sent to. */
-export function phone(server: () => string): Phone {
-  return {
-    platform: platform === 'ios' ? 'ios' : 'android',
-    signer,
-    store: secureStore,
-    storeCredential: (credential, deviceId) => alerts.storeCredential({ credential, deviceId, server: server() }),
-  }
+export function phone(): Phone {
+  return { platform: platform === 'ios' ? 'ios' : 'android', store: secureStore }
 }

@@ -30,7 +30,7 @@ from libs.contracts.auth import (
     Tokens,
     UserView,
 )
-from libs.contracts.device_keys import Proof
+from libs.contracts.device_keys import Proof, ath_of
 from libs.contracts.invites import AskedFor, ForgotPassword, JoinedView, Register, ResetPassword, Token
 from libs.contracts.model import StrictContract
 from libs.contracts.requests import Nothing
@@ -94,7 +94,8 @@ _SOME_LINK = "a link"
 class RefreshBody(StrictContract):
     device_id: str = Field(min_length=1, max_length=255)
     proof: Proof | None = Field(default=None, repr=False)
-    """For a session that is bound to a device's key: by that key, its `ath` of the refresh token."""
+    """For a session that is bound to a device's key: by that key, its `ath` of the refresh token. A browser, which does
+    not see its cookie, asks without one first: 401 with `details.field: "proof"` has it as `details.ath`."""
 
 
 @router.post(
@@ -164,14 +165,17 @@ async def refresh(
     try:
         tokens = await ask.command("auth", "refresh", shown)
     except Problem as problem:
-        raise _over(problem) if kept is not None else problem from None
+        raise _over(problem, kept) if kept is not None else problem from None
     return success({"tokens": tokens}, headers=cookies.keep(tokens) if kept is not None else None)
 
 
-def _over(problem: Problem) -> Problem:
-    """What a browser is told whose session is over: its cookie goes, unless all that it needs is a proof."""
+def _over(problem: Problem, kept: str) -> Problem:
+    """What a browser is told whose session is over: its cookie goes, unless all that it needs is a proof. What of, it
+    is told as well: no script of its page sees the cookie, and whoever has sent that learns nothing new."""
     if problem.code == "UNAUTHENTICATED" and problem.field is None:
         problem.headers = {**(problem.headers or {}), **cookies.FORGET}
+    elif problem.field == "proof":
+        problem.more = {**problem.more, "ath": ath_of(kept)}
     return problem
 
 
@@ -191,7 +195,7 @@ async def logout(body: Logout, ask: Asking, request: Request) -> Response:
     try:
         await ask.command("auth", "leave_browser", complete(LeaveBrowser, body, refresh_token=kept), repeatable=True)
     except Problem as problem:
-        raise _over(problem) from None
+        raise _over(problem, kept) from None
     return success({}, headers=cookies.FORGET)
 
 

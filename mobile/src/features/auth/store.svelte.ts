@@ -85,9 +85,11 @@ export class SignIn {
   /** Whether there is a provider to sign in at: without one its door is not there. */
   async findProvider(): Promise<void> {
     try {
-      await app.api.raw('post', '/api/v1/auth/oidc/token', { token: 'none', body: {}, timeout: 5_000 })
+      // A place that nobody may come back to: refused where there is a provider, not found where there is none.
+      const query = { deviceId: app.auth.device, redirectUri: 'pager:nowhere', codeChallenge: 'x'.repeat(43) }
+      await app.api.raw('get', '/api/v1/auth/oidc/start', { token: 'none', query, timeout: 5_000 })
     } catch (error) {
-      this.hasProvider = error instanceof ApiError && error.status === 400
+      this.hasProvider = error instanceof ApiError && error.code === 'VALIDATION_ERROR'
     }
   }
 

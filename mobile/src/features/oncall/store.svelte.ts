@@ -42,6 +42,8 @@ const DAY = 86_400_000
 const AHEAD = 28 * DAY
 /** Lists are read to their end, within reason: nobody reads more of them on a phone. */
 const MOST = 500
+/** Schedules with turns of mine whose shifts are read. */
+const MOST_MINE = 20
 /** Plans that are kept: the newest. */
 const MOST_PLANS = 40
 
@@ -164,6 +166,14 @@ export class OnCallStore {
       .toSorted((one, other) => other.to - one.to)
   })
 
+  /** Whether my shifts were looked at: before that nobody is told that they have none. */
+  readonly isPlanned = $derived.by(() => this.minesOf().every((schedule) => this.plans[`${schedule.id} mine`] !== undefined))
+
+  private minesOf(): readonly Schedule[] {
+    const me = app.user?.id
+    return me === undefined ? [] : this.schedules.filter((one) => isIn(one, me)).slice(0, MOST_MINE)
+  }
+
   nameOf(id: string): string | null {
     return id === app.user?.id && app.user ? fullName(app.user) : (this.names[id] ?? null)
   }
@@ -204,10 +214,8 @@ export class OnCallStore {
   }
 
   private async planMine(): Promise<void> {
-    const me = app.user?.id
-    if (me === undefined) return
     const now = app.clock.now()
-    for (const some of chunks(this.schedules.filter((one) => isIn(one, me)).slice(0, 20), 4)) {
+    for (const some of chunks(this.minesOf(), 4)) {
       await Promise.all(some.map((one) => this.fetch(one.id, 'mine', now - DAY, now + AHEAD)))
     }
   }

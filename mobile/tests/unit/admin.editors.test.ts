@@ -330,6 +330,7 @@ describe('a review', () => {
       { kind: 'text', text: 'After' },
     ])
     expect(blocks(id, () => null)[0]?.text).toBe(id)
+    expect(blocks('incident \\#1\n\n_To be written._\n\n_a_ and snake_case', () => null).map((block) => block.text)).toEqual(['incident #1', 'To be written.', '_a_ and snake_case'])
   })
 })
 

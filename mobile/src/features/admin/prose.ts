@@ -12,6 +12,12 @@ export function idsIn(text: string): string[] {
   return [...new Set(text.match(ID) ?? [])]
 }
 
+/** Escapes of Markdown, and emphasis of a whole line. */
+function plain(text: string): string {
+  const unescaped = text.replace(/\\([\p{P}\p{S}])/gu, '$1')
+  return /^(_[^_]+_|\*[^*]+\*)$/.test(unescaped) ? unescaped.slice(1, -1) : unescaped
+}
+
 /** With names in the place of people's ids, where they are known. */
 export function blocks(text: string, nameOf: (id: string) => string | null): Block[] {
   const named = text.replace(ID, (id) => nameOf(id) ?? id)
@@ -28,5 +34,5 @@ export function blocks(text: string, nameOf: (id: string) => string | null): Blo
     else found.push({ kind: 'text', text: trimmed })
     isOpen = trimmed !== '' && heading === null && item === null
   }
-  return found
+  return found.map((block) => ({ ...block, text: plain(block.text) }))
 }

@@ -37,10 +37,9 @@ describe('a form', () => {
     expect([form.isBusy, form.error]).toEqual([false, 'That did not work'])
   })
 
-  it('says what is missing and what is in the way', () => {
+  it('says what is missing', () => {
     expect(refusal(new ApiError(403, 'FORBIDDEN', 'only its managers may'))).toBe('You may not do this: only its managers may')
-    const usedBy = [{ type: 'policy', id: 'p1', name: 'Payments' }] as never
-    expect(refusal(new ApiError(409, 'CONFLICT', 'it is in use.', { usedBy }))).toBe('it is in use. It is used by Payments.')
+    expect(refusal(new ApiError(409, 'CONFLICT', 'it is used by policy "Payments"'))).toBe('it is used by policy "Payments"')
     expect(refusal('x')).toBe('That did not work')
   })
 })

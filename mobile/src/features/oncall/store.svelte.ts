@@ -60,6 +60,16 @@ export class OnCallStore {
   private opened: Promise<void> | null = null
   private readonly asking = new Set<string>()
 
+  reset(): void {
+    this.onCall = this.schedules = this.policies = []
+    this.plans = {}
+    this.names = {}
+    this.at = null
+    this.error = null
+    this.opened = null
+    this.asking.clear()
+  }
+
   /** What was last seen. Of somebody else who was signed in here nothing is shown. */
   open(): Promise<void> {
     this.opened ??= (async () => {
@@ -265,13 +275,15 @@ function chunks<Item>(items: readonly Item[], size: number): Item[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size))
 }
 
-/** One for all its screens: what one has seen the others show at once. */
-let store: OnCallStore | null = null
+// Made with the module and by no screen: what a screen has derived ends with it.
+const store = new OnCallStore()
 let owner: string | undefined
+
+/** One for all its screens: what one has seen the others show at once. Nobody sees what somebody else has seen here. */
 export function onCallStore(): OnCallStore {
-  if (store === null || owner !== app.user?.id) {
-    store = new OnCallStore()
+  if (owner !== app.user?.id) {
     owner = app.user?.id
+    store.reset()
   }
   return store
 }

@@ -87,6 +87,27 @@ describe('who is on call', () => {
     expect([onCallStore().at, onCallStore().schedules, onCallStore().week('s1', '2026-03-02')]).toEqual([null, [], null])
   })
 
+  it('is looked at lightly while somebody watches, and wholly when it has changed or is old', async () => {
+    const { time } = await signIn(me, doors)
+    const store = new OnCallStore()
+    await store.look()
+    const count = (door: string) => doors.sent(door).length
+    expect([count('GET /on-call'), count('GET /escalation/policies')]).toEqual([1, 1])
+    time.move(60_000)
+    await store.look()
+    expect([store.at, count('GET /on-call'), count('GET /escalation/policies')]).toEqual([START + 60_000, 2, 1])
+    doors.on('GET /on-call', page('onCall', []))
+    await store.look()
+    expect([count('GET /escalation/policies'), store.onCall]).toEqual([2, []])
+    doors.on('GET /on-call', 'network')
+    await store.look()
+    expect(store.error).not.toBeNull()
+    doors.on('GET /on-call', page('onCall', []))
+    time.move(11 * 60_000)
+    await store.look()
+    expect([count('GET /escalation/policies'), store.error]).toEqual([3, null])
+  })
+
   it('reports a mistake of its own, and a full device shows what it has all the same', async () => {
     const store = new OnCallStore()
     app.db.set = () => Promise.reject(new Error('full'))

@@ -38,6 +38,8 @@ export interface MyShift {
 
 const KEPT = 'oncall'
 const DAY = 86_400_000
+/** So long plans are shown without asking again. */
+const LASTS = 10 * 60_000
 /** So far ahead one's own shifts are looked for. */
 const AHEAD = 28 * DAY
 /** Lists are read to their end, within reason: nobody reads more of them on a phone. */
@@ -57,6 +59,8 @@ export class OnCallStore {
   at = $state<number | null>(null)
   isLoading = $state(false)
   error = $state.raw<unknown>(null)
+  /** When all of it was asked for. */
+  private loadedAt = 0
   private opened: Promise<void> | null = null
   private readonly asking = new Set<string>()
 
@@ -67,6 +71,7 @@ export class OnCallStore {
     this.at = null
     this.error = null
     this.opened = null
+    this.loadedAt = 0
     this.asking.clear()
   }
 
@@ -92,7 +97,7 @@ export class OnCallStore {
     this.error = null
     try {
       const [onCall, schedules, policies] = await Promise.all([
-        whole((cursor) => app.api.get('/api/v1/on-call', { query: { limit: 100, cursor } }).then((data) => [data.onCall, data.nextCursor])),
+        this.askOnCall(),
         whole((cursor) => app.api.get('/api/v1/on-call/schedules', { query: { limit: 100, cursor } }).then((data) => [data.schedules, data.nextCursor])),
         whole((cursor) => app.api.get('/api/v1/escalation/policies', { query: { limit: 100, cursor } }).then((data) => [data.policies, data.nextCursor])),
       ])
@@ -102,6 +107,7 @@ export class OnCallStore {
       this.at = app.clock.now()
       this.learn(onCall.map((one) => [one.userId, one.userName]))
       await this.planMine()
+      this.loadedAt = this.at
       await this.keep()
       void this.nameAll(policies.flatMap((policy) => policy.levels.flatMap((level) => level.targets)).flatMap((target) => (target.type === 'user' && target.id ? [target.id] : [])))
     } catch (error) {
@@ -110,6 +116,23 @@ export class OnCallStore {
     } finally {
       this.isLoading = false
     }
+  }
+
+  /** A look at who is on call, while somebody watches: everything is asked for again only where that has changed. */
+  async look(): Promise<void> {
+    if (this.at === null || this.isLoading) return this.load()
+    try {
+      const onCall = await this.askOnCall()
+      if (app.clock.now() - this.loadedAt > LASTS || JSON.stringify(onCall) !== JSON.stringify(this.onCall)) return await this.load()
+      this.at = app.clock.now()
+      this.error = null
+    } catch (error) {
+      this.error = error
+    }
+  }
+
+  private askOnCall(): Promise<OnCall[]> {
+    return whole((cursor) => app.api.get('/api/v1/on-call', { query: { limit: 100, cursor } }).then((data) => [data.onCall, data.nextCursor]))
   }
 
   schedule(id: string): Schedule | null {

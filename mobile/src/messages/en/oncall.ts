@@ -22,7 +22,7 @@ export const oncall = {
   'oncall.seen': 'As of {age}',
   'oncall.refresh': 'Refresh',
   'oncall.mine': 'My next shifts',
-  'oncall.running': 'now',
+  'oncall.running': 'Now',
   'oncall.there': '{time} in {zone}',
   'oncall.week': 'This week',
   'oncall.weekOf': 'Week of {day}',

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { app } from '../../src/core/app.svelte'
 import { Draft } from '../../src/features/oncall/override.svelte'
 import type { Schedule } from '../../src/features/oncall/plan'
+import { mayCover, mayManage } from '../../src/features/oncall/rights'
 import { OnCallStore, onCallStore } from '../../src/features/oncall/store.svelte'
 import { Doors, page, person, schedule, shift, signIn } from './signed'
 import { ok, refused, START, until } from './tools'
@@ -201,5 +202,25 @@ describe('an override', () => {
     await until(() => store.nameOf('u2') === 'Bo Test')
     await store.cancelOverride('s1', 'o1')
     expect(doors.sent('DELETE /on-call/schedules/s1/overrides/o1')).toEqual([null])
+  })
+})
+
+describe('what is offered', () => {
+  it('follows roles and teams: a lead is no manager of a team by that', async () => {
+    const mine = (roles: ('user' | 'lead' | 'admin')[], teams: object[] = [], id = 'u9') => signIn(person(id, 'X', { roles, teams: teams as never }))
+    const [open, owned] = [schedule('s1'), schedule('s2', { teamId: 't1' })] as unknown as Schedule[]
+    const may = () => [open!, owned!].map((one) => [mayManage(one), mayCover(one)])
+    await mine(['user'])
+    expect(may()).toEqual([[false, false], [false, false]])
+    await mine(['user'], [], 'u1')
+    expect(may()).toEqual([[false, true], [false, true]])
+    await mine(['lead'], [{ id: 't1', name: 'T', role: 'member' }])
+    expect(may()).toEqual([[true, true], [false, false]])
+    await mine(['user'], [{ id: 't1', name: 'T', role: 'manager' }])
+    expect(may()).toEqual([[false, false], [true, true]])
+    await mine(['admin'])
+    expect(may()).toEqual([[true, true], [true, true]])
+    app.user = null
+    expect(may()).toEqual([[false, false], [false, false]])
   })
 })

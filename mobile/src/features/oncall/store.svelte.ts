@@ -109,7 +109,10 @@ export class OnCallStore {
       await this.planMine()
       this.loadedAt = this.at
       await this.keep()
-      void this.nameAll(policies.flatMap((policy) => policy.levels.flatMap((level) => level.targets)).flatMap((target) => (target.type === 'user' && target.id ? [target.id] : [])))
+      const targets = policies.flatMap((policy) => policy.levels.flatMap((level) => level.targets))
+      const ids = (type: string) => targets.flatMap((target) => (target.type === type && target.id ? [target.id] : []))
+      void this.nameAll(ids('user'))
+      void this.nameAll(ids('team'), (id) => app.api.get('/api/v1/teams/{id}', { path: { id } }).then(({ team }) => team.name))
     } catch (error) {
       this.error = error
       if (!(error instanceof ApiError)) app.reports.error(error, 'oncall')
@@ -211,12 +214,12 @@ export class OnCallStore {
     return id === app.user?.id && app.user ? fullName(app.user) : (this.names[id] ?? null)
   }
 
-  /** Asks for the names that are not known yet; whoever is gone has none. */
-  async nameAll(ids: readonly string[]): Promise<void> {
+  /** Asks for the names that are not known yet, of people unless it is said; whoever is gone has none. */
+  async nameAll(ids: readonly string[], ask: (id: string) => Promise<string | null> = (id) => app.nameOf(id)): Promise<void> {
     const missing = [...new Set(ids)].filter((id) => this.names[id] === undefined && !this.asking.has(id)).slice(0, 100)
     for (const some of chunks(missing, 6)) {
       for (const id of some) this.asking.add(id)
-      const found = await Promise.all(some.map(async (id) => [id, await app.nameOf(id).catch(() => null)] as const))
+      const found = await Promise.all(some.map(async (id) => [id, await ask(id).catch(() => null)] as const))
       this.learn(found.filter((one): one is readonly [string, string] => one[1] !== null))
     }
     if (missing.length > 0) await this.keep()

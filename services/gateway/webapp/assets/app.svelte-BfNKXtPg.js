@@ -1,1 +1,0 @@
-export{t as app}from"./app.svelte-hsMi_AmF.js";

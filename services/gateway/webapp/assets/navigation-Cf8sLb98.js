@@ -1,1 +1,0 @@
-export{t as router}from"./navigation-4V-Ml6FR.js";

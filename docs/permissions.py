@@ -38,7 +38,7 @@ def document() -> str:
     ]
     table = ["| action | what | needs | may be a key's scope | operations |", "|---|---|---|---|---|", *rows, ""]
     public = ["## Without an access token\n", _PUBLIC, asked.get("", ""), ""]
-    return "\n".join([_HEAD, "## Actions\n", *table, *public])
+    return "\n".join([_HEAD, "## Actions\n", *table, *public, "## At the gateway alone\n", _AT_THE_DOOR, ""])
 
 
 def _as_scope(permission: Permission) -> str:
@@ -48,6 +48,13 @@ def _as_scope(permission: Permission) -> str:
 
 
 _PUBLIC = "Signing in, what is done with a link or code, and what the bus keeps for operators and services:\n"
+
+_AT_THE_DOOR = """No service is asked for these, and no scope of an API key opens them:
+
+- `POST /api/v1/client-reports`: people who are signed in, about the app that they use; neither an API key nor the
+  credential of a device.
+- `/app` and what the phone app is made of, `/api/health`, `/api/docs`, `/.well-known/…`: everybody. `/api/metrics`:
+  whoever has its token, or is on this machine."""
 
 
 def apis() -> Iterator[Requests]:

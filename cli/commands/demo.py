@@ -21,7 +21,7 @@ def demo(
     """
     from contextlib import nullcontext
 
-    from cli.demo.ending import Ended, show
+    from cli.demo.ending import APP, Ended, show
     from cli.demo.playing import demo_settings, play
     from cli.demo.view import DemoView, JsonView, PlainView, RichView
     from cli.stack.interrupt import run_until_signal
@@ -37,6 +37,13 @@ def demo(
         if run_until_signal(run()):
             raise Failure("stopped", STOPPED)
     if as_json:
-        json_line({"timeline": ended[0].timeline, "explanation": ended[0].explanation, "steps": vars(ended[0].told)})
+        json_line(
+            {
+                "timeline": ended[0].timeline,
+                "explanation": ended[0].explanation,
+                "steps": vars(ended[0].told),
+                "app": APP,
+            }
+        )
     else:
         show(ended[0])

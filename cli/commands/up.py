@@ -54,7 +54,7 @@ async def _run(settings: Settings, report: Report, *, reload: bool) -> None:
         _tell(stack, report)
         for trouble in await all_told(stack.settings.port):
             report("warning", f"{trouble['culprit']} {trouble['problem']}", **trouble)
-        report("ready", "Pager is ready; Ctrl-C stops it.", url=stack.url)
+        report("ready", f"Pager is ready: {stack.app}; Ctrl-C stops it.", url=stack.url, app=stack.app)
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(stack.supervisor.failed())]
         if reload:
             tasks.append(asyncio.create_task(watch_sources(stack.supervisor.pids, stack.supervisor.renew)))

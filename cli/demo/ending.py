@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cli.console.naming import with_names
 from cli.console.output import console, table
 from cli.demo.story import Told
+from cli.settings import DEFAULT_PORT
 from pager_client.types import PersonExplained, TimelineEntry
+
+APP: Final = f"http://127.0.0.1:{DEFAULT_PORT}/app"
+"""Where the app is once everything runs and goes on; what the demo started has stopped by then."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ def show(ended: Ended) -> None:
         for person in ended.explanation
     ]
     out.print(table("Who was paged, and why", ("person", "outcome", "reason", "because"), people))
+    out.print(f"See it in the app: make up, then {APP}")
 
 
 def _named(text: str, names: dict[str, str]) -> str:

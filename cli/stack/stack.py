@@ -86,6 +86,11 @@ class Stack:
         return f"http://127.0.0.1:{self.settings.port}"
 
     @property
+    def app(self) -> str:
+        """Where browsers of this machine find the phone app."""
+        return f"{self.url}/app"
+
+    @property
     def nats_url(self) -> str:
         """Without credentials."""
         return self.nats.url if self.nats is not None else without_user(self.settings.nats_url or "")

@@ -23,6 +23,8 @@ from cli.console.failure import Failure
 from cli.console.naming import ids_in, with_names
 from cli.console.output import console, for_any_terminal, json_line, labelled, table
 from cli.console.report import text_report
+from cli.demo.ending import Ended, show
+from cli.demo.story import Told
 from cli.demo.view import RichView
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,11 @@ def test_tables_lines_titles_and_events_only_show(capsys: pytest.CaptureFixture[
     assert shown.out.count(SHOWN) == 5
     assert "\x1b" not in shown.out
     assert shown.err == SHOWN + "\n"
+
+
+def test_the_demo_ends_with_where_the_app_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Ended([], [], Told("i", 1, 52.0, 6100.0, 16.0, 59.0), {}))
+    assert capsys.readouterr().out.rstrip().endswith("http://127.0.0.1:3000/app")
 
 
 def shown_at(width: int) -> Console:

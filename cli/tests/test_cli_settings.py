@@ -48,6 +48,8 @@ def test_an_empty_setting_is_none() -> None:
         ("PAGER_LOG_FORMAT", "xml", "must be one of 'json' or 'text'"),
         ("PAGER_TRUSTED_PROXIES", "10.0.0.0/8, foo", "expected addresses or networks"),
         ("PAGER_CORS_ORIGINS", "*", "expected origins"),
+        ("PAGER_APP_APPLE_IDS", "com.example.pager", "expected app ids such as ABCDE12345.com.example.pager"),
+        ("PAGER_APP_ANDROID", "com.example.pager=AB:CD", "expected package=fingerprint"),
         ("PAGER_PUBLIC_URL", "pager.example", "must begin with http:// or https://"),
         ("PAGER_PUBLIC_URL", "https://[::1", "is no URL"),
         ("PAGER_PUBLIC_URL", "https://a:x", "is no URL"),

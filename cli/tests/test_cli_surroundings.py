@@ -95,6 +95,8 @@ def test_an_alert_with_an_emoji_is_paged_from_the_oddest_shell(shell: Shell) -> 
                 break
         assert told, up.stderr.read() if up.stderr else ""
         assert told[-1]["event"] == "ready", told
+        assert told[-1]["app"] == f"{told[-1]['url']}/app"
+        assert told[-1]["app"] in told[-1]["text"]
         simulator = next(one["url"] for one in told if one.get("name") == "Push simulators")
         _eventually(lambda: shell.start("seed", "--minutes", "5", "--json").wait() == 0)  # a busy machine may refuse
         shell.call("alert", "send", "Köln 🔥 brennt", "--priority", "critical")

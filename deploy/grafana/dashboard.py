@@ -138,6 +138,25 @@ RED = Row(
         Panel("Their durations", _quantiles("pager_request_duration_seconds", "service"), "s"),
     ),
 )
+APP = Row(
+    "Phone app",
+    (
+        Panel("Start", _quantiles("pager_app_timing_seconds", "platform", 'name="start"'), "s", threshold=1),
+        Panel(
+            "From the push to the screen",
+            _quantiles("pager_app_timing_seconds", "platform", 'name="push_to_screen"'),
+            "s",
+            threshold=0.3,
+        ),
+        Panel(
+            "From the tap to the answer",
+            _quantiles("pager_app_timing_seconds", "platform", 'name="tap_to_committed"'),
+            "s",
+            threshold=0.15,
+        ),
+        Panel("Its errors", _rate("pager_app_errors_total", "platform", ""), "cps", "As apps tell of them."),
+    ),
+)
 STREAMS = Row(
     "Lag, relay, parked",
     (
@@ -225,7 +244,7 @@ STORAGE = Row(
         ),
     ),
 )
-ROWS: Final = (PAGES, RED, STREAMS, TIMERS, STORAGE, DATABASE, PROCESSES)
+ROWS: Final = (PAGES, RED, APP, STREAMS, TIMERS, STORAGE, DATABASE, PROCESSES)
 
 
 def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:

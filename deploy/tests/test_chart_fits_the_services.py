@@ -194,6 +194,21 @@ def test_the_switches_and_the_drain_are_what_the_gateway_and_the_notifier_read(
     assert grace == {"gateway": 50, "notifier": 30}
 
 
+def test_the_gateway_is_told_which_phone_apps_are_ours(secrets: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    def gateway(more: Values) -> Document:
+        chart = render(over(values_of("default"), more))
+        return cast("Document", chart.named("Deployment", "pager-gateway")["spec"]["template"])
+
+    assert not any(name.startswith("PAGER_APP_") for name in variables(gateway({})))
+    prints = [":".join([pair] * 32) for pair in ("AB", "0F")]
+    android = {"com.example.pager": prints, "org.example.other": prints[:1]}
+    pod = gateway({"app": {"appleIds": ["ABCDE12345.com.example.pager"], "android": android}})
+    loaded = settings.load("gateway", variables(pod), mounted(pod, secrets, tmp_path))
+    assert isinstance(loaded, GatewaySettings)
+    assert loaded.apple_apps == ("ABCDE12345.com.example.pager",)
+    assert {name: list(prints) for name, prints in loaded.android_apps.items()} == android
+
+
 @pytest.mark.parametrize("missing", ["PAGER_NATS_URL_FILE", "PAGER_MASTER_KEY_FILE", "PAGER_ADMIN_PASSWORD_FILE"])
 def test_a_variable_that_were_missing_would_be_noticed(
     missing: str, secrets: dict[str, dict[str, str]], tmp_path: Path

@@ -44,6 +44,8 @@ def at(path: str, value: Any) -> Values:
         ("switches.features.bulk", "on"),
         ("switches.maintenanceMode", "yes"),
         ("ingress.host", "https://pager.example.com"),
+        ("app.appleIds", ["com.example.pager"]),
+        ("app.android", {"com.example.pager": ["AB:CD"]}),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name(path: str, value: Any) -> None:

@@ -27,10 +27,17 @@ TIME_OF_DAY: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 DURATION: Final = r"^P([0-9]{1,4}W)?([0-9]{1,5}D)?(T([0-9]{1,6}H)?([0-9]{1,7}M)?([0-9]{1,8}S)?)?$"
 """ISO 8601 without months and years, which have no length. How long it may be is oncall's to say."""
 
+SHORT_NAME: Final = r"^[A-Za-z][A-Za-z0-9_.:-]{0,99}$"
+"""What a program calls something."""
+
+PROGRAM_VERSION: Final = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,31}$"
+
 EXPECTED: Final = {
     ONE_LINE: "must be one line of text that is not blank, without control characters",
     TIME_OF_DAY: "must be a time of the day, such as 22:00",
     DURATION: "must be an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as PT12H",
+    SHORT_NAME: "must be a name of at most 100 letters, digits and ._:-, such as outbox.full",
+    PROGRAM_VERSION: "must be a version of at most 32 letters, digits and .+_-, such as 1.4.0",
     PHONE: "must be a phone number in the form of E.164, such as +4930123456",
 }
 """What is expected of a text with a pattern."""

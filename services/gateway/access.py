@@ -20,7 +20,7 @@ from libs.chassis.requests.peers import network_of, read_agent
 from libs.contracts.audit import Access, KeepAccesses
 from libs.contracts.requests import ErrorKind
 from services.gateway.addresses import shown_address
-from services.gateway.edge import Trace
+from services.gateway.edge import Trace, is_file
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import COMMAND_TIMEOUT, Forwarder
 
@@ -89,7 +89,7 @@ class AccessLog:
     def answered(self, trace: Trace, headers: Mapping[str, str], method: str, route: str, seconds: float) -> None:
         """One request is over. It takes microseconds, and never fails for what strangers have sent."""
         forbidden = (trace.status == _FORBIDDEN or trace.is_refused) and trace.user_id is not None
-        if _is_probe(route) or not (self.enabled or forbidden or trace.key_id is not None):
+        if _is_probe(route) or is_file(trace, route) or not (self.enabled or forbidden or trace.key_id is not None):
             return
         access = Access.model_construct(
             id=uuid7(),

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp
 
 from libs.chassis.measure.metrics import version
 from libs.contracts.faults import first_fault
-from services.gateway import docs, pages
+from services.gateway import docs, pages, screens, well_known
 from services.gateway.body import no_object
+from services.gateway.built import Built
 from services.gateway.compression import Compressed
 from services.gateway.cors import METHODS, Cors
 from services.gateway.edge import Edge, trace_of
@@ -28,6 +29,7 @@ from services.gateway.routes import (
     api_keys,
     audit,
     auth,
+    client_reports,
     devices,
     escalation,
     features,
@@ -58,7 +60,7 @@ from services.gateway.versions import Versions
 _RESOURCES = (
     *(incidents, incident_acts, incident_alerts, reviews, auth, oidc, users, personal, teams, invites, devices),
     *(api_keys, on_call, escalation, integrations, notifications, audit, maintenance, stream, analytics),
-    *(incident_bulk, incident_audit, features),
+    *(incident_bulk, incident_audit, features, client_reports),
 )
 
 
@@ -86,6 +88,8 @@ class Api(FastAPI):
         self.include_router(docs.router, prefix=V1)
         self.include_router(keys.router)
         self.include_router(pages.router)
+        self.include_router(screens.router)
+        self.include_router(well_known.router)
         self.add_exception_handler(HTTPException, _refused)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(Exception, _failed)
@@ -100,11 +104,13 @@ class Api(FastAPI):
         return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
 
 
-def build(front: Front, settings: Settings) -> ASGIApp:
+def build(front: Front, settings: Settings, built: Built) -> ASGIApp:
     """Everything that an HTTP server serves."""
     api = Api()
     api.state.front = front
     api.state.https = settings.https
+    api.state.screens = screens.Screens(built, settings)
+    api.state.well_known = well_known.files(settings)
     inner = Cors(Versions(Compressed(api)), settings.origins)
     answered = (front.metrics.answered, front.access.answered)
     edge = Edge(inner, settings.https, answered, lambda: front.health.leaving)

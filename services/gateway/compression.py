@@ -14,8 +14,9 @@ SMALLEST: Final = 1024
 """Bytes: what is shorter travels in one packet either way."""
 _LEVEL: Final = 4
 """Half the time of gzip's own 6 for a few percent more bytes; long ones (128 KiB) are compressed in a thread."""
-_NEVER: Final = ("/api/v1/auth", "/api/v1/users/me/export")
-"""What is behind a cookie, where somebody else's page could make a browser ask; and what is sent on as it comes."""
+_NEVER: Final = ("/api/v1/auth", "/api/v1/users/me/export", "/app/")
+"""What is behind a cookie, where somebody else's page could make a browser ask; what is sent on as it comes; and the
+app's files, which were compressed once (`built.py`)."""
 
 
 class Compressed:

@@ -16,7 +16,8 @@ _SENT: Final = (
     *("Pager-Proof", "X-API-Version", "X-Request-Id", "traceparent"),
 )
 _READ: Final = (
-    *("ETag", "Retry-After", "X-Request-Id", "X-API-Version", "Deprecation", "Sunset", "Link"),
+    # By `Date` the app knows how wrong its phone's clock is.
+    *("Date", "ETag", "Retry-After", "X-Request-Id", "X-API-Version", "Deprecation", "Sunset", "Link"),
     *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
 )
 

@@ -24,6 +24,8 @@ _SECRET = re.compile(r"[A-Za-z0-9_.~-]{32,}")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _STATE = "pager.trace"
 UNMATCHED = "unmatched"
+FILES = "/app/{path:path}"
+"""The route of the app's files: each browser asks for some forty, which says nothing of anybody."""
 
 Answered = Callable[["Trace", Mapping[str, str], str, str, float], None]
 """`answered(trace, headers, method, endpoint, seconds)`; a status of 0: the caller hung up before there was one."""
@@ -109,10 +111,10 @@ class Edge:
             if trace.status == 0:
                 await failure(Problem("INTERNAL", "internal error"))(scope, receive, send_out)
         finally:
-            seconds = time.perf_counter() - began
-            _write_log(scope, trace, seconds)
+            seconds, endpoint = time.perf_counter() - began, _endpoint(inner, trace)
+            _write_log(scope, trace, endpoint, seconds)
             for tell in self.answered:
-                tell(trace, headers, scope["method"], _endpoint(inner, trace), seconds)
+                tell(trace, headers, scope["method"], endpoint, seconds)
 
     def _complete(self, headers: MutableHeaders, trace: Trace) -> None:
         for name, value in trace.headers.items():
@@ -146,13 +148,18 @@ def masked(path: str) -> str:
     return "/".join("***" if _SECRET.search(part) and not _UUID.match(part) else part for part in path.split("/"))
 
 
-def _write_log(scope: Scope, trace: Trace, seconds: float) -> None:
+def is_file(trace: Trace, endpoint: str) -> bool:
+    """Whether a file of the app was asked for, and is one."""
+    return endpoint == FILES and 0 < trace.status < 400
+
+
+def _write_log(scope: Scope, trace: Trace, endpoint: str, seconds: float) -> None:
     """One line a request: no query and no header values, which may hold secrets.
 
     Nor where somebody is: that is in the access log (`access.py`) and nowhere else, so that it ends when it has to.
     """
-    probe = trace.route is not None and "/health" in trace.route
-    (_log.debug if probe else _log.info)(
+    quiet = (trace.route is not None and "/health" in trace.route) or is_file(trace, endpoint)
+    (_log.debug if quiet else _log.info)(
         "request",
         request_id=trace.request_id,
         trace_id=_trace_id(trace.traceparent),

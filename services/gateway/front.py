@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from services.gateway.brake import Brake
     from services.gateway.bulk import Bulks
     from services.gateway.callers import Callers
+    from services.gateway.client_reports import Reports
     from services.gateway.exporting import Exports
     from services.gateway.features import Features
     from services.gateway.forwarding import Forwarder
@@ -50,6 +51,7 @@ class Front:
     maintenance: Maintenance
     bulks: Bulks
     features: Features
+    reports: Reports
 
 
 def front_of(connection: HTTPConnection) -> Front:

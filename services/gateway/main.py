@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -25,12 +26,14 @@ from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.stopping import Stop, end_soon, stoppable
 from libs.contracts.web_sessions import Present
+from services.gateway import built
 from services.gateway.access import AccessLog
 from services.gateway.addresses import Addresses
 from services.gateway.app import build
 from services.gateway.brake import Brake
 from services.gateway.bulk import Bulks
 from services.gateway.callers import Callers
+from services.gateway.client_reports import Reports
 from services.gateway.envelope import Problem
 from services.gateway.exporting import Exports
 from services.gateway.features import Features
@@ -65,8 +68,10 @@ _LEAVE = 20.0
 class Gateway:
     """One replica of the gateway: `async with Gateway(settings) as gateway: … gateway.url`."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, app: Path = built.FOLDER) -> None:
+        """`app`: where the phone app is that browsers get."""
         self.settings = settings
+        self._built = built.Built.read(app)
         self.clock: Clock = clock or SystemClock()
         self.url = ""
         """Where it listens, e.g. `http://127.0.0.1:3000`; known after `start`."""
@@ -137,6 +142,7 @@ class Gateway:
             maintenance,
             Bulks(),
             features,
+            Reports(metrics.reports, self.clock),
         )
         self.monitor = Monitor(self.settings, self._ready, metrics.own)
         await self.monitor.start()
@@ -178,7 +184,7 @@ class Gateway:
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            build(self.front, self.settings),
+            build(self.front, self.settings, self._built),
             http=PatientProtocol,
             ws=BoundedProtocol,
             ws_max_size=FRAME_LIMIT,

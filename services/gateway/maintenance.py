@@ -10,18 +10,20 @@ from libs.chassis.clock import Clock
 from libs.contracts.doors import DoorsView
 from libs.contracts.maintenance import MaintenanceView
 from services.gateway.envelope import Problem
-from services.gateway.route import ANSWERS
+from services.gateway.route import ANSWERS, REPORTS
 
 NEVER_STOPS: Final = frozenset(
     {
         *ANSWERS,
+        *REPORTS,
         *("createIncident", "escalateIncident", "addResponders", "reassignIncident", "reopenIncident"),
         *("registerDevice", "unlockUser", "endSessionOf", "endSessionsOf", "removeDeviceOf"),
         *("setMaintenance", "endMaintenance"),
     }
 )
-"""Operations that page somebody, say that somebody is at it, or let a page arrive, and those that shut somebody out at
-once or let them in again. Signing in and out (`/auth`) is none of what stops either."""
+"""Operations that page somebody, say that somebody is at it, or let a page arrive; those that shut somebody out at
+once or let them in again; and what apps tell of themselves, which changes nothing. Signing in and out (`/auth`) is
+none of what stops either."""
 _LONGEST: Final = 300
 """Seconds after which whoever is refused may ask again at the latest."""
 _DEFAULT: Final = 60

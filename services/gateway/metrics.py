@@ -23,6 +23,7 @@ from libs.chassis.monitor.port import Readiness
 from libs.contracts.requests import MetricsView, Reply
 from libs.contracts.subjects import SERVICES, rpc_subject
 from services.gateway.callers import bearer
+from services.gateway.client_reports import ReportMeasures
 from services.gateway.edge import Trace
 from services.gateway.envelope import Problem
 from services.gateway.settings import Settings, is_loopback
@@ -67,6 +68,7 @@ class GatewayMetrics:
         for reason in ("auth away", "too many", "refused"):
             self._unkept.labels(reason)  # a series that begins with its first one would not be seen to grow
         self.streams = StreamMeasures(self._metrics)
+        self.reports = ReportMeasures(self._metrics)
         self._collecting = asyncio.Lock()
         self._collected: tuple[str, ...] = ()
         self._collected_at = float("-inf")

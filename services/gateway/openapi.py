@@ -29,8 +29,10 @@ _KEY_SCHEME = {
     "description": "`pgr_…`, of `POST /api-keys`: in the place of an access token, for what its scopes name. A "
     "thousand requests a minute; answers say how many are left (`X-RateLimit-Limit`, `-Remaining`, `-Reset`).",
 }
-_PERSONAL = frozenset({"auth", "devices", "api-keys"})
+_PERSONAL = frozenset({"auth", "devices", "api-keys", "client-reports"})
 """Tags of what is for people alone."""
+_UNKEYED = frozenset({"auth", "client-reports"})
+"""Tags of what keeps no answers: a sign-in is another one each time, and what an app tells twice counts twice."""
 _REF = "#/components/schemas/"
 _VERBS = ("get", "post", "patch", "put", "delete")
 _IDEMPOTENCY_KEY = {
@@ -133,7 +135,7 @@ def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
     responses.pop("422", None)
     if "security" in operation and not (_PERSONAL & set(operation["tags"]) or "/users/me" in path):
         operation["security"] = [*operation["security"], {"apiKey": []}]
-    keyed = verb == "post" and "auth" not in operation.get("tags", ())
+    keyed = verb == "post" and not _UNKEYED & set(operation.get("tags", ()))
     if keyed:
         responses.setdefault("409", {"description": "CONFLICT: the Idempotency-Key was used with another body"})
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)

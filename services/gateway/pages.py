@@ -8,10 +8,8 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
-from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
 from services.gateway.route import V1
@@ -74,25 +72,22 @@ def _page(title: str, path: str, token: str, fields: dict[str, tuple[str, str]],
     )
 
 
-router = APIRouter(prefix="/app", include_in_schema=False)
-
-
-@router.get("/incidents/{id}")
-async def incident(_id: Annotated[UUID, Path(alias="id")]) -> Response:
-    """Whatever the id: whether there is such an incident is nobody's business who is not signed in."""
+def without_app() -> Response:
+    """In the place of the app where none was built: everything else works."""
     return HTMLResponse(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>An incident</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Pager</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body><h1>Open it in the app</h1>"
-        "<p>This incident is shown by the Pager app on your phone. If it is not there, ask whoever runs Pager for you"
-        " where to get it, and sign in with your address and password.</p>"
-        f'<p>Programs read it at <a href="/api/docs">{V1}/incidents</a>.</p></body></html>',
+        "<p>Incidents are shown by the Pager app on your phone. This server has none for browsers: whoever runs it"
+        " makes it with <code>make app</code> where its sources are, and starts it again.</p>"
+        f'<p>Programs read incidents at <a href="/api/docs">{V1}/incidents</a>.</p></body></html>',
+        404,
         headers={"Content-Security-Policy": _POLICY},
     )
 
 
-@router.get("/register")
-async def register() -> Response:
+def register() -> Response:
+    """What an invite's link opens where there is no app, which has a screen for it."""
     names = {"firstName": ("First name", "required maxlength=100"), "lastName": ("Last name", "required maxlength=100")}
     return _page(
         "Join Pager",
@@ -102,6 +97,9 @@ async def register() -> Response:
         "Make my account",
         "You have an account. Sign in with your address and password.",
     )
+
+
+router = APIRouter(prefix="/app", include_in_schema=False)
 
 
 @router.get("/reset")

@@ -45,7 +45,9 @@ ANSWERS: Final = frozenset(
     {"acknowledgeIncident", "resolveIncident", "closeIncident", "bulkIncidents", "recordReceipt"}
 )
 """Operations that say that somebody is at it, or has seen it: counted by themselves."""
-BACKGROUND: Final = frozenset({"recordReceipt", "stream"})
+REPORTS: Final = frozenset({"sendClientReports"})
+"""Operations by which an app tells of itself."""
+BACKGROUND: Final = frozenset({"recordReceipt", "stream", *REPORTS})
 """Operations that no person asks for: they keep no browser's session going. Refreshing shows no access token."""
 _KEY_LIMIT = 255
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -177,6 +179,8 @@ def _shares(caller: Caller, operation: str | None, *, changes: bool) -> list[Sha
     """What a request of a person takes from."""
     if operation in ANSWERS:
         return [of_person(Limit.ANSWERS, caller.user_id)]
+    if operation in REPORTS:
+        return [of_person(Limit.REPORTS, caller.user_id)]
     general = [of_person(Limit.GENERAL, caller.user_id)]
     return [*general, of_person(Limit.INCIDENTS, caller.user_id)] if changes else general
 

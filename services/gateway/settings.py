@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import HttpUrl, text_like
 from libs.chassis.urls import url_fault
+from services.gateway import app_links
 from services.gateway.feature_settings import FeatureSettings
 
 _ORIGIN = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s*,]+$")
@@ -37,6 +39,10 @@ class Settings(FeatureSettings):
     """Origins that browsers may call from, separated by commas; none by default."""
     trusted_proxies: str = ""
     """Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed, separated by commas."""
+    app_apple_ids: str = ""
+    """iOS apps that open this server's links, `TEAMID.bundle`, separated by commas."""
+    app_android: str = ""
+    """The same for Android: `package=fingerprint`, separated by commas, or JSON."""
     metrics_token: BearerToken | None = Field(default=None, min_length=16)
     """Whoever sends it as a bearer token may read `/api/metrics`; without it only this machine may."""
     enable_audit_logging: bool = Field(
@@ -74,6 +80,27 @@ class Settings(FeatureSettings):
             except ValueError:
                 raise ValueError("expected addresses or networks such as 10.0.0.7, 10.0.0.0/8") from None
         return value
+
+    @field_validator("app_apple_ids")
+    @classmethod
+    def _are_apple_ids(cls, value: str) -> str:
+        app_links.apple_ids(value)
+        return value
+
+    @field_validator("app_android")
+    @classmethod
+    def _are_android_apps(cls, value: str) -> str:
+        app_links.android_apps(value)
+        return value
+
+    @property
+    def apple_apps(self) -> tuple[str, ...]:
+        return app_links.apple_ids(self.app_apple_ids)
+
+    @property
+    def android_apps(self) -> Mapping[str, tuple[str, ...]]:
+        """The certificates' fingerprints, by packages."""
+        return app_links.android_apps(self.app_android)
 
     @property
     def address(self) -> str:

@@ -249,5 +249,5 @@ async def test_a_note_says_who_wrote_it_with_what(world: World, crew: tuple[Phon
     assert told["note: and again"] is None
     assert told[f"critical incident #{incident['number']} from db: db down"] == "machine"
     _, page, _ = await world.page(f"/app/incidents/{incident['id']}")
-    assert "app" in page
+    assert "Pager" in page
     assert (await world.incident())["url"].endswith(f"/app/incidents/{incident['id']}")

@@ -1228,6 +1228,18 @@ class Operations:
         )
         return answer
 
+    def send_client_reports(self, **body: Unpack[types.ClientReports]) -> types.ReportsAccepted:
+        """Tell how fast the app is, and what went wrong in it.
+
+        They become metrics and lines of the log, which name nobody; what is sent twice counts twice. Twenty
+        requests a
+        minute, counted by themselves. It works during maintenance. API keys and devices' credentials are
+        refused: an app
+        waits with it until somebody is signed in.
+        """
+        answer: types.ReportsAccepted = self.call("POST", "/client-reports", body)
+        return answer
+
     def get_health(
         self,
     ) -> types.HealthView:

@@ -313,6 +313,28 @@ class ChangePassword(TypedDict):
     newPassword: str
 
 
+class ClientReport(TypedDict):
+    """A timing has `milliseconds` and no `message`, an error the other way round."""
+
+    kind: Literal["error", "timing"]
+    name: str
+    """Of a timing: `start`, `push_to_screen`, `tap_to_committed`. Of an error: which one, in the app's own
+    words."""
+    milliseconds: NotRequired[float | None]
+    message: NotRequired[str | None]
+    """What looks like a token, an address or a telephone number is taken out before it is kept."""
+    at: str | datetime
+    """As the phone's clock shows it, which may be wrong."""
+    appVersion: str
+    platform: Platform
+
+
+class ClientReports(TypedDict):
+    """`POST /api/v1/client-reports`."""
+
+    reports: Sequence[ClientReport]
+
+
 class ConfirmErasure(TypedDict):
     """`DELETE /users/{id}` (admin): whom it is really about."""
 
@@ -1196,6 +1218,12 @@ class RemoveTotp(TypedDict):
 
     code: NotRequired[str | None]
     currentPassword: NotRequired[str | None]
+
+
+class ReportsAccepted(TypedDict):
+    """How many were counted: all, or it is an error."""
+
+    accepted: int
 
 
 class ResetLinkView(TypedDict):

@@ -83,7 +83,7 @@ class App {
       accepted: (entry, incident) => {
         if (incident !== null) this.changed(incident, entry.action)
         else this.list()
-        if (entry.attempts === 1) this.reports.timing('tap-to-committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
+        if (entry.attempts === 1) this.reports.timing('tap_to_committed', this.clock.raw() - Math.max(Date.parse(entry.occurredAt), entry.notBefore))
       },
       changed: (entries) => (this.entries = this.state === 'signedIn' ? entries : []),
       locks,

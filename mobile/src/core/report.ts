@@ -3,7 +3,7 @@
 import type { Api } from './api'
 import type { Clock } from './clock'
 
-export type TimingName = 'start' | 'push-to-screen' | 'tap-to-committed'
+export type TimingName = 'start' | 'push_to_screen' | 'tap_to_committed'
 
 interface Report {
   kind: 'error' | 'timing'
@@ -47,7 +47,7 @@ export class Reports {
     const alike = `${where} ${name} ${message}`
     const times = (this.counts.get(alike) ?? 0) + 1
     if (this.counts.size < 200 || this.counts.has(alike)) this.counts.set(alike, times)
-    if (times <= REPEATS) this.add({ kind: 'error', name: `${where}.${name}`.slice(0, 100), message })
+    if (times <= REPEATS) this.add({ kind: 'error', name: `${where}.${name}`.replace(/[^\w.:-]/g, '-').slice(0, 100), message })
   }
 
   /** Of what nobody has caught. */

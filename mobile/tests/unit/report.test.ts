@@ -37,7 +37,7 @@ describe('reports', () => {
   it('a loop says the same five times, and fifty are the most', async () => {
     const made = reports()
     for (let n = 0; n < 20; n += 1) made.error('same')
-    for (let n = 0; n < 60; n += 1) made.timing('tap-to-committed', n)
+    for (let n = 0; n < 60; n += 1) made.timing('tap_to_committed', n)
     await made.send()
     expect(sent()).toHaveLength(50)
     expect(sent()[0]?.['kind']).toBe('timing')

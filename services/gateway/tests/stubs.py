@@ -34,6 +34,7 @@ from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.model import Contract, Lane, Role
 from libs.contracts.requests import Refusal, Reply
 from libs.contracts.subjects import event_subject, rpc_subject, stream_of
+from services.gateway.built import FOLDER
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 from tests.patience import be_patient
@@ -227,13 +228,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(**overrides: Any) -> AsyncIterator[World]:
-    """Everything that a test needs, with auth's keys already published."""
+async def world(*, app: Path = FOLDER, **overrides: Any) -> AsyncIterator[World]:
+    """Everything that a test needs, with auth's keys already published; `app`: where the built app is."""
     clock = MovableClock()
     async with nats_server() as url:
         client = await connected(url)
         settings = Settings.load(nats_url=url, port=0, **overrides)
-        async with Gateway(settings, clock) as gateway, aiohttp.ClientSession() as http:
+        async with Gateway(settings, clock, app) as gateway, aiohttp.ClientSession() as http:
             yield World(gateway, Stubs(client), http, clock)
         await client.close()
 

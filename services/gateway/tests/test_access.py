@@ -13,7 +13,7 @@ from libs.contracts.audit import KeepAccesses
 from libs.contracts.requests import ErrorKind, Refusal, Reply
 from services.gateway import access as module
 from services.gateway.access import AccessLog
-from services.gateway.edge import Trace
+from services.gateway.edge import FILES, Trace
 from services.gateway.envelope import Problem
 from services.gateway.forwarding import Forwarder
 
@@ -109,6 +109,16 @@ async def test_health_and_metrics_are_not_kept(log: AccessLog, auth: Auth) -> No
         answered(log, route=route)
     await log.tell()
     assert auth.told == []
+
+
+async def test_files_of_the_app_are_not_kept_and_whoever_looks_for_others_is(log: AccessLog, auth: Auth) -> None:
+    answered(log, 40, route=FILES, user_id=None)
+    answered(log, route=FILES, user_id=None, status=304)
+    await log.tell()
+    assert auth.told == []
+    answered(log, route=FILES, user_id=None, status=404)
+    await log.tell()
+    assert kept(auth) == 1
 
 
 async def test_where_a_key_is_used_from_is_told_once_an_hour_kept_or_not(log: AccessLog, auth: Auth) -> None:

@@ -242,7 +242,9 @@ async def test_metadata_that_no_event_could_carry_are_refused_by_name(pager: Wor
     assert answer.error["details"]["field"] == "metadata"
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/api/v1/nothing", "/api/v1/incidents/", "/api/v2/incidents"])
+@pytest.mark.parametrize(
+    "path", ["/no", "/api", "/api/v1", "/api/v1/nothing", "/api/v1/incidents/", "/api/v2/incidents"]
+)
 async def test_an_unknown_path_is_a_404(pager: World, path: str) -> None:
     answer = await pager.call("GET", path, token=None)
 

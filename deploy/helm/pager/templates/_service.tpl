@@ -113,6 +113,14 @@
   value: {{ int $v.drainSeconds | quote }}
 - name: PAGER_TRUSTED_PROXIES
   value: {{ join "," $v.trustedProxies | quote }}
+{{- with $v.app.appleIds }}
+- name: PAGER_APP_APPLE_IDS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with $v.app.android }}
+- name: PAGER_APP_ANDROID
+  value: {{ toJson . | quote }}
+{{- end }}
 {{- end }}
 {{- if eq .component "notifier" }}
 - name: ENABLE_CIRCUIT_BREAKER

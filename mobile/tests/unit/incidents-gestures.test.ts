@@ -47,6 +47,7 @@ describe('a swipe', () => {
     drag(pointer('pointerdown', 0), pointer('pointermove', 200), pointer('pointerup', 200))
     expect(done).not.toHaveBeenCalled()
     action.update({ isEnabled: true, moved: vi.fn(), done })
+    document.body.append(node)
     node.style.direction = 'rtl'
     drag(pointer('pointerdown', 300), pointer('pointermove', 100), pointer('pointerup', 100))
     expect(done).toHaveBeenCalledOnce()

@@ -20,8 +20,9 @@ class Names {
     const me = app.user
     if (!id || !isId(id) || me === null) return null
     if (id === me.id) return `${me.firstName} ${me.lastName}`.trim()
-    const name = this.owner === me.id ? this.known.get(id) : undefined
-    if (name !== undefined) return name
+    // Looked up in any case: whoever shows it is told when it is there.
+    const name = this.known.get(id)
+    if (name !== undefined && this.owner === me.id) return name
     queueMicrotask(() => void this.ask(id, kind))
     return null
   }

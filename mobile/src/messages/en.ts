@@ -6,7 +6,8 @@ import { core } from './en/core'
 import { critical } from './en/critical'
 import { incidents } from './en/incidents'
 import { oncall } from './en/oncall'
+import { push } from './en/push'
 import { settings } from './en/settings'
 
-export const en = { ...core, ...auth, ...incidents, ...critical, ...oncall, ...admin, ...settings }
+export const en = { ...core, ...auth, ...incidents, ...critical, ...oncall, ...admin, ...push, ...settings }
 export type MessageName = keyof typeof en

@@ -1,0 +1,1 @@
+import"./disclose-version-xihTtKlq.js";import"./index-client-C2fWlhTF.js";import{t as e}from"./Skeleton-lUcMQzuG.js";function t(t){e(t,{})}export{t as default};

@@ -9,7 +9,7 @@ import type { Clock } from './clock'
 import type { Database } from './db'
 import { ApiError, type ErrorDetails } from './errors'
 
-export type Action = 'acknowledge' | 'resolve' | 'close' | 'reopen' | 'reassign' | 'snooze' | 'escalate' | 'notes' | 'edit'
+export type Action = 'acknowledge' | 'resolve' | 'close' | 'reopen' | 'reassign' | 'snooze' | 'suppress' | 'escalate' | 'responders' | 'notes' | 'edit'
 
 export interface Refusal {
   status: number
@@ -71,7 +71,9 @@ export interface Surroundings {
 }
 
 /** Bodies in which the API takes `occurredAt` and `sentAt`. */
-const TIMED: ReadonlySet<Action> = new Set(['acknowledge', 'resolve', 'close', 'reopen', 'reassign', 'snooze', 'escalate'])
+const TIMED: ReadonlySet<Action> = new Set([
+  ...(['acknowledge', 'resolve', 'close', 'reopen', 'reassign', 'snooze', 'suppress', 'escalate', 'responders'] as const),
+])
 const LOCK = 'pager-outbox'
 /** Accepted ones are shown for so long. */
 const SHOWN = 10_000

@@ -1,1 +1,0 @@
-import"./disclose-version-xihTtKlq.js";import{$ as e,B as t,G as n,O as r,Q as i,f as a,j as o,k as s}from"./index-client-BRzPIxzV.js";import{t as c}from"./app.svelte-X3imQGyX.js";import{t as l}from"./i18n-Ddo9z7dJ.js";var u=o(`<time> </time>`);function d(o,d){e(d,!0);var f=u(),p=n(f,!0);t(e=>{a(f,`datetime`,d.at),r(p,e)},[()=>l(d.at,c.now)]),s(o,f),i()}export{d as t};

@@ -1,1 +1,0 @@
-import"./disclose-version-xihTtKlq.js";import"./index-client-BRzPIxzV.js";import{t as e}from"./Skeleton-aY5PkmRx.js";function t(t){e(t,{})}export{t as default};

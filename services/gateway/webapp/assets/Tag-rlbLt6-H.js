@@ -1,1 +1,0 @@
-import"./disclose-version-xihTtKlq.js";import{B as e,U as t,_ as n,g as r,j as i,k as a,r as o,tt as s,x as c}from"./index-client-BRzPIxzV.js";var l=i(`<span><!></span>`);function u(i,u){let d=o(u,`kind`,3,`plain`);var f=l(),p=t(f);c(p,()=>u.children),s(f),e(()=>r(f,1,n(d()),`svelte-12e3wcb`)),a(i,f)}export{u as t};

@@ -1,1 +1,0 @@
-export{t as app}from"./app.svelte-X3imQGyX.js";

@@ -1,1 +1,0 @@
-import{t as e}from"./dist-DHjjB8zm.js";var t=e.getPlatform(),n=t!==`web`;export{t as n,n as t};

@@ -1,5 +1,6 @@
 import type { Route } from '../../core/routes'
 
 export const routes: readonly Route[] = [
-  { path: '/alert/:id', load: () => import('../../ui/Later.svelte'), isFull: true },
+  { path: '/alert/:id', load: () => import('./Alert.svelte'), isFull: true },
+  { path: '/incidents/:id/alert', load: () => import('./Alert.svelte'), isFull: true },
 ]

@@ -7,7 +7,7 @@ export type Messages = Record<MessageName, string>
 type Values = Record<string, string | number>
 
 let language = 'en'
-let messages: Messages = en
+let messages = en as Messages
 let plurals = new Intl.PluralRules(language)
 
 /** Another language, for screens that are made from now on. */
@@ -15,6 +15,16 @@ export function speak(tongue: string, words: Messages): void {
   language = tongue
   messages = words
   plurals = new Intl.PluralRules(tongue)
+}
+
+/** Texts that come with screens which are loaded later. Those of the language that is spoken by now stay. */
+export function learn(words: Partial<Messages>): void {
+  messages = { ...words, ...messages }
+}
+
+/** For `Intl`: dates and numbers are written as the texts around them are. */
+export function tongue(): string {
+  return language
 }
 
 /** `{name}` in the text is replaced. Values are texts and never markup. */

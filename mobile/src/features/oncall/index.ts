@@ -1,5 +1,6 @@
 import type { Route } from '../../core/routes'
 
 export const routes: readonly Route[] = [
-  { path: '/oncall', load: () => import('../../ui/Later.svelte') },
+  { path: '/oncall', load: () => import('./OnCall.svelte') },
+  { path: '/oncall/:id', load: () => import('./Schedule.svelte') },
 ]

@@ -6,7 +6,8 @@ import { promisify } from 'node:util'
 import { inject } from 'vitest'
 import type { Incident, Schemas } from '../../src/core/api'
 
-export const pager = inject('pager')
+/** The stack that is meant: what all files share, or one of a file's own. */
+export const pager = { ...inject('pager') }
 const PAGER = new URL('../../../.venv/bin/pager', import.meta.url).pathname
 export const PASSWORD = 'Correct-Horse-7-Battery'
 
@@ -45,9 +46,11 @@ export async function call<Data>(method: string, path: string, body?: unknown, t
 }
 
 const tokens = new Map<string, Promise<string>>()
-/** Somebody's token, from a device of its own that is no phone of theirs. */
+/** Somebody's token, from a phone of theirs that gets its pushes at the simulator: who has none is passed over at once. */
 export function tokenOf({ email, password }: Pick<Person, 'email' | 'password'>): Promise<string> {
-  const known = tokens.get(email) ?? call<Schemas['SignedInView']>('POST', '/auth/login', { email, password, deviceId: `tests of ${email}` }).then((data) => data.tokens.accessToken)
+  const known = tokens.get(email) ?? call<Schemas['SignedInView']>('POST', '/auth/login', {
+    ...{ email, password, deviceId: `phone of ${email}`, platform: 'android', pushToken: `fcm-${randomUUID()}-${randomUUID()}` },
+  }).then((data) => data.tokens.accessToken)
   tokens.set(email, known)
   return known
 }
@@ -55,10 +58,12 @@ const admin = () => tokenOf({ email: pager.adminEmail, password: pager.adminPass
 export const asAdmin = async <Data>(method: string, path: string, body?: unknown) => call<Data>(method, path, body, await admin())
 
 let count = 0
-export async function person(firstName: string, lastName = 'Tester', roles: string[] = ['user']): Promise<Person> {
+export async function person(firstName: string, lastName = 'Tester', roles: string[] = ['user'], more: Record<string, unknown> = {}): Promise<Person> {
   const email = `${firstName}-${process.pid}-${(count += 1)}@pager.local`.toLowerCase()
-  const { user } = await asAdmin<{ user: { id: string } }>('POST', '/users', { email, password: PASSWORD, firstName, lastName, roles })
-  return { id: user.id, email, password: PASSWORD, name: `${firstName} ${lastName}` }
+  const { user } = await asAdmin<{ user: { id: string } }>('POST', '/users', { email, password: PASSWORD, firstName, lastName, roles, ...more })
+  const made = { id: user.id, email, password: PASSWORD, name: `${firstName} ${lastName}` }
+  await tokenOf(made)
+  return made
 }
 
 export interface Level {
@@ -110,4 +115,12 @@ export async function audit(id: string): Promise<Change[]> {
 /** How often somebody has acknowledged it, by what is written down. */
 export async function acknowledgements(id: string): Promise<number> {
   return (await audit(id)).filter(({ action }) => action === 'IncidentAcknowledged').length
+}
+
+/** An administrator ends what a person has open in browsers. */
+export async function endBrowserSessions(of: Person): Promise<void> {
+  const { sessions } = await asAdmin<{ sessions: { id: string; platform?: string | null }[] }>('GET', `/users/${of.id}/sessions`)
+  const inBrowsers = sessions.filter(({ platform }) => platform !== 'android')
+  if (inBrowsers.length === 0) throw new Error(`${of.name} has no session in a browser`)
+  for (const { id } of inBrowsers) await asAdmin('DELETE', `/users/${of.id}/sessions/${id}`)
 }

@@ -40,19 +40,19 @@ describe('1. User registration and login', () => {
   test('an invite opens one account, and a wrong password none', async () => {
     const email = `once-${process.pid}@pager.local`
     const { invite } = await asAdmin<{ invite: { link: { url: string } } }>('POST', '/invites', { email, roles: ['user'] })
-    const join = async ({ page }: Phone) => {
+    const join = async ({ page }: Phone, password: string) => {
       await page.goto(invite.link.url)
       await page.getByLabel(auth['auth.firstName']).fill('Otto')
       await page.getByLabel(auth['auth.lastName']).fill('Once')
-      await page.getByLabel(auth['auth.newPassword']).fill(PASSWORD)
+      await page.getByLabel(auth['auth.newPassword']).fill(password)
       await page.getByRole('button', { name: auth['auth.register'] }).tap()
     }
     await on(async (one) => {
-      await join(one)
+      await join(one, PASSWORD)
       await seen(one.page.getByRole('heading', { level: 1, name: incidents['incidents.title'] }))
     })
     await on(async (one) => {
-      await join(one)
+      await join(one, `Another-${PASSWORD}`)
       await seen(one.page.getByRole('alert'))
       await one.page.goto(`${one.base}/app/sign-in`)
       await one.page.getByLabel(auth['auth.email']).fill(email)

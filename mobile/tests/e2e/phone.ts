@@ -27,8 +27,9 @@ export interface Phone {
   faults: string[]
 }
 
-export async function phone(browser: Browser, more: BrowserContextOptions & { base?: string } = {}): Promise<Phone> {
-  const { base = pager.gateway, ...options } = more
+/** `apart`: milliseconds that its clock is wrong. */
+export async function phone(browser: Browser, more: BrowserContextOptions & { base?: string; apart?: number } = {}): Promise<Phone> {
+  const { base = pager.gateway, apart = 0, ...options } = more
   const context = await browser.newContext({
     viewport: { width: 390, height: 844 },
     hasTouch: true,
@@ -39,6 +40,7 @@ export async function phone(browser: Browser, more: BrowserContextOptions & { ba
     ...options,
   })
   context.setDefaultTimeout(SEEN_WITHIN)
+  await context.addInitScript(ownClock, apart)
   const page = await context.newPage()
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(String(error)))
@@ -50,6 +52,25 @@ export async function phone(browser: Browser, more: BrowserContextOptions & { ba
     void dialog.dismiss()
   })
   return { context, page, base, faults }
+}
+
+/** From now on no time passes for this page, however slow the machine is. */
+export const stopTheClock = (page: Page) => page.evaluate(() => (globalThis as unknown as { stopTheClock: () => void }).stopTheClock())
+
+/** In the page, before anything of it. */
+function ownClock(apart: number): void {
+  const Real = Date
+  let stopped: number | null = null
+  const now = () => stopped ?? Real.now() + apart
+  class Own extends Real {
+    constructor(...given: []) {
+      if (given.length === 0) super(now())
+      else super(...given)
+    }
+    static override now = now
+  }
+  globalThis.Date = Own as DateConstructor
+  Object.assign(globalThis, { stopTheClock: () => (stopped = now()) })
 }
 
 /** What is done with a phone; where it fails, what was on its screen is kept, and at the end nothing may have gone wrong in it. */

@@ -8,7 +8,7 @@ import type { TestProject } from 'vitest/node'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    pager: { home: string; gateway: string; adminEmail: string; adminPassword: string }
+    pager: Where
   }
 }
 
@@ -17,7 +17,22 @@ const STARTS_IN = 120_000
 const STOPS_IN = 30_000
 const LOOK_EVERY = 100
 
+export interface Where {
+  home: string
+  gateway: string
+  adminEmail: string
+  adminPassword: string
+}
+
+/** For all test files. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { where, stop } = await start()
+  project.provide('pager', where)
+  return stop
+}
+
+/** One that nobody else uses. Raises what it has said where it does not start. */
+export async function start(): Promise<{ where: Where; stop: () => Promise<void> }> {
   const home = await mkdtemp(join(tmpdir(), 'pager-home-'))
   // Started by root the servers run as another account, which passes through.
   if (process.geteuid?.() === 0) await chmod(home, 0o711)
@@ -40,16 +55,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(home, { recursive: true, force: true })
   }
   try {
-    project.provide('pager', await running(home, child))
+    return { where: await running(home, child), stop }
   } catch (error) {
     console.error(await readFile(join(home, 'up.log'), 'utf8'))
     await stop()
     throw error
   }
-  return stop
 }
 
-async function running(home: string, child: ChildProcess) {
+async function running(home: string, child: ChildProcess): Promise<Where> {
   const until = Date.now() + STARTS_IN
   let last: unknown = 'nothing was said'
   while (Date.now() < until) {

@@ -71,7 +71,11 @@ export class WebAlerts extends WebPlugin implements PagerAlertsPlugin {
     try {
       this.sound ??= new AudioContext()
       const { sound } = this
-      if (sound.state === 'suspended') void sound.resume()
+      if (sound.state === 'suspended') {
+        void sound.resume().catch(() => undefined)
+        // The first touch of a page that came by itself lets what is still to ring be heard.
+        for (const touch of ['pointerdown', 'keydown']) addEventListener(touch, () => void sound.resume().catch(() => undefined), { once: true })
+      }
       for (const [index, pitch] of [880, 660].entries()) {
         const tone = sound.createOscillator()
         const volume = sound.createGain()

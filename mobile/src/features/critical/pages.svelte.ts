@@ -18,6 +18,7 @@ const PAGES: ReadonlySet<string> = new Set(['EscalationDue', 'EscalationExhauste
 const ASKED_AFTER: readonly number[] = [0, 250, 1_000]
 const MOST_FOUND = 20
 const MOST_LEFT = 200
+const FETCHED_AFTER = 2_000
 
 export interface Page {
   id: string
@@ -34,6 +35,8 @@ class Pages {
 
   /** From now on: whoever is paged sees red, on whatever screen they are. */
   watch(): () => void {
+    // Fetched while there is time: at three in the morning, or without a network, there is none.
+    setTimeout(() => void import('./Alert.svelte').catch(() => undefined), FETCHED_AFTER)
     return app.follow({
       changed: (incident, event) => {
         this.refresh(incident)

@@ -23,6 +23,7 @@ export const critical = {
   'critical.mine': 'Acknowledged. It is yours.',
   'critical.sending': 'Sending. Not acknowledged yet.',
   'critical.queued': 'Queued: not yet acknowledged. Paging goes on until this can be sent.',
+  'critical.offline': 'Offline: your answer is kept here and sent as soon as there is a network.',
   'critical.taken': '{name} has it since {time}.',
   'critical.resolved': 'Resolved by {name} at {time}. Nothing is left to do.',
   'critical.closed': 'Closed by {name} at {time}. Nothing is left to do.',

@@ -34,7 +34,7 @@ export const incidents = {
   'incidents.noneHereHelp': 'None is kept on this device.',
   'incidents.noneFound': 'Nothing fits',
   'incidents.noneFoundHelp': 'Try fewer filters or other words.',
-  'incidents.asOf': 'Not up to date: as it was {age}.',
+  'incidents.asOf': 'A copy kept here. Last loaded {age}.',
   'incidents.neverLoaded': 'Not loaded yet.',
   'incidents.keptHere': 'Offline: as it was at {time}.',
   'incidents.more': 'More',

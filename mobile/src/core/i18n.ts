@@ -1,6 +1,6 @@
 /** Every visible text, by a name: `src/messages/en.ts` has them, another language would have the same names. */
 
-import { en, type MessageName } from '../messages/en'
+import { en, type FirstMessages, type MessageName } from '../messages/en'
 
 export type { MessageName }
 export type Messages = Record<MessageName, string>
@@ -11,9 +11,9 @@ let messages = en as Messages
 let plurals = new Intl.PluralRules(language)
 
 /** Another language, for screens that are made from now on. */
-export function speak(tongue: string, words: Messages): void {
+export function speak(tongue: string, words: FirstMessages & Partial<Messages>): void {
   language = tongue
-  messages = words
+  messages = { ...messages, ...words }
   plurals = new Intl.PluralRules(tongue)
 }
 

@@ -12,4 +12,6 @@ import { settings } from './en/settings'
 export const en = { ...core, ...auth, ...incidents, ...critical, ...settings }
 /** Learnt by `learn` with the screens that say them: nobody waits for them before the first screen. */
 type Later = typeof admin & typeof form & typeof oncall
+/** What another language has at least: the rest is in English until it has that as well. */
+export type FirstMessages = Record<keyof typeof en, string>
 export type MessageName = keyof typeof en | keyof Later

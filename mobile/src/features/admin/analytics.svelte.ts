@@ -73,6 +73,7 @@ export class Analytics {
 export function secondsText(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return '–'
   const said = new Intl.NumberFormat(tongue(), { maximumFractionDigits: seconds < 10 ? 1 : 0 })
+  if (seconds < 1) return t('admin.seconds', { count: `< ${said.format(1)}` })
   if (seconds < 60) return t('admin.seconds', { count: said.format(seconds) })
   const minutes = Math.round(seconds / 60)
   if (minutes < 60) {

@@ -34,7 +34,7 @@ export function durationText(milliseconds: number): string {
 }
 
 /** A wall clock as if it were UTC: turns are counted on it. */
-const read = (text: string) => Date.parse(`${text.slice(0, 16)}:00Z`)
+const read = (text: string) => (/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text) ? Date.parse(`${text.slice(0, 16)}:00Z`) : Number.NaN)
 const moment = (wall: number, zone: string) => instantOf(new Date(wall).toISOString().slice(0, 16), zone)!.at
 
 function boundary(layer: Layer, turn: number): number {

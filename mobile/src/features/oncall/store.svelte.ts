@@ -42,6 +42,8 @@ const DAY = 86_400_000
 const AHEAD = 28 * DAY
 /** Lists are read to their end, within reason: nobody reads more of them on a phone. */
 const MOST = 500
+/** Schedules with turns of mine whose shifts are read. */
+const MOST_MINE = 20
 /** Plans that are kept: the newest. */
 const MOST_PLANS = 40
 
@@ -57,6 +59,16 @@ export class OnCallStore {
   error = $state.raw<unknown>(null)
   private opened: Promise<void> | null = null
   private readonly asking = new Set<string>()
+
+  reset(): void {
+    this.onCall = this.schedules = this.policies = []
+    this.plans = {}
+    this.names = {}
+    this.at = null
+    this.error = null
+    this.opened = null
+    this.asking.clear()
+  }
 
   /** What was last seen. Of somebody else who was signed in here nothing is shown. */
   open(): Promise<void> {
@@ -164,6 +176,14 @@ export class OnCallStore {
       .toSorted((one, other) => other.to - one.to)
   })
 
+  /** Whether my shifts were looked at: before that nobody is told that they have none. */
+  readonly isPlanned = $derived.by(() => this.minesOf().every((schedule) => this.plans[`${schedule.id} mine`] !== undefined))
+
+  private minesOf(): readonly Schedule[] {
+    const me = app.user?.id
+    return me === undefined ? [] : this.schedules.filter((one) => isIn(one, me)).slice(0, MOST_MINE)
+  }
+
   nameOf(id: string): string | null {
     return id === app.user?.id && app.user ? fullName(app.user) : (this.names[id] ?? null)
   }
@@ -204,10 +224,8 @@ export class OnCallStore {
   }
 
   private async planMine(): Promise<void> {
-    const me = app.user?.id
-    if (me === undefined) return
     const now = app.clock.now()
-    for (const some of chunks(this.schedules.filter((one) => isIn(one, me)).slice(0, 20), 4)) {
+    for (const some of chunks(this.minesOf(), 4)) {
       await Promise.all(some.map((one) => this.fetch(one.id, 'mine', now - DAY, now + AHEAD)))
     }
   }
@@ -257,13 +275,15 @@ function chunks<Item>(items: readonly Item[], size: number): Item[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size))
 }
 
-/** One for all its screens: what one has seen the others show at once. */
-let store: OnCallStore | null = null
+// Made with the module and by no screen: what a screen has derived ends with it.
+const store = new OnCallStore()
 let owner: string | undefined
+
+/** One for all its screens: what one has seen the others show at once. Nobody sees what somebody else has seen here. */
 export function onCallStore(): OnCallStore {
-  if (store === null || owner !== app.user?.id) {
-    store = new OnCallStore()
+  if (owner !== app.user?.id) {
     owner = app.user?.id
+    store.reset()
   }
   return store
 }

@@ -2,7 +2,6 @@ export const form = {
   'form.stale': 'Somebody has changed this meanwhile. Look at it as it is now, then change it again.',
   'form.reload': 'Show what there is now',
   'form.forbidden': 'You may not do this: {reason}',
-  'form.used': '{reason} It is used by {names}.',
   'form.field': '{field}: {reason}',
   'form.more': 'Show more',
   'form.save': 'Save',

@@ -33,7 +33,7 @@ export const oncall = {
   'oncall.gap': 'Nobody',
   'oncall.gaps.one': '{count} gap: {hours} without anybody',
   'oncall.gaps.other': '{count} gaps: {hours} without anybody',
-  'oncall.noGaps': 'Somebody is always on call this week.',
+  'oncall.noGaps': 'Somebody is always on call.',
   'oncall.hours': '{count} h',
   'oncall.minutes': '{count} min',
   'oncall.override': 'override',

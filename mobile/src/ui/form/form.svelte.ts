@@ -69,12 +69,10 @@ export class Form {
   }
 }
 
-/** A refusal that says also what is missing, what is in the way, and which field nobody shows. */
+/** A refusal that says also that it is one, and which field nobody shows. */
 export function refusal(error: unknown): string {
   if (!(error instanceof ApiError)) return errorText(error)
   if (error.status === 403) return t('form.forbidden', { reason: error.details.reason ?? error.message })
-  const used = error.details.usedBy ?? []
-  if (used.length > 0) return t('form.used', { reason: error.message, names: used.map((use) => use.name).join(', ') })
   const field = error.details.field
   return field ? t('form.field', { field, reason: errorText(error) }) : errorText(error)
 }

@@ -4,16 +4,22 @@
  */
 
 import { alerts } from '../native/alerts'
+import { deviceName } from '../native/devicename'
 import { isPhone, platform } from '../native/platform'
 import { phone, phoneSigner } from '../native/phone'
+import { listenForToken, subscription, unsubscribe } from '../native/push'
 import { Api, type Incident, type User } from './api'
 import { Auth, type State } from './auth'
 import { Clock } from './clock'
 import { Database } from './db'
-import { browserSigner, keepCredential } from './devicekey'
+import { browserSigner, forgetCredential, keepCredential } from './devicekey'
+import { ApiError } from './errors'
 import { Live } from './live'
 import { Outbox, type Entry, type Wanted } from './outbox'
+import { Receipts } from './receipts'
+import { Registration } from './registration'
 import { Reports } from './report'
+import { fullName } from './words'
 
 export interface Follower {
   /** How an incident stands now: told by the stream, or the answer to what was done. */
@@ -36,6 +42,10 @@ class App {
   isOnline = $state(true)
   /** The corrected time, moved on each second: ages and countdowns follow it. */
   now = $state(Date.now())
+  /** Why the gateway does not page this device, where it has said so. */
+  pushError = $state.raw<unknown>(null)
+  /** What this device is called, for its person. */
+  deviceName = $state(deviceName())
 
   readonly clock = new Clock()
   readonly api = new Api(this.clock, isPhone ? 'app' : 'web')
@@ -44,6 +54,8 @@ class App {
   auth!: Auth
   outbox!: Outbox
   live!: Live
+  registration!: Registration
+  receipts!: Receipts
   private readonly followers = new Set<Follower>()
   private readonly names = new Map<string, string | null>()
   private leaving = false
@@ -66,14 +78,24 @@ class App {
       clock: this.clock,
       phone: isPhone ? phone() : null,
       signer: isPhone ? phoneSigner : browserSigner(this.db),
-      storeCredential: (credential, deviceId) =>
-        isPhone ? alerts.storeCredential({ credential, deviceId, server: this.api.base }) : keepCredential(this.db, credential, deviceId),
-      deviceName: deviceName(),
+      storeCredential: (deviceCredential, deviceId, userId) =>
+        isPhone
+          ? alerts.storeCredential({ deviceCredential, deviceId, userId, serverUrl: this.api.base })
+          : keepCredential(this.db, deviceCredential, deviceId),
+      deviceName: () => this.deviceName,
       changed: (state, user) => this.become(state, user),
       wiped: () => this.wiped(),
       locks,
     })
     this.api.tokens = this.auth
+    this.deviceName = (await this.db.setting<string>('deviceName')) ?? deviceName()
+    this.receipts = new Receipts(this.db, this.api, this.clock)
+    this.registration = new Registration({
+      ...{ api: this.api, db: this.db, clock: this.clock, locks },
+      device: () => ({ deviceId: this.auth.device, deviceName: this.deviceName, platform }),
+      userId: () => this.auth.user?.id ?? null,
+      told: (token) => alerts.confirmToken({ token }),
+    })
     this.outbox = new Outbox({
       db: this.db,
       api: this.api,
@@ -111,6 +133,8 @@ class App {
       },
     })
     await this.auth.start()
+    // Whatever is wrong with pushes: the app starts.
+    void listenForToken((token) => void this.beTold(token)).catch((error: unknown) => this.reports.error(error, 'push'))
     setInterval(() => (this.now = this.clock.now()), 1_000)
     document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.hurry())
     addEventListener('online', () => this.hurry())
@@ -135,7 +159,35 @@ class App {
     this.now = this.clock.now()
     if (this.state !== 'signedIn') return
     void this.outbox.flush(true)
+    void this.receipts.flush()
+    void this.register()
     this.live.hurry()
+  }
+
+  /** A token of this device for pushes: the gateway is told, now or as soon as it can be. */
+  async beTold(token: string): Promise<void> {
+    await this.registering(() => this.registration.tell(token))
+  }
+
+  /** A changed password ends what answers a page without the app, on all devices: this one says so and asks for no more. */
+  async changePassword(current: string, wanted: string): Promise<void> {
+    await this.auth.changePassword(current, wanted)
+    if (isPhone) {
+      await alerts.wipe()
+      await alerts.register()
+    } else await forgetCredential(this.db)
+  }
+
+  /** Somebody has removed this device: what it still hears of is nobody's. */
+  async stopBeingPaged(): Promise<void> {
+    await unsubscribe()
+    await this.registration.forget()
+  }
+
+  async rename(name: string): Promise<void> {
+    await this.db.set('deviceName', name)
+    this.deviceName = name
+    await this.registration.rename()
   }
 
   async useServer(address: string): Promise<void> {
@@ -175,7 +227,8 @@ class App {
     for (const follower of this.followers) follower.changed?.(incident, event)
   }
 
-  private list(): void {
+  /** Ask the gateway for lists again. */
+  list(): void {
     for (const follower of this.followers) follower.list?.()
   }
 
@@ -188,26 +241,50 @@ class App {
     if (state === 'signedIn' && before !== 'signedIn') {
       this.live.start()
       void this.outbox.flush(true)
+      void this.register()
     } else if (state === 'signedOut') {
       this.entries = []
       this.live.stop(true)
     }
   }
 
+  /** A phone's token comes by itself; a browser's subscription may be another one than at its last start. */
+  private async register(): Promise<void> {
+    await this.registering(async () => {
+      if (isPhone) {
+        await alerts.register()
+        return this.registration.renew()
+      }
+      const subscribed = await subscription()
+      await (subscribed === null ? this.registration.forget() : this.registration.tell(subscribed))
+    })
+  }
+
+  private async registering(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.pushError = null
+    } catch (error) {
+      // Without a network it is told later; otherwise somebody has to know that nothing comes here.
+      if (!(error instanceof ApiError)) this.reports.error(error, 'push')
+      if (!(error instanceof ApiError && error.isTemporary)) this.pushError = error
+    }
+  }
+
   private async wiped(): Promise<void> {
     this.names.clear()
+    this.pushError = null
     await alerts.wipe().catch((error: unknown) => this.reports.error(error, 'alerts'))
+    await unsubscribe().catch((error: unknown) => this.reports.error(error, 'push'))
     const registration = await (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.getRegistration('/app/')
     for (const shown of (await registration?.getNotifications?.()) ?? []) shown.close()
   }
 }
 
+export { fullName } from './words'
+
 /** There is one. */
 export const app = new App()
-
-export function fullName(user: Pick<User, 'firstName' | 'lastName'>): string {
-  return `${user.firstName} ${user.lastName}`.trim()
-}
 
 export function streamAddress(base: string): string {
   const url = new URL('/api/v1/stream', base === '' ? location.href : base)
@@ -215,16 +292,7 @@ export function streamAddress(base: string): string {
   return url.href
 }
 
-function deviceName(): string {
-  const agent = navigator.userAgent
-  if (/iPhone|iPad/.test(agent)) return isPhone ? 'iPhone' : 'Safari on iPhone'
-  if (isPhone) return 'Android phone'
-  const browser = /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' : /Chrome\//.test(agent) ? 'Chrome' : 'Browser'
-  const system = /Android/.test(agent) ? 'Android' : /Mac OS/.test(agent) ? 'macOS' : /Windows/.test(agent) ? 'Windows' : 'Linux'
-  return `${browser} on ${system}`
-}
-
-/** The service worker wakes the page's outbox where the browser has background sync; it has no access token itself. */
+/** The service worker sends what waits where the browser has background sync, also while no page is open. */
 async function askForSync(): Promise<void> {
   try {
     const worker = await (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker?.getRegistration('/app/')

@@ -33,8 +33,8 @@ export interface Surroundings {
   /** null: this browser keeps no keys, and its session is not bound to one. */
   signer: DeviceSigner | null
   /** For the acknowledgement without the app. */
-  storeCredential(credential: string, deviceId: string): Promise<void>
-  deviceName: string
+  storeCredential(credential: string, deviceId: string, userId: string): Promise<void>
+  deviceName: () => string
   changed: (state: State, user: User | null) => void
   /** Everything else of a person goes: notifications, caches, the badge. */
   wiped: () => Promise<void>
@@ -51,7 +51,7 @@ export interface Credentials {
 }
 
 /** What stays on the device when somebody signs out. */
-export const OF_THE_DEVICE = ['deviceId', 'server', 'theme', 'language'] as const
+export const OF_THE_DEVICE = ['deviceId', 'deviceName', 'server', 'theme', 'language'] as const
 const REFRESH = 'refresh'
 /** A token is renewed so long before it ends. */
 const EARLY = 30_000
@@ -147,6 +147,12 @@ export class Auth implements Tokens {
     return told
   }
 
+  /** The session goes on with the tokens of the answer; all others of this person end. Raises ApiError. */
+  async changePassword(currentPassword: string, newPassword: string): Promise<void> {
+    const { tokens } = await this.at.api.post('/api/v1/auth/password/change', { body: { currentPassword, newPassword } })
+    await this.take(tokens)
+  }
+
   /** The profile was changed, or read anew. */
   async know(user: User): Promise<void> {
     await this.at.db.set('user', user)
@@ -155,7 +161,7 @@ export class Auth implements Tokens {
 
   private async asDevice() {
     const { phone, signer, deviceName } = this.at
-    const device = { deviceId: this.deviceId, deviceName, platform: phone?.platform ?? ('web' as const) }
+    const device = { deviceId: this.deviceId, deviceName: deviceName(), platform: phone?.platform ?? ('web' as const) }
     const deviceKey = (await signer?.publicKey()) ?? null
     return deviceKey === null ? device : { ...device, deviceKey }
   }
@@ -166,7 +172,7 @@ export class Auth implements Tokens {
     if (before !== null && before !== data.user.id) await this.wipe({ keepKey: true })
     await this.at.db.set('lastUserId', data.user.id)
     await this.take(data.tokens)
-    if (typeof data.deviceCredential === 'string') await this.at.storeCredential(data.deviceCredential, this.deviceId)
+    if (typeof data.deviceCredential === 'string') await this.at.storeCredential(data.deviceCredential, this.deviceId, data.user.id)
     await this.know(data.user)
   }
 

@@ -143,15 +143,16 @@ export class Database {
 
   // The outbox: never given up for room
 
-  /** The next place in the order of what was done. */
+  /** The next place in the order of what was done; what is there under its id already stays as it is. */
   async addEntry(make: (seq: number) => Entry): Promise<Entry> {
     const add = async () => {
       const writing = this.idb.transaction('outbox', 'readwrite')
       const last = await writing.store.index('seq').openKeyCursor(null, 'prev')
       const entry = plain(make(last === null ? 1 : last.key + 1))
-      await writing.store.add(entry)
+      const kept = await writing.store.get(entry.id)
+      if (kept === undefined) await writing.store.add(entry)
       await writing.done
-      return entry
+      return kept ?? entry
     }
     try {
       return await add()
@@ -175,6 +176,10 @@ export class Database {
     return changed
   }
 
+  async entry(id: string): Promise<Entry | null> {
+    return (await this.idb.get('outbox', id)) ?? null
+  }
+
   async entries(): Promise<Entry[]> {
     return this.idb.getAllFromIndex('outbox', 'seq')
   }
@@ -188,6 +193,14 @@ export class Database {
   async set(name: string, value: unknown): Promise<void> {
     if (value === null) await this.idb.delete('settings', name)
     else await this.idb.put('settings', plain(value), name)
+  }
+
+  /** Settings whose names begin so, by their names. */
+  async settingsOf<Value>(prefix: string): Promise<Map<string, Value>> {
+    const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`)
+    const reading = this.idb.transaction('settings').store
+    const [names, values] = await Promise.all([reading.getAllKeys(range), reading.getAll(range)])
+    return new Map(names.map((name, index) => [name, values[index] as Value]))
   }
 
   async key(name: string): Promise<CryptoKeyPair | null> {
@@ -235,6 +248,13 @@ export class Database {
         over -= size
       }
     }
+  }
+
+  /** What is only for showing goes; the gateway has it. */
+  async clearCaches(): Promise<void> {
+    const writing = this.idb.transaction(CACHES, 'readwrite')
+    for (const cache of CACHES) await writing.objectStore(cache).clear()
+    await writing.done
   }
 
   private async ages(cache: Cache): Promise<[id: string, size: number][]> {

@@ -48,6 +48,16 @@ export async function keepCredential(db: Database, credential: string, deviceId:
   await db.set(CREDENTIAL, { credential, deviceId } satisfies Credential)
 }
 
+/** It is good no longer, as after a changed password. */
+export async function forgetCredential(db: Database): Promise<void> {
+  await db.set(CREDENTIAL, null)
+}
+
+/** Whether a page is answered here also while nobody is signed in. */
+export async function hasCredential(db: Database): Promise<boolean> {
+  return (await db.setting<Credential>(CREDENTIAL)) !== null && (await db.key(NAME)) !== null
+}
+
 /**
  * Ask one of the three doors that a device's credential opens: acknowledge, receipts, `GET /incidents?status=created`.
  * null: nobody has signed in here with a key. Raises what `fetch` raises.

@@ -50,6 +50,8 @@ export interface Wanted {
   ifMatch?: string
   /** Milliseconds in which it can be undone. */
   undoFor?: number
+  /** Of what may be asked for twice, such as by a notification: under one id it is done once. */
+  id?: string
 }
 
 export interface Surroundings {
@@ -91,11 +93,18 @@ export class Outbox {
 
   /** Do it as soon as possible. Raises StorageFull: then nothing is queued, and the screen has to say so. */
   async add(wanted: Wanted): Promise<Entry> {
+    const entry = await this.keep(wanted)
+    void this.flush()
+    return entry
+  }
+
+  /** Keep it for the next `flush`. Raises StorageFull. */
+  async keep(wanted: Wanted): Promise<Entry> {
     const userId = this.at.userId()
     if (userId === null) throw new ApiError(401, 'SIGNED_OUT', 'nobody is signed in')
     const { incidentId, action } = wanted
     const entry = await this.at.db.addEntry((seq) => ({
-      id: crypto.randomUUID(),
+      id: wanted.id ?? crypto.randomUUID(),
       seq,
       userId,
       incidentId,
@@ -112,7 +121,6 @@ export class Outbox {
       refusal: null,
     }))
     await this.tell(true)
-    void this.flush()
     return entry
   }
 

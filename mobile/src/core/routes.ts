@@ -33,6 +33,11 @@ export function match(pattern: string, path: string): Record<string, string> | n
   return params
 }
 
+/** The red screen of an incident, for whoever was paged; `call`: they have touched "call lead" already. */
+export function alertPath(incidentId: string, { call = false } = {}): string {
+  return `/incidents/${encodeURIComponent(incidentId)}/alert?via=push${call ? '&call=lead' : ''}`
+}
+
 /** The screen that a link means, as a path under the app; null: it is none of ours. `server`: the gateway's address. */
 export function pathOf(link: string, server: string): string | null {
   if (link.length > 2_000) return null

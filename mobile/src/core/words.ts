@@ -1,3 +1,4 @@
+import type { User } from './api'
 import { ApiError } from './errors'
 import { t, type MessageName } from './i18n'
 import { StorageFull } from './db'
@@ -12,4 +13,8 @@ export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return t('error.title')
   if (SAID.includes(error.code)) return t(`error.${error.code}` as MessageName)
   return error.details.reason ?? error.message
+}
+
+export function fullName(user: Pick<User, 'firstName' | 'lastName'>): string {
+  return `${user.firstName} ${user.lastName}`.trim()
 }

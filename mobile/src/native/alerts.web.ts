@@ -1,7 +1,7 @@
 /** What a browser can do of it: vibrate, beep, and say honestly that it cannot wake anybody through silence. */
 
 import { WebPlugin } from '@capacitor/core'
-import type { AlertHealth, PagerAlertsPlugin, Priority } from './alerts'
+import type { Answer, Health, PagerAlertsPlugin, Priority } from './alerts'
 
 const PATTERNS: Record<Priority, number[]> = {
   critical: [600, 200, 600, 200, 600, 200],
@@ -10,27 +10,41 @@ const PATTERNS: Record<Priority, number[]> = {
   low: [],
 }
 const RING_EVERY = 3_000
+/** Seconds. */
+const LONGEST_RING = 120
 
 export class WebAlerts extends WebPlugin implements PagerAlertsPlugin {
   private timer: ReturnType<typeof setInterval> | null = null
   private sound: AudioContext | null = null
 
-  async checkHealth(): Promise<AlertHealth> {
+  async checkHealth(): Promise<Health> {
     const asked = typeof Notification === 'undefined' ? 'denied' : Notification.permission
+    const none: Answer = 'notApplicable'
     return {
+      platform: 'web',
       notifications: asked === 'default' ? 'prompt' : asked,
-      critical: 'unsupported',
-      channel: 'unsupported',
-      fullScreen: 'unsupported',
-      batteryOptimised: null,
-      focusOn: null,
+      ...{ criticalAlerts: none, timeSensitive: none, channelSound: none, dndBypass: none, fullScreenIntent: none },
+      ...{ batteryUnrestricted: none, focus: 'unknown', alarmVolume: 'unknown', hardwareKey: none },
+      pushConfigured: 'PushManager' in globalThis ? 'yes' : 'no',
+      // Whether there is a subscription: `push.ts`.
+      token: 'none',
+      canAcknowledge: false,
+      lastReceivedAt: null,
+      waiting: { acknowledgements: 0, receipts: 0 },
+      clockAhead: null,
     }
   }
 
-  async requestPermissions(): Promise<AlertHealth> {
+  async requestPermissions(): Promise<Health> {
     if (typeof Notification !== 'undefined') await Notification.requestPermission()
     return this.checkHealth()
   }
+
+  async register(): Promise<void> {}
+
+  async confirmToken(): Promise<void> {}
+
+  async clear(): Promise<void> {}
 
   createKey(): Promise<never> {
     throw this.unavailable('a browser has its cookie')
@@ -46,14 +60,16 @@ export class WebAlerts extends WebPlugin implements PagerAlertsPlugin {
     await this.silence()
   }
 
-  async ring({ priority }: { priority: Priority }): Promise<void> {
+  async ring({ priority, seconds = 60 }: { priority: Priority; seconds?: number }): Promise<void> {
     await this.silence()
     const once = () => {
       if (PATTERNS[priority].length > 0) navigator.vibrate?.(PATTERNS[priority])
       if (priority === 'critical' || priority === 'high') this.beep()
     }
     once()
-    if (priority === 'critical') this.timer = setInterval(once, RING_EVERY)
+    if (priority !== 'critical') return
+    const end = Date.now() + Math.min(Math.max(seconds, 1), LONGEST_RING) * 1_000
+    this.timer = setInterval(() => (Date.now() < end ? once() : void this.silence()), RING_EVERY)
   }
 
   async silence(): Promise<void> {

@@ -7,8 +7,11 @@ export async function registerWorker(): Promise<void> {
   try {
     await workers.register(`${import.meta.env.BASE_URL}sw.js`, { scope: import.meta.env.BASE_URL })
     const { app } = await import('../core/app.svelte')
+    const { router } = await import('../core/navigation')
     workers.addEventListener('message', ({ data }) => {
-      if ((data as { type?: unknown } | null)?.type === 'sync') app.hurry()
+      const said = data as { type?: unknown; path?: unknown } | null
+      if (said?.type === 'sync') app.hurry()
+      if (said?.type === 'open' && typeof said.path === 'string' && router.find(said.path.split('?')[0] ?? '') !== null) router.go(said.path)
     })
     // A device that is short of room forgets other pages first.
     void navigator.storage?.persist?.()

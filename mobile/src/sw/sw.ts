@@ -15,14 +15,4 @@ registerRoute(new NavigationRoute(createHandlerBoundToURL('index.html'), { denyl
 // A new version is there with the next start of the app: nothing is taken from under an open screen.
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()))
 
-self.addEventListener('sync', (event) => {
-  const { tag, waitUntil } = event as ExtendableEvent & { tag: string }
-  if (tag === 'outbox') waitUntil.call(event, wake())
-})
-
-/** Pages send what waits: an access token is in their memory alone. */
-async function wake(): Promise<void> {
-  for (const client of await self.clients.matchAll({ type: 'window' })) client.postMessage({ type: 'sync' })
-}
-
 listenForPush(self)

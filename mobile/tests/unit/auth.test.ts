@@ -20,7 +20,7 @@ const storeCredential = vi.fn(async () => undefined)
 
 function auth(phone: (Phone & { signer: DeviceSigner }) | null = null, signer = phone?.signer ?? null): Auth {
   const api = gateway.api(moved.clock, phone === null ? 'web' : 'app')
-  const made = new Auth({ api, db, clock: moved.clock, phone, signer, storeCredential, deviceName: 'Test', changed, wiped })
+  const made = new Auth({ api, db, clock: moved.clock, phone, signer, storeCredential, deviceName: () => 'Test', changed, wiped })
   api.tokens = made
   return made
 }
@@ -75,7 +75,7 @@ describe('a browser', () => {
     const locks = { request: vi.fn(async (_name: string, work: () => Promise<unknown>) => work()) }
     gateway.answer(ok({ tokens: tokens(1, false) }), ok({ tokens: tokens(2, false) }))
     const api = gateway.api(moved.clock)
-    const made = new Auth({ api, db, clock: moved.clock, phone: null, signer: null, storeCredential, deviceName: 'Test', changed, wiped, locks: locks as never })
+    const made = new Auth({ api, db, clock: moved.clock, phone: null, signer: null, storeCredential, deviceName: () => 'Test', changed, wiped, locks: locks as never })
     await made.start()
     expect(await Promise.all([made.get(), made.get(), made.renew('old')])).toEqual(['a1', 'a1', 'a1'])
     expect(gateway.asked).toHaveLength(1)
@@ -124,7 +124,7 @@ describe('a browser with a key', () => {
     await made.start()
     await made.signIn({ email: user.email, password: 'x' })
     expect(gateway.asked[0]?.body).toMatchObject({ platform: 'web', deviceKey: { crv: 'P-256' } })
-    expect(storeCredential).toHaveBeenCalledWith('c', made.device)
+    expect(storeCredential).toHaveBeenCalledWith('c', made.device, 'u1')
     expect(await made.renew('a1')).toBe('a2')
     expect(gateway.asked[1]?.body).not.toHaveProperty('proof')
     expect(claimsOf(gateway.asked[2]?.body)).toMatchObject({ aud: 'pager', ath: 'hash-of-the-cookie' })
@@ -174,7 +174,7 @@ describe('a phone', () => {
     await made.start()
     await made.signIn({ email: user.email, password: 'x' })
     expect(kept.get('refresh')).toBe('r1')
-    expect(storeCredential).toHaveBeenCalledWith('c', made.device)
+    expect(storeCredential).toHaveBeenCalledWith('c', made.device, 'u1')
     expect(await made.renew('a1')).toBe('a2')
     expect(kept.get('refresh')).toBe('r2')
     const [signIn, refresh] = gateway.asked

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 const phone = vi.hoisted(() => ({ platform: 'web', kept: new Map<string, string>(), ok: true, heard: new Map<string, (event: unknown) => unknown>() }))
 const listen = async (name: string, told: (event: unknown) => unknown) => void phone.heard.set(name, told)
-const calls = vi.hoisted(() => ({ impact: vi.fn(), minimizeApp: vi.fn(), register: vi.fn(), sign: vi.fn(), storeCredential: vi.fn() }))
+const calls = vi.hoisted(() => ({ impact: vi.fn(), minimizeApp: vi.fn(), sign: vi.fn(), storeCredential: vi.fn() }))
 
 vi.mock('@capacitor/core', async (original) => {
   const real = await original<typeof import('@capacitor/core')>()
@@ -13,7 +13,7 @@ vi.mock('@capacitor/core', async (original) => {
       phone.platform === 'web'
         ? new Proxy({}, { get: (_all, name: string) => async (...given: unknown[]) => ((await made.web()) as Record<string, (...all: unknown[]) => unknown>)[name]!(...given) })
         : {
-            createKey: async () => ({ publicKey: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' } }),
+            createKey: async () => ({ jwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' } }),
             sign: calls.sign.mockResolvedValue({ signature: 'AQI' }),
             storeCredential: calls.storeCredential,
             requestPermissions: async () => ({ notifications: phone.ok ? 'granted' : 'denied' }),
@@ -27,9 +27,6 @@ vi.mock('@capacitor/haptics', () => ({
 }))
 vi.mock('@capacitor/app', () => ({
   App: { addListener: listen, getLaunchUrl: async () => (phone.ok ? { url: 'pager://incidents/i1' } : undefined), minimizeApp: calls.minimizeApp },
-}))
-vi.mock('@capacitor/push-notifications', () => ({
-  PushNotifications: { addListener: listen, checkPermissions: async () => ({ receive: phone.ok ? 'granted' : 'prompt' }), register: calls.register },
 }))
 vi.mock('@aparajita/capacitor-secure-storage', () => ({
   KeychainAccess: { afterFirstUnlockThisDeviceOnly: 2 },
@@ -115,28 +112,47 @@ describe('a browser', () => {
 
   it('says what it cannot do', async () => {
     const { alerts } = await import('../../src/native/alerts')
-    expect(await alerts.checkHealth()).toMatchObject({ notifications: 'denied', critical: 'unsupported' })
-    await alerts.storeCredential({ credential: 'c', deviceId: 'd', server: 's' })
+    expect(await alerts.checkHealth()).toMatchObject({ notifications: 'denied', criticalAlerts: 'notApplicable', pushConfigured: 'no' })
+    await alerts.storeCredential({ deviceCredential: 'c', deviceId: 'd', userId: 'u', serverUrl: 's' })
+    for (const what of ['register', 'confirmToken', 'clear'] as const) await alerts[what]({} as never)
     for (const what of ['createKey', 'sign', 'openSettings'] as const) await expect(alerts[what]({} as never)).rejects.toThrow()
     const requestPermission = vi.fn()
     vi.stubGlobal('Notification', { permission: 'default', requestPermission })
-    const { askForPush, subscribe } = await import('../../src/native/push')
+    const { askForPush } = await import('../../src/native/push')
     expect(await askForPush()).toBe(false)
     expect(requestPermission).toHaveBeenCalledOnce()
     expect((await alerts.checkHealth()).notifications).toBe('prompt')
     vi.stubGlobal('Notification', { permission: 'granted', requestPermission })
     expect(await askForPush()).toBe(true)
-    expect(await subscribe('key')).toBeNull()
   })
 
-  it('subscribes once', async () => {
-    const subscribeTo = vi.fn(async () => ({ endpoint: 'https://push.test/1' }))
-    const worker = { pushManager: { getSubscription: async () => null, subscribe: subscribeTo } }
+  it('subscribes once, and anew where it was done with another key', async () => {
+    const made = { endpoint: 'https://push.test/1', options: { applicationServerKey: new Uint8Array([1, 2, 251]).buffer }, unsubscribe: vi.fn() }
+    const shown = { ...made, toJSON: () => ({ endpoint: made.endpoint }) }
+    let kept: unknown = null
+    const subscribeTo = vi.fn(async () => (kept = shown))
+    const worker = { pushManager: { getSubscription: async () => kept, subscribe: subscribeTo } }
+    const push = await import('../../src/native/push')
+    expect([await push.webPush(), await push.subscription(), await push.subscribe('k')]).toEqual(['unsupported', null, null])
+    await push.unsubscribe()
     vi.stubGlobal('navigator', { serviceWorker: { getRegistration: async () => worker } })
-    const { subscribe } = await import('../../src/native/push')
-    expect(await subscribe('key')).toBe('{"endpoint":"https://push.test/1"}')
+    expect(await push.webPush()).toBe('unsupported')
+    vi.stubGlobal('Notification', { permission: 'granted' })
+    expect([await push.webPush(), await push.subscription()]).toEqual(['off', null])
+    expect(await push.subscribe('AQL7')).toBe('{"endpoint":"https://push.test/1"}')
+    expect([await push.webPush(), await push.subscription()]).toEqual(['on', '{"endpoint":"https://push.test/1"}'])
+    await push.subscribe('AQL7')
+    expect(subscribeTo).toHaveBeenCalledOnce()
+    await push.subscribe('AQL-')
+    expect([subscribeTo.mock.calls.length, made.unsubscribe.mock.calls.length]).toEqual([2, 1])
+    await push.unsubscribe()
+    expect(made.unsubscribe).toHaveBeenCalledTimes(2)
+    expect(push.isMadeWith({} as never, 'AQ')).toBe(true)
+    kept = null
     subscribeTo.mockRejectedValue(new Error('denied'))
-    expect(await subscribe('key')).toBeNull()
+    await expect(push.subscribe('AQL7')).rejects.toThrow('denied')
+    vi.stubGlobal('Notification', { permission: 'denied' })
+    expect(await push.webPush()).toBe('denied')
   })
 })
 
@@ -150,8 +166,8 @@ describe('a phone', () => {
     const made = aPhone()
     expect(made.platform).toBe('ios')
     expect((await phoneSigner.publicKey())?.crv).toBe('P-256')
-    expect(await phoneSigner.sign(new Uint8Array([255, 254]))).toEqual(new Uint8Array([1, 2]))
-    expect(calls.sign).toHaveBeenCalledWith({ data: '__4' })
+    expect(await phoneSigner.sign(new TextEncoder().encode('signed'))).toEqual(new Uint8Array([1, 2]))
+    expect(calls.sign).toHaveBeenCalledWith({ input: 'signed' })
     await made.store.set('refresh', 'r')
     expect(await made.store.get('refresh')).toBe('r')
     await made.store.remove('refresh')
@@ -182,18 +198,14 @@ describe('a phone', () => {
     const { askForPush, listenForToken } = await import('../../src/native/push')
     const told = vi.fn()
     await listenForToken(told)
-    phone.heard.get('registration')?.({ value: 't1' })
     phone.heard.get('token')?.({ token: 't2' })
-    expect(told.mock.calls).toEqual([['t1'], ['t2']])
+    expect(told.mock.calls).toEqual([['t2']])
     expect(await askForPush()).toBe(true)
-    expect(calls.register).toHaveBeenCalledTimes(2)
     const { canLock, unlock } = await import('../../src/native/biometrics')
     expect([await canLock(), await unlock('x')]).toEqual([true, true])
     phone.ok = false
     expect(await unlock('x')).toBe(false)
     expect(await askForPush()).toBe(false)
-    await listenForToken(told)
-    expect(calls.register).toHaveBeenCalledTimes(2)
   })
 
   it('a tap that fails is none', async () => {

@@ -1,0 +1,15 @@
+export const push = {
+  'push.acknowledge': 'Acknowledge',
+  'push.open': 'Open',
+  'push.untitled': 'Something needs you',
+  'push.unreadable': 'A page has come that cannot be read',
+  'push.unreadableHelp': 'Open Pager and look at the incidents.',
+  'push.signedOut': 'You are signed out of Pager here',
+  'push.signedOutHelp': 'Something has happened. Sign in to see what.',
+  'push.accepted': 'Acknowledged',
+  'push.queued': 'Not acknowledged yet',
+  'push.queuedHelp': 'Pager cannot be reached. It is sent as soon as that is possible: {what}',
+  'push.signInHelp': 'Sign in to Pager: your session has ended, and your acknowledgement waits for that. {what}',
+  'push.refused': 'Not acknowledged',
+  'push.refusedWith': 'Not acknowledged: {reason}',
+} as const

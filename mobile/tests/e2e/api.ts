@@ -59,7 +59,7 @@ export const asAdmin = async <Data>(method: string, path: string, body?: unknown
 
 let count = 0
 export async function person(firstName: string, lastName = 'Tester', roles: string[] = ['user'], more: Record<string, unknown> = {}): Promise<Person> {
-  const email = `${firstName}-${process.pid}-${(count += 1)}@pager.local`.toLowerCase()
+  const email = typeof more['email'] === 'string' ? more['email'] : `${firstName}-${process.pid}-${(count += 1)}@pager.local`.toLowerCase()
   const { user } = await asAdmin<{ user: { id: string } }>('POST', '/users', { email, password: PASSWORD, firstName, lastName, roles, ...more })
   const made = { id: user.id, email, password: PASSWORD, name: `${firstName} ${lastName}` }
   await tokenOf(made)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { auth } from '../../src/messages/en/auth'
-import { pager, type Person } from './api'
+import { pager, type Person, until } from './api'
 
 export type Theme = 'dark' | 'light'
 export const THEMES: readonly Theme[] = ['dark', 'light']
@@ -110,8 +110,18 @@ export const redScreen = (page: Page) => page.getByRole('alertdialog')
 /** A finger, from one side of something towards the other. */
 export async function swipe(page: Page, what: Locator, share = 0.7): Promise<void> {
   await what.scrollIntoViewIfNeeded()
-  const box = await what.boundingBox()
-  if (box === null) throw new Error('there is nothing to swipe')
+  // What is still on its way to its place would be missed.
+  let before = ''
+  const box = await until(
+    () => what.boundingBox(),
+    (now) => {
+      const isStill = now !== null && JSON.stringify(now) === before
+      before = JSON.stringify(now)
+      return isStill
+    },
+    'something to swipe',
+  )
+  if (box === null) return
   const finger = await page.context().newCDPSession(page)
   const y = Math.round(box.y + box.height / 2)
   const from = Math.round(box.x + 24)

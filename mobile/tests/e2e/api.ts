@@ -6,8 +6,7 @@ import { promisify } from 'node:util'
 import { inject } from 'vitest'
 import type { Incident, Schemas } from '../../src/core/api'
 
-/** The stack that is meant: what all files share, or one of a file's own. */
-export const pager = { ...inject('pager') }
+export const pager = inject('pager')
 const PAGER = new URL('../../../.venv/bin/pager', import.meta.url).pathname
 export const PASSWORD = 'Correct-Horse-7-Battery'
 
@@ -54,6 +53,8 @@ export function tokenOf({ email, password }: Pick<Person, 'email' | 'password'>)
   tokens.set(email, known)
   return known
 }
+/** After somebody's teams or roles have changed: what was given out before says too little. */
+export const forgetTokens = (): void => tokens.clear()
 const admin = () => tokenOf({ email: pager.adminEmail, password: pager.adminPassword })
 export const asAdmin = async <Data>(method: string, path: string, body?: unknown) => call<Data>(method, path, body, await admin())
 

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { incidents as words } from '../../src/messages/en/incidents'
-import { asAdmin, call, openIncident, person, tokenOf, type Person } from './api'
+import { asAdmin, call, forgetTokens, openIncident, person, tokenOf, type Person } from './api'
 
 export interface House {
   lena: Person
@@ -51,6 +51,7 @@ export async function build(): Promise<House> {
   const taken = await open('Refund queue grows: 12,400 waiting', 'high', 'The consumer stands since the last release.', 'eu-west-1')
   await open('Search answers slowly: p95 at 1.9 s', 'medium', 'Two of six nodes are rebalancing.', 'eu-central-1')
   const burning = await open('Checkout is down: 38 % of payments fail', 'critical', 'The card processor answers 503 since the deployment of 14:02. Nothing is charged twice.', 'Frankfurt, hall 3')
+  forgetTokens()
   const asMira = await tokenOf(mira)
   const asLena = await tokenOf(lena)
   await call('POST', `/incidents/${taken.id}/acknowledge`, {}, asMira)

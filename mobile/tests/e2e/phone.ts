@@ -45,7 +45,7 @@ export async function phone(browser: Browser, more: BrowserContextOptions & { ba
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(String(error)))
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource|WebSocket connection to|net::ERR_/.test(message.text())) faults.push(message.text())
+    if (message.type() === 'error' && !/Failed to load resource|WebSocket connection to|net::ERR_|Blocked call to navigator\.vibrate/.test(message.text())) faults.push(message.text())
   })
   page.on('dialog', (dialog) => {
     faults.push(`a dialog: ${dialog.message()}`)

@@ -8,7 +8,6 @@ import { pager } from './api'
 import { build, type House, screens, show } from './house'
 import { launch, phone, type Phone, signIn, THEMES, type Theme } from './phone'
 import { focusOrder, hidden, small } from './reach'
-import { start } from './stack'
 import { compare } from './visual'
 
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice']
@@ -16,7 +15,6 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa',
 const NOT_OURS: string[] = []
 
 let browser: Browser
-let stop: (() => Promise<void>) | undefined
 let house: House
 const phones = new Map<string, Phone>()
 
@@ -32,17 +30,10 @@ async function at(theme: Theme, isOpen = false): Promise<Phone> {
 }
 
 beforeAll(async () => {
-  // What others have opened would be on the pictures.
-  const own = await start()
-  stop = own.stop
-  Object.assign(pager, own.where)
   browser = await launch()
   house = await build()
 })
-afterAll(async () => {
-  await browser?.close()
-  await stop?.()
-})
+afterAll(() => browser?.close())
 
 const NAMES = screens({ burning: '', taken: '', over: '', invite: 'http://x/app/register', lena: { id: '', email: '', password: '', name: '' }, ids: { schedule: '', team: '', policy: '', integration: '' } }).map(({ name }) => name)
 

@@ -17,22 +17,14 @@ const STARTS_IN = 120_000
 const STOPS_IN = 30_000
 const LOOK_EVERY = 100
 
-export interface Where {
+interface Where {
   home: string
   gateway: string
   adminEmail: string
   adminPassword: string
 }
 
-/** For all test files. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { where, stop } = await start()
-  project.provide('pager', where)
-  return stop
-}
-
-/** One that nobody else uses. Raises what it has said where it does not start. */
-export async function start(): Promise<{ where: Where; stop: () => Promise<void> }> {
   const home = await mkdtemp(join(tmpdir(), 'pager-home-'))
   // Started by root the servers run as another account, which passes through.
   if (process.geteuid?.() === 0) await chmod(home, 0o711)
@@ -55,12 +47,13 @@ export async function start(): Promise<{ where: Where; stop: () => Promise<void>
     await rm(home, { recursive: true, force: true })
   }
   try {
-    return { where: await running(home, child), stop }
+    project.provide('pager', await running(home, child))
   } catch (error) {
     console.error(await readFile(join(home, 'up.log'), 'utf8'))
     await stop()
     throw error
   }
+  return stop
 }
 
 async function running(home: string, child: ChildProcess): Promise<Where> {

@@ -42,9 +42,7 @@ export const hidden = (page: Page): Promise<string[]> =>
       const isLimited = style.webkitLineClamp !== 'none'
       if (!isLimited && ['hidden', 'clip'].includes(style.overflowX) && node.scrollWidth > node.clientWidth + 1) found.push(`${says} is cut off at its side`)
       if (!isLimited && ['hidden', 'clip'].includes(style.overflowY) && node.scrollHeight > node.clientHeight + 3) found.push(`${says} is cut off at its end`)
-      const range = document.createRange()
-      range.selectNodeContents(node)
-      const box = range.getBoundingClientRect()
+      const box = around(node)
       const scrolls = node.closest('[data-scrolls]') ?? scroller(node)
       if (box.width > 0 && scrolls === null && (box.right > clientWidth + 1 || box.left < -1)) found.push(`${says} is beyond the screen`)
       if ((node.tagName === 'BUTTON' || node.tagName === 'A') && box.width > 0 && style.overflow === 'visible') {
@@ -54,6 +52,18 @@ export const hidden = (page: Page): Promise<string[]> =>
     }
     return found
 
+    /** The words of its own, without those of what it has in it. */
+    function around(node: Element): DOMRect {
+      const range = document.createRange()
+      const boxes = [...node.childNodes]
+        .filter((child) => child.nodeType === Node.TEXT_NODE && child.textContent?.trim())
+        .flatMap((child) => {
+          range.selectNodeContents(child)
+          return [...range.getClientRects()]
+        })
+      const [left, top] = [Math.min(...boxes.map((each) => each.left)), Math.min(...boxes.map((each) => each.top))]
+      return new DOMRect(left, top, Math.max(...boxes.map((each) => each.right)) - left, Math.max(...boxes.map((each) => each.bottom)) - top)
+    }
     function scroller(from: Element): Element | null {
       for (let node: Element | null = from; node !== null && node !== document.documentElement; node = node.parentElement) {
         if (['auto', 'scroll'].includes(getComputedStyle(node).overflowX) && node.scrollWidth > node.clientWidth) return node
@@ -88,7 +98,8 @@ export async function focusOrder(page: Page): Promise<string[]> {
       const node = document.activeElement as HTMLElement | null
       if (node === null || node === document.body) return null
       delete node.dataset['toReach']
-      const says = `${node.tagName.toLowerCase()} "${(node.getAttribute('aria-label') ?? node.textContent ?? '').trim().slice(0, 40)}"`
+      const named = node.getAttribute('aria-label') ?? (node as HTMLInputElement).labels?.[0]?.textContent ?? node.textContent ?? ''
+      const says = `${node.tagName.toLowerCase()}.${node.className} ${node.getAttribute('type') ?? ''} "${named.trim().slice(0, 40)}"`
       const style = getComputedStyle(node)
       const around = getComputedStyle(node.closest('label') ?? node.parentElement ?? node)
       const isShown = [style, around].some((one) => (one.outlineStyle !== 'none' && parseFloat(one.outlineWidth) > 0) || one.boxShadow !== 'none')

@@ -20,7 +20,9 @@ class Names {
     const me = app.user
     if (!id || !isId(id) || me === null) return null
     if (id === me.id) return `${me.firstName} ${me.lastName}`.trim()
-    const name = this.owner === me.id ? this.known.get(id) : undefined
+    // Read in any case: who shows it is told when it comes.
+    const kept = this.known.get(id)
+    const name = this.owner === me.id ? kept : undefined
     if (name !== undefined) return name
     queueMicrotask(() => void this.ask(id, kind))
     return null
@@ -37,6 +39,8 @@ class Names {
   }
 
   put(id: string, name: string): void {
+    const userId = app.user?.id ?? null
+    if (userId !== this.owner) this.become(userId)
     this.known.set(id, name)
   }
 

@@ -42,9 +42,8 @@ test: setup ## all tests, on embedded servers, with the coverage gate
 	@$(RUN) pytest $(PARALLEL) --cov --cov-report=
 	@$(RUN) coverage report --fail-under=85 --skip-covered --skip-empty | tail -n 25
 
-unit: WORKERS = 2 # these compute
-unit: setup ## the tests that need no server, whole flows among them
-	@$(RUN) pytest $(PARALLEL) libs services tests/flows tests/client -m "not servers" --hypothesis-profile=quick
+unit: setup ## the tests that need no server and compute little, whole flows among them: seconds
+	@$(RUN) python -m tests.unit
 
 integration: setup ## the promises, on real servers
 	@$(RUN) pytest $(PARALLEL) libs services tests -m servers

@@ -54,8 +54,7 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with what little of it is garbage: to look for that takes longer than it is worth
     gc.set_threshold(20_000, 20, 20)  # as processes rest it, if less: most of what a test makes goes without it
     gc.enable()
 

@@ -16,6 +16,8 @@ from libs.contracts.texts import TimeZone
 
 LONGEST: Final = timedelta(days=366)
 """A period that is asked for."""
+YEARS: Final = range(2000, 2200)
+"""In which a period is, as shifts are: where years end, a zone that is ahead has no date."""
 USUAL: Final = timedelta(days=30)
 """A period of which only the end is said, or nothing: up to now."""
 NOISIEST: Final = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Final
@@ -13,10 +14,14 @@ from pydantic.alias_generators import to_camel
 from libs.contracts.model import Contract
 
 MEDIA_TYPE: Final = "text/csv"
-_WIDE: Final = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
+_WIDE: Final = "\uff1d\uff0b\uff0d\uff20"
 """The same signs as wide as a Chinese character, which spreadsheets there take for them."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *_WIDE)
-"""What a cell begins with that a spreadsheet would compute (OWASP, CSV Injection): senders write titles and keys."""
+_FORMULA: Final = re.compile(rf'(^|[;\t\r\n])(["\s]*)(?=[-=+@{_WIDE}])')
+"""What a cell begins with that a spreadsheet would compute (OWASP, CSV Injection): senders write titles and keys.
+
+Half of the world's spreadsheets divide at semicolons, or at tabs, and take no quote in the middle of a cell for one:
+there another cell may begin within ours.
+"""
 WHOLE: Final = "total"
 
 
@@ -63,4 +68,5 @@ def _cell(value: Any) -> Any:
     if isinstance(value, Enum):
         value = value.value
     text = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    text = _FORMULA.sub(r"\1\2'", text)
+    return f"'{text}" if text.startswith(("\t", "\r", "\n")) else text

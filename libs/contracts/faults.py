@@ -32,6 +32,10 @@ def _one_of(context: Mapping[str, Any]) -> str:
     return "must be one of " + ", ".join(re.findall(r"'([^']*)'", str(context["expected"])))
 
 
+def _one_tag(context: Mapping[str, Any]) -> str:
+    return _one_of({"expected": context["expected_tags"]})
+
+
 def _ours(context: Mapping[str, Any]) -> str:
     """A validator's own words."""
     return str(context["error"])
@@ -63,6 +67,8 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     "string_pattern_mismatch": _form,
     "enum": _one_of,
     "literal_error": _one_of,
+    "union_tag_invalid": _one_tag,
+    "union_tag_not_found": "is required",
     "bool_type": _FLAG,
     "bool_parsing": _FLAG,
     "int_type": _WHOLE,
@@ -97,9 +103,12 @@ def first_fault(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     The path is empty where the fault is with the whole. Nothing that was sent is quoted but names of fields.
     """
     first = errors[0]
-    path = ".".join(_name(part) for part in first["loc"] if part != "[key]")
+    context = first.get("ctx", {})
+    # Where a field says which of several kinds something is, the fault is that field's.
+    told_by = (context["discriminator"].strip("'"),) if "discriminator" in context else ()
+    path = ".".join(_name(part) for part in (*first["loc"], *told_by) if part != "[key]")
     sentence = SENTENCES.get(first["type"], OTHERWISE)
-    return path, sentence if isinstance(sentence, str) else sentence(first.get("ctx", {}))
+    return path, sentence if isinstance(sentence, str) else sentence(context)
 
 
 def _name(part: str | int) -> str:

@@ -93,8 +93,8 @@ class WantedItem(StrictContract):
 class ReviewChange(StrictContract):
     """Fields not given stay; `actionItems` is replaced as a whole."""
 
-    text: Annotated[str, AfterValidator(_small)] | None = Field(
-        default=None, min_length=1, examples=["# What happened"]
+    text: Annotated[str, Field(min_length=1), AfterValidator(_small)] | None = Field(
+        default=None, examples=["# What happened"]
     )
     action_items: tuple[WantedItem, ...] | None = Field(default=None, max_length=MOST_ITEMS)
     published: bool | None = None

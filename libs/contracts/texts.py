@@ -6,7 +6,9 @@ refuses. `EXPECTED` is what a caller is told.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Final
+from zoneinfo import available_timezones
 
 import email_validator
 from pydantic import AfterValidator, Field
@@ -68,3 +70,10 @@ EmailAddress = Annotated[
 
 TimeZone = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"format": "iana-time-zone"})]
 """A name of the IANA database; which names there are, the services say that compute with them."""
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """What somebody may name: no path of a file that happens to be readable as a zone (`posixrules`, `right/UTC`)."""
+    # The machine's own zone and the placeholder of an unset one are files of the database, but name no place.
+    return frozenset(available_timezones() - {"localtime", "Factory"})

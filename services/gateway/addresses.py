@@ -25,7 +25,7 @@ def networks_of(address: str) -> Sequence[str]:
         return (UNKNOWN,)  # a proxy that we trust has written something else there
     if isinstance(known, IPv4Address):
         return (str(known),)
-    return tuple(str(ip_network((known, width), strict=False)) for width in _WIDTHS)
+    return tuple(_network(known, width) for width in _WIDTHS)
 
 
 def peer_of(address: str, agent: str | None = None, *, known: bool = False) -> Peer:
@@ -45,6 +45,11 @@ def place_of(address: str) -> str | None:
     if known is None:
         return None
     return str(ip_network((known, 24 if known.version == 4 else 48), strict=False))
+
+
+def _network(known: IPv6Address, width: int) -> str:
+    """As `str(ip_network(...))`, in half the time: each request of a stranger asks three times."""
+    return f"{IPv6Address(int(known) >> 128 - width << 128 - width)}/{width}"
 
 
 def _read(address: str) -> IPv4Address | IPv6Address | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,7 +25,7 @@ from services.gateway.edge import Edge, trace_of
 from services.gateway.envelope import CODE_OF, Problem, failure
 from services.gateway.front import Front
 from services.gateway.openapi import document
-from services.gateway.route import V1
+from services.gateway.route import V1, PagerRoute
 from services.gateway.routes import (
     analytics,
     api_keys,
@@ -80,6 +82,7 @@ class Api(FastAPI):
             # Not included but added: each level of inclusion costs every request a walk of its own.
             self.router.routes.extend(resource.router.routes)
         self.router.routes.extend(oidc.returning.routes)
+        _keep_apart([route for route in self.router.routes if isinstance(route, PagerRoute)])
         self.include_router(health.router, prefix="/api")
         self.include_router(metrics.router, prefix="/api")
         self.include_router(docs.router, prefix="/api")
@@ -102,6 +105,17 @@ class Api(FastAPI):
         scopes = {method: dict(request.scope) | {"method": method} for method in METHODS}
         found = [m for m, scope in scopes.items() if any(r.matches(scope)[0] is Match.FULL for r in self.router.routes)]
         return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
+
+
+def _keep_apart(routes: Sequence[PagerRoute]) -> None:
+    """A path that is written out is before every template, whatever the method (OpenAPI, Path Templating Matching):
+    what `/users/{id}` takes is no more possible at `/users/me` than it is said to be."""
+    written = {route.path for route in routes if "{" not in route.path}
+    for route in routes:
+        if "{" in route.path and (others := sorted(filter(route.path_regex.match, written))):
+            # In its pattern: a method of ours would be called for every route and every request.
+            but = "|".join(map(re.escape, others))
+            route.path_regex = re.compile(f"(?!(?:{but})$){route.path_regex.pattern}")
 
 
 def build(front: Front, settings: Settings, built: Built) -> ASGIApp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -38,6 +39,12 @@ Paging = Annotated[ListPage, Depends(_paging(20))]
 OfTeam = Annotated[UUID | None, Query(alias="teamId", description="Only what belongs to this team.")]
 WholePaging = Annotated[ListPage, Depends(_paging(100))]
 """The same, a hundred where nothing is said: for what belongs to one thing and is looked at as a whole."""
+
+
+def check_period(since: datetime | None, until: datetime | None) -> None:
+    """Raises Problem (400): two moments that were mistaken for each other would silently be an empty list."""
+    if since is not None and until is not None and since >= until:
+        raise Problem.invalid("to", "must be later than from")
 
 
 def page(name: str, found: Any, asked: ListPage) -> Response:

@@ -20,7 +20,8 @@ DESCRIPTION = (
     "under way at a time, and eight more that acknowledge, resolve or close; others wait. Bodies are read strictly: a "
     "field that is not described here, one that is given twice, or a number as text is refused by name, and so is an "
     "unknown or repeated query parameter. Health, metrics and this document are served under `/api/v1` as well. What "
-    "becomes of incidents is told on the WebSocket `/api/v1/stream`, whose frames `docs/asyncapi.json` describes."
+    "becomes of incidents is told on the WebSocket `/api/v1/stream`, whose frames `docs/asyncapi.json` describes. What "
+    "takes no `If-Match` here has no version: with one that names a tag it is a 412."
 )
 _KEY_SCHEME = {
     "type": "http",
@@ -83,8 +84,11 @@ _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of an answer that is here already: a 304 without a body while that is as it was.",
-    "schema": {"type": "string", "maxLength": 4096, "pattern": r"^[\x20-\x7e]*$"},
+    "description": "The ETag of an answer that is here already, or a list of them, compared weakly: a 304 without a "
+    "body while one of them is the present one. `*` stands for each (RFC 9110, section 13.1.2). What is neither names "
+    "nothing.",
+    # No pattern: nothing is refused for it.
+    "schema": {"type": "string"},
 }
 _FIELDS = {
     "name": selection.PARAMETER,
@@ -212,10 +216,12 @@ def _add_versions(path: str, verbs: dict[str, Any], schemas: dict[str, Any]) -> 
         # What a POST makes was not there before, and one that names nothing is about nothing that was read.
         is_new = verb == "post" and ("{" not in path or "201" in verbs[verb]["responses"])
         if verb != "get" and not is_new:
-            verbs[verb].setdefault("parameters", []).append(_IF_MATCH)
             failed = {"description": "PRECONDITION_FAILED: If-Match names other versions than the present one"}
             verbs[verb]["responses"]["412"] = failed | {"content": _error()}
             verbs[verb]["responses"] = dict(sorted(verbs[verb]["responses"].items()))
+    for operation in verbs.values():
+        if "412" in operation.get("responses", ()):
+            operation.setdefault("parameters", []).append(_IF_MATCH)
 
 
 def _shows_version(operation: dict[str, Any], schemas: dict[str, Any]) -> bool:

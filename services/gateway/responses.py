@@ -58,6 +58,13 @@ ANOTHERS_PAGE: Documented = {
     }
 }
 
+OF_A_VERSION: Documented = {
+    412: {
+        "description": "PRECONDITION_FAILED: If-Match names other versions of what it belongs to than the present one"
+    }
+}
+"""For what is added to a thing with a version, or taken from it, and has none itself."""
+
 
 def documented(
     model: type[Contract], status: int = 200, *, conflict: str | None = None, missing: str | None = None

@@ -7,9 +7,11 @@ shifts; pieces of one turn or of one override that touch are one.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from libs.contracts.oncall import Layer, Override, Shift
@@ -17,6 +19,7 @@ from services.oncall.rotation import Span, spans, zone
 
 OVERRIDE = -1
 """The layer of shifts that come from an override."""
+_start, _end = attrgetter("start"), attrgetter("end")
 
 
 def shifts(
@@ -79,9 +82,12 @@ def _laid_over(base: Sequence[Span], top: Sequence[Span]) -> list[Span]:
     """`top` with what is left of `base` around it; both sorted and not overlapping."""
     if not base or not top:
         return list(base or top)
+    # What ends before all of them, or begins after, stays as it is: most of a plan, where one override is laid over it.
+    lo = bisect_right(base, top[0].start, key=_end)
+    hi = bisect_left(base, top[-1].end, lo=lo, key=_start)
     left: list[Span] = []
     first = 0
-    for span in base:
+    for span in base[lo:hi]:
         while first < len(top) and top[first].end <= span.start:
             first += 1
         start = span.start
@@ -93,7 +99,7 @@ def _laid_over(base: Sequence[Span], top: Sequence[Span]) -> list[Span]:
             start = max(start, top[i].end)
         if start < span.end:
             left.append(span if start == span.start else replace(span, start=start))
-    return sorted([*left, *top], key=lambda s: s.start)
+    return [*base[:lo], *sorted([*left, *top], key=_start), *base[hi:]]
 
 
 def _joined(pieces: Iterable[Span]) -> list[Span]:

@@ -154,10 +154,13 @@ def _period(layer: Layer) -> timedelta:
     return _UNITS[layer.rotation_type] * layer.interval
 
 
-def _boundary(layer: Layer, turn: int) -> datetime:
-    """The wall clock at which a turn begins. Months keep the day of the start, or end with the month before it."""
+def _boundary(layer: Layer, turn: int, period: timedelta | None = None) -> datetime:
+    """The wall clock at which a turn begins. Months keep the day of the start, or end with the month before it.
+
+    `period`: of the layer, where it is known already.
+    """
     if layer.rotation_type is not RotationType.MONTHLY:
-        return layer.start + turn * _period(layer)
+        return layer.start + turn * (period or _period(layer))
     year, month = divmod(layer.start.year * 12 + layer.start.month - 1 + turn * layer.interval, 12)
     day = min(layer.start.day, monthrange(year, month + 1)[1])
     return layer.start.replace(year=year, month=month + 1, day=day)
@@ -174,10 +177,11 @@ def _turn_at(layer: Layer, local: datetime) -> int:
 def _turns(index: int, layer: Layer, tz: ZoneInfo, from_: datetime, to: datetime) -> Iterator[Span]:
     turn = max(0, _turn_at(layer, wall_clock(from_, tz) - _JUMP) - 1)
     last = utc(layer.end, tz) if layer.end is not None else None
+    period = None if layer.rotation_type is RotationType.MONTHLY else _period(layer)
     start = utc(_boundary(layer, turn), tz)
     while start < to and (last is None or start < last):
         # Turns shorter than a gap would begin after their successors: whoever comes later waits for the earlier.
-        following = max(start, utc(_boundary(layer, turn + 1), tz))
+        following = max(start, utc(_boundary(layer, turn + 1, period), tz))
         end = following if last is None else min(following, last)
         if end > from_ and end > start:
             yield Span(start, end, layer.participants[turn % len(layer.participants)], index, turn)

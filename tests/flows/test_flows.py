@@ -352,6 +352,7 @@ def test_everything_of_a_problem_has_one_slot_and_nothing_else_has_it_by_chance(
     assert {e.slot for e in flow.history if e not in of_it} == {NO_INCIDENT}
 
 
+@pytest.mark.thorough
 def test_a_sender_that_fires_and_resolves_in_turn_rings_a_few_times_a_minute(flow: Flow) -> None:
     start = flow.now
     for second in range(180):

@@ -87,6 +87,7 @@ def items(flow: Flow, bodies: Iterable[dict[str, Any]]) -> Iterable[Item]:
 BODY = {"summary": "db down", "priority": "critical", "dedupKey": "db"}
 
 
+@pytest.mark.thorough
 def test_a_month_of_one_repeat_a_second_costs_the_last_one_what_it_cost_the_first(flow: Flow) -> None:
     incident, desk = flow.fire(**{**BODY, "summary": "db down"}), flow.desks["incidents"]
     early: list[Cost] = []
@@ -153,6 +154,7 @@ def test_what_fingerprints_cost_is_paid_where_there_are_several_alerts(flow: Flo
     assert folded.questions == plain.questions
 
 
+@pytest.mark.thorough
 def test_repeats_never_cost_the_fold_of_a_history(flow: Flow) -> None:
     """A text that changes with every alert, for ever; people and levels besides."""
     incident = flow.fire(**BODY)
@@ -163,6 +165,7 @@ def test_repeats_never_cost_the_fold_of_a_history(flow: Flow) -> None:
     assert flow.alerts(incident) == 400
 
 
+@pytest.mark.thorough
 def test_an_exhausted_policy_pages_for_ever_at_one_price(flow: Flow) -> None:
     incident = flow.fire(**BODY)
     flow.advance(5)

@@ -146,6 +146,7 @@ def settled(number: int) -> settings:
     )
 
 
+@pytest.mark.thorough
 @settled(15)
 @example(ESCAPED, LARGEST, {ESCAPED: filled(ESCAPED, 65_500)})
 @example(ESCAPED, 6 * 64 * 1024 + 6, {"many": many(1e15, 65_500)})

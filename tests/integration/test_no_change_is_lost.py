@@ -75,6 +75,30 @@ async def test_a_profile_and_a_place_in_a_team_are_changed_as_they_were_read(wor
     assert (await call("DELETE", place, **{"If-Match": now})).status == 200
 
 
+async def test_what_belongs_to_a_thing_is_added_and_taken_away_as_the_thing_was_read(world: World) -> None:
+    call = world.admin.call
+    key = {"name": "Deploys", "scopes": ["incidents.list"]}
+    for path, body, part, added in (
+        ("/incidents", {"title": "db down"}, "notes", {"text": "it is the disk"}),
+        ("/integrations", {"name": "Shop"}, "keys", None),
+        ("/api-keys", key, "secrets", None),
+    ):
+        made = await call("POST", path, body)
+        assert made.status == 201, made.body
+        await world.settle()  # an incident is paged for, which is another version
+        thing = f"{path}/{next(iter(made.data.values()))['id']}"
+        read = (await call("GET", thing)).headers["ETag"]
+        outdated = {"If-Match": '"0"'}
+        _outdated(await call("POST", f"{thing}/{part}", added, **outdated), read)
+        first = await call("POST", f"{thing}/{part}", added, **{"If-Match": read})
+        assert first.status == 201, first.body
+        if part != "notes":  # which nobody takes back
+            one = f"{thing}/{part}/{next(iter(first.data.values()))['id']}"
+            now = (await call("GET", thing)).headers["ETag"]
+            _outdated(await call("DELETE", one, **{"If-Match": read}), now)
+            assert (await call("DELETE", one, **{"If-Match": now})).status == 200
+
+
 async def test_of_changes_that_were_meant_for_one_version_exactly_one_is_made(world: World) -> None:
     for path in (POLICY, SCHEDULE):
         tag = (await world.admin.call("GET", path)).headers["ETag"]

@@ -218,6 +218,22 @@ async def test_a_key_that_is_revoked_is_refused_and_others_are_not(world: World)
     assert [one["id"] for one in listed] == [stays["id"]]
 
 
+async def test_a_key_outlives_its_makers_password_and_rests_while_they_are_deactivated(world: World) -> None:
+    lead = await world.person("lead", roles=("lead", "user"))
+    made = await _make(world, lead, READS)
+    body = {"currentPassword": PASSWORD, "newPassword": "Another-Horse-9-Charger"}
+    assert (await lead.call("POST", "/auth/password/change", body)).status == 200
+    await world.settle()
+    assert (await _asks(world, made["key"])).status == 200
+    person = f"/users/{lead.user_id}"
+    assert (await world.admin.call("POST", f"{person}/deactivate")).status == 200
+    await _becomes(world, made["key"], 401)
+    assert (await world.admin.call("POST", f"{person}/reactivate")).status == 200
+    await world.settle()
+    world.clock.advance(minutes=1)  # for which a key that was refused is not asked about again
+    await _becomes(world, made["key"], 200)
+
+
 async def test_a_key_ends_to_the_second(world: World, told: Told) -> None:
     ends = world.clock.now() + timedelta(seconds=90)
     made = await _make(world, world.admin, READS, expiresAt=ends.isoformat())

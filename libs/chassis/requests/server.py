@@ -260,7 +260,10 @@ class RequestServer:
         with telemetry.span(self.requests.service, title, headers.get(Header.TRACEPARENT)) as traceparent:
             if caller is not None:
                 caller = replace(caller, traceparent=traceparent, peer=Peer.read(headers))
+            match = Match.read(headers[Header.IF_MATCH]) if Header.IF_MATCH in headers else None
             if inspect.iscoroutinefunction(operation.handle):
+                if match is not None:
+                    match.check(None)  # first: what it does cannot be taken back
                 asking = Peer.read(headers) if operation.peer else caller
                 return Reply(ok=True, data=await operation.handle(body, asking))
             if operation.query:
@@ -277,7 +280,6 @@ class RequestServer:
             prepared = await self._before(operation, body, caller, keyed)
             if isinstance(prepared, Reply):
                 return prepared
-            match = Match.read(headers[Header.IF_MATCH]) if Header.IF_MATCH in headers else None
             until = None if left is None else began + left
 
             async def decide() -> Committed[Reply]:

@@ -1,11 +1,11 @@
-"""How many examples a property is tried with: all of them, or a fifth where the profile is `quick`."""
+"""How many examples a property is tried with: all of them, or a tenth where the profile is `quick`."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
 _ALL = 100
-_QUICK = 20
+_QUICK = 10
 """Of a hundred."""
 
 

@@ -185,6 +185,7 @@ async def test_a_token_that_comes_while_auth_is_asked_waits_for_that_answer_and_
     assert isinstance(await came[0], Caller)
 
 
+@pytest.mark.thorough
 async def test_invented_key_ids_have_auth_asked_once_a_second_and_keep_a_bounded_number_of_places() -> None:
     clock, auth = MovableClock(), Auth()
     verifier = _patient(auth, clock)

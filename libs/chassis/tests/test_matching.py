@@ -102,6 +102,10 @@ class _View(Contract):
 _HALVES: Decider[int, AlertsGrouped] = Decider(COUNT.initial, COUNT.evolve, COUNT.decide, version=lambda n: n // 2)
 
 
+_ASIDE: list[UUID] = []
+"""What was done outside of any transaction."""
+
+
 def _requests() -> Requests:
     requests = Requests(SCHEMA)
 
@@ -118,6 +122,12 @@ def _requests() -> Requests:
     change("change", COUNT)
     change("halve", _HALVES)
     change("other", None)
+
+    @requests.handle("aside", ById, action=Action.ME)
+    async def aside(body: ById, _caller: Caller) -> _View:
+        _ASIDE.append(body.id)
+        return _View(version=1)
+
     return requests
 
 
@@ -190,6 +200,14 @@ async def test_the_version_is_the_one_that_views_show_and_where_there_is_none_no
     _failed(await _ask(server, entity, '"2"', "other"), None)
     assert (await _ask(server, entity, "*", "other")).ok
     assert len(await ledger.events()) == 3
+
+
+async def test_what_has_no_transaction_is_not_begun_where_no_tag_can_match(server: RequestServer) -> None:
+    refused, done, plain = uuid4(), uuid4(), uuid4()
+    _failed(await _ask(server, refused, '"1"', "aside"), None)
+    assert (await _ask(server, done, "*", "aside")).ok
+    assert (await _ask(server, plain, None, "aside")).ok
+    assert [one for one in _ASIDE if one in (refused, done, plain)] == [done, plain]
 
 
 async def test_a_repeated_key_gets_its_answer_although_its_own_command_has_changed_the_version(

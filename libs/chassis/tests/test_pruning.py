@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from sqlalchemy import text
+
 from libs.chassis.store.pruning import Pruning, Retention
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.tests.ledger import SCHEMA, Ledger, until
@@ -52,6 +54,8 @@ async def test_it_reads_the_old_end_of_an_index_and_not_the_table(ledger: Ledger
 
 
 async def _scans(ledger: Ledger) -> tuple[int, int]:
+    """Of the table and of its indexes, also by the store's session, which tells of them when it is asked to."""
+    await ledger.store.transact(lambda work: work.fetch(text("SELECT pg_stat_force_next_flush()::text")))
     ((seq, index),) = await ledger.query(
         "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relid = 'incidents.answers'::regclass"
     )

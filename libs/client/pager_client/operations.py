@@ -259,11 +259,17 @@ class Operations:
         return answer
 
     def add_note(
-        self, id: str | UUID, /, *, idempotency_key: str | None = None, **body: Unpack[types.NoteBody]
+        self,
+        id: str | UUID,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        **body: Unpack[types.NoteBody],
     ) -> types.NoteData:
         """Write something into its timeline."""
         answer: types.NoteData = self.call(
-            "POST", f"/incidents/{part(id)}/notes", body, key=idempotency_key or new_key()
+            "POST", f"/incidents/{part(id)}/notes", body, key=idempotency_key or new_key(), match=if_match
         )
         return answer
 
@@ -398,8 +404,9 @@ class Operations:
         The session goes on with the tokens of the answer, and its refresh token from before is good no
         longer.
 
-        All other sessions of the person end; their devices are paged as before. Repeated, it gives new tokens
-        again.
+        All other sessions of the person end; their devices are paged and their API keys let in as before.
+        Repeated, it
+        gives new tokens again.
         """
         answer: types.TokensData = self.call("POST", "/auth/password/change", body)
         return answer
@@ -415,7 +422,7 @@ class Operations:
     def reset_password(self, **body: Unpack[types.ResetPassword]) -> types.Nothing:
         """Choose another password, by a link.
 
-        All sessions of the person end; their devices are paged as before.
+        All sessions of the person end; their devices are paged and their API keys let in as before.
         """
         answer: types.Nothing = self.call("POST", "/auth/password/reset", body)
         return answer
@@ -848,21 +855,20 @@ class Operations:
         )
         return answer
 
-    def add_api_key_secret(self, id: str | UUID, /, *, idempotency_key: str | None = None) -> types.ApiKeySecretData:
+    def add_api_key_secret(
+        self, id: str | UUID, /, *, idempotency_key: str | None = None, if_match: str | None = None
+    ) -> types.ApiKeySecretData:
         """A second secret, for the machine to change over to; it is shown once, here."""
         answer: types.ApiKeySecretData = self.call(
-            "POST", f"/api-keys/{part(id)}/secrets", key=idempotency_key or new_key()
+            "POST", f"/api-keys/{part(id)}/secrets", key=idempotency_key or new_key(), match=if_match
         )
         return answer
 
     def remove_api_key_secret(
-        self,
-        id: str | UUID,
-        secret_id: str | UUID,
-        /,
+        self, id: str | UUID, secret_id: str | UUID, /, *, if_match: str | None = None
     ) -> types.Nothing:
         """Remove one of two secrets: from now on it is refused."""
-        answer: types.Nothing = self.call("DELETE", f"/api-keys/{part(id)}/secrets/{part(secret_id)}")
+        answer: types.Nothing = self.call("DELETE", f"/api-keys/{part(id)}/secrets/{part(secret_id)}", match=if_match)
         return answer
 
     def create_schedule(
@@ -1040,21 +1046,20 @@ class Operations:
         answer: types.Nothing = self.call("DELETE", f"/integrations/{part(id)}", match=if_match)
         return answer
 
-    def add_integration_key(self, id: str | UUID, /, *, idempotency_key: str | None = None) -> types.IntegrationKeyData:
+    def add_integration_key(
+        self, id: str | UUID, /, *, idempotency_key: str | None = None, if_match: str | None = None
+    ) -> types.IntegrationKeyData:
         """A second key, for senders to change over to; it is shown once, here."""
         answer: types.IntegrationKeyData = self.call(
-            "POST", f"/integrations/{part(id)}/keys", key=idempotency_key or new_key()
+            "POST", f"/integrations/{part(id)}/keys", key=idempotency_key or new_key(), match=if_match
         )
         return answer
 
     def revoke_integration_key(
-        self,
-        id: str | UUID,
-        key_id: str | UUID,
-        /,
+        self, id: str | UUID, key_id: str | UUID, /, *, if_match: str | None = None
     ) -> types.Nothing:
         """Revoke a key: from now on it is unknown."""
-        answer: types.Nothing = self.call("DELETE", f"/integrations/{part(id)}/keys/{part(key_id)}")
+        answer: types.Nothing = self.call("DELETE", f"/integrations/{part(id)}/keys/{part(key_id)}", match=if_match)
         return answer
 
     def list_notifications(self, **query: Unpack[types.ListNotificationsQuery]) -> types.NotificationsData:

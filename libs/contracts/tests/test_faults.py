@@ -12,6 +12,8 @@ from libs.contracts.escalation import Level
 from libs.contracts.faults import SENTENCES, first_fault
 from libs.contracts.model import SentMoment, WallClock
 from libs.contracts.oncall import Restriction
+from libs.contracts.reviews import ReviewChange
+from libs.contracts.streaming import ClientFrame
 
 
 def told(kind: Any, raw: str) -> tuple[str, str]:
@@ -44,6 +46,23 @@ def test_the_table_names_kinds_that_there_are() -> None:
 )  # fmt: skip
 def test_a_fault_is_told_with_its_place_on_the_wire(raw: str, path: str, sentence: str) -> None:
     assert told(Level, raw) == (path, sentence)
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "sentence"),
+    [
+        ('{"type": "subscribe"}', "type", "must be one of authenticate, ping"),
+        ('{"type": ["ping"]}', "type", "must be one of authenticate, ping"),
+        ("{}", "type", "is required"),
+        ("[]", "", "must be an object"),
+    ],
+)
+def test_a_kind_that_there_is_not_is_the_fault_of_the_field_that_says_it(raw: str, path: str, sentence: str) -> None:
+    assert told(ClientFrame, raw) == (path, sentence)
+
+
+def test_no_text_is_an_empty_one_and_not_a_list_without_entries() -> None:
+    assert told(ReviewChange, '{"text": ""}') == ("text", "must not be empty")
 
 
 def test_a_fault_has_the_name_that_the_wire_has() -> None:

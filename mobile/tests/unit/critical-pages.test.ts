@@ -7,10 +7,10 @@ const mine = (id: string, more: Partial<Incident> = {}) => incident(id, { assign
 const explained = (outcome: string, chain: string[] = []) => ok({ people: [{ userId: ANA, outcome, reason: '', chain: chain.map((type) => ({ type })) }] })
 
 async function watching(answers: Answers = {}) {
+  const ring = vi.fn(async () => undefined)
+  vi.doMock('../../src/native/alerts', () => ({ alerts: { ring, silence: async () => undefined, wipe: async () => undefined } }))
   const all = await signedIn({ 'GET /incidents': page([]), ...answers })
   const { pages } = await import('../../src/features/critical/pages.svelte')
-  const { alerts } = await import('../../src/native/alerts')
-  const ring = vi.spyOn(alerts, 'ring').mockResolvedValue()
   const { toasts } = await import('../../src/ui/toasts.svelte')
   pages.watch()
   return { ...all, pages, ring, toasts, ids: () => pages.waiting.map(({ id }) => id) }

@@ -1,5 +1,5 @@
-import { describe, expect, it, vi } from 'vitest'
-import { ana, ANA, bo, BO, page, SHIFTS, signedIn, TEAM, type Answers } from './incidents-tools'
+import { describe, expect, it } from 'vitest'
+import { ana, ANA, bo, BO, gate, SHIFTS, signedIn, TEAM, type Answers } from './incidents-tools'
 import { incident, ok, refused, until } from './tools'
 
 const fact = (id: string) => ({ eventId: id, at: new Date().toISOString(), type: 'NoteAdded', actor: { kind: 'user', id: ANA }, summary: `note: ${id}` })
@@ -15,14 +15,16 @@ describe('one incident', () => {
   }
 
   it('shows what is here, then the gateway’s, then what is told', async () => {
+    const line = gate()
     const { app, detail, known, tell, gone, stop, world } = await opened(
-      { 'GET /incidents/i1': ok({ incident: incident('i1', { version: 2 }) }), 'GET /incidents/i1/timeline': lines(['a', 'b']) },
+      { 'GET /incidents/i1': () => line.opened.then(() => ok({ incident: incident('i1', { version: 2 }) })), 'GET /incidents/i1/timeline': lines(['a', 'b']) },
       async (app) => {
         await app.db.putIncidents([incident('i1', { title: 'kept' })])
         await app.db.putTimeline('i1', [fact('a')] as never)
       },
     )
     await until(() => detail.incident?.title === 'kept')
+    line.open()
     await until(() => detail.incident?.version === 2 && known().join() === 'a,b')
     world.answers['GET /incidents/i1/timeline'] = lines(['a', 'b', 'c'])
     tell(incident('i1', { version: 3, status: 'acknowledged' }))
@@ -88,7 +90,7 @@ describe('names', () => {
     const unknown = '99999999-9999-4999-8999-999999999999'
     expect(names.within(`policy ${unknown} version 1; team:${unknown}:manager; ${unknown}; ${'-'.repeat(36)}`)).toBe(`policy version 1; team managers; ${unknown}; ${'-'.repeat(36)}`)
     await until(async () => Object.keys((await app.db.setting<object>('names')) ?? {}).length === 3)
-    await until(() => world.asked(`GET /users/${unknown}`).length > 0)
+    await until(() => world.asked(`GET /escalation/policies/${unknown}`).length > 0)
     expect(world.asked(`GET /users/${BO}`)).toHaveLength(1)
   })
   it('of somebody else are not this person’s', async () => {
@@ -186,6 +188,3 @@ describe('the lead to call', () => {
     expect([dialable('+4915112345678'), dialable('112'), dialable('javascript:x'), dialable('+49,,1'), dialable(null)]).toEqual(['+4915112345678', '112', null, null, null])
   })
 })
-
-void page
-void vi

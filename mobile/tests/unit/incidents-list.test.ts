@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Incident } from '../../src/core/api'
-import { ANA, BO, page, signedIn, TEAM, type Answers } from './incidents-tools'
+import { ANA, BO, gate, page, signedIn, TEAM, type Answers } from './incidents-tools'
 import { incident, ok, refused, START, until } from './tools'
 
 const old = (id: string, more: Partial<Incident> = {}) => incident(id, { updatedAt: new Date(START).toISOString(), ...more })
@@ -26,11 +26,15 @@ async function started(answers: Answers) {
 
 describe('the list of incidents', () => {
   it('shows what is here, then what the gateway says, then what is told', async () => {
-    const { app, list, ids, tell, gone } = await started(serving(() => [old('i1'), old('i2', { status: 'escalated' }), old('i3', { status: 'acknowledged' })]))
+    const { open, opened } = gate()
+    const answers = serving(() => [old('i1'), old('i2', { status: 'escalated' }), old('i3', { status: 'acknowledged' })])
+    const answer = answers['GET /incidents'] as Extract<Answers[string], (...given: never[]) => unknown>
+    const { app, list, ids, tell, gone } = await started({ 'GET /incidents': (asked, path) => opened.then(() => answer(asked, path)) })
     await app.db.putIncidents([old('kept'), old('over', { status: 'closed' })])
     const stop = list.start()
     await until(() => ids().join() === 'kept')
     expect(list.isLocal).toBe(true)
+    open()
     await until(() => ids().join() === 'i1,i2,i3')
     expect([list.isLocal, list.error, list.hasMore, list.loadedAt !== null]).toEqual([false, null, false, true])
     // What the gateway does not know as open any more is not shown as open without a network.
@@ -47,18 +51,17 @@ describe('the list of incidents', () => {
   })
 
   it('keeps what was told while it was asked', async () => {
-    let let_go: () => void = () => undefined
-    const waits = new Promise<void>((done) => (let_go = done))
+    const { open, opened } = gate()
     const { list, ids, tell, world } = await started({})
     world.answers['GET /incidents'] = async (_asked, { searchParams }) => {
-      await waits
+      await opened
       return page(searchParams.get('status') === 'created' ? [old('i1', { version: 1 })] : [])
     }
     const loading = list.load()
     tell(old('i1', { version: 2, status: 'acknowledged', title: 'told' })) // nobody follows yet
     list.put(old('i1', { version: 2, status: 'resolved' }))
     list.put(old('i2'))
-    let_go()
+    open()
     await loading
     expect(ids()).toEqual(['i2'])
   })

@@ -69,4 +69,11 @@ export async function signedIn(answers: Answers = {}) {
   }
 }
 
+/** Answers wait until they are let go. */
+export function gate() {
+  let open: () => void = () => undefined
+  const opened = new Promise<void>((done) => (open = done))
+  return { open, opened }
+}
+
 export const page = (incidents: readonly Incident[], nextCursor: string | null = null) => ok({ incidents, nextCursor, pagination: { limit: 50, total: incidents.length } })

@@ -27,9 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
-from functools import cache
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from libs.contracts.addresses import one_address
 from libs.contracts.auth import (
@@ -50,6 +48,7 @@ from libs.contracts.model import Role, TeamRole
 from libs.contracts.permissions import MOST_TEAMS
 from libs.contracts.requests import Invalid, NotFound, Rejected
 from libs.contracts.teams import TeamMembershipChanged
+from libs.contracts.texts import time_zones
 from services.auth.domain.text import check_text
 
 
@@ -386,11 +385,5 @@ def _check(profile: Profile, roles: Sequence[Role]) -> None:
     check_text(profile.phone or "", "phone")
     if not roles:
         raise Invalid("at least one role is needed", field="roles")
-    if profile.timezone not in _timezones():
+    if profile.timezone not in time_zones():
         raise Invalid("must be a time zone of the IANA database, such as Europe/Berlin", field="timezone")
-
-
-@cache
-def _timezones() -> frozenset[str]:
-    # The machine's own zone and the placeholder of an unset one are files of the database, but name no place.
-    return frozenset(available_timezones() - {"localtime", "Factory"})

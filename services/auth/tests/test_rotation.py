@@ -71,6 +71,7 @@ def test_the_next_key_is_published_before_it_signs_and_the_old_one_verifies_unti
     )
 
 
+@pytest.mark.thorough
 def test_keys_change_every_thirty_days_for_years_and_never_is_there_none_that_signs() -> None:
     ring, changes, signed = Ring(), [START], "1"
     while ring.now < START + 400 * DAY:

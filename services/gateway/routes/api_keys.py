@@ -20,7 +20,7 @@ from libs.contracts.requests import ById, Nothing
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
-from services.gateway.responses import answer, documented, one, several
+from services.gateway.responses import OF_A_VERSION, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/api-keys", tags=["api-keys"], route_class=PagerRoute, dependencies=[SIGNED_IN])
@@ -104,7 +104,8 @@ async def take_over_api_key(key_id: ApiKeyId, ask: Asking) -> Response:
         201,
         conflict=f"two are live (`details.secrets`): remove one first; or {_OVER}; or the Idempotency-Key had another "
         "body",
-    ),
+    )
+    | OF_A_VERSION,
 )
 async def add_api_key_secret(key_id: ApiKeyId, ask: Asking) -> Response:
     return item("secret", await ask.command("auth", "add_api_key_secret", ById(id=key_id)), 201)
@@ -114,7 +115,8 @@ async def add_api_key_secret(key_id: ApiKeyId, ask: Asking) -> Response:
     "/{id}/secrets/{secretId}",
     operation_id="removeApiKeySecret",
     summary="Remove one of two secrets: from now on it is refused",
-    responses=documented(answer("ApiKeySecretRemoved", Nothing), conflict=f"it is the only one; or {_OVER}"),
+    responses=documented(answer("ApiKeySecretRemoved", Nothing), conflict=f"it is the only one; or {_OVER}")
+    | OF_A_VERSION,
 )
 async def remove_api_key_secret(key_id: ApiKeyId, secret_id: SecretId, ask: Asking) -> Response:
     body = RemoveSecret(id=key_id, secret_id=secret_id)

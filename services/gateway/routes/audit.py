@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from itertools import zip_longest
@@ -15,18 +16,20 @@ from starlette.responses import Response
 from libs.contracts.audit import AUDITED_SERVICES, RESOURCES, AuditEntry, AuditPage, AuditPlace, AuditQuery
 from libs.contracts.model import SentMoment
 from services.gateway.envelope import Problem, success
-from services.gateway.listing import Cursor, PageLimit
+from services.gateway.listing import Cursor, PageLimit, check_period
 from services.gateway.responses import documented, listed
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/audit", tags=["audit"], route_class=PagerRoute, dependencies=[SIGNED_IN])
 
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _FROM = Query(alias="from", description="Of this moment and later.")
 _TO = Query(description="Of before this moment.")
 _RESOURCE = Query(
     max_length=255,
     description=f"`<kind>`, or `<kind>/<id>`; kinds are {', '.join(RESOURCES)}.",
     examples=["policies", "users/7c9e6679-7425-40de-944b-e07fc1f90ae7"],
+    json_schema_extra={"pattern": f"^({'|'.join(RESOURCES)})(/.+)?$"},
 )
 
 
@@ -49,17 +52,16 @@ async def list_audit(
     Pager did by itself, and is `[erased]` where the person is; what became of an incident stands in its timeline.
     `resource=requests` is the access log: every request of the last 90 days, with its status as `new`.
     """
-    kind, _, resource_id = (resource or "").partition("/")
-    if kind and kind not in RESOURCES:
-        raise Problem.invalid("resource", f"must begin with one of {', '.join(RESOURCES)}")
+    check_period(from_, to)
+    kind, resource_id = (None, None) if resource is None else _named(resource)
     services = (RESOURCES[kind],) if kind else AUDITED_SERVICES
     owner, seal, after = ("", None, None) if cursor is None else _read(cursor, services)
     asked = {
         "from_": from_,
         "to": to,
         "actor_id": actor_id,
-        "kind": kind or None,
-        "resource_id": resource_id or None,
+        "kind": kind,
+        "resource_id": resource_id,
         "after": after,
     }
     query = AuditQuery(limit=limit, **{name: value for name, value in asked.items() if value is not None})
@@ -72,6 +74,17 @@ async def list_audit(
     following = _cursor(page) if page.more and page.entries else None
     entries = [entry.model_dump(mode="json", by_alias=True) for entry in page.entries]
     return success({"entries": entries, "nextCursor": following})
+
+
+def _named(resource: str) -> tuple[str, str | None]:
+    """Kind and id. Raises Problem (400): an id that a script has forgotten would silently be everybody's."""
+    kind, parted, name = resource.partition("/")
+    if kind not in RESOURCES:
+        raise Problem.invalid("resource", f"must begin with one of {', '.join(RESOURCES)}")
+    if parted and not name:
+        raise Problem.invalid("resource", f"there is no id behind {kind}/")
+    # Ids are kept as they are told, and people may have them from elsewhere.
+    return kind, (name.lower() if _UUID.fullmatch(name) else name) or None
 
 
 def merged(pages: Mapping[str, AuditPage], limit: int) -> AuditPage:

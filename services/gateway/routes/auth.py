@@ -287,7 +287,8 @@ async def register(body: Register, ask: Asking, request: Request) -> Response:
 async def change_password(body: ChangePassword, ask: Asking, request: Request) -> Response:
     """The session goes on with the tokens of the answer, and its refresh token from before is good no longer.
 
-    All other sessions of the person end; their devices are paged as before. Repeated, it gives new tokens again.
+    All other sessions of the person end; their devices are paged and their API keys let in as before. Repeated, it
+    gives new tokens again.
     """
     front = front_of(request)
     address, person = front.addresses.of(request), str(request.state.user_id)
@@ -321,7 +322,7 @@ async def forgot_password(body: ForgotPassword, ask: Asking, request: Request) -
     responses=documented(answer("PasswordReset", Nothing)) | _LINKS,
 )
 async def reset_password(body: ResetPassword, ask: Asking, request: Request) -> Response:
-    """All sessions of the person end; their devices are paged as before."""
+    """All sessions of the person end; their devices are paged and their API keys let in as before."""
     with await _link_attempt(request):
         await ask.command("auth", "reset_password", body)
         return success({})

@@ -32,7 +32,7 @@ from libs.contracts.requests import ById
 from services.gateway.device_doors import DEVICES_TOO
 from services.gateway.envelope import Problem, item
 from services.gateway.forwarding import complete
-from services.gateway.responses import documented, one
+from services.gateway.responses import OF_A_VERSION, documented, one
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 from services.gateway.routes.incidents import INCIDENT, IncidentId, linked
 
@@ -153,7 +153,7 @@ async def add_responders(incident_id: IncidentId, body: RespondersBody, ask: Ask
     operation_id="addNote",
     summary="Write something into its timeline",
     status_code=201,
-    responses=documented(one("note", NoteView, "Note"), 201),
+    responses=documented(one("note", NoteView, "Note"), 201) | OF_A_VERSION,
 )
 async def add_note(incident_id: IncidentId, body: NoteBody, ask: Asking) -> Response:
     return item("note", await ask.command("incidents", "note", complete(AddNote, body, id=incident_id)), 201)

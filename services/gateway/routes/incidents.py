@@ -30,7 +30,7 @@ from services.gateway.device_doors import DEVICES_TOO
 from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import Ask, complete
 from services.gateway.labels import Labels
-from services.gateway.listing import Paging, page
+from services.gateway.listing import Paging, check_period, page
 from services.gateway.responses import answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
@@ -106,6 +106,7 @@ async def list_incidents(
         raise Problem("FORBIDDEN", f"a device's credential lists what is open: status is {', '.join(_OPEN)}")
     if assigned_to is not None and assigned_to_too is not None:
         raise Problem.invalid("assignedTo", "is given twice, once as assigned_to")
+    check_period(from_, to)
     whose = assigned_to or assigned_to_too
     more = {"team_id": team_id, "integration_id": integration_id, "q": q, "from": from_, "to": to}
     # An older service does not know them.

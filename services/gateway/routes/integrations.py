@@ -20,7 +20,7 @@ from libs.contracts.requests import ById, Nothing
 from services.gateway.envelope import item, success
 from services.gateway.forwarding import complete
 from services.gateway.listing import Paging, page
-from services.gateway.responses import answer, documented, one, several
+from services.gateway.responses import OF_A_VERSION, answer, documented, one, several
 from services.gateway.route import SIGNED_IN, V1, Asking, PagerRoute
 
 router = APIRouter(prefix=f"{V1}/integrations", tags=["integrations"], route_class=PagerRoute, dependencies=[SIGNED_IN])
@@ -90,7 +90,8 @@ async def delete_integration(integration_id: IntegrationId, ask: Asking) -> Resp
         one("key", CreatedKeyView, "IntegrationKey"),
         201,
         conflict="two keys are live (`details.keys`): revoke one first; or the Idempotency-Key had another body",
-    ),
+    )
+    | OF_A_VERSION,
 )
 async def add_key(integration_id: IntegrationId, ask: Asking) -> Response:
     return item("key", await ask.command("incidents", "add_integration_key", ById(id=integration_id)), 201)
@@ -100,7 +101,7 @@ async def add_key(integration_id: IntegrationId, ask: Asking) -> Response:
     "/{id}/keys/{keyId}",
     operation_id="revokeIntegrationKey",
     summary="Revoke a key: from now on it is unknown",
-    responses=documented(answer("IntegrationKeyRevoked", Nothing)),
+    responses=documented(answer("IntegrationKeyRevoked", Nothing)) | OF_A_VERSION,
 )
 async def revoke_key(integration_id: IntegrationId, key_id: KeyId, ask: Asking) -> Response:
     body = RevokeKey(id=integration_id, key_id=key_id)

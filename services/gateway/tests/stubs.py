@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,12 @@ from tests.patience import be_patient
 
 USER = UUID("550e8400-e29b-41d4-a716-446655440000")
 be_patient()
-_KEY = RSAKey.generate_key(2048, {"kid": "one"})
+
+
+@cache
+def _key() -> RSAKey:
+    """Made for the first test that needs it, which most runs have none of."""
+    return RSAKey.generate_key(2048, {"kid": "one"})
 
 
 def free_port() -> int:
@@ -135,7 +141,7 @@ class Stubs:
         return held
 
     async def keys(self) -> None:
-        await self.answer("auth.keys", {"keys": [_KEY.as_dict(private=False, use="sig", alg="RS256")]})
+        await self.answer("auth.keys", {"keys": [_key().as_dict(private=False, use="sig", alg="RS256")]})
 
     async def end_session(self, clock: MovableClock, session_id: UUID = USER) -> None:
         """Auth says that a session is over, for good; unless it is said which, that of `World.token`."""
@@ -203,7 +209,7 @@ class World:
             "roles": [str(role)],
             "exp": int(self.clock.now().timestamp() + minutes * 60),
         }
-        return jwt.encode({"alg": "RS256", "kid": "one"}, claims | more, _KEY)
+        return jwt.encode({"alg": "RS256", "kid": "one"}, claims | more, _key())
 
     async def call(
         self,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.audit import AuditEntry, AuditPage
 from libs.contracts.envelope import Actor
 from services.gateway.routes.audit import merged
+from services.gateway.tests.stubs import World
+from services.gateway.tests.views import ID
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -47,3 +51,30 @@ def test_page_by_page_it_is_what_all_know_newest_first(logs: list[list[int]], li
         assert page.entries, "or nobody would ever reach the end"
     everything = [e for log in known for e in log]
     assert read == sorted(everything, key=lambda e: (e.at, e.event_id), reverse=True)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("resource=", "resource"),
+        ("resource=/", "resource"),
+        ("resource=users/", "resource"),
+        ("resource=nothing/7", "resource"),
+        ("from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", "to"),
+        ("from=2026-03-02T00:00:00Z&to=2026-03-02T00:00:00Z", "to"),
+    ],
+)
+async def test_what_a_script_has_left_out_is_not_everything(pager: World, query: str, field: str) -> None:
+    answer = await pager.call("GET", f"/api/v1/audit?{query}")
+    assert (answer.status, answer.error["details"]["field"]) == (400, field)
+    assert "auth.audit" not in pager.stubs.asked
+
+
+@pytest.mark.servers
+async def test_an_id_is_found_however_it_is_written(pager: World) -> None:
+    await pager.stubs.answer("auth.audit", {"entries": [], "more": False})
+    for written, asked in ((str(ID).upper(), str(ID)), ("Anna's Phone", "Anna's Phone")):
+        resource = quote(f"users/{written}", safe="")
+        assert (await pager.call("GET", f"/api/v1/audit?resource={resource}")).status == 200
+        assert pager.stubs.asked["auth.audit"][-1].body["resourceId"] == asked

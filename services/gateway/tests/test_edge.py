@@ -14,12 +14,12 @@ from libs.chassis.testing.deadline import in_time
 from libs.contracts.health import Health
 from libs.contracts.requests import ErrorKind, Refusal
 from libs.contracts.subjects import SERVICES
-from services.gateway.app import Api
 from services.gateway.edge import masked
 from services.gateway.health import HealthCheck
 from services.gateway.main import Gateway
 from services.gateway.settings import Settings
 from services.gateway.tests import views as v
+from services.gateway.tests.described import described
 from services.gateway.tests.stubs import USER, World, json_of, world
 
 pytestmark = pytest.mark.servers
@@ -311,7 +311,7 @@ async def test_the_documentation_is_served_with_a_policy_that_allows_no_inline_s
     assert (page.status, start.status, document.status) == (200, 200, 200)
     assert b"<script>" not in page.raw
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
-    assert document.json == Api().openapi()
+    assert document.json == described()
 
 
 @pytest.mark.parametrize("name", ["..%2Fcore.py", "core.py", "", "%00"])
@@ -320,7 +320,7 @@ async def test_the_documentation_serves_nothing_but_its_assets(pager: World, nam
 
 
 def test_the_document_has_stable_unique_ids_and_no_422() -> None:
-    document = Api().openapi()
+    document = described()
     operations = [operation for verbs in document["paths"].values() for operation in verbs.values()]
     ids = [operation["operationId"] for operation in operations]
 

@@ -172,6 +172,7 @@ async def test_a_wrong_field_is_a_400_that_names_it_as_the_caller_wrote_it(
         ("priority=", "priority"),
         ("assigned_to=you", "assigned_to"),
         ("assignedTo=", "assignedTo"),
+        ("from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", "to"),
         ("page=0", "page"),
         ("page=99999999999999999999", "page"),
         ("page=501", "page"),
@@ -261,6 +262,11 @@ async def test_an_unknown_path_is_a_404(pager: World, path: str) -> None:
         ("POST", f"/api/v1/on-call/schedules/{v.ID}", "GET, HEAD, PATCH, DELETE"),
         ("OPTIONS", INCIDENTS, "GET, HEAD, POST"),
         ("POST", "/api/health", "GET, HEAD"),
+        # Not what `{id}` could do.
+        ("DELETE", "/api/v1/users/me", "GET, HEAD, PATCH"),
+        ("GET", "/api/v1/users/me/email/verification", "POST"),
+        ("GET", "/api/v1/incidents/bulk", "POST"),
+        ("PATCH", "/api/incidents/bulk", "POST"),
     ],
 )
 async def test_a_wrong_method_is_a_405_that_lists_the_right_ones(

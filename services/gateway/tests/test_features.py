@@ -122,6 +122,7 @@ async def test_a_percentage_is_one(subtests: pytest.Subtests) -> None:
         assert (await pager.call("PUT", "/api/v1/admin/features/bulk", many)).status == 400
 
 
+@pytest.mark.thorough
 def test_a_share_is_kept_while_it_grows_and_each_flag_begins_with_others() -> None:
     people = [str(UUID(int=n)) for n in range(2000)]
     having = [{who for who in people if Flag(True, share).judge("bulk", who)[0]} for share in range(101)]

@@ -72,6 +72,7 @@ def test_a_clock_that_is_set_back_neither_gives_nor_takes() -> None:
     assert _let_in(limits, _ME, 100) == 50
 
 
+@pytest.mark.thorough
 def test_a_crowd_of_addresses_pushes_out_nobody_who_is_signed_in_and_no_network_of_its_own() -> None:
     limits = Limits(MovableClock())
     assert _let_in(limits, _ME, 200) == 100

@@ -7,42 +7,27 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from services.gateway import docs
-from services.gateway.app import Api
 from services.gateway.envelope import STATUS_OF, ErrorAnswer
-from services.gateway.openapi import document
+from services.gateway.tests.described import API, ROUTES, described, operations
 from services.gateway.versions import OPERATIONS
 
-API = Api()
-DOCUMENT = document(API)
-OPERATION = {
-    operation["operationId"]: (path, verb, operation)
-    for path, verbs in DOCUMENT["paths"].items()
-    for verb, operation in verbs.items()
-}
-ROUTES = {
-    route.operation_id: route
-    for holder in API.routes
-    for route in getattr(getattr(holder, "original_router", None), "routes", [holder])
-    if isinstance(route, APIRoute) and route.include_in_schema
-}
-each = pytest.mark.parametrize("name", sorted(OPERATION))
+each = pytest.mark.parametrize("name", sorted(ROUTES))
 
 
 def test_every_route_is_described_once_and_nothing_else_is() -> None:
-    described = [op["operationId"] for verbs in DOCUMENT["paths"].values() for op in verbs.values()]
-    assert len(described) == len(set(described))
-    assert set(described) == ROUTES.keys()
+    ids = [op["operationId"] for verbs in described()["paths"].values() for op in verbs.values()]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == ROUTES.keys()
 
 
 def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
-    named = set(_references(DOCUMENT))
+    named = set(_references(described()))
     there = {
         f"#/components/{kind}/{name}"
-        for kind, members in DOCUMENT["components"].items()
+        for kind, members in described()["components"].items()
         for name in members
         if kind != "securitySchemes"
     }
@@ -55,18 +40,18 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
 
 @each
 def test_an_operation_says_what_it_is_and_who_may_ask(name: str) -> None:
-    _, _, operation = OPERATION[name]
+    _, _, operation = operations()[name]
     assert operation["summary"]
     assert operation["tags"]
     schemes = {scheme for one in operation.get("security", ()) for scheme in one}
-    assert schemes <= DOCUMENT["components"]["securitySchemes"].keys()
+    assert schemes <= described()["components"]["securitySchemes"].keys()
     assert ("401" in operation["responses"]) or not schemes
     assert bool(operation.get("deprecated")) is (name in OPERATIONS)
 
 
 @each
 def test_every_answer_has_its_headers(name: str) -> None:
-    path, _, operation = OPERATION[name]
+    path, _, operation = operations()[name]
     counted = "security" in operation or "auth" in operation["tags"]
     for status, response in operation["responses"].items():
         if status == "101":
@@ -83,7 +68,7 @@ def test_every_answer_has_its_headers(name: str) -> None:
 
 @each
 def test_every_body_has_an_example_that_is_accepted(name: str) -> None:
-    _, _, operation = OPERATION[name]
+    _, _, operation = operations()[name]
     route = ROUTES[name]
     for example in _examples(operation.get("requestBody", {})):
         assert route.body_field is not None
@@ -100,7 +85,7 @@ def test_every_body_has_an_example_that_is_accepted(name: str) -> None:
 
 @each
 def test_every_error_shows_codes_of_its_status(name: str) -> None:
-    _, _, operation = OPERATION[name]
+    _, _, operation = operations()[name]
     for status, response in operation["responses"].items():
         medium = response.get("content", {}).get("application/json", {})
         if medium.get("schema", {}).get("$ref", "").endswith("/ErrorAnswer"):
@@ -111,11 +96,11 @@ def test_every_error_shows_codes_of_its_status(name: str) -> None:
 
 def test_the_document_is_written_once_for_all_who_ask() -> None:
     assert docs.written(API) is docs.written(API)
-    assert json.loads(docs.written(API)) == json.loads(json.dumps(DOCUMENT))
+    assert json.loads(docs.written(API)) == json.loads(json.dumps(described()))
 
 
 def test_there_is_an_example_of_every_error() -> None:
-    shown = DOCUMENT["components"]["examples"]
+    shown = described()["components"]["examples"]
     assert shown.keys() == STATUS_OF.keys()
     for code, example in shown.items():
         assert ErrorAnswer.model_validate_json(json.dumps(example["value"])).error.code == code
@@ -129,7 +114,7 @@ def _examples(body: dict[str, Any]) -> Iterator[Any]:
             if "value" in example:
                 yield example["value"]
             else:
-                yield DOCUMENT["components"]["examples"][example["$ref"].rpartition("/")[2]]["value"]
+                yield described()["components"]["examples"][example["$ref"].rpartition("/")[2]]["value"]
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -14,10 +14,10 @@ from nats.aio.msg import Msg
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.contracts.requests import Reply
 from services.gateway import places
-from services.gateway.app import Api
 from services.gateway.envelope import Problem
 from services.gateway.places import MOST, URGENT, WAITING, Places
 from services.gateway.tests import views as v
+from services.gateway.tests.described import described
 from services.gateway.tests.stubs import USER, Answer, World
 
 INCIDENTS = "/api/v1/incidents"
@@ -151,7 +151,7 @@ async def test_who_fails_gives_up_or_has_gone_leaves_their_place() -> None:
 def test_the_document_says_so_wherever_somebody_is_signed_in() -> None:
     operations = [
         operation
-        for path in Api().openapi()["paths"].values()
+        for path in described()["paths"].values()
         for operation in path.values()
         if isinstance(operation, dict) and "security" in operation
     ]

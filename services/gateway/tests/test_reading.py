@@ -16,6 +16,7 @@ from services.gateway.envelope import Problem
 from services.gateway.route import SIGNED_IN, PagerRoute
 from services.gateway.selection import Selection
 from services.gateway.tests import views as v
+from services.gateway.tests.described import described
 from services.gateway.tests.stubs import World
 from services.gateway.tests.test_routes import CASES, ID, Case
 
@@ -116,7 +117,7 @@ def test_whatever_is_asked_for_is_there_or_named_in_a_400(fields: str) -> None:
 
 def test_every_operation_that_is_read_can_be_asked_for_parts() -> None:
     assert {route.operation_id for route in Api().routes if _is_read(route) and route.selection is None} == {"exportMe"}
-    operations = {verb["operationId"]: verb for path in Api().openapi()["paths"].values() for verb in path.values()}
+    operations = {verb["operationId"]: verb for path in described()["paths"].values() for verb in path.values()}
     for name, operation in operations.items():
         named = {parameter["name"] for parameter in operation.get("parameters", ())}
         read = "304" in operation["responses"]

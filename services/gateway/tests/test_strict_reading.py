@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from libs.contracts.texts import ONE_LINE, SHORT_NAME
-from services.gateway.app import Api
 from services.gateway.body import MOST_VALUES, read_strictly
 from services.gateway.envelope import Problem
 from services.gateway.tests import views as v
+from services.gateway.tests.described import described
 from services.gateway.tests.stubs import World
 from services.gateway.tests.test_routes import CASES, CREATE, LOGIN, REGISTER, Case
 
@@ -70,7 +70,7 @@ async def test_a_value_of_another_type_is_refused_by_name(pager: World, case: Ca
 
 
 def test_whatever_is_shown_as_a_name_is_a_line_with_something_on_it() -> None:
-    document = Api().openapi()
+    document = described()
     shown = {"name", "title", "firstName", "lastName", "deviceName", "dedupKey"}
     lines = (ONE_LINE, SHORT_NAME)
 

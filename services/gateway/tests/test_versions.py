@@ -9,8 +9,8 @@ import pytest
 
 from libs.chassis.requests.matching import PreconditionFailed
 from libs.contracts.subjects import Header
-from services.gateway.app import Api
 from services.gateway.tests import views as v
+from services.gateway.tests.described import described
 from services.gateway.tests.stubs import World, world
 from services.gateway.tests.test_routes import CASES, CREATE, ID, INCIDENT, LOGIN, Case
 
@@ -96,7 +96,7 @@ async def test_other_origins_may_send_and_read_tags() -> None:
 
 
 def test_the_document_says_where_tags_are_given_and_taken() -> None:
-    paths = Api().openapi()["paths"]
+    paths = described()["paths"]
     tagged, conditional = set[str](), set[str]()
     for verbs in paths.values():
         for operation in verbs.values():

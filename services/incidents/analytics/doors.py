@@ -9,11 +9,12 @@ from typing import Any
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests
 from libs.chassis.store.work import Work
-from libs.contracts.analytics import LONGEST, USUAL, AnalyticsQuery, Period, Report
+from libs.contracts.analytics import LONGEST, USUAL, YEARS, AnalyticsQuery, Period, Report
 from libs.contracts.model import Contract
 from libs.contracts.permissions import Action
 from libs.contracts.requests import Invalid, NotFound
-from services.incidents.analytics.night import Night, zone
+from libs.contracts.texts import time_zones
+from services.incidents.analytics.night import Night
 from services.incidents.analytics.numbers import Numbers
 from services.incidents.analytics.queries import ROOM
 from services.incidents.analytics.scope import Scopes
@@ -47,14 +48,14 @@ def add_analytics(requests: Requests, references: References, night: Night) -> N
 
 
 def period_of(asked: AnalyticsQuery, now: datetime) -> Period:
-    """Raises Invalid: it lasts no time or too long, or there is no such zone."""
-    if zone(asked.timezone) is None:
+    """Raises Invalid: it lasts no time or too long, is of no year of ours, or there is no such zone."""
+    if asked.timezone not in time_zones():
         raise Invalid("there is no such time zone", field="timezone")
-    try:
-        until = asked.to or (max(now, asked.from_ + timedelta(microseconds=1)) if asked.from_ else now)
-        since = asked.from_ or until - USUAL
-    except OverflowError:
-        raise Invalid("must be within the years 1 to 9999", field="to" if asked.to else "from") from None
+    for field, at in (("from", asked.from_), ("to", asked.to)):
+        if at is not None and at.year not in YEARS:
+            raise Invalid(f"must be within the years {YEARS.start} to {YEARS.stop - 1}", field=field)
+    until = asked.to or (max(now, asked.from_ + timedelta(microseconds=1)) if asked.from_ else now)
+    since = asked.from_ or until - USUAL
     if not timedelta(0) < until - since <= LONGEST:
         raise Invalid(f"must be later than from, by at most {LONGEST.days} days", field="to")
     return Period(from_=since, to=until, team_id=asked.team_id, timezone=asked.timezone)

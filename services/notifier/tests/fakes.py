@@ -49,6 +49,8 @@ class FakeOutbox:
 
     _folded: dict[UUID, tuple[int, Notification | None]] = field(default_factory=dict)
     """How many of its facts were folded, and what became of them."""
+    _made: dict[UUID, tuple[Notification, Sendable]] = field(default_factory=dict)
+    """The row of a state: most are as they were at the look before."""
 
     def state(self, notification: UUID) -> Notification | None:
         facts, nothing = self.facts.get(notification, ()), (0, NOTIFICATION.initial())
@@ -114,6 +116,14 @@ class FakeOutbox:
         return sorted((self._row(s) for s in states if s.sending is not None), key=lambda row: row.due_at)
 
     def _row(self, state: Notification) -> Sendable:
+        name = state.intent.notification_id
+        of, row = self._made.get(name, (None, None))
+        if of is not state or row is None:
+            row = self._new_row(state)
+            self._made[name] = state, row
+        return row
+
+    def _new_row(self, state: Notification) -> Sendable:
         intent, sending = state.intent, state.sending
         assert sending is not None
         return Sendable(

@@ -67,6 +67,7 @@ def test_twenty_hasty_levels_ring_a_few_times_a_minute_and_the_last_one_tells_of
     assert len(bundled(flow)) == 13
 
 
+@pytest.mark.thorough
 def test_hours_of_hasty_levels_never_ring_more_often_and_never_leave_a_minute_out() -> None:
     flow = Flow()
     flow.register(device())

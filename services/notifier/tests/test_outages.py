@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
+
 from libs.contracts.model import Lane
 from libs.contracts.notifier import AttemptFailed, MethodKind, NotificationState, NotificationWithdrawn
 from services.notifier.domain.notification import IntendNotification
@@ -54,6 +56,7 @@ async def away(bench: Bench, pages: int = 6) -> list[UUID]:
     return intended
 
 
+@pytest.mark.thorough
 async def test_an_outage_of_an_hour_is_recorded_once_a_page_and_told_once() -> None:
     vendor = Vendor()
     async with Bench(fcm=FakeVendor(vendor.answer)) as bench:

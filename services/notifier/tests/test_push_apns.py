@@ -48,6 +48,7 @@ async def test_many_sends_share_one_handshake_and_one_provider_token(server: Apn
     assert len({request.headers["authorization"] for request in server.requests}) == 1
 
 
+@pytest.mark.thorough
 async def test_a_thousand_sends_at_once_are_all_answered(server: ApnsServer) -> None:
     pages = [a_page(notification_id=UUID(int=number)) for number in range(1000)]
     async with client_of(server, connections=2) as client:
@@ -66,6 +67,7 @@ async def test_one_allowed_stream_serves_everybody_in_turn(certificate: tuple[st
     assert {outcome.verdict for outcome in outcomes} == {Verdict.ACCEPTED}
 
 
+@pytest.mark.thorough
 async def test_bodies_wait_for_a_small_flow_control_window(certificate: tuple[str, str]) -> None:
     async with AsyncExitStack() as stack:
         server = ApnsServer(certificate, window=100)
@@ -77,6 +79,7 @@ async def test_bodies_wait_for_a_small_flow_control_window(certificate: tuple[st
     assert all(len(request.payload["aps"]["alert"]["body"]) == 3000 for request in server.requests)
 
 
+@pytest.mark.thorough
 async def test_thousands_of_refusals_do_not_fill_the_window(server: ApnsServer) -> None:
     server.answer = lambda request: refusal(410, "Unregistered", timestamp=1_760_000_000_000, padding="x" * 200)
     async with client_of(server) as client:

@@ -86,6 +86,7 @@ async def test_a_page_arrives_as_fcm_wants_it(server: FcmServer, account: str) -
     assert claims["aud"] == f"{server.url}/token"
 
 
+@pytest.mark.thorough
 async def test_a_thousand_sends_at_once_share_one_token(server: FcmServer, account: str) -> None:
     pages = [a_page(notification_id=UUID(int=number)) for number in range(1000)]
     async with client_of(server, account) as client:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from libs.contracts.envelope import Fact
 from libs.contracts.oncall import Override
 from services.oncall.application import SCHEDULE
@@ -56,6 +58,7 @@ def _moments(count: int, step: timedelta) -> Iterator[tuple[int, datetime]]:
     return ((n, NOW + n * step) for n in range(count))
 
 
+@pytest.mark.thorough
 def test_hundreds_of_overrides_that_were_cancelled_leave_nothing_behind() -> None:
     """Those that had begun, and those that had not."""
     lived = Lived(*created(layers=(HOURLY,)).facts)
@@ -69,6 +72,7 @@ def test_hundreds_of_overrides_that_were_cancelled_leave_nothing_behind() -> Non
     assert max(sizes) < 1.2 * max(sizes[:10])
 
 
+@pytest.mark.thorough
 def test_the_last_of_hundreds_of_overrides_is_told_in_as_little_as_the_fifth() -> None:
     """A minute apart, of hundreds of shifts that are planned; all but the last ten are cancelled again."""
     lived = Lived(*created(layers=(layer("hourly", "2026-03-02T09:00", interval=12),)).facts)

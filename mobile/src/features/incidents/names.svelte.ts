@@ -20,10 +20,9 @@ class Names {
     const me = app.user
     if (!id || !isId(id) || me === null) return null
     if (id === me.id) return `${me.firstName} ${me.lastName}`.trim()
-    // Read in any case: who shows it is told when it comes.
-    const kept = this.known.get(id)
-    const name = this.owner === me.id ? kept : undefined
-    if (name !== undefined) return name
+    // Looked up in any case: whoever shows it is told when it is there.
+    const name = this.known.get(id)
+    if (name !== undefined && this.owner === me.id) return name
     queueMicrotask(() => void this.ask(id, kind))
     return null
   }
@@ -39,8 +38,6 @@ class Names {
   }
 
   put(id: string, name: string): void {
-    const userId = app.user?.id ?? null
-    if (userId !== this.owner) this.become(userId)
     this.known.set(id, name)
   }
 

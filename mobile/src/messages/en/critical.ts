@@ -10,7 +10,7 @@ export const critical = {
   'critical.leadPaged': '{name} is paged as lead. Their number is not shown to you.',
   'critical.leadsPaged': 'The leads are paged. There is no number to dial.',
   'critical.leadsQueued': 'Queued: the leads are paged once there is a network.',
-  'critical.leave': 'Not now',
+  'critical.goesOn': 'Nobody has it: it goes on paging.',
   'critical.next': 'Next alert',
   'critical.toIncident': 'To the incident',
   'critical.remaining': 'until the next escalation',

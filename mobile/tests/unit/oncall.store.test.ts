@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { app } from '../../src/core/app.svelte'
 import { Draft } from '../../src/features/oncall/override.svelte'
 import type { Schedule } from '../../src/features/oncall/plan'
+import { mayCover, mayManage } from '../../src/features/oncall/rights'
 import { OnCallStore, onCallStore } from '../../src/features/oncall/store.svelte'
 import { Doors, page, person, schedule, shift, signIn } from './signed'
 import { ok, refused, START, until } from './tools'
@@ -85,6 +86,27 @@ describe('who is on call', () => {
     expect([store.schedule('s1')?.name, store.schedule('s3')?.name, store.schedule('s4')]).toEqual(['New', 'Schedule s3', null])
     app.user = person('u5')
     expect([onCallStore().at, onCallStore().schedules, onCallStore().week('s1', '2026-03-02')]).toEqual([null, [], null])
+  })
+
+  it('is looked at lightly while somebody watches, and wholly when it has changed or is old', async () => {
+    const { time } = await signIn(me, doors)
+    const store = new OnCallStore()
+    await store.look()
+    const count = (door: string) => doors.sent(door).length
+    expect([count('GET /on-call'), count('GET /escalation/policies')]).toEqual([1, 1])
+    time.move(60_000)
+    await store.look()
+    expect([store.at, count('GET /on-call'), count('GET /escalation/policies')]).toEqual([START + 60_000, 2, 1])
+    doors.on('GET /on-call', page('onCall', []))
+    await store.look()
+    expect([count('GET /escalation/policies'), store.onCall]).toEqual([2, []])
+    doors.on('GET /on-call', 'network')
+    await store.look()
+    expect(store.error).not.toBeNull()
+    doors.on('GET /on-call', page('onCall', []))
+    time.move(11 * 60_000)
+    await store.look()
+    expect([count('GET /escalation/policies'), store.error]).toEqual([3, null])
   })
 
   it('reports a mistake of its own, and a full device shows what it has all the same', async () => {
@@ -180,5 +202,25 @@ describe('an override', () => {
     await until(() => store.nameOf('u2') === 'Bo Test')
     await store.cancelOverride('s1', 'o1')
     expect(doors.sent('DELETE /on-call/schedules/s1/overrides/o1')).toEqual([null])
+  })
+})
+
+describe('what is offered', () => {
+  it('follows roles and teams: a lead is no manager of a team by that', async () => {
+    const mine = (roles: ('user' | 'lead' | 'admin')[], teams: object[] = [], id = 'u9') => signIn(person(id, 'X', { roles, teams: teams as never }))
+    const [open, owned] = [schedule('s1'), schedule('s2', { teamId: 't1' })] as unknown as Schedule[]
+    const may = () => [open!, owned!].map((one) => [mayManage(one), mayCover(one)])
+    await mine(['user'])
+    expect(may()).toEqual([[false, false], [false, false]])
+    await mine(['user'], [], 'u1')
+    expect(may()).toEqual([[false, true], [false, true]])
+    await mine(['lead'], [{ id: 't1', name: 'T', role: 'member' }])
+    expect(may()).toEqual([[true, true], [false, false]])
+    await mine(['user'], [{ id: 't1', name: 'T', role: 'manager' }])
+    expect(may()).toEqual([[false, false], [true, true]])
+    await mine(['admin'])
+    expect(may()).toEqual([[true, true], [true, true]])
+    app.user = null
+    expect(may()).toEqual([[false, false], [false, false]])
   })
 })

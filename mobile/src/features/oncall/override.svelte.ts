@@ -2,7 +2,8 @@
 
 import { app } from '../../core/app.svelte'
 import { Form } from '../../ui/form/form.svelte'
-import { isIn, stretches, withOverride, type Override, type Schedule, type Shift, type Stretch } from './plan'
+import { stretches, withOverride, type Override, type Schedule, type Shift, type Stretch } from './plan'
+import { mayCover } from './rights'
 import type { OnCallStore } from './store.svelte'
 import { t } from './words'
 import { instantOf, knownZone, localText } from './zones'
@@ -30,7 +31,7 @@ export class Draft {
     const now = app.clock.now()
     const next = Math.ceil(now / HOUR) * HOUR
     const from = stretch === undefined ? next : Math.max(stretch.from, now)
-    this.userId = app.user !== null && (isIn(schedule, app.user.id) || app.isLead) ? app.user.id : ''
+    this.userId = app.user !== null && mayCover(schedule) ? app.user.id : ''
     // A minute is what a field can say: rounded up, so that it does not begin before it was asked for.
     this.from = localText(Math.ceil(from / 60_000) * 60_000, this.zone)
     this.to = localText(stretch?.to ?? next + 8 * HOUR, this.zone)

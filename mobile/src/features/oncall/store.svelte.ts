@@ -38,6 +38,8 @@ export interface MyShift {
 
 const KEPT = 'oncall'
 const DAY = 86_400_000
+/** So long plans are shown without asking again. */
+const LASTS = 10 * 60_000
 /** So far ahead one's own shifts are looked for. */
 const AHEAD = 28 * DAY
 /** Lists are read to their end, within reason: nobody reads more of them on a phone. */
@@ -57,6 +59,8 @@ export class OnCallStore {
   at = $state<number | null>(null)
   isLoading = $state(false)
   error = $state.raw<unknown>(null)
+  /** When all of it was asked for. */
+  private loadedAt = 0
   private opened: Promise<void> | null = null
   private readonly asking = new Set<string>()
 
@@ -67,6 +71,7 @@ export class OnCallStore {
     this.at = null
     this.error = null
     this.opened = null
+    this.loadedAt = 0
     this.asking.clear()
   }
 
@@ -92,7 +97,7 @@ export class OnCallStore {
     this.error = null
     try {
       const [onCall, schedules, policies] = await Promise.all([
-        whole((cursor) => app.api.get('/api/v1/on-call', { query: { limit: 100, cursor } }).then((data) => [data.onCall, data.nextCursor])),
+        this.askOnCall(),
         whole((cursor) => app.api.get('/api/v1/on-call/schedules', { query: { limit: 100, cursor } }).then((data) => [data.schedules, data.nextCursor])),
         whole((cursor) => app.api.get('/api/v1/escalation/policies', { query: { limit: 100, cursor } }).then((data) => [data.policies, data.nextCursor])),
       ])
@@ -102,14 +107,35 @@ export class OnCallStore {
       this.at = app.clock.now()
       this.learn(onCall.map((one) => [one.userId, one.userName]))
       await this.planMine()
+      this.loadedAt = this.at
       await this.keep()
-      void this.nameAll(policies.flatMap((policy) => policy.levels.flatMap((level) => level.targets)).flatMap((target) => (target.type === 'user' && target.id ? [target.id] : [])))
+      const targets = policies.flatMap((policy) => policy.levels.flatMap((level) => level.targets))
+      const ids = (type: string) => targets.flatMap((target) => (target.type === type && target.id ? [target.id] : []))
+      void this.nameAll(ids('user'))
+      void this.nameAll(ids('team'), (id) => app.api.get('/api/v1/teams/{id}', { path: { id } }).then(({ team }) => team.name))
     } catch (error) {
       this.error = error
       if (!(error instanceof ApiError)) app.reports.error(error, 'oncall')
     } finally {
       this.isLoading = false
     }
+  }
+
+  /** A look at who is on call, while somebody watches: everything is asked for again only where that has changed. */
+  async look(): Promise<void> {
+    if (this.at === null || this.isLoading) return this.load()
+    try {
+      const onCall = await this.askOnCall()
+      if (app.clock.now() - this.loadedAt > LASTS || JSON.stringify(onCall) !== JSON.stringify(this.onCall)) return await this.load()
+      this.at = app.clock.now()
+      this.error = null
+    } catch (error) {
+      this.error = error
+    }
+  }
+
+  private askOnCall(): Promise<OnCall[]> {
+    return whole((cursor) => app.api.get('/api/v1/on-call', { query: { limit: 100, cursor } }).then((data) => [data.onCall, data.nextCursor]))
   }
 
   schedule(id: string): Schedule | null {
@@ -188,12 +214,12 @@ export class OnCallStore {
     return id === app.user?.id && app.user ? fullName(app.user) : (this.names[id] ?? null)
   }
 
-  /** Asks for the names that are not known yet; whoever is gone has none. */
-  async nameAll(ids: readonly string[]): Promise<void> {
+  /** Asks for the names that are not known yet, of people unless it is said; whoever is gone has none. */
+  async nameAll(ids: readonly string[], ask: (id: string) => Promise<string | null> = (id) => app.nameOf(id)): Promise<void> {
     const missing = [...new Set(ids)].filter((id) => this.names[id] === undefined && !this.asking.has(id)).slice(0, 100)
     for (const some of chunks(missing, 6)) {
       for (const id of some) this.asking.add(id)
-      const found = await Promise.all(some.map(async (id) => [id, await app.nameOf(id).catch(() => null)] as const))
+      const found = await Promise.all(some.map(async (id) => [id, await ask(id).catch(() => null)] as const))
       this.learn(found.filter((one): one is readonly [string, string] => one[1] !== null))
     }
     if (missing.length > 0) await this.keep()

@@ -116,13 +116,18 @@ export class Pushes {
     }
     if (pushed.kind !== 'page') for (const notification of await this.shown(pushed)) notification.close()
     else if (known?.isSeen !== true) await this.put(pageNotice(pushed, this.at.base))
-    void this.at.session().then((session) => session.remember(pushed.notificationId)).catch(() => undefined)
+    // After it was shown: whoever dies in between shows it again, and never not at all.
+    await within(this.remember(pushed.notificationId), PATIENCE)
     return pushed
   }
 
   private async known(pushed: Pushed): Promise<{ person: string | null; isSeen: boolean }> {
     const session = await this.at.session()
     return { person: await session.person(), isSeen: await session.hasSeen(pushed.notificationId) }
+  }
+
+  private async remember(notificationId: string): Promise<void> {
+    await (await this.at.session()).remember(notificationId)
   }
 
   private async acknowledge(pushed: Pushed, incidentId: string): Promise<void> {

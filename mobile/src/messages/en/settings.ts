@@ -216,7 +216,9 @@ export const settings = {
   'diagnostics.act.reopen': 'Reopen',
   'diagnostics.act.reassign': 'Reassign',
   'diagnostics.act.snooze': 'Snooze',
+  'diagnostics.act.suppress': 'Keep quiet',
   'diagnostics.act.escalate': 'Escalate',
+  'diagnostics.act.responders': 'Ask for help',
   'diagnostics.act.notes': 'Note',
   'diagnostics.act.edit': 'Change',
 

@@ -7,7 +7,7 @@ import { core } from '../../src/messages/en/core'
 import { critical } from '../../src/messages/en/critical'
 import { incidents } from '../../src/messages/en/incidents'
 import { becomes, incident, openIncident, person, until } from './api'
-import { fillIn, launch, onPhone, redScreen, seen, signIn, swipe } from './phone'
+import { fillIn, launch, leave, onPhone, redScreen, seen, signIn, swipe } from './phone'
 
 let browser: Browser
 beforeAll(async () => {
@@ -41,7 +41,7 @@ test('A link to something critical that pages them is the red screen', async () 
   await onPhone(browser, async (one) => {
     await signIn(one, anna, `/incidents/${id}`)
     await seen(redScreen(one.page))
-    await one.page.getByRole('button', { name: new RegExp(critical['critical.leave']) }).tap()
+    await leave(one.page)
     // Left for now: it is not thrown at them again.
     await seen(one.page.getByRole('button', { name: incidents['action.acknowledge'], exact: true }))
     expect(await redScreen(one.page).count()).toBe(0)

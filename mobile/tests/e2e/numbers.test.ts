@@ -48,7 +48,9 @@ describe.runIf(process.env['PAGER_E2E_NUMBERS'] === '1')('Numbers', () => {
 
   test('from the event to the red screen, from the tap to committed, and no layout shift', async () => {
     const anna = await person('Anna', 'Measured')
-    const [toRed, toCommitted, shifts]: number[][] = [[], [], []]
+    const toRed: number[] = []
+    const toCommitted: number[] = []
+    const shifts: number[] = []
     const one = await phone(browser)
     try {
       await one.page.addInitScript(measure)

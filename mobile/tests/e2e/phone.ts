@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { auth } from '../../src/messages/en/auth'
+import { core } from '../../src/messages/en/core'
 import { pager, type Person, until } from './api'
 
 export type Theme = 'dark' | 'light'
@@ -106,6 +107,9 @@ export async function fillIn(page: Page, email: string, password: string): Promi
 
 export const seen = (what: Locator, within = SEEN_WITHIN) => what.waitFor({ state: 'visible', timeout: within })
 export const redScreen = (page: Page) => page.getByRole('alertdialog')
+
+/** Not now: the red screen goes on to page. */
+export const leave = (page: Page) => redScreen(page).getByRole('button', { name: core['action.close'] }).tap()
 
 /** A finger, from one side of something towards the other. */
 export async function swipe(page: Page, what: Locator, share = 0.7): Promise<void> {

@@ -1,12 +1,13 @@
-// The app in a real Chromium against a real stack of its own: `npm run test:e2e -- [--numbers] [--update] [--no-build] [what Vitest takes]`.
+// The app in a real Chromium against a real stack of its own: `npm run test:e2e -- [--numbers] [--update] [--pictures=FOLDER] [--no-build] [what Vitest takes]`.
 // Where there is no Chromium it says so, and is no failure: the machine is at fault and not the app.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 
 const mobile = new URL('../../', import.meta.url).pathname
 const own = new Set(['--numbers', '--update', '--no-build'])
 const given = process.argv.slice(2)
+const pictures = given.find((each) => each.startsWith('--pictures='))
 const asked = (name) => given.includes(name)
 
 function onPath(name) {
@@ -39,10 +40,11 @@ const env = {
   CHROMIUM_PATH: found,
   PAGER_E2E_NUMBERS: asked('--numbers') ? '1' : '',
   PAGER_E2E_UPDATE: asked('--update') ? '1' : '',
+  PAGER_E2E_PICTURES: pictures === undefined ? '' : resolve(pictures.slice('--pictures='.length)),
 }
 // The gateway serves what is in its folder: what is tried has to be what the sources say.
 if (!asked('--no-build')) {
   run('node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn')
   run('scripts/built.mjs')
 }
-run('node_modules/vitest/vitest.mjs', 'run', '--config', 'tests/e2e/vitest.config.ts', ...given.filter((each) => !own.has(each)))
+run('node_modules/vitest/vitest.mjs', 'run', '--config', 'tests/e2e/vitest.config.ts', ...given.filter((each) => !own.has(each) && each !== pictures))

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { pager } from './api'
+import type { Person } from './api'
 import { build, type House, screens, show } from './house'
 import { launch, onPhone, signIn } from './phone'
 
@@ -14,9 +14,11 @@ const BEST = { 'sign-in': 'sign-in', incidents: 'incidents', alert: 'critical-al
 describe.runIf(FOLDER !== '')('Pictures', () => {
   let browser: Browser
   let house: House
+  let looks: Person
   beforeAll(async () => {
     browser = await launch()
     house = await build()
+    looks = house.lena
   })
   afterAll(() => browser?.close())
 
@@ -26,7 +28,7 @@ describe.runIf(FOLDER !== '')('Pictures', () => {
     await onPhone(
       browser,
       async (one) => {
-        if (screen.isOpen !== true) await signIn(one, { email: pager.adminEmail, password: pager.adminPassword })
+        if (screen.isOpen !== true) await signIn(one, looks)
         await show(one.page, one.base, screen)
         await one.page.screenshot({ path: join(FOLDER, `app-${called}.png`), animations: 'disabled', caret: 'hide' })
       },

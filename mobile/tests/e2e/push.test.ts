@@ -117,6 +117,7 @@ describe('5. Push notification delivery and interaction', () => {
   })
 
   test('What is shown, answered and refused without the app, and what is no push of ours', async () => {
-    await push({ browser, url: pager.gateway, email: pager.adminEmail, password: pager.adminPassword })
+    const { email, password } = await person('Pia', 'Pushes', ['admin'])
+    await push({ browser, url: pager.gateway, email, password })
   })
 })

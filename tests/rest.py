@@ -105,7 +105,7 @@ def _due(name: str, service: Service, look: _Look, now: datetime) -> list[str]:
 def _to_send(notifier: Service, rows: list[dict[str, Any]], now: datetime) -> bool:
     """Whether a page is due that does not wait for its vendor's next probe, or for its own next try."""
     engine = next(e for e in notifier.parts.engines if isinstance(e, Sending))
-    probes = {name: provider.breaker.retry_at for name, provider in engine.sender.providers.items()}
+    probes = {name: provider.retry_at for name, provider in engine.sender.providers.items()}
     away = {name for name, at in probes.items() if at is not None and at > now}
     resting = {one for one, (_, until) in engine.sender.places.resting.items() if until > now}
     return any(row["provider"] not in away and row["notification_id"] not in resting for row in rows)

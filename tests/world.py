@@ -182,6 +182,7 @@ class World:
                 "bcrypt_rounds": 4,
                 "insecure_test_hashing": True,
                 "erasure_ledger_file": str(self.ledger),
+                "web_push_hosts": self.environment.web_push_hosts,
             }
         if name not in ("auth", "gateway"):
             values["sealing_key"] = self.sealing_keys.setdefault(name, secrets.token_hex(32))

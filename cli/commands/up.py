@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cli.stack.stack import Stack
 
 _VENDORS: Final = {"fcm": "FCM", "apns": "APNs"}
+"""Whose pushes go nowhere else then; what a real browser has subscribed is pushed to its service all the same."""
 
 
 def up(
@@ -80,7 +81,7 @@ def _tell(stack: "Stack", report: Report) -> None:
             report("url", f"  {name:<42}{url}", name=name, url=url)
     if stack.simulator is not None:
         missing = missing_push(stack.settings.environment)
-        vendors = " and ".join(_VENDORS[name] for name, gone in missing.items() if gone)
+        vendors = " and ".join(vendor for name, vendor in _VENDORS.items() if missing[name])
         report("warning", f"Pushes for {vendors} go to the simulators: no credentials are set.", push="simulated")
     tell_admin(stack, report)
 

@@ -38,7 +38,7 @@ async def _serve(settings: SimulatorSettings) -> None:
         # Records are many and never cyclic: collect rarely, and never walk what the start left.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        sys.stdout.write(f"push simulators ready: {where.url} (FCM, control), {where.apns_url} (APNs)\n")
+        sys.stdout.write(f"push simulators ready: {where.url} (FCM, Web Push, control), {where.apns_url} (APNs)\n")
         sys.stdout.flush()
         await stopping.wait()
 

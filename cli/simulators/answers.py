@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, get_args
 
-ProviderName = Literal["apns", "fcm"]
+ProviderName = Literal["apns", "fcm", "webpush"]
 PROVIDERS: tuple[ProviderName, ...] = get_args(ProviderName)
 
 OK = "ok"
@@ -81,9 +81,24 @@ FCM_FAULTS: dict[str, FcmFault] = {
     "INTERNAL": FcmFault(500, "INTERNAL", "Internal error encountered."),
 }
 
+# RFC 8030 and what Apple, Google and Mozilla answer beside it.
+WEBPUSH_STATUS: dict[str, int] = {
+    "BadRequest": 400,
+    "VapidPkHashMismatch": 400,
+    "Unauthorized": 401,
+    "Forbidden": 403,
+    "NotFound": 404,
+    "Gone": 410,
+    "PayloadTooLarge": 413,
+    "TooManyRequests": 429,
+    "InternalServerError": 500,
+    "ServiceUnavailable": 503,
+}
+
 ANSWERS: dict[str, frozenset[str]] = {
     "apns": frozenset({OK, HANG, RESET, GOAWAY, RST_STREAM, *APNS_STATUS}),
     "fcm": frozenset({OK, HANG, RESET, *FCM_FAULTS}),
+    "webpush": frozenset({OK, HANG, RESET, *WEBPUSH_STATUS}),
 }
 
 

@@ -26,7 +26,7 @@ class Rule:
     """One instruction; None in `device_token` means every device, in `times` means until removed.
 
     `delay` is in seconds. `timestamp` (ms since 1970) goes into a 410 of APNs, `retry_after` (s) into a
-    429 or 503 of FCM.
+    429 or 503 of FCM, and into any refusal of Web Push.
     """
 
     provider: ProviderName

@@ -42,9 +42,12 @@ class SimulatorEnvironment:
     apns_topic: str
     apns_url: str
     apns_ca_file: str
+    vapid_key_file: str
+    vapid_subject: str
+    web_push_hosts: str
 
     def variables(self) -> dict[str, str]:
-        """The notifier's environment: `PAGER_FCM_*` and `PAGER_APNS_*`."""
+        """The notifier's environment: `PAGER_FCM_*`, `PAGER_APNS_*`, `PAGER_VAPID_*` and `PAGER_WEB_PUSH_HOSTS`."""
         return {f"PAGER_{name.upper()}": value for name, value in asdict(self).items() if name != "url"}
 
     def write(self, home: Path) -> None:

@@ -11,6 +11,7 @@ from cli.simulators.answers import PROVIDERS
 from cli.simulators.behaviour import BadField, BehaviourBook, parse_rule
 from cli.simulators.messages import Request, Responder
 from cli.simulators.records import Push, PushLog
+from cli.simulators.webpush import SUBSCRIBE_PATH
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
@@ -20,18 +21,29 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class ControlDoor:
-    """Handles `/pushes`, `/behaviour` and `/healthz`; `describe` gives the body of the last."""
+    """Handles `/pushes`, `/behaviour`, `/webpush/subscriptions` and `/healthz`.
 
-    def __init__(self, book: BehaviourBook, log: PushLog, describe: Callable[[], dict[str, Any]]) -> None:
+    `describe` gives the body of the last, `subscribe` a subscription of a body, or None.
+    """
+
+    def __init__(
+        self,
+        book: BehaviourBook,
+        log: PushLog,
+        describe: Callable[[], dict[str, Any]],
+        subscribe: Callable[[object], dict[str, Any] | None],
+    ) -> None:
         self._book = book
         self._log = log
         self._describe = describe
+        self._subscribe = subscribe
         self._polls: set[asyncio.Task[None]] = set()
         self._routes: dict[tuple[str, str], Callable[[Request, Responder], None]] = {
             ("GET", "/pushes"): self._pushes,
             ("GET", "/behaviour"): self._show,
             ("POST", "/behaviour"): self._add,
             ("DELETE", "/behaviour"): self._clear,
+            ("POST", SUBSCRIBE_PATH): self._make_subscription,
             ("GET", "/healthz"): self._health,
         }
 
@@ -92,17 +104,19 @@ class ControlDoor:
         _send(responder, 200, [rule.to_document() for rule in self._book.rules()])
 
     def _add(self, request: Request, responder: Responder) -> None:
-        # Any page may post a form or plain text anywhere; for JSON its browser asks first, and nobody here says yes.
-        if (request.header(b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
-            _send(responder, 415, {"error": "content-type: must be application/json"})
+        if not _is_json(request, responder):
             return
-        try:
-            document = payloads.decode(request.body)
-        except ValueError as fault:
-            raise BadField("body", "must be JSON") from fault
-        rule = parse_rule(document)
+        rule = parse_rule(_read(request))
         self._book.add(rule)
         _send(responder, 200, rule.to_document())
+
+    def _make_subscription(self, request: Request, responder: Responder) -> None:
+        if not _is_json(request, responder):
+            return
+        made = self._subscribe(_read(request))
+        if made is None:
+            raise BadField("applicationServerKey", "must be 65 bytes in base64url, or left out")
+        _send(responder, 201, made)
 
     def _clear(self, request: Request, responder: Responder) -> None:
         _send(responder, 200, {"removed": self._book.clear()})
@@ -110,6 +124,21 @@ class ControlDoor:
     def _health(self, request: Request, responder: Responder) -> None:
         counts = {"newestId": self._log.newest_id, "oldestId": self._log.oldest_id, "rules": len(self._book)}
         _send(responder, 200, {"status": "ok", **counts, **self._describe()})
+
+
+def _is_json(request: Request, responder: Responder) -> bool:
+    # Any page may post a form or plain text anywhere; for JSON its browser asks first, and nobody here says yes.
+    if (request.header(b"content-type") or "").partition(";")[0].strip().lower() == "application/json":
+        return True
+    _send(responder, 415, {"error": "content-type: must be application/json"})
+    return False
+
+
+def _read(request: Request) -> object:
+    try:
+        return payloads.decode(request.body)
+    except ValueError as fault:
+        raise BadField("body", "must be JSON") from fault
 
 
 def _is_loopback(url: str) -> bool:

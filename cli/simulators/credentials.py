@@ -1,4 +1,4 @@
-"""The credentials that the product uses against the simulators: an APNs key and an FCM service account."""
+"""The credentials that the product uses against the simulators: an APNs key, an FCM service account, a VAPID key."""
 
 import json
 import secrets
@@ -14,7 +14,10 @@ SERVICE_ACCOUNT = "fcm-service-account.json"
 PROJECT = "pager-simulator"
 CLIENT_EMAIL = f"pager@{PROJECT}.iam.gserviceaccount.com"
 TOPIC = "org.example.pager"
+VAPID_KEY = "vapid.pem"
+VAPID_SUBJECT = "mailto:operators@example.org"
 _MAC_KEY = "oauth.key"
+_BROWSERS_KEY = "browsers.key"
 _IDENTITY = "apns.json"
 _ALPHABET = string.ascii_uppercase + string.digits
 
@@ -69,9 +72,25 @@ def service_account(home: Path, token_url: str) -> tuple[RSAKey, Path]:
     return RSAKey.import_key(document["private_key"]), path
 
 
+def vapid_key(home: Path) -> Path:
+    """The file of the key by which push services would know the product; it is made at the first call."""
+    path = home / VAPID_KEY
+    if not path.exists():
+        write_private(path, ECKey.generate_key("P-256").as_pem(private=True))
+    return path
+
+
+def browsers_secret(home: Path) -> bytes:
+    """What the keys of simulated browsers are made of."""
+    return _secret(home / _BROWSERS_KEY)
+
+
 def oauth_secret(home: Path) -> bytes:
     """The key of the MAC in access tokens."""
-    path = home / _MAC_KEY
+    return _secret(home / _MAC_KEY)
+
+
+def _secret(path: Path) -> bytes:
     if not path.exists():
         write_private(path, secrets.token_bytes(32))
     return path.read_bytes()

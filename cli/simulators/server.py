@@ -17,11 +17,14 @@ from cli.simulators.control import ControlDoor
 from cli.simulators.credentials import (
     CLIENT_EMAIL,
     PROJECT,
+    VAPID_SUBJECT,
     ApnsIdentity,
     apns_identity,
     apns_key,
+    browsers_secret,
     oauth_secret,
     service_account,
+    vapid_key,
 )
 from cli.simulators.fcm import FcmDoor
 from cli.simulators.http1 import Http1Connection
@@ -30,13 +33,15 @@ from cli.simulators.messages import Request, Responder
 from cli.simulators.oauth import TokenDoor
 from cli.simulators.provider_tokens import ProviderTokens
 from cli.simulators.records import PushLog
+from cli.simulators.subscriptions import PUSH_PATH, Browsers
+from cli.simulators.webpush import SUBSCRIBE_PATH, WebPushDoor
 
 HOST = "127.0.0.1"
 _BACKLOG = 1024
 
 
 class Simulators:
-    """APNs, FCM, OAuth and control doors on loopback; `log` and `book` may be used directly in process.
+    """APNs, FCM, OAuth, Web Push and control doors on loopback; `log` and `book` may be used directly in process.
 
     `clock` (Unix seconds) decides on the age of tokens and stamps the records.
     """
@@ -46,11 +51,12 @@ class Simulators:
         self.log = PushLog(settings.capacity, settings.max_bytes)
         self.book = BehaviourBook(random.Random(settings.seed))  # noqa: S311 - no secret depends on it
         self._clock = clock
-        self._control = ControlDoor(self.book, self.log, self._describe)
+        self._control = ControlDoor(self.book, self.log, self._describe, self._subscribe)
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Transport] = set()
         self._environment: SimulatorEnvironment | None = None
         self._fcm: FcmDoor | None = None
+        self._web: WebPushDoor | None = None
         self._tokens: TokenDoor | None = None
 
     @property
@@ -104,6 +110,7 @@ class Simulators:
         audiences = {token_url, token_url.replace(HOST, "localhost")}
         self._tokens = TokenDoor(key, CLIENT_EMAIL, oauth_secret(home), audiences, self._clock)
         self._fcm = FcmDoor(PROJECT, self._tokens, self.book, self.log, self._clock)
+        self._web = WebPushDoor(url, Browsers(browsers_secret(home)), self.book, self.log, self._clock)
         self._environment = SimulatorEnvironment(
             url=url,
             fcm_credentials_file=str(credentials),
@@ -115,6 +122,9 @@ class Simulators:
             apns_topic=identity.topic,
             apns_url=f"https://{HOST}:{apns_port}",
             apns_ca_file=str(home / CA_CERTIFICATE),
+            vapid_key_file=str(vapid_key(home)),
+            vapid_subject=VAPID_SUBJECT,
+            web_push_hosts=url,
         )
         self._environment.write(home)
 
@@ -140,17 +150,23 @@ class Simulators:
 
     def _handle(self, request: Request, responder: Responder) -> None:
         """Send one HTTP/1.1 request to its door."""
-        if self._fcm is None or self._tokens is None:
+        if self._fcm is None or self._tokens is None or self._web is None:
             responder.answer(503, [], b"")
         elif request.target.startswith("/v1/projects/") and request.method == "POST":
             self._fcm(request, responder)
+        elif request.target.startswith(PUSH_PATH) and request.method == "POST":
+            self._web(request, responder)
         elif request.target.partition("?")[0] == "/token":
             self._tokens(request, responder)
         else:
             self._control(request, responder)
 
+    def _subscribe(self, document: object) -> dict[str, Any] | None:
+        return self._web.subscribe(document) if self._web is not None else None
+
     def _describe(self) -> dict[str, Any]:
-        return {"apns": self.environment.apns_url, "fcm": self.environment.fcm_url}
+        where = self.environment
+        return {"apns": where.apns_url, "fcm": where.fcm_url, "webpush": f"{where.url}{SUBSCRIBE_PATH}"}
 
     async def _listen(self, factory: Callable[[], asyncio.Protocol], wanted: int, earlier: int, **options: Any) -> int:
         """Listen on `wanted`, else on the port of the last start if free, else on any; returns the port."""

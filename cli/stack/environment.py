@@ -23,6 +23,7 @@ APNS: Final = (
     "PAGER_APNS_URL",
     "PAGER_APNS_CA_FILE",
 )
+WEBPUSH: Final = ("PAGER_VAPID_KEY_FILE", "PAGER_VAPID_SUBJECT", "PAGER_WEB_PUSH_HOSTS")
 _GATEWAYS_OWN: Final = ("PAGER_METRICS_TOKEN", "PAGER_METRICS_TOKEN_FILE")
 LEDGER: Final = "PAGER_ERASURE_LEDGER_FILE"
 _AUTHS_OWN: Final = (
@@ -30,6 +31,7 @@ _AUTHS_OWN: Final = (
     *("PAGER_SMTP_URL", "PAGER_SMTP_URL_FILE"),
     *("PAGER_OIDC_CLIENT_SECRET", "PAGER_OIDC_CLIENT_SECRET_FILE"),
 )
+_VENDORS: Final = {"fcm": FCM, "apns": APNS, "webpush": WEBPUSH}
 SERVICES: Final = (*STATEFUL_SERVICES, "gateway")
 
 
@@ -54,16 +56,23 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
 def missing_push(environment: Mapping[str, str]) -> dict[str, bool]:
     """Whether the simulator must stand in, by provider: nothing at all is set for the real one.
 
-    Half of it is a mistake, which the notifier refuses: whoever sets it means to reach real phones.
+    Half of it is a mistake, which the notifier refuses: whoever sets it means to reach real phones. For browsers, which
+    nobody needs to be paged, it stands in only beside another: where all phones are real, nothing is simulated.
     """
-    return {name: not any(environment.get(v) for v in variables) for name, variables in (("fcm", FCM), ("apns", APNS))}
+    given = {name: any(environment.get(v) for v in variables) for name, variables in _VENDORS.items()}
+    missing = {name: not known for name, known in given.items()}
+    return missing | {"webpush": missing["webpush"] and (missing["fcm"] or missing["apns"])}
 
 
 def of_simulated_push(environment: Mapping[str, str], simulated: Mapping[str, str]) -> dict[str, str]:
     """The part of the simulators' variables for the providers whose credentials are missing."""
     missing = missing_push(environment)
-    names = (*(FCM if missing["fcm"] else ()), *(APNS if missing["apns"] else ()))
-    return {name: simulated[name] for name in names}
+    return {name: simulated[name] for vendor, names in _VENDORS.items() if missing[vendor] for name in names}
+
+
+def of_simulated_hosts(simulated: Mapping[str, str]) -> dict[str, str]:
+    """What auth is told of them: whose subscriptions browsers may register."""
+    return {name: value for name, value in simulated.items() if name == "PAGER_WEB_PUSH_HOSTS"}
 
 
 def of_service(

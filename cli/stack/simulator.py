@@ -28,12 +28,15 @@ class Simulator(Process):
         self._apns_port = 0
 
     def variables(self) -> dict[str, str]:
-        """The notifier's environment (`PAGER_FCM_*`, `PAGER_APNS_*`); raises FileNotFoundError before the start."""
+        """The notifier's environment (`PAGER_FCM_*`, `PAGER_APNS_*`, `PAGER_VAPID_*`, `PAGER_WEB_PUSH_HOSTS`).
+
+        Raises FileNotFoundError before the start.
+        """
         return {f"PAGER_{name.upper()}": str(value) for name, value in self._document().items() if name != "url"}
 
     @property
     def url(self) -> str:
-        """Of the doors for FCM and control."""
+        """Of the doors for FCM, Web Push and control."""
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:

@@ -273,9 +273,10 @@ class Stack:
                     variables.setdefault(environment.LEDGER, str(self.settings.home.ledger))
                 if service == "gateway" and self.simulator is not None:
                     variables["PAGER_PUSH"] = "simulated"  # what health says
-                if service == "notifier" and self.simulator is not None:
+                if service in ("notifier", "auth") and self.simulator is not None:
                     simulated = self.simulator.variables()
-                    variables |= environment.of_simulated_push(self.settings.environment, simulated)
+                    told = environment.of_simulated_push(self.settings.environment, simulated)
+                    variables |= told if service == "notifier" else environment.of_simulated_hosts(told)
                 name = process_name(service, replica)
                 process = Process(
                     name,

@@ -23,7 +23,7 @@ from cli.reach.alerts import AlertToSend
 from cli.reach.parked import parse_id
 from cli.reach.urls import with_user, without_user
 from cli.settings import Settings, port_of, value_of
-from cli.stack.environment import common, missing_push, of_service, of_simulated_push
+from cli.stack.environment import common, missing_push, of_service, of_simulated_hosts, of_simulated_push
 from cli.stack.examination import Finding, Level, judge_clock, judge_others, judge_processes, judge_service
 from cli.stack.log_rotation import rotate
 from cli.stack.process import last_words
@@ -198,11 +198,17 @@ def test_a_child_inherits_no_secret_of_another() -> None:
 
 def test_the_simulator_stands_in_only_where_credentials_are_missing() -> None:
     real_fcm = {"PAGER_FCM_CREDENTIALS_FILE": "/real.json"}
-    assert missing_push(real_fcm) == {"fcm": False, "apns": True}
+    assert missing_push(real_fcm) == {"fcm": False, "apns": True, "webpush": True}
     simulated = {f"PAGER_{name}": "simulated" for name in ("FCM_URL", "FCM_TOKEN_URL", "FCM_CREDENTIALS_FILE")}
     names = ("APNS_KEY_FILE", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC", "APNS_URL", "APNS_CA_FILE")
     apns = {f"PAGER_{name}": "simulated" for name in names}
-    assert of_simulated_push(real_fcm, simulated | apns) == apns
+    web = {f"PAGER_{name}": "simulated" for name in ("VAPID_KEY_FILE", "VAPID_SUBJECT", "WEB_PUSH_HOSTS")}
+    told = of_simulated_push(real_fcm, simulated | apns | web)
+    assert told == apns | web
+    assert of_simulated_hosts(told) == {"PAGER_WEB_PUSH_HOSTS": "simulated"}
+    assert not any(missing_push(real_fcm | {"PAGER_APNS_TOPIC": "a.b"}).values()), "beside real phones nothing is"
+    with_key = missing_push({"PAGER_VAPID_SUBJECT": "mailto:a@b.c"})
+    assert with_key == {"fcm": True, "apns": True, "webpush": False}
 
 
 def test_urls_are_shown_without_credentials_and_quoted_with_them() -> None:

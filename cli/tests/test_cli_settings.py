@@ -12,7 +12,7 @@ import pytest
 from cli.console.failure import Failure
 from cli.embedded.ports import LOOPBACK, free_port
 from cli.settings import Settings, read_environment
-from cli.simulators.credentials import apns_identity, service_account
+from cli.simulators.credentials import apns_identity, service_account, vapid_key
 from cli.stack.answering import PATIENCE, until_answers
 from cli.stack.checking import Checked, check
 from cli.stack.environment import missing_push
@@ -122,7 +122,9 @@ def test_what_contradicts_each_other_is_found_beside_what_is_wrong_by_itself() -
         "PAGER_APNS_TOPIC: is missing, APNs is half configured",
         "PAGER_FCM_CREDENTIALS_FILE: is missing, FCM is half configured",
     )
-    assert missing_push(given) == {"fcm": False, "apns": False}, "no simulator stands in for half of a vendor"
+    assert missing_push(given) == {"fcm": False, "apns": False, "webpush": False}, (
+        "no simulator stands in for half of a vendor"
+    )
     assert len(checked({"JWT_ACCESS_EXPIRES": "2h", "JWT_REFRESH_EXPIRES": "1h"}).faults) == 2
 
 
@@ -151,6 +153,27 @@ def test_credentials_of_the_vendors_are_read_before_anything_starts(tmp_path: Pa
     _, file = service_account(tmp_path, "https://google.example/token")
     right = {"PAGER_APNS_KEY_FILE": str(real), "PAGER_FCM_CREDENTIALS_FILE": str(file)}
     assert checked(given | right) == Checked((), ())
+
+
+def test_what_browsers_are_pushed_to_with_is_read_before_anything_starts(tmp_path: Path) -> None:
+    key = vapid_key(tmp_path)
+    right = {"PAGER_VAPID_KEY_FILE": str(key), "PAGER_VAPID_SUBJECT": "mailto:ops@example.com"}
+    assert checked(right | {"PAGER_WEB_PUSH_HOSTS": ".example.com, http://127.0.0.1:3001"}) == Checked((), ())
+    assert checked({"PAGER_VAPID_KEY_FILE": str(key)}).faults == (
+        "PAGER_VAPID_SUBJECT: is missing, Web Push is half configured",
+    )
+    assert checked({"PAGER_VAPID_SUBJECT": "https://a.b"}).faults == (
+        "PAGER_VAPID_KEY_FILE: is missing, Web Push is half configured",
+    )
+    for subject in ("ops@example.com", "mailto:ops", "http://example.com", "mailto:a@b.c, mailto:d@e.f"):
+        (fault,) = checked(right | {"PAGER_VAPID_SUBJECT": subject}).faults
+        assert fault.startswith("PAGER_VAPID_SUBJECT: must be mailto:"), fault
+    (fault,) = checked({"PAGER_WEB_PUSH_HOSTS": "https://a/b"}).faults
+    assert fault.startswith("PAGER_WEB_PUSH_HOSTS: must be hosts"), fault
+    other = tmp_path / "other.pem"
+    other.write_text("secret")
+    (fault,) = checked(right | {"PAGER_VAPID_KEY_FILE": str(other)}).faults
+    assert fault == f"PAGER_VAPID_KEY_FILE: is not an unencrypted P-256 private key (PEM): {other}"
 
 
 def test_a_file_that_a_setting_names_is_read_with_bounds(tmp_path: Path) -> None:

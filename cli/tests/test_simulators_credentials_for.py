@@ -17,7 +17,8 @@ def started(home: Path, *program: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_program_runs_with_the_simulators_variables(tmp_path: Path) -> None:
     told = SimulatorEnvironment(
-        "http://s", "f.json", "http://f", "http://t", "k.p8", "K", "T", "topic", "https://a", "ca"
+        *("http://s", "f.json", "http://f", "http://t", "k.p8", "K", "T", "topic", "https://a", "ca"),
+        *("v.pem", "mailto:a@b.c", "http://s"),
     )
     told.write(tmp_path)
     done = started(tmp_path, sys.executable, "-c", PRINT)
@@ -25,7 +26,7 @@ def test_the_program_runs_with_the_simulators_variables(tmp_path: Path) -> None:
 
 
 def test_the_programs_exit_code_is_that_of_the_process(tmp_path: Path) -> None:
-    SimulatorEnvironment(*("x",) * 10).write(tmp_path)
+    SimulatorEnvironment(*("x",) * 13).write(tmp_path)
     assert started(tmp_path, sys.executable, "-c", "raise SystemExit(7)").returncode == 7
 
 

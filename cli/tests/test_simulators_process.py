@@ -86,6 +86,9 @@ async def test_only_the_owner_can_read_the_secrets(simulators: Simulators, home:
         "PAGER_FCM_CREDENTIALS_FILE",
         "PAGER_FCM_TOKEN_URL",
         "PAGER_FCM_URL",
+        "PAGER_VAPID_KEY_FILE",
+        "PAGER_VAPID_SUBJECT",
+        "PAGER_WEB_PUSH_HOSTS",
     }
     assert set(open_to_others(home)) <= {"apns-ca.pem"}  # by the umask
 

@@ -12,7 +12,7 @@ import pytest
 from cli.commands.deploy_config import for_kubernetes
 from cli.deployment.installation import Addresses
 from cli.settings import Settings as CommandSettings
-from cli.simulators.credentials import apns_identity, service_account
+from cli.simulators.credentials import apns_identity, service_account, vapid_key
 from deploy.check import settings
 from deploy.check.chart import VALUE_SETS, Document, Values, over, render, rendered, values_of
 from libs.chassis.settings import SealingSettings, SettingsError
@@ -35,7 +35,11 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     _, key = apns_identity(folder)
     _, account = service_account(folder, "https://oauth2.example/token")
     return made | {
-        "pager-push": {"service-account.json": account.read_text(), "key.p8": key.read_text()},
+        "pager-push": {
+            "service-account.json": account.read_text(),
+            "key.p8": key.read_text(),
+            "vapid.pem": vapid_key(folder).read_text(),
+        },
         "nats-ca": {"ca.crt": authority},
         "postgres-ca": {"ca.crt": authority},
     }
@@ -70,7 +74,9 @@ def test_a_service_takes_the_variables_and_files_of_its_pod(
     if service != "gateway":
         assert loaded.database_url.get_secret_value().startswith(f"postgresql://pager_{service}:")
     if isinstance(loaded, NotifierSettings):
-        assert (loaded.push, loaded.has_fcm, loaded.has_apns) == ("healthy", True, True)
+        assert (loaded.push, loaded.has_fcm, loaded.has_apns, loaded.has_webpush) == ("healthy", True, True, True)
+    if isinstance(loaded, NotifierSettings | AuthSettings):
+        assert loaded.web_push_hosts == "push.example.com"
 
 
 def test_auth_is_given_the_previous_master_key_while_it_is_replaced(

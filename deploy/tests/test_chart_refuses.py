@@ -89,7 +89,16 @@ def test_a_vendor_that_nobody_needs_may_be_switched_off_but_not_both() -> None:
     names = {one["name"] for one in notifier["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert "PAGER_APNS_KEY_FILE" in names
     assert "PAGER_FCM_CREDENTIALS_FILE" not in names
-    assert "nobody can be paged" in refusal({"push": {"fcm": {"enabled": False}, "apns": {"enabled": False}}})
+    none: dict[str, Any] = {name: {"enabled": False} for name in ("fcm", "apns", "webpush")}
+    assert "nobody can be paged" in refusal({"push": none})
+    browsers = {"enabled": True, "existingSecret": "vapid", "subject": "mailto:a@example.com"}
+    alone = render(over(values_of("default"), {"push": none | {"webpush": browsers}}))
+    assert alone.named("Deployment", "pager-notifier")
+
+
+@pytest.mark.parametrize("missing", ["existingSecret", "subject"])
+def test_browsers_need_a_key_and_somebody_to_write_to(missing: str) -> None:
+    assert "push.webpush" in refusal({"push": {"webpush": {missing: ""}}})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from libs.chassis.environment import (
 from libs.chassis.tls import tls_options, trusting
 from libs.chassis.urls import base_fault, url_fault
 from libs.contracts.subjects import SERVICES
+from libs.contracts.web_push import PushServices
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -68,6 +69,11 @@ def text_like(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _push_hosts(text: str) -> str:
+    PushServices.parse(text)
+    return text
+
+
 def _url(judge: Callable[..., str | None], *schemes: str) -> AfterValidator:
     def check(value: Any) -> Any:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -86,6 +92,8 @@ PostgresUrl = Annotated[SecretStr, _url(url_fault, "postgresql", "postgres")]
 SmtpUrl = Annotated[SecretStr, _url(url_fault, "smtp", "smtps")]
 TextFile = Annotated[str, file_of(text_of)]
 AuthoritiesFile = Annotated[str, file_of(trusting)]
+PushHosts = Annotated[str, AfterValidator(_push_hosts)]
+"""Push services, as `PushServices.parse` reads them."""
 
 
 class ServiceSettings(BaseSettings):

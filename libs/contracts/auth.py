@@ -359,7 +359,8 @@ class RegisterDevice(StrictContract):
     device_name: str = Field(default="unnamed device", max_length=255, pattern=ONE_LINE)
     platform: Platform
     push_token: str = Field(min_length=1, max_length=4096, repr=False, json_schema_extra={"format": "push-token"})
-    """As the platform's vendor makes them: APNs hexadecimal digits, FCM `A-Z a-z 0-9 _ : . -`."""
+    """As the platform's vendor makes them: APNs hexadecimal digits, FCM `A-Z a-z 0-9 _ : . -`; of a browser the JSON of
+    its `PushSubscription`, made with the key that `GET /devices/web-push-key` answers."""
     replace: str | None = Field(default=None, min_length=1, max_length=255)
     """As at sign-in."""
 
@@ -423,6 +424,8 @@ class DeviceView(Contract):
     device_name: str
     platform: Platform
     registered_at: Moment
+    last_receipt_at: Moment | None = None
+    """When it last said what became of a page, where one's devices are asked for; None: never."""
 
 
 class HeldDevice(Contract):

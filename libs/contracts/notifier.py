@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 from pydantic import Field
 
 from libs.contracts.envelope import Fact
 from libs.contracts.incidents import IncidentBrief
-from libs.contracts.model import Contract, Lane, Moment, Run
+from libs.contracts.model import Contract, Lane, Moment, Run, SentMoment, StrictContract
 from libs.contracts.requests import ListPage, ListView
 
 
@@ -31,11 +32,22 @@ class NotificationState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class ReceiptState(StrEnum):
+    """What a phone says of a page that it was sent, in the order in which it happens."""
+
+    RECEIVED = "received"
+    DISPLAYED = "displayed"
+    OPENED = "opened"
+    """By its person."""
+
+
 class MethodKind(StrEnum):
     """What carries a notification to a person; each kind has a breaker, places and deadlines of its own."""
 
     APNS = "apns"
     FCM = "fcm"
+    WEBPUSH = "webpush"
+    """Browsers, each by the push service of its maker (RFC 8030)."""
 
     @property
     def shown(self) -> str:
@@ -56,6 +68,7 @@ class NotificationIntended(Fact, type="pager.notifier.NotificationIntended.v1"):
 
     notification_id: UUID
     incident_id: UUID
+    """Of a test, which is about none: the notification's own id (`is_test`)."""
     user_id: UUID
     method: Method
     run: Run = 1
@@ -128,6 +141,19 @@ class NotificationWithdrawn(Fact, type="pager.notifier.NotificationWithdrawn.v1"
     at: Moment
 
 
+class ReceiptRecorded(Fact, type="pager.notifier.ReceiptRecorded.v1"):
+    """A phone has said that it received, showed, or opened a page; each at most once of a notification."""
+
+    notification_id: UUID
+    incident_id: UUID
+    user_id: UUID
+    state: ReceiptState
+    seen_at: Moment
+    """When, as far as the phone's clock is believed: after the page was intended, and in the order of the states."""
+    at: Moment
+    """When we heard of it: later, where the phone had no network."""
+
+
 class PersonUnreachable(Fact, type="pager.notifier.PersonUnreachable.v1"):
     """A level wanted this person and there was no way to reach them, e.g. `no device`."""
 
@@ -149,6 +175,19 @@ class PushTokenRetired(Fact, type="pager.notifier.PushTokenRetired.v1"):
     device_id: str
     reason: str
     at: Moment
+
+
+class _OfANotification(Protocol):
+    @property
+    def notification_id(self) -> UUID: ...
+
+    @property
+    def incident_id(self) -> UUID: ...
+
+
+def is_test(fact: _OfANotification) -> bool:
+    """Whether it is about a page that somebody has sent to a device of their own, to see it come: no incident's."""
+    return fact.incident_id == fact.notification_id
 
 
 class ReachableQuery(Contract):
@@ -177,9 +216,18 @@ class AttemptView(Contract):
     vendor_id: str | None = None
 
 
+class ReceiptsView(Contract):
+    """When each happened, as far as the phone's clock is believed; None: not that we have heard."""
+
+    received: Moment | None = None
+    displayed: Moment | None = None
+    opened: Moment | None = None
+
+
 class NotificationView(Contract):
     id: UUID
     incident_id: UUID
+    """Of a test, which is about none: its own id."""
     user_id: UUID
     method: str
     device_id: str | None = None
@@ -190,9 +238,48 @@ class NotificationView(Contract):
     state: NotificationState
     created_at: Moment
     attempts: tuple[AttemptView, ...] = ()
+    receipts: ReceiptsView = ReceiptsView()
+    test: bool = False
 
 
 class NotificationList(ListView):
     """Oldest first."""
 
     notifications: tuple[NotificationView, ...]
+
+
+class ReceiptBody(StrictContract):
+    """`POST /notifications/{id}/receipts`."""
+
+    state: ReceiptState
+    at: SentMoment
+    """By the phone's clock. One that cannot be right, from before the page or from the future, does not count, and when
+    we hear of it stands for it."""
+
+
+class RecordReceipt(ReceiptBody):
+    id: UUID
+
+
+class SendTest(StrictContract):
+    """`POST /devices/{deviceId}/test`."""
+
+    device_id: str = Field(min_length=1, max_length=255)
+
+
+class WebPushKey(Contract):
+    """What a browser subscribes with (`applicationServerKey`): an uncompressed point of P-256 in base64url."""
+
+    public_key: str
+
+
+class DeviceReceipt(Contract):
+    device_id: str
+    last_receipt_at: Moment
+
+
+class DeviceReceipts(Contract):
+    """`pager.rpc.notifier.device_receipts`: when each of the caller's devices was last heard of; those that never were
+    are not in it."""
+
+    devices: tuple[DeviceReceipt, ...]

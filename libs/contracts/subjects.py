@@ -56,7 +56,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
     "incidents": {
         "auth": ("UserRegistered", "UserChanged", *_ACTIVE, *_TEAMS),
         "escalation": (*_RUNS, *_POLICIES),
-        "notifier": (*_PAGED, "NotificationWithdrawn", "PersonUnreachable"),
+        "notifier": (*_PAGED, "NotificationWithdrawn", "ReceiptRecorded", "PersonUnreachable"),
     },
     "escalation": {
         "auth": (

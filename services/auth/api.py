@@ -15,6 +15,7 @@ from libs.contracts.auth import (
 )
 from libs.contracts.person_keys import PersonKeys, PersonKeysOf
 from libs.contracts.requests import Nothing
+from libs.contracts.web_push import BROWSERS, PushServices
 from services.auth import access
 from services.auth.device_credentials import DeviceCredentials
 from services.auth.directory import Directory
@@ -62,6 +63,7 @@ def api(
     oidc: OidcSignIns,
     exchange: KeyExchange,
     credentials: DeviceCredentials,
+    push_services: PushServices = BROWSERS,
 ) -> Requests:
     """Signing in, what is done with a link, and `keys` are public, and as the bus permits the keys' ages and rotation
     for operators, `person_keys` for services, and `keep_accesses` and `exchange_key` for the gateway; all else needs an
@@ -75,7 +77,7 @@ def api(
     add_invite_operations(requests, joining, refusals)
     add_recovery_operations(requests, recovery, refusals)
     add_second_factor_operations(requests, factors)
-    add_device_operations(requests, credentials)
+    add_device_operations(requests, credentials, push_services)
     add_team_operations(requests, team_uses)
     add_key_operations(requests, exchange)
     add_maintenance_operations(requests)

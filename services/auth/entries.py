@@ -13,6 +13,7 @@ from libs.chassis.store.work import Cause, Work
 from libs.contracts.auth import Login, Platform, SignedInView, UserView
 from libs.contracts.invites import Register
 from libs.contracts.oidc import OidcToken
+from libs.contracts.web_push import BROWSERS, PushServices
 from services.auth import device_credentials, known_devices, proofs, signed_in, web_sessions
 from services.auth.countries import Countries
 from services.auth.device_credentials import NewCredential
@@ -48,12 +49,6 @@ class Entry:
             key=proofs.key_of(body.device_key),
         )
 
-    def check(self) -> None:
-        """What would be found out only when the session begins. Raises Invalid with the field at fault."""
-        check_text(self.device_id, "deviceId")
-        if self.push_token:
-            check_token(self.platform or guess_platform(self.push_token), self.push_token)
-
     @property
     def is_web(self) -> bool:
         """A browser: what it goes on with is in a cookie."""
@@ -79,6 +74,14 @@ class Entries:
     refresh_key: Callable[[], bytes]
     """From which refresh tokens follow one another."""
     countries: Countries
+    push_services: PushServices = BROWSERS
+
+    def check(self, entry: Entry) -> None:
+        """What would be found out only when the session begins. Raises Invalid with the field at fault."""
+        check_text(entry.device_id, "deviceId")
+        if entry.push_token:
+            platform = entry.platform or guess_platform(entry.push_token)
+            check_token(platform, entry.push_token, self.push_services)
 
     async def prepare(self, key: Jwk | None) -> Entering:
         """Signatures are made before the transaction. `key`: the device's, if it has one."""
@@ -119,7 +122,7 @@ class Entries:
         else:
             device_credentials.end(work, user.id, only=entry.device_id)
         if entry.push_token:
-            signed_in.register_device(work, _device(entry, entry.push_token, user.id, work.now), cause)
+            signed_in.register_device(work, self._device(entry, entry.push_token, user.id, work.now), cause)
         return user
 
     async def answer(
@@ -132,13 +135,13 @@ class Entries:
         credential = entering.credential.text if entering.credential is not None else None
         return SignedInView(user=user, tokens=tokens, recovery_codes=codes, device_credential=credential)
 
-
-def _device(entry: Entry, push_token: str, user_id: UUID, now: datetime) -> RegisterDevice:
-    return RegisterDevice(
-        user_id=user_id,
-        device_id=entry.device_id,
-        name=entry.device_name,
-        platform=entry.platform or guess_platform(push_token),
-        push_token=push_token,
-        now=now,
-    )
+    def _device(self, entry: Entry, push_token: str, user_id: UUID, now: datetime) -> RegisterDevice:
+        return RegisterDevice(
+            user_id=user_id,
+            device_id=entry.device_id,
+            name=entry.device_name,
+            platform=entry.platform or guess_platform(push_token),
+            push_token=push_token,
+            now=now,
+            services=self.push_services,
+        )

@@ -39,7 +39,7 @@ class Joining:
         """
         entry = _entry(body)
         if entry is not None:
-            entry.check()
+            self.entries.check(entry)
         joined = await self.invitations.register(body, peer)
         if entry is None:
             return _view(joined.user)

@@ -16,6 +16,7 @@ from libs.chassis.settings import load_or_exit
 from libs.chassis.store.pruning import Retention
 from libs.chassis.store.roll_call import RollCall
 from libs.chassis.store.store import Store
+from libs.contracts.web_push import PushServices
 from services.auth.access import KEPT
 from services.auth.api import api
 from services.auth.attempts import Attempts
@@ -131,6 +132,7 @@ def build(runtime: Runtime) -> Parts:
             settings.jwt_refresh_expires,
             sealed.refresh_key,
             Countries.of(settings.geoip_file, notices),
+            PushServices.parse(settings.web_push_hosts),
         ),
     )
     exchange = KeyExchange(runtime.rpc, access, runtime.clock)
@@ -160,6 +162,7 @@ def build(runtime: Runtime) -> Parts:
         oidc,
         exchange,
         phones,
+        sign_ins.entries.push_services,
     )
     return Parts(
         Answers(doors, keys.public, AllSessions(sign_ins, exchange, phones)),

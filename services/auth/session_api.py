@@ -33,6 +33,7 @@ from libs.contracts.model import Contract
 from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ById, ListPage, NotFound
+from libs.contracts.web_push import PushServices
 from libs.contracts.web_sessions import Present
 from services.auth import leaving, signed_in, web_sessions
 from services.auth.device_credentials import DeviceCredentials
@@ -108,7 +109,7 @@ def add_oidc_operations(requests: Requests, oidc: OidcSignIns) -> None:
         part(work, body.id, caller.cause(work))
 
 
-def add_device_operations(requests: Requests, credentials: DeviceCredentials) -> None:
+def add_device_operations(requests: Requests, credentials: DeviceCredentials, services: PushServices) -> None:
     """Phones to page, and what they show when their session has ended."""
 
     @requests.handle("exchange_device", ExchangeDevice, public=True)
@@ -124,6 +125,7 @@ def add_device_operations(requests: Requests, credentials: DeviceCredentials) ->
             platform=body.platform,
             push_token=body.push_token,
             now=work.now,
+            services=services,
         )
         return signed_in.add_device(work, command, body.replace, caller.cause(work))
 

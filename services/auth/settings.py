@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.requests.callers import LONGEST
-from libs.chassis.settings import AuthoritiesFile, HttpUrl, ServiceSettings, SmtpUrl, file_of, text_like
+from libs.chassis.settings import AuthoritiesFile, HttpUrl, PushHosts, ServiceSettings, SmtpUrl, file_of, text_like
 from libs.contracts.requests import Invalid
 from libs.contracts.texts import EmailAddress
 from services.auth.geoip import open_countries
@@ -81,6 +81,8 @@ class Settings(ServiceSettings):
     """Which country an address is in (MaxMind's format, .mmdb); unset: new countries are not noticed."""
     smtp_ca_file: AuthoritiesFile | None = None
     """PEM of an own authority for the mail server; the system's authorities are not believed then."""
+    web_push_hosts: PushHosts = ""
+    """Push services beside those of browsers, as `PushServices.parse` reads them; the notifier has the same."""
     erasure_ledger_file: str | None = None
     """The ledger of erasures, which no backup of the database holds and all replicas share; unset: nobody is erased."""
     oidc_issuer: str | None = Field(default=None, max_length=1024)

@@ -34,6 +34,8 @@ class Limit(StrEnum):
     """Acknowledging, resolving, receipts: counted nowhere else, so that nothing else can use them up."""
     PUSHES = "pushes"
     """Registrations of one device for pushes."""
+    TESTS = "tests"
+    """Test pages to one device."""
     REPORTS = "reports"
     """What an app tells of itself: counted nowhere else, so that one in a loop takes nothing from its person."""
     STRANGERS = "strangers"
@@ -59,6 +61,7 @@ SIZES: Final[dict[Limit, Size]] = {
     Limit.INCIDENTS: Size(100, 60, "change incidents 100 times a minute"),
     Limit.ANSWERS: Size(1000, 60, "answer 1000 times a minute"),
     Limit.PUSHES: Size(10, 3600, "register a device for pushes ten times an hour"),
+    Limit.TESTS: Size(6, 3600, "test a device six times an hour"),
     Limit.REPORTS: Size(20, 60, "send reports of an app twenty times a minute"),
     Limit.STRANGERS: Size(1000, 60, "ask 1000 times a minute without signing in"),
 }

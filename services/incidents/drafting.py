@@ -19,7 +19,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#|~!])")
 _PASSED_OVER: Final = frozenset(
     {
         *("EscalationStarted", "EscalationCancelled", "IncidentEscalated", "AlertsGrouped", "NotificationIntended"),
-        *("NotificationAccepted", "NotificationReplaced", "NotificationWithdrawn"),
+        *("NotificationAccepted", "NotificationReplaced", "NotificationWithdrawn", "ReceiptRecorded"),
         *("ReviewDrafted", "ReviewChanged", "ReviewPublished", "ReviewWithdrawn", "ReviewDeleted"),
     }
 )

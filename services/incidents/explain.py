@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from libs.contracts.clients import Client
 from libs.contracts.envelope import ActorKind
 from libs.contracts.incidents import ChainLink, Explanation, Outcome, PersonExplained, TimelineEntry
+from libs.contracts.notifier import ReceiptState
 
 TimelineRow = dict[str, Any]
 _CHAINS_BYTES = 256 * 1024
@@ -82,7 +83,7 @@ def _outcome(theirs: Sequence[TimelineRow], person: UUID) -> tuple[Outcome, str]
     """What became of somebody whom a level named; a page that a vendor took outweighs everything else."""
     accepted = next((row for row in theirs if row["type"] == "NotificationAccepted"), None)
     if accepted is not None:
-        return Outcome.PAGED, f"{accepted['summary']}{_through(theirs, person)}"
+        return Outcome.PAGED, f"{accepted['summary']}{_through(theirs, person)}{_seen(theirs)}"
     for row in reversed(theirs):
         match row["type"]:
             case "NotificationWithdrawn" if row["detail"].get("reason") == "expired":
@@ -106,6 +107,13 @@ def _through(theirs: Sequence[TimelineRow], person: UUID) -> str:
             level = row["detail"].get("level")
             return f"; on level {level} through {via}" if level is not None else f"; on duty through {via}"
     return ""
+
+
+def _seen(theirs: Sequence[TimelineRow]) -> str:
+    """The last that has happened, as a phone has said. That one has said nothing yet proves nothing."""
+    said = {row["detail"].get("state"): row for row in theirs if row["type"] == "ReceiptRecorded"}
+    last = next((said[state] for state in reversed(ReceiptState) if state in said), None)
+    return f"; {last['summary']}" if last is not None else ""
 
 
 def _kept_quiet(rows: Sequence[TimelineRow], person: UUID) -> tuple[str, list[TimelineRow]] | None:

@@ -25,6 +25,8 @@ from libs.contracts.notifier import (
     NotificationReplaced,
     NotificationWithdrawn,
     PersonUnreachable,
+    ReceiptRecorded,
+    is_test,
 )
 from services.incidents.analytics.facts import measured
 from services.incidents.projections import incidents, responder_rows, running, timeline_row
@@ -37,6 +39,7 @@ FROM_NOTIFIER = (
     AttemptFailed,
     NotificationReplaced,
     NotificationWithdrawn,
+    ReceiptRecorded,
     PersonUnreachable,
 )
 
@@ -48,10 +51,12 @@ def replicate(event: Envelope[Any]) -> Iterable[Change]:
         yield from _escalation(event)
     elif isinstance(event.data, FROM_NOTIFIER):
         fact = event.data
+        if not isinstance(fact, PersonUnreachable) and is_test(fact):
+            return  # it is about no incident
         has = _fields_of(type(fact))
         final = not isinstance(fact, AttemptFailed) or fact.retry_at is None
         notification = "" if isinstance(fact, PersonUnreachable) else str(fact.notification_id)
-        told = {n: value for n in ("reason", "run") if n in has and (value := getattr(fact, n)) is not None}
+        told = {n: value for n in ("reason", "run", "state") if n in has and (value := getattr(fact, n)) is not None}
         yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
 
 

@@ -45,6 +45,7 @@ from libs.contracts.notifier import (
     NotificationReplaced,
     NotificationWithdrawn,
     PersonUnreachable,
+    ReceiptRecorded,
 )
 from libs.contracts.reviews import ReviewChanged, ReviewDeleted, ReviewDrafted, ReviewPublished, ReviewWithdrawn
 
@@ -87,6 +88,8 @@ def summary_of(fact: Fact) -> str:
         case AttemptFailed():
             again = f", again at {fact.retry_at:%H:%M:%S} UTC" if fact.retry_at else ", not tried again"
             return f"{fact.provider} did not take the push (attempt {fact.attempt}): {fact.reason}{again}"
+        case ReceiptRecorded():
+            return f"{fact.state} on the device at {fact.seen_at:%H:%M:%S} UTC"
         case NotificationReplaced():
             return f"the page on the phone is replaced: {fact.kind}"
         case NotificationWithdrawn(reason="bundled"):

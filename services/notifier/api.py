@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from libs.chassis.consume.owner import NoRequest
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.export import part_of
 from libs.chassis.requests.server import Requests
@@ -13,20 +15,41 @@ from libs.chassis.store.work import Work
 from libs.contracts.erasure import ExportPage, ExportQuery
 from libs.contracts.notifier import (
     AttemptView,
+    DeviceReceipt,
+    DeviceReceipts,
+    Method,
     MethodKind,
     NotificationList,
     NotificationsQuery,
     NotificationView,
     ReachableQuery,
     Reached,
+    ReceiptsView,
+    RecordReceipt,
+    SendTest,
+    WebPushKey,
 )
 from libs.contracts.permissions import Action
-from libs.contracts.requests import NotFound
-from services.notifier.queries import ATTEMPTS_OF, NOTIFICATIONS_OF, PAGES_OF, REACHABLE, TEAM_OF
+from libs.contracts.requests import ById, NotFound
+from services.notifier.application import receive, send_test
+from services.notifier.domain.notification import Notification
+from services.notifier.queries import (
+    ATTEMPTS_OF,
+    DEVICE,
+    LAST_RECEIPTS_OF,
+    NOTIFICATION_OF,
+    NOTIFICATIONS_OF,
+    PAGES_OF,
+    REACHABLE,
+    RECEIPTS_OF,
+    TEAM_OF,
+)
 
 
-def api() -> Requests:
-    """`list`: whoever sees an incident sees who was told of it: its team, whom it has paged, and who has taken it.
+def api(web_key: str | None = None) -> Requests:
+    """`web_key`: with what browsers subscribe; None: Web Push is not set up.
+
+    `list`: whoever sees an incident sees who was told of it: its team, whom it has paged, and who has taken it.
 
     On which of their devices is their own affair: its id is what a phone signs in with.
     `reachable`: whoever must know who can be paged at all is told that, and nothing of devices and tokens.
@@ -38,11 +61,41 @@ def api() -> Requests:
         page = NOTIFICATIONS_OF.page(work, query, incident_id=query.incident_id)
         if page.total and not _sees(work, query.incident_id, caller):
             raise NotFound("there is no such incident").hides()
-        attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in page.rows}
-        for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
-            attempts[row["notification_id"]].append(AttemptView.model_validate(row))
-        views = (view_of(row, attempts[row["id"]], own=row["user_id"] == caller.person) for row in page.rows)
-        return NotificationList(**page.told("notifications", views))
+        return NotificationList(**page.told("notifications", _views(work, page.rows, caller.person)))
+
+    @requests.query("get", ById, action=Action.NOTIFICATIONS_READ)
+    def get_notification(work: Work, query: ById, caller: Caller) -> NotificationView:
+        rows = work.fetch(NOTIFICATION_OF, id=query.id)
+        own = bool(rows) and rows[0]["user_id"] == caller.person
+        if not rows or not (
+            own or (rows[0]["id"] != rows[0]["incident_id"] and _sees(work, rows[0]["incident_id"], caller))
+        ):
+            raise NotFound("there is no such notification").hides()
+        return next(_views(work, rows, caller.person))
+
+    # A phone says again what it has heard no answer to: saying it twice is saying it once.
+    @requests.handle("receipt", RecordReceipt, action=Action.NOTIFICATIONS_RECEIPT)
+    def record_receipt(work: Work, body: RecordReceipt, caller: Caller) -> None:
+        receive(work, body.id, caller.person, (body.state, body.at), caller.cause(work))
+
+    @requests.query("device_receipts", NoRequest, action=Action.ME)
+    def device_receipts(work: Work, _query: NoRequest, caller: Caller) -> DeviceReceipts:
+        rows = work.fetch(LAST_RECEIPTS_OF, user_id=caller.user_id)
+        return DeviceReceipts(devices=tuple(DeviceReceipt.model_validate(row) for row in rows))
+
+    @requests.handle("test_device", SendTest, action=Action.ME)
+    def test_device(work: Work, body: SendTest, caller: Caller) -> NotificationView:
+        found = work.fetch(DEVICE, user_id=caller.user_id, device_id=body.device_id)
+        if not found:
+            raise NotFound("you have no such device", field="deviceId")
+        method = Method(id=body.device_id, kind=MethodKind(found[0]["kind"]))
+        return _begun(send_test(work, caller.user_id, method, caller.cause(work)))
+
+    @requests.query("web_push_key", NoRequest, action=Action.ME)
+    def web_push_key(_work: Work, _query: NoRequest, _caller: Caller) -> WebPushKey:
+        if web_key is None:
+            raise NotFound("Web Push is not set up here: PAGER_VAPID_KEY_FILE and PAGER_VAPID_SUBJECT are missing")
+        return WebPushKey(public_key=web_key)
 
     @requests.query("export", ExportQuery, action=Action.ME)
     def export(work: Work, query: ExportQuery, caller: Caller) -> ExportPage:
@@ -67,13 +120,37 @@ def _pages_of(work: Work, person: UUID, cursor: str | None) -> ExportPage:
     """What a person was told of, for them."""
 
     def told(row: Mapping[str, Any]) -> Mapping[str, Any]:
-        attempts = [AttemptView.model_validate(attempt) for attempt in work.fetch(ATTEMPTS_OF, ids=[row["id"]])]
-        return view_of(row, attempts, own=True).model_dump(mode="json", by_alias=True)
+        return next(_views(work, [row], person)).model_dump(mode="json", by_alias=True)
 
     return PAGES_OF.page(work, cursor, told, person=person)
 
 
-def view_of(row: Mapping[str, Any], attempts: Sequence[AttemptView], *, own: bool) -> NotificationView:
+def _views(work: Work, rows: Sequence[Mapping[str, Any]], person: UUID | None) -> Iterator[NotificationView]:
+    """These rows of the table as `person` sees them; None: a machine."""
+    attempts: dict[UUID, list[AttemptView]] = {row["id"]: [] for row in rows}
+    for row in work.fetch(ATTEMPTS_OF, ids=list(attempts)):
+        attempts[row["notification_id"]].append(AttemptView.model_validate(row))
+    receipts: dict[UUID, dict[str, datetime]] = {one: {} for one in attempts}
+    for row in work.fetch(RECEIPTS_OF, ids=list(attempts)):
+        receipts[row["notification_id"]][row["state"]] = row["seen_at"]
+    for told in rows:
+        seen = ReceiptsView(**receipts[told["id"]])
+        yield view_of(told, attempts[told["id"]], seen, own=told["user_id"] == person)
+
+
+def _begun(state: Notification) -> NotificationView:
+    """A notification that was just intended."""
+    intent = state.intent
+    row: dict[str, Any] = intent.model_dump(include={"incident_id", "user_id", "run", "round", "level"})
+    method = {"method_kind": intent.method.kind, "method_id": intent.method.id}
+    row |= {"id": intent.notification_id, "state": state.stage, "created_at": intent.at, **method}
+    return view_of(row, (), ReceiptsView(), own=True)
+
+
+def view_of(
+    row: Mapping[str, Any], attempts: Sequence[AttemptView], receipts: ReceiptsView, *, own: bool
+) -> NotificationView:
     """A row of the table as people see it: they know devices, and that these are pushed to."""
     shown = {"method": MethodKind(row["method_kind"]).shown, "device_id": row["method_id"] if own else None}
-    return NotificationView.model_validate({**row, **shown, "attempts": tuple(attempts)})
+    shown |= {"attempts": tuple(attempts), "receipts": receipts, "test": row["id"] == row["incident_id"]}
+    return NotificationView.model_validate({**row, **shown})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,8 +14,9 @@ from libs.chassis.store.work import Cause, Decided, Decider, Work
 from libs.contracts.auth import DeviceRegistered, UserDeactivated
 from libs.contracts.envelope import Actor, Envelope
 from libs.contracts.incidents import IncidentBrief
-from libs.contracts.model import Lane
-from libs.contracts.notifier import Method, NotificationState
+from libs.contracts.model import Lane, Priority
+from libs.contracts.notifier import Method, NotificationState, ReceiptState, is_test
+from libs.contracts.requests import NotFound
 from libs.contracts.slots import NO_INCIDENT
 from services.notifier.domain import bundling, decisions, notification, person, token
 from services.notifier.domain.bundling import Bundle, Told, bundle, matter_of
@@ -29,6 +30,7 @@ from services.notifier.domain.notification import (
     LeaveOut,
     RecordAccepted,
     RecordFailure,
+    RecordReceipt,
     Stop,
     StopNotification,
 )
@@ -51,6 +53,9 @@ from services.notifier.replicas import (
 
 ACTOR = Actor.service("notifier")
 NO_DEVICE = "no device"
+TEST_TITLE = "This is a test"
+TEST_TEXT = "You asked for it: pages reach this device. There is no incident."
+TEST_LIFE = timedelta(minutes=5)
 _GIVEN_UP = (NotificationState.FAILED, NotificationState.WITHDRAWN)
 
 NOTIFICATION: Decider[notification.State, notification.Command] = Decider(
@@ -266,7 +271,7 @@ def record(work: Work, results: Sequence[Sent], inputs: Inputs | None = None) ->
 
 def _report_lost(work: Work, decided: Mapping[UUID, Decided], inputs: Inputs) -> None:
     """Name whom none of their methods at a place has reached, after what was decided of some of these."""
-    failed = {one: last for one, last in decided.items() if last.state.given_up}
+    failed = {one: last for one, last in decided.items() if last.state.given_up and not is_test(last.state.intent)}
     if not failed:
         return
     stages = {one: last.state.stage for one, last in decided.items()}
@@ -282,6 +287,41 @@ def retire(work: Work, dead: Sequence[tuple[RetireToken, Cause]]) -> None:
     work.load(TOKEN, [token_id(d.user_id, d.device_id) for d, _ in dead])
     for command, cause in dead:
         work.decide(TOKEN, token_id(command.user_id, command.device_id), command, cause)
+
+
+def receive(work: Work, one: UUID, person: UUID | None, said: tuple[ReceiptState, datetime], cause: Cause) -> None:
+    """A phone of `person` says what has become of a page of theirs; twice is once.
+
+    Raises:
+        NotFound: it is no page of theirs.
+    """
+    known = work.state(NOTIFICATION, one)
+    if known is None or known.intent.user_id != person:
+        raise NotFound("there is no such notification of yours").hides()
+    state, at = said
+    work.decide(NOTIFICATION, one, RecordReceipt(state, at, work.now), cause)
+
+
+def send_test(work: Work, person: UUID, method: Method, cause: Cause) -> notification.Notification:
+    """A page about nothing to one of a person's devices, on the way of every page."""
+    one = work.new_id()
+    page = IntendNotification(
+        notification_id=one,
+        user_id=person,
+        method=method,
+        place=LOWEST,
+        lane=Lane.ROUTINE,  # beside an incident's it can wait
+        brief=IncidentBrief(
+            incident_id=one, number=0, title=TEST_TITLE, description=TEST_TEXT, priority=Priority.CRITICAL
+        ),
+        decided_at=work.now,
+        next_due_at=work.now + TEST_LIFE,
+        stop=None,
+        now=work.now,
+    )
+    work.decide(NOTIFICATION, one, page, cause)
+    begun: notification.Notification = work.decided[-1].state
+    return begun
 
 
 def _lanes_of(answer: Envelope[Answer]) -> tuple[Lane, ...]:

@@ -26,6 +26,8 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
     PushTokenRetired,
+    ReceiptRecorded,
+    is_test,
 )
 from services.notifier.domain.bundling import Told, matter_of, told_of
 from services.notifier.domain.notification import Notification, Stop, evolve
@@ -240,7 +242,13 @@ class MemoryInputs:
                 self._incident[fact.notification_id] = fact.incident_id
                 self._incidents.setdefault(matter_of(fact.brief), set()).add(fact.incident_id)
                 self._evolve(fact)
-            case NotificationAccepted() | AttemptFailed() | NotificationReplaced() | NotificationWithdrawn():
+            case (
+                NotificationAccepted()
+                | AttemptFailed()
+                | NotificationReplaced()
+                | NotificationWithdrawn()
+                | ReceiptRecorded()
+            ):
                 self._evolve(fact)
 
     def _evolve(self, fact: Any) -> None:
@@ -316,7 +324,7 @@ class MemoryInputs:
             for one, state in known.items():
                 intent = state.intent
                 page = OpenPage(intent.user_id, place_of(intent), intent.lane, like=one)
-                if state.is_sending(NotificationKind.PAGE) and self._is_open(incident, page):
+                if state.is_sending(NotificationKind.PAGE) and self._is_open(incident, page) and not is_test(intent):
                     found.setdefault(page.user_id, []).append(page)
         for (user, incident), page in self.unreachable.items():
             if page.brief is not None and self._is_open(incident, page):

@@ -18,6 +18,7 @@ from libs.chassis.settings import SettingsError, load_or_exit
 from libs.chassis.store.changes import Row
 from libs.chassis.store.person_keys import StoredKeys
 from libs.contracts.health import PUSH, Effect, Trouble
+from libs.contracts.notifier import MethodKind
 from services.notifier.api import api
 from services.notifier.consumers import consumers
 from services.notifier.freshness import Freshness
@@ -50,7 +51,9 @@ class Sending(Engine):
 
     def health(self) -> dict[str, Any]:
         """What health says of push; `breakers` is meaningful in the active replica, which alone sends."""
-        breakers = {name: str(vendor.breaker.state) for name, vendor in self.vendors.items() if vendor.client}
+        breakers = {
+            name: str(vendor.state_at(self.clock.now())) for name, vendor in self.vendors.items() if vendor.client
+        }
         return {"push": self.settings.push, "breakers": breakers}
 
     def troubles(self) -> Iterator[Trouble]:
@@ -59,7 +62,9 @@ class Sending(Engine):
         used = {name: vendor.trouble(now) for name, vendor in self.vendors.items() if vendor.client is not None}
         if not used:
             yield Trouble(culprit=PUSH, problem="has no vendor: no credentials are set", effect=Effect.WARNING)
-        effect = Effect.SILENCE if all(used.values()) else Effect.FAULT
+        # A push service of browsers is not looked at before there is something to say: it is no proof of anything.
+        looked_at = {name: trouble for name, trouble in used.items() if name != MethodKind.WEBPUSH} or used
+        effect = Effect.SILENCE if all(looked_at.values()) else Effect.FAULT
         for name, trouble in used.items():
             if trouble is not None:
                 yield Trouble(culprit=f"{PUSH} {name}", problem=trouble, effect=effect)
@@ -88,7 +93,7 @@ def build(runtime: Runtime) -> Parts:
         unseal=keys.fetched.text,
     )
     return Parts(
-        Answers(api()),
+        Answers(api(vendors["webpush"].key)),
         reads=runtime.follow(consumers(settings.pages_per_minute)),
         engines=(keys, Sending(settings, runtime.clock, vendors, sender)),
         watched=Watched(measures().observe, partial(backlog, vendors)),

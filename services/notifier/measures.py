@@ -22,6 +22,7 @@ from libs.contracts.notifier import (
     NotificationAccepted,
     NotificationKind,
     NotificationWithdrawn,
+    is_test,
 )
 from services.notifier.domain.notification import Notification, paging_since
 from services.notifier.projections import OUTBOX
@@ -66,6 +67,8 @@ class Measures:
         """Count what was committed."""
         pushes: Counter[tuple[str, str]] = Counter()
         for event, state in decided:
+            if isinstance(state, Notification) and is_test(state.intent):
+                continue  # it says nothing of how paging does
             match event.data:
                 case NotificationAccepted() as fact:
                     pushes[fact.provider, "accepted"] += 1
@@ -134,7 +137,7 @@ def backlog(vendors: Mapping[str, Provider], work: Work) -> Iterator[GaugeValue]
         overdue = seconds_since(row["oldest"], work.now)
         yield GaugeValue("pager_pushes_overdue_seconds", "How late the oldest of them is.", overdue, labels)
         if vendor.client is not None:
-            shown = vendor.breaker.state_at(work.now)
+            shown = vendor.state_at(work.now)
             for state in BreakerState:
                 here = {"state": str(state), **labels}
                 yield GaugeValue("pager_push_breaker", "1 for the breaker's state.", shown is state, here)

@@ -13,6 +13,7 @@ from libs.contracts.notifier import (
     NotificationWithdrawn,
     PersonUnreachable,
     PushTokenRetired,
+    ReceiptRecorded,
 )
 from services.notifier import replicas
 from services.notifier.application import NOTIFICATION, PERSON, TOKEN
@@ -20,10 +21,12 @@ from services.notifier.projections import (
     ATTEMPTS,
     DEVICES,
     INACTIVE,
+    LAST_RECEIPTS,
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
     PERSON_KEYS,
+    RECEIPTS,
     RESPONDERS,
     RETIRED_TOKENS,
     STOPPED,
@@ -41,11 +44,12 @@ ORIGINS = Origins(
             AttemptFailed,
             NotificationReplaced,
             NotificationWithdrawn,
+            ReceiptRecorded,
         ): folding(NOTIFICATION),
         (PersonUnreachable,): folding(PERSON[Lane.ROUTINE]),
         (PushTokenRetired,): folding(TOKEN),
     },
-    projections=(NOTIFICATIONS, ATTEMPTS, OUTBOX, RETIRED_TOKENS, UNREACHABLE),
+    projections=(NOTIFICATIONS, ATTEMPTS, RECEIPTS, LAST_RECEIPTS, OUTBOX, RETIRED_TOKENS, UNREACHABLE),
     replicas=(
         Replica(DEVICES, {"auth": (*replicas.DEVICE_FACTS, PersonErased)}, replicas.person_change),
         Replica(INACTIVE, {"auth": (*replicas.ACTIVE_FACTS, PersonErased)}, replicas.person_change),

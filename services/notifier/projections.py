@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -31,6 +31,7 @@ from libs.contracts.notifier import (
     NotificationAccepted,
     PersonUnreachable,
     PushTokenRetired,
+    ReceiptRecorded,
 )
 from services.notifier.domain.notification import Notification, paging_since
 
@@ -143,6 +144,23 @@ ATTEMPTS = Table(
     Column("credentials", Text),
 )
 
+RECEIPTS = Table(
+    "receipts",
+    METADATA,
+    Column("notification_id", Uuid, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("seen_at", _MOMENT, nullable=False),
+)
+
+LAST_RECEIPTS = Table(
+    "last_receipts",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("at", _MOMENT, nullable=False),
+)
+"""When a device was last heard of: whether it would wake somebody, as far as it can be known."""
+
 ACCEPTED = "accepted"
 # Who was reached lately: it is looked at only when a vendor refuses a token (`suspects.py`).
 Index(
@@ -185,9 +203,16 @@ OUTBOX = Table(
 """What is still to be sent; `attempt` numbers the next one."""
 
 
+_PROVIDERS: Final = {
+    Platform.IOS: MethodKind.APNS,
+    Platform.ANDROID: MethodKind.FCM,
+    Platform.WEB: MethodKind.WEBPUSH,
+}
+
+
 def provider_of(platform: Platform) -> MethodKind:
-    """Apple's phones are reached through APNs, everything else through FCM."""
-    return MethodKind.APNS if platform is Platform.IOS else MethodKind.FCM
+    """What carries a push to a device of this platform."""
+    return _PROVIDERS[platform]
 
 
 def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
@@ -200,6 +225,8 @@ def project(event: Envelope[Any], state: Any) -> Iterable[Change]:
         return _unreachable(event, fact)
     if not isinstance(state, Notification):
         return ()
+    if isinstance(fact, ReceiptRecorded):
+        return _receipt(fact, state)
     changes: list[Change] = [_notification(state, is_new=event.version == 1), _outbox(event, state)]
     if isinstance(fact, NotificationAccepted):
         changes.append(Row(ATTEMPTS, _attempt(fact) | _accepted(fact)))
@@ -262,6 +289,13 @@ def _outbox(event: Envelope[Any], state: Notification) -> Change:
             "traceparent": event.traceparent,
         },
     )
+
+
+def _receipt(fact: ReceiptRecorded, state: Notification) -> Iterable[Change]:
+    yield Row(RECEIPTS, {"notification_id": fact.notification_id, "state": str(fact.state), "seen_at": fact.seen_at})
+    # Several pages' may be written down in another order than they were heard in.
+    device = {"user_id": fact.user_id, "device_id": state.intent.method.id}
+    yield Newest(LAST_RECEIPTS, device | {"at": fact.at}, by=("at",))
 
 
 def _attempt(fact: NotificationAccepted | AttemptFailed) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The push providers as they are configured: a client and a circuit breaker each."""
+"""The push providers as they are configured: a client each, and a circuit breaker for each service behind it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,11 +12,13 @@ from typing import Protocol
 from libs.chassis.clock import Clock
 from libs.chassis.environment import text_of
 from libs.chassis.settings import SettingsError
+from libs.contracts.web_push import PushServices
 from services.notifier.push.apns import ApnsClient
 from services.notifier.push.breaker import Breaker, BreakerState
 from services.notifier.push.fcm import FcmClient
 from services.notifier.push.message import Page
 from services.notifier.push.outcome import Outcome
+from services.notifier.push.web import WebPushClient
 from services.notifier.settings import Settings
 
 OPEN_FOR = timedelta(seconds=2)
@@ -50,26 +52,78 @@ class Provider:
     credentials: str = ""
     """Their fingerprint: with others, or for another topic or project, other tokens are good."""
     breaker: Breaker = field(default_factory=lambda: Breaker(open_for=OPEN_FOR))
+    """The only one, or what those of its services are made like."""
+    service_of: Callable[[str], str] | None = None
+    """Which service takes a token, where there are several: one that is away holds back no page to another."""
+    key: str | None = None
+    """What devices are registered with, where they need to know it."""
+    _of_services: dict[str, Breaker] = field(default_factory=dict)
+
+    def breaker_of(self, token: object) -> Breaker:
+        """The breaker of the service that takes this token; one that is sealed may be of any."""
+        if self.service_of is None or not isinstance(token, str):
+            return self.breaker
+        service = self.service_of(token)
+        if service not in self._of_services:
+            self._of_services[service] = self.breaker.fresh()
+        return self._of_services[service]
+
+    def called(self, token: object) -> str:
+        """What operators are told of: with the service that takes this token, where there are several."""
+        service = self.service_of(token) if self.service_of is not None and isinstance(token, str) else ""
+        return f"{self.name} ({service})" if service else self.name
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is held back."""
+        return all(breaker.is_closed for breaker in self._breakers)
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the next probe may pass; None where nothing is held back."""
+        return min((b.retry_at for b in self._breakers if b.retry_at is not None), default=None)
+
+    def state_at(self, now: datetime) -> BreakerState:
+        """That of the service which is the worst."""
+        states = {breaker.state_at(now) for breaker in self._breakers}
+        return next(s for s in (BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED) if s in states)
 
     def trouble(self, now: datetime) -> str | None:
         """Why pages do not get there; also of a vendor that answers, and takes none."""
         if self.client is None:
             return None
-        is_open = self.breaker.state_at(now) is BreakerState.OPEN
-        return self.client.trouble or ("has taken none of the last pages" if is_open else None)
+        if self.client.trouble is not None:
+            return self.client.trouble
+        away = [name for name, breaker in self._of_services.items() if breaker.state_at(now) is BreakerState.OPEN]
+        if away:
+            return f"has taken none of the last pages at {', '.join(sorted(away))}"
+        return "has taken none of the last pages" if self.breaker.state_at(now) is BreakerState.OPEN else None
+
+    @property
+    def _breakers(self) -> Sequence[Breaker]:
+        return (self.breaker, *self._of_services.values())
 
 
 def providers(settings: Settings, clock: Clock) -> dict[str, Provider]:
-    """APNs and FCM by name; their clients are not started yet.
+    """APNs, FCM and Web Push by name; their clients are not started yet.
 
     Raises:
         SettingsError: a key, file or URL that can never work; one line without the secret.
     """
     apns = _apns(settings, clock) if settings.has_apns else None
     fcm = _fcm(settings, clock) if settings.has_fcm else None
+    web = _web(settings, clock) if settings.has_webpush else None
     return {
         "apns": Provider("apns", apns, fingerprint(apns.credentials) if apns else "", _breaker(settings)),
         "fcm": Provider("fcm", fcm, fingerprint(fcm.credentials) if fcm else "", _breaker(settings)),
+        "webpush": Provider(
+            "webpush",
+            web,
+            fingerprint(web.credentials) if web else "",
+            _breaker(settings),
+            service_of=web.service_of if web else None,
+            key=web.public_key if web else None,
+        ),
     }
 
 
@@ -108,3 +162,15 @@ def _fcm(settings: Settings, clock: Clock) -> FcmClient:
         )
     except ValueError as error:
         raise SettingsError(f"PAGER_FCM_CREDENTIALS_FILE: {error}") from None
+
+
+def _web(settings: Settings, clock: Clock) -> WebPushClient:
+    try:
+        return WebPushClient(
+            key=text_of(settings.vapid_key_file or ""),
+            subject=settings.vapid_subject or "",
+            services=PushServices.parse(settings.web_push_hosts),
+            clock=clock,
+        )
+    except ValueError as error:
+        raise SettingsError(f"PAGER_VAPID_KEY_FILE: {error}") from None

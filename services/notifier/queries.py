@@ -32,9 +32,11 @@ from services.notifier.projections import (
     ATTEMPTS,
     DEVICES,
     INACTIVE,
+    LAST_RECEIPTS,
     NOTIFICATIONS,
     OUTBOX,
     PAGING,
+    RECEIPTS,
     RESPONDERS,
     RETIRED_TOKENS,
     STOPPED,
@@ -111,10 +113,14 @@ Of each provider of `providers` and its lane of `lanes` at most as many as it ha
 well that are due before `untils`, and where `overs` says so those alone whose deadline has passed.
 """
 
+IS_TEST = _N.id == _N.incident_id
+"""It is about no incident."""
+
 NOTIFICATIONS_OF = Listing(
     Keyset("notifications", (NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)),
-    select(NOTIFICATIONS).where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid)),
+    select(NOTIFICATIONS).where(NOTIFICATIONS.c.incident_id == bindparam("incident_id", type_=Uuid), ~IS_TEST),
 )
+NOTIFICATION_OF = select(NOTIFICATIONS).where(NOTIFICATIONS.c.id == bindparam("id", type_=Uuid))
 
 _IS_THEIRS = (RESPONDERS.c.user_id == bindparam("person", type_=Uuid)).label("is_theirs")
 TEAM_OF = (
@@ -136,6 +142,20 @@ ATTEMPTS_OF = (
     select(ATTEMPTS)
     .where(ATTEMPTS.c.notification_id == any_(ids_parameter()))
     .order_by(ATTEMPTS.c.notification_id, ATTEMPTS.c.attempt)
+)
+
+RECEIPTS_OF = select(RECEIPTS).where(RECEIPTS.c.notification_id == any_(ids_parameter()))
+
+LAST_RECEIPTS_OF = (
+    select(LAST_RECEIPTS.c.device_id, LAST_RECEIPTS.c.at.label("last_receipt_at"))
+    .where(LAST_RECEIPTS.c.user_id == bindparam("user_id", type_=Uuid))
+    .order_by(LAST_RECEIPTS.c.at.desc())
+    .limit(100)
+)
+"""Devices come and go: of somebody who has had more than so many, those that were heard of last."""
+
+DEVICE = select(DEVICES.c.kind).where(
+    DEVICES.c.user_id == bindparam("user_id", type_=Uuid), DEVICES.c.device_id == bindparam("device_id", type_=Text)
 )
 
 _IS_INACTIVE = select(INACTIVE).where(INACTIVE.c.user_id == DEVICES.c.user_id).exists()
@@ -235,10 +255,11 @@ def _is_open(table: Table) -> Any:
 UNSENT = (
     select(_N.id, _N.user_id, _N.run, _N.round, _N.level, OUTBOX.c.lane)
     .select_from(OUTBOX.join(NOTIFICATIONS, _N.id == OUTBOX.c.notification_id))
-    .where(OUTBOX.c.kind == str(NotificationKind.PAGE), _N.user_id == any_(ids_parameter()), _is_open(NOTIFICATIONS))
+    .where(OUTBOX.c.kind == str(NotificationKind.PAGE), _N.user_id == any_(ids_parameter()))
+    .where(_is_open(NOTIFICATIONS), ~IS_TEST)
     .order_by(_N.id)
 )
-"""Pages to the people `ids` that are still to be sent."""
+"""Pages about incidents to the people `ids` that are still to be sent."""
 
 PENDING = (
     select(_N.id, _N.user_id)
@@ -246,7 +267,7 @@ PENDING = (
     .where(OUTBOX.c.kind == str(NotificationKind.PAGE), _N.user_id == any_(ids_parameter()))
     .order_by(_N.id)
 )
-"""The same, also where paging has gone on since."""
+"""The same, also where paging has gone on since, and tests."""
 
 UNTOLD = (
     select(UNREACHABLE)

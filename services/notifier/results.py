@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from libs.contracts.links import incident_url
+from libs.contracts.links import app_url, incident_url
 from libs.contracts.notifier import NotificationKind
 from services.notifier.application import Sent
 from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
@@ -23,7 +23,7 @@ _PREFIX = {
 
 def page_of(row: Sendable, public_url: str) -> Page:
     """What the phone is to show; a replacement goes under the id of the page that it replaces."""
-    kind = NotificationKind(row.kind)
+    kind, test = NotificationKind(row.kind), row.incident_id == row.notification_id
     body = row.description or f"Incident #{row.number}"
     if row.further and kind is NotificationKind.PAGE:
         # In front, where no shortening reaches it.
@@ -35,9 +35,10 @@ def page_of(row: Sendable, public_url: str) -> Page:
         title=_PREFIX[kind] + row.title,
         body=body,
         priority=row.priority,
-        incident_url=incident_url(public_url, row.incident_id),
-        level=row.level,
+        incident_url=app_url(public_url) if test else incident_url(public_url, row.incident_id),
+        level=None if test else row.level,
         expires_at=row.deadline,
+        test=test,
     )
 
 

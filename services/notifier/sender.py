@@ -140,7 +140,7 @@ class Sender:
         self._back -= {n for n, wish in room.items() if wish.is_back and wish.places > RESERVED and n not in full}
         for row in taken.rows if full else ():
             # Behind what only the vendor's return can free there may be a page to a phone that has not failed.
-            breaker = self.providers[row.provider].breaker
+            breaker = self.providers[row.provider].breaker_of(row.push_token)
             if row.notification_id not in self.places.busy and not breaker.is_closed and breaker.fails(row.device):
                 self.places.rest(row, now + _REST)
                 self.places.crowded = True
@@ -153,15 +153,18 @@ class Sender:
     def _room(self) -> dict[str, Room]:
         full = len(self._results) >= _UNRECORDED
         return {
-            name: Room(0 if full else self.places.free(name), name in self._back, not provider.breaker.is_closed)
+            name: Room(0 if full else self.places.free(name), name in self._back, not provider.is_closed)
             for name, provider in self.providers.items()
         }
 
     def _in_order(self, rows: Sequence[Sendable]) -> Sequence[Sendable]:
         """While a vendor is away, first what may show that only some devices are."""
-        if all(provider.breaker.is_closed for provider in self.providers.values()):
+        if all(provider.is_closed for provider in self.providers.values()):
             return rows
-        return sorted(rows, key=lambda row: self.providers[row.provider].breaker.fails(row.device))
+        return sorted(rows, key=self._fails)
+
+    def _fails(self, row: Sendable) -> bool:
+        return self.providers[row.provider].breaker_of(row.push_token).fails(row.device)
 
     def _goes(self, row: Sendable, known: Known, now: datetime) -> bool:
         """Whether it is sent now, or told to be impossible. What waits for its vendor leaves no trace."""
@@ -170,7 +173,7 @@ class Sender:
         if is_sent and not (
             self.freshness.allows(row, known, now)
             and self.places.has_place(row, now)
-            and provider.breaker.allows(now, row.device)
+            and provider.breaker_of(row.push_token).allows(now, row.device)
         ):
             return False
         self.places.enter(row)
@@ -178,7 +181,7 @@ class Sender:
 
     def _next_look(self, next_due: datetime | None) -> datetime | None:
         """When there is something to do that nobody wakes us for."""
-        probes = (provider.breaker.retry_at for provider in self.providers.values())
+        probes = (provider.retry_at for provider in self.providers.values())
         moments = [moment for moment in (next_due, self.places.next_rested, *probes) if moment is not None]
         return min(moments, default=None)
 
@@ -226,7 +229,7 @@ class Sender:
         if token is None:
             return as_result(row, Outcome(Verdict.TRANSIENT, NO_KEY), now, self.chance()), None
         outcome = await self._exchange(provider, row, token, (row.deadline - now).total_seconds())
-        return self._judge(provider, row, outcome, sent_at=now), outcome
+        return self._judge(provider, row, token, outcome, sent_at=now), outcome
 
     async def _exchange(self, provider: Provider, row: Sendable, push_token: str, left: float) -> Outcome:
         assert provider.client is not None  # noqa: S101 - checked by the caller
@@ -237,11 +240,12 @@ class Sender:
             _log.exception("push failed inside", notification=str(row.notification_id))
             return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")
 
-    def _judge(self, provider: Provider, row: Sendable, outcome: Outcome, sent_at: datetime) -> Sent | None:
-        now = self.clock.now()
-        was_away = not provider.breaker.is_closed or provider.breaker.fails(row.device)
-        if provider.breaker.record(outcome, now, row.device):
-            self._start(self._tell(f"{provider.name} does not take pages", provider.name, outcome.reason))
+    def _judge(self, provider: Provider, row: Sendable, token: str, outcome: Outcome, sent_at: datetime) -> Sent | None:
+        now, breaker = self.clock.now(), provider.breaker_of(token)
+        was_away = not breaker.is_closed or breaker.fails(row.device)
+        if breaker.record(outcome, now, row.device):
+            name = provider.called(token)
+            self._start(self._tell(f"{name} does not take pages", name, outcome.reason))
         if was_away and outcome.verdict is Verdict.ACCEPTED:
             self._back.add(provider.name)
             self.places.wake(provider.name)
@@ -251,7 +255,7 @@ class Sender:
         dead = refused_token(row, outcome, sent_at) if outcome.verdict is Verdict.RETIRE else None
         if dead is not None:
             self.suspects.note(dead, row.cause, provider.name, provider.credentials, now)
-        told = _TRIES_TOLD if provider.breaker.is_closed else 1
+        told = _TRIES_TOLD if breaker.is_closed else 1
         if outcome.verdict in FAILURES and row.attempt > told:
             # Its log knows that it fails: an outage of an hour is not to be told page by page and try by try.
             self.places.rest(row, now + _REST)

@@ -9,7 +9,8 @@ from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.environment import text_of
-from libs.chassis.settings import AuthoritiesFile, HttpsUrl, HttpUrl, SealingSettings, file_of, text_like
+from libs.chassis.settings import AuthoritiesFile, HttpsUrl, HttpUrl, PushHosts, SealingSettings, file_of, text_like
+from libs.contracts.web_push import PushServices
 from services.notifier.domain.bundling import MOST
 
 FCM_URL = "https://fcm.googleapis.com"
@@ -29,8 +30,22 @@ def _read_service_account(path: str) -> None:
     read_service_account(text_of(path))
 
 
+def _read_vapid_key(path: str) -> None:
+    from services.notifier.push.web_sealing import read_vapid_key
+
+    read_vapid_key(text_of(path))
+
+
 ApnsKeyFile = Annotated[str, file_of(_read_apns_key)]
 ServiceAccountFile = Annotated[str, file_of(_read_service_account)]
+VapidKeyFile = Annotated[str, file_of(_read_vapid_key)]
+VapidSubject = Annotated[
+    str,
+    text_like(
+        r"mailto:[^@\s,]+@[^@\s,]+\.[^@\s,]+|https://[A-Za-z0-9.-]+(/[!-~]*)?",
+        "must be mailto:somebody@example.com or https://…, where push services reach whoever runs this",
+    ),
+]
 AppleId = Annotated[str, text_like(r"[A-Za-z0-9]{10}", "must be ten letters and digits, as Apple shows it")]
 BundleId = Annotated[str, text_like(r"[A-Za-z0-9.-]{1,155}", "must be a bundle id: letters, digits, dots, hyphens")]
 
@@ -63,6 +78,12 @@ class Settings(SealingSettings):
     apns_ca_file: AuthoritiesFile | None = None
     """PEM of an own authority instead of the system's, for simulators."""
 
+    vapid_key_file: VapidKeyFile | None = None
+    """PEM of the P-256 key by which push services know us; browsers subscribe with its public half."""
+    vapid_subject: VapidSubject | None = Field(default=None, max_length=255)
+    web_push_hosts: PushHosts = ""
+    """Push services beside those of browsers, as `PushServices.parse` reads them; auth has the same."""
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         needed = ("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic")
@@ -71,6 +92,9 @@ class Settings(SealingSettings):
         faults = [f"PAGER_{name.upper()}: is missing, APNs is half configured" for name in missing if begun]
         if not self.fcm_credentials_file and (self.fcm_url != FCM_URL or self.fcm_token_url):
             faults.append("PAGER_FCM_CREDENTIALS_FILE: is missing, FCM is half configured")
+        if bool(self.vapid_key_file) != bool(self.vapid_subject):
+            missing_one = "SUBJECT" if self.vapid_key_file else "KEY_FILE"
+            faults.append(f"PAGER_VAPID_{missing_one}: is missing, Web Push is half configured")
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -84,9 +108,14 @@ class Settings(SealingSettings):
         return bool(self.fcm_credentials_file)
 
     @property
+    def has_webpush(self) -> bool:
+        return bool(self.vapid_key_file)
+
+    @property
     def push(self) -> str:
         """`healthy`, `simulated` (a provider on loopback) or `not configured`; what health says of push."""
         urls = [url for url, used in ((self.fcm_url, self.has_fcm), (self.apns_url, self.has_apns)) if used]
-        if not urls:
+        if not urls and not self.has_webpush:
             return "not configured"
-        return "simulated" if any(urlsplit(url).hostname in _LOOPBACK for url in urls) else "healthy"
+        simulates = self.has_webpush and PushServices.parse(self.web_push_hosts).has_loopback
+        return "simulated" if simulates or any(urlsplit(url).hostname in _LOOPBACK for url in urls) else "healthy"

@@ -16,6 +16,7 @@ from libs.chassis.rebuild.shadow import SUFFIX
 from libs.chassis.rebuild.swapping import swap_moment
 from libs.chassis.testing.deadline import DEADLINE
 from libs.contracts.subjects import SERVICES
+from tests.phone import notification_id
 from tests.world import World
 
 
@@ -92,13 +93,17 @@ async def form(world: World, service: str) -> list[Any]:
 
 
 async def a_busy_evening(world: World) -> None:
-    """Pages, an escalation, an acknowledgement, a resolution, a dead token, and pages that are still under way."""
+    """Pages, an escalation, receipts, an acknowledgement, a resolution, a dead token, a test, and pages under way."""
     ana, bo = await world.two_responders()
     await world.fire_alert("db down", priority="critical", dedupKey="db")
     await ana.expect_push("db down")
     await world.fire_alert("db down", priority="critical", dedupKey="db")
     await world.advance(minutes=5)
-    await bo.expect_push("db down")
+    page = notification_id(await bo.expect_push("db down"))
+    for state in ("opened", "received"):
+        said = {"state": state, "at": world.clock.now().isoformat()}
+        assert (await bo.call("POST", f"/notifications/{page}/receipts", said)).status == 200
+    assert (await bo.call("POST", "/devices/bo-phone/test")).status == 202
     incident = (await world.incident("db down"))["id"]
     assert (await bo.acknowledge(incident)).status == 200
     await world.settle()

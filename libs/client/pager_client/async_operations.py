@@ -811,6 +811,16 @@ class AsyncOperations:
         """Everything that `list_devices` lists, asked for page by page."""
         return self.pages("/devices", query, "devices")
 
+    async def get_web_push_key(self, **query: Unpack[types.GetWebPushKeyQuery]) -> types.WebPushKeyData:
+        """What a browser subscribes with.
+
+        `applicationServerKey` of `PushManager.subscribe`; the subscription is the `pushToken` of a device of
+        platform
+        `web`.
+        """
+        answer: types.WebPushKeyData = await self.call("GET", "/devices/web-push-key", query=query)
+        return answer
+
     async def get_device(self, device_id: str, /, **query: Unpack[types.GetDeviceQuery]) -> types.DeviceData:
         """One of the caller's devices."""
         answer: types.DeviceData = await self.call("GET", f"/devices/{part(device_id)}", query=query)
@@ -823,6 +833,16 @@ class AsyncOperations:
     ) -> types.Nothing:
         """Remove a device."""
         answer: types.Nothing = await self.call("DELETE", f"/devices/{part(device_id)}")
+        return answer
+
+    async def test_device(self, device_id: str, /, *, idempotency_key: str | None = None) -> types.NotificationData:
+        """Send a page about nothing to one of one's own devices.
+
+        On the way of every page, marked `test`. What came of it: `GET /notifications/{id}`.
+        """
+        answer: types.NotificationData = await self.call(
+            "POST", f"/devices/{part(device_id)}/test", key=idempotency_key or new_key()
+        )
         return answer
 
     async def create_api_key(
@@ -1104,6 +1124,27 @@ class AsyncOperations:
     ) -> AsyncIterator[types.NotificationView]:
         """Everything that `list_notifications` lists, asked for page by page."""
         return self.pages("/notifications", query, "notifications")
+
+    async def get_notification(
+        self, id: str | UUID, /, **query: Unpack[types.GetNotificationQuery]
+    ) -> types.NotificationData:
+        """One notification: its attempts, and what its device has said of it."""
+        answer: types.NotificationData = await self.call("GET", f"/notifications/{part(id)}", query=query)
+        return answer
+
+    async def record_receipt(
+        self, id: str | UUID, /, *, idempotency_key: str | None = None, **body: Unpack[types.ReceiptBody]
+    ) -> types.Nothing:
+        """Say that a page was received, displayed or opened.
+
+        By whose page it is. Each state counts once, in whatever order they come and however late; nothing
+        follows from
+        none.
+        """
+        answer: types.Nothing = await self.call(
+            "POST", f"/notifications/{part(id)}/receipts", body, key=idempotency_key or new_key()
+        )
+        return answer
 
     async def list_audit(self, **query: Unpack[types.ListAuditQuery]) -> types.AuditData:
         """Who did what, and from where (admin).

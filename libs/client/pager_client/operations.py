@@ -791,6 +791,16 @@ class Operations:
         """Everything that `list_devices` lists, asked for page by page."""
         return self.pages("/devices", query, "devices")
 
+    def get_web_push_key(self, **query: Unpack[types.GetWebPushKeyQuery]) -> types.WebPushKeyData:
+        """What a browser subscribes with.
+
+        `applicationServerKey` of `PushManager.subscribe`; the subscription is the `pushToken` of a device of
+        platform
+        `web`.
+        """
+        answer: types.WebPushKeyData = self.call("GET", "/devices/web-push-key", query=query)
+        return answer
+
     def get_device(self, device_id: str, /, **query: Unpack[types.GetDeviceQuery]) -> types.DeviceData:
         """One of the caller's devices."""
         answer: types.DeviceData = self.call("GET", f"/devices/{part(device_id)}", query=query)
@@ -803,6 +813,16 @@ class Operations:
     ) -> types.Nothing:
         """Remove a device."""
         answer: types.Nothing = self.call("DELETE", f"/devices/{part(device_id)}")
+        return answer
+
+    def test_device(self, device_id: str, /, *, idempotency_key: str | None = None) -> types.NotificationData:
+        """Send a page about nothing to one of one's own devices.
+
+        On the way of every page, marked `test`. What came of it: `GET /notifications/{id}`.
+        """
+        answer: types.NotificationData = self.call(
+            "POST", f"/devices/{part(device_id)}/test", key=idempotency_key or new_key()
+        )
         return answer
 
     def create_api_key(
@@ -1070,6 +1090,27 @@ class Operations:
     def iter_notifications(self, **query: Unpack[types.ListNotificationsQuery]) -> Iterator[types.NotificationView]:
         """Everything that `list_notifications` lists, asked for page by page."""
         return self.pages("/notifications", query, "notifications")
+
+    def get_notification(
+        self, id: str | UUID, /, **query: Unpack[types.GetNotificationQuery]
+    ) -> types.NotificationData:
+        """One notification: its attempts, and what its device has said of it."""
+        answer: types.NotificationData = self.call("GET", f"/notifications/{part(id)}", query=query)
+        return answer
+
+    def record_receipt(
+        self, id: str | UUID, /, *, idempotency_key: str | None = None, **body: Unpack[types.ReceiptBody]
+    ) -> types.Nothing:
+        """Say that a page was received, displayed or opened.
+
+        By whose page it is. Each state counts once, in whatever order they come and however late; nothing
+        follows from
+        none.
+        """
+        answer: types.Nothing = self.call(
+            "POST", f"/notifications/{part(id)}/receipts", body, key=idempotency_key or new_key()
+        )
+        return answer
 
     def list_audit(self, **query: Unpack[types.ListAuditQuery]) -> types.AuditData:
         """Who did what, and from where (admin).

@@ -100,6 +100,10 @@ Priority = Literal["critical", "high", "medium", "low"]
 """How bad it is, worst first."""
 
 
+ReceiptState = Literal["received", "displayed", "opened"]
+"""What a phone says of a page that it was sent, in the order in which it happens."""
+
+
 Role = Literal["user", "lead", "admin"]
 """What a person may do (technical specification, Authentication & Authorization)."""
 
@@ -451,6 +455,7 @@ class DeviceView(TypedDict):
     deviceName: str
     platform: Platform
     registeredAt: str
+    lastReceiptAt: NotRequired[str | None]
 
 
 class DevicesData(TypedDict):
@@ -897,6 +902,10 @@ class Nothing(TypedDict):
     """An answer without data: the request was carried out."""
 
 
+class NotificationData(TypedDict):
+    notification: NotificationView
+
+
 class NotificationView(TypedDict):
     id: str
     incidentId: str
@@ -909,6 +918,8 @@ class NotificationView(TypedDict):
     state: NotificationState
     createdAt: str
     attempts: NotRequired[list[AttemptView]]
+    receipts: NotRequired[ReceiptsView]
+    test: NotRequired[bool]
 
 
 class NotificationsData(TypedDict):
@@ -1168,6 +1179,21 @@ class ReassignBody(TypedDict):
     sentAt: NotRequired[str | datetime | None]
     assignedTo: str | UUID
     notes: NotRequired[str | None]
+
+
+class ReceiptBody(TypedDict):
+    """`POST /notifications/{id}/receipts`."""
+
+    state: ReceiptState
+    at: str | datetime
+
+
+class ReceiptsView(TypedDict):
+    """When each happened, as far as the phone's clock is believed; None: not that we have heard."""
+
+    received: NotRequired[str | None]
+    displayed: NotRequired[str | None]
+    opened: NotRequired[str | None]
 
 
 class RecoveryCodes(TypedDict):
@@ -1598,6 +1624,16 @@ class WantedItem(TypedDict):
     done: NotRequired[bool]
 
 
+class WebPushKey(TypedDict):
+    """What a browser subscribes with (`applicationServerKey`): an uncompressed point of P-256 in base64url."""
+
+    publicKey: str
+
+
+class WebPushKeyData(TypedDict):
+    webPushKey: WebPushKey
+
+
 Load = TypedDict(
     "Load",
     {
@@ -1896,6 +1932,14 @@ class ListDevicesQuery(TypedDict):
     come."""
 
 
+class GetWebPushKeyQuery(TypedDict):
+    """Of `get_web_push_key`."""
+
+    fields: NotRequired[str | Sequence[str]]
+    """Names of fields, separated by commas, nested ones with dots (`id,title,escalation.level`): only these
+    come."""
+
+
 class GetDeviceQuery(TypedDict):
     """Of `get_device`."""
 
@@ -2057,6 +2101,14 @@ class ListNotificationsQuery(TypedDict):
     limit: NotRequired[int]
     cursor: NotRequired[str | None]
     """`nextCursor` of the page before; the last page has none."""
+    fields: NotRequired[str | Sequence[str]]
+    """Names of fields, separated by commas, nested ones with dots (`id,title,escalation.level`): only these
+    come."""
+
+
+class GetNotificationQuery(TypedDict):
+    """Of `get_notification`."""
+
     fields: NotRequired[str | Sequence[str]]
     """Names of fields, separated by commas, nested ones with dots (`id,title,escalation.level`): only these
     come."""

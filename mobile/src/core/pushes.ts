@@ -11,9 +11,9 @@ export async function listenForPushes(go: (path: string) => void): Promise<void>
   if (!isPhone) return
   await alerts.addListener('opened', ({ incidentId, action }) => go(alertPath(incidentId, { call: action === 'callLead' })))
   // With the app in front nothing else covers the screen.
-  await alerts.addListener('received', ({ incidentId, kind }) => {
+  await alerts.addListener('received', ({ incidentId, kind, priority }) => {
     app.hurry()
-    if (kind === 'page') go(alertPath(incidentId))
+    if (kind === 'page' && priority === 'critical') go(alertPath(incidentId))
   })
   await alerts.addListener('acknowledged', () => {
     app.hurry()

@@ -66,5 +66,5 @@ export function signedOutNotice(base: string): Notice {
 }
 
 function common(pushed: Pushed, base: string) {
-  return { tag: tagOf(pushed), icon: `${base}icon-192.png`, badge: `${base}icon-192.png`, dir: 'auto' as const, data: pushed }
+  return { tag: tagOf(pushed), icon: `${base}icon-192.png`, badge: `${base}icon-192.png`, dir: 'auto' as const, data: { ...pushed, test: pushed.incidentId === null } }
 }

@@ -121,3 +121,17 @@ async def test_a_phone_that_is_signed_in_no_more_is_told_so(pocket: Pocket) -> N
 async def test_an_incident_that_is_none_is_refused(pocket: Pocket) -> None:
     said = pocket.meaning(await pocket.acknowledge("22222222-2222-7222-8222-222222222222"))
     assert (said["meaning"], said["code"]) == ("REFUSED", "NOT_FOUND")
+
+
+async def test_receipts_are_taken_from_a_phone_whose_app_is_dead(world: World, pocket: Pocket) -> None:
+    incident = await _incident(pocket)
+    listed = (await world.admin.call("GET", f"/notifications?incidentId={incident}")).data["notifications"]
+    (mine,) = [one["id"] for one in listed if one["userId"] == str(pocket.owner.user_id)]
+    now = {"millis": int(world.clock.now().timestamp() * 1_000), "sinceBoot": 0, "boot": 1}
+    for state in ("received", "displayed", "opened", "opened"):
+        made = pocket.java.ask("body", then=now, now=now, state=state)
+        answer = await pocket.send(f"/notifications/{mine}/receipts", made["body"], f"receipt-{mine}-{state}")
+        assert pocket.meaning(answer)["meaning"] == "DONE", answer.body
+    listed = (await world.admin.call("GET", f"/notifications?incidentId={incident}")).data["notifications"]
+    (seen,) = [one["receipts"] for one in listed if one["id"] == mine]
+    assert all(seen[state] is not None for state in ("received", "displayed", "opened")), seen

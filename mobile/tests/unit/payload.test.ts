@@ -55,6 +55,7 @@ describe('a notification', () => {
   it('of a test has nothing to acknowledge', () => {
     const test = { ...pushed, incidentId: null }
     expect([tagOf(test), pageNotice(test, '/app/').options.actions]).toEqual([`test:${NOTIFICATION}`, []])
+    expect(carried(pageNotice(test, '/app/').options.data)).toEqual(test)
   })
 
   it('that says what became of an answer is silent', () => {

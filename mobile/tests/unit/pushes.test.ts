@@ -252,8 +252,9 @@ describe('touching it', () => {
   })
 
   it('of a test shows the devices', async () => {
-    const test = { ...JSON.parse(page()), test: 'true' } as object
-    await pushes.clicked(new Shown('T', { tag: 'x', data: test }) as never, 'acknowledge')
+    gateway.answer(ok({}))
+    await pushes.received(page('00', { test: 'true', incidentId: undefined }))
+    await pushes.clicked(now()[0] as never, '')
     expect(openWindow).toHaveBeenCalledWith('https://pager.test/app/settings/devices')
   })
 })

@@ -12,6 +12,7 @@ from libs.contracts.auth import DeviceAdded, DeviceRegistered, DeviceRemoved, Pl
 from libs.contracts.defaults import PAGER
 from libs.contracts.envelope import Fact
 from libs.contracts.requests import Invalid
+from libs.contracts.web_push import BROWSERS, PushServices, Subscription
 from services.auth.domain.text import check_text
 
 _APNS_TOKEN = re.compile(r"[0-9a-fA-F]{64}")
@@ -23,7 +24,7 @@ _TOKENS = {
         "must be an FCM token: 8 or more of A-Z a-z 0-9 _ : . -",
     ),
 }
-"""What the vendors make. A browser's subscription is a document of its own."""
+"""What the vendors make. A browser's subscription is a document of its own (`libs/contracts/web_push.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class RegisterDevice:
     platform: Platform
     push_token: str
     now: datetime
+    services: PushServices = BROWSERS
+    """Whose subscriptions a browser may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,12 @@ def guess_platform(push_token: str) -> Platform:
 
 
 def one_spelling(platform: Platform, push_token: str) -> str:
-    """Apple's tokens are hexadecimal: in capitals or not, they are one token. Google's are told apart by case."""
+    """Apple's tokens are hexadecimal: in capitals or not, they are one token. Google's are told apart by case.
+
+    Raises Invalid where a browser's subscription is none.
+    """
+    if platform is Platform.WEB:
+        return _subscription(push_token).text
     return push_token.lower() if platform is Platform.IOS else push_token
 
 
@@ -108,7 +116,7 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
         case RegisterDevice(), _:
             check_text(command.device_id, "deviceId")
             check_text(command.name, "deviceName")
-            check_token(command.platform, command.push_token)
+            check_token(command.platform, command.push_token, command.services)
             return [
                 DeviceRegistered(
                     user_id=command.user_id,
@@ -126,12 +134,26 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return []
 
 
-def check_token(platform: Platform, push_token: str) -> None:
+def check_token(platform: Platform, push_token: str, services: PushServices) -> None:
     """A token that no vendor makes would be found out by the page that does not arrive. Raises Invalid."""
+    if platform is Platform.WEB:
+        subscription = _subscription(push_token)
+        try:
+            services.check(subscription)
+        except ValueError as error:
+            raise Invalid(str(error), field="pushToken") from None
+        return
     check_text(push_token, "pushToken")
-    form, expected = _TOKENS.get(platform, (None, ""))
-    if form is not None and not form.fullmatch(push_token):
+    form, expected = _TOKENS[platform]
+    if not form.fullmatch(push_token):
         raise Invalid(expected, field="pushToken")
+
+
+def _subscription(push_token: str) -> Subscription:
+    try:
+        return Subscription.read(push_token)
+    except ValueError as error:
+        raise Invalid(str(error), field="pushToken") from None
 
 
 def _is_held(command: RegisterDevice, state: Held) -> bool:

@@ -1,5 +1,6 @@
 """Which devices a person can be paged on."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,6 +10,7 @@ import pytest
 from libs.chassis.testing.given import Given
 from libs.contracts.auth import DeviceAdded, DeviceRegistered, DeviceRemoved, Platform
 from libs.contracts.requests import Invalid
+from libs.contracts.web_push import PushServices
 from services.auth.domain.devices import RegisterDevice, RemoveDevice, device_entity, guess_platform
 from services.auth.entities import DEVICES
 
@@ -16,6 +18,11 @@ BO = UUID("00000000-0000-4000-8000-000000000001")
 CY = UUID("00000000-0000-4000-8000-000000000002")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REGISTER = RegisterDevice(BO, "phone", "Bo's phone", Platform.ANDROID, "fcm-token-1", NOW)
+SUBSCRIPTION = (
+    '{"endpoint": "https://fcm.googleapis.com/fcm/send/abc:APA91b_-", "expirationTime": null, "keys": {"p256dh": '
+    '"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4", '
+    '"auth": "BTBZMqHH6r4Tts7J_aSIgg"}}'
+)
 REGISTERED = DeviceRegistered(
     user_id=BO,
     device_id="phone",
@@ -48,10 +55,30 @@ def test_an_iphones_token_is_kept_in_one_spelling_and_googles_as_it_is() -> None
     assert isinstance(fact, DeviceRegistered)
     assert fact.push_token == "abcd" * 16
     Given(DEVICES, [fact]).when(replace(apple, push_token="ABCD" * 16)).then_nothing()
-    for platform in (Platform.ANDROID, Platform.WEB):
-        (fact, _) = Given(DEVICES, []).when(replace(REGISTER, platform=platform, push_token="ABCD" * 16)).facts
-        assert isinstance(fact, DeviceRegistered)
-        assert fact.push_token == "ABCD" * 16
+    (fact, _) = Given(DEVICES, []).when(replace(REGISTER, push_token="ABCD" * 16)).facts
+    assert isinstance(fact, DeviceRegistered)
+    assert fact.push_token == "ABCD" * 16
+
+
+def test_a_browsers_subscription_is_kept_in_one_spelling() -> None:
+    browser = replace(REGISTER, platform=Platform.WEB, push_token=SUBSCRIPTION)
+    (fact, _) = Given(DEVICES, []).when(browser).facts
+    assert isinstance(fact, DeviceRegistered)
+    assert fact.push_token != SUBSCRIPTION
+    assert json.loads(fact.push_token) == {k: v for k, v in json.loads(SUBSCRIPTION).items() if k != "expirationTime"}
+    Given(DEVICES, [fact]).when(
+        replace(browser, push_token=json.dumps(json.loads(SUBSCRIPTION), indent=1))
+    ).then_nothing()
+
+
+def test_a_subscription_of_another_service_is_one_where_an_operator_has_named_it() -> None:
+    token = SUBSCRIPTION.replace("fcm.googleapis.com", "push.example.com")
+    browser = replace(REGISTER, platform=Platform.WEB, push_token=token)
+    refused = Given(DEVICES, []).when(browser).then_rejected(Invalid)
+    assert refused.field == "pushToken"
+    assert "PAGER_WEB_PUSH_HOSTS" in str(refused)
+    named = replace(browser, services=PushServices.parse("push.example.com"))
+    Given(DEVICES, []).when(named).then_types(DeviceRegistered, DeviceAdded)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +88,7 @@ def test_an_iphones_token_is_kept_in_one_spelling_and_googles_as_it_is() -> None
         (Platform.IOS, "ab" * 80),
         (Platform.ANDROID, "dQw4w9WgXcQ:APA91b_-x" + "y" * 140),
         (Platform.ANDROID, "fcm-or-apns-token"),
-        (Platform.WEB, '{"endpoint": "https://push.example/1"}'),
+        (Platform.WEB, SUBSCRIPTION),
     ],
 )
 def test_a_token_that_a_vendor_could_have_made_is_taken(platform: Platform, token: str) -> None:
@@ -82,6 +109,10 @@ def test_a_token_that_a_vendor_could_have_made_is_taken(platform: Platform, toke
         (Platform.ANDROID, "not a token"),
         (Platform.ANDROID, "dQw4w9WgXcQ:APA91b/+=="),
         (Platform.ANDROID, "dQw4w9WgXcQ:APA91b_-\u00e9"),
+        (Platform.WEB, "fcm-or-apns-token"),
+        (Platform.WEB, '{"endpoint": "https://fcm.googleapis.com/1"}'),
+        (Platform.WEB, SUBSCRIPTION.replace("https", "http")),
+        (Platform.WEB, SUBSCRIPTION.replace(".com/", ".com.evil.com/")),
     ],
 )
 def test_a_token_that_no_vendor_makes_is_refused(platform: Platform, token: str) -> None:
@@ -89,9 +120,7 @@ def test_a_token_that_no_vendor_makes_is_refused(platform: Platform, token: str)
     assert Given(DEVICES, []).when(command).then_rejected(Invalid).field == "pushToken"
 
 
-@pytest.mark.parametrize(
-    "changes", [{"name": "Bo's new phone"}, {"push_token": "fcm-token-2"}, {"platform": Platform.WEB}]
-)
+@pytest.mark.parametrize("changes", [{"name": "Bo's new phone"}, {"push_token": "fcm-token-2"}])
 def test_another_name_token_or_platform_replaces_what_was_registered(changes: dict[str, str]) -> None:
     command = replace(REGISTER, **changes)  # type: ignore[arg-type]
     Given(DEVICES, [REGISTERED]).when(command).then([REGISTERED.model_copy(update=dict(changes)), ADDED])

@@ -8,6 +8,8 @@ import pytest
 
 from services.gateway.tests.stubs import World, world
 
+HEARD = {"deviceId": "tablet", "lastReceiptAt": "2026-03-02T09:00:00Z"}
+
 
 @pytest.fixture(scope="session")
 async def running() -> AsyncIterator[World]:
@@ -20,5 +22,6 @@ async def pager(running: World) -> AsyncIterator[World]:
     for buckets in running.gateway.front.limits._buckets.values():
         buckets.clear()  # the clock stands still: what the tests before have asked for would count for ever
     await running.stubs.keys()
+    await running.stubs.answer("notifier.device_receipts", {"devices": [HEARD]})
     yield running
     await running.stubs.forget()

@@ -20,6 +20,7 @@ INCIDENT = f"/incidents/{ID}"
 SCHEDULE = f"/on-call/schedules/{ID}"
 NOON = "2026-03-02T12:00:00Z"
 NIGHT = "2026-03-02T22:00:00Z"
+NINE = "2026-03-02T09:00:00Z"
 PAGE_TWO = {"page": 2, "limit": 5}
 OF_SEVEN = {"page": 2, "limit": 5, "total": 7, "totalPages": 2}
 FULL = OF_SEVEN | {"endsEarly": True}
@@ -113,6 +114,7 @@ MANAGER = {"userId": str(USER), "role": "manager"}
 CAPTCHA = {"parameters": {"algorithm": "PBKDF2/SHA-256"}, "signature": "5f"}
 FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "ios"}
 
+_SEEN = {"state": "displayed", "at": NOON}
 SAID, END = {"message": "new disks"}, {"enabled": False}
 _MAINTENANCE = {"maintenance": v.MAINTENANCE}
 _FEATURE, SHARE = {"feature": v.FEATURE}, {"percentage": 20}
@@ -240,6 +242,17 @@ CASES = [
     made("registerDevice", "/devices", "auth.register_device", REGISTER_DEVICE, "device", v.DEVICE),
     paged("listDevices", "/devices", "auth.devices", "devices", v.DEVICE),
     Case("getDevice", "GET", "/devices/a%2Fb", "auth.device", {"deviceId": "a/b"}, v.DEVICE, {"device": v.DEVICE}),
+    got("getWebPushKey", "/devices/web-push-key", "notifier.web_push_key", {}, "webPushKey", v.WEB_PUSH_KEY),
+    Case(
+        "testDevice",
+        "POST",
+        "/devices/a%2Fb/test",
+        "notifier.test_device",
+        {"deviceId": "a/b"},
+        v.NOTIFICATION,
+        {"notification": v.NOTIFICATION},
+        status=202,
+    ),
     Case("removeDevice", "DELETE", "/devices/a%2Fb", "auth.remove_device", {"deviceId": "a/b"}, None, {}),
     Case(
         "listIncidents",
@@ -484,6 +497,17 @@ CASES = [
         {"notifications": [v.NOTIFICATION], "total": 101, "nextCursor": None},
         {"notifications": [v.NOTIFICATION], "pagination": {"limit": 100, "total": 101}, "nextCursor": None},
     ),
+    got("getNotification", f"/notifications/{ID}", "notifier.get", {"id": ID}, "notification", v.NOTIFICATION),
+    Case(
+        "recordReceipt",
+        "POST",
+        f"/notifications/{ID}/receipts",
+        "notifier.receipt",
+        {"id": ID, **_SEEN},
+        None,
+        {},
+        _SEEN,
+    ),
     Case("getMaintenance", "GET", "/admin/maintenance", "auth.maintenance", {}, v.MAINTENANCE, _MAINTENANCE),
     Case(
         "setMaintenance", "POST", "/admin/maintenance", "auth.set_maintenance", SAID, v.MAINTENANCE, _MAINTENANCE, SAID
@@ -542,8 +566,34 @@ def test_every_route_has_a_case() -> None:
 
 
 def test_what_is_let_through_is_there() -> None:
-    coming = {"recordReceipt"}
-    assert ROUTES.keys() | coming >= NEVER_STOPS | ANSWERS
+    assert ROUTES.keys() >= NEVER_STOPS | ANSWERS
+
+
+async def test_a_device_says_when_it_was_last_heard_of(pager: World) -> None:
+    tablet = {**v.DEVICE, "deviceId": "tablet"}
+    await pager.stubs.answer("auth.devices", {"devices": [v.DEVICE, tablet], "total": 2})
+    await pager.stubs.answer("auth.device", tablet)
+    found = (await pager.call("GET", "/api/v1/devices")).json["data"]["devices"]
+    assert [(one["deviceId"], one["lastReceiptAt"]) for one in found] == [("phone", None), ("tablet", NINE)]
+    assert (await pager.call("GET", "/api/v1/devices/tablet")).json["data"]["device"]["lastReceiptAt"] == NINE
+
+
+async def test_a_device_is_tested_six_times_an_hour(pager: World) -> None:
+    await pager.stubs.answer("notifier.test_device", v.NOTIFICATION)
+    answers = [(await pager.call("POST", "/api/v1/devices/phone/test")).status for _ in range(7)]
+    assert answers == [202] * 6 + [429]
+    assert (await pager.call("POST", "/api/v1/devices/tablet/test")).status == 202
+    pager.clock.advance(minutes=10)
+    assert (await pager.call("POST", "/api/v1/devices/phone/test")).status == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"state": "seen", "at": NOON}, "state"), ({"state": "opened"}, "at"), ({"state": "opened", "at": "03:12"}, "at")],
+)
+async def test_a_receipt_that_says_nothing_is_refused_by_its_field(pager: World, body: Any, field: str) -> None:
+    answer = await pager.call("POST", f"/api/v1/notifications/{ID}/receipts", body)
+    assert (answer.status, answer.error["code"], answer.error["details"]["field"]) == (400, "VALIDATION_ERROR", field)
 
 
 async def test_refresh_takes_its_token_from_the_authorization_header(pager: World) -> None:

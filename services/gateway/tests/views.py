@@ -51,6 +51,7 @@ SIGNED_IN = json_of(auth.SignedInView(user=_USER, tokens=_TOKENS))
 TOTP = json_of(auth.TotpSecret(secret="S", uri="otpauth://totp/Pager:a"))
 SECOND_FACTOR = json_of(auth.SecondFactorView(is_on=True, is_needed=False, recovery_codes_left=9))
 SESSION = json_of(auth.SessionView(id=USER, device_id="phone", began_at=NOW, expires_at=NOW, is_current=True))
+WEB_PUSH_KEY = json_of(notifier.WebPushKey(public_key="BIdent"))
 DEVICE = json_of(auth.DeviceView(device_id="phone", device_name="Phone", platform=auth.Platform.IOS, registered_at=NOW))
 AUDIT_ENTRY = json_of(
     audit.AuditEntry(

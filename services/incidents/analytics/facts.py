@@ -26,7 +26,7 @@ from libs.contracts.incidents import (
     PriorityLowered,
     PriorityRaised,
 )
-from libs.contracts.notifier import NotificationAccepted, NotificationIntended, NotificationKind
+from libs.contracts.notifier import NotificationAccepted, NotificationIntended, NotificationKind, is_test
 from services.incidents.dedup import shown_key, stands_alone
 from services.incidents.projections import ORGANISATION, metadata
 
@@ -127,8 +127,8 @@ def measured(event: Envelope[Any]) -> Iterable[Change]:
             # Whom somebody has asked for help is no level of a policy.
             if any(paged.via != RESPONDER for paged in people):
                 yield _fired(event.data, event.time)
-        case NotificationIntended() | NotificationAccepted():
-            yield from _page(event.data)
+        case (NotificationIntended() | NotificationAccepted()) as fact if not is_test(fact):
+            yield from _page(fact)
         case UserRegistered(user_id=user_id, timezone=timezone) | UserChanged(user_id=user_id, timezone=timezone):
             yield Row(time_zones, {"user_id": user_id, "since": event.time, "timezone": timezone})
 

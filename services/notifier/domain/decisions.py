@@ -14,6 +14,8 @@ from libs.contracts.notifier import (
     NotificationReplaced,
     NotificationState,
     NotificationWithdrawn,
+    ReceiptRecorded,
+    ReceiptState,
 )
 from services.notifier.domain.notification import (
     BUNDLED,
@@ -27,6 +29,7 @@ from services.notifier.domain.notification import (
     Notification,
     RecordAccepted,
     RecordFailure,
+    RecordReceipt,
     Sending,
     State,
     Stop,
@@ -39,6 +42,9 @@ SHORTEST_LIFE = timedelta(minutes=1)
 USUAL_LIFE = timedelta(hours=1)
 LONGEST_LIFE = timedelta(hours=24)
 """Technical specification, Push Notifications: offline alerts are kept for 24 hours."""
+CLOCKS_APART = timedelta(minutes=1)
+"""So far ahead of ours a phone's clock may be and is still believed."""
+_STATES = tuple(ReceiptState)
 LONGEST_PAUSE = 60.0
 """Seconds."""
 
@@ -68,6 +74,8 @@ def decide(command: Command, state: State) -> Sequence[Fact]:
             return [_accepted(command, state)]
         case RecordFailure(), Notification():
             return [_failed(command, state)]
+        case RecordReceipt(), Notification() if command.state not in state.receipts:
+            return [_receipt(command, state)]
         case ExpireNotification(), Notification(sending=Sending(deadline=deadline)) if deadline <= command.now:
             return _expired(command, state)
         case _:
@@ -213,3 +221,21 @@ def _expired(command: ExpireNotification, state: Notification) -> list[Fact]:
         now=command.now,
     )
     return [_failed(given_up, state)]
+
+
+def _receipt(command: RecordReceipt, state: Notification) -> ReceiptRecorded:
+    """Whatever comes late or out of order is kept, each state once; what is shown of them is in their order."""
+    intent = state.intent
+    believed = intent.at <= command.said_at <= command.now + CLOCKS_APART
+    seen_at = min(command.said_at, command.now) if believed else command.now
+    place = _STATES.index(command.state)
+    before = [at for one, at in state.receipts.items() if _STATES.index(one) < place]
+    after = [at for one, at in state.receipts.items() if _STATES.index(one) > place]
+    return ReceiptRecorded(
+        notification_id=intent.notification_id,
+        incident_id=intent.incident_id,
+        user_id=intent.user_id,
+        state=command.state,
+        seen_at=min([max([seen_at, *before]), *after]),
+        at=command.now,
+    )

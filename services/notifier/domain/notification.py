@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from libs.contracts.notifier import (
     NotificationReplaced,
     NotificationState,
     NotificationWithdrawn,
+    ReceiptRecorded,
+    ReceiptState,
 )
 from services.notifier.domain.place import Place
 
@@ -51,6 +54,8 @@ class Notification:
     shown: NotificationKind | None = None
     """The newest kind that is, or is about to be, on the phone."""
     withdrawn_for: str | None = None
+    receipts: Mapping[ReceiptState, datetime] = field(default_factory=dict)
+    """When its phone has said that each happened."""
 
     def is_sending(self, kind: NotificationKind) -> bool:
         return self.sending is not None and self.sending.kind is kind
@@ -177,6 +182,15 @@ class ExpireNotification:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class RecordReceipt:
+    """Its phone says that this happened, at `said_at` by its own clock."""
+
+    state: ReceiptState
+    said_at: datetime
+    now: datetime
+
+
 Command = (
     IntendNotification
     | StopNotification
@@ -185,6 +199,7 @@ Command = (
     | RecordAccepted
     | RecordFailure
     | ExpireNotification
+    | RecordReceipt
 )
 
 
@@ -213,6 +228,8 @@ def evolve(state: State, fact: Fact) -> State:
         case Notification(), NotificationReplaced():
             silent = Sending(fact.kind, fact.at, fact.at + REPLACEMENT_LIFE)
             return replace(state, stage=NotificationState.REPLACED, shown=fact.kind, sending=silent)
+        case Notification(), ReceiptRecorded():
+            return replace(state, receipts={**state.receipts, fact.state: fact.seen_at})
         case Notification(), NotificationWithdrawn():
             return replace(state, stage=NotificationState.WITHDRAWN, withdrawn_for=fact.reason, sending=None)
         case _:

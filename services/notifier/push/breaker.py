@@ -60,6 +60,19 @@ class Breaker:
         self._probing_since: datetime | None = None
         self._fresh_at: datetime | None = None
 
+    def fresh(self) -> "Breaker":
+        """Another one that is set alike, and has seen nothing."""
+        return Breaker(
+            is_on=self._is_on,
+            failures=self._failures_needed,
+            devices=self._devices_needed,
+            window=self._window,
+            open_for=self._open_for,
+            probe_window=self._probe_window,
+            probes=self._most_probes,
+            pace=self._pace,
+        )
+
     @property
     def is_closed(self) -> bool:
         return self.state is BreakerState.CLOSED

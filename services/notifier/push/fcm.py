@@ -20,6 +20,7 @@ from services.notifier.push.google_token import (
 )
 from services.notifier.push.message import Page, encode, fcm_message
 from services.notifier.push.outcome import Outcome, Verdict
+from services.notifier.push.reasons import connection_reason
 
 if TYPE_CHECKING:
     from libs.chassis.clock import Clock
@@ -123,7 +124,7 @@ class FcmClient:
             return Outcome(Verdict.TRANSIENT, f"OAuth: {error}", everybodys=True)
         except aiohttp.ClientError as error:
             unreached = isinstance(error, aiohttp.ClientConnectorError)
-            return Outcome(Verdict.TRANSIENT, _connection_reason(error), everybodys=unreached)
+            return Outcome(Verdict.TRANSIENT, connection_reason(error), everybodys=unreached)
         except Exception as error:  # one page's surprise must not stop the others
             log.exception("fcm.send_failed", notification_id=str(page.notification_id))
             return Outcome(Verdict.TRANSIENT, f"internal: {type(error).__name__}")
@@ -165,22 +166,9 @@ class FcmClient:
         except TimeoutError:
             self._unreachable = "timeout"
         except aiohttp.ClientError as error:
-            self._unreachable = _connection_reason(error)
+            self._unreachable = connection_reason(error)
 
     async def _keep_token(self) -> None:
         while self._token is not None:
             self._token.touch()
             await asyncio.sleep(TOUCH_EVERY)
-
-
-def _connection_reason(error: aiohttp.ClientError) -> str:
-    """A short reason without addresses, the same on every platform."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return "certificate refused"
-        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
-            return "connection refused"
-        case aiohttp.ClientConnectorError():
-            return f"connect failed: {type(error.os_error).__name__}"
-        case _:
-            return f"connection lost: {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""What goes into a push: pure functions from one page to the bodies and headers of APNs and FCM."""
+"""What goes into a push: pure functions from one page to the bodies and headers of APNs, FCM and Web Push."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,9 +17,14 @@ APNS_LIMIT = 4096
 FCM_LIMIT = 4096
 """Bytes of an FCM message's data (Firebase, "About FCM messages"); we count JSON, never less than keys plus values."""
 
+WEB_LIMIT = 3993
+"""Bytes of what is sealed in the 4096 that every push service takes (RFC 8291 section 4)."""
+
 # Longest storage that the vendors take: APNs 30 days, FCM 4 weeks.
 APNS_MAX_STORAGE = timedelta(days=30)
 FCM_MAX_TTL = 2_419_200
+WEB_MAX_TTL = 2_419_200
+"""Seconds: four weeks, the least that any of the known services stores."""
 
 _MARK = "…"
 # More than everything of a payload that is not text from outside.
@@ -48,6 +53,8 @@ class Page:
     incident_url: str
     level: int | None
     expires_at: datetime
+    test: bool = False
+    """It is about no incident: its person has sent it to themselves."""
 
     @property
     def is_quiet(self) -> bool:
@@ -79,7 +86,7 @@ def apns_payload(page: Page) -> dict[str, Any]:
 def apns_minimal_payload(page: Page) -> dict[str, Any]:
     """The least that still wakes the phone: for the one retry after APNs refused the full payload."""
     aps: dict[str, Any] = {"alert": {"title": _clip(page.title, 64)}, "sound": _sound(page)}
-    return {"aps": aps, "incidentId": str(page.incident_id), "notificationId": str(page.notification_id)}
+    return {"aps": aps, "notificationId": str(page.notification_id)} | _about(page)
 
 
 def fcm_message(page: Page, token: str, now: datetime) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def fcm_message(page: Page, token: str, now: datetime) -> dict[str, Any]:
     seconds = int((page.expires_at - now).total_seconds())
     message = _fit(
         page,
-        lambda title, body, url: {"token": token, "data": _fcm_data(page, title, body, url)},
+        lambda title, body, url: {"token": token, "data": _data(page, title, body, url)},
         FCM_LIMIT,
         measured=lambda message: message["data"],
     )
@@ -101,6 +108,30 @@ def fcm_message(page: Page, token: str, now: datetime) -> dict[str, Any]:
         "direct_boot_ok": True,
     }
     return {"message": message}
+
+
+def web_headers(page: Page, now: datetime) -> dict[str, str]:
+    """The headers of RFC 8030 for a page; `now` is aware UTC and gives the time to live.
+
+    What still waits for a browser under a topic is replaced: of one incident it is shown the newest alone, and what is
+    sent again it is shown once.
+    """
+    seconds = int((page.expires_at - now).total_seconds())
+    return {
+        "TTL": str(min(max(seconds, 0), WEB_MAX_TTL)),
+        "Urgency": "normal" if page.is_quiet else "high",
+        "Topic": page.incident_id.hex,  # 32 characters of base64url, as many as a topic may have
+    }
+
+
+def web_payload(page: Page) -> dict[str, str]:
+    """What the service worker is given, as the app's FCM data: at most `WEB_LIMIT` bytes as `encode` writes it."""
+    return _fit(page, partial(_data, page), WEB_LIMIT, measured=lambda payload: payload)
+
+
+def web_minimal_payload(page: Page) -> dict[str, str]:
+    """The least by which a browser can show it: for the one retry after the full payload was refused as too large."""
+    return _data(page, _clip(page.title, 64), "", "")
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
@@ -122,7 +153,6 @@ def _apns(page: Page, title: str, body: str, url: str) -> dict[str, Any]:
     aps |= {"thread-id": str(page.incident_id), "category": _CATEGORY, "mutable-content": 1}
     payload: dict[str, Any] = {
         "aps": aps,
-        "incidentId": str(page.incident_id),
         "notificationId": str(page.notification_id),
         "priority": page.priority,
         "kind": page.kind,
@@ -130,12 +160,11 @@ def _apns(page: Page, title: str, body: str, url: str) -> dict[str, Any]:
     }
     if page.level is not None:
         payload["level"] = page.level
-    return payload
+    return payload | _about(page)
 
 
-def _fcm_data(page: Page, title: str, body: str, url: str) -> dict[str, str]:
+def _data(page: Page, title: str, body: str, url: str) -> dict[str, str]:
     data = {
-        "incidentId": str(page.incident_id),
         "notificationId": str(page.notification_id),
         "priority": page.priority,
         "kind": page.kind,
@@ -146,7 +175,12 @@ def _fcm_data(page: Page, title: str, body: str, url: str) -> dict[str, str]:
     }
     if page.level is not None:
         data["level"] = str(page.level)
-    return data
+    return data | {name: str(value).lower() for name, value in _about(page).items()}
+
+
+def _about(page: Page) -> dict[str, Any]:
+    """What the app is to look up; of a test there is nothing."""
+    return {"test": True} if page.test else {"incidentId": str(page.incident_id)}
 
 
 def _fit(

@@ -21,8 +21,18 @@ from libs.contracts.incidents import (
     IncidentSnoozed,
 )
 from libs.contracts.model import Lane
-from libs.contracts.notifier import NotificationIntended, NotificationKind, PersonUnreachable
-from services.notifier.application import ACTOR, Sent, follow_people, page_people, record, retire, stop_incidents
+from libs.contracts.notifier import Method, NotificationIntended, NotificationKind, PersonUnreachable, ReceiptState
+from services.notifier.application import (
+    ACTOR,
+    Sent,
+    follow_people,
+    page_people,
+    receive,
+    record,
+    retire,
+    send_test,
+    stop_incidents,
+)
 from services.notifier.domain import bundling
 from services.notifier.domain.notification import ExpireNotification, RecordAccepted, RecordFailure
 from services.notifier.domain.token import RetireToken
@@ -126,10 +136,19 @@ class Flow:
     def record(self, *results: Sent) -> list[Fact]:
         return self._take((), lambda work: record(work, results, self.inputs))
 
+    def test(self, method: Method, person: UUID = BO) -> list[Fact]:
+        """Bo sends himself a page."""
+        return self._take((), lambda work: send_test(work, person, method, Cause(Actor.user(person), uuid4())))
+
+    def hear(self, page: NotificationIntended, state: ReceiptState, person: UUID | None = BO) -> list[Fact]:
+        """Somebody's phone says what became of a page."""
+        cause = Cause(Actor.user(person or BO), uuid4())
+        return self._take((), lambda work: receive(work, page.notification_id, person, (state, self.now), cause))
+
     def retire(self, *dead: tuple[RetireToken, Cause]) -> list[Fact]:
         return self._take((), lambda work: retire(work, dead))
 
-    def _take(self, events: Sequence[Envelope[Any]], handler: Callable[[Any], None]) -> list[Fact]:
+    def _take(self, events: Sequence[Envelope[Any]], handler: Callable[[Any], Any]) -> list[Fact]:
         decided = self.desk.take(handler, self.now)
         self.learn(*events, *decided)
         self.events += decided

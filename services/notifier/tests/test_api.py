@@ -11,8 +11,8 @@ import pytest
 from libs.chassis.requests.callers import Caller
 from libs.chassis.store.changes import compiled
 from libs.contracts.model import Role, TeamRole
-from libs.contracts.notifier import NotificationList, NotificationsQuery
-from libs.contracts.requests import NotFound
+from libs.contracts.notifier import NotificationList, NotificationsQuery, ReceiptsView
+from libs.contracts.requests import ById, NotFound
 from services.notifier.api import api
 from services.notifier.tests.notifications import BO, NINE
 
@@ -34,8 +34,8 @@ class _Tables:
 
     estimates = None
 
-    def __init__(self, team: UUID | None, *, told: bool = True) -> None:
-        self.team, self.told = team, told
+    def __init__(self, team: UUID | None, *, told: bool = True, row: dict[str, Any] | None = None) -> None:
+        self.team, self.told, self.row = team, told, row or _TOLD
 
     def fetch(self, statement: Any, **given: Any) -> list[dict[str, Any]]:
         sql = compiled(statement)[0]
@@ -43,7 +43,10 @@ class _Tables:
             return [{"team_id": self.team, "is_theirs": given["person"] == BO}] if self.team else []
         if "attempts" in sql:
             return []
-        rows = [_TOLD] if self.told else []
+        if "receipts" in sql:
+            asked = _TOLD["id"] in given["ids"]
+            return [{"notification_id": _TOLD["id"], "state": "displayed", "seen_at": NINE}] if asked else []
+        rows = [self.row] if self.told else []
         return [{"total": len(rows)}] if "count(" in sql else rows
 
 
@@ -72,6 +75,35 @@ def test_who_was_told_is_seen_by_whoever_sees_the_incident(who: Caller, of_team:
             with pytest.raises(NotFound):
                 listed(_Tables(team), who)
         assert not listed(_Tables(team, told=False), who).notifications, "incidents says whether there is anything"
+
+
+def test_who_was_told_has_said_what_became_of_it() -> None:
+    (told,) = listed(_Tables(None), USER).notifications
+    assert told.receipts == ReceiptsView(displayed=NINE)
+    assert not told.test
+
+
+@pytest.mark.parametrize(
+    ("who", "of_an_incident", "a_test"),
+    [(PAGED, True, True), (MEMBER, True, False), (USER, False, False), (KEY, False, False)],
+)
+def test_one_is_seen_by_its_person_and_a_test_by_nobody_else(who: Caller, of_an_incident: bool, a_test: bool) -> None:
+    handle = api().operations["get"].handle
+    for row, seen in ((_TOLD, of_an_incident), (_TOLD | {"id": INCIDENT}, a_test)):
+        tables = _Tables(TEAM, row=row)
+        if seen:
+            assert handle(tables, ById(id=row["id"]), who).test is (row["id"] == INCIDENT)
+        else:
+            with pytest.raises(NotFound):
+                handle(tables, ById(id=row["id"]), who)
+    with pytest.raises(NotFound):
+        handle(_Tables(TEAM, told=False), ById(id=uuid4()), who)
+
+
+def test_browsers_are_told_the_key_or_that_there_is_none() -> None:
+    assert api("BIdent").operations["web_push_key"].handle(None, None, USER).public_key == "BIdent"
+    with pytest.raises(NotFound, match="PAGER_VAPID_KEY_FILE"):
+        api().operations["web_push_key"].handle(None, None, USER)
 
 
 def test_a_phones_id_is_told_to_its_person_and_not_to_their_machines() -> None:

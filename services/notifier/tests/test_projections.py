@@ -13,7 +13,7 @@ from libs.chassis.store.changes import Change, Gone, Patch, Row, compiled
 from libs.contracts.auth import Platform
 from libs.contracts.envelope import Envelope
 from libs.contracts.model import Lane
-from libs.contracts.notifier import PushTokenRetired
+from libs.contracts.notifier import PushTokenRetired, ReceiptsView
 from services.notifier import projections as tables
 from services.notifier import queries, suspects
 from services.notifier.api import view_of
@@ -87,13 +87,15 @@ def test_a_retired_token_is_a_row_of_its_own() -> None:
 
 
 def test_people_see_that_a_device_is_pushed_to() -> None:
-    view = view_of(write(INTEND)["notifications"].values, (), own=True)
+    row, nothing = write(INTEND)["notifications"].values, ReceiptsView()
+    view = view_of(row, (), nothing, own=True)
     assert (view.method, view.device_id, view.run, view.level, view.round) == ("push", "phone", 1, 1, 1)
-    assert view_of(write(INTEND)["notifications"].values, (), own=False).device_id is None
+    assert view_of(row, (), nothing, own=False).device_id is None
+    assert not view.test
 
 
-def test_ios_goes_to_apns_and_the_rest_to_fcm() -> None:
-    assert [tables.provider_of(p) for p in (Platform.IOS, Platform.ANDROID, Platform.WEB)] == ["apns", "fcm", "fcm"]
+def test_what_carries_a_push_is_the_platforms() -> None:
+    assert [tables.provider_of(p) for p in (Platform.IOS, Platform.ANDROID, Platform.WEB)] == ["apns", "fcm", "webpush"]
 
 
 def test_every_query_compiles() -> None:

@@ -37,8 +37,11 @@
 
 {{- define "pager.refusePush" -}}
 {{- $push := .Values.push -}}
-{{- if not (or $push.fcm.enabled $push.apns.enabled) }}
-{{- fail "push: switch on push.fcm or push.apns; with neither nobody can be paged" }}
+{{- if not (or $push.fcm.enabled $push.apns.enabled $push.webpush.enabled) }}
+{{- fail "push: switch on push.fcm, push.apns or push.webpush; with none nobody can be paged" }}
+{{- end }}
+{{- if and $push.webpush.enabled (or (not $push.webpush.existingSecret) (not $push.webpush.subject)) }}
+{{- fail "push.webpush: name the Secret with a VAPID key in push.webpush.existingSecret, and in push.webpush.subject whom push services may write to, or set push.webpush.enabled=false if nobody is paged in a browser" }}
 {{- end }}
 {{- if and $push.fcm.enabled (not $push.fcm.existingSecret) }}
 {{- fail "push.fcm.existingSecret: credentials are missing, and simulated pushes are refused in a cluster: name the Secret with Google's service account, or set push.fcm.enabled=false if nobody carries an Android phone" }}

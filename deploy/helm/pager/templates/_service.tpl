@@ -83,6 +83,10 @@
   value: {{ $secrets }}/sealing-key-previous
 {{- end }}
 {{- end }}
+{{- if has .component (list "auth" "notifier") }}
+- name: PAGER_WEB_PUSH_HOSTS
+  value: {{ join "," $v.push.webpush.hosts | quote }}
+{{- end }}
 {{- if has .component (list "auth" "notifier" "gateway") }}
 - name: PAGER_PUBLIC_URL
   value: {{ $v.publicUrl | quote }}
@@ -156,6 +160,14 @@
   value: {{ .topic | quote }}
 - name: PAGER_APNS_URL
   value: {{ .url | quote }}
+{{- end }}
+{{- end }}
+{{- with .Values.push.webpush }}
+{{- if .enabled }}
+- name: PAGER_VAPID_KEY_FILE
+  value: /run/secrets/pager-vapid/vapid.pem
+- name: PAGER_VAPID_SUBJECT
+  value: {{ .subject | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -235,6 +247,16 @@
       - {key: {{ .key }}, path: key.p8}
 {{- end }}
 {{- end }}
+{{- with .root.Values.push.webpush }}
+{{- if .enabled }}
+- name: vapid
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .key }}, path: vapid.pem}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -267,6 +289,11 @@
 {{- if .root.Values.push.apns.enabled }}
 - name: apns
   mountPath: /run/secrets/pager-apns
+  readOnly: true
+{{- end }}
+{{- if .root.Values.push.webpush.enabled }}
+- name: vapid
+  mountPath: /run/secrets/pager-vapid
   readOnly: true
 {{- end }}
 {{- end }}

@@ -11,7 +11,7 @@ import { isPhone } from '../../native/platform'
 import { askForPush, subscribe, webPush } from '../../native/push'
 import { toasts } from '../../ui/toasts.svelte'
 
-export type Device = Schemas['DeviceView'] & { lastReceiptAt?: string | null }
+export type Device = Schemas['DeviceView']
 export type Held = Schemas['HeldDevice']
 
 export async function ownDevices(): Promise<Device[]> {
@@ -30,7 +30,8 @@ export class Devices {
 
   async load(): Promise<void> {
     try {
-      this.all = await ownDevices()
+      // This one first: it is what somebody looks for.
+      this.all = (await ownDevices()).sort((one, other) => Number(other.deviceId === app.auth.device) - Number(one.deviceId === app.auth.device))
       this.error = null
     } catch (error) {
       this.error = error
@@ -110,6 +111,5 @@ export class Devices {
 
 /** With what this gateway's pushes are signed. Raises ApiError: 404 where paging of browsers is not set up. */
 export async function webPushKey(): Promise<string> {
-  const { body } = await app.api.raw('get', '/api/v1/devices/web-push-key')
-  return (body as { data: { webPushKey: { publicKey: string } } }).data.webPushKey.publicKey
+  return (await app.api.get('/api/v1/devices/web-push-key')).webPushKey.publicKey
 }

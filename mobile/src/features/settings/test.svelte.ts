@@ -1,17 +1,12 @@
 /** A page about nothing to one of one's own devices: what becomes of it, as it is known. */
 
+import type { Schemas } from '../../core/api'
 import { app } from '../../core/app.svelte'
 import { t, timeText, type MessageName } from '../../core/i18n'
 import { errorText } from '../../core/words'
 
-type State = 'intended' | 'accepted' | 'replaced' | 'failed' | 'withdrawn'
+type Told = Schemas['NotificationView']
 const RECEIPTS = ['received', 'displayed', 'opened'] as const
-interface Told {
-  id: string
-  state: State
-  attempts: readonly { attempt: number; at: string; outcome: string; reason?: string | null }[]
-  receipts?: Partial<Record<(typeof RECEIPTS)[number], string | null>>
-}
 export interface Step {
   text: string
   /** null: it did not happen yet. */
@@ -51,8 +46,7 @@ export class TestPage {
     this.isLate = false
     this.begun = app.clock.raw()
     try {
-      const { body } = await app.api.raw('post', '/api/v1/devices/{deviceId}/test', { path: { deviceId } })
-      this.told = notification(body)
+      this.told = (await app.api.post('/api/v1/devices/{deviceId}/test', { path: { deviceId } })).notification
       this.later()
     } catch (error) {
       this.error = errorText(error)
@@ -75,9 +69,9 @@ export class TestPage {
   private async look(): Promise<void> {
     const waited = app.clock.raw() - this.begun
     try {
-      const { body } = await app.api.raw('get', '/api/v1/notifications/{id}', { path: { id: this.told?.id ?? '' } })
+      const { notification } = await app.api.get('/api/v1/notifications/{id}', { path: { id: this.told?.id ?? '' } })
       if (this.timer === null) return // closed meanwhile
-      this.told = notification(body)
+      this.told = notification
     } catch (error) {
       this.error = errorText(error)
     }
@@ -85,8 +79,4 @@ export class TestPage {
     const isOver = this.told?.receipts?.opened != null || this.hasFailed || waited >= LONGEST
     if (!isOver && this.timer !== null) this.later()
   }
-}
-
-function notification(body: unknown): Told {
-  return (body as { data: { notification: Told } }).data.notification
 }

@@ -221,6 +221,8 @@ export const settings = {
   'diagnostics.act.responders': 'Ask for help',
   'diagnostics.act.notes': 'Note',
   'diagnostics.act.edit': 'Change',
+  'diagnostics.act.suppress': 'Silence',
+  'diagnostics.act.responders': 'Add responders',
 
   'about.text': 'Pager is open source, under the MIT licence. It wakes the right person, and tells why.',
   'about.uses': 'It is made with',

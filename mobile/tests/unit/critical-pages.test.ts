@@ -93,6 +93,9 @@ describe('what wakes somebody', () => {
     expect(router.path).toBe('/alert/i2')
     pages.done('i2')
     expect([ids(), router.path]).toEqual([[], '/incidents/i2'])
+    // A screen that is on its way out brings nothing back.
+    pages.shown('i2')
+    expect(ids()).toEqual([])
     pages.opened('i5')
     pages.shown('i6')
     expect(ids()).toEqual(['i6', 'i5'])

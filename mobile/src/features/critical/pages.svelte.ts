@@ -56,6 +56,7 @@ class Pages {
 
   /** The screen of this one is there. */
   shown(id: string): void {
+    if (!isAlert(router.path)) return
     const first = this.waiting.find((page) => page.id === id) ?? { id, incident: null, since: performance.now() }
     this.waiting = [first, ...this.waiting.filter((page) => page.id !== id)]
   }

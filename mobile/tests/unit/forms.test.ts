@@ -25,6 +25,26 @@ describe('a form', () => {
     expect([form.isStale, form.error]).toEqual([false, null])
   })
 
+  it('takes whoever sends it to what is at fault', async () => {
+    const node = document.body.appendChild(document.createElement('form'))
+    node.innerHTML = '<input aria-invalid="false"><input aria-invalid="true"><p role="alert"></p>'
+    const form = new Form(['name'])
+    const leave = form.attach(node)
+    form.fail('name', 'needed')
+    await new Promise((done) => setTimeout(done))
+    expect(document.activeElement).toBe(node.children[1])
+    node.children[1]!.remove()
+    const shown = vi.fn()
+    node.children[1]!.scrollIntoView = shown
+    await form.send(() => Promise.reject(new ApiError(403, 'FORBIDDEN', 'no')))
+    await new Promise((done) => setTimeout(done))
+    expect(shown).toHaveBeenCalledOnce()
+    leave()
+    form.fail('name', 'needed')
+    await new Promise((done) => setTimeout(done))
+    expect(shown).toHaveBeenCalledOnce()
+  })
+
   it('is sent once at a time, and says what it cannot explain', async () => {
     const form = new Form()
     let done = () => {}

@@ -1,5 +1,6 @@
 /** A form that is sent: busy while it is, and each refusal stands at the field that it names. */
 
+import { tick } from 'svelte'
 import { app } from '../../core/app.svelte'
 import { ApiError } from '../../core/errors'
 import { t } from './words'
@@ -10,6 +11,7 @@ export class Form {
   /** What no field of the form is at fault for. */
   error = $state<string | null>(null)
   private faults = $state.raw<Readonly<Record<string, string>>>({})
+  private node: HTMLElement | null = null
   /** Somebody has changed it meanwhile: what was looked at is not what there is. */
   isStale = $state(false)
 
@@ -29,6 +31,22 @@ export class Form {
 
   fail(field: string, text: string): void {
     this.faults = { ...this.faults, [field]: text }
+    void this.reveal()
+  }
+
+  /** For `{@attach form.attach}`: whoever sends it is taken to what is at fault, also where that is out of sight. */
+  readonly attach = (node: HTMLElement): (() => void) => {
+    this.node = node
+    return () => {
+      this.node = null
+    }
+  }
+
+  private async reveal(): Promise<void> {
+    await tick()
+    const field = this.node?.querySelector<HTMLElement>('[aria-invalid="true"]')
+    if (field) field.focus()
+    else this.node?.querySelector<HTMLElement>('[role="alert"]')?.scrollIntoView?.({ block: 'center' })
   }
 
   clear(): void {
@@ -66,6 +84,7 @@ export class Form {
     } else if (field !== null && this.fields.some((one) => field === one || field.startsWith(`${one}.`))) {
       this.fail(field, errorText(error))
     } else this.error = refusal(error)
+    void this.reveal()
   }
 }
 

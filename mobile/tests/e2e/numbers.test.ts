@@ -24,7 +24,7 @@ const says = (name: string, is: number, most: number, unit: string) => {
   expect(is, name).toBeLessThanOrEqual(most)
 }
 
-describe.runIf(process.env['PAGER_E2E_NUMBERS'] === '1')('Numbers', () => {
+describe.runIf(process.env['APP_E2E_NUMBERS'] === '1')('Numbers', () => {
   test('first screen, with a processor that is four times slower', async () => {
     const took: number[] = []
     for (let time = 0; time < TIMES; time += 1) {

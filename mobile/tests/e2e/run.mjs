@@ -38,13 +38,13 @@ if (!existsSync(join(mobile, '../.venv/bin/pager'))) {
 const env = {
   ...process.env,
   CHROMIUM_PATH: found,
-  PAGER_E2E_NUMBERS: asked('--numbers') ? '1' : '',
-  PAGER_E2E_UPDATE: asked('--update') ? '1' : '',
-  PAGER_E2E_PICTURES: pictures === undefined ? '' : resolve(pictures.slice('--pictures='.length)),
+  APP_E2E_NUMBERS: asked('--numbers') ? '1' : '',
+  APP_E2E_UPDATE: asked('--update') ? '1' : '',
+  APP_E2E_PICTURES: pictures === undefined ? '' : resolve(pictures.slice('--pictures='.length)),
 }
 // The gateway serves what is in its folder: what is tried has to be what the sources say.
 if (!asked('--no-build')) {
   run('node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn')
   run('scripts/built.mjs')
 }
-run('node_modules/vitest/vitest.mjs', 'run', '--config', 'tests/e2e/vitest.config.ts', ...given.filter((each) => !own.has(each) && each !== pictures))
+run('node_modules/vitest/vitest.mjs', 'run', '--config', 'tests/e2e/vitest.config.ts', ...(pictures === undefined ? given.filter((each) => !own.has(each)) : ['tests/e2e/pictures']))

@@ -10,7 +10,7 @@ import { stopTheClock } from './phone'
 
 const FOLDER = new URL('../visual/ref/', import.meta.url).pathname
 const FONTS = join(FOLDER, 'fonts.json')
-const IS_UPDATE = process.env['PAGER_E2E_UPDATE'] === '1'
+const IS_UPDATE = process.env['APP_E2E_UPDATE'] === '1'
 /** Share of the pixels that may differ: edges of letters on another machine. */
 const MOST_DIFFERENT = 0.004
 

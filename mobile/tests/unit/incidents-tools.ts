@@ -48,8 +48,13 @@ export class World {
   }
 }
 
+let before: { outbox: { stop(): void }; live: { stop(): void } } | null = null
+
 /** Everything is imported anew: there is one app, one list and one queue of pages. */
 export async function signedIn(answers: Answers = {}) {
+  // The app of the test before must not send anything to this gateway.
+  before?.outbox?.stop()
+  before?.live?.stop()
   vi.resetModules()
   indexedDB = new IDBFactory()
   history.replaceState(null, '', '/app/incidents')
@@ -58,6 +63,7 @@ export async function signedIn(answers: Answers = {}) {
   vi.stubGlobal('WebSocket', Socket)
   const { app } = await import('../../src/core/app.svelte')
   const { router } = await import('../../src/core/navigation')
+  before = app
   await app.start()
   await app.auth.signIn({ email: ana.email, password: 'x' })
   const followers = (app as unknown as { followers: Set<{ changed?: (one: Incident, event: string) => void; gone?: (id: string) => void; list?: () => void }> }).followers

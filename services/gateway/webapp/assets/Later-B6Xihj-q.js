@@ -1,1 +1,0 @@
-import"./i18n-DuaI27nT.js";import"./index-client-2VPb1tov.js";import{t as e}from"./Skeleton-DDcSqxyI.js";function t(t){e(t,{})}export{t as default};

@@ -1,0 +1,1 @@
+export{t as app}from"./app.svelte-EFakXiHB.js";

@@ -149,15 +149,19 @@ test('Queued and too late: the refusal says who was faster, and when', async () 
 
 test('A session that is over while somebody acknowledges: it waits for them, and is sent once', async () => {
   const anna = await person('Anna', 'Expired')
-  await onPhone(browser, async (one) => {
+  await onLine(async (one, line) => {
     const { page } = one
     await signIn(one, anna)
     await seen(page.getByRole('heading', { level: 1, name: incidents['incidents.title'] }))
     const { id } = await openIncident(`Lock is open ${process.pid}`, { assignedTo: anna.id })
     await seen(redScreen(page))
+    // The stream would tell it at once.
+    await line.cut()
     await endBrowserSessions(anna)
     await page.getByRole('button', { name: critical['critical.ack'] }).tap()
-    await page.waitForURL(/sign-in\?to=/)
+    await seen(page.getByText(critical['critical.queued']))
+    await line.mend()
+    await page.waitForURL(/sign-in\?to=/, { timeout: 90_000 })
     await seen(page.getByText(auth['auth.expired']))
     expect(await acknowledgements(id)).toBe(0)
     await fillIn(page, anna.email, anna.password)

@@ -29,6 +29,10 @@ function skip(reason) {
   process.exit(0)
 }
 
+if (Number(process.versions.node.split('.')[0]) < 22) {
+  console.error(`Node ${process.versions.node} is too old: put ../.venv/bin first in PATH`)
+  process.exit(1)
+}
 const found = chromium()
 if (found === null) skip(process.env.CHROMIUM_PATH ? `CHROMIUM_PATH names ${process.env.CHROMIUM_PATH}, which is not there` : 'there is no Chromium (CHROMIUM_PATH, /usr/bin/chromium, google-chrome)')
 if (!existsSync(join(mobile, '../.venv/bin/pager'))) {

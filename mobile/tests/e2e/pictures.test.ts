@@ -1,4 +1,4 @@
-/** Pictures for the README, by `--pictures=FOLDER` and nothing else: `docs/pictures/app-*.png` are made of these. */
+/** Pictures for the README, by `--pictures=FOLDER` and nothing else: `docs/pictures/app-*.png` are these with 256 colours. */
 
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'

@@ -1,13 +1,15 @@
-"""All events by name: each service's contracts declare theirs when they are imported."""
+"""All events by name: the contracts' modules declare theirs when they are imported."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 
-from libs.contracts.subjects import SERVICES
+from libs import contracts
 
 
 def declare_events() -> None:
     """Every event is in `envelope.FACTS` from now on: for whoever reads the events of all services."""
-    for name in (*SERVICES, "integrations", "invites", "teams", "api_keys", "erasure", "incident_alerts"):
-        importlib.import_module(f"libs.contracts.{name}")
+    for module in pkgutil.iter_modules(contracts.__path__):
+        if not module.ispkg:
+            importlib.import_module(f"{contracts.__name__}.{module.name}")

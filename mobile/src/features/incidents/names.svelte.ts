@@ -27,6 +27,11 @@ class Names {
     return null
   }
 
+  /** Of who has done something: a person, or an integration, a key, a service, which the API does not name to everybody. */
+  actor({ kind, id }: { kind: string; id: string }): string | null {
+    return kind === 'user' ? this.of(id) : null
+  }
+
   /** A text of the gateway with names in the place of the ids of those whom we know. */
   within(text: string): string {
     return text.replace(/\b(?:(schedule|team|user|policy):? )?(?:(schedule|team|user):)?([0-9a-f-]{36})(?::(\w+))?/gi, (whole, before, kind, id, role) => {

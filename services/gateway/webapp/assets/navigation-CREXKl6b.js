@@ -1,0 +1,1 @@
+export{t as router}from"./navigation-C183WnRp.js";

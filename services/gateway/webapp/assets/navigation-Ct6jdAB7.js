@@ -1,1 +1,0 @@
-export{t as router}from"./navigation-DwOhh9HV.js";

@@ -106,6 +106,7 @@ app-check: setup mobile/node_modules/.package-lock.json ## the app that is commi
 
 app-test: setup mobile/node_modules/.package-lock.json ## the app: its contract with the API, types, units, in a browser, the native projects
 	@$(NPM) run --silent test
+	@$(NPM) run --silent test:e2e
 
 clean: ## remove what was installed and built here
 	rm -rf mobile/node_modules mobile/coverage mobile/dist .venv .tools .mypy_cache .ruff_cache .import_linter_cache .coverage*

@@ -29,6 +29,17 @@ describe('a swipe', () => {
     drag(pointer('pointerdown', 0), pointer('pointermove', 200), pointer('pointerup', 200))
     expect(done).toHaveBeenCalledOnce()
   })
+  it('of a finger makes no click at its end, and the next one is meant', () => {
+    const { node, drag, action, moved, done } = card()
+    const undone = vi.fn()
+    node.addEventListener('click', undone)
+    drag(pointer('pointerdown', 0), pointer('pointermove', 200), pointer('pointerup', 200))
+    // It was acknowledged by that, and cannot be swiped any more.
+    action.update({ isEnabled: false, moved, done })
+    drag(pointer('pointerdown', 300), pointer('pointerup', 300))
+    node.click()
+    expect(undone).toHaveBeenCalledOnce()
+  })
   it.each([
     ['short', [pointer('pointerdown', 0), pointer('pointermove', 80), pointer('pointerup', 80)]],
     ['taken back', [pointer('pointerdown', 0), pointer('pointermove', 200), pointer('pointermove', 10), pointer('pointerup', 10)]],

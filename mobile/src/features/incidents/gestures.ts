@@ -29,9 +29,10 @@ export function swipe(node: HTMLElement, options: Swipe) {
     return Math.max(0, getComputedStyle(node).direction === 'rtl' ? -across : across)
   }
   const down = (event: PointerEvent) => {
+    // Also where there is nothing to swipe any more: a finger makes no click at its end, and the next one is meant.
+    isSwiping = isArmed = false
     if (!at.isEnabled || event.pointerType === 'mouse' || !event.isPrimary) return
     start = { x: event.clientX, y: event.clientY, id: event.pointerId }
-    isSwiping = isArmed = false
   }
   const move = (event: PointerEvent) => {
     if (start === null || event.pointerId !== start.id) return

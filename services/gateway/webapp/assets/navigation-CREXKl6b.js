@@ -1,1 +1,0 @@
-export{t as router}from"./navigation-C183WnRp.js";

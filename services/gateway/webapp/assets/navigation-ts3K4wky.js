@@ -1,0 +1,1 @@
+export{t as router}from"./navigation-0pNONQOI.js";

@@ -3,6 +3,7 @@ import { mount } from 'svelte'
 import App from './App.svelte'
 import Failed from './Failed.svelte'
 import { app } from './core/app.svelte'
+import { router } from './core/navigation'
 import { applyTheme } from './core/theme'
 import { registerWorker } from './sw/register'
 
@@ -11,6 +12,8 @@ const target = document.getElementById('app')
 if (target === null) throw new Error('index.html has no place for the app')
 
 app.reports.listen(window)
+// What the address wants is fetched while the database opens; where that fails, the screen says so when it is due.
+void router.place?.route.load().catch(() => undefined)
 try {
   await app.start()
   mount(App, { target })

@@ -65,7 +65,10 @@ describe.runIf(process.env['APP_E2E_NUMBERS'] === '1')('Numbers', () => {
         toRed.push(await measured(one.page, id))
         await one.page.getByRole('button', { name: critical['critical.ack'] }).tap()
         await answered
-        toCommitted.push(await one.page.evaluate((path) => (globalThis as unknown as Measures).committed(path), `/incidents/${id}/acknowledge`))
+        const path = `/incidents/${id}/acknowledge`
+        // The page's own list of what it asked for has it a moment after the answer.
+        await one.page.waitForFunction((of) => (globalThis as unknown as Measures).committed(of) !== null, path)
+        toCommitted.push((await one.page.evaluate((of) => (globalThis as unknown as Measures).committed(of), path)) ?? Number.NaN)
         await becomes(id, 'acknowledged')
         await one.page.waitForURL(/\/app\/incidents\//)
         shifts.push(await one.page.evaluate(() => (globalThis as unknown as Measures).shifted))
@@ -86,7 +89,7 @@ interface Measures {
   red: number
   shifted: number
   tapped: number
-  committed: (path: string) => number
+  committed: (path: string) => number | null
 }
 
 /** In the page: when the stream told of an incident, when the red screen was painted, and what moved on it. */
@@ -113,7 +116,10 @@ function measure(): void {
     for (const entry of list.getEntries() as unknown as { value: number; startTime: number }[]) if (isRed && at.red > 0 && entry.startTime > at.red) at.shifted += entry.value
   }).observe({ type: 'layout-shift', buffered: true })
   document.addEventListener('click', () => (at.tapped = performance.now()), true)
-  at.committed = (path) => (performance.getEntriesByType('resource').findLast(({ name }) => name.endsWith(path)) as PerformanceResourceTiming).responseEnd - at.tapped
+  at.committed = (path) => {
+    const asked = performance.getEntriesByType('resource').findLast(({ name }) => name.endsWith(path)) as PerformanceResourceTiming | undefined
+    return asked === undefined ? null : asked.responseEnd - at.tapped
+  }
 }
 
 async function measured(page: Page, id: string): Promise<number> {

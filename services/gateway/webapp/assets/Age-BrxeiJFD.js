@@ -1,1 +1,0 @@
-import"./disclose-version-xihTtKlq.js";import{F as e,I as t,R as n,Y as r,et as i,h as a,lt as o,ut as s}from"./platform-xWaE37cd.js";import{t as c}from"./app.svelte-EFakXiHB.js";import{t as l}from"./i18n-DVexJ9Fr.js";var u=n(`<time> </time>`);function d(n,d){s(d,!0);var f=u(),p=i(f,!0);r(t=>{a(f,`datetime`,d.at),e(p,t)},[()=>l(d.at,c.now)]),t(n,f),o()}export{d as t};

@@ -1,1 +1,0 @@
-import"./disclose-version-xihTtKlq.js";import{C as e,I as t,O as n,Q as r,R as i,S as a,Y as o,a as s,mt as c}from"./platform-xWaE37cd.js";var l=i(`<span><!></span>`);function u(i,u){let d=s(u,`kind`,3,`plain`);var f=l(),p=r(f);n(p,()=>u.children),c(f),o(()=>a(f,1,e(d()),`svelte-12e3wcb`)),t(i,f)}export{u as t};

@@ -1,1 +1,0 @@
-export{t as app}from"./app.svelte-EFakXiHB.js";

@@ -1,0 +1,1 @@
+export{C as app}from"./core-wRvO17kq.js";

@@ -1,0 +1,1 @@
+export{t as App}from"./esm-B7Z_ad8b.js";

@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-D-giu0zy.js","assets/dist-DHjjB8zm.js","assets/definitions-BdWVgBTV.js"])))=>i.map(i=>d[i]);
-import{i as e}from"./dist-DHjjB8zm.js";import{t}from"./definitions-BdWVgBTV.js";import{t as n}from"./preload-helper-DPkQ_svm.js";var r=e(`Haptics`,{web:()=>n(()=>import(`./web-D-giu0zy.js`).then(e=>new e.HapticsWeb),__vite__mapDeps([0,1,2]))});export{r as Haptics,t as ImpactStyle};

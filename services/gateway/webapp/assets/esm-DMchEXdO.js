@@ -1,1 +1,0 @@
-export{t as App}from"./esm-yXZ5E5T6.js";

@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-DE4nxeFE.js","assets/dist-DHjjB8zm.js"])))=>i.map(i=>d[i]);
-import{i as e}from"./dist-DHjjB8zm.js";import{t}from"./preload-helper-DPkQ_svm.js";var n=e(`App`,{web:()=>t(()=>import(`./web-DE4nxeFE.js`).then(e=>new e.AppWeb),__vite__mapDeps([0,1]))});export{n as t};

@@ -1,1 +1,0 @@
-export{t as router}from"./navigation-0pNONQOI.js";

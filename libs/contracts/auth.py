@@ -425,7 +425,7 @@ class DeviceView(Contract):
     platform: Platform
     registered_at: Moment
     last_receipt_at: Moment | None = None
-    """When it last said what became of a page, where one's devices are asked for; None: never."""
+    """When it last said what became of a page, where one's devices are asked for; None: never, or notifier is away."""
 
 
 class HeldDevice(Contract):

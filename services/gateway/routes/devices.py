@@ -13,7 +13,7 @@ from libs.chassis.consume.owner import NoRequest
 from libs.contracts.auth import DeviceQuery, DeviceView, RegisterDevice, RemoveDevice
 from libs.contracts.notifier import NotificationView, SendTest, WebPushKey
 from libs.contracts.requests import Nothing
-from services.gateway.envelope import item, success
+from services.gateway.envelope import Problem, item, success
 from services.gateway.forwarding import Ask
 from services.gateway.front import front_of
 from services.gateway.limits import Limit, of_person
@@ -101,8 +101,13 @@ async def remove_device(device_id: DeviceId, ask: Asking) -> Response:
 
 
 async def _heard(ask: Ask) -> dict[str, str]:
-    """When each of the caller's devices was last heard of."""
-    found = await ask.query("notifier", "device_receipts", NoRequest())
+    """When each of the caller's devices was last heard of; nothing while notifier is away: what is in auth is told."""
+    try:
+        found = await ask.query("notifier", "device_receipts", NoRequest())
+    except Problem as problem:
+        if problem.code != "UNAVAILABLE":
+            raise
+        return {}
     return {one["deviceId"]: one["lastReceiptAt"] for one in found["devices"]}
 
 

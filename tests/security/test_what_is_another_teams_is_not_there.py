@@ -55,12 +55,29 @@ async def test_what_belongs_to_another_team_is_not_there_and_what_one_may_not_do
         got = {name: said for (_, name), said in (await _walk(world, who, shop, walked)).items()}
         expected = {name: said for said, names in EXPECTED[kind].items() for name in names}
         assert got == expected, kind
+    await _page_of(world, shop, callers, walked)
     ones_own = {None, Action.ME}
     there = {(api.service, name) for api in apis() for name, op in api.operations.items() if op.action not in ones_own}
     walked |= {("incidents", "audit"), ("notifier", "audit")}  # admins'
     walked.add(("incidents", "begin_bulk"))  # which does nothing: each command of a bulk is asked for
     assert walked >= {one for one in there if one[0] in ("incidents", "notifier")}, "no operation is forgotten here"
     told(Attack.FOREIGN_IDS, "404, and 403 for what one sees and may not do")
+
+
+async def _page_of(world: World, shop: str, callers: dict[str, Phone], walked: set[tuple[str, str]]) -> None:
+    """A page by its own id is there for whoever sees its incident; only whom it has reached says so."""
+    made = await world.admin.call("POST", "/incidents", {"title": "it burns", "teamId": shop})
+    await world.settle()
+    path = f"/notifications?incidentId={made.data['incident']['id']}"
+    page = {"id": (await world.admin.call("GET", path)).data["notifications"][0]["id"]}
+    receipt = page | {"state": "opened", "at": world.clock.now().isoformat()}
+    for kind, who in callers.items():
+        token = who.session["accessToken"]
+        sees = "list" in EXPECTED[kind].get(SEEN, ())
+        for operation, body, is_there in (("get", page, sees), ("receipt", receipt, kind == "was paged")):
+            error = (await world.rpc("notifier", operation, body, token)).error
+            assert ("" if error is None else str(error.kind)) == (SEEN if is_there else NOT_FOUND), (kind, operation)
+            walked.add(("notifier", operation))
 
 
 def _more(operation: str) -> dict[str, Any]:

@@ -155,6 +155,7 @@ async def test_whatever_a_path_names_and_is_not_there_is_404(world: World, subte
     bodies |= {f"{verb}Incident": {"minutes": 5} for verb in ("snooze", "suppress")}
     bodies |= {"reassignIncident": {"assignedTo": ME["userId"]}, "addResponders": {"userIds": [ME["userId"]]}}
     bodies["addNote"] = {"text": "the replica lags"}
+    bodies["recordReceipt"] = {"state": "opened", "at": world.clock.now().isoformat()}
     bodies["eraseUser"] = {"confirmEmail": "nobody@pager.test"}
     queries = {"listShifts": "?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00Z"}
     walked = set()

@@ -135,10 +135,7 @@ export class PolicyEditor {
   }
 
   async save(): Promise<string | null> {
-    this.form.clear()
-    const faults = [...this.faults()]
-    for (const [field, text] of faults) this.form.fail(field, text)
-    if (faults.length > 0) return null
+    if (!this.form.accepts(this.faults())) return null
     let id: string | null = null
     await this.form.send(async () => {
       if (this.isNew) {

@@ -183,10 +183,7 @@ export class ScheduleEditor {
 
   /** The id of what was saved, or null where it was refused: the form says why. */
   async save(): Promise<string | null> {
-    this.form.clear()
-    const faults = [...this.faults()]
-    for (const [field, text] of faults) this.form.fail(field, text)
-    if (faults.length > 0) return null
+    if (!this.form.accepts(this.faults())) return null
     let id: string | null = null
     await this.form.send(async () => {
       if (this.isNew) {

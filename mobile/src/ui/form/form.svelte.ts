@@ -55,6 +55,14 @@ export class Form {
     this.isStale = false
   }
 
+  /** What need not be asked to be known, each at its field; whether there is nothing of it. */
+  accepts(faults: Iterable<readonly [string, string]>): boolean {
+    this.clear()
+    const found = [...faults]
+    for (const [field, text] of found) this.fail(field, text)
+    return found.length === 0
+  }
+
   /** Whether it was done. A second press while it is being done does nothing. */
   async send(work: () => Promise<unknown>): Promise<boolean> {
     if (this.isBusy) return false

@@ -1,1 +1,0 @@
-export{C as app}from"./core-wRvO17kq.js";

@@ -1,0 +1,1 @@
+export{C as app}from"./core-t2icTz-m.js";

@@ -1,1 +1,0 @@
-export{t as App}from"./esm-B7Z_ad8b.js";

@@ -1,0 +1,1 @@
+export{t as App}from"./esm-DzZC_670.js";

@@ -1,0 +1,1 @@
+export{x as router}from"./core-t2icTz-m.js";

@@ -1,4 +1,4 @@
-"""`python -m tests.unit [options of pytest]`: what needs no server and computes little, in two processes at once.
+"""`python -m tests.unit [options of pytest]`: what needs no server and takes little, in two processes at once.
 
 Halves rather than workers of pytest-xdist: there each imports and collects everything, and writes down for another
 process what it does, which together takes as long as these tests. Exit 0: all have passed.
@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_FIRST = {"services/auth", "services/escalation", "services/gateway", "services/notifier", "tests/client"}
+_FIRST = {"services/gateway", "services/notifier", "tests/client"}
 """They take as long as all others."""
 _OPTIONS = ("-m", "not servers and not thorough", "--hypothesis-profile=quick")
 

@@ -208,6 +208,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.thorough
 async def test_a_process_that_cannot_end_ends_and_says_where_it_was() -> None:
     """`asyncio.run` waits for what swallows its cancellation, for ever."""
     ended = await asyncio.to_thread(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONTRACTS = Path(__file__).parents[1]
 _DECLARED = re.compile(r'type="(pager\.\w+\.\w+\.v\d+)"')
 _KNOWN = """
@@ -17,6 +19,7 @@ print(*FACTS, sep="\\n")
 """
 
 
+@pytest.mark.thorough
 def test_every_event_that_a_module_declares_is_known() -> None:
     declared = {name for module in CONTRACTS.glob("*.py") for name in _DECLARED.findall(module.read_text("utf-8"))}
     # In a process of its own: other tests import what nobody else does.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -210,5 +211,5 @@ class Life(RuleBasedStateMachine):
 
 _REPEATABLE = commands.AskLevel | commands.AddResponders | commands.AddNote
 """What is asked for twice is asked for twice; its door knows an Idempotency-Key."""
-TestLife = Life.TestCase
+TestLife = pytest.mark.thorough(Life.TestCase)
 TestLife.settings = settings(max_examples=examples(1500), stateful_step_count=30, derandomize=True)

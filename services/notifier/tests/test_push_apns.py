@@ -102,6 +102,7 @@ async def test_no_answer_is_a_timeout_of_the_shorter_limit_and_the_next_page_is_
             pass  # the client's own limit is short here
 
 
+@pytest.mark.thorough
 async def test_timeouts_lose_no_stream(certificate: tuple[str, str]) -> None:
     async with AsyncExitStack() as stack:
         server = ApnsServer(certificate, streams=10)
@@ -199,6 +200,7 @@ async def test_a_goaway_answers_what_was_taken_and_repeats_the_rest(server: Apns
     assert len(sent) == 5
 
 
+@pytest.mark.thorough
 async def test_idle_connections_are_kept_alive(server: ApnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApnsConnection, "KEEPALIVE", 0.02)
     async with client_of(server) as client:

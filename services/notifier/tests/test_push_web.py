@@ -242,6 +242,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(server: PushService,
     assert outcome == Outcome(Verdict.TRANSIENT, "HTTP 500", 500)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("breaks", [False, True])
 async def test_a_page_that_was_taken_is_not_sent_again_for_want_of_words(
     server: PushService, browser: Browser, breaks: bool

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from libs.contracts.model import Lane
 from libs.contracts.notifier import (
     AttemptFailed,
@@ -66,6 +68,7 @@ async def test_a_failed_page_is_sent_again_under_the_same_id() -> None:
         assert [p.notification_id for p in bench.fcm.pages] == [one, one]
 
 
+@pytest.mark.thorough
 async def test_results_survive_postgresql_being_away() -> None:
     async with Bench() as bench:
         bench.outbox.away = 2

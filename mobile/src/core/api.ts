@@ -1,7 +1,7 @@
 /** The gateway's HTTP API, typed by its own description (`schema.d.ts`). */
 
 import type { Clock } from './clock'
-import { ApiError, errorOf } from './errors'
+import { ApiError, errorOf, foreign } from './errors'
 import type { components, paths } from './schema'
 
 export { ApiError } from './errors'
@@ -57,6 +57,8 @@ export interface Reply {
 }
 
 const TIMEOUT = 10_000
+/** Characters. Browsers refuse 64 kB of what goes on after a page. */
+const MOST_KEPT_ALIVE = 8_000
 
 export class Api {
   /** '' where the gateway serves this page. */
@@ -133,6 +135,7 @@ export class Api {
     if (method === 'post' && !path.startsWith('/api/v1/auth/')) headers['Idempotency-Key'] = key
     if (options.ifMatch !== undefined) headers['If-Match'] = options.ifMatch
 
+    const body = options.body === undefined ? null : JSON.stringify(options.body)
     const abort = new AbortController()
     const timer = setTimeout(() => abort.abort('timeout'), options.timeout ?? TIMEOUT)
     const given = options.signal
@@ -144,18 +147,23 @@ export class Api {
       const answer = await this.send(url, {
         method: method.toUpperCase(),
         headers,
-        body: options.body === undefined ? null : JSON.stringify(options.body),
+        body,
         credentials: this.client === 'web' ? 'same-origin' : 'omit',
         cache: 'no-store',
         redirect: 'error',
         signal: abort.signal,
+        ...(options.keepalive === true && (body ?? '').length <= MOST_KEPT_ALIVE ? { keepalive: true } : {}),
       })
       this.clock.correct(answer.headers.get('Date'), askedAt)
       const text = await answer.text()
-      this.heard(answer.status < 502 || answer.status > 504)
-      return read(answer, text)
+      const reply = read(answer, text, path)
+      this.heard(true)
+      return reply
     } catch (error) {
-      if (error instanceof ApiError) throw error
+      if (error instanceof ApiError) {
+        this.heard(error.status !== 0 && (error.status < 502 || error.status > 504))
+        throw error
+      }
       if (given?.aborted) throw error
       this.heard(false)
       const isLate = abort.signal.aborted
@@ -176,9 +184,12 @@ export interface RawOptions {
   timeout?: number
   signal?: AbortSignal
   token?: string
+  /** It goes on while the page that has asked is left. */
+  keepalive?: boolean
 }
 
-function read(answer: Response, text: string): Reply {
+/** The envelope is how the gateway is known. */
+function read(answer: Response, text: string, path: string): Reply {
   let body: unknown
   try {
     body = text === '' ? null : JSON.parse(text)
@@ -186,7 +197,8 @@ function read(answer: Response, text: string): Reply {
     body = undefined
   }
   if (!answer.ok) throw errorOf(answer.status, body, answer.headers.get('Retry-After'))
-  if (typeof body !== 'object' || body === null) throw new ApiError(answer.status, 'BAD_ANSWER', 'this is not the gateway')
+  const isOurs = typeof body === 'object' && body !== null && (!path.startsWith('/api/v1/') || (body as { success?: unknown }).success === true)
+  if (!isOurs) throw foreign(answer.status)
   return { status: answer.status, body, etag: answer.headers.get('ETag') }
 }
 

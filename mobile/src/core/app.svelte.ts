@@ -136,7 +136,8 @@ class App {
     // Whatever is wrong with pushes: the app starts.
     void listenForToken((token) => void this.beTold(token)).catch((error: unknown) => this.reports.error(error, 'push'))
     setInterval(() => (this.now = this.clock.now()), 1_000)
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.hurry())
+    document.addEventListener('visibilitychange', () => (document.visibilityState === 'visible' ? this.hurry() : this.leave()))
+    addEventListener('pagehide', () => this.leave())
     addEventListener('online', () => this.hurry())
     addEventListener('focus', () => this.hurry())
   }
@@ -162,6 +163,13 @@ class App {
     void this.receipts.flush()
     void this.register()
     this.live.hurry()
+  }
+
+  /** The app is put away, perhaps for good: what was done is sent while there is time, and by the service worker where there is none. */
+  leave(): void {
+    if (this.state !== 'signedIn') return
+    void this.outbox.hasten()
+    if (this.waiting > 0) void askForSync()
   }
 
   /** A token of this device for pushes: the gateway is told, now or as soon as it can be. */

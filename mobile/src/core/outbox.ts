@@ -129,12 +129,28 @@ export class Outbox {
     let isGone = false
     await this.exclusively(async () => {
       await this.at.db.changeEntry(id, (entry) => {
-        isGone = entry.state === 'queued' && entry.attempts === 0
+        isGone = isUntried(entry)
         return isGone ? null : entry
       })
     }, true)
     await this.tell(true)
     return isGone
+  }
+
+  /** Whether anything waits only so that it can be undone. */
+  async isUndoable(): Promise<boolean> {
+    const now = this.at.clock.raw()
+    return (await this.mine()).some((entry) => isUntried(entry) && entry.notBefore > now)
+  }
+
+  /** Nobody looks any more: what could still be undone is sent now, since a phone in a pocket runs no timer. */
+  async hasten(): Promise<void> {
+    const now = this.at.clock.raw()
+    for (const entry of await this.mine()) {
+      if (!isUntried(entry) || entry.notBefore <= now) continue
+      await this.at.db.changeEntry(entry.id, (kept) => (isUntried(kept) ? { ...kept, notBefore: now } : kept))
+    }
+    await this.flush()
   }
 
   /** A refusal was read. */
@@ -240,6 +256,7 @@ export class Outbox {
         path: { id: entry.incidentId },
         body,
         idempotencyKey: entry.id,
+        keepalive: true,
         ...(entry.ifMatch === null ? {} : { ifMatch: entry.ifMatch }),
       })
       await this.settle(entry, incidentOf(reply.body))
@@ -309,6 +326,10 @@ export class Outbox {
     const wait = Math.min(Math.max(Math.min(...due), 250), LONGEST_WAIT)
     this.timer = setTimeout(() => void this.flush(), wait)
   }
+}
+
+function isUntried(entry: Entry): boolean {
+  return entry.state === 'queued' && entry.attempts === 0
 }
 
 function incidentOf(body: unknown): Incident | null {

@@ -4,7 +4,7 @@ import type { Api, Method, RawOptions, Reply } from '../core/api'
 import type { Clock } from '../core/clock'
 import type { Database } from '../core/db'
 import { askAsDevice } from '../core/devicekey'
-import { ApiError, errorOf } from '../core/errors'
+import { ApiError, errorOf, foreign } from '../core/errors'
 
 const OPENED: readonly string[] = ['/api/v1/incidents/{id}/acknowledge', '/api/v1/notifications/{id}/receipts']
 const TIMEOUT = 10_000
@@ -39,7 +39,7 @@ export class Doors implements Pick<Api, 'raw'> {
       const said: unknown = await answer.json().catch(() => null)
       if (answer.status === 401) return null
       if (!answer.ok) throw errorOf(answer.status, said, answer.headers.get('Retry-After'))
-      if (typeof said !== 'object' || said === null) throw new ApiError(answer.status, 'BAD_ANSWER', 'this is not the gateway')
+      if ((said as { success?: unknown } | null)?.success !== true) throw foreign(answer.status)
       return { status: answer.status, body: said, etag: answer.headers.get('ETag') }
     } catch (error) {
       if (error instanceof ApiError) throw error

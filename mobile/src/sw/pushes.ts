@@ -20,6 +20,10 @@ export interface Session {
   entry(id: string): Promise<Entry | null>
   /** Try all that waits, once. */
   flush(): Promise<void>
+  /** Whether anything waits only so that it can be undone. */
+  isUndoable(): Promise<boolean>
+  /** What could still be undone is due. */
+  hasten(): Promise<void>
   /** False: whoever it was has to sign in before anything of theirs can be sent. */
   canSend(): Promise<boolean>
   /** The same push came before, and was shown. */
@@ -46,6 +50,8 @@ export interface Surroundings {
 
 /** Milliseconds for which the database may hold a page up. */
 const PATIENCE = 1_000
+/** Whether somebody has left, while they could undo something. */
+const LOOK_EVERY = 500
 
 export class Pushes {
   /** One push after the other: two of one page must not both find nothing shown. */
@@ -94,10 +100,15 @@ export class Pushes {
     }
   }
 
-  /** There is a network again. */
+  /** Something was done, or there is a network again: a window that is there sends it, and whoever leaves it has undone nothing. */
   async synced(): Promise<void> {
-    if ((await this.windows()).length > 0) return this.tell({ type: 'sync' })
+    await this.tell({ type: 'sync' })
     const session = await this.at.session()
+    while ((await this.windows()).length > 0) {
+      if (!(await session.isUndoable())) return
+      await new Promise((done) => setTimeout(done, LOOK_EVERY))
+    }
+    await session.hasten()
     await session.flush()
   }
 

@@ -135,6 +135,14 @@ class WorkerSession implements Session {
     await this.receipts.flush()
   }
 
+  isUndoable(): Promise<boolean> {
+    return this.outbox.isUndoable()
+  }
+
+  async hasten(): Promise<void> {
+    await this.outbox.hasten()
+  }
+
   async hasSeen(notificationId: string): Promise<boolean> {
     return ((await this.db.setting<string[]>(SEEN)) ?? []).includes(notificationId)
   }

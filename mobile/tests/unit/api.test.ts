@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { Api } from '../../src/core/api'
 import { ApiError, errorOf } from '../../src/core/errors'
 import { Gateway, MovedClock, ok, refused, START } from './tools'
 
@@ -73,14 +74,32 @@ describe('a request', () => {
     await expect(api.get('/api/v1/users/me', { token: 'none', signal: abort.signal })).rejects.not.toBeInstanceOf(ApiError)
   })
 
-  it.each([
+  it.each<['network' | { status: number; body: string | object | null }, object]>([
     ['network' as const, { code: 'NETWORK', status: 0 }],
-    [{ status: 200, body: '<html>' }, { code: 'BAD_ANSWER' }],
+    ...[200, 204, 302, 401, 403, 404, 409, 412, 429, 503, 511].map((status) => [{ status, body: status === 204 ? null : '<html>' }, { code: 'BAD_ANSWER', status: 0, isTemporary: true }] as [{ status: number; body: string | null }, object]),
     [{ status: 200, body: '' }, { code: 'BAD_ANSWER' }],
-    [{ status: 503, body: '<html>' }, { code: 'BAD_ANSWER', status: 503, isTemporary: true }],
-  ])('%j is an error', async (said, error) => {
-    const api = new Gateway().answer(said).api(new MovedClock().clock)
+    [{ status: 200, body: { portal: 'hotel' } }, { code: 'BAD_ANSWER', isTemporary: true }],
+    [{ status: 404, body: { error: 'no such page' } }, { code: 'BAD_ANSWER', status: 0 }],
+  ])('%j is an error, and nothing was heard of the gateway', async (said, error) => {
+    const answer = async () => {
+      if (said === 'network') throw new TypeError('Failed to fetch')
+      return new Response(typeof said.body === 'object' && said.body !== null ? JSON.stringify(said.body) : said.body, { status: said.status })
+    }
+    const api = new Api(new MovedClock().clock, 'web', answer)
+    const heard = vi.fn()
+    api.heard = heard
     await expect(api.get('/api/v1/users/me', { token: 'none' })).rejects.toMatchObject(error)
+    expect(heard.mock.calls).toEqual([[false]])
+  })
+
+  it('says that it goes on after its page where it is short enough for that', async () => {
+    const kept: unknown[] = []
+    const gateway = new Gateway().answer(ok({}))
+    const api = new Api(new MovedClock().clock, 'web', (address, init) => (kept.push(init?.keepalive ?? false), gateway.fetch(address, init)))
+    await api.raw('post', '/api/v1/x', { token: 'none', keepalive: true, body: { text: 'x' } })
+    await api.raw('post', '/api/v1/x', { token: 'none', keepalive: true, body: { text: 'x'.repeat(10_000) } })
+    await api.raw('post', '/api/v1/x', { token: 'none', body: {} })
+    expect(kept).toEqual([true, false, false])
   })
 })
 
@@ -90,6 +109,6 @@ describe('an error', () => {
     expect(errorOf(409, body, '99999999')).toMatchObject({ code: 'CONFLICT', details: { state: 'resolved' }, retryAfter: 3600 })
     expect(errorOf(409, { error: { code: 'CONFLICT', details: 1 } }, 'soon')).toMatchObject({ message: 'HTTP 409', details: {}, retryAfter: null })
     expect(errorOf(400, { error: null }, null).code).toBe('BAD_ANSWER')
-    expect(errorOf(400, 'text', null).isTemporary).toBe(false)
+    expect(errorOf(400, { error: { code: 'VALIDATION_ERROR' } }, null).isTemporary).toBe(false)
   })
 })

@@ -80,6 +80,20 @@ describe('the app', () => {
     expect([app.isOnline, app.refused[0]?.refusal?.by]).toEqual([true, 'Ana A'])
   })
 
+  it('that is put away sends what could be undone still', async () => {
+    gateway.answer(signedIn(), refused(409, 'CONFLICT', { state: 'resolved', by: 'u1' }))
+    const app = await started()
+    await app.auth.signIn({ email: user.email, password: 'x' })
+    await app.act({ incidentId: 'i1', action: 'acknowledge', undoFor: 60_000 })
+    const acknowledged = () => gateway.asked.filter(({ path }) => path.endsWith('/acknowledge')).length
+    await app.outbox.flush(true)
+    expect(acknowledged()).toBe(0)
+    const state = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden')
+    document.dispatchEvent(new Event('visibilitychange'))
+    await until(() => acknowledged() === 1)
+    state.mockRestore()
+  })
+
   it('says that a session has ended by itself, and asks for a name once', async () => {
     gateway.answer(signedIn(), ok({ user: { ...user, id: 'u2', firstName: 'Bo', lastName: '' } }), refused(401, 'UNAUTHENTICATED'))
     const app = await started()

@@ -99,6 +99,16 @@ describe('a browser', () => {
     expect(wiped).not.toHaveBeenCalled()
   })
 
+  it.each([401, 403, 200])('what a hotel’s network says in the place of the gateway (%i) ends no session', async (status) => {
+    gateway.answer(ok({ user, tokens: tokens(1, false) }), { status, body: '<html>Log in to the WiFi</html>' })
+    const made = auth()
+    await made.start()
+    await made.signIn({ email: user.email, password: 'x' })
+    moved.move(900_000)
+    await expect(made.get()).rejects.toMatchObject({ code: 'BAD_ANSWER' })
+    expect([made.state, (await db.setting<User>('user'))?.id]).toEqual(['signedIn', user.id])
+  })
+
   it('another person gets nothing of the last one', async () => {
     await db.set('lastUserId', 'u0')
     await db.set('mine', 1)

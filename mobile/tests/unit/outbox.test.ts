@@ -74,7 +74,7 @@ describe('what is sent', () => {
 })
 
 describe('what is kept', () => {
-  it.each([
+  it.each<[string, Parameters<Gateway['answer']>[0]]>([
     ['no network', 'network' as const],
     ['500', refused(500, 'INTERNAL')],
     ['503', refused(503, 'UNAVAILABLE')],
@@ -82,6 +82,7 @@ describe('what is kept', () => {
     ['401', refused(401, 'UNAUTHENTICATED')],
     ['408', refused(408, 'REQUEST_TIMEOUT')],
     ['a proxy’s page', { status: 502, body: '<html>' }],
+    ...([200, 401, 403, 404, 511].map((status) => [`a hotel’s page with ${status}`, { status, body: '<html>Log in to the WiFi</html>' }]) as [string, { status: number; body: string }][]),
   ])('%s keeps it, and the same key goes again', async (_what, said) => {
     gateway.answer(said, ok({ incident: incident('i1') }))
     const box = outbox()
@@ -96,6 +97,19 @@ describe('what is kept', () => {
     expect((await db.entries())[0]?.state).toBe('accepted')
     expect(gateway.asked.map((asked) => asked.headers.get('Idempotency-Key'))).toEqual([entry.id, entry.id])
     expect(gateway.asked[1]?.body).toMatchObject({ occurredAt: new Date(START).toISOString(), sentAt: new Date(START + 61_000).toISOString() })
+    box.stop()
+  })
+
+  it('is not kept for the sake of an undo once nobody looks', async () => {
+    gateway.answer(ok({ incident: incident('i1', { status: 'acknowledged', version: 2 }) }))
+    const box = outbox()
+    await box.add({ incidentId: 'i1', action: 'acknowledge', undoFor: 5_000 })
+    await box.flush()
+    expect([gateway.asked.length, await box.isUndoable()]).toEqual([0, true])
+    await box.hasten()
+    expect([gateway.asked.length, await box.isUndoable(), (await db.entries())[0]?.state]).toEqual([1, false, 'accepted'])
+    await box.hasten()
+    expect(gateway.asked).toHaveLength(1)
     box.stop()
   })
 

@@ -215,6 +215,21 @@ describe('an acknowledgement from the notification', () => {
     expect(windows[0]?.postMessage).toHaveBeenCalledWith({ type: 'sync' })
   })
 
+  it('that can be undone still is sent as soon as the window is gone in which somebody could', async () => {
+    await withKey()
+    gateway.answer(ok({ incident: incident('i1') }))
+    const session = await sessions.get()
+    await session.add({ incidentId: 'i1', action: 'acknowledge', undoFor: 5_000 })
+    windows = [{ url: 'https://pager.test/app/', focused: true, focus: async () => undefined, postMessage: vi.fn() }]
+    const synced = pushes.synced()
+    await until(() => vi.mocked(windows[0]!.postMessage).mock.calls.length === 1)
+    expect(acknowledged()).toEqual([])
+    windows = []
+    await synced
+    expect(acknowledged()).toHaveLength(1)
+    expect((await db.entries()).map(({ state }) => state)).toEqual(['accepted'])
+  })
+
   it('is nobody’s after signing out, and opens the app where nothing else helps', async () => {
     await db.wipe()
     await pushes.clicked(new Shown('DB', { tag: 'x', data: JSON.parse(page()) }) as never, 'acknowledge')

@@ -81,6 +81,24 @@ describe('the red screen', () => {
     await until(() => router.path === '/incidents/i1')
   })
 
+  it('does not hear the finger that was on its way to what was there before, and hears keys', async () => {
+    const { phase, ack, world, router } = await shown(there({ 'POST /incidents/i1/acknowledge': ok({ incident: burning({ version: 2, status: 'acknowledged', acknowledgedBy: ANA }) }) }))
+    await until(() => phase().includes('burning'))
+    const tapped = { detail: 1 }
+    await fireEvent.click(ack(), tapped)
+    await fireEvent.click(screen.getByText('Call lead now', { selector: '.call' }), tapped)
+    await fireEvent.click(screen.getByRole('button', { name: /^Close/ }), tapped)
+    expect([router.path, world.asked('POST /incidents/i1/acknowledge'), world.asked('POST /incidents/i1/escalate')]).toEqual(['/alert/i1', [], []])
+    await until(() => ack().getAttribute('aria-disabled') === 'false')
+    await fireEvent.click(ack(), tapped)
+    await until(() => phase().includes('mine'))
+    // The second tap of two is none for what comes after it.
+    await fireEvent.click(screen.getByRole('button', { name: 'To the incident' }), tapped)
+    expect(router.path).toBe('/alert/i1')
+    await fireEvent.click(screen.getByRole('button', { name: 'To the incident' }))
+    expect(router.path).toBe('/incidents/i1')
+  })
+
   it('without a network says that nothing was acknowledged yet', async () => {
     const { phase, ack, world, app } = await shown(there())
     await until(() => phase().includes('burning'))
@@ -167,6 +185,13 @@ describe('the list', () => {
     'GET /incidents': (_asked, { searchParams }) => page(all.filter(({ status }) => status === searchParams.get('status'))),
   }
 
+  it('shows what a newer gateway alone knows as it is called, and the rest with it', async () => {
+    const newer = [incident('i1', { title: 'Stands still', status: 'paused' as never, priority: 'urgent' as never }), incident('i2', { title: 'Burns' })]
+    await shown({ 'GET /incidents': page(newer) })
+    expect((await screen.findByRole('link', { name: /Stands still/ })).textContent).toMatch(/Urgent.*Paused/)
+    expect(screen.getByRole('link', { name: /Burns/ })).toBeTruthy()
+  })
+
   it('says priority, title, age, and who has it, in words', async () => {
     await shown(served)
     const card = (await screen.findByText('Database failure', { selector: '.title' })).closest('li')!
@@ -222,6 +247,22 @@ describe('one incident', () => {
     return all
   }
   const press = async (name: string) => fireEvent.click(await screen.findByRole('button', { name }))
+
+  it('tapped twice is acknowledged, and not resolved by the second tap', async () => {
+    const { world } = await shown({
+      'POST /incidents/i1/acknowledge': ok({ incident: burning({ version: 2, priority: 'high', status: 'acknowledged', acknowledgedBy: ANA, acknowledgements: [{ userId: ANA }] }) }),
+      'POST /incidents/i1/resolve': ok({ incident: burning({ version: 3, priority: 'high', status: 'resolved' }) }),
+    })
+    const first = () => screen.getByRole('group', { name: 'What can be done' }).querySelector('button')!
+    await until(() => first().getAttribute('aria-disabled') === 'false')
+    await fireEvent.click(first(), { detail: 1 })
+    await until(() => first().textContent === 'Resolve')
+    await fireEvent.click(first(), { detail: 1 })
+    await until(() => first().getAttribute('aria-disabled') === 'false')
+    expect(world.asked('POST /incidents/i1/resolve')).toEqual([])
+    await fireEvent.click(first(), { detail: 1 })
+    await until(() => world.asked('POST /incidents/i1/resolve').length === 1)
+  })
 
   it('edits what is different alone, for the version that was looked at', async () => {
     const { world } = await shown({ 'PATCH /incidents/i1': refused(412, 'PRECONDITION_FAILED') }, { version: 7 })

@@ -27,9 +27,16 @@ export function tongue(): string {
   return language
 }
 
-/** `{name}` in the text is replaced. Values are texts and never markup. */
+/** `{name}` in the text is replaced. Values are texts and never markup. What a newer gateway alone knows is shown as it is called. */
 export function t(name: MessageName, values: Values = {}): string {
-  return messages[name].replace(/\{(\w+)\}/g, (whole, key: string) => (key in values ? String(values[key]) : whole))
+  const text: string | undefined = messages[name]
+  return (text ?? called(name)).replace(/\{(\w+)\}/g, (whole, key: string) => (key in values ? String(values[key]) : whole))
+}
+
+/** `state.on_hold`: "On hold". */
+function called(name: string): string {
+  const words = name.slice(name.lastIndexOf('.') + 1).replaceAll('_', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 /** A text that says how many: `name.one`, `name.other`; `{count}` is in the language's digits. */

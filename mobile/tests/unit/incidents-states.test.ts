@@ -3,7 +3,7 @@ import type { Incident } from '../../src/core/api'
 import type { Entry } from '../../src/core/outbox'
 import { clockText, secondsLeft, toSay } from '../../src/features/incidents/countdown'
 import { EVERYTHING_OPEN, matches, questions } from '../../src/features/incidents/filter'
-import { allowed, canUndo, grouped, isAnsweredHere, placeOf, stateOf } from '../../src/features/incidents/states'
+import { allowed, canUndo, grouped, groupOf, isAnsweredHere, placeOf, stateOf } from '../../src/features/incidents/states'
 import { why, type Explained } from '../../src/features/incidents/why'
 import { lasts, phaseOf, type Known } from '../../src/features/critical/phase'
 import { ANA, BO, SHIFTS, TEAM } from './incidents-tools'
@@ -34,6 +34,13 @@ describe('the state of an incident', () => {
     [{ status: 'closed' }, ['reopen', 'notes', 'edit']],
   ])('allows what %j allows', (more, actions) => {
     expect(allowed(incident('i', more), START, ANA)).toEqual(actions)
+  })
+
+  it('of a newer gateway is open, and nothing is kept from anybody', () => {
+    const newer = incident('i1', { status: 'paused' as never, priority: 'urgent' as never })
+    expect(groupOf(newer, START)).toBe('burning')
+    expect(allowed(newer, START, 'u1')).toEqual(expect.arrayContaining(['acknowledge', 'resolve', 'notes']))
+    expect(grouped([incident('i2'), newer], START)[0]?.incidents.map(({ id }) => id)).toEqual(['i1', 'i2'])
   })
 
   it('lets a colleague acknowledge as well, and nobody twice', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ageText, speak, t, timeText, tn } from '../../src/core/i18n'
+import { ageText, speak, t, timeText, tn, type MessageName } from '../../src/core/i18n'
 import { StorageFull } from '../../src/core/db'
 import { ApiError } from '../../src/core/errors'
 import { applyTheme, chosenTheme, chooseTheme } from '../../src/core/theme'
@@ -14,6 +14,10 @@ describe('texts', () => {
     expect(t('auth.replaceButton', { name: '<b>{x}</b>' })).toBe('Replace <b>{x}</b>')
     expect(t('auth.replaceButton')).toBe('Replace {name}')
     expect([tn('offline.waiting', 1), tn('offline.waiting', 2)]).toEqual(['1 action waits to be sent.', '2 actions wait to be sent.'])
+  })
+
+  it('of what a newer gateway alone knows are as it is called', () => {
+    expect([t('state.on_hold' as MessageName), t('priority.urgent' as MessageName)]).toEqual(['On hold', 'Urgent'])
   })
 
   it('can be another language’s', () => {

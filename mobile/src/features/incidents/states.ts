@@ -41,7 +41,8 @@ const ALLOWED: Record<State, readonly Action[]> = {
 /** What `userId` may do to it now. Whoever did not acknowledge what a colleague has may do so as well. */
 export function allowed(incident: Incident, now: number, userId: string | null): readonly Action[] {
   const state = stateOf(incident, now)
-  const actions = ALLOWED[state]
+  // What a newer gateway alone knows may be anything open: the gateway says what may be done to it.
+  const actions = Object.hasOwn(ALLOWED, state) ? ALLOWED[state] : ALLOWED.snoozed
   if (state !== 'acknowledged' || userId === null || hasAcknowledged(incident, userId)) return actions
   return ['acknowledge', ...actions]
 }

@@ -146,3 +146,28 @@ test.for([200, 401, 403, 404])('A network that wants somebody to log in first, a
     { serviceWorkers: 'block' },
   )
 })
+
+test.for([
+  ['on its side', { width: 844, height: 390 }],
+  ['small', { width: 320, height: 568 }],
+  ['small and on its side', { width: 568, height: 320 }],
+] as const)('On a phone that is %s the answer and the countdown are on the red screen, whatever the title', async ([, viewport]) => {
+  const anna = await person('Anna', 'Side')
+  const { id } = await openIncident(`שרת 🔥 <b>bold</b> ${'very long '.repeat(20)}`.slice(0, 200), { assignedTo: anna.id })
+  await onPhone(
+    browser,
+    async (one) => {
+      const { page } = one
+      await signIn(one, anna, `/alert/${id}`)
+      const button = page.getByRole('button', { name: critical['critical.ack'], exact: true })
+      for (const what of [button, page.getByRole('timer')]) {
+        await seen(what)
+        const box = (await what.boundingBox())!
+        expect(box.y + box.height).toBeLessThanOrEqual(viewport.height)
+      }
+      await button.tap()
+      await becomes(id, 'acknowledged')
+    },
+    { viewport },
+  )
+})

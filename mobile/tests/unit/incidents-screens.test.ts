@@ -248,6 +248,23 @@ describe('one incident', () => {
   }
   const press = async (name: string) => fireEvent.click(await screen.findByRole('button', { name }))
 
+  it('keeps a note that is being written while a page takes the screen away', async () => {
+    const { world, app } = await shown({ 'POST /incidents/i1/notes': ok({ note: {} }) })
+    const { default: Detail } = await import('../../src/features/incidents/Detail.svelte')
+    const note = () => screen.findByLabelText<HTMLTextAreaElement>('Note')
+    await fireEvent.input(await note(), { target: { value: 'half a note' } })
+    await render(Detail, { params: { id: 'i1' } })
+    expect((await note()).value).toBe('half a note')
+    await fireEvent.submit((await note()).closest('form')!)
+    await until(() => world.asked('POST /incidents/i1/notes').length === 1)
+    await render(Detail, { params: { id: 'i1' } })
+    expect((await note()).value).toBe('')
+    await fireEvent.input(await note(), { target: { value: 'mine' } })
+    const { drafts } = await import('../../src/features/incidents/draft.svelte')
+    app.user = { ...app.user!, id: BO }
+    expect(drafts.noteOf('i1')).toBe('')
+  })
+
   it('tapped twice is acknowledged, and not resolved by the second tap', async () => {
     const { world } = await shown({
       'POST /incidents/i1/acknowledge': ok({ incident: burning({ version: 2, priority: 'high', status: 'acknowledged', acknowledgedBy: ANA, acknowledgements: [{ userId: ANA }] }) }),
@@ -340,6 +357,25 @@ describe('one incident', () => {
 })
 
 describe('a new incident', () => {
+  it('is kept while a page takes the screen away, until it is sent or begun anew', async () => {
+    const { router } = await signedIn({ 'GET /escalation/policies': ok({ policies: [] }), 'POST /incidents': ok({ incident: incident('i9') }) })
+    const { default: Create } = await import('../../src/features/incidents/Create.svelte')
+    const title = () => screen.getByLabelText<HTMLInputElement>('Title')
+    await render(Create)
+    expect(screen.queryByText('As you left it.')).toBeNull()
+    await fireEvent.input(title(), { target: { value: 'Half' } })
+    await render(Create)
+    expect(title().value).toBe('Half')
+    await fireEvent.click(screen.getByRole('button', { name: 'Start anew' }))
+    expect([title().value, screen.queryByText('As you left it.')]).toEqual(['', null])
+    await fireEvent.input(title(), { target: { value: 'Whole' } })
+    await render(Create)
+    await fireEvent.click(screen.getByRole('button', { name: 'Open incident' }))
+    await until(() => router.path === '/incidents/i9')
+    await render(Create)
+    expect(title().value).toBe('')
+  })
+
   it('is written and opened, and what is wrong stands at its field', async () => {
     const { router, world } = await signedIn({
       'GET /escalation/policies': ok({ policies: [{ id: 'p1', name: 'Default' }] }),

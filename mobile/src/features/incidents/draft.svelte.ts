@@ -1,4 +1,7 @@
-/** An incident that is being written: kept while the app is open, and sent once, however often it is tried. */
+/**
+ * What is being written: kept while the app is open, since a page that comes takes the screen away and must not take the
+ * words. An incident is sent once, however often it is tried.
+ */
 
 import { app } from '../../core/app.svelte'
 import { ApiError, type Schemas } from '../../core/api'
@@ -33,6 +36,10 @@ export class Draft {
   /** A request whose answer was lost is sent again under its key: it is one incident. */
   private sent: { body: string; key: string } | null = null
 
+  get isEmpty(): boolean {
+    const texts = [this.title, this.description, this.teamId, this.policyId, ...this.rows.map(({ value }) => value)]
+    return texts.every((text) => text.trim() === '') && this.assignedTo === null
+  }
   get canAddRow(): boolean {
     return this.rows.length < MOST_ROWS
   }
@@ -98,3 +105,39 @@ export class Draft {
     else this.errors = { ...this.errors, [name]: errorText(failure) }
   }
 }
+
+class Drafts {
+  private owner: string | null = null
+  private incident: Draft | null = null
+  private readonly notes = new Map<string, string>()
+
+  /** The incident that this person is writing, or a new one. */
+  theIncident(): Draft {
+    this.look()
+    return (this.incident ??= new Draft())
+  }
+  /** It was sent, or is not wanted any more. */
+  forgetIncident(): void {
+    this.incident = null
+  }
+
+  noteOf(incidentId: string): string {
+    this.look()
+    return this.notes.get(incidentId) ?? ''
+  }
+  keepNote(incidentId: string, text: string): void {
+    if (text === '') this.notes.delete(incidentId)
+    else this.notes.set(incidentId, text)
+  }
+
+  /** Another person's words are nobody else's. */
+  private look(): void {
+    const userId = app.user?.id ?? null
+    if (this.owner === userId) return
+    this.owner = userId
+    this.incident = null
+    this.notes.clear()
+  }
+}
+
+export const drafts = new Drafts()

@@ -205,6 +205,8 @@ export const incidents = {
   'incidents.placeHint': 'where it is',
   'incidents.removeRow': 'Remove row {number}',
   'incidents.addRow': 'Add a row',
+  'incidents.asLeft': 'As you left it.',
+  'incidents.startAnew': 'Start anew',
   'incidents.create': 'Open incident',
   'incidents.created': 'Opened. Its people are paged.',
 } as const

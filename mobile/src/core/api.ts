@@ -161,7 +161,8 @@ export class Api {
       return reply
     } catch (error) {
       if (error instanceof ApiError) {
-        this.heard(error.status !== 0 && (error.status < 502 || error.status > 504))
+        // Also where it says that a part of it is away, or maintained: somebody who reads "offline" looks at their own network.
+        this.heard(error.status !== 0)
         throw error
       }
       if (given?.aborted) throw error

@@ -92,6 +92,14 @@ describe('a request', () => {
     expect(heard.mock.calls).toEqual([[false]])
   })
 
+  it.each([429, 500, 502, 503, 504])('the gateway’s own %i is heard: it is not the network that is away', async (status) => {
+    const api = new Gateway().answer(refused(status, 'UNAVAILABLE')).api(new MovedClock().clock)
+    const heard = vi.fn()
+    api.heard = heard
+    await expect(api.get('/api/v1/users/me', { token: 'none' })).rejects.toMatchObject({ status, isTemporary: true })
+    expect(heard.mock.calls).toEqual([[true]])
+  })
+
   it('says that it goes on after its page where it is short enough for that', async () => {
     const kept: unknown[] = []
     const gateway = new Gateway().answer(ok({}))

@@ -197,7 +197,7 @@ describe('who somebody is', () => {
     expect([profile.of('phone'), profile.other('phone')]).toEqual(['no such number', null])
     doors['PATCH /api/v1/users/me'] = () => refused(412, 'PRECONDITION_FAILED')
     await profile.save()
-    expect([profile.other('phone'), profile.phone]).toEqual([expect.stringContaining('meanwhile'), ''])
+    expect([profile.other('phone'), profile.phone]).toEqual([expect.stringContaining('meanwhile'), '+49 (176) 123-45678'])
     doors['PATCH /api/v1/users/me'] = () => ok({ user: { ...user, firstName: 'Anna', phone: '+4917612345678' } })
     profile.firstName = 'Anna'
     await profile.save()
@@ -205,6 +205,17 @@ describe('who somebody is', () => {
     expect([profile.fault, app.user?.firstName, profile.phone]).toEqual([null, 'Anna', '+4917612345678'])
     await profile.verify()
     expect(profile.fault).not.toBeNull()
+  })
+
+  it('takes what somebody else has changed, and nothing of what is being typed', async () => {
+    await begun()
+    const { Profile } = await import('../../src/features/settings/profile.svelte')
+    const profile = new Profile()
+    profile.lastName = 'Typed at once'
+    const theirs = { ...user, firstName: 'Anne', lastName: 'Theirs', phone: '+1555000', version: 4 }
+    doors['GET /api/v1/users/me'] = () => ok({ user: theirs }, { ETag: '"4"' })
+    await profile.load()
+    expect([profile.firstName, profile.lastName, profile.phone]).toEqual(['Anne', 'Typed at once', '+1555000'])
   })
 
   it('another password goes on here, and ends what answers pages without the app', async () => {

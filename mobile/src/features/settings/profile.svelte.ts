@@ -41,12 +41,16 @@ export class Form {
   }
 }
 
+type Values = Record<'firstName' | 'lastName' | 'phone' | 'timezone', string>
+
 export class Profile extends Form {
   firstName = $state('')
   lastName = $state('')
   phone = $state('')
   timezone = $state('')
   private etag: string | null = null
+  /** As it was read: what is different from that was typed. */
+  private base: Values = { firstName: '', lastName: '', phone: '', timezone: '' }
 
   constructor() {
     super()
@@ -74,7 +78,7 @@ export class Profile extends Form {
         this.fault = { field: '', text: t('profile.changed') }
         return
       }
-      this.fill()
+      this.fill(true)
       toasts.show(t('settings.saved'))
     })
   }
@@ -93,13 +97,13 @@ export class Profile extends Form {
     this.fill()
   }
 
-  private fill(): void {
+  /** What somebody has typed stays, unless it is what was saved: neither a slow answer nor somebody else's change takes it away. */
+  private fill(isSaved = false): void {
     const { user } = app
     if (user === null) return
-    this.firstName = user.firstName
-    this.lastName = user.lastName
-    this.phone = user.phone ?? ''
-    this.timezone = user.timezone ?? 'UTC'
+    const is: Values = { firstName: user.firstName, lastName: user.lastName, phone: user.phone ?? '', timezone: user.timezone ?? 'UTC' }
+    for (const name of Object.keys(is) as (keyof Values)[]) if (isSaved || this[name] === this.base[name]) this[name] = is[name]
+    this.base = is
   }
 }
 

@@ -26,7 +26,7 @@ export const settings = {
   'profile.phoneHelp': 'With the country, such as +4917612345678. Leads call it.',
   'profile.timezone': 'Time zone',
   'profile.teams': 'Teams',
-  'profile.changed': 'Somebody has changed your profile meanwhile. This is how it is now: make your change again.',
+  'profile.changed': 'Somebody has changed your profile meanwhile. What you have typed is still here: look at it, and save again.',
   'profile.zoneBad': 'No such time zone. Such as Europe/Berlin.',
 
   'password.current': 'Your password',

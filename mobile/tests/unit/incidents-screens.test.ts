@@ -1,7 +1,8 @@
 import { configure, fireEvent, screen, within } from '@testing-library/dom'
 import type { Component } from 'svelte'
+import type { Incident } from '../../src/core/api'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ana, ANA, bo, BO, page, signedIn, TEAM, type Answers } from './incidents-tools'
+import { ana, ANA, bo, BO, gate, page, signedIn, TEAM, type Answers } from './incidents-tools'
 import { incident, ok, refused, until } from './tools'
 
 // A deadline and no measure: the machine may be busy.
@@ -184,6 +185,27 @@ describe('the list', () => {
     [`GET /users/${BO}`]: ok({ user: bo }),
     'GET /incidents': (_asked, { searchParams }) => page(all.filter(({ status }) => status === searchParams.get('status'))),
   }
+
+  it('reads on while its end is in sight, and says that there are more where there are', async () => {
+    // It tells of a change alone, and there is none: the end stays where it is.
+    vi.stubGlobal('IntersectionObserver', class { observe() {} disconnect() {} })
+    const next: Record<string, [Incident[], string | null]> = { '': [[incident('i1')], 'c1'], c1: [[incident('i2')], 'c2'], c2: [[incident('i3')], null] }
+    const { open, opened } = gate()
+    await shown({
+      'GET /incidents': async (_asked, { searchParams }) => {
+        if (searchParams.get('status') !== 'created') return page([])
+        const cursor = searchParams.get('cursor') ?? ''
+        if (cursor === 'c1') await opened
+        const [incidents, after] = next[cursor]!
+        return page(incidents, after)
+      },
+    })
+    await until(() => screen.queryByRole('heading', { level: 2 })?.textContent?.replace(/\s+/g, ' ') === 'Needs an answer 1+')
+    open()
+    await until(() => document.querySelectorAll('article').length === 3)
+    await until(() => screen.getByRole('heading', { level: 2 }).textContent?.replace(/\s+/g, ' ') === 'Needs an answer 3')
+    vi.unstubAllGlobals()
+  })
 
   it('shows what a newer gateway alone knows as it is called, and the rest with it', async () => {
     const newer = [incident('i1', { title: 'Stands still', status: 'paused' as never, priority: 'urgent' as never }), incident('i2', { title: 'Burns' })]

@@ -3,6 +3,7 @@
 import type { Schemas } from '../../core/api'
 import { app, fullName } from '../../core/app.svelte'
 import { ApiError } from '../../core/errors'
+import { whole } from '../../core/whole'
 import { isIn, shiftsOf, type Override, type Schedule, type Shift } from './plan'
 import { addDays, dayOf, knownZone, mondayOf, startOf } from './zones'
 
@@ -42,8 +43,6 @@ const DAY = 86_400_000
 const LASTS = 10 * 60_000
 /** So far ahead one's own shifts are looked for. */
 const AHEAD = 28 * DAY
-/** Lists are read to their end, within reason: nobody reads more of them on a phone. */
-const MOST = 500
 /** Schedules with turns of mine whose shifts are read. */
 const MOST_MINE = 20
 /** Plans that are kept: the newest. */
@@ -284,17 +283,6 @@ export class OnCallStore {
       app.reports.error(error, 'oncall')
     }
   }
-}
-
-async function whole<Item>(ask: (cursor: string | undefined) => Promise<[Item[], string | null | undefined]>): Promise<Item[]> {
-  const found: Item[] = []
-  for (let cursor: string | undefined; found.length < MOST; ) {
-    const [items, next] = await ask(cursor)
-    found.push(...items)
-    if (!next) break
-    cursor = next
-  }
-  return found
 }
 
 function chunks<Item>(items: readonly Item[], size: number): Item[][] {

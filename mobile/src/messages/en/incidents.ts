@@ -38,6 +38,7 @@ export const incidents = {
   'incidents.neverLoaded': 'Not loaded yet.',
   'incidents.keptHere': 'Offline: as it was at {time}.',
   'incidents.more': 'More',
+  'incidents.atLeast': '{count}+',
   'incidents.all.one': 'That is all: {count}.',
   'incidents.all.other': 'That is all: {count}.',
   'incidents.unassigned': 'Unassigned',

@@ -270,6 +270,16 @@ describe('one incident', () => {
   }
   const press = async (name: string) => fireEvent.click(await screen.findByRole('button', { name }))
 
+  it('writes a note down once, however fast it is tapped', async () => {
+    const { world, app } = await shown({ 'POST /incidents/i1/notes': ok({ note: {} }) })
+    const note = await screen.findByLabelText<HTMLTextAreaElement>('Note')
+    await fireEvent.input(note, { target: { value: 'once' } })
+    await Promise.all([fireEvent.submit(note.closest('form')!), fireEvent.submit(note.closest('form')!)])
+    await until(() => world.asked('POST /incidents/i1/notes').length > 0 && note.value === '')
+    await app.outbox.flush(true)
+    expect(world.asked('POST /incidents/i1/notes')).toHaveLength(1)
+  })
+
   it('keeps a note that is being written while a page takes the screen away', async () => {
     const { world, app } = await shown({ 'POST /incidents/i1/notes': ok({ note: {} }) })
     const { default: Detail } = await import('../../src/features/incidents/Detail.svelte')
@@ -379,6 +389,23 @@ describe('one incident', () => {
 })
 
 describe('a new incident', () => {
+  it('whose session ends while it is sent waits for the same person', async () => {
+    const { world } = await signedIn({ 'GET /escalation/policies': ok({ policies: [] }) })
+    const { default: Create } = await import('../../src/features/incidents/Create.svelte')
+    const title = () => screen.getByLabelText<HTMLInputElement>('Title')
+    const { open, opened } = gate()
+    world.answers['POST /incidents'] = async () => (await opened, refused(403, 'FORBIDDEN'))
+    await render(Create)
+    await fireEvent.input(title(), { target: { value: 'Half' } })
+    await fireEvent.click(screen.getByRole('button', { name: 'Open incident' }))
+    await until(() => world.asked('POST /incidents').length === 1)
+    cleanup()
+    open()
+    await new Promise((done) => setTimeout(done, 20))
+    await render(Create)
+    expect(title().value).toBe('Half')
+  })
+
   it('is kept while a page takes the screen away, until it is sent or begun anew', async () => {
     const { router } = await signedIn({ 'GET /escalation/policies': ok({ policies: [] }), 'POST /incidents': ok({ incident: incident('i9') }) })
     const { default: Create } = await import('../../src/features/incidents/Create.svelte')

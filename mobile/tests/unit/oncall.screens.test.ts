@@ -25,7 +25,7 @@ async function setUp(change: (doors: Doors, me: string) => void = () => {}, role
     .on('GET /on-call/schedules/s1/overrides', page('overrides', [{ id: 'o1', scheduleId: 's1', userId: me, startTime: iso(-1), endTime: iso(2), reachable: false }, { id: 'o2', scheduleId: 's1', userId: 'u2', replaces: me, startTime: iso(5), endTime: iso(24), cancelledAt: iso(-1), reachable: true }, { id: 'o3', scheduleId: 's1', userId: 'u2', startTime: iso(-9), endTime: iso(-5), reachable: true }, { id: 'o4', scheduleId: 's1', userId: me, startTime: iso(50), endTime: iso(52), reachable: true }]))
     .on('GET /users/u2', ok({ user: person('u2', 'Bo') }))
     .on('GET /teams/t', ok({ team: { id: 't', name: 'Search' } }))
-    .on('GET /users', page('users', [person('u2', 'Bo'), person('u5', 'Cy')]))
+    .on('GET /users', ({ query }) => (query.get('cursor') === null ? page('users', [person('u2', 'Bo')], 'rest') : page('users', [person('u5', 'Cy')])))
   change(doors, me)
   const signed = await signIn(person(me, 'Ana', { roles }), doors)
   return { ...signed, me }

@@ -10,8 +10,20 @@ import { toasts } from '../../ui/toasts.svelte'
 
 export const UNDO_FOR = 5_000
 
+/** What is being written down now: the same once more is the second tap of somebody who taps twice. */
+const keeping = new Map<string, Promise<Entry | null>>()
+
 /** Null where it could not be kept, which is then said. */
-export async function act(wanted: Wanted): Promise<Entry | null> {
+export function act(wanted: Wanted): Promise<Entry | null> {
+  const what = JSON.stringify(wanted)
+  const first = keeping.get(what)
+  if (first !== undefined) return first
+  const kept = keep(wanted).finally(() => keeping.delete(what))
+  keeping.set(what, kept)
+  return kept
+}
+
+async function keep(wanted: Wanted): Promise<Entry | null> {
   try {
     return await app.act(wanted)
   } catch (error) {

@@ -55,7 +55,9 @@ class Directory:
     active: Collection[UUID] = frozenset()
     everyone: tuple[UUID, ...] = ()
     teams: Mapping[UUID, Members] = field(default_factory=dict)
-    reached: dict[tuple[tuple[Target, ...], UUID | None], Reached] = field(default_factory=dict, init=False, compare=False)
+    reached: dict[tuple[tuple[Target, ...], UUID | None], Reached] = field(
+        default_factory=dict, init=False, compare=False
+    )
     """What `reach` has found in it, which is the same for all incidents of a storm."""
 
     def fallback(self, again: bool) -> tuple[Paged, ...]:

@@ -150,7 +150,11 @@ def test_a_box_that_stands_in_many_rows_is_opened_once() -> None:
             asked.append(box)
             return "Ana"
 
-    rows = [{"name": box, "nick": "in the clear"}, {"name": box, "nick": None}, {"name": None, "nick": box}]
+    rows: list[dict[str, Any]] = [
+        {"name": box, "nick": "in the clear"},
+        {"name": box, "nick": None},
+        {"name": None, "nick": box},
+    ]
     opened(rows, ("name", "nick"), cast("RowSeals", Counting()))
     assert rows == [
         {"name": "Ana", "nick": "in the clear"},

@@ -19,7 +19,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg.types.array import ListBinaryDumper
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool
+from pydantic_core import from_json
 
 from libs.chassis.store.connections import IDLE_SECONDS, session
 from libs.chassis.store.snapshots import Snapshot
@@ -28,6 +30,7 @@ from libs.contracts.model import Lane
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
 _ADAPTERS.register_dumper(list, ListBinaryDumper)  # as text each id of a list is escaped: six times the work
+set_json_loads(from_json, _ADAPTERS)  # a third of the time of the standard library's
 APPEND_LOCK_TIMEOUT = 2.0
 """Seconds after which the holder of the append lock is taken for frozen and its session is ended (promise 5)."""
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Table
 
+from libs.chassis.rebuild.copying import Copying
 from libs.chassis.rebuild.folding import Folding
 from libs.chassis.rebuild.history import History, LogRow
 from libs.chassis.rebuild.origins import STATELESS, Replica, Replicate
-from libs.chassis.store.changes import Change, apply_changes
+from libs.chassis.store.changes import Change
 from libs.chassis.store.work import Decided
 
 _PAGE: Final = 2000
@@ -76,6 +77,9 @@ class Writer:
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rebuild"))
     _under_way: Future[None] | None = None
 
+    def __post_init__(self) -> None:
+        self._copying = Copying(self.connection)
+
     def __enter__(self) -> Writer:
         return self
 
@@ -106,6 +110,6 @@ class Writer:
             under_way.exception()
 
     def _write(self, changes: Sequence[Change], commit: bool) -> None:
-        apply_changes(self.connection.cursor, changes)
+        self._copying.write(changes)
         if commit:
             self.connection.commit()

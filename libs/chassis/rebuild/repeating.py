@@ -10,14 +10,13 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Table
 
-from libs.chassis.rebuild.copying import Copying
 from libs.chassis.rebuild.folding import Folding
 from libs.chassis.rebuild.history import History, LogRow
 from libs.chassis.rebuild.origins import STATELESS, Replica, Replicate
-from libs.chassis.store.changes import Change
+from libs.chassis.store.changes import Change, apply_changes
 from libs.chassis.store.work import Decided
 
-_PAGE: Final = 2000
+_PAGE: Final = 4000
 """Events whose rows are in memory at once, twice: while they are written the next ones are folded."""
 
 Projecting = Callable[[Decided], Iterable[Change]]
@@ -77,9 +76,6 @@ class Writer:
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rebuild"))
     _under_way: Future[None] | None = None
 
-    def __post_init__(self) -> None:
-        self._copying = Copying(self.connection)
-
     def __enter__(self) -> Writer:
         return self
 
@@ -88,11 +84,7 @@ class Writer:
 
     def write(self, changes: Iterable[Change], *, commit: bool) -> None:
         """What concerns the tables in question. Raises what the page before raised."""
-        mine: list[Change] = []
-        for change in changes:
-            shadow = self.shadows.get(change.table)
-            if shadow is not None:
-                mine.append(change._replace(table=shadow))
+        mine = [change for change in changes if change.table in self.shadows]
         self.flush()
         if mine:
             self._under_way = self._thread.submit(self._write, mine, commit)
@@ -110,6 +102,6 @@ class Writer:
             under_way.exception()
 
     def _write(self, changes: Sequence[Change], commit: bool) -> None:
-        self._copying.write(changes)
+        apply_changes(self.connection.cursor, changes, self.shadows)
         if commit:
             self.connection.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -257,24 +258,15 @@ def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> 
 _TURNS: Mapping[type, int] = {Cleared: 0, NewestPatch: 2}
 
 
-class Group(NamedTuple):
-    """What one statement writes: rows of one shape with different keys. `by`: what `Newest` and `Tally` say."""
+def apply_changes(
+    open_cursor: Callable[[], Cursor[Any]],
+    changes: Iterable[Change],
+    into: Mapping[Table, Table] = MappingProxyType({}),
+) -> None:
+    """Write what became of each row, one statement for each table and shape, each on a cursor of its own.
 
-    kind: type[Any]
-    table: Table
-    columns: tuple[str, ...]
-    by: tuple[str, ...]
-    rows: list[Mapping[str, Any]]
-
-
-def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
-    """Write what became of each row, one statement for each table and shape, each on a cursor of its own."""
-    for group in groups_of(changes):
-        write_group(open_cursor, group)
-
-
-def groups_of(changes: Iterable[Change]) -> list[Group]:
-    """What became of each row, in the order in which it is to be written."""
+    `into`: the tables in whose place others are written.
+    """
     last: dict[tuple[Table, Any, bool], Change] = {}
     for change in changes:
         if isinstance(change, Cleared):
@@ -295,18 +287,13 @@ def groups_of(changes: Iterable[Change]) -> list[Group]:
         shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
     # What is left was written after its table was cleared of it, and a row stands before it is amended.
-    found = [Group(*shape, rows) for shape, rows in groups.items()]
-    return sorted(found, key=lambda group: _TURNS.get(group.kind, 1))
-
-
-def write_group(open_cursor: Callable[[], Cursor[Any]], group: Group) -> None:
-    """By one statement."""
-    kind, table, columns, by, rows = group
-    binary = _binary(table)
-    written = [_hex(row, binary) for row in rows] if binary else rows
-    if subjects_of(table):
-        written = [boxed(row) for row in written]
-    open_cursor().execute(_write(kind, table, columns, by), (to_json(written).decode(),), prepare=True)
+    for (kind, named, columns, by), rows in sorted(groups.items(), key=lambda group: _TURNS.get(group[0][0], 1)):
+        table = into.get(named, named)
+        binary = _binary(table)
+        written = [_hex(row, binary) for row in rows] if binary else rows
+        if subjects_of(table):
+            written = [boxed(row) for row in written]
+        open_cursor().execute(_write(kind, table, columns, by), (to_json(written).decode(),), prepare=True)
 
 
 def _after(before: Change, change: Change) -> Change:

@@ -16,7 +16,7 @@ from libs.chassis.rebuild.origins import STATELESS, Replica, Replicate
 from libs.chassis.store.changes import Change, apply_changes
 from libs.chassis.store.work import Decided
 
-_PAGE: Final = 4000
+_PAGE: Final = 2000
 """Events whose rows are in memory at once, twice: while they are written the next ones are folded."""
 
 Projecting = Callable[[Decided], Iterable[Change]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -259,8 +260,15 @@ def _counted(columns: Sequence[str], keys: Sequence[str], by: Sequence[str]) -> 
 _TURNS: Mapping[type, int] = {Cleared: 0, NewestPatch: 2}
 
 
-def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Change]) -> None:
-    """Write what became of each row, one statement for each table and shape, each on a cursor of its own."""
+def apply_changes(
+    open_cursor: Callable[[], Cursor[Any]],
+    changes: Iterable[Change],
+    into: Mapping[Table, Table] = MappingProxyType({}),
+) -> None:
+    """Write what became of each row, one statement for each table and shape, each on a cursor of its own.
+
+    `into`: the tables in whose place others are written.
+    """
     last: dict[tuple[Table, Any, bool], Change] = {}
     for change in changes:
         if isinstance(change, Cleared):
@@ -281,7 +289,8 @@ def apply_changes(open_cursor: Callable[[], Cursor[Any]], changes: Iterable[Chan
         shape = (type(change), change.table, tuple(change.values), by)
         groups.setdefault(shape, []).append(change.values)
     # What is left was written after its table was cleared of it, and a row stands before it is amended.
-    for (kind, table, columns, by), rows in sorted(groups.items(), key=lambda group: _TURNS.get(group[0][0], 1)):
+    for (kind, named, columns, by), rows in sorted(groups.items(), key=lambda group: _TURNS.get(group[0][0], 1)):
+        table = into.get(named, named)
         binary = _binary(table)
         written = [_hex(row, binary) for row in rows] if binary else rows
         if subjects_of(table):

@@ -178,6 +178,10 @@ describe('the lead to call', () => {
     expect(await findLead(incident('i1'))).toMatchObject({ id: SHIFTS, phone: null })
     world.answers['GET /users'] = ok({ users: [bo, { ...bo, id: SHIFTS, roles: ['lead'] }] })
     expect(await findLead(incident('i1'))).toMatchObject({ id: SHIFTS })
+    const pages = [ok({ users: [bo], nextCursor: 'c2' }), ok({ users: [{ ...bo, id: SHIFTS, roles: ['lead'] }], nextCursor: 'c3' })]
+    world.answers['GET /users'] = () => pages.shift() ?? ok({ users: [] })
+    expect(await findLead(incident('i1'))).toMatchObject({ id: SHIFTS })
+    expect(pages).toEqual([])
     world.answers['GET /users'] = ok({ users: [bo] })
     expect(await findLead(incident('i1'))).toBeNull()
     world.isAway = true

@@ -2,15 +2,13 @@
 
 import type { Schemas } from '../../core/api'
 import { app, fullName } from '../../core/app.svelte'
+import { whole } from '../../core/whole'
 
 export interface Option {
   value: string
   label: string
 }
 type Kind = 'teams' | 'schedules' | 'policies' | 'integrations'
-
-/** Lists are read to their end, within reason. */
-const MOST = 500
 
 class Known {
   people = $state.raw<Readonly<Record<string, string>>>({})
@@ -27,7 +25,7 @@ class Known {
     await Promise.all(
       kinds.map(async (kind) => {
         try {
-          this[kind] = (await whole(kind)).map(({ id, name }) => ({ value: id, label: name }))
+          this[kind] = (await whole<Named>((cursor) => page(kind, cursor))).map(({ id, name }) => ({ value: id, label: name }))
         } catch (error) {
           app.reports.error(error, `known ${kind}`)
         }
@@ -73,25 +71,14 @@ class Known {
 export const known = new Known()
 
 type Named = { id: string; name: string }
-type Asked = { items: readonly Named[]; next: string | null | undefined }
+type Asked = [items: readonly Named[], next: string | null | undefined]
 
 async function page(kind: Kind, cursor: string | undefined): Promise<Asked> {
   const query = { limit: 100, cursor }
-  if (kind === 'teams') return app.api.get('/api/v1/teams', { query }).then((data) => ({ items: data.teams, next: data.nextCursor }))
-  if (kind === 'schedules') return app.api.get('/api/v1/on-call/schedules', { query }).then((data) => ({ items: data.schedules, next: data.nextCursor }))
-  if (kind === 'policies') return app.api.get('/api/v1/escalation/policies', { query }).then((data) => ({ items: data.policies, next: data.nextCursor }))
-  return app.api.get('/api/v1/integrations', { query }).then((data) => ({ items: data.integrations, next: data.nextCursor }))
-}
-
-async function whole(kind: Kind): Promise<Named[]> {
-  const found: Named[] = []
-  for (let cursor: string | undefined; found.length < MOST; ) {
-    const { items, next } = await page(kind, cursor)
-    found.push(...items)
-    if (!next) break
-    cursor = next
-  }
-  return found
+  if (kind === 'teams') return app.api.get('/api/v1/teams', { query }).then((data) => [data.teams, data.nextCursor])
+  if (kind === 'schedules') return app.api.get('/api/v1/on-call/schedules', { query }).then((data) => [data.schedules, data.nextCursor])
+  if (kind === 'policies') return app.api.get('/api/v1/escalation/policies', { query }).then((data) => [data.policies, data.nextCursor])
+  return app.api.get('/api/v1/integrations', { query }).then((data) => [data.integrations, data.nextCursor])
 }
 
 /** People by a part of their name or address. */

@@ -4,7 +4,10 @@
  */
 
 import { app, fullName } from '../../core/app.svelte'
-import type { Incident, User } from '../../core/api'
+import type { Incident, Schemas, User } from '../../core/api'
+import { whole } from '../../core/whole'
+
+type Member = Schemas['MemberView']
 
 export interface Lead {
   id: string
@@ -25,16 +28,29 @@ export async function findLead(incident: Incident): Promise<Lead | null> {
 
 async function manager(teamId: string | null): Promise<User | null> {
   if (teamId === null) return null
-  const query = { limit: 100 }
-  const { members } = await app.api.get('/api/v1/teams/{id}/members', { path: { id: teamId }, query })
-  const managers = members.filter((one) => one.role === 'manager' && one.isActive && one.userId !== app.user?.id)
+  const isManager = (one: Member) => one.role === 'manager' && one.isActive && one.userId !== app.user?.id
+  const members = await whole<Member>(
+    async (cursor) => {
+      const page = await app.api.get('/api/v1/teams/{id}/members', { path: { id: teamId }, query: { limit: 100, cursor } })
+      return [page.members, page.nextCursor]
+    },
+    (one) => isManager(one) && one.reachable,
+  )
+  const managers = members.filter(isManager)
   const first = managers.find((one) => one.reachable) ?? managers[0]
   return first === undefined ? null : (await app.api.get('/api/v1/users/{id}', { path: { id: first.userId } })).user
 }
 
 async function anyLead(): Promise<User | null> {
-  const { users } = await app.api.get('/api/v1/users', { query: { limit: 100 } })
-  const others = users.filter((one) => one.isActive !== false && one.id !== app.user?.id)
+  const isOther = (one: User) => one.isActive !== false && one.id !== app.user?.id
+  const people = await whole<User>(
+    async (cursor) => {
+      const page = await app.api.get('/api/v1/users', { query: { limit: 100, cursor } })
+      return [page.users, page.nextCursor]
+    },
+    (one) => isOther(one) && one.roles.includes('lead'),
+  )
+  const others = people.filter(isOther)
   return others.find((one) => one.roles.includes('lead')) ?? others.find((one) => one.roles.includes('admin')) ?? null
 }
 

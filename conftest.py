@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator, Generator
-from contextlib import nullcontext
+import sys
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 _STARTING = {"servers", "running", "restorable"}
 """Fixtures that start PostgreSQL and NATS; NATS and a gateway; a world on servers of its own."""
 
+_COMPUTING = 480
+"""Seconds for a property: it waits for nothing, but a machine with much else to do gives it a quarter of a core."""
 _TURNS = pytest.StashKey[Turns]()
+_STARTED = pytest.StashKey[set[Path]]()
+"""Files of tests whose fixtures coverage has watched."""
+_TESTS_OF_WORLDS = Path(__file__).parent / "tests"
 
 register_profiles()
 plain_logs()
@@ -42,6 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             # Thousands of examples take the same lines, and to watch them at it takes as long as they do.
             item.add_marker("no_cover")
+            item.add_marker(pytest.mark.timeout(_COMPUTING))
         if _STARTING.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
     # First: while one is alone the other workers wait, best before they have started anything.
@@ -79,3 +86,37 @@ async def servers() -> AsyncIterator[Servers]:
 
     async with running_servers() as running:
         yield running
+
+
+@contextmanager
+def _unwatched(item: pytest.Item) -> Iterator[None]:
+    """Coverage looks away while the fixtures of a file's second test, and of each after it, start and stop a world.
+
+    They go through the same lines again, and before Python 3.12 whoever watches is called at each line of all
+    libraries: as much work as the start itself. It looks away in this thread alone: threads that begin meanwhile serve
+    what the test does then, and a thread that was begun unwatched stays so.
+    """
+    known = item.session.stash.setdefault(_STARTED, set())
+    watched = sys.gettrace() if item.config.pluginmanager.has_plugin("_cov") else None
+    if watched is None or item.path not in known or not item.path.is_relative_to(_TESTS_OF_WORLDS):
+        yield
+        return
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(watched)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    with _unwatched(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    with nullcontext() if nextitem is None else _unwatched(item):  # the last one stops what the whole session had
+        result = yield
+    item.session.stash[_STARTED].add(item.path)
+    return result

@@ -36,6 +36,7 @@ from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
 from libs.contracts.subjects import SERVICES, Header, alert_subject, lanes_of, rpc_subject
 from services.auth.tokens import SigningKey
+from services.gateway.built import Built
 from services.notifier.main import Sending
 from tests.patience import LONG, be_patient
 from tests.phone import PASSWORD, Answer, Phone
@@ -66,6 +67,8 @@ def signing_key(number: int) -> SigningKey:
 _opened_key = cache(SigningKey.from_pem)
 _vendor_signer = cache(RSASigner.from_string)
 """Read once each for all worlds of a process: to check a private RSA key, as whoever reads it does, takes long."""
+_built_app = cache(Built.read)
+"""Likewise: each gateway would compress the whole app for itself, which takes a twentieth of a world, too."""
 
 
 class World:
@@ -103,6 +106,7 @@ class World:
         self._stack.enter_context(patch.object(SigningKey, "generate", lambda: signing_key(next(numbers))))
         self._stack.enter_context(patch.object(SigningKey, "from_pem", _opened_key))
         self._stack.enter_context(patch.object(RSASigner, "from_string", _vendor_signer))
+        self._stack.enter_context(patch.object(Built, "read", _built_app))
         self.simulators = Simulators(SimulatorSettings(_simulators_home()), lambda: self.clock.now().timestamp())
         self.environment = await self.simulators.start()
         self._stack.push_async_callback(self.simulators.stop)

@@ -317,31 +317,33 @@ async def test_words_are_found_as_people_write_them(world: World) -> None:
         assert answer.data["pagination"]["total"] == len(expected)
 
 
-@pytest.mark.parametrize(
-    ("asked", "field"),
-    [
-        ("q=", "q"),
-        ("q=%00", "q"),
-        (f"q={'a' * 256}", "q"),
-        ("q=-disk", "q"),
-        ("sort=title", "sort"),
-        ("from=yesterday", "from"),
-        ("integrationId=1", "integrationId"),
-        ("metadata.=1", "metadata."),
-        ("metadata.a%00=1", "metadata.a"),
-        ("metadata.a=1&metadata.a=2", "metadata.a"),
-        (f"metadata.a={'b' * 300}", "metadata.a"),
-        ("metadata=1", "metadata"),
-        ("&".join(f"metadata.{n}=1" for n in range(11)), "metadata."),
-    ],
-)
-async def test_what_cannot_be_looked_for_is_400_and_named(world: World, asked: str, field: str) -> None:
-    answer = await world.admin.call("GET", f"/incidents?{asked}")
-    assert (answer.status, answer.body["error"]["code"], answer.body["error"]["details"]["field"]) == (
-        400,
-        "VALIDATION_ERROR",
-        field,
-    )
+_REFUSED = [
+    ("q=", "q"),
+    ("q=%00", "q"),
+    (f"q={'a' * 256}", "q"),
+    ("q=-disk", "q"),
+    ("sort=title", "sort"),
+    ("from=yesterday", "from"),
+    ("integrationId=1", "integrationId"),
+    ("metadata.=1", "metadata."),
+    ("metadata.a%00=1", "metadata.a"),
+    ("metadata.a=1&metadata.a=2", "metadata.a"),
+    (f"metadata.a={'b' * 300}", "metadata.a"),
+    ("metadata=1", "metadata"),
+    ("&".join(f"metadata.{n}=1" for n in range(11)), "metadata."),
+]
+
+
+@pytest.mark.services("auth", "incidents")
+async def test_what_cannot_be_looked_for_is_400_and_named(world: World, subtests: pytest.Subtests) -> None:
+    for asked, field in _REFUSED:
+        with subtests.test(asked=asked):
+            answer = await world.admin.call("GET", f"/incidents?{asked}")
+            assert (answer.status, answer.body["error"]["code"], answer.body["error"]["details"]["field"]) == (
+                400,
+                "VALIDATION_ERROR",
+                field,
+            )
 
 
 async def test_a_cursor_that_we_have_not_made_for_this_list_is_refused(world: World) -> None:

@@ -190,10 +190,9 @@ async def test_sessions_say_whether_they_are_bound(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", ["private", "curve", "kind", "elsewhere", "short", "more", "used otherwise"])
-async def test_only_a_public_key_of_the_right_curve_is_taken(world: World, fault: str) -> None:
+async def test_only_a_public_key_of_the_right_curve_is_taken(world: World, subtests: pytest.Subtests) -> None:
     ana, key = await world.person("ana"), DeviceKey()
-    given = {
+    faults: dict[str, Any] = {
         "private": key.key.as_dict(private=True),
         "curve": ECKey.generate_key("P-384").as_dict(private=False),
         "kind": {"kty": "oct", "k": "AAAA"},
@@ -201,11 +200,13 @@ async def test_only_a_public_key_of_the_right_curve_is_taken(world: World, fault
         "short": key.public | {"x": "AAAA"},
         "more": key.public | {"jku": "https://evil.example/keys"},
         "used otherwise": key.public | {"use": "enc"},
-    }[fault]
-    body = {"email": ana.email, "password": PASSWORD, "deviceId": "phone", "deviceKey": given}
-    answer = await world.http("POST", "/auth/login", body)
-    assert (answer.status, answer.body["error"]["code"]) == (400, "VALIDATION_ERROR")
-    assert answer.body["error"]["details"]["field"].startswith("deviceKey")
+    }
+    for fault, given in faults.items():
+        with subtests.test(fault=fault):
+            body = {"email": ana.email, "password": PASSWORD, "deviceId": "phone", "deviceKey": given}
+            answer = await world.http("POST", "/auth/login", body)
+            assert (answer.status, answer.body["error"]["code"]) == (400, "VALIDATION_ERROR")
+            assert answer.body["error"]["details"]["field"].startswith("deviceKey")
 
 
 async def test_what_a_browser_exports_of_a_key_is_taken(world: World) -> None:

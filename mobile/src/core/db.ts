@@ -68,9 +68,7 @@ export class Database {
       // A newer version of the app in another tab wants to change it: it must not wait for this one.
       blocking: (_from, _to, event) => (event.target as IDBDatabase).close(),
     })
-    const made = new Database(idb, now, mostBytes)
-    await made.trim()
-    return made
+    return new Database(idb, now, mostBytes)
   }
 
   close(): void {

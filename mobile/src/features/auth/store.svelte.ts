@@ -103,6 +103,7 @@ export class SignIn {
     this.isBusy = true
     this.error = null
     try {
+      await app.ready
       await work()
     } catch (error) {
       await this.asked(error)

@@ -35,7 +35,7 @@ export default defineConfig(({ mode }) => ({
     // What is shown first comes as one file, with all that it needs: a phone that is just woken asks once and not
     // seventeen times, and no screen waits for the file that names its own.
     rolldownOptions: {
-      output: { codeSplitting: { groups: [{ name: 'first', test: /[\\/]src[\\/](?:main\.ts|features[\\/](?:auth[\\/]SignIn|incidents[\\/]List)\.svelte)$/ }] } },
+      output: { codeSplitting: { groups: [{ name: 'first', test: /rolldown[\\/]runtime|[\\/]src[\\/](?:main\.ts|features[\\/](?:auth[\\/]SignIn|incidents[\\/]List)\.svelte)$/ }] } },
     },
   },
   // The app by itself, with a gateway behind it.

@@ -21,6 +21,7 @@ import { Outbox, type Entry, type Wanted } from './outbox'
 import { Receipts } from './receipts'
 import { Registration } from './registration'
 import { Reports } from './report'
+import { Unkept } from './unkept'
 import { fullName } from './words'
 
 export interface Follower {
@@ -44,6 +45,8 @@ class App {
   isOnline = $state(true)
   /** The corrected time, moved on each second: ages and countdowns follow it. */
   now = $state(Date.now())
+  /** This device has no room left: what is done is in memory alone, and what is new is not kept. */
+  isFull = $state(false)
   /** Why the gateway does not page this device, where it has said so. */
   pushError = $state.raw<unknown>(null)
   /** What this device is called, for its person. */
@@ -87,6 +90,7 @@ class App {
 
   private async starting(): Promise<void> {
     this.db = await Database.open(() => this.clock.now())
+    this.db.unkept = new Unkept((isFull) => (this.isFull = isFull))
     const locks = (navigator as { locks?: LockManager }).locks
     const [server, name] = await Promise.all([this.db.setting<string>('server'), this.db.setting<string>('deviceName')])
     this.api.base = (isPhone ? server : null) ?? ''
@@ -161,7 +165,7 @@ class App {
     whenIdle(() => void this.db.trim().catch((error: unknown) => this.reports.error(error, 'db')))
   }
 
-  /** Do something to an incident, now or as soon as there is a network. Raises StorageFull. */
+  /** Do something to an incident, now or as soon as there is a network. */
   async act(wanted: Wanted): Promise<Entry> {
     const entry = await this.outbox.add(wanted)
     void askForSync()

@@ -10,10 +10,12 @@ import { toasts } from '../../ui/toasts.svelte'
 
 export const UNDO_FOR = 5_000
 
-/** Null where it could not be kept, which is then said. */
+/** Null where nothing is done, which is then said; and so is what is not kept until it is sent. */
 export async function act(wanted: Wanted): Promise<Entry | null> {
   try {
-    return await app.act(wanted)
+    const entry = await app.act(wanted)
+    if (entry.isUnkept === true) toasts.show(t('outbox.unkept'), { kind: 'error' })
+    return entry
   } catch (error) {
     toasts.show(errorText(error), { kind: 'error' })
     return null
@@ -24,7 +26,7 @@ export async function act(wanted: Wanted): Promise<Entry | null> {
 export async function acknowledgeWithUndo(incident: Incident): Promise<void> {
   void tap('heavy')
   const entry = await act({ incidentId: incident.id, action: 'acknowledge', undoFor: UNDO_FOR })
-  if (entry === null) return
+  if (entry === null || entry.isUnkept === true) return
   const undo = { label: t('incidents.undo'), run: () => void takeBack(entry) }
   toasts.show(t('incidents.acknowledging', { title: short(incident.title) }), { action: undo, lasts: UNDO_FOR })
 }

@@ -16,24 +16,41 @@ afterAll(() => browser?.close())
 const card = (page: Page, title: string) => page.locator('article', { hasText: title })
 const WAITS = core['offline.waiting.one'].replace('{count}', '1')
 
-/** From now on nothing finds room in this browser. */
-async function fill({ context, page, base }: Phone): Promise<void> {
+/** So much room has it at most, before it is full. */
+const ROOM = 10_000_000
+
+/** A phone with little room, which `fill` takes away. */
+async function withRoom(one: Phone): Promise<{ fill: () => Promise<void> }> {
+  const { context, page, base } = one
   const devtools = await context.newCDPSession(page)
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin: base, quotaSize: 1 })
-  // The page itself is refused, or this test would show nothing.
-  expect(await page.evaluate(refused)).toBe('QuotaExceededError')
+  const give = (quotaSize: number) => devtools.send('Storage.overrideQuotaForOrigin', { origin: base, quotaSize })
+  await give(ROOM)
+  return {
+    fill: async () => {
+      await give(1)
+      // A browser asks seldom how much room there is: when what is written is more than it last knew of. It says no,
+      // or this test would show nothing.
+      expect(await page.evaluate(write, ROOM)).toBe('QuotaExceededError')
+      expect(await page.evaluate(write, 1_000)).toBe('QuotaExceededError')
+    },
+  }
 }
 
-/** In the page: what a write beside those of the app is answered with. */
-function refused(): Promise<string> {
+/** In the page: what becomes of a write beside those of the app. */
+function write(size: number): Promise<string> {
   return new Promise((done) => {
     const opening = indexedDB.open('pager')
     opening.onerror = () => done(opening.error?.name ?? '')
     opening.onsuccess = () => {
-      const writing = opening.result.transaction('settings', 'readwrite')
-      writing.oncomplete = () => done('kept')
-      writing.onabort = () => done(writing.error?.name ?? '')
-      writing.objectStore('settings').put('x'.repeat(100_000), 'of the test')
+      const db = opening.result
+      const writing = db.transaction('settings', 'readwrite')
+      const end = (said: string) => {
+        db.close()
+        done(said)
+      }
+      writing.oncomplete = () => end('kept')
+      writing.onabort = () => end(writing.error?.name ?? '')
+      writing.objectStore('settings').put('x'.repeat(size), 'of the test')
     }
   })
 }
@@ -62,10 +79,11 @@ test('A full browser shows what is opened, acknowledges it, and says that nothin
   const before = await openIncident(`Tank 1 leaks ${process.pid}`, { priority: 'high', assignedTo: anna.id })
   await onPhone(browser, async (one) => {
     const { page } = one
+    const { fill } = await withRoom(one)
     await signIn(one, anna)
     await seen(card(page, before.title))
     await isKept(page)
-    await fill(one)
+    await fill()
     const after = await openIncident(`Tank 2 leaks ${process.pid}`, { priority: 'high', assignedTo: anna.id })
     await seen(card(page, after.title))
     await seen(page.getByText(core['offline.full']))
@@ -91,9 +109,10 @@ test('What waits in a full browser without a network is sent, once, when there i
   const { id, title } = await openIncident(`Tank 3 leaks ${process.pid}`, { priority: 'high', assignedTo: anna.id })
   await onLine(async (one, line) => {
     const { page } = one
+    const { fill } = await withRoom(one)
     await signIn(one, anna)
     await seen(card(page, title))
-    await fill(one)
+    await fill()
     await line.cut()
     await swipe(page, card(page, title))
     await seen(page.getByText(core['outbox.unkept']))
@@ -110,13 +129,14 @@ test('What was kept before there was no room is sent as well, and not again by t
   const { id, title } = await openIncident(`Tank 4 leaks ${process.pid}`, { priority: 'high', assignedTo: anna.id })
   await onLine(async (one, line) => {
     const { page } = one
+    const { fill } = await withRoom(one)
     await signIn(one, anna)
     await seen(card(page, title))
     await isKept(page)
     await line.cut()
     await swipe(page, card(page, title))
     await seen(page.getByText(WAITS))
-    await fill(one)
+    await fill()
     await line.mend()
     expect((await becomes(id, 'acknowledged')).acknowledgedBy).toBe(anna.id)
     await page.getByText(WAITS).waitFor({ state: 'detached' })
@@ -133,9 +153,10 @@ test('Somebody signs in on a full device, and is signed in', async () => {
   const { title } = await openIncident(`Tank 5 leaks ${process.pid}`, { priority: 'high', assignedTo: anna.id })
   await onPhone(browser, async (one) => {
     const { page, base } = one
+    const { fill } = await withRoom(one)
     await page.goto(`${base}/app/`)
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
-    await fill(one)
+    await fill()
     await fillIn(page, anna.email, anna.password)
     await seen(card(page, title))
     await seen(page.getByText(core['offline.full']))

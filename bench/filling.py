@@ -1,19 +1,68 @@
-"""Writes the synthetic history into the empty logs of a database, by COPY."""
+"""The synthetic history in the logs of a database of its own, by COPY."""
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
 from bench.synthetic import BEGIN, EVENTS_PER_INCIDENT, Page, Stored, Writer, beginning
+from cli.embedded.database import DATABASE, database_setup, role_name
+from cli.reach.urls import with_user
+from libs.chassis.rebuild.history import connect, ends
+from libs.chassis.store.migrate import upgrade
 from libs.contracts.codec import CODEC
+from libs.contracts.subjects import SERVICES, UPSTREAMS
+
+_OURS: Final = "pager_bench_replay"
+
+
+def database_of(url: str, passwords: Mapping[str, str], events: int) -> tuple[str, bool]:
+    """The URL of a database whose logs hold so many events, and whether they are synthetic.
+
+    That is Pager's own where it holds enough, else ours, filled when it is not: nothing of Pager's own is touched.
+    """
+    for name in (DATABASE, _OURS):
+        try:
+            with connect(_in(url, name), "bench") as connection:
+                if sum(ends(connection, SERVICES).values()) >= events:
+                    return _in(url, name), name == _OURS
+        except psycopg.Error:
+            pass  # not there, or not migrated
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_OURS)))
+    asyncio.run(database_setup(url, {r: w for r, w in passwords.items() if r != "postgres"}, _OURS))
+    owner = with_user(_in(url, _OURS), role_name("owner"), passwords[role_name("owner")])
+    for service in SERVICES:
+        upgrade(service, owner)
+    fill(_in(url, _OURS), events + 1000)
+    _read_everything(_in(url, _OURS))
+    return _in(url, _OURS), True
+
+
+def _in(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+def _read_everything(url: str) -> None:
+    """Cursors of services that have followed all of it, so that replicas can be rebuilt."""
+    with psycopg.connect(url) as connection:
+        for service in SERVICES:
+            for upstream in UPSTREAMS[service]:
+                move = sql.SQL(
+                    "INSERT INTO {} SELECT {}, lane, 1, max(notification_id), 0, '' FROM {} GROUP BY lane"
+                ).format(
+                    sql.Identifier(service, "cursors"), sql.Literal(upstream), sql.Identifier(upstream, "stored_events")
+                )
+                connection.execute(move)
 
 
 def history(events: int) -> Iterator[Stored]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import importlib
 import json
 import os
@@ -22,13 +21,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import psutil
 import psycopg
 from psycopg import sql
 
-from bench.filling import fill
+from bench.filling import database_of
 from bench.measure import percentiles
-from cli.embedded.database import DATABASE, database_setup, role_name
+from bench.parts import part, watched
+from cli.embedded.database import role_name
 from cli.reach.doors import database_door
 from cli.reach.urls import with_user
 from cli.replay.explanation import from_logs
@@ -36,11 +35,9 @@ from cli.settings import Settings
 from libs.chassis.clock import SystemClock
 from libs.chassis.rebuild.history import connect, ends
 from libs.chassis.rebuild.rebuild import Rebuild
-from libs.chassis.store.migrate import upgrade
 from libs.chassis.store.store import Store
-from libs.contracts.subjects import SERVICES, UPSTREAMS
+from libs.contracts.subjects import SERVICES
 
-_OURS = "pager_bench_replay"
 _EXPLANATIONS = 200
 
 
@@ -63,17 +60,16 @@ async def _measure(settings: Settings, events: int) -> dict[str, Any]:
 
 def _all(settings: Settings, url: str, events: int) -> dict[str, Any]:
     passwords = settings.home.credentials().postgres
-    database, made = _database(url, passwords, events)
+    url, made = database_of(url, passwords, events)
 
     def door(user: str) -> str:
-        role = role_name(user)
-        return with_user(_in(url, database), role, passwords[role])
+        return with_user(url, role_name(user), passwords[role_name(user)])
 
     with connect(door("auditor"), "bench") as connection:
         total = sum(ends(connection, SERVICES).values())
     auditor, owner = door("auditor"), door("owner")
     return {
-        "database": database,
+        "database": urlsplit(url).path[1:],
         "madeBy": "COPY of synthetic events" if made else "what was there",
         "events": total,
         "replay": _replay(auditor, total),
@@ -88,86 +84,22 @@ def _all(settings: Settings, url: str, events: int) -> dict[str, Any]:
     }
 
 
-def _database(url: str, passwords: dict[str, str] | Any, events: int) -> tuple[str, bool]:
-    """Pager's own where it holds enough, else ours, filled when it is not."""
-    for name in (DATABASE, _OURS):
-        try:
-            with connect(_in(url, name), "bench") as connection:
-                if sum(ends(connection, SERVICES).values()) >= events:
-                    return name, name == _OURS
-        except psycopg.Error:
-            pass  # not there, or not migrated
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_OURS)))
-    asyncio.run(database_setup(url, {r: w for r, w in passwords.items() if r != "postgres"}, _OURS))
-    owner = with_user(_in(url, _OURS), role_name("owner"), passwords[role_name("owner")])
-    for service in SERVICES:
-        upgrade(service, owner)
-    fill(_in(url, _OURS), events + 1000)
-    _read_everything(_in(url, _OURS))
-    return _OURS, True
-
-
-def _read_everything(url: str) -> None:
-    """Cursors of services that have followed all of it, so that replicas can be rebuilt."""
-    with psycopg.connect(url) as connection:
-        for service in SERVICES:
-            for upstream in UPSTREAMS[service]:
-                move = sql.SQL(
-                    "INSERT INTO {} SELECT {}, lane, 1, max(notification_id), 0, '' FROM {} GROUP BY lane"
-                ).format(
-                    sql.Identifier(service, "cursors"), sql.Literal(upstream), sql.Identifier(upstream, "stored_events")
-                )
-                connection.execute(move)
-
-
-def _in(url: str, database: str) -> str:
-    return urlsplit(url)._replace(path=f"/{database}").geturl()
-
-
 def _replay(url: str, total: int) -> dict[str, Any]:
     """The command as anybody runs it, its start included."""
     environment = os.environ | {"PAGER_DATABASE_URL": url}
     command = [sys.executable, "-m", "cli.main", "replay"]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-    peak = _watched(process)
+    peak = watched(process)
     seconds = time.perf_counter() - begun
     if process.returncode != 0:
         raise SystemExit(f"pager replay ended with {process.returncode}")
     return {"eventsPerSecond": round(total / seconds), "seconds": round(seconds, 2), "peakMiB": peak}
 
 
-def _watched(process: subprocess.Popen[Any]) -> float:
-    """The largest resident size that was seen until its end, in MiB."""
-    peak, looked = 0, psutil.Process(process.pid)
-    while process.poll() is None:
-        with contextlib.suppress(psutil.Error):
-            peak = max(peak, looked.memory_info().rss)
-        time.sleep(0.02)
-    return round(peak / 2**20, 1)
-
-
 def _part(name: str, total: int | None, **given: str) -> dict[str, Any]:
-    """One part in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.replay", "--part", name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None  # noqa: S101 - narrows for the type checker
-    assert process.stdout is not None  # noqa: S101
-    process.stdin.write(json.dumps(given))
-    process.stdin.close()
-    peak = _watched(process)
-    told = process.stdout.read()
-    if process.returncode != 0:
-        raise SystemExit(f"the part {name} ended with {process.returncode}")
-    found: dict[str, Any] = json.loads(told)
-    if total is not None:
-        found["eventsPerSecond"] = round(total / found["seconds"])
-    return found | {"peakMiB": peak}
+    found = part("bench.replay", name, **given)
+    return found if total is None else found | {"eventsPerSecond": round(total / found["seconds"])}
 
 
 def copy_part(url: str) -> dict[str, Any]:

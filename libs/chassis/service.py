@@ -139,7 +139,8 @@ class Service:
         verifier = Verifier(answers.keys or self._auth_keys, self.clock, sessions, meters(self.name).forged)
         self._begin("auth's keys", verifier.follow)
         cursors = Cursors.of(self.name, self.settings.secret())
-        RequestServer(requests, rpc, self.queries, verifier, cursors=cursors).attach(self.broker)
+        self.server = RequestServer(requests, rpc, self.queries, verifier, cursors=cursors)
+        self.server.attach(self.broker)
         await self.bus.client.subscribe(wake_subject(self.name), cb=self._woken)
         await self.broker.start()
         await has_sent(self.bus.client)  # only then does the server know who answers
@@ -156,6 +157,7 @@ class Service:
         await stop.tasks("tasks", self._tasks)
         await stop.step("monitoring", self.monitoring.stop)
         if self.bus.connected:  # else nothing is under way, and FastStream's stop fails
+            await stop.step("answers", partial(self.server.stop, self.broker))
             await stop.step("requests", self.broker.stop)
         await stop.step("connection", self.bus.client.close)
         for engine in self.parts.engines:

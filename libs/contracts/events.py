@@ -11,5 +11,5 @@ from libs import contracts
 def declare_events() -> None:
     """Every event is in `envelope.FACTS` from now on: for whoever reads the events of all services."""
     for module in pkgutil.iter_modules(contracts.__path__):
-        if not module.ispkg:
+        if module.name != "tests":
             importlib.import_module(f"{contracts.__name__}.{module.name}")

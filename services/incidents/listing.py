@@ -14,7 +14,7 @@ from libs.contracts.incidents import Acknowledgement, IncidentList, IncidentView
 from services.incidents.projections import incidents
 from services.incidents.searching import found
 from services.incidents.stretches import Shown
-from services.incidents.views import COMPLETE, complete, with_assignees
+from services.incidents.views import COMPLETE, shown
 
 _BRIEF = 1000
 _FEW = 3
@@ -30,9 +30,7 @@ def list_incidents(work: Work, query: SearchIncidents, caller: Caller, language:
     """
     page = found(work, query, Shown.to(caller, query), language)
     rows = {row["id"]: row for row in work.fetch(_THESE, ids=[row["id"] for row in page.rows])} if page.rows else {}
-    ordered = (rows[row["id"]] for row in page.rows)
-    views = [complete(IncidentView.model_validate(row["view"]), row) for row in ordered]
-    return IncidentList(**page.told("incidents", map(in_brief, with_assignees(work, views))))
+    return IncidentList(**page.told("incidents", (in_brief(shown(rows[row["id"]])) for row in page.rows)))
 
 
 def in_brief(view: IncidentView) -> IncidentView:

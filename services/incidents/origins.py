@@ -125,8 +125,8 @@ ORIGINS = Origins(
         Replica(responders, {"escalation": (EscalationDue, EscalationExhausted)}, replicate, own=True),
         Replica(running, {"escalation": FROM_ESCALATION}, replicate),
         Replica(timeline, {"escalation": FROM_ESCALATION, "notifier": FROM_NOTIFIER}, replicate, own=True),
-        Replica(facts.fired_levels, {"escalation": facts.LEVELS}, facts.measured),
-        Replica(facts.sent_pages, {"notifier": facts.MESSAGES}, facts.measured),
+        Replica(facts.fired_levels, {"escalation": facts.LEVELS}, replicate),
+        Replica(facts.sent_pages, {"notifier": facts.MESSAGES}, replicate),
         Replica(facts.time_zones, {"auth": facts.ZONES}, facts.measured),
     ),
     rows={

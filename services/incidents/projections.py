@@ -397,6 +397,6 @@ def timeline_row(event: Envelope[Fact], incident_id: UUID, user_ids: Sequence[UU
             "summary": summary_of(event.data),
             "causation_id": event.causation_id,
             "user_ids": list(user_ids),
-            "detail": {"entity": str(event.entity), "version": event.version} | _said_with(event) | detail,
+            "detail": {"entity": event.entity, "version": event.version, **_said_with(event), **detail},
         },
     )

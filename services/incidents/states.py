@@ -8,13 +8,12 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, select
 
 from libs.chassis.store.cursors import read_cursor
 from libs.chassis.store.work import Work
-from libs.contracts.incidents import IncidentView
 from libs.contracts.model import Lane
 from libs.contracts.streaming import IncidentState, ReadUpTo, States, StatesQuery
 from libs.contracts.subjects import lanes_of
 from services.incidents.listing import in_brief
 from services.incidents.projections import SCHEMA, incidents, responders
-from services.incidents.views import COMPLETE, complete, with_assignees
+from services.incidents.views import COMPLETE, shown
 
 _FITS = 700_000
 """Bytes of all states together: an answer has to go through the bus."""
@@ -34,9 +33,8 @@ def states(work: Work, query: StatesQuery) -> States:
     ids = list(dict.fromkeys(query.ids))
     rows = {row["id"]: row for row in work.fetch(_THESE, ids=ids)}
     whose: dict[UUID, list[UUID]] = {row["incident_id"]: row["people"] for row in work.fetch(_WHOSE, ids=ids)}
-    views = [complete(IncidentView.model_validate(rows[i]["view"]), rows[i]) for i in ids if i in rows]
     told, left, room = list[IncidentState](), list[UUID](), _FITS
-    for view in map(in_brief, with_assignees(work, views)):
+    for view in (in_brief(shown(rows[i])) for i in ids if i in rows):
         people = tuple(whose.get(view.id, ()))
         room -= len(view.to_json()) + _PERSON * len(people)
         if room < 0 and told:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from libs.contracts.incidents import AlertTotals, EscalationView, IncidentView, 
 from services.incidents.domain.incident import OPEN, Incident
 from services.incidents.erased import Story, told
 from services.incidents.projections import incidents, repeats, running, timeline, view_of
-from services.incidents.references import erased, inactive
+from services.incidents.references import erased, inactive, people
 
 _ENTRY_BYTES = 500
 """Of an entry of a timeline beside its words, at most."""
@@ -29,10 +29,12 @@ _BEGINNING, _LATELY, _LAST_RUNS = 1_000, 10_000, 50
 _BESIDE = (running, repeats.c.count.label("repeats"), repeats.c.last_at.label("repeated_at"))
 """What completes a view: rows that change without an event of the incident."""
 COMPLETE = (
-    select(incidents.c.view, *_BESIDE)
+    select(incidents.c.view, *_BESIDE, (~people.c.active).label("assignee_inactive"))
     .outerjoin(running, running.c.incident_id == incidents.c.id)
     .outerjoin(repeats, repeats.c.incident_id == incidents.c.id)
+    .outerjoin(people, people.c.id == func.coalesce(incidents.c.assigned_to, running.c.assigned_to))
 )
+"""Rows that `shown` reads."""
 _VIEW = COMPLETE.where(incidents.c.id == bindparam("id"))
 _wanted = select(bindparam("id", type_=Uuid).label("id")).subquery()
 _ONE_BESIDE = (
@@ -54,7 +56,7 @@ _STARTS = _NEWEST.where(timeline.c.type == EscalationStarted.__name__)
 
 def incident_view(work: Work, incident_id: UUID) -> IncidentView | None:
     rows = work.fetch(_VIEW, id=incident_id)
-    return _said(work, complete(IncidentView.model_validate(rows[0]["view"]), rows[0])) if rows else None
+    return shown(rows[0]) if rows else None
 
 
 def decided_view(work: Work, state: Incident, version: int) -> IncidentView:
@@ -63,18 +65,18 @@ def decided_view(work: Work, state: Incident, version: int) -> IncidentView:
     row = work.fetch(_ONE_BESIDE, id=view.id)[0]
     for tally in (c for c in work.changes if isinstance(c, Tally) and c.key == view.id):
         row |= {"repeats": (row["repeats"] or 0) + tally.values["count"], "repeated_at": tally.values["last_at"]}
-    return _said(work, complete(view, row))
+    completed = complete(view, row)
+    return _said(completed, is_gone=bool(inactive(work, (completed.assigned_to,))))
 
 
-def _said(work: Work, view: IncidentView) -> IncidentView:
-    return next(with_assignees(work, [view]))
+def shown(row: dict[str, Any]) -> IncidentView:
+    """A row of `COMPLETE` as the API shows it."""
+    return _said(complete(IncidentView.model_validate(row["view"]), row), is_gone=bool(row["assignee_inactive"]))
 
 
-def with_assignees(work: Work, views: Sequence[IncidentView]) -> Iterator[IncidentView]:
-    """The same, which say whose assignee is deactivated."""
-    gone = inactive(work, (view.assigned_to for view in views))
-    for view in views:
-        yield view.model_copy(update={"assignee_inactive": True}) if view.assigned_to in gone else view
+def _said(view: IncidentView, *, is_gone: bool) -> IncidentView:
+    """The same, which says whether its assignee is deactivated."""
+    return view.model_copy(update={"assignee_inactive": True}) if is_gone else view
 
 
 def complete(view: IncidentView, row: dict[str, Any]) -> IncidentView:

@@ -67,7 +67,8 @@ def zone(name: str) -> ZoneInfo:
 
 @cache
 def _zone_names() -> frozenset[str]:
-    return frozenset(resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+    names = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
+    return frozenset(names) - {"Factory"}  # the placeholder of a zone that nobody has set: it names no place
 
 
 def utc(local: datetime, tz: ZoneInfo) -> datetime:

@@ -230,6 +230,24 @@ async def test_an_interrupted_rebuild_leaves_the_old_tables_and_the_next_one_cle
     assert await contents(world, "incidents") == before
 
 
+async def test_nothing_is_vacuumed_before_it_is_in_force_and_everything_afterwards(world: World) -> None:
+    """A vacuum of what is being filled would hold the swap up, whose locks are waited for briefly."""
+    await a_busy_evening(world)
+    looked = await form(world, "incidents")
+    url = world.servers.database_url("superuser", world.database)
+    seen: dict[str, Any] = {}
+
+    def look(_done: int, _total: int) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            query = "SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND right(relname, %s) = %s"
+            seen.update(dict(connection.execute(query, (len(SUFFIX), SUFFIX)).fetchall()))
+
+    assert (await rebuilt(world, "incidents", progress=look)).swapped
+    assert len(seen) == len(origins_of("incidents").repeated)
+    assert all("autovacuum_enabled=false" in (options or ()) for options in seen.values())
+    assert await form(world, "incidents") == looked
+
+
 async def test_a_swap_waits_for_readers_without_making_them_fail(world: World) -> None:
     """A reader in the middle of its transaction, which then wants the append lock: the two meet head-on."""
     await world.two_responders()

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
 
 from libs.chassis.bus.wire import Outgoing, Wire, read_status
@@ -49,6 +50,7 @@ class Bus:
     client: Wire
     js: JetStreamContext = field(init=False)
     _batches: dict[str, _Batch] = field(default_factory=dict)
+    _answers: dict[bytes, asyncio.Future[bytes]] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
     _inbox: str = ""
     _interrupted: list[Callable[[], None]] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Bus:
         self.js = self.client.jetstream(timeout=2)
         self._inbox = self.client.new_inbox()
         await self.client.subscribe_direct(f"{self._inbox}.*.*", self._on_ack)
+        await self.client.subscribe_direct(f"{self._inbox}.*", self._on_answer)
 
     @property
     def connected(self) -> bool:
@@ -133,10 +136,27 @@ class Bus:
         Raises:
             BusAway: nobody listens, or no answer in `timeout` seconds.
         """
+        number = str(next(self._numbers))
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[number.encode()] = answer
         try:
-            return (await self.client.request(subject, body, timeout=timeout, headers=dict(headers or {}))).data
+            async with asyncio.timeout(timeout):
+                reply = f"{self._inbox}.{number}"
+                await self.client.publish(subject, body, reply=reply, headers=dict(headers or {}))
+                return await answer
         except (NatsError, TimeoutError) as error:
             raise BusAway(f"no answer on {subject}: {type(error).__name__}") from error
+        finally:
+            del self._answers[number.encode()]
+
+    def _on_answer(self, subject: bytes, _reply: bytes, block: bytes | None, data: bytes) -> None:
+        answer = self._answers.get(subject.rpartition(b".")[2])
+        if answer is None or answer.done():
+            return
+        if not data and (said := read_status(block)) is not None and said[0] == "503":
+            answer.set_exception(NoRespondersError())
+        else:
+            answer.set_result(data)
 
 
 def _refusal(block: bytes | None, data: bytes) -> Exception | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from opentelemetry import trace
@@ -82,16 +82,19 @@ def new_traceparent() -> str:
     return f"00-{_ids.generate_trace_id():032x}-{_ids.generate_span_id():016x}-01"
 
 
-@contextmanager
 def span(
     service: str, name: str, parent: str | None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
-) -> Iterator[str]:
+) -> AbstractContextManager[str]:
     """A span under `parent` (a traceparent); yields the traceparent for what is caused inside."""
     parent = parent or new_traceparent()
     provider = _providers.get(service)
-    if provider is None:
-        yield parent
-        return
+    return nullcontext(parent) if provider is None else _recorded(provider, name, parent, kind, attributes)
+
+
+@contextmanager
+def _recorded(
+    provider: TracerProvider, name: str, parent: str, kind: SpanKind, attributes: Mapping[str, str | int]
+) -> Iterator[str]:
     context = _propagator.extract({"traceparent": parent})
     current = provider.get_tracer("pager").start_span(name, context, kind=kind, attributes=dict(attributes))
     try:

@@ -84,6 +84,18 @@ class History:
         self._table = sql.Identifier(self.service, "stored_events")
         self._pages: dict[str, str] = {}
 
+    @property
+    def _hole(self) -> sql.Composed:
+        """Whether the entity's event before this one is missing.
+
+        As a value, and not NOT EXISTS: that PostgreSQL may answer from a hash of the whole table, which it makes for
+        each page anew.
+        """
+        return sql.SQL(
+            "e.originator_version > 1 AND (SELECT p.originator_version FROM {} p WHERE p.originator_id ="
+            " e.originator_id AND p.originator_version = e.originator_version - 1) IS NULL"
+        ).format(self._table)
+
     def page(self, after: int, upto: int, condition: Condition = EVERYTHING, rows: int = PAGE_ROWS) -> list[LogRow]:
         """The next events after a position, at most `rows` and about `PAGE_BYTES`; none: there is nothing more.
 
@@ -106,14 +118,13 @@ class History:
         # A branch for each lane, since the only index of positions is by lane; the server merges them in order.
         branch = sql.SQL(
             "(SELECT e.notification_id, uuid_send(e.originator_id), e.topic, e.lane, timestamptz_send(e.recorded_at),"
-            " e.state, e.originator_version > 1 AND NOT EXISTS (SELECT FROM {table} p WHERE p.originator_id ="
-            " e.originator_id AND p.originator_version = e.originator_version - 1)"
+            " e.state, {hole}"
             " FROM {table} e WHERE e.lane = {lane} AND e.notification_id > %(after)s AND e.notification_id <= %(upto)s"
             " AND {condition} ORDER BY e.notification_id LIMIT %(rows)s)"
         )
         condition_text = sql.SQL(condition.text)
         branches = [
-            branch.format(table=self._table, lane=sql.Literal(str(lane)), condition=condition_text)
+            branch.format(table=self._table, hole=self._hole, lane=sql.Literal(str(lane)), condition=condition_text)
             for lane in self.lanes
         ]
         whole = sql.SQL(" UNION ALL ").join(branches)
@@ -149,10 +160,9 @@ class History:
         """Every event of one entity, oldest first."""
         statement = sql.SQL(
             "SELECT e.notification_id, uuid_send(e.originator_id), e.topic, e.lane, timestamptz_send(e.recorded_at),"
-            " e.state, e.originator_version > 1 AND NOT EXISTS (SELECT FROM {table} p WHERE p.originator_id ="
-            " e.originator_id AND p.originator_version = e.originator_version - 1)"
+            " e.state, {hole}"
             " FROM {table} e WHERE e.originator_id = %s ORDER BY e.originator_version"
-        ).format(table=self._table)
+        ).format(table=self._table, hole=self._hole)
         with self.connection.cursor(binary=True) as cursor:
             return [LogRow._make(row) for row in cursor.execute(statement, (entity,)).fetchall()]
 

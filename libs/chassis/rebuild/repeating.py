@@ -84,11 +84,7 @@ class Writer:
 
     def write(self, changes: Iterable[Change], *, commit: bool) -> None:
         """What concerns the tables in question. Raises what the page before raised."""
-        mine: list[Change] = []
-        for change in changes:
-            shadow = self.shadows.get(change.table)
-            if shadow is not None:
-                mine.append(change._replace(table=shadow))
+        mine = [change for change in changes if change.table in self.shadows]
         self.flush()
         if mine:
             self._under_way = self._thread.submit(self._write, mine, commit)
@@ -106,6 +102,6 @@ class Writer:
             under_way.exception()
 
     def _write(self, changes: Sequence[Change], commit: bool) -> None:
-        apply_changes(self.connection.cursor, changes)
+        apply_changes(self.connection.cursor, changes, self.shadows)
         if commit:
             self.connection.commit()

@@ -97,9 +97,17 @@ class Shadow:
         if options:
             # LIKE leaves them out.
             cursor.execute(sql.SQL("ALTER TABLE {} SET ({})").format(self.new, sql.SQL(", ".join(options))))
+        if not self._tuned(cursor):
+            # A vacuum would work for nothing, and hold the swap up.
+            cursor.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(self.new))
         self._grant(cursor)
         cursor.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(self.new, sql.Identifier(owner.strip('"'))))
         self._constraints(cursor)
+
+    def _tuned(self, cursor: Cursor[Any]) -> bool:
+        """Whether the table in force says itself whether it is vacuumed."""
+        query = "SELECT 1 FROM pg_class WHERE oid = %s::regclass AND reloptions::text LIKE '%%autovacuum_enabled=%%'"
+        return cursor.execute(query, (self._regclass,)).fetchone() is not None
 
     def _check(self, cursor: Cursor[Any]) -> None:
         for what, query in (
@@ -196,6 +204,8 @@ class Shadow:
     def swap(self, cursor: Cursor[Any]) -> None:
         """Take the place of the table in force, whose lock is held; its names go over to the new one."""
         names = [name for name, _ in self._indexes(cursor, all_of_them=True)]
+        if not self._tuned(cursor):
+            cursor.execute(sql.SQL("ALTER TABLE {} RESET (autovacuum_enabled)").format(self.new))
         cursor.execute(sql.SQL("DROP TABLE {}").format(self.old))
         cursor.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(self.new, sql.Identifier(self.table.name)))
         for name in names:

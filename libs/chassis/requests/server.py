@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
 from libs.chassis.bus.connection import BusAway
@@ -35,7 +38,7 @@ from libs.contracts.requests import ErrorKind, NotFound, Refusal, Rejected, Repl
 from libs.contracts.subjects import Header, rpc_subject
 
 _log = structlog.get_logger()
-_WORKERS = 512
+_PLACES = 512
 """Requests of one operation at a time: many more than threads, since those that wait for their turn keep none."""
 _REPLY_LIMIT = 1_000_000
 """Bytes: a larger one is refused by the server, and the caller would wait in vain."""
@@ -62,16 +65,10 @@ def _entity(body: Any, _caller: Any) -> UUID:
     return entity
 
 
-class _Request(NamedTuple):
-    subject: str
-    raw: bytes
-    headers: Mapping[str, str]
-
-
-async def _as_it_came(message: NatsMessage) -> _Request:
+async def _as_it_came(message: NatsMessage) -> Msg:
     """FastStream decodes a body before it calls us, and answers nothing when that fails: what it hands over is this."""
-    headers = {str(k): str(v) for k, v in message.headers.items()}
-    return _Request(message.raw_message.subject, bytes(message.body), headers)
+    raw: Msg = message.raw_message
+    return raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,27 +195,56 @@ class RequestServer:
     deadlines: Deadlines = field(default_factory=Deadlines)
     turns: Turns = field(default_factory=Turns)
     cursors: Cursors = field(default_factory=Cursors)
+    _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    """Of each operation."""
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     def attach(self, broker: NatsBroker) -> None:
         """Subscribe to each operation by itself: while versions differ, only replicas that know it are asked."""
         self.deadlines.parted = meters(self.requests.service).clocks_parted
-        service, serve = self.requests.service, cast("Any", self._serve)
+        service, take = self.requests.service, cast("Any", self._take)
         for operation in self.requests.operations:
+            self._places[operation] = asyncio.Semaphore(_PLACES)
             # What it returns is taken again: wrapping a function for each operation was a third of a start.
-            serve = broker.subscriber(
+            take = broker.subscriber(
                 rpc_subject(service, operation),
                 queue=service,
-                max_workers=_WORKERS,
                 decoder=_as_it_came,
+                # FastStream's own workers and its way back cost more than all else of a short answer (docs/adr/0083).
+                no_reply=True,
                 title=operation,
-            )(serve)
+            )(take)
 
-    async def _serve(self, request: _Request) -> bytes:
+    async def stop(self, broker: NatsBroker) -> None:
+        """Take nothing new, and answer what is under way: the broker's own stop closes the connection."""
+        await asyncio.gather(*(subscriber.stop() for subscriber in broker.subscribers))
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _take(self, message: Msg) -> None:
+        """Begin with a request; the next one is not kept waiting for it, unless there are too many."""
+        operation = message.subject.removeprefix(rpc_subject(self.requests.service, ""))
+        places = self._places[operation]
+        await places.acquire()
+        task = asyncio.create_task(self._serve(operation, message))
+        self._under_way.add(task)
+
+        def over(done: asyncio.Task[None]) -> None:
+            places.release()
+            self._under_way.discard(done)
+
+        task.add_done_callback(over)
+
+    async def _serve(self, operation: str, message: Msg) -> None:
         service = self.requests.service
-        operation = request.subject.removeprefix(rpc_subject(service, ""))
-        answer = self.answer(operation, request.raw, request.headers)
+        answer = self.answer(operation, bytes(message.data), message.headers or {})
         reply = (await meters(service).request(operation, answer)).to_json()
-        return reply if len(reply) < _REPLY_LIMIT else _TOO_LARGE.to_json()
+        if len(reply) >= _REPLY_LIMIT:
+            reply = _TOO_LARGE.to_json()
+        try:
+            await message._client.publish(message.reply, reply)
+        except NatsError as error:
+            # It named nowhere to answer to, or the bus is away: whoever waits hears that from their own connection.
+            _log.debug("not answered", service=service, operation=operation, reason=str(error))
 
     async def answer(self, operation: str, raw: bytes, headers: Mapping[str, str]) -> Reply:
         """Run one request and turn whatever happens into an answer."""

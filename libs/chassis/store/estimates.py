@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 _KEPT_FOR: Final = timedelta(minutes=1)
 MOST_KEPT: Final = 4096
-"""Totals of a service's lists, each for whoever sees the same: a megabyte."""
+"""Of a service's lists, each for whoever sees the same: a megabyte."""
 
 
 class Total(NamedTuple):
@@ -25,8 +25,11 @@ def _untold(_kept: bool) -> None:
 
 @dataclass
 class Estimates:
-    """Totals of long lists, which are estimates anyway, for a minute: to find out that there are more than `EXACT` rows
-    costs more than all the rest of a page (docs/adr/0076).
+    """What is an estimate anyway, for a minute.
+
+    Totals of long lists, since to find out that there are more than `EXACT` rows costs more than all the rest of a page
+    (docs/adr/0076); and what the planner thinks of a statement's rows, which it reads from statistics that are
+    older than that (docs/adr/0083).
 
     Nothing that is exact is kept. A list that gets shorter than that has an exact total again after a minute at most.
     """
@@ -37,13 +40,9 @@ class Estimates:
 
     def get(self, key: Hashable, now: datetime) -> Total | None:
         since, total = self._kept.get(key, (now, None))
-        if total is None or not timedelta(0) <= now - since < _KEPT_FOR:
-            return None
-        self.told(True)
-        return total
+        return None if total is None or not timedelta(0) <= now - since < _KEPT_FOR else total
 
     def keep(self, key: Hashable, now: datetime, total: Total) -> None:
-        self.told(False)
         if len(self._kept) >= MOST_KEPT:
             self._kept = {}  # threads may be reading the other one
         self._kept[key] = (now, total)

@@ -34,6 +34,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from libs.chassis.store.changes import compiled
 from libs.chassis.store.estimates import Total
 from libs.chassis.store.work import Work
 from libs.contracts.model import Contract, SentMoment
@@ -233,15 +234,16 @@ class Listing:
 
     def total(self, work: Work, **parameters: Any) -> Total:
         """How many rows there are; an estimate may be a minute old."""
-        # Hashed: what people look for may be long, and is nobody's to keep.
-        key = (self, blake2b(to_json(parameters, fallback=_inside), digest_size=16).digest())
+        key = (self, _digest(parameters))
         if work.estimates is not None and (kept := work.estimates.get(key, work.now)) is not None:
+            work.estimates.told(True)
             return kept
         rows = self.counted(work, **parameters)
         if rows <= EXACT:
             return Total(rows)
         total = Total(max(rows, planned_rows(work, self._explain, **parameters)), True)
         if work.estimates is not None:
+            work.estimates.told(False)
             work.estimates.keep(key, work.now, total)
         return total
 
@@ -279,8 +281,25 @@ def _ordered(keyset: Keyset, rows: Sequence[Stretch]) -> Any:
 
 
 def planned_rows(work: Work, explain: Explain, **parameters: Any) -> int:
-    """How many rows the planner thinks that there are: it has looked at a sample."""
+    """How many rows the planner thinks that there are, or thought within this minute: it has looked at a sample."""
+    if work.estimates is None:
+        return _planned_now(work, explain, parameters)
+    _, own = compiled(explain)
+    key = (explain, _digest({name: value for name, value in parameters.items() if name in own}))
+    if (kept := work.estimates.get(key, work.now)) is not None:
+        return kept.rows
+    rows = _planned_now(work, explain, parameters)
+    work.estimates.keep(key, work.now, Total(rows, True))
+    return rows
+
+
+def _planned_now(work: Work, explain: Explain, parameters: Mapping[str, Any]) -> int:
     return int(work.fetch(explain, **parameters)[0]["QUERY PLAN"][0]["Plan"]["Plan Rows"])
+
+
+def _digest(parameters: Mapping[str, Any]) -> bytes:
+    """Hashed: what people look for may be long, and is nobody's to keep."""
+    return blake2b(to_json(parameters, fallback=_inside), digest_size=16).digest()
 
 
 class Explain(Executable, ClauseElement):

@@ -39,6 +39,23 @@ async def test_a_patch_of_nothing_is_nothing(ledger: Ledger) -> None:
     assert await write(ledger, Patch(ANSWERS, KEY | {"answer": b"x"})) == []
 
 
+PARKED = chassis_tables(SCHEMA).parked
+
+
+async def test_a_document_and_what_stands_beside_it_are_kept_as_they_are(ledger: Ledger) -> None:
+    document = {
+        "text": 'an "é" \\ 🔔',
+        "none": None,
+        "deep": [{"n": 2**60, "f": 0.1, "tiny": 5e-324}, [], {}],
+        "yes": True,
+    }
+    row = {"id": 2**40, "kind": "input", "upstream": "ALERTS", "lane": "urgent", "position": 7, "entity": "shop/7"}
+    row |= {"type": "a.b", "reason": 'say "no"\n', "raw": b"\x00\xff{", "headers": document, "parked_at": NOON}
+    await ledger.store.transact(lambda work: work.put(Row(PARKED, row | {"alarmed_at": None})))
+    [kept] = await ledger.query(f"SELECT {', '.join(row)}, alarmed_at FROM {SCHEMA}.parked")  # noqa: S608 - names of ours
+    assert kept == (*row.values(), None)
+
+
 SECOND = Patch(ANSWERS, KEY | {"answer": b"second"})
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chassis.requests.callers import Caller
-from libs.chassis.requests.server import _WORKERS, Requests, RequestServer
+from libs.chassis.requests.server import _PLACES, Requests, RequestServer
 from libs.chassis.requests.turns import WAITING, Turns
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
@@ -85,8 +85,8 @@ async def test_who_finds_a_crowd_before_one_thing_is_told_at_once_and_takes_no_p
     gate = _Gate(crowded)
     server = _server(ledger, gate.requests)
     body = _Numbered(id=crowded).to_json()
-    crowd = [asyncio.create_task(server.answer("count", body, {})) for _ in range(_WORKERS)]
-    told = _WORKERS - WAITING - 1
+    crowd = [asyncio.create_task(server.answer("count", body, {})) for _ in range(_PLACES)]
+    told = _PLACES - WAITING - 1
     try:
         async with in_time():
             while sum(task.done() for task in crowd) < told:

@@ -12,9 +12,9 @@ from sqlalchemy import Column, MetaData, Table, Text, Uuid, select
 
 from libs.chassis.store.changes import Change, Row
 from libs.chassis.store.keyring import KEY_BYTES, Keyring, Keys, NoKey, PersonKey
-from libs.chassis.store.personal import PersonalText, boxed, opened, personal_columns, sealed, text_of
+from libs.chassis.store.personal import PersonalText, RowSeals, boxed, opened, personal_columns, sealed, text_of
 from libs.chassis.store.work import Work
-from libs.contracts.model import StillSealed
+from libs.contracts.model import Box, StillSealed
 
 ANA, BO = uuid4(), uuid4()
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -136,6 +136,32 @@ def test_a_row_is_written_in_boxes_and_read_in_the_clear_with_one_question_for_a
     opened(none := [dict(row) for row in rows], columns, None)
     assert all(isinstance(row["name"], StillSealed) for row in none)
     assert [dict(boxed(row)) for row in none] == rows, "whoever has no key may store it as it came"
+
+
+def test_a_box_that_stands_in_many_rows_is_opened_once() -> None:
+    box = text_of(PersonKey(ANA, SECRET).seal("Ana"))
+    asked: list[Box] = []
+
+    class Counting:
+        def know(self, subjects: Iterable[UUID]) -> None:
+            pass
+
+        def unseal(self, box: Box) -> str:
+            asked.append(box)
+            return "Ana"
+
+    rows: list[dict[str, Any]] = [
+        {"name": box, "nick": "in the clear"},
+        {"name": box, "nick": None},
+        {"name": None, "nick": box},
+    ]
+    opened(rows, ("name", "nick"), cast("RowSeals", Counting()))
+    assert rows == [
+        {"name": "Ana", "nick": "in the clear"},
+        {"name": "Ana", "nick": None},
+        {"name": None, "nick": "Ana"},
+    ]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text, Uuid, bindparam, func, select
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.chassis.store.estimates import MOST_KEPT, Estimates, Total
-from libs.chassis.store.listing import Each, Keyset, Listing, Page
+from libs.chassis.store.listing import Each, Explain, Keyset, Listing, Page, planned_rows
 from libs.chassis.store.queries import Queries
 from libs.chassis.tests.ledger import Ledger
 from libs.contracts.model import Contract
@@ -159,6 +159,28 @@ async def test_totals_are_told_apart_by_all_that_is_asked_for(queries: Queries, 
     assert (await total([])).is_estimate
     assert (await total([*many, 1])).rows == EXACT + 31 - 101
     assert (await total([*many, 1, 2])).rows == EXACT + 31 - 102
+
+
+async def test_what_the_planner_thinks_is_asked_once_a_minute_for_each_that_its_statement_names(
+    queries: Queries, ledger: Ledger
+) -> None:
+    wanted = bindparam("wanted", type_=Integer)
+    explain = Explain(select(_THINGS.c.id).where(_THINGS.c.id <= wanted))
+
+    async def planned(**parameters: Any) -> int:
+        return await queries.read(lambda work: planned_rows(work, explain, **parameters))
+
+    await ledger.query("ANALYZE incidents.things")
+    few = await planned(wanted=30, other="a")
+    await _add(ledger, 31, EXACT)
+    await ledger.query("ANALYZE incidents.things")
+    assert await planned(wanted=30, other="b") == few, "what the statement does not name makes no difference"
+    assert await planned(wanted=EXACT) > EXACT / 2
+    await ledger.query("DELETE FROM incidents.things WHERE id > 1")
+    await ledger.query("ANALYZE incidents.things")
+    assert await planned(wanted=EXACT) > EXACT / 2
+    ledger.clock.advance(minutes=1)
+    assert await planned(wanted=EXACT) < few
 
 
 def test_totals_are_kept_within_bounds_and_not_by_a_clock_that_was_set_back() -> None:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from nats.errors import NoRespondersError
 from pydantic import Field
 
-from libs.chassis.bus.connection import BusAway
+from libs.chassis.bus.connection import Bus, BusAway
+from libs.chassis.bus.sending import has_sent
+from libs.chassis.bus.wire import Broker
 from libs.chassis.requests.callers import Caller
 from libs.chassis.requests.server import Requests, RequestServer
 from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.chassis.testing.deadline import in_time
+from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
 from libs.contracts.model import Contract, Role, StrictContract
 from libs.contracts.permissions import Action
 from libs.contracts.requests import ErrorKind, Forbidden, NotFound, Rejected, Reply, Unauthenticated
-from libs.contracts.subjects import Header
+from libs.contracts.subjects import Header, rpc_subject
 
 _ANA = UUID(int=1)
 
@@ -316,3 +321,91 @@ async def test_a_database_that_is_away_is_said_to_be_away(server: RequestServer,
     assert reply.error is not None
     assert (reply.error.kind, reply.error.retry_after) == (ErrorKind.UNAVAILABLE, 1.0)
     assert "secret" not in reply.to_json().decode()
+
+
+class _Slow:
+    """Operations on the bus, of which one waits until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on, self.requests = asyncio.Semaphore(0), asyncio.Event(), Requests(SCHEMA)
+
+        @self.requests.handle("position", _Body, public=True)
+        async def slow(body: _Body, _caller: None) -> _View:
+            self.begun.release()
+            if body.count:
+                await self.go_on.wait()
+            return _View(seen_by="x" * 1_100_000 if body.count == 2 else "nobody", count=body.count)
+
+    @asynccontextmanager
+    async def serving(self, ledger: Ledger) -> AsyncIterator[tuple[RequestServer, Broker, Bus]]:
+        verifier: Any = _Tokens(ledger)
+        server = RequestServer(self.requests, ledger.store, ledger.queries(), verifier)
+        broker = Broker(servers=[ledger.servers.nats_url(SCHEMA)], inbox_prefix=f"_INBOX_{SCHEMA}", logger=None)
+        asks = await ledger.bus("gateway")
+        client = await broker.connect()
+        server.attach(broker)
+        await broker.start()
+        await has_sent(client)
+        try:
+            yield server, broker, asks
+        finally:
+            self.go_on.set()
+            await broker.stop()
+
+
+def _asked(bus: Bus, count: int) -> asyncio.Task[bytes]:
+    body = _Body(count=count).to_json()
+    return asyncio.create_task(bus.request(rpc_subject(SCHEMA, "position"), body, timeout=DEADLINE))
+
+
+async def test_requests_of_one_operation_do_not_wait_for_each_other(ledger: Ledger) -> None:
+    slow = _Slow()
+    async with slow.serving(ledger) as (_, _, bus), in_time():
+        waiting = _asked(bus, 1)
+        await slow.begun.acquire()
+        assert Reply.model_validate_json(await _asked(bus, 0)).data["count"] == 0
+        assert not waiting.done()
+        slow.go_on.set()
+        assert Reply.model_validate_json(await waiting).data["count"] == 1
+
+
+async def test_an_operation_takes_no_more_than_it_has_places(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.chassis.requests.server._PLACES", 2)
+    slow = _Slow()
+    async with slow.serving(ledger) as (server, _, bus), in_time():
+        asked = [_asked(bus, 1) for _ in range(5)]
+        await slow.begun.acquire()
+        await slow.begun.acquire()
+        await bus.client.flush()
+        assert len(server._under_way) == 2
+        slow.go_on.set()
+        assert all(Reply.model_validate_json(raw).ok for raw in await asyncio.gather(*asked))
+
+
+async def test_who_stops_answers_what_is_under_way_and_takes_nothing_new(ledger: Ledger) -> None:
+    slow = _Slow()
+    async with slow.serving(ledger) as (server, broker, bus), in_time():
+        asked = _asked(bus, 1)
+        await slow.begun.acquire()
+        stopping = asyncio.create_task(server.stop(broker))
+        async with in_time():
+            while True:
+                try:
+                    await bus.request(rpc_subject(SCHEMA, "position"), _Body(count=0).to_json(), timeout=0.2)
+                except BusAway as away:
+                    if isinstance(away.__cause__, NoRespondersError):
+                        break
+        assert not stopping.done()
+        slow.go_on.set()
+        await stopping
+        assert Reply.model_validate_json(await asked).ok
+
+
+async def test_an_answer_that_the_bus_would_not_carry_is_said_to_be_too_large(ledger: Ledger) -> None:
+    slow = _Slow()
+    slow.go_on.set()
+    async with slow.serving(ledger) as (_, _, bus), in_time():
+        reply = Reply.model_validate_json(await _asked(bus, 2))
+        assert reply.error is not None
+        assert reply.error.kind is ErrorKind.INTERNAL
+        assert "too large" in reply.error.message

@@ -55,6 +55,10 @@ class Directory:
     active: Collection[UUID] = frozenset()
     everyone: tuple[UUID, ...] = ()
     teams: Mapping[UUID, Members] = field(default_factory=dict)
+    reached: dict[tuple[tuple[Target, ...], UUID | None], Reached] = field(
+        default_factory=dict, init=False, compare=False
+    )
+    """What `reach` has found in it, which is the same for all incidents of a storm."""
 
     def fallback(self, again: bool) -> tuple[Paged, ...]:
         """Whom to page when no level reaches anybody (promise 9): the leads; `again`, the admins as well.
@@ -104,6 +108,13 @@ class Reached:
 
 def reach(level: Level, directory: Directory, assigned: UUID | None = None) -> Reached:
     """Resolve a level's targets, and `assigned` before them, to active people."""
+    found = directory.reached.get((level.targets, assigned))
+    if found is None:
+        found = directory.reached[level.targets, assigned] = _reach(level, directory, assigned)
+    return found
+
+
+def _reach(level: Level, directory: Directory, assigned: UUID | None) -> Reached:
     people: list[Paged] = []
     notes: list[str] = []
     versions: dict[str, int] = {}

@@ -17,7 +17,7 @@ from libs.contracts.escalation import (
 from libs.contracts.model import Priority, Role
 from services.escalation.domain.escalations import escalation_id
 from services.escalation.domain.pages import MOST_PAGED
-from services.escalation.domain.people import OnCall
+from services.escalation.domain.people import Directory, OnCall, reach
 from services.escalation.tests.world import (
     ANN,
     BO,
@@ -48,6 +48,15 @@ def test_the_assigned_person_is_paged_with_level_one_and_again_with_its_repeats(
     given = after_timers(given, 1)
     assert BO not in {p.user_id for f in given.facts[2:] if isinstance(f, EscalationDue) for p in f.people}
     assert BO in {p.user_id for p in only_due(list(after_timers(given, 2).facts[-1:])).people}
+
+
+def test_what_a_level_reaches_is_found_once_in_a_directory_and_anew_in_the_next() -> None:
+    level = Level(timeout_minutes=5, targets=(Target(type=TargetType.USER, id=ANN),))
+    here, gone = Directory(active={ANN, BO}), Directory(active={BO})
+    assert reach(level, here) is reach(level.model_copy(update={"timeout_minutes": 9}), here)
+    assert [p.user_id for p in reach(level, here, BO).people] == [BO, ANN]
+    assert [p.user_id for p in reach(level, here).people] == [ANN]
+    assert (reach(level, gone).people, reach(level, gone).passed) == ((), (ANN,))
 
 
 def test_an_assigned_person_who_is_also_on_call_is_paged_once() -> None:

@@ -127,8 +127,11 @@ class Incident:
         return self.created is not None and self.status in OPEN
 
 
+_NONE = Incident()
+
+
 def initial() -> Incident:
-    return Incident()
+    return _NONE
 
 
 def evolve(state: Incident, fact: Fact) -> Incident:

@@ -26,6 +26,7 @@ from libs.contracts.auth import (
     SessionsOf,
     SessionsPage,
     SignedInView,
+    SignInMethods,
     Tokens,
 )
 from libs.contracts.device_keys import ExchangeDevice, ScopedToken
@@ -95,6 +96,10 @@ def add_oidc_operations(requests: Requests, oidc: OidcSignIns) -> None:
     @requests.handle("oidc_start", StartOidc, public=True)
     async def oidc_start(body: StartOidc, _caller: None) -> OidcStarted:
         return await oidc.start(body)
+
+    @requests.handle("sign_in_methods", NoRequest, public=True)
+    async def sign_in_methods(_body: NoRequest, _caller: None) -> SignInMethods:
+        return oidc.methods()
 
     @requests.handle("oidc_return", OidcReturn, public=True, peer=True)
     async def oidc_return(body: OidcReturn, peer: Peer) -> OidcReturned:

@@ -332,6 +332,13 @@ class AsyncOperations:
         answer: types.SignedInView = await self.call("POST", "/auth/login", body)
         return answer
 
+    async def get_sign_in_methods(
+        self,
+    ) -> types.SignInMethods:
+        """How one signs in here."""
+        answer: types.SignInMethods = await self.call("GET", "/auth/methods")
+        return answer
+
     async def captcha(
         self,
     ) -> types.CaptchaChallenge:

@@ -328,6 +328,13 @@ class Operations:
         answer: types.SignedInView = self.call("POST", "/auth/login", body)
         return answer
 
+    def get_sign_in_methods(
+        self,
+    ) -> types.SignInMethods:
+        """How one signs in here."""
+        answer: types.SignInMethods = self.call("GET", "/auth/methods")
+        return answer
+
     def captcha(
         self,
     ) -> types.CaptchaChallenge:

@@ -1432,6 +1432,13 @@ class ShiftsView(TypedDict):
     inactive: NotRequired[list[str]]
 
 
+class SignInMethods(TypedDict):
+    """What a sign-in screen shows, for whoever asks."""
+
+    provider: bool
+    captcha: bool
+
+
 class SignedInView(TypedDict):
     user: UserView
     tokens: Tokens

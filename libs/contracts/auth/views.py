@@ -133,6 +133,15 @@ class CaptchaChallenge(Contract):
     signature: str
 
 
+class SignInMethods(Contract):
+    """What a sign-in screen shows, for whoever asks."""
+
+    provider: bool
+    """Whether one can sign in at an identity provider (`GET /auth/oidc/start`)."""
+    captcha: bool
+    """Whether an account that many wrong passwords were tried for asks for a captcha."""
+
+
 class TotpSecret(Contract):
     """For an authenticator app: `uri` is what its QR code says (`otpauth://`)."""
 

@@ -14,11 +14,14 @@ import { Clock } from './clock'
 import { Database } from './db'
 import { browserSigner, forgetCredential, keepCredential } from './devicekey'
 import { ApiError } from './errors'
+import { rememberSignedIn, wasSignedIn } from './guess'
+import { whenIdle } from './idle'
 import { Live } from './live'
 import { Outbox, type Entry, type Wanted } from './outbox'
 import { Receipts } from './receipts'
 import { Registration } from './registration'
 import { Reports } from './report'
+import { Unkept } from './unkept'
 import { fullName } from './words'
 
 export interface Follower {
@@ -42,6 +45,8 @@ class App {
   isOnline = $state(true)
   /** The corrected time, moved on each second: ages and countdowns follow it. */
   now = $state(Date.now())
+  /** This device has no room left: what is done is in memory alone, and what is new is not kept. */
+  isFull = $state(false)
   /** Why the gateway does not page this device, where it has said so. */
   pushError = $state.raw<unknown>(null)
   /** What this device is called, for its person. */
@@ -56,6 +61,11 @@ class App {
   live!: Live
   registration!: Registration
   receipts!: Receipts
+  /** Nobody is signed in, most likely: a browser shows the sign-in while the database opens. */
+  readonly isLikelyOut = !isPhone && !wasSignedIn()
+  /** Before anything is asked of `auth`, `db` or `outbox` by a screen that is there while the app starts. */
+  readonly ready: Promise<void>
+  private begun!: (started: Promise<void>) => void
   private readonly followers = new Set<Follower>()
   private readonly names = new Map<string, string | null>()
   private leaving = false
@@ -66,11 +76,24 @@ class App {
   readonly waiting = $derived(this.entries.filter((entry) => entry.state === 'queued').length)
   readonly refused = $derived(this.entries.filter((entry) => entry.state === 'refused'))
 
-  /** Once, before the first screen. Raises what the database raises. */
-  async start(): Promise<void> {
+  constructor() {
+    this.ready = new Promise((done) => (this.begun = done))
+    this.ready.catch(() => undefined) // whoever has called `start` says it
+  }
+
+  /** Once. Raises what the database raises. */
+  start(): Promise<void> {
+    const started = this.starting()
+    this.begun(started)
+    return started
+  }
+
+  private async starting(): Promise<void> {
     this.db = await Database.open(() => this.clock.now())
+    this.db.unkept = new Unkept((isFull) => (this.isFull = isFull))
     const locks = (navigator as { locks?: LockManager }).locks
-    this.api.base = isPhone ? ((await this.db.setting<string>('server')) ?? '') : ''
+    const [server, name] = await Promise.all([this.db.setting<string>('server'), this.db.setting<string>('deviceName')])
+    this.api.base = (isPhone ? server : null) ?? ''
     this.api.heard = (ok) => this.heard(ok)
     this.auth = new Auth({
       api: this.api,
@@ -88,7 +111,7 @@ class App {
       locks,
     })
     this.api.tokens = this.auth
-    this.deviceName = (await this.db.setting<string>('deviceName')) ?? deviceName()
+    this.deviceName = name ?? deviceName()
     this.receipts = new Receipts(this.db, this.api, this.clock)
     this.registration = new Registration({
       ...{ api: this.api, db: this.db, clock: this.clock, locks },
@@ -140,9 +163,10 @@ class App {
     addEventListener('pagehide', () => this.leave())
     addEventListener('online', () => this.hurry())
     addEventListener('focus', () => this.hurry())
+    whenIdle(() => void this.db.trim().catch((error: unknown) => this.reports.error(error, 'db')))
   }
 
-  /** Do something to an incident, now or as soon as there is a network. Raises StorageFull. */
+  /** Do something to an incident, now or as soon as there is a network. */
   async act(wanted: Wanted): Promise<Entry> {
     const entry = await this.outbox.add(wanted)
     void askForSync()
@@ -245,6 +269,7 @@ class App {
     this.hasExpired = before === 'signedIn' && state === 'signedOut' && !this.leaving
     this.state = state
     this.user = user
+    rememberSignedIn(state === 'signedIn')
     void this.outbox.tell()
     if (state === 'signedIn' && before !== 'signedIn') {
       this.live.start()

@@ -69,9 +69,9 @@ export class Auth implements Tokens {
   /** Whoever was signed in here still is, also without a network: the first request finds out more. */
   async start(): Promise<void> {
     const { db } = this.at
-    this.deviceId = (await db.setting<string>('deviceId')) ?? crypto.randomUUID()
-    await db.set('deviceId', this.deviceId)
-    const user = await db.setting<User>('user')
+    const [known, user] = await Promise.all([db.setting<string>('deviceId'), db.setting<User>('user')])
+    this.deviceId = known ?? crypto.randomUUID()
+    if (known === null) await db.set('deviceId', this.deviceId)
     this.become(user === null ? 'signedOut' : 'signedIn', user)
   }
 

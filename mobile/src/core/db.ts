@@ -3,6 +3,7 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
 import type { Incident, Schemas } from './api'
 import type { Entry } from './outbox'
+import type { Unkept } from './unkept'
 
 export type Alert = Schemas['AlertView']
 export type TimelineEntry = Schemas['TimelineEntry']
@@ -45,6 +46,8 @@ export class StorageFull extends Error {
 
 export class Database {
   private written = 0
+  /** Where a page has what finds no room. null: that is StorageFull, since a worker does not live long enough. */
+  unkept: Unkept | null = null
 
   private constructor(
     private readonly idb: IDBPDatabase<Tables>,
@@ -68,9 +71,7 @@ export class Database {
       // A newer version of the app in another tab wants to change it: it must not wait for this one.
       blocking: (_from, _to, event) => (event.target as IDBDatabase).close(),
     })
-    const made = new Database(idb, now, mostBytes)
-    await made.trim()
-    return made
+    return new Database(idb, now, mostBytes)
   }
 
   close(): void {
@@ -83,13 +84,15 @@ export class Database {
   async putIncidents(incidents: readonly Incident[]): Promise<void> {
     await this.fill(incidents.map(sizeOf), async () => {
       const writing = this.idb.transaction('incidents', 'readwrite')
-      for (const value of incidents) {
-        const kept = await writing.store.get(value.id)
-        if (kept !== undefined && kept.value.version > value.version) continue
-        const at = timeOf(value.updatedAt, this.now())
-        await writing.store.put({ id: value.id, at, size: sizeOf(value), value: plain(value) })
+      const put = async () => {
+        for (const value of incidents) {
+          const kept = await writing.store.get(value.id)
+          if (kept !== undefined && kept.value.version > value.version) continue
+          const at = timeOf(value.updatedAt, this.now())
+          await writing.store.put({ id: value.id, at, size: sizeOf(value), value: plain(value) })
+        }
       }
-      await writing.done
+      await whole(writing, put())
     })
   }
 
@@ -117,11 +120,13 @@ export class Database {
   async putAlerts(incidentId: string, alerts: readonly Alert[]): Promise<void> {
     await this.fill(alerts.map(sizeOf), async () => {
       const writing = this.idb.transaction('alerts', 'readwrite')
-      for (const value of alerts) {
-        const at = timeOf(value.lastAt, this.now())
-        await writing.store.put({ id: value.id, incidentId, at, size: sizeOf(value), value: plain(value) })
+      const put = async () => {
+        for (const value of alerts) {
+          const at = timeOf(value.lastAt, this.now())
+          await writing.store.put({ id: value.id, incidentId, at, size: sizeOf(value), value: plain(value) })
+        }
       }
-      await writing.done
+      await whole(writing, put())
     })
   }
 
@@ -147,52 +152,95 @@ export class Database {
   async addEntry(make: (seq: number) => Entry): Promise<Entry> {
     const add = async () => {
       const writing = this.idb.transaction('outbox', 'readwrite')
-      const last = await writing.store.index('seq').openKeyCursor(null, 'prev')
-      const entry = plain(make(last === null ? 1 : last.key + 1))
-      const kept = await writing.store.get(entry.id)
-      if (kept === undefined) await writing.store.add(entry)
-      await writing.done
-      return kept ?? entry
+      const put = async () => {
+        const last = await writing.store.index('seq').openKeyCursor(null, 'prev')
+        const entry = plain(make(last === null ? 1 : last.key + 1))
+        const kept = await writing.store.get(entry.id)
+        if (kept === undefined) await writing.store.add(entry)
+        return kept ?? entry
+      }
+      return whole(writing, put())
     }
-    try {
-      return await add()
-    } catch (error) {
-      if (!isFull(error)) throw error
-      await this.trim(this.mostBytes / 2)
-      return add().catch((again: unknown) => {
-        throw isFull(again) ? new StorageFull('this device has no room left') : again
-      })
+    const unkept = async () => {
+      const { unkept } = this
+      if (unkept === null) throw new StorageFull('this device has no room left')
+      const entry = plain(make(((await this.entries()).at(-1)?.seq ?? 0) + 1))
+      return (await this.entry(entry.id)) ?? unkept.put(entry)
     }
+    return this.roomFor(add, unkept)
   }
 
   /** Writes it only where it is still there: another tab may have dismissed it. */
   async changeEntry(id: string, change: (entry: Entry) => Entry | null): Promise<Entry | null> {
-    const writing = this.idb.transaction('outbox', 'readwrite')
-    const kept = await writing.store.get(id)
-    const changed = kept === undefined ? null : change(kept)
-    if (changed !== null) await writing.store.put(plain(changed))
-    else if (kept !== undefined) await writing.store.delete(id)
-    await writing.done
-    return changed
+    const over = this.unkept?.entries.get(id)
+    if (over !== undefined) return this.changeUnkept(over, change(over))
+    const write = async () => {
+      const writing = this.idb.transaction('outbox', 'readwrite')
+      const put = async () => {
+        const kept = await writing.store.get(id)
+        const changed = kept === undefined ? null : change(kept)
+        if (changed !== null) await writing.store.put(plain(changed))
+        else if (kept !== undefined) await writing.store.delete(id)
+        return changed
+      }
+      return whole(writing, put())
+    }
+    return this.roomFor(write, async () => {
+      const kept = await this.entry(id)
+      return kept === null ? null : this.changeUnkept(kept, change(kept))
+    })
   }
 
   async entry(id: string): Promise<Entry | null> {
-    return (await this.idb.get('outbox', id)) ?? null
+    return this.unkept?.entries.get(id) ?? (await this.idb.get('outbox', id)) ?? null
   }
 
   async entries(): Promise<Entry[]> {
-    return this.idb.getAllFromIndex('outbox', 'seq')
+    const kept = await this.idb.getAllFromIndex('outbox', 'seq')
+    return this.unkept === null ? kept : this.unkept.over(kept)
+  }
+
+  private async changeUnkept(entry: Entry, changed: Entry | null): Promise<Entry | null> {
+    if (this.unkept === null) throw new StorageFull('this device has no room left')
+    // What is settled must not be sent again by the next start, from the state that is kept of it.
+    if (changed?.state !== 'queued') await this.idb.delete('outbox', entry.id)
+    if (changed !== null) return this.unkept.put(changed)
+    this.unkept.entries.delete(entry.id)
+    return null
+  }
+
+  /** Write what somebody did: what is only for showing goes for it, and `otherwise` where that was not enough. */
+  private async roomFor<Value>(write: () => Promise<Value>, otherwise: () => Promise<Value>): Promise<Value> {
+    try {
+      return await write()
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+    await this.trim(this.mostBytes / 2)
+    try {
+      return await write()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      return otherwise()
+    }
   }
 
   // Settings and keys
 
   async setting<Value>(name: string): Promise<Value | null> {
-    return ((await this.idb.get('settings', name)) as Value | undefined) ?? null
+    const kept = this.unkept?.settings.get(name) ?? (await this.idb.get('settings', name))
+    return (kept as Value | undefined) ?? null
   }
 
+  /** Raises StorageFull. */
   async set(name: string, value: unknown): Promise<void> {
-    if (value === null) await this.idb.delete('settings', name)
-    else await this.idb.put('settings', plain(value), name)
+    this.unkept?.settings.delete(name)
+    if (value === null) return this.idb.delete('settings', name)
+    const put = async () => void (await this.idb.put('settings', plain(value), name))
+    await this.roomFor(put, async () => {
+      if (this.unkept === null) throw new StorageFull('this device has no room left')
+      this.unkept.settings.set(name, plain(value))
+    })
   }
 
   /** Settings whose names begin so, by their names. */
@@ -222,6 +270,7 @@ export class Database {
       if (!keep.includes(name)) await writing.objectStore('settings').delete(name)
     }
     await writing.done
+    this.unkept?.forget(keep)
   }
 
   // Room
@@ -270,6 +319,7 @@ export class Database {
   private async fill(sizes: readonly number[], write: () => Promise<unknown>): Promise<void> {
     try {
       await write()
+      this.unkept?.told(false)
     } catch (error) {
       if (!isFull(error)) throw error
       await this.trim((await this.bytes()) / 2)
@@ -277,11 +327,18 @@ export class Database {
         await write()
       } catch (again) {
         if (!isFull(again)) throw again
+        this.unkept?.told(true)
       }
     }
     this.written += sizes.reduce((sum, size) => sum + size, 0)
     if (this.written >= Math.min(LOOK_EVERY, this.mostBytes / 10)) await this.trim()
   }
+}
+
+/** Of a transaction that is full both its request and its end fail: both are heard. */
+async function whole<Value>(writing: { done: Promise<void> }, work: Promise<Value>): Promise<Value> {
+  const [value] = await Promise.all([work, writing.done])
+  return value
 }
 
 function isFull(error: unknown): boolean {

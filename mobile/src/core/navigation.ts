@@ -8,3 +8,8 @@ import { isPhone } from '../native/platform'
 import { Router } from './router.svelte'
 
 export const router = new Router([...auth, ...incidents, ...critical, ...oncall, ...admin, ...settings], isPhone ? '' : '/app')
+
+/** Whoever is not signed in comes back to what they wanted. */
+export function toSignIn(): void {
+  router.go(`/sign-in?to=${encodeURIComponent(router.path)}`, { replace: true })
+}

@@ -41,6 +41,8 @@ export interface Entry {
   notBefore: number
   settledAt: number | null
   refusal: Refusal | null
+  /** The device had no room for it: it is gone with the page. */
+  isUnkept?: boolean
 }
 
 export interface Wanted {
@@ -91,19 +93,19 @@ export class Outbox {
     at.channel?.addEventListener('message', () => void this.tell())
   }
 
-  /** Do it as soon as possible. Raises StorageFull: then nothing is queued, and the screen has to say so. */
+  /** Do it as soon as possible. Raises StorageFull in a worker: then nothing is queued, and it has to say so. */
   async add(wanted: Wanted): Promise<Entry> {
     const entry = await this.keep(wanted)
     void this.flush()
     return entry
   }
 
-  /** Keep it for the next `flush`. Raises StorageFull. */
+  /** Keep it for the next `flush`. Raises StorageFull where what is not kept is an error (`Database.unkept`). */
   async keep(wanted: Wanted): Promise<Entry> {
     const userId = this.at.userId()
     if (userId === null) throw new ApiError(401, 'SIGNED_OUT', 'nobody is signed in')
     const { incidentId, action } = wanted
-    const entry = await this.at.db.addEntry((seq) => ({
+    const added = await this.at.db.addEntry((seq) => ({
       id: wanted.id ?? crypto.randomUUID(),
       seq,
       userId,
@@ -120,6 +122,9 @@ export class Outbox {
       settledAt: null,
       refusal: null,
     }))
+    // What is gone with the page is sent at once.
+    const hurried = added.isUnkept === true ? await this.at.db.changeEntry(added.id, (one) => ({ ...one, notBefore: this.at.clock.raw() })) : null
+    const entry = hurried ?? added
     await this.tell(true)
     return entry
   }

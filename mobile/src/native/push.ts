@@ -1,5 +1,6 @@
 /** Push registration: a phone's token, or a browser's subscription. */
 
+import { base64url } from '../core/proofs'
 import { isPhone } from './platform'
 import { alerts } from './alerts'
 
@@ -66,10 +67,5 @@ async function registration(): Promise<ServiceWorkerRegistration | null> {
 export function isMadeWith(subscription: PushSubscription, key: string): boolean {
   const kept = (subscription as { options?: PushSubscriptionOptions }).options?.applicationServerKey
   if (kept == null) return true // a browser that does not tell
-  return btoa(String.fromCharCode(...new Uint8Array(kept))) === padded(key)
-}
-
-function padded(base64url: string): string {
-  const plain = base64url.replace(/=+$/, '').replaceAll('-', '+').replaceAll('_', '/')
-  return plain + '='.repeat((4 - (plain.length % 4)) % 4)
+  return base64url(new Uint8Array(kept)) === key.replace(/=+$/, '')
 }

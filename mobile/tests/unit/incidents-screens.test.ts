@@ -162,7 +162,7 @@ describe('the red screen', () => {
     await until(() => router.path === '/incidents/i1')
     cleanup()
     const again = await shown(there())
-    again.pages.opened('i2')
+    for (const id of ['i2', 'i1']) again.pages.shown(id)
     await screen.findByText('1 more alert waits')
     await fireEvent.click(screen.getByRole('button', { name: /^Close/ }))
     expect(again.router.path).toBe('/alert/i2')

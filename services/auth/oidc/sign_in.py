@@ -16,7 +16,7 @@ from libs.chassis.parts import Engine
 from libs.chassis.requests.peers import Peer
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
-from libs.contracts.auth import SignedInView, UserView
+from libs.contracts.auth import SignedInView, SignInMethods, UserView
 from libs.contracts.envelope import Actor
 from libs.contracts.health import Effect, Trouble
 from libs.contracts.oidc import OidcReturn, OidcReturned, OidcStarted, OidcToken, StartOidc
@@ -62,6 +62,9 @@ class OidcSignIns(Engine):
     sign_ins: SignIns
     refusals: Refusals
     clock: Clock
+
+    def methods(self) -> SignInMethods:
+        return SignInMethods(provider=self.provider is not None, captcha=self.sign_ins.attempts.captchas.is_on)
 
     async def start(self, body: StartOidc) -> OidcStarted:
         """Where somebody signs in.

@@ -118,7 +118,7 @@ def test_only_signing_in_refreshing_and_what_is_said_of_keys_need_no_token(reque
     public = {name for name, operation in requests.operations.items() if operation.action is None}
     links = {"register", "forgot_password", "reset_password", "verify_email"}
     operators = {"signing_keys", "rotate_keys"}
-    provider = {"oidc_start", "oidc_return", "oidc_token"}
+    provider = {"sign_in_methods", "oidc_start", "oidc_return", "oidc_token"}
     gateway = {"keep_accesses", "key_marks", "exchange_key", "exchange_device", "present", "leave_browser"}
     gateway |= {"doors"}
     assert public == ({"login", "captcha", "refresh", "keys", "person_keys"} | operators | links | provider | gateway)

@@ -27,6 +27,7 @@ from libs.contracts.auth import (
     SessionsOf,
     SessionView,
     SignedInView,
+    SignInMethods,
     Tokens,
     UserView,
 )
@@ -126,6 +127,16 @@ async def login(body: Annotated[Login, Body(openapi_examples=_EXAMPLES)], ask: A
 
 def _signed_in(data: Any, body: Login) -> Response:
     return success(data, headers=cookies.keep(data["tokens"]) if body.platform is Platform.WEB else None)
+
+
+@router.get(
+    "/methods",
+    operation_id="getSignInMethods",
+    summary="How one signs in here",
+    responses=documented(answer("SignInMethods", SignInMethods)),
+)
+async def methods(ask: Asking) -> Response:
+    return success(await ask.query("auth", "sign_in_methods", NoRequest()))
 
 
 @router.get(

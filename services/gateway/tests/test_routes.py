@@ -111,6 +111,7 @@ OF_SCHEDULE = {"scheduleId": ID, "overrideId": ID}
 NOBODY = {"currentOnCall": None}
 BOTH_IDS = {"id": ID, "userId": str(USER)}
 MANAGER = {"userId": str(USER), "role": "manager"}
+METHODS = {"provider": True, "captcha": False}
 CAPTCHA = {"parameters": {"algorithm": "PBKDF2/SHA-256"}, "signature": "5f"}
 FETCH = {"code": "c", "codeVerifier": "v" * 43, "platform": "ios"}
 
@@ -124,6 +125,7 @@ CASES = [
     Case("login", "POST", "/auth/login", "auth.login", LOGIN, v.SIGNED_IN, v.SIGNED_IN, LOGIN),
     Case("oidcToken", "POST", "/auth/oidc/token", "auth.oidc_token", FETCH, v.SIGNED_IN, v.SIGNED_IN, FETCH),
     Case("partIdentities", "DELETE", f"/users/{ID}/identities", "auth.part_identities", {"id": ID}, None, {}),
+    Case("getSignInMethods", "GET", "/auth/methods", "auth.sign_in_methods", {}, METHODS, METHODS),
     Case("captcha", "GET", "/auth/captcha", "auth.captcha", {}, CAPTCHA, CAPTCHA),
     Case("revokeToken", "DELETE", "/auth/token", "auth.revoke_token", {}, None, {}, None),
     Case("logout", "POST", "/auth/logout", "auth.logout", {"deviceId": "phone"}, None, {}, {"deviceId": "phone"}),

@@ -4,6 +4,7 @@ import type { Schemas } from '../../core/api'
 import { app } from '../../core/app.svelte'
 import { Form } from '../../ui/form/form.svelte'
 import { Held } from '../../ui/form/held.svelte'
+import { save } from './saving'
 import { raised } from './schedule.svelte'
 import { t } from './words'
 
@@ -79,7 +80,7 @@ export class PolicyEditor {
     this.fill()
   }
 
-  private fill(): void {
+  fill(): void {
     const policy = this.held.value
     if (policy === null) return
     this.name = policy.name
@@ -134,30 +135,22 @@ export class PolicyEditor {
     }
   }
 
-  async save(): Promise<string | null> {
-    if (!this.form.accepts(this.faults())) return null
-    let id: string | null = null
-    await this.form.send(async () => {
-      if (this.isNew) {
-        id = (await app.api.post('/api/v1/escalation/policies', { body: this.body() })).policy.id
-        return
-      }
-      const body = this.changes()
-      if (Object.keys(body).length > 0) {
+  save(): Promise<string | null> {
+    return save(
+      this,
+      async () => (await app.api.post('/api/v1/escalation/policies', { body: this.body() })).policy.id,
+      async (body) => {
         const { body: answer, etag } = await app.api.whole('patch', '/api/v1/escalation/policies/{id}', { path: { id: this.id }, body, ...this.held.version })
-        this.held.put({ value: answer.data.policy, etag })
-        this.fill()
-      }
-      id = this.id
-    })
-    return id
+        return { value: answer.data.policy, etag }
+      },
+    )
   }
 
   async remove(): Promise<void> {
     await app.api.delete('/api/v1/escalation/policies/{id}', { path: { id: this.id }, ...this.held.version })
   }
 
-  private *faults(): Iterable<[string, string]> {
+  *faults(): Iterable<[string, string]> {
     if (this.name.trim() === '') yield ['name', t('admin.needed')]
     if (!/^\d+$/.test(this.repeat)) yield ['repeat', t('admin.wholeNumber')]
     if (this.acknowledgement !== '' && numberOf(this.acknowledgement) === null) yield ['acknowledgementTimeoutMinutes', t('admin.minutesNeeded')]

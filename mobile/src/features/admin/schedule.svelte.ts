@@ -4,6 +4,7 @@ import type { Schemas } from '../../core/api'
 import { app } from '../../core/app.svelte'
 import { Form } from '../../ui/form/form.svelte'
 import { Held } from '../../ui/form/held.svelte'
+import { save } from './saving'
 import { days, withOverride, type Day, type Schedule } from '../oncall/plan'
 import { addDays, dayOf, knownZone, mondayOf, ownZone, startOf } from '../oncall/zones'
 import { duration, durationText, planned, type Layer } from './rotation'
@@ -119,7 +120,7 @@ export class ScheduleEditor {
     this.fill()
   }
 
-  private fill(): void {
+  fill(): void {
     const schedule = this.held.value
     if (schedule === null) return
     this.name = schedule.name
@@ -181,25 +182,15 @@ export class ScheduleEditor {
     }
   }
 
-  /** The id of what was saved, or null where it was refused: the form says why. */
-  async save(): Promise<string | null> {
-    if (!this.form.accepts(this.faults())) return null
-    let id: string | null = null
-    await this.form.send(async () => {
-      if (this.isNew) {
-        const { schedule } = await app.api.post('/api/v1/on-call/schedules', { body: this.body() })
-        id = schedule.id
-        return
-      }
-      const body = this.changes()
-      if (Object.keys(body).length > 0) {
+  save(): Promise<string | null> {
+    return save(
+      this,
+      async () => (await app.api.post('/api/v1/on-call/schedules', { body: this.body() })).schedule.id,
+      async (body) => {
         const { body: answer, etag } = await app.api.whole('patch', '/api/v1/on-call/schedules/{id}', { path: { id: this.id }, body, ...this.held.version })
-        this.held.put({ value: answer.data.schedule, etag })
-        this.fill()
-      }
-      id = this.id
-    })
-    return id
+        return { value: answer.data.schedule, etag }
+      },
+    )
   }
 
   async remove(): Promise<void> {
@@ -207,7 +198,7 @@ export class ScheduleEditor {
   }
 
   /** What need not be asked to be known. The gateway says the rest. */
-  private *faults(): Iterable<[string, string]> {
+  *faults(): Iterable<[string, string]> {
     if (this.name.trim() === '') yield ['name', t('admin.needed')]
     for (const [index, layer] of this.layers.entries()) {
       if (!/^\d+$/.test(layer.interval)) yield [`layers.${index}.interval`, t('admin.wholeNumber')]

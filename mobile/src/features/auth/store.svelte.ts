@@ -85,11 +85,9 @@ export class SignIn {
   /** Whether there is a provider to sign in at: without one its door is not there. */
   async findProvider(): Promise<void> {
     try {
-      // A place that nobody may come back to: refused where there is a provider, not found where there is none.
-      const query = { deviceId: app.auth.device, redirectUri: 'pager:nowhere', codeChallenge: 'x'.repeat(43) }
-      await app.api.raw('get', '/api/v1/auth/oidc/start', { token: 'none', query, timeout: 5_000 })
-    } catch (error) {
-      this.hasProvider = error instanceof ApiError && error.code === 'VALIDATION_ERROR'
+      this.hasProvider = (await app.api.get('/api/v1/auth/methods', { token: 'none', timeout: 5_000 })).provider
+    } catch {
+      this.hasProvider = false // away, or a gateway without this door: the password is there in any case
     }
   }
 
@@ -103,6 +101,7 @@ export class SignIn {
     this.isBusy = true
     this.error = null
     try {
+      await app.ready
       await work()
     } catch (error) {
       await this.asked(error)

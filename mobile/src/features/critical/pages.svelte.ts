@@ -47,13 +47,6 @@ class Pages {
     })
   }
 
-  /** A push was tapped, or a link followed; `pushedAt`: when it came, in milliseconds of the device. */
-  opened(id: string, pushedAt?: number): void {
-    const ago = pushedAt === undefined ? 0 : app.clock.raw() - pushedAt
-    this.left.delete(id)
-    this.add({ id, incident: null, since: performance.now() - (ago >= 0 ? ago : 0) })
-  }
-
   /** The screen of this one is there. */
   shown(id: string): void {
     if (!isAlert(router.path)) return

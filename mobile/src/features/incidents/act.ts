@@ -13,7 +13,7 @@ export const UNDO_FOR = 5_000
 /** What is being written down now: the same once more is the second tap of somebody who taps twice. */
 const keeping = new Map<string, Promise<Entry | null>>()
 
-/** Null where it could not be kept, which is then said. */
+/** Null where nothing is done, which is then said; and so is what is not kept until it is sent. */
 export function act(wanted: Wanted): Promise<Entry | null> {
   const what = JSON.stringify(wanted)
   const first = keeping.get(what)
@@ -25,7 +25,9 @@ export function act(wanted: Wanted): Promise<Entry | null> {
 
 async function keep(wanted: Wanted): Promise<Entry | null> {
   try {
-    return await app.act(wanted)
+    const entry = await app.act(wanted)
+    if (entry.isUnkept === true) toasts.show(t('outbox.unkept'), { kind: 'error' })
+    return entry
   } catch (error) {
     toasts.show(errorText(error), { kind: 'error' })
     return null
@@ -36,7 +38,7 @@ async function keep(wanted: Wanted): Promise<Entry | null> {
 export async function acknowledgeWithUndo(incident: Incident): Promise<void> {
   void tap('heavy')
   const entry = await act({ incidentId: incident.id, action: 'acknowledge', undoFor: UNDO_FOR })
-  if (entry === null) return
+  if (entry === null || entry.isUnkept === true) return
   const undo = { label: t('incidents.undo'), run: () => void takeBack(entry) }
   toasts.show(t('incidents.acknowledging', { title: short(incident.title) }), { action: undo, lasts: UNDO_FOR })
 }

@@ -50,6 +50,12 @@ export class Draft {
     this.rows = this.rows.filter((row) => row.key !== key)
   }
 
+  /** Somebody writes into it: what was wrong with it is asked again when it is sent. */
+  mend(field: FieldName): void {
+    const { [field]: _, ...others } = this.errors
+    this.errors = others
+  }
+
   /** The incident's id, or null: `errors` and `error` say why. */
   async send(): Promise<string | null> {
     const body = this.check()

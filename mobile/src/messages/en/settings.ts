@@ -1,6 +1,5 @@
 export const settings = {
   'settings.title': 'Settings',
-  'settings.back': 'Settings',
   'settings.you': 'You',
   'settings.paging': 'Being paged',
   'settings.thisApp': 'This app',

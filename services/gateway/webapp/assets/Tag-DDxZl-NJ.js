@@ -1,1 +1,0 @@
-import{Dt as e,Ht as t,X as n,en as r,kt as i,mt as a,pt as o,yt as s,zt as c}from"./core-t2icTz-m.js";var l=i(`<span><!></span>`);function u(i,u){let d=n(u,`kind`,3,`plain`);var f=l(),p=t(f);s(p,()=>u.children),r(f),c(()=>o(f,1,a(d()),`svelte-12e3wcb`)),e(i,f)}export{u as t};

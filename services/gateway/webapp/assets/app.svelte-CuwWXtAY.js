@@ -1,1 +1,0 @@
-export{C as app}from"./core-t2icTz-m.js";

@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-DWvgWYVW.js","assets/core-t2icTz-m.js","assets/core-CDCcD0fa.css","assets/definitions-BdWVgBTV.js"])))=>i.map(i=>d[i]);
-import{H as e,q as t}from"./core-t2icTz-m.js";import{t as n}from"./definitions-BdWVgBTV.js";var r=t(`Haptics`,{web:()=>e(()=>import(`./web-DWvgWYVW.js`).then(e=>new e.HapticsWeb),__vite__mapDeps([0,1,2,3]))});export{r as Haptics,n as ImpactStyle};

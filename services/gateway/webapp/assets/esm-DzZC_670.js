@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-Bu4SpgBq.js","assets/core-t2icTz-m.js","assets/core-CDCcD0fa.css"])))=>i.map(i=>d[i]);
-import{H as e,q as t}from"./core-t2icTz-m.js";var n=t(`App`,{web:()=>e(()=>import(`./web-Bu4SpgBq.js`).then(e=>new e.AppWeb),__vite__mapDeps([0,1,2]))});export{n as t};

@@ -1,1 +1,0 @@
-export{t as App}from"./esm-DzZC_670.js";

@@ -1,1 +1,0 @@
-export{x as router}from"./core-t2icTz-m.js";

@@ -1,0 +1,1 @@
+async function e(e,t=()=>!1){let n=[];for(let r;n.length<500;){let[i,a]=await e(r);if(n.push(...i),!a||i.some(t))break;r=a}return n}export{e as t};

@@ -1,1 +1,0 @@
-import{O as e}from"./core-t2icTz-m.js";e({"form.stale":`Somebody has changed this meanwhile. Look at it as it is now, then change it again.`,"form.forbidden":`You may not do this: {reason}`,"form.field":`{field}: {reason}`,"form.more":`Show more`});

@@ -92,8 +92,9 @@ class App {
     this.db = await Database.open(() => this.clock.now())
     this.db.unkept = new Unkept((isFull) => (this.isFull = isFull))
     const locks = (navigator as { locks?: LockManager }).locks
-    const [server, name] = await Promise.all([this.db.setting<string>('server'), this.db.setting<string>('deviceName')])
-    this.api.base = (isPhone ? server : null) ?? ''
+    // Asked at once with what follows: each answer of the database takes its time on a slow phone.
+    const named = this.db.setting<string>('deviceName')
+    this.api.base = (isPhone ? await this.db.setting<string>('server') : null) ?? ''
     this.api.heard = (ok) => this.heard(ok)
     this.auth = new Auth({
       api: this.api,
@@ -111,7 +112,6 @@ class App {
       locks,
     })
     this.api.tokens = this.auth
-    this.deviceName = name ?? deviceName()
     this.receipts = new Receipts(this.db, this.api, this.clock)
     this.registration = new Registration({
       ...{ api: this.api, db: this.db, clock: this.clock, locks },
@@ -155,7 +155,9 @@ class App {
         },
       },
     })
-    await this.auth.start()
+    const start = this.auth.start()
+    this.deviceName = (await named) ?? deviceName()
+    await start
     // Whatever is wrong with pushes: the app starts.
     void listenForToken((token) => void this.beTold(token)).catch((error: unknown) => this.reports.error(error, 'push'))
     setInterval(() => (this.now = this.clock.now()), 1_000)

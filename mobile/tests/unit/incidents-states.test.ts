@@ -3,7 +3,7 @@ import type { Incident } from '../../src/core/api'
 import type { Entry } from '../../src/core/outbox'
 import { clockText, secondsLeft, toSay } from '../../src/features/incidents/countdown'
 import { EVERYTHING_OPEN, matches, questions } from '../../src/features/incidents/filter'
-import { allowed, canUndo, grouped, groupOf, isAnsweredHere, placeOf, stateOf } from '../../src/features/incidents/states'
+import { allowed, canUndo, firstOf, grouped, groupOf, isAnsweredHere, placeOf, stateOf } from '../../src/features/incidents/states'
 import { why, type Explained } from '../../src/features/incidents/why'
 import { lasts, phaseOf, type Known } from '../../src/features/critical/phase'
 import { ANA, BO, SHIFTS, TEAM } from './incidents-tools'
@@ -41,6 +41,14 @@ describe('the state of an incident', () => {
     expect(groupOf(newer, START)).toBe('burning')
     expect(allowed(newer, START, 'u1')).toEqual(expect.arrayContaining(['acknowledge', 'resolve', 'notes']))
     expect(grouped([incident('i2'), newer], START)[0]?.incidents.map(({ id }) => id)).toEqual(['i1', 'i2'])
+  })
+
+  it('is drawn with the first ones first, and counted whole', () => {
+    const groups = grouped([incident('i1'), incident('i2'), incident('i3', { status: 'resolved' })], START)
+    const ids = (most: number) => firstOf(groups, most).map(({ incidents, count }) => [incidents.map(({ id }) => id), count])
+    expect(ids(1)).toEqual([[['i1'], 2]])
+    expect(ids(2)).toEqual([[['i1', 'i2'], 2]])
+    expect(ids(Infinity)).toEqual([[['i1', 'i2'], 2], [['i3'], 1]])
   })
 
   it('lets a colleague acknowledge as well, and nobody twice', () => {

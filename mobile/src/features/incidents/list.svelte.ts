@@ -177,8 +177,11 @@ export class IncidentList {
 
   private async showKept(): Promise<void> {
     const { filter } = this
-    const kept = await app.db.incidents().catch(() => [])
-    this.loadedAt ??= await app.db.setting<number>(LOADED_AT).catch(() => null)
+    const [kept, loadedAt] = await Promise.all([
+      app.db.incidents().catch(() => []),
+      this.loadedAt ?? app.db.setting<number>(LOADED_AT).catch(() => null),
+    ])
+    this.loadedAt ??= loadedAt
     if (filter !== this.filter) return
     const known = new Map(this.items.map((one) => [one.id, one]))
     for (const one of kept) if ((known.get(one.id)?.version ?? 0) <= one.version) known.set(one.id, one)

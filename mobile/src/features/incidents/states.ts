@@ -77,6 +77,18 @@ export function grouped(incidents: readonly Incident[], now: number): Grouped[] 
     .filter((each) => each.incidents.length > 0)
 }
 
+/** The first `most` of them in their groups, each with how many are in it. */
+export function firstOf(groups: readonly Grouped[], most: number): (Grouped & { count: number })[] {
+  let room = most
+  const first: (Grouped & { count: number })[] = []
+  for (const { group, incidents } of groups) {
+    if (room <= 0) break
+    first.push({ group, incidents: incidents.slice(0, room), count: incidents.length })
+    room -= incidents.length
+  }
+  return first
+}
+
 const byPriority = (one: Incident, other: Incident) => PRIORITIES.indexOf(one.priority) - PRIORITIES.indexOf(other.priority)
 const byEscalation = (one: Incident, other: Incident) => Number(other.status === 'escalated') - Number(one.status === 'escalated')
 const byAge = (one: Incident, other: Incident) => Date.parse(one.createdAt) - Date.parse(other.createdAt)

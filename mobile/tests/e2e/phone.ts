@@ -111,6 +111,16 @@ export const redScreen = (page: Page) => page.getByRole('alertdialog')
 /** Not now: the red screen goes on to page. */
 export const leave = (page: Page) => redScreen(page).getByRole('button', { name: core['action.close'] }).tap()
 
+interface Cancels {
+  isCancelled: boolean
+}
+
+/** In the page. */
+function watchForCancels(): void {
+  const at = Object.assign(globalThis as unknown as Cancels, { isCancelled: false })
+  document.addEventListener('pointercancel', () => (at.isCancelled = true), { capture: true, once: true })
+}
+
 /** A finger, from one side of something towards the other. */
 export async function swipe(page: Page, what: Locator, share = 0.7): Promise<void> {
   await what.scrollIntoViewIfNeeded()
@@ -132,9 +142,14 @@ export async function swipe(page: Page, what: Locator, share = 0.7): Promise<voi
   const to = Math.round(box.x + box.width * share)
   const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', x?: number) =>
     finger.send('Input.dispatchTouchEvent', { type, touchPoints: x === undefined ? [] : [{ x, y }] })
-  await touch('touchStart', from)
-  for (let step = 1; step <= 12; step += 1) await touch('touchMove', Math.round(from + ((to - from) * step) / 12))
-  await touch('touchEnd')
+  // A browser that is kept busy takes a finger that has just come for one that stays, and cancels what it does: once more.
+  for (let time = 0; time < 3; time += 1) {
+    await page.evaluate(watchForCancels)
+    await touch('touchStart', from)
+    for (let step = 1; step <= 12; step += 1) await touch('touchMove', Math.round(from + ((to - from) * step) / 12))
+    await touch('touchEnd')
+    if (!(await page.evaluate(() => (globalThis as unknown as Cancels).isCancelled))) break
+  }
   await finger.detach()
 }
 

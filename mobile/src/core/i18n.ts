@@ -9,12 +9,14 @@ type Values = Record<string, string | number>
 let language = 'en'
 let messages = en as Messages
 let plurals = new Intl.PluralRules(language)
+let numbers: Intl.NumberFormat | null = null
 
 /** Another language, for screens that are made from now on. */
 export function speak(tongue: string, words: FirstMessages & Partial<Messages>): void {
   language = tongue
   messages = { ...messages, ...words }
   plurals = new Intl.PluralRules(tongue)
+  numbers = null
 }
 
 /** Texts that come with screens which are loaded later. Those of the language that is spoken by now stay. */
@@ -43,7 +45,14 @@ function called(name: string): string {
 export function tn(name: string, count: number, values: Values = {}): string {
   const fitting = `${name}.${plurals.select(count)}`
   const found = (fitting in messages ? fitting : `${name}.other`) as MessageName
-  return t(found, { ...values, count: new Intl.NumberFormat(language).format(count) })
+  return t(found, { ...values, count: digits(count) })
+}
+
+/** The first formatter of numbers costs a slow phone a tenth of a second: short ones, which the first screen has, do without. */
+function digits(count: number): string {
+  if (language === 'en' && Number.isInteger(count) && count >= 0 && count < 1_000) return String(count)
+  numbers ??= new Intl.NumberFormat(language)
+  return numbers.format(count)
 }
 
 /** 03:12, or with the day where it is another one than `now`'s. */
@@ -54,16 +63,15 @@ export function timeText(iso: string, now: number): string {
   return new Intl.DateTimeFormat(language, { ...day, hour: '2-digit', minute: '2-digit', hour12: false }).format(at)
 }
 
-const STEPS: readonly [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
+const STEPS = [
   ['day', 86_400],
   ['hour', 3_600],
   ['minute', 60],
-]
+] as const
 
-/** 2 min ago; now. Nothing is in the future: that is a clock's error. */
+/** 2 min. ago; now. Nothing is in the future: that is a clock's error. */
 export function ageText(iso: string, now: number): string {
   const seconds = Math.max(0, (now - Date.parse(iso)) / 1_000)
-  const said = new Intl.RelativeTimeFormat(language, { style: 'short', numeric: 'auto' })
-  for (const [unit, length] of STEPS) if (seconds >= length) return said.format(-Math.floor(seconds / length), unit)
-  return said.format(0, 'second')
+  for (const [unit, length] of STEPS) if (seconds >= length) return tn(`age.${unit}`, Math.floor(seconds / length))
+  return t('age.now')
 }

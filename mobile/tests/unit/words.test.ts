@@ -21,9 +21,9 @@ describe('texts', () => {
   })
 
   it('can be another language’s', () => {
-    speak('de', { ...en, 'nav.settings': 'Einstellungen' })
+    speak('de', { ...en, 'nav.settings': 'Einstellungen', 'age.day.other': 'vor {count} Tagen' })
     expect(t('nav.settings')).toBe('Einstellungen')
-    expect(ageText(new Date(START - 120_000).toISOString(), START)).toBe('vor 2 Min.')
+    expect(ageText(new Date(START - 86_400_000 * 1_234).toISOString(), START)).toBe('vor 1.234 Tagen')
     speak('en', en)
   })
 
@@ -31,7 +31,9 @@ describe('texts', () => {
     const at = (before: number) => new Date(START - before).toISOString()
     expect(ageText(at(-60_000), START)).toBe('now')
     expect(ageText(at(3_600_000 * 2), START)).toBe('2 hr. ago')
+    expect(ageText(at(86_400_000), START)).toBe('yesterday')
     expect(ageText(at(86_400_000 * 3), START)).toBe('3 days ago')
+    expect(ageText(at(86_400_000 * 1_234), START)).toBe('1,234 days ago')
     expect(timeText(at(0), START)).toMatch(/^\d\d:\d\d$/)
     expect(timeText(at(86_400_000 * 3), START)).toMatch(/Feb/)
   })

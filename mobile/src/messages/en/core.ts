@@ -1,4 +1,11 @@
 export const core = {
+  'age.now': 'now',
+  'age.minute.one': '{count} min. ago',
+  'age.minute.other': '{count} min. ago',
+  'age.hour.one': '{count} hr. ago',
+  'age.hour.other': '{count} hr. ago',
+  'age.day.one': 'yesterday',
+  'age.day.other': '{count} days ago',
   'app.name': 'Pager',
   'app.skip': 'Skip to the content',
   'app.loading': 'Loading',

@@ -72,8 +72,11 @@ TimeZone = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={
 """A name of the IANA database; which names there are, the services say that compute with them."""
 
 
+NO_PLACES: Final = frozenset({"localtime", "Factory"})
+"""Files of the database that name no place: the machine's own zone, and the placeholder of an unset one."""
+
+
 @cache
 def time_zones() -> frozenset[str]:
     """What somebody may name: no path of a file that happens to be readable as a zone (`posixrules`, `right/UTC`)."""
-    # The machine's own zone and the placeholder of an unset one are files of the database, but name no place.
-    return frozenset(available_timezones() - {"localtime", "Factory"})
+    return frozenset(available_timezones() - NO_PLACES)

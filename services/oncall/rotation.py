@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from libs.contracts.oncall import Day, Layer, Restriction, RotationType
 from libs.contracts.requests import Invalid
+from libs.contracts.texts import NO_PLACES
 
 _DAYS = tuple(Day)
 SHORTEST_TURN = timedelta(hours=1)
@@ -67,8 +68,7 @@ def zone(name: str) -> ZoneInfo:
 
 @cache
 def _zone_names() -> frozenset[str]:
-    names = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
-    return frozenset(names) - {"Factory"}  # the placeholder of a zone that nobody has set: it names no place
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split()) - NO_PLACES
 
 
 def utc(local: datetime, tz: ZoneInfo) -> datetime:

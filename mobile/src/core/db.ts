@@ -92,7 +92,7 @@ export class Database {
           await writing.store.put({ id: value.id, at, size: sizeOf(value), value: plain(value) })
         }
       }
-      await whole(writing, put())
+      await ended(writing, put())
     })
   }
 
@@ -126,7 +126,7 @@ export class Database {
           await writing.store.put({ id: value.id, incidentId, at, size: sizeOf(value), value: plain(value) })
         }
       }
-      await whole(writing, put())
+      await ended(writing, put())
     })
   }
 
@@ -159,13 +159,12 @@ export class Database {
         if (kept === undefined) await writing.store.add(entry)
         return kept ?? entry
       }
-      return whole(writing, put())
+      return ended(writing, put())
     }
     const unkept = async () => {
-      const { unkept } = this
-      if (unkept === null) throw new StorageFull('this device has no room left')
+      const memory = this.memory()
       const entry = plain(make(((await this.entries()).at(-1)?.seq ?? 0) + 1))
-      return (await this.entry(entry.id)) ?? unkept.put(entry)
+      return (await this.entry(entry.id)) ?? memory.put(entry)
     }
     return this.roomFor(add, unkept)
   }
@@ -183,7 +182,7 @@ export class Database {
         else if (kept !== undefined) await writing.store.delete(id)
         return changed
       }
-      return whole(writing, put())
+      return ended(writing, put())
     }
     return this.roomFor(write, async () => {
       const kept = await this.entry(id)
@@ -201,12 +200,18 @@ export class Database {
   }
 
   private async changeUnkept(entry: Entry, changed: Entry | null): Promise<Entry | null> {
-    if (this.unkept === null) throw new StorageFull('this device has no room left')
+    const memory = this.memory()
     // What is settled must not be sent again by the next start, from the state that is kept of it.
     if (changed?.state !== 'queued') await this.idb.delete('outbox', entry.id)
-    if (changed !== null) return this.unkept.put(changed)
-    this.unkept.entries.delete(entry.id)
+    if (changed !== null) return memory.put(changed)
+    memory.entries.delete(entry.id)
     return null
+  }
+
+  /** For what finds no room. Raises StorageFull where there is none in memory either. */
+  private memory(): Unkept {
+    if (this.unkept === null) throw new StorageFull('this device has no room left')
+    return this.unkept
   }
 
   /** Write what somebody did: what is only for showing goes for it, and `otherwise` where that was not enough. */
@@ -237,10 +242,7 @@ export class Database {
     this.unkept?.settings.delete(name)
     if (value === null) return this.idb.delete('settings', name)
     const put = async () => void (await this.idb.put('settings', plain(value), name))
-    await this.roomFor(put, async () => {
-      if (this.unkept === null) throw new StorageFull('this device has no room left')
-      this.unkept.settings.set(name, plain(value))
-    })
+    await this.roomFor(put, async () => void this.memory().settings.set(name, plain(value)))
   }
 
   /** Settings whose names begin so, by their names. */
@@ -336,7 +338,7 @@ export class Database {
 }
 
 /** Of a transaction that is full both its request and its end fail: both are heard. */
-async function whole<Value>(writing: { done: Promise<void> }, work: Promise<Value>): Promise<Value> {
+async function ended<Value>(writing: { done: Promise<void> }, work: Promise<Value>): Promise<Value> {
   const [value] = await Promise.all([work, writing.done])
   return value
 }

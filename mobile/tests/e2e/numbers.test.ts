@@ -8,7 +8,8 @@ import { critical } from '../../src/messages/en/critical'
 import { becomes, openIncident, person } from './api'
 import { isKept, launch, phone, redScreen, seen, signIn } from './phone'
 
-const TIMES = 5
+/** An odd number: the middle one counts. */
+const TIMES = 11
 const OPEN = 50
 const numbers: Record<string, { is: number; most: number; unit: string }> = {}
 const median = (all: number[]) => [...all].sort((one, other) => one - other)[Math.floor(all.length / 2)] ?? Number.NaN

@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-CInfzWu0.js","assets/first-Bz8z_loL.js","assets/rolldown-runtime-DK3Fl9T5.js","assets/first-DLQA4V-o.css"])))=>i.map(i=>d[i]);
-import{t as e}from"./rolldown-runtime-DK3Fl9T5.js";import{Y as t,et as n}from"./first-Bz8z_loL.js";var r=e({App:()=>i}),i=n(`App`,{web:()=>t(()=>import(`./web-CInfzWu0.js`).then(e=>new e.AppWeb),__vite__mapDeps([0,1,2,3]))});export{r as n,i as t};

@@ -22,7 +22,7 @@ from services.incidents.domain import alerts, commands, decisions, incident
 from services.incidents.inputs import NOTHING_REPEATED, Inputs, Repeats, StoredInputs, Thread
 from services.incidents.places import latest, place_at
 from services.incidents.projections import SCHEMA, alert_repeated, repeated
-from services.incidents.references import replicate_reference
+from services.incidents.references import FROM_POLICIES, replicate_reference
 from services.incidents.replicas import is_for_help, people_of, replicate
 
 SERVICE = Actor.service(SCHEMA)
@@ -252,9 +252,9 @@ def follow_escalation(work: Work, events: Sequence[Envelope[Any]], inputs: Input
     again = repeats_of(work, further, inputs or StoredInputs(work)) if further else {}
     for event in events:
         fact = event.data
-        work.put(*replicate(event), *replicate_reference(event))
+        work.put(*(replicate_reference(event) if isinstance(fact, FROM_POLICIES) else replicate(event)))
         # A log that was restored to before this incident's creation knows nothing of it.
-        if _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
+        if further and _is_further(fact) and work.state(INCIDENT, fact.incident_id).created is not None:
             exhausted = isinstance(fact, EscalationExhausted)
             command = commands.Escalate(fact.run, fact.level, fact.round, people_of(fact), fact.next_due_at, exhausted)
             counted = commands.Counted(command, 1 + again[fact.incident_id].times)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.store.changes import Change, Newest, NewestPatch
@@ -33,37 +33,21 @@ from services.incidents.projections import incidents, responder_rows, running, t
 
 FROM_ESCALATION = (EscalationStarted, PagingSuppressed, EscalationDue, EscalationExhausted, EscalationCancelled)
 """What it says of incidents."""
-FROM_NOTIFIER = (
+_OF_A_NOTIFICATION = (
     NotificationIntended,
     NotificationAccepted,
     AttemptFailed,
     NotificationReplaced,
     NotificationWithdrawn,
     ReceiptRecorded,
-    PersonUnreachable,
 )
+FROM_NOTIFIER = (*_OF_A_NOTIFICATION, PersonUnreachable)
 
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of ESCALATION or NOTIFIER writes here."""
-    yield from measured(event)
-    if isinstance(event.data, FROM_ESCALATION):
-        yield from _escalation(event)
-    elif isinstance(event.data, FROM_NOTIFIER):
-        fact = event.data
-        if not isinstance(fact, PersonUnreachable) and is_test(fact):
-            return  # it is about no incident
-        has = _fields_of(type(fact))
-        final = not isinstance(fact, AttemptFailed) or fact.retry_at is None
-        notification = "" if isinstance(fact, PersonUnreachable) else str(fact.notification_id)
-        told = {n: value for n in ("reason", "run", "state") if n in has and (value := getattr(fact, n)) is not None}
-        yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
-
-
-@cache
-def _fields_of(kind: type[Fact]) -> frozenset[str]:
-    """Asking a contract for a field that it has not costs more than the row that is made of it."""
-    return frozenset(kind.model_fields)
+    rows = _ROWS.get(type(event.data))
+    return () if rows is None else rows(event)
 
 
 def people_of(fact: EscalationDue | EscalationExhausted) -> tuple[UUID, ...]:
@@ -76,22 +60,50 @@ def is_for_help(fact: EscalationDue | EscalationExhausted) -> bool:
     return bool(fact.people) and all(paged.via == RESPONDER for paged in fact.people)
 
 
-def _escalation(event: Envelope[Any]) -> Iterable[Change]:
+def _notification(event: Envelope[Any]) -> Iterable[Change]:
+    fact, kind = event.data, event.data.__class__
+    if is_test(fact):
+        return  # it is about no incident
+    yield from measured(event)
+    notification = str(fact.notification_id)
+    final = not isinstance(fact, AttemptFailed) or fact.retry_at is None
+    told = {name: value for name in _told_by(kind) if (value := getattr(fact, name)) is not None}
+    yield timeline_row(event, fact.incident_id, (fact.user_id,), notification=notification, final=final, **told)
+
+
+@cache
+def _told_by(kind: type[Fact]) -> tuple[str, ...]:
+    """Asking a contract for a field that it has not costs more than the row that is made of it."""
+    return tuple(name for name in ("reason", "run", "state") if name in kind.model_fields)
+
+
+def _unreachable(event: Envelope[PersonUnreachable]) -> Iterable[Change]:
     fact = event.data
-    people: tuple[UUID, ...] = ()
-    detail: dict[str, Any] = {"run": getattr(fact, "run", 0)}
-    match fact:
-        case EscalationStarted() | PagingSuppressed():
-            planned = {str(p.user_id): [one.level, p.via] for one in fact.planned for p in one.people}
-            people = tuple(p.user_id for one in fact.planned for p in one.people)
-            detail |= {"planned": planned, "policyVersion": fact.policy_version}
-        case EscalationDue() | EscalationExhausted():
-            people = people_of(fact)
-            detail |= {"level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
-            yield from _running_rows(fact, people, event.time)
-            if passed := [str(person) for person in getattr(fact, "passed", ())]:
-                detail["passed"] = passed
-    yield timeline_row(event, fact.incident_id, people, **detail)
+    told = {"reason": fact.reason, "run": fact.run}
+    yield timeline_row(event, fact.incident_id, (fact.user_id,), notification="", final=True, **told)
+
+
+def _planned(event: Envelope[EscalationStarted | PagingSuppressed]) -> Iterable[Change]:
+    fact = event.data
+    people = [(p, one.level) for one in fact.planned for p in one.people]
+    planned = {str(p.user_id): [level, p.via] for p, level in people}
+    told = {"run": getattr(fact, "run", 0), "planned": planned, "policyVersion": fact.policy_version}
+    yield timeline_row(event, fact.incident_id, [p.user_id for p, _ in people], **told)
+
+
+def _level(event: Envelope[EscalationDue | EscalationExhausted]) -> Iterable[Change]:
+    fact = event.data
+    people = people_of(fact)
+    told: dict[str, Any] = {"run": fact.run, "level": fact.level, "via": {str(p.user_id): p.via for p in fact.people}}
+    if isinstance(fact, EscalationDue) and fact.passed:
+        told["passed"] = [str(person) for person in fact.passed]
+    yield from measured(event)
+    yield from _running_rows(fact, people, event.time)
+    yield timeline_row(event, fact.incident_id, people, **told)
+
+
+def _cancelled(event: Envelope[EscalationCancelled]) -> Iterable[Change]:
+    yield timeline_row(event, event.data.incident_id, (), run=event.data.run)
 
 
 def _running_rows(
@@ -116,3 +128,15 @@ def _running_rows(
         yield Newest(running, values, by=("run", "round", "level"))
         yield NewestPatch(incidents, paged, by=("paged_in",))
     yield from responder_rows(fact.incident_id, fact.brief.team_id, people)
+
+
+# A look into a dictionary: to ask an event of a storm for one kind after the other costs more than to make its row.
+_ROWS: Final[Mapping[type[Fact], Callable[[Envelope[Any]], Iterable[Change]]]] = {
+    EscalationStarted: _planned,
+    PagingSuppressed: _planned,
+    EscalationDue: _level,
+    EscalationExhausted: _level,
+    EscalationCancelled: _cancelled,
+    PersonUnreachable: _unreachable,
+    **dict.fromkeys(_OF_A_NOTIFICATION, _notification),
+}

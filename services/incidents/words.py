@@ -53,8 +53,20 @@ from libs.contracts.reviews import ReviewChanged, ReviewDeleted, ReviewDrafted, 
 def summary_of(fact: Fact) -> str:
     """A sentence without personal fields: people are named by id, and shown by whoever may see names."""
     match fact:
+        # What a storm is full of stands first: a case that does not match costs as much as one that does.
         case IncidentCreated():
             return f"{fact.priority} incident #{fact.number} from {fact.source}: {fact.title}"
+        case EscalationStarted():
+            again = f" again (run {fact.run})" if fact.run > 1 else ""
+            return f"escalation policy {fact.policy_id} version {fact.policy_version} started{again}"
+        case EscalationDue():
+            found = ", ".join(dict.fromkeys(p.via for p in fact.people)) or "nobody"
+            return f"level {fact.level} is due: {found}" + (f" ({fact.reason})" if fact.reason else "")
+        case NotificationIntended():
+            # Not on which device: its id is what a phone signs in with, and everybody reads this.
+            return f"to be paged by {fact.method.kind.shown} ({fact.method.kind}){_bundle(fact)}"
+        case NotificationAccepted():
+            return f"{fact.provider} accepted the push (attempt {fact.attempt})"
         case AlertsGrouped():
             return _grouped(fact)
         case AlertAdded() | AlertResolved() | AlertsOverflowed():
@@ -68,23 +80,12 @@ def summary_of(fact: Fact) -> str:
             return "resolved" + (f": {fact.notes}" if fact.notes else "")
         case IncidentClosed():
             return "closed" + (f": {fact.notes}" if fact.notes else "")
-        case EscalationStarted():
-            again = f" again (run {fact.run})" if fact.run > 1 else ""
-            return f"escalation policy {fact.policy_id} version {fact.policy_version} started{again}"
         case PagingSuppressed():
             return f"nobody is paged by policy {fact.policy_id} version {fact.policy_version}: it is suppressed"
-        case EscalationDue():
-            found = ", ".join(dict.fromkeys(p.via for p in fact.people)) or "nobody"
-            return f"level {fact.level} is due: {found}" + (f" ({fact.reason})" if fact.reason else "")
         case EscalationExhausted():
             return "every level has been paged; admins are paged until somebody acknowledges"
         case EscalationCancelled():
             return f"escalation stopped: {fact.cause}"
-        case NotificationIntended():
-            # Not on which device: its id is what a phone signs in with, and everybody reads this.
-            return f"to be paged by {fact.method.kind.shown} ({fact.method.kind}){_bundle(fact)}"
-        case NotificationAccepted():
-            return f"{fact.provider} accepted the push (attempt {fact.attempt})"
         case AttemptFailed():
             again = f", again at {fact.retry_at:%H:%M:%S} UTC" if fact.retry_at else ", not tried again"
             return f"{fact.provider} did not take the push (attempt {fact.attempt}): {fact.reason}{again}"

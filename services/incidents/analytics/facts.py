@@ -107,8 +107,15 @@ def measured(event: Envelope[Any]) -> Iterable[Change]:
     Ours are written with the event (docs/adr/0078), what others say when it is heard of.
     """
     match event.data:
+        # What a storm is full of stands first: a case that does not match costs as much as one that does.
         case IncidentCreated() as fact:
             yield _opening(fact)
+        case EscalationDue(people=people) | EscalationExhausted(people=people):
+            # Whom somebody has asked for help is no level of a policy.
+            if any(paged.via != RESPONDER for paged in people):
+                yield _fired(event.data, event.time)
+        case (NotificationIntended() | NotificationAccepted()) as fact if not is_test(fact):
+            yield from _page(fact)
         case IncidentAcknowledged(by=by, at=at, run=run):
             yield _turn(event, ACKNOWLEDGED, at, by, run=run)
         case IncidentSnoozed(by=by, at=at, run=run):
@@ -123,12 +130,6 @@ def measured(event: Envelope[Any]) -> Iterable[Change]:
             yield _turn(event, PAGING, since, None, run=run)
         case PriorityRaised(by=by, at=at, priority=priority) | PriorityLowered(by=by, at=at, priority=priority):
             yield _turn(event, "priority", at, by, priority=str(priority))
-        case EscalationDue(people=people) | EscalationExhausted(people=people):
-            # Whom somebody has asked for help is no level of a policy.
-            if any(paged.via != RESPONDER for paged in people):
-                yield _fired(event.data, event.time)
-        case (NotificationIntended() | NotificationAccepted()) as fact if not is_test(fact):
-            yield from _page(fact)
         case UserRegistered(user_id=user_id, timezone=timezone) | UserChanged(user_id=user_id, timezone=timezone):
             yield Row(time_zones, {"user_id": user_id, "since": event.time, "timezone": timezone})
 

@@ -88,7 +88,7 @@ class Run:
         operator = await self.pager.connect("operator")
         for service in ("incidents", "escalation", "notifier"):
             while any((await _health(operator, service))["lag"].values()):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.5)  # each look costs its processor and the database's, which are measured here
         await operator.close()
 
     async def _doors(self) -> tuple[Pushes, Sender]:

@@ -133,6 +133,14 @@ class Pull:
         """Messages of the stream that have not been taken yet, as far as the server has told us."""
         return len(self._queue) + self._pending
 
+    async def newest(self) -> int:
+        """The last sequence of the stream, on whatever subject, as the server knows it now.
+
+        Raises:
+            nats.errors.Error, nats.js.errors.APIError, TimeoutError: it does not answer.
+        """
+        return (await self.bus.js.stream_info(self.stream)).state.last_seq
+
     def oldest_waits(self) -> float:
         """Seconds since the oldest message that is here and not taken was stored, by the server's clock; 0 for none."""
         return time.time() - self._queue[0].stored_at / 1e9 if self._queue else 0.0

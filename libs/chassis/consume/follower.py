@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -32,6 +33,10 @@ _STORM = 1000
 _PATIENCE = 15.0
 """Seconds that books may be late in a storm."""
 _GLANCE = 0.05
+_LOOK = 1.0
+"""Seconds between two looks at whether a storm still grows."""
+_FEW = 100
+"""Messages: a stream that has grown by no more since the last look is at rest."""
 
 Handler = Callable[[Work, Sequence[Envelope[Any]]], None]
 
@@ -74,6 +79,10 @@ class Follower:
     """Whether something waits that a patient consumer lets go first."""
     stopped: str | None = None
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
+    _in_storm: bool = False
+    """Whether more waits than it takes at once, and more is coming; only a patient consumer looks."""
+    _looked_at: float = float("-inf")
+    _newest: int = 0
 
     def __post_init__(self) -> None:
         consumer, pace = self.consumer, self._patiently if self.consumer.patient else at_once
@@ -107,7 +116,10 @@ class Follower:
 
     @property
     def pressing(self) -> bool:
-        return not self.consumer.patient and self.lag > BATCH
+        # What still grows are pages that are decided or sent: nobody's books are written beside them.
+        if self.consumer.patient:
+            return self._in_storm and monotonic() - self._looked_at < 2 * _LOOK
+        return self.lag > BATCH
 
     async def run(self) -> None:
         """Follow for ever; whatever goes wrong, begin again from the cursor in PostgreSQL."""
@@ -160,9 +172,18 @@ class Follower:
         """In an alert storm pages go first: a patient consumer then reads late and much, which costs less, too."""
         # Only something that is here grows old: a consumer that broke still tells of what the server had, for ever.
         await pull.arrived()
-        while (self.is_pressed() or pull.behind > _STORM) and pull.oldest_waits() < _PATIENCE:
+        while (await self._is_in_storm(pull) or self.is_pressed()) and pull.oldest_waits() < _PATIENCE:
             await asyncio.sleep(_GLANCE)
         return await pull.some(_STORM)
+
+    async def _is_in_storm(self, pull: Pull) -> bool:
+        """What waits is told by what has come, and nothing comes while we hold back: so the server is asked."""
+        if pull.behind <= _STORM:
+            self._in_storm = False
+        elif (now := monotonic()) - self._looked_at >= _LOOK:
+            before, self._newest, self._looked_at = self._newest, await pull.newest(), now
+            self._in_storm = self._newest - before > _FEW
+        return self._in_storm
 
 
 class _Wanted(dict[str, bool]):

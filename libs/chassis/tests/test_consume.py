@@ -12,7 +12,8 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from libs.chassis.bus.pull import Pull
-from libs.chassis.consume.follower import _PATIENCE, Consumer, Follower
+from libs.chassis.consume import follower as follower_module
+from libs.chassis.consume.follower import _FEW, _PATIENCE, Consumer, Follower
 from libs.chassis.store.cursors import Position
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
@@ -254,6 +255,74 @@ async def test_patience_ends(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Non
     assert await pair.effects() == []
     age = _PATIENCE
     await pair.expect_all_once()
+
+
+@pytest.fixture
+def small_storm(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Three events are a storm; call it with how many more the stream has at each look."""
+    monkeypatch.setattr(follower_module, "_STORM", 2)
+    monkeypatch.setattr(follower_module, "_LOOK", 0.04)
+    monkeypatch.setattr(Pull, "oldest_waits", lambda _pull: 0.0)
+    newest, more = 0, 0
+
+    async def look(_pull: Pull) -> int:
+        nonlocal newest
+        newest += more
+        return newest
+
+    def grow(by: int) -> None:
+        nonlocal more
+        more = by
+
+    monkeypatch.setattr(Pull, "newest", look)
+    return grow
+
+
+async def _in_storm(pair: Pair) -> Follower:
+    """A patient one for which five events wait in the stream; what it did not know yet it would read from the log."""
+    first = await pair.follow(pressing=lambda: False)
+    await pair.followers[-1].caught_up.wait()
+    await pair.add()
+    await pair.expect_all_once()
+    await _stopped(first)
+    await pair.add(5)
+    await pair.follow(pressing=lambda: False)
+    return pair.followers[-1]
+
+
+async def test_books_wait_while_a_storm_grows_and_no_longer(pair: Pair, small_storm: Callable[[int], None]) -> None:
+    small_storm(_FEW + 1)
+    follower = await _in_storm(pair)
+
+    async def looks() -> float:
+        return follower._looked_at
+
+    seen = await until(looks, lambda at: at > 0, "it has looked")
+    await until(looks, lambda at: at > seen + 3 * 0.04, "it has looked again and again")
+    assert (await pair.effects(), follower._in_storm) == ([1], True)
+    small_storm(_FEW)
+    await pair.expect_all_once()
+    assert not follower.pressing
+
+
+async def test_what_the_server_said_long_ago_holds_nobody_back(
+    pair: Pair, small_storm: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_storm(_FEW + 1)
+    follower = await _in_storm(pair)
+
+    async def pressing() -> bool:
+        return follower.pressing
+
+    await until(pressing, bool, "it holds back")
+    monkeypatch.setattr(follower_module, "monotonic", lambda: follower._looked_at + 1)
+    assert not follower.pressing
+
+
+async def test_how_far_a_stream_goes_is_asked_of_the_server(pair: Pair) -> None:
+    await pair.add(3)
+    async with Pull(await pair.ledger.bus("escalation"), "INCIDENTS", ("pager.events.incidents.urgent.>",), 1) as pull:
+        assert await pull.newest() == 3
 
 
 async def test_a_patient_consumer_whose_connection_breaks_in_a_storm_begins_again(pair: Pair) -> None:

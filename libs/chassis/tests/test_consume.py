@@ -319,6 +319,24 @@ async def test_what_the_server_said_long_ago_holds_nobody_back(
     assert not follower.pressing
 
 
+async def test_a_look_that_nobody_answers_begins_again(
+    pair: Pair, small_storm: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = 2
+
+    async def look(_pull: Pull) -> int:
+        nonlocal silent
+        if silent:
+            silent -= 1
+            raise TimeoutError
+        return 0
+
+    monkeypatch.setattr(Pull, "newest", look)
+    await _in_storm(pair)
+    await pair.expect_all_once()
+    assert silent == 0
+
+
 async def test_how_far_a_stream_goes_is_asked_of_the_server(pair: Pair) -> None:
     await pair.add(3)
     async with Pull(await pair.ledger.bus("escalation"), "INCIDENTS", ("pager.events.incidents.urgent.>",), 1) as pull:

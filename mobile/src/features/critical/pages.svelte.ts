@@ -10,7 +10,7 @@ import { t } from '../../core/i18n'
 import { router } from '../../core/navigation'
 import { alerts } from '../../native/alerts'
 import { toasts } from '../../ui/toasts.svelte'
-import { groupOf, isAnsweredHere } from '../incidents/states'
+import { groupOf, isAnsweredHere, short } from '../incidents/states'
 
 /** Events by which somebody is paged. */
 const PAGES: ReadonlySet<string> = new Set(['EscalationDue', 'EscalationExhausted'])
@@ -102,7 +102,7 @@ class Pages {
   private mention(incident: Incident): void {
     void alerts.ring({ priority: incident.priority }).catch(() => undefined)
     const open = { label: t('critical.open'), run: () => router.go(`/incidents/${incident.id}`) }
-    toasts.show(t('critical.pagesYou', { priority: t(`priority.${incident.priority}`), title: incident.title }), { action: open, lasts: 15_000 })
+    toasts.show(t('critical.pagesYou', { priority: t(`priority.${incident.priority}`), title: short(incident.title) }), { action: open, lasts: 15_000 })
   }
 
   private add(page: Page): void {

@@ -82,6 +82,27 @@ describe('what wakes somebody', () => {
     expect([ids(), router.path]).toEqual([['i3', 'i1'], '/alert/i3'])
   })
 
+  it('in a flood is looked for again once the first are answered, and not what was left before it was known', async () => {
+    let burning = Array.from({ length: 25 }, (_, number) => mine(`i${number}`))
+    const { listAgain, pages, ids, router } = await watching({
+      'GET /incidents': (_asked, { searchParams }) => page(searchParams.get('status') === 'created' ? burning.slice(0, Number(searchParams.get('limit'))) : []),
+    })
+    listAgain()
+    await until(() => ids().length === 20)
+    for (const id of ids()) {
+      burning = burning.filter((one) => one.id !== id)
+      pages.done(id)
+    }
+    await until(() => ids().length === 5)
+    expect(router.path).toBe('/alert/i20')
+    burning = []
+    for (const id of ids().slice(1)) pages.done(id)
+    burning = [mine('i20')]
+    pages.leave(null, 'i20')
+    await soon()
+    expect([ids(), router.path]).toEqual([[], '/incidents/i20'])
+  })
+
   it('comes one after the other, and ends at the incident', async () => {
     const { pages, ids, router, tell, gone } = await watching()
     for (const id of ['i1', 'i2', 'i1', 'i3', 'i4']) tell(mine(id), 'EscalationDue')

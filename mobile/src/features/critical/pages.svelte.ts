@@ -64,6 +64,12 @@ class Pages {
 
   /** It was answered, or is over: on to the next one, or to the incident. */
   done(id: string): void {
+    this.goOn(id)
+    // There may be more than are looked for at once.
+    if (this.waiting.length === 0) void this.find()
+  }
+
+  private goOn(id: string): void {
     this.drop(id)
     const next = this.waiting[0]
     router.go(next === undefined ? `/incidents/${id}` : `/alert/${next.id}`, { replace: true })
@@ -74,8 +80,8 @@ class Pages {
     if (incident !== null) {
       this.left.set(id, keyOf(incident))
       if (this.left.size > MOST_LEFT) this.left.delete([...this.left.keys()][0] ?? '')
-    }
-    this.done(id)
+      this.done(id)
+    } else this.goOn(id) // not looked for again: it would be found, and could not be left
   }
 
   /** Whether a link to it is the red screen: it burns, pages them, and was neither answered nor left here. */

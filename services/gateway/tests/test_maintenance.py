@@ -56,6 +56,31 @@ async def test_whatever_pages_somebody_goes_on() -> None:
         assert (await pager.call("POST", "/api/v1/auth/login", LOGIN, token=None)).status == 200
 
 
+async def test_whoever_must_not_be_here_can_be_shut_out_and_others_let_in_again(subtests: pytest.Subtests) -> None:
+    async with world() as pager:
+        await pager.stubs.keys()
+        await _begin(pager)
+        for method, path in (
+            ("DELETE", f"/users/{ID}/sessions"),
+            ("DELETE", f"/users/{ID}/sessions/{ID}"),
+            ("DELETE", f"/users/{ID}/devices/phone"),
+            ("DELETE", "/devices/phone"),
+            ("POST", f"/users/{ID}/deactivate"),
+            ("DELETE", f"/users/{ID}/identities"),
+            ("DELETE", f"/api-keys/{ID}"),
+            ("DELETE", f"/api-keys/{ID}/secrets/{ID}"),
+            ("DELETE", f"/integrations/{ID}/keys/{ID}"),
+            ("DELETE", f"/invites/{ID}"),
+            ("POST", f"/users/{ID}/unlock"),
+            ("POST", f"/users/{ID}/reactivate"),
+            ("POST", f"/users/{ID}/password/reset-link"),
+        ):
+            with subtests.test(path=path):
+                answer = await pager.call(method, f"/api/v1{path}", {} if method == "POST" else None)
+                # Nobody is there to do it: it came through the door.
+                assert answer.error["code"] == "UNAVAILABLE", answer.json
+
+
 async def test_what_was_said_last_holds_while_auth_is_away() -> None:
     async with world() as pager:
         await pager.stubs.keys()

@@ -334,7 +334,8 @@ class _Slow:
             self.begun.release()
             if body.count:
                 await self.go_on.wait()
-            return _View(seen_by="x" * 1_100_000 if body.count == 2 else "nobody", count=body.count)
+            seen_by = {2: "x" * 1_100_000, 3: "half of a letter: \ud800"}.get(body.count, "nobody")
+            return _View(seen_by=seen_by, count=body.count)
 
     @asynccontextmanager
     async def serving(self, ledger: Ledger) -> AsyncIterator[tuple[RequestServer, Broker, Bus]]:
@@ -409,3 +410,12 @@ async def test_an_answer_that_the_bus_would_not_carry_is_said_to_be_too_large(le
         assert reply.error is not None
         assert reply.error.kind is ErrorKind.INTERNAL
         assert "too large" in reply.error.message
+
+
+async def test_an_answer_that_cannot_be_written_is_answered_all_the_same(ledger: Ledger) -> None:
+    slow = _Slow()
+    slow.go_on.set()
+    async with slow.serving(ledger) as (_, _, bus), in_time():
+        reply = Reply.model_validate_json(await _asked(bus, 3))
+        assert reply.error is not None
+        assert (reply.error.kind, reply.error.message) == (ErrorKind.INTERNAL, "internal error")

@@ -219,6 +219,7 @@ _QUERIES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.no_cover  # a property inside: hundreds of examples take the same lines, which the walks below are watched at
 @_ALL_WAYS
 async def test_what_is_found_is_what_fits_in_its_order(servers: Servers, little: int, far: int, teams: int) -> None:
     chance = random.Random(13)
@@ -293,6 +294,7 @@ async def test_what_names_nothing_to_look_for_is_refused(servers: Servers, q: st
     assert refused.value.field == "q"
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_words_are_found_as_people_write_them(world: World) -> None:
     await world.fire_alert("Payments are failing", description="The checkout's disks were full")
     await world.fire_alert(
@@ -346,6 +348,7 @@ async def test_what_cannot_be_looked_for_is_400_and_named(world: World, subtests
             )
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_a_cursor_that_we_have_not_made_for_this_list_is_refused(world: World) -> None:
     for number in range(3):
         await world.fire_alert(f"db {number} down", dedupKey=str(number))

@@ -25,7 +25,7 @@ from bench.measure import Pushes, hops, percentiles
 from bench.stack import RunningPager, cpu_seconds, pss_mib, running_pager
 
 _SATURATE = 20_000
-_ROUNDS = 3
+_ROUNDS = 5
 _DRAIN_SECONDS = 240.0
 
 

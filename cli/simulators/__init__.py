@@ -1,4 +1,4 @@
-"""Stand-ins for APNs and FCM that speak the real protocols, record every push and answer as they are told."""
+"""Stand-ins for APNs, FCM and Web Push that speak the real protocols, record every push and answer as they are told."""
 
 from cli.simulators.config import SimulatorEnvironment, SimulatorSettings
 from cli.simulators.server import Simulators

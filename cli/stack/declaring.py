@@ -1,7 +1,7 @@
 """Streams that somebody has deleted under a NATS of ours are declared again: services only wait for them.
 
 What is made anew is empty. The relays fill it from the logs, readers ask the owners for what they miss, and an ALERTS
-that is another one is known by what was taken of it: as when NATS comes back without its files (docs/adr/0007, 0037).
+that is another one is known by what was taken of it: as when NATS comes back without its files (docs/adr/0007, 0036).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Owns people, their roles, devices and sessions, and the keys that sign access tokens.
+"""Owns people, their roles, teams, devices and sessions, API keys, and the keys that sign access tokens.
 
 Consumes nothing. Publishes pager.events.auth.>: UserRegistered, SignedIn and so on; DeviceRegistered to notifier only.
 """

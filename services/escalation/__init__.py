@@ -1,6 +1,7 @@
 """Owns policies, running escalations and their timers.
 
-Consumes INCIDENTS (what to page about, and integrations), ONCALL (who is on call) and AUTH (people and their roles).
+Consumes INCIDENTS (what to page about, and integrations), ONCALL (who is on call), AUTH (people, their roles, teams and
+devices) and NOTIFIER (who cannot be reached).
 Publishes PolicyCreated, -Changed, -Deleted, EscalationStarted, EscalationDue, EscalationExhausted, EscalationCancelled,
-PagingSuppressed.
+ResponderUnreachable and PagingSuppressed.
 """

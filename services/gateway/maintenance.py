@@ -17,13 +17,16 @@ NEVER_STOPS: Final = frozenset(
         *ANSWERS,
         *REPORTS,
         *("createIncident", "escalateIncident", "addResponders", "reassignIncident", "reopenIncident"),
-        *("registerDevice", "unlockUser", "endSessionOf", "endSessionsOf", "removeDeviceOf"),
+        "registerDevice",
+        *("endSessionOf", "endSessionsOf", "removeDeviceOf", "removeDevice", "deactivateUser", "partIdentities"),
+        *("revokeApiKey", "removeApiKeySecret", "revokeIntegrationKey", "revokeInvite"),
+        *("unlockUser", "reactivateUser", "makeResetLink"),
         *("setMaintenance", "endMaintenance"),
     }
 )
 """Operations that page somebody, say that somebody is at it, or let a page arrive; those that shut somebody out at
-once or let them in again; and what apps tell of themselves, which changes nothing. Signing in and out (`/auth`) is
-none of what stops either."""
+once (docs/runbooks/security-incident.md) or let them in again; and what apps tell of themselves, which changes nothing.
+Signing in and out (`/auth`) is none of what stops either."""
 _LONGEST: Final = 300
 """Seconds after which whoever is refused may ask again at the latest."""
 _DEFAULT: Final = 60

@@ -16,6 +16,7 @@ from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from libs.chassis.bus.connection import BusAway
 from libs.chassis.measure import telemetry
@@ -43,6 +44,7 @@ _PLACES = 512
 _REPLY_LIMIT = 1_000_000
 """Bytes: a larger one is refused by the server, and the caller would wait in vain."""
 _TOO_LARGE = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="the answer is too large: ask for less"))
+_FAILED = Reply(ok=False, error=Refusal(kind=ErrorKind.INTERNAL, message="internal error"))
 
 B = TypeVar("B", bound=Contract)
 T = TypeVar("T")
@@ -237,7 +239,7 @@ class RequestServer:
     async def _serve(self, operation: str, message: Msg) -> None:
         service = self.requests.service
         answer = self.answer(operation, bytes(message.data), message.headers or {})
-        reply = (await meters(service).request(operation, answer)).to_json()
+        reply = self._written(operation, await meters(service).request(operation, answer))
         if len(reply) >= _REPLY_LIMIT:
             reply = _TOO_LARGE.to_json()
         try:
@@ -245,6 +247,13 @@ class RequestServer:
         except NatsError as error:
             # It named nowhere to answer to, or the bus is away: whoever waits hears that from their own connection.
             _log.debug("not answered", service=service, operation=operation, reason=str(error))
+
+    def _written(self, operation: str, reply: Reply) -> bytes:
+        try:
+            return reply.to_json()
+        except PydanticSerializationError:  # it holds what JSON cannot say, such as half of a surrogate pair
+            _log.exception("unwritable answer", service=self.requests.service, operation=operation)
+            return _FAILED.to_json()
 
     async def answer(self, operation: str, raw: bytes, headers: Mapping[str, str]) -> Reply:
         """Run one request and turn whatever happens into an answer."""
@@ -272,7 +281,7 @@ class RequestServer:
                 refusal = Refusal(kind=ErrorKind.UNAVAILABLE, message="the database is away", retry_after=1.0)
             else:
                 _log.exception("request failed", service=self.requests.service, operation=operation)
-                refusal = Refusal(kind=ErrorKind.INTERNAL, message="internal error")
+                return _FAILED
         return Reply(ok=False, error=refusal)
 
     async def _run(self, operation: _Operation, raw: bytes, headers: Mapping[str, str]) -> Reply:

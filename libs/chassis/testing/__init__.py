@@ -1,1 +1,1 @@
-"""What tests of the services stand on: given/when/then, a movable clock, and a world of all services."""
+"""What tests of the services stand on: given/when/then, a movable clock, sessions, deadlines and turns."""

@@ -10,7 +10,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from libs.chassis.consume.leader import Leader
+from libs.chassis.consume.leader import _HEARTBEAT, _SESSION_TIMEOUT_MS, Leader
+from libs.chassis.store.log import APPEND_LOCK_TIMEOUT
 from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
 
@@ -103,6 +104,12 @@ async def test_a_leader_that_falls_silent_is_followed_and_learns_of_it_when_it_w
     frozen.broken.set()
     await _until_leads(b, frozen, b)
     assert (frozen.history, b.history) == (["leads", "stops"], ["leads"])
+
+
+def test_whoever_is_frozen_is_waited_for_two_seconds() -> None:
+    """Where it leads, and where it holds up an append; the other tests wait for longer, or for less."""
+    assert _SESSION_TIMEOUT_MS == APPEND_LOCK_TIMEOUT * 1000 == 2000
+    assert 2 * _HEARTBEAT < APPEND_LOCK_TIMEOUT, "whoever is only slow leads on"
 
 
 async def test_a_new_leader_ends_the_sessions_of_its_predecessors_work_and_nobody_elses(ledger: Ledger) -> None:

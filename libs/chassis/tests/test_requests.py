@@ -18,15 +18,25 @@ from libs.chassis.bus.connection import Bus, BusAway
 from libs.chassis.bus.sending import has_sent
 from libs.chassis.bus.wire import Broker
 from libs.chassis.requests.callers import Caller
-from libs.chassis.requests.server import Requests, RequestServer
+from libs.chassis.requests.server import _REPLY_LIMIT, Requests, RequestServer
 from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.store import Store
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE, in_time
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add
+from libs.contracts.codec import EVENT_LIMIT
 from libs.contracts.model import Contract, Role, StrictContract
 from libs.contracts.permissions import Action
-from libs.contracts.requests import ErrorKind, Forbidden, NotFound, Rejected, Reply, Unauthenticated
+from libs.contracts.requests import (
+    ErrorKind,
+    EventsPage,
+    Forbidden,
+    NotFound,
+    Rejected,
+    Reply,
+    StoredEventView,
+    Unauthenticated,
+)
 from libs.contracts.subjects import Header, rpc_subject
 
 _ANA = UUID(int=1)
@@ -334,7 +344,8 @@ class _Slow:
             self.begun.release()
             if body.count:
                 await self.go_on.wait()
-            return _View(seen_by="x" * 1_100_000 if body.count == 2 else "nobody", count=body.count)
+            seen_by = {2: "x" * 1_100_000, 3: "half of a letter: \ud800"}.get(body.count, "nobody")
+            return _View(seen_by=seen_by, count=body.count)
 
     @asynccontextmanager
     async def serving(self, ledger: Ledger) -> AsyncIterator[tuple[RequestServer, Broker, Bus]]:
@@ -409,3 +420,19 @@ async def test_an_answer_that_the_bus_would_not_carry_is_said_to_be_too_large(le
         assert reply.error is not None
         assert reply.error.kind is ErrorKind.INTERNAL
         assert "too large" in reply.error.message
+
+
+def test_the_largest_event_is_told_to_whoever_asks_for_it_whatever_is_in_it() -> None:
+    """A quote in it takes two bytes here; nothing in JSON takes more."""
+    told = StoredEventView(position=2**62, previous=2**62, type="t" * 200, raw='"' * EVENT_LIMIT)
+    page = EventsPage(epoch=2**31, epoch_after=2**62, last=2**62, events=(told,))
+    assert 2 * EVENT_LIMIT < len(Reply(ok=True, data=page).to_json()) < _REPLY_LIMIT
+
+
+async def test_an_answer_that_cannot_be_written_is_answered_all_the_same(ledger: Ledger) -> None:
+    slow = _Slow()
+    slow.go_on.set()
+    async with slow.serving(ledger) as (_, _, bus), in_time():
+        reply = Reply.model_validate_json(await _asked(bus, 3))
+        assert reply.error is not None
+        assert (reply.error.kind, reply.error.message) == (ErrorKind.INTERNAL, "internal error")

@@ -121,9 +121,28 @@ function watchForCancels(): void {
   document.addEventListener('pointercancel', () => (at.isCancelled = true), { capture: true, once: true })
 }
 
+/** What is said at the bottom for a while may lie over it: sent away, as somebody would who cannot reach it. */
+async function uncover(page: Page, what: Locator): Promise<void> {
+  const isCovered = () =>
+    what.evaluate((node) => {
+      const { left, top, height } = node.getBoundingClientRect()
+      return !node.contains(document.elementFromPoint(left + 24, top + height / 2))
+    })
+  await until(
+    async () => {
+      const covered = await isCovered()
+      if (covered) await page.getByRole('button', { name: core['action.dismiss'], exact: true }).tap({ timeout: 1_000 }).catch(() => undefined)
+      return covered
+    },
+    (covered) => !covered,
+    'nothing lies over it',
+  )
+}
+
 /** A finger, from one side of something towards the other. */
 export async function swipe(page: Page, what: Locator, share = 0.7): Promise<void> {
   await what.scrollIntoViewIfNeeded()
+  await uncover(page, what)
   // What is still on its way to its place would be missed.
   let before = ''
   const box = await until(

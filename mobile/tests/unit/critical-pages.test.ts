@@ -62,6 +62,12 @@ describe('what wakes somebody', () => {
     tell(mine('i1', { priority: 'high', title: 'API' }), 'EscalationDue')
     await until(() => toasts.shown !== null)
     expect([ring.mock.calls, toasts.shown?.text, ids()]).toEqual([[[{ priority: 'high' }]], 'High incident for you: API', []])
+    tell(mine('i2', { priority: 'high', title: 'x'.repeat(255) }), 'EscalationDue')
+    await until(() => toasts.shown?.text !== 'High incident for you: API')
+    expect(toasts.shown?.text, 'what is below it can be reached').toBe(`High incident for you: ${'x'.repeat(59)}…`)
+    toasts.show('over')
+    tell(mine('i1', { priority: 'high', title: 'API' }), 'EscalationDue')
+    await until(() => toasts.shown?.text !== 'over')
     toasts.shown?.action?.run()
     expect(router.path).toBe('/incidents/i1')
   })
@@ -74,6 +80,27 @@ describe('what wakes somebody', () => {
     listAgain()
     await until(() => ids().length === 2)
     expect([ids(), router.path]).toEqual([['i3', 'i1'], '/alert/i3'])
+  })
+
+  it('in a flood is looked for again once the first are answered, and not what was left before it was known', async () => {
+    let burning = Array.from({ length: 25 }, (_, number) => mine(`i${number}`))
+    const { listAgain, pages, ids, router } = await watching({
+      'GET /incidents': (_asked, { searchParams }) => page(searchParams.get('status') === 'created' ? burning.slice(0, Number(searchParams.get('limit'))) : []),
+    })
+    listAgain()
+    await until(() => ids().length === 20)
+    for (const id of ids()) {
+      burning = burning.filter((one) => one.id !== id)
+      pages.done(id)
+    }
+    await until(() => ids().length === 5)
+    expect(router.path).toBe('/alert/i20')
+    burning = []
+    for (const id of ids().slice(1)) pages.done(id)
+    burning = [mine('i20')]
+    pages.leave(null, 'i20')
+    await soon()
+    expect([ids(), router.path]).toEqual([[], '/incidents/i20'])
   })
 
   it('comes one after the other, and ends at the incident', async () => {

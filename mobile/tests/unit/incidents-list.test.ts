@@ -184,9 +184,25 @@ describe('what is done to incidents', () => {
     ])
     expect(summary(outcomes)).toBe('1 done. 1 refused.')
     const [asked] = world.asked('POST /incidents/bulk')
-    expect([asked?.headers.get('Idempotency-Key'), asked?.body]).toMatchObject(['k1', { action: 'close', ids: ['i1', 'i2'] }])
+    // The same once more is the same to the gateway: no time of the device is in it.
+    expect([asked?.headers.get('Idempotency-Key'), asked?.body]).toEqual(['k1/0', { action: 'close', ids: ['i1', 'i2'] }])
     world.answers['POST /incidents/bulk'] = refused(503, 'UNAVAILABLE')
     await expect(actOnMany('close', [old('i1')], 'k1')).rejects.toMatchObject({ status: 503 })
+  })
+
+  it('to more than the gateway takes at once is several requests, and none is left out', async () => {
+    const many = Array.from({ length: 230 }, (_, number) => old(`i${number}`))
+    const { actOnMany, world } = await acting({
+      'POST /incidents/bulk': ({ body }) => ok({ results: (body as { ids: string[] }).ids.map((id) => ({ id, ok: true })) }),
+    })
+    const outcomes = await actOnMany('acknowledge', many, 'k1')
+    expect(outcomes.map(({ id, result }) => [id, result])).toEqual(many.map(({ id }) => [id, 'done']))
+    const asked = world.asked('POST /incidents/bulk')
+    expect(asked.map(({ headers, body }) => [headers.get('Idempotency-Key'), (body as { ids: string[] }).ids.length])).toEqual([
+      ['k1/0', 100],
+      ['k1/100', 100],
+      ['k1/200', 30],
+    ])
   })
 
   it('to many without a network is queued, each by itself', async () => {

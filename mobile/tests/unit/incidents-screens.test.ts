@@ -47,6 +47,27 @@ const there = (more: Answers = {}): Answers => ({
   ...more,
 })
 
+describe('what is said at the bottom', () => {
+  it('is pushed away by a finger, and not by a touch', async () => {
+    const { toasts } = await import('../../src/ui/toasts.svelte')
+    const { default: ToastArea } = await import('../../src/ui/ToastArea.svelte')
+    await render(ToastArea)
+    toasts.show('Saved', { lasts: 60_000 })
+    const toast = (await screen.findByText('Saved')).parentElement ?? document.body
+    const at = (type: string, clientX: number) => fireEvent(toast, new MouseEvent(type, { bubbles: true, clientX, clientY: 700 }))
+    for (const end of ['pointerup', 'pointercancel']) {
+      at('pointerdown', 100)
+      at('pointermove', 110)
+      at(end, 110)
+      at('pointermove', 300)
+      expect(toasts.shown?.text).toBe('Saved')
+    }
+    at('pointerdown', 100)
+    at('pointermove', 160)
+    expect(toasts.shown).toBeNull()
+  })
+})
+
 describe('the red screen', () => {
   async function shown(answers: Answers) {
     const all = await signedIn(answers)
@@ -67,8 +88,10 @@ describe('the red screen', () => {
     expect(screen.getByRole('timer').textContent).toMatch(/^01:(30|29)$/)
     expect(ring).toHaveBeenCalledWith({ priority: 'critical' })
     silence.mockClear()
+    const { toasts } = await import('../../src/ui/toasts.svelte')
     cleanup()
     expect(silence).toHaveBeenCalled()
+    expect(toasts.shown?.text, 'also by the way back of the phone').toBe('Nobody has it: it goes on paging.')
   })
 
   it('is answered once, however often it is tapped, and goes on to the incident', async () => {

@@ -1,1 +1,1 @@
-"""What auth decides, one decider per noun: people, devices, sessions."""
+"""What auth decides, one decider per noun: people, teams, devices, sessions, keys and so on."""

@@ -50,7 +50,7 @@ def test_the_first_key_signs_at_once_and_is_not_rotated_before_its_time() -> Non
     for days in (0, 1, 29):
         ring.now = START + days * DAY
         assert not ring.rotate()
-    assert due_at(ring.ages, ring.now) == START + EVERY - LEAD
+    assert due_at(ring.ages, ring.now) == START + EVERY - LEAD == START + 30 * DAY - LEAD
 
 
 def test_the_next_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_last_token_is_over() -> None:

@@ -14,9 +14,13 @@ from services.gateway.maintenance import NEVER_STOPS, Maintenance
 from services.gateway.route import ANSWERS, PagerRoute
 from services.gateway.tests import views as v
 from services.gateway.tests.stubs import World, world
-from services.gateway.tests.test_routes import CREATE, ID, LOGIN
+from services.gateway.tests.test_routes import CASES, CREATE, ID, LOGIN
 
 pytestmark = pytest.mark.servers
+REACHES = {
+    *("createIncident", "acknowledgeIncident", "resolveIncident", "closeIncident", "reopenIncident", "recordReceipt"),
+    *("escalateIncident", "reassignIncident", "addResponders", "registerDevice"),
+}
 _ON: dict[str, Any] = {"enabled": True, "message": "moving house", "until": None}
 
 
@@ -54,6 +58,43 @@ async def test_whatever_pages_somebody_goes_on() -> None:
         assert (await pager.call("POST", f"/api/v1/incidents/{ID}/resolve", {})).status == 200
         assert (await pager.call("POST", "/api/v1/incidents", CREATE)).status == 201
         assert (await pager.call("POST", "/api/v1/auth/login", LOGIN, token=None)).status == 200
+
+
+async def test_so_does_all_else_that_answers_a_page_or_reaches_somebody(subtests: pytest.Subtests) -> None:
+    async with world() as pager:
+        await pager.stubs.keys()
+        await _begin(pager)
+        cases = [case for case in CASES if case.name in REACHES]
+        assert {case.name for case in cases} == REACHES
+        for case in cases:
+            with subtests.test(case.name):
+                await pager.stubs.answer(case.operation, case.reply)
+                assert (await pager.call(case.method, f"/api/v1{case.path}", case.body)).status == case.status
+
+
+async def test_whoever_must_not_be_here_can_be_shut_out_and_others_let_in_again(subtests: pytest.Subtests) -> None:
+    async with world() as pager:
+        await pager.stubs.keys()
+        await _begin(pager)
+        for method, path in (
+            ("DELETE", f"/users/{ID}/sessions"),
+            ("DELETE", f"/users/{ID}/sessions/{ID}"),
+            ("DELETE", f"/users/{ID}/devices/phone"),
+            ("DELETE", "/devices/phone"),
+            ("POST", f"/users/{ID}/deactivate"),
+            ("DELETE", f"/users/{ID}/identities"),
+            ("DELETE", f"/api-keys/{ID}"),
+            ("DELETE", f"/api-keys/{ID}/secrets/{ID}"),
+            ("DELETE", f"/integrations/{ID}/keys/{ID}"),
+            ("DELETE", f"/invites/{ID}"),
+            ("POST", f"/users/{ID}/unlock"),
+            ("POST", f"/users/{ID}/reactivate"),
+            ("POST", f"/users/{ID}/password/reset-link"),
+        ):
+            with subtests.test(path=path):
+                answer = await pager.call(method, f"/api/v1{path}", {} if method == "POST" else None)
+                # Nobody is there to do it: it came through the door.
+                assert answer.error["code"] == "UNAVAILABLE", answer.json
 
 
 async def test_what_was_said_last_holds_while_auth_is_away() -> None:

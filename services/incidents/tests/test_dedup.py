@@ -47,3 +47,10 @@ def test_a_key_is_found_in_what_cannot_be_read() -> None:
 def test_the_same_place_in_a_recreated_stream_is_another_alert() -> None:
     places = [("2026-11-25", 7, "1"), ("2026-11-26", 7, "1"), ("2026-11-25", 8, "1"), ("2026-11-25", 7, "2")]
     assert len({dedup.sequence_key(*place) for place in places}) == len(places)
+
+
+def test_keys_that_look_alike_when_joined_stay_apart() -> None:
+    integration = UUID(int=1)
+    assert dedup.incident_id(integration, "c1", 1234) != dedup.incident_id(integration, "c11", 234)
+    assert dedup.event_identity(integration, "a", "bc", "d") != dedup.event_identity(integration, "ab", "c", "d")
+    assert dedup.sequence_key("x", 1, "2") != dedup.sequence_key("x", 12, "")

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from libs.contracts.incidents import Outcome
-from services.incidents import dedup
 from services.incidents.explain import explain
 from services.incidents.views import causal_order
 
@@ -107,10 +106,3 @@ def test_who_would_have_been_paged_is_told_where_it_was_to_page_nobody() -> None
 def test_somebody_whom_no_level_named_was_not_paged() -> None:
     (person,) = explain([row("IncidentCreated")], uuid4()).people
     assert person.outcome is Outcome.NOT_PAGED
-
-
-def test_keys_that_look_alike_when_joined_stay_apart() -> None:
-    integration = uuid4()
-    assert dedup.incident_id(integration, "c1", 1234) != dedup.incident_id(integration, "c11", 234)
-    assert dedup.event_identity(integration, "a", "bc", "d") != dedup.event_identity(integration, "ab", "c", "d")
-    assert dedup.sequence_key("x", 1, "2") != dedup.sequence_key("x", 12, "")

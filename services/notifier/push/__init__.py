@@ -1,1 +1,1 @@
-"""The notifier's push clients: APNs and FCM behind one `send(token, page)`, and a circuit breaker per provider."""
+"""The notifier's push clients: APNs, FCM and Web Push behind one `send(token, page)`, and circuit breakers."""

@@ -1,0 +1,1 @@
+"""Tests of oncall that need no server."""

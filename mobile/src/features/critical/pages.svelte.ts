@@ -10,7 +10,7 @@ import { t } from '../../core/i18n'
 import { router } from '../../core/navigation'
 import { alerts } from '../../native/alerts'
 import { toasts } from '../../ui/toasts.svelte'
-import { groupOf, isAnsweredHere } from '../incidents/states'
+import { groupOf, isAnsweredHere, short } from '../incidents/states'
 
 /** Events by which somebody is paged. */
 const PAGES: ReadonlySet<string> = new Set(['EscalationDue', 'EscalationExhausted'])
@@ -64,6 +64,12 @@ class Pages {
 
   /** It was answered, or is over: on to the next one, or to the incident. */
   done(id: string): void {
+    this.goOn(id)
+    // There may be more than are looked for at once.
+    if (this.waiting.length === 0) void this.find()
+  }
+
+  private goOn(id: string): void {
     this.drop(id)
     const next = this.waiting[0]
     router.go(next === undefined ? `/incidents/${id}` : `/alert/${next.id}`, { replace: true })
@@ -74,8 +80,8 @@ class Pages {
     if (incident !== null) {
       this.left.set(id, keyOf(incident))
       if (this.left.size > MOST_LEFT) this.left.delete([...this.left.keys()][0] ?? '')
-    }
-    this.done(id)
+      this.done(id)
+    } else this.goOn(id) // not looked for again: it would be found, and could not be left
   }
 
   /** Whether a link to it is the red screen: it burns, pages them, and was neither answered nor left here. */
@@ -102,7 +108,7 @@ class Pages {
   private mention(incident: Incident): void {
     void alerts.ring({ priority: incident.priority }).catch(() => undefined)
     const open = { label: t('critical.open'), run: () => router.go(`/incidents/${incident.id}`) }
-    toasts.show(t('critical.pagesYou', { priority: t(`priority.${incident.priority}`), title: incident.title }), { action: open, lasts: 15_000 })
+    toasts.show(t('critical.pagesYou', { priority: t(`priority.${incident.priority}`), title: short(incident.title) }), { action: open, lasts: 15_000 })
   }
 
   private add(page: Page): void {

@@ -7,6 +7,7 @@ import type { Action, Entry, Wanted } from '../../core/outbox'
 import { errorText } from '../../core/words'
 import { tap } from '../../native/haptics'
 import { toasts } from '../../ui/toasts.svelte'
+import { short } from './states'
 
 export const UNDO_FOR = 5_000
 
@@ -79,9 +80,20 @@ export async function actOnMany(action: BulkAction, incidents: readonly Incident
   return outcomes
 }
 
+/** As many as the gateway takes in one request. */
+const AT_ONCE = 100
+
 async function together(action: BulkAction, incidents: readonly Incident[], key: string): Promise<Outcome[]> {
-  const now = app.clock.deviceTime()
-  const body = { action, ids: incidents.map(({ id }) => id), occurredAt: now, sentAt: now }
+  const outcomes: Outcome[] = []
+  for (let from = 0; from < incidents.length; from += AT_ONCE) {
+    outcomes.push(...(await atOnce(action, incidents.slice(from, from + AT_ONCE), `${key}/${from}`)))
+  }
+  return outcomes
+}
+
+async function atOnce(action: BulkAction, incidents: readonly Incident[], key: string): Promise<Outcome[]> {
+  // Without a time: it is done now, and a repeat whose first answer was lost says the same.
+  const body = { action, ids: incidents.map(({ id }) => id) }
   const { results } = await app.api.post('/api/v1/incidents/bulk', { body, idempotencyKey: key })
   const titles = new Map(incidents.map(({ id, title }) => [id, title]))
   return results.map(({ id, ok, error }) => ({
@@ -99,9 +111,4 @@ export function summary(outcomes: readonly Outcome[]): string {
     .filter((result) => count(result) > 0)
     .map((result) => tn(`incidents.bulk.${result}`, count(result)))
     .join(' ')
-}
-
-export function short(text: string, most = 60): string {
-  const signs = [...text]
-  return signs.length <= most ? text : `${signs.slice(0, most - 1).join('')}…`
 }

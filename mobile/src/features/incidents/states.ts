@@ -115,3 +115,9 @@ export function placeOf(incident: Incident): string | null {
   const place = incident.metadata['location']
   return typeof place === 'string' && place.trim() !== '' ? place.trim().slice(0, 500) : null
 }
+
+/** A title for a sentence that may not cover the screen. */
+export function short(text: string, most = 60): string {
+  const signs = [...text]
+  return signs.length <= most ? text : `${signs.slice(0, most - 1).join('')}…`
+}

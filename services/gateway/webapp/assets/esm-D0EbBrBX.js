@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-DYPUZ5Jz.js","assets/first-BcwQd6uI.js","assets/rolldown-runtime-DK3Fl9T5.js","assets/first-msWHUGs-.css"])))=>i.map(i=>d[i]);
-import{t as e}from"./rolldown-runtime-DK3Fl9T5.js";import{Y as t,et as n}from"./first-BcwQd6uI.js";var r=e({App:()=>i}),i=n(`App`,{web:()=>t(()=>import(`./web-DYPUZ5Jz.js`).then(e=>new e.AppWeb),__vite__mapDeps([0,1,2,3]))});export{r as n,i as t};

@@ -19,8 +19,9 @@ from services.incidents import application
 from tests.phone import Answer, Phone
 from tests.world import World
 
+# A crowd of callers, two replicas of each service and a limit of seconds for each answer: not beside two other worlds.
 # Nothing is paged here, so nothing sends.
-pytestmark = pytest.mark.services("auth", "oncall", "escalation", "incidents")
+pytestmark = [pytest.mark.alone, pytest.mark.services("auth", "oncall", "escalation", "incidents")]
 POLICY = f"/escalation/policies/{DEFAULT_POLICY_ID}"
 SCHEDULE = f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -18,7 +18,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Table,
     Text,
     Uuid,
 )
@@ -32,32 +31,33 @@ Rows = Mapping[str, list[Mapping[str, Any]]]
 """By table: its rows, in an order of their own."""
 
 
-def tables_of(connection: Connection, schema: str) -> list[Table]:
-    """The tables of a schema as they stand in the database now, after those that they refer to."""
-    metadata = MetaData(schema=schema)
-    metadata.reflect(connection)
-    return [table for table in metadata.sorted_tables if table.name != _VERSION]
+class Schema:
+    """The tables of a schema as they stand in the database now. To look them up takes long: once for each revision."""
 
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        metadata = MetaData(schema=name)
+        metadata.reflect(connection)
+        self._tables = [table for table in metadata.sorted_tables if table.name != _VERSION]
+        """After those that they refer to."""
+        connection.commit()
 
-def fill(connection: Connection, schema: str, rows: int = 3) -> None:
-    """A few rows more in every table, with something in every column."""
-    for table in tables_of(connection, schema):
-        for _ in range(rows):
-            number = next(_numbers)
-            connection.execute(
-                table.insert().values({c.name: _value(c, number) for c in table.columns if c.computed is None})
-            )
-    connection.commit()
+    def fill(self, rows: int = 3) -> None:
+        """A few rows more in every table, with something in every column."""
+        for table in self._tables:
+            columns = [column for column in table.columns if column.computed is None]
+            made = [_row(columns, next(_numbers)) for _ in range(rows)]
+            self._connection.execute(table.insert(), made)
+        self._connection.commit()
 
-
-def rows_of(connection: Connection, schema: str) -> Rows:
-    """Everything that is in a schema."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for table in tables_of(connection, schema):
-        rows = [dict(row) for row in connection.execute(table.select()).mappings()]
-        found[table.name] = sorted(rows, key=lambda row: str(sorted(row.items())))
-    connection.commit()
-    return found
+    def rows(self) -> Rows:
+        """Everything that is in it."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for table in self._tables:
+            rows = [dict(row) for row in self._connection.execute(table.select()).mappings()]
+            found[table.name] = sorted(rows, key=lambda row: str(sorted(row.items())))
+        self._connection.commit()
+        return found
 
 
 def in_common(rows: Rows, other: Rows) -> Rows:
@@ -73,8 +73,8 @@ def in_common(rows: Rows, other: Rows) -> Rows:
     return kept
 
 
-def _value(column: Column[Any], number: int) -> Any:
-    return _of_type(column.type, number)
+def _row(columns: Iterable[Column[Any]], number: int) -> dict[str, Any]:
+    return {column.name: _of_type(column.type, number) for column in columns}
 
 
 def _of_type(kind: TypeEngine[Any], number: int) -> Any:

@@ -58,9 +58,9 @@ def commit_before(migration: Path) -> str:
 
 
 def check_out(commit: str, folder: Path) -> Path:
-    """The tree of a commit, in a folder of its own; the repository is only read."""
+    """What a service runs on, as of a commit, in a folder of its own; the repository is only read."""
     archive = folder / "tree.zip"  # Python 3.11 can unpack a tar without its warnings only from 3.11.4 on
-    _git("archive", "--format=zip", f"--output={archive}", commit)
+    _git("archive", "--format=zip", f"--output={archive}", commit, "libs", "services")
     tree = folder / "tree"
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(tree)

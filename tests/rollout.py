@@ -13,6 +13,10 @@ from libs.contracts.defaults import DEFAULT_SCHEDULE_ID
 from tests.old_code import ROOT, NoHistory, OldWorld, check_out, commit_before
 from tests.servers import Servers
 
+WORLD_OF_ITS_OWN = pytest.mark.no_cover
+"""Coverage looks away: each of these tests starts a world, and goes the same way through it, which others go as well.
+What it is about, the old code, is a process that nobody watches."""
+
 
 def later_migrations(service: str) -> list[str]:
     """Every migration that followed upon another: before the first there was no code."""

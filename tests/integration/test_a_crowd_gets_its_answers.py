@@ -20,7 +20,8 @@ from tests.phone import Answer, Phone
 from tests.world import World
 
 # A crowd of callers, two replicas of each service and a limit of seconds for each answer: not beside two other worlds.
-pytestmark = pytest.mark.alone
+# Nothing is paged here, so nothing sends.
+pytestmark = [pytest.mark.alone, pytest.mark.services("auth", "oncall", "escalation", "incidents")]
 POLICY = f"/escalation/policies/{DEFAULT_POLICY_ID}"
 SCHEDULE = f"/on-call/schedules/{DEFAULT_SCHEDULE_ID}"
 
@@ -81,6 +82,7 @@ async def test_forty_overrides_of_one_schedule_are_all_there(crowded: World) -> 
     assert all(o["cancelledAt"] is not None for o in again)
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_who_waits_at_one_incident_keeps_nobody_from_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +103,7 @@ async def test_who_waits_at_one_incident_keeps_nobody_from_another(
     assert {(await task).status for task in crowd} == {200}
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_who_acknowledges_seven_hundred_times_and_hangs_up_keeps_nobody_from_another_incident(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +149,7 @@ async def _acknowledge_and_hang_up(world: World, who: Phone, incident: UUID) -> 
     writer.close()
 
 
+@pytest.mark.services("auth")
 async def test_who_registers_a_device_again_and_again_keeps_nobody_else_from_it(world: World) -> None:
     ana, bo = await world.person("ana", "ios"), await world.person("bo")
 

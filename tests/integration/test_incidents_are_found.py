@@ -50,11 +50,20 @@ _SEEN_BY = (
         Caller(UUID(int=96), frozenset({Role.ADMIN}), uuid4(), "key", _BEGIN, bound=UUID(int=12), key_id=uuid4()),
     ),
 )
-_ALL_WAYS = pytest.mark.parametrize(
-    ("little", "far", "teams"),
-    [(2_000, 10_000, 8), (2_000, 10_000, 0), (0, 10_000, 8), (0, 7, 0)],
-    ids=["little", "little, of many teams", "much", "much and far apart, of many teams"],
-)
+_WAYS = {
+    "much": (0, 10_000, 8),
+    "much and far apart, of many teams": (0, 7, 0),
+    "little": (2_000, 10_000, 8),
+    "little, of many teams": (2_000, 10_000, 0),
+}
+
+
+def _all_ways(*marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
+    """`marks`: of those after the first two."""
+    ways = [
+        pytest.param(*way, id=name, marks=marks if nth > 1 else ()) for nth, (name, way) in enumerate(_WAYS.items())
+    ]
+    return pytest.mark.parametrize(("little", "far", "teams"), ways)
 
 
 class _Made:
@@ -219,7 +228,7 @@ _QUERIES = st.fixed_dictionaries(
 )
 
 
-@_ALL_WAYS
+@_all_ways(pytest.mark.no_cover)  # a property inside: hundreds of examples take the same lines
 async def test_what_is_found_is_what_fits_in_its_order(servers: Servers, little: int, far: int, teams: int) -> None:
     chance = random.Random(13)
     made = [_Made(number, chance) for number in range(1, 201)]
@@ -261,7 +270,7 @@ def _walk(
         query = query.model_copy(update={"cursor": page.next_cursor})
 
 
-@_ALL_WAYS
+@_all_ways()
 @pytest.mark.parametrize("sort", Sort)
 async def test_whoever_walks_while_others_arrive_sees_each_once(
     servers: Servers, sort: Sort, little: int, far: int, teams: int
@@ -293,6 +302,7 @@ async def test_what_names_nothing_to_look_for_is_refused(servers: Servers, q: st
     assert refused.value.field == "q"
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_words_are_found_as_people_write_them(world: World) -> None:
     await world.fire_alert("Payments are failing", description="The checkout's disks were full")
     await world.fire_alert(
@@ -346,6 +356,7 @@ async def test_what_cannot_be_looked_for_is_400_and_named(world: World, subtests
             )
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_a_cursor_that_we_have_not_made_for_this_list_is_refused(world: World) -> None:
     for number in range(3):
         await world.fire_alert(f"db {number} down", dedupKey=str(number))

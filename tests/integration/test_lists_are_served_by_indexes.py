@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack
 from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
@@ -40,49 +40,51 @@ def _caller(user_id: UUID, *teams: UUID, role: Role = Role.USER, **more: Any) ->
 ADMIN = _caller(UUID(int=98), role=Role.ADMIN)
 
 
-@asynccontextmanager
-async def _filled(servers: Servers, *teams: UUID) -> AsyncIterator[psycopg.Connection[dict[str, Any]]]:
-    async with servers.fresh() as database:
-        url = servers.database_url("superuser", database)
-        with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-            fill_incidents(connection, _INCIDENTS, _SOMEBODY, teams=teams)
-            yield connection
+_Databases = Mapping[str, psycopg.Connection[dict[str, Any]]]
+_MANY, _NONE = "many teams", "no teams"
 
 
 @pytest.fixture(scope="module")
-async def filled(servers: Servers) -> AsyncIterator[psycopg.Connection[dict[str, Any]]]:
-    async with _filled(servers, *_TEAMS) as connection:
-        yield connection
+async def filled(servers: Servers) -> AsyncIterator[_Databases]:
+    """Full of incidents, of many teams and of none. To fill one takes seconds, and the tests only read."""
+    async with AsyncExitStack() as stack:
+        made = {}
+        for name, teams in ((_MANY, _TEAMS), (_NONE, [])):
+            url = servers.database_url("superuser", await stack.enter_async_context(servers.fresh()))
+            made[name] = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row))
+            fill_incidents(made[name], _INCIDENTS, _SOMEBODY, teams=teams)
+        yield made
 
 
-def _expected(connection: psycopg.Connection[dict[str, Any]], query: SearchIncidents) -> list[UUID]:
-    """Found the slow way: the newest first."""
+def _found(rows: Iterable[dict[str, Any]], **wanted: Any) -> list[UUID]:
+    """The slow way: the ids of all rows that say so."""
+    given = {name: value for name, value in wanted.items() if value is not None}.items()
+    return [row["id"] for row in rows if given <= row.items()]
+
+
+async def test_each_combination_of_filters_reads_only_what_it_shows(
+    filled: _Databases,
+) -> None:
+    connection = filled[_NONE]
     rows = connection.execute(
         "SELECT id, status, priority, coalesce(assigned_to, paged) AS whose FROM incidents.incidents"
         " ORDER BY created_at DESC, id DESC"
-    )
-    wanted = {"status": query.status, "priority": query.priority, "whose": query.assigned_to}
-    given = {k: str(v) for k, v in wanted.items() if v is not None}
-    return [row["id"] for row in rows if all(str(row[k]) == v for k, v in given.items())]
-
-
-async def test_each_combination_of_filters_reads_only_what_it_shows(servers: Servers) -> None:
-    async with _filled(servers) as connection:
-        for status, priority, whose in product((None, Status.ESCALATED), (None, Priority.LOW), (None, _SOMEBODY)):
-            query = SearchIncidents(status=status, priority=priority, assigned_to=whose, limit=50)
-            expected = _expected(connection, query)
-            shown: list[UUID] = []
-            for _ in range(3):
-                page = _page(connection, query)
-                shown += [view.id for view in page.incidents]
-                assert page.total_is_estimate == (len(expected) > EXACT)
-                assert page.total == len(expected) or (page.total_is_estimate and page.total > EXACT)
-                if page.next_cursor is None:
-                    break
-                query = query.model_copy(update={"cursor": page.next_cursor})
-            assert shown == expected[: 50 * 3], (status, priority, whose)
-            deep = query.model_copy(update={"cursor": None, "page": 20})
-            assert [v.id for v in _page(connection, deep).incidents] == expected[50 * 19 : 50 * 20]
+    ).fetchall()
+    for status, priority, whose in product((None, Status.ESCALATED), (None, Priority.LOW), (None, _SOMEBODY)):
+        query = SearchIncidents(status=status, priority=priority, assigned_to=whose, limit=50)
+        expected = _found(rows, status=status, priority=priority, whose=whose)
+        shown: list[UUID] = []
+        for _ in range(3):
+            page = _page(connection, query)
+            shown += [view.id for view in page.incidents]
+            assert page.total_is_estimate == (len(expected) > EXACT)
+            assert page.total == len(expected) or (page.total_is_estimate and page.total > EXACT)
+            if page.next_cursor is None:
+                break
+            query = query.model_copy(update={"cursor": page.next_cursor})
+        assert shown == expected[: 50 * 3], (status, priority, whose)
+        deep = query.model_copy(update={"cursor": None, "page": 20})
+        assert [v.id for v in _page(connection, deep).incidents] == expected[50 * 19 : 50 * 20]
 
 
 def _page(connection: psycopg.Connection[dict[str, Any]], query: SearchIncidents) -> IncidentList:
@@ -107,36 +109,34 @@ _READERS = {
 }
 
 
-@pytest.mark.parametrize("teams", [_TEAMS, []], ids=["many teams", "no teams"])
+@pytest.mark.parametrize("teams", [_MANY, _NONE])
 @pytest.mark.parametrize("reader", _READERS)
 async def test_whoever_does_not_see_everything_is_shown_just_that_by_indexes(
-    servers: Servers, reader: str, teams: list[UUID]
+    filled: _Databases, reader: str, teams: str
 ) -> None:
     who = _READERS[reader]
     sight = who.sight(Action.INCIDENTS_LIST)
-    async with _filled(servers, *teams) as connection:
-        seen = _seen(connection, who)
-        theirs = sum(row["theirs"] for row in seen)
-        for status, priority, team, whose in product(
-            (None, Status.CREATED), (None, Priority.LOW), (None, _TEAMS[3], _TEAMS[59]), (None, _SOMEBODY)
-        ):
-            query = SearchIncidents(status=status, priority=priority, team_id=team, assigned_to=whose, limit=20)
-            wanted = {"status": status, "priority": priority, "whose": whose, "team_id": team}
-            given = {k: str(v) for k, v in wanted.items() if v is not None}
-            expected = [row["id"] for row in seen if all(str(row[k]) == v for k, v in given.items())]
-            for page in (1, 2, 20):
-                work: Any = Explaining(connection.cursor())
-                found = list_incidents(work, query.model_copy(update={"page": page}), who)
-                assert [one.id for one in found.incidents] == expected[20 * (page - 1) : 20 * page], (query, page)
-                assert found.total_is_estimate == (len(expected) > EXACT)
-                assert found.total == len(expected) or found.total_is_estimate
-                read = list(work.rows_read())
-                assert {how for how, _ in read} <= {"Index Scan", "Index Only Scan"}, (query, read)
-                stretches = _STRETCHES * (1 + len(sight.teams)) * (20 * page + 1)
-                # What one person has is read as a whole where it is filtered further, for the page and for the total.
-                somebodys = 2 * theirs + (0 if whose is None else 2 * _INCIDENTS // 20)
-                most = stretches + somebodys + query.limit + min(len(expected), EXACT + 1)
-                assert sum(rows for _, rows in read) <= most, (query, page, read)
+    connection = filled[teams]
+    seen = _seen(connection, who)
+    theirs = sum(row["theirs"] for row in seen)
+    for status, priority, team, whose in product(
+        (None, Status.CREATED), (None, Priority.LOW), (None, _TEAMS[3], _TEAMS[59]), (None, _SOMEBODY)
+    ):
+        query = SearchIncidents(status=status, priority=priority, team_id=team, assigned_to=whose, limit=20)
+        expected = _found(seen, status=status, priority=priority, team_id=team, whose=whose)
+        for page in (1, 2, 20):
+            work: Any = Explaining(connection.cursor())
+            found = list_incidents(work, query.model_copy(update={"page": page}), who)
+            assert [one.id for one in found.incidents] == expected[20 * (page - 1) : 20 * page], (query, page)
+            assert found.total_is_estimate == (len(expected) > EXACT)
+            assert found.total == len(expected) or found.total_is_estimate
+            read = list(work.rows_read())
+            assert {how for how, _ in read} <= {"Index Scan", "Index Only Scan"}, (query, read)
+            stretches = _STRETCHES * (1 + len(sight.teams)) * (20 * page + 1)
+            # What one person has is read as a whole where it is filtered further, for the page and for the total.
+            somebodys = 2 * theirs + (0 if whose is None else 2 * _INCIDENTS // 20)
+            most = stretches + somebodys + query.limit + min(len(expected), EXACT + 1)
+            assert sum(rows for _, rows in read) <= most, (query, page, read)
 
 
 def _seen(connection: psycopg.Connection[dict[str, Any]], who: Caller) -> list[dict[str, Any]]:
@@ -173,12 +173,12 @@ _SOUGHT: Mapping[str, Mapping[str, Any]] = {
 @pytest.mark.parametrize("sought", _SOUGHT)
 @pytest.mark.parametrize("sort", Sort)
 async def test_what_is_sought_in_whatever_order_is_never_sought_in_all_there_is(
-    filled: psycopg.Connection[dict[str, Any]], sought: str, sort: Sort
+    filled: _Databases, sought: str, sort: Sort
 ) -> None:
     for who in _READERS.values():
         query = SearchIncidents.model_validate({**_SOUGHT[sought], "sort": sort, "limit": 20})
         for _ in range(2):
-            work: Any = Explaining(filled.cursor())
+            work: Any = Explaining(filled[_MANY].cursor())
             page = list_incidents(work, query, who)
             read = list(work.rows_read())
             assert "Seq Scan" not in {how for how, _ in read}, (query, read)
@@ -213,6 +213,7 @@ async def _whose(world: World, spelling: str, *people: UUID) -> list[int]:
     return [len(theirs) for theirs in found]
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_numbered_pages_end_with_a_word_about_cursors(world: World) -> None:
     for page in (501, 10**9):
         answer = await world.admin.call("GET", f"/incidents?page={page}")
@@ -222,6 +223,7 @@ async def test_numbered_pages_end_with_a_word_about_cursors(world: World) -> Non
     assert (await world.admin.call("GET", "/incidents?page=500")).data["incidents"] == []
 
 
+@pytest.mark.services("auth", "incidents")
 async def test_whoever_walks_while_alerts_arrive_sees_each_incident_once(world: World) -> None:
     for number in range(25):
         await world.fire_alert(f"db {number} down", dedupKey=str(number))

@@ -19,6 +19,7 @@ from tests.phone import PASSWORD, Answer, Phone
 from tests.world import World
 
 OPEN = "/incidents?status=created"
+WITHOUT_PAGES = pytest.mark.services("auth", "incidents")
 
 
 class Pocket:
@@ -44,12 +45,22 @@ class Pocket:
         return (await self.ask("GET", OPEN)).status
 
 
-@pytest.fixture
-async def pocket(world: World) -> Pocket:
-    ana, _ = await world.two_responders()
+async def _of(world: World, ana: Phone) -> Pocket:
     made = Pocket(world, ana)
     await made.sign_in()
     return made
+
+
+@pytest.fixture
+async def pocket(world: World) -> Pocket:
+    ana, _ = await world.two_responders()
+    return await _of(world, ana)
+
+
+@pytest.fixture
+async def unpaged(world: World) -> Pocket:
+    """Of somebody whom nobody pages: for what needs no on-call."""
+    return await _of(world, await world.person("ana", "ios"))
 
 
 async def test_it_answers_a_page_long_after_its_session_has_ended(world: World, pocket: Pocket) -> None:
@@ -122,8 +133,9 @@ async def test_services_let_it_do_no_more_than_the_gateway(world: World, pocket:
     assert not (await world.rpc("incidents", "list", {}, token)).ok
 
 
-async def test_each_use_takes_a_fresh_proof_of_its_own(world: World, pocket: Pocket) -> None:
-    credential, key = pocket.credential, pocket.key
+@WITHOUT_PAGES
+async def test_each_use_takes_a_fresh_proof_of_its_own(world: World, unpaged: Pocket) -> None:
+    credential, key = unpaged.credential, unpaged.key
     right = key.use(credential, "GET", "/incidents")
     bearer = {"Authorization": f"Bearer {credential}"}
     wrong = {
@@ -133,7 +145,7 @@ async def test_each_use_takes_a_fresh_proof_of_its_own(world: World, pocket: Poc
         "for another path": key.use(credential, "GET", f"/incidents/{uuid4()}/acknowledge"),
         "for no path": key.use(credential, "GET", "/incidents", htu=None, htm=None),
         "of another credential": key.use(credential[::-1], "GET", "/incidents") | bearer,
-        "of a session's token": key.use(pocket.session["accessToken"], "GET", "/incidents"),
+        "of a session's token": key.use(unpaged.session["accessToken"], "GET", "/incidents"),
         "and no credential": {"Pager-Proof": right["Pager-Proof"]},
     }  # fmt: skip
     for what, headers in wrong.items():
@@ -141,7 +153,7 @@ async def test_each_use_takes_a_fresh_proof_of_its_own(world: World, pocket: Poc
     answers = await asyncio.gather(*(world.http("GET", OPEN, **right) for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [200, 401, 401, 401, 401], "it is good once"
     world.clock.advance(minutes=60 * 24 * 89)
-    assert await pocket.opens() == 200
+    assert await unpaged.opens() == 200
     assert (await world.http("GET", OPEN, **right)).status == 401, "and never again"
 
 
@@ -216,44 +228,50 @@ async def _leave_it_unused(world: World, pocket: Pocket) -> None:
     world.clock.advance(minutes=60 * 24 * 90)
 
 
-@pytest.mark.parametrize(
-    "end",
-    [
-        _log_out,
-        _log_out_everywhere,
-        _end_the_session,
-        _end_all_others,
-        _change_the_password,
-        _reset_the_password,
-        _deactivate,
-        _deactivate_and_reactivate,
-        _lose_the_phone,
-        _sign_in_again_without_a_key,
-        _leave_it_unused,
-    ],
+_ENDS = (
+    _log_out,
+    _log_out_everywhere,
+    _end_the_session,
+    _end_all_others,
+    _change_the_password,
+    _reset_the_password,
+    _deactivate,
+    _deactivate_and_reactivate,
+    _lose_the_phone,
+    _sign_in_again_without_a_key,
+    _leave_it_unused,
 )
-async def test_it_ends(world: World, pocket: Pocket, end: Any) -> None:
-    assert await pocket.opens() == 200
-    await end(world, pocket)
-    assert await pocket.opens() == 401
 
 
-async def test_it_stays_where_the_session_alone_ends(world: World, pocket: Pocket) -> None:
+@WITHOUT_PAGES
+async def test_it_ends(world: World, subtests: pytest.Subtests) -> None:
+    for number, end in enumerate(_ENDS):
+        with subtests.test(end=end.__name__):
+            pocket = await _of(world, await world.person(f"ana{number}", "ios"))
+            assert await pocket.opens() == 200
+            await end(world, pocket)
+            assert await pocket.opens() == 401
+        world.clock.advance(minutes=1)  # the brake of this address lets go
+
+
+@WITHOUT_PAGES
+async def test_it_stays_where_the_session_alone_ends(world: World, unpaged: Pocket) -> None:
     """Used up by a thief, or expired: whoever is on call must not fall silent for it."""
-    token = pocket.session["refreshToken"]
+    token = unpaged.session["refreshToken"]
     for _ in range(2):
-        body = {"deviceId": pocket.ana.device_id, "proof": pocket.key.proof(token)}
+        body = {"deviceId": unpaged.ana.device_id, "proof": unpaged.key.proof(token)}
         await world.http("POST", "/auth/refresh", body, token)
         world.clock.advance(seconds=11)
     ended = [event.data.reason for event in await world.log("auth", "SessionEnded")]
     assert ended[-1] == "refresh token reused"
-    assert await pocket.opens() == 200
+    assert await unpaged.opens() == 200
 
 
-async def test_whoever_changes_their_password_on_the_phone_keeps_it(world: World, pocket: Pocket) -> None:
+@WITHOUT_PAGES
+async def test_whoever_changes_their_password_on_the_phone_keeps_it(world: World, unpaged: Pocket) -> None:
     body = {"currentPassword": PASSWORD, "newPassword": "Another-Horse-9-Charger"}
-    assert (await world.http("POST", "/auth/password/change", body, pocket.session["accessToken"])).status == 200
-    assert await pocket.opens() == 200
+    assert (await world.http("POST", "/auth/password/change", body, unpaged.session["accessToken"])).status == 200
+    assert await unpaged.opens() == 200
 
 
 async def _laptop(world: World, pocket: Pocket) -> str:

@@ -30,13 +30,13 @@ from libs.contracts.subjects import has_private, sees_all
 _log = structlog.get_logger()
 _STORM = 1000
 """Messages behind from which on a patient consumer waits; it then takes as many at once."""
-_PATIENCE = 15.0
-"""Seconds that books may be late in a storm."""
+_PATIENCE = 30.0
+"""Seconds that books may be late in a storm that goes on."""
 _GLANCE = 0.05
 _LOOK = 1.0
 """Seconds between two looks at whether a storm still grows."""
-_FEW = 100
-"""Messages: a stream that has grown by no more since the last look is at rest."""
+_FEW = 500
+"""Messages: a stream that has grown by no more since the last look leaves time for books."""
 
 Handler = Callable[[Work, Sequence[Envelope[Any]]], None]
 

@@ -26,6 +26,8 @@ _NET = 1.0
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _AGAIN = timedelta(seconds=30)
 """When to try a timer again whose handler fails on it."""
+_SOON = timedelta(seconds=1)
+"""When to try one again that only others were in the way of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +155,5 @@ class Timers:
             _log.error(
                 "timer failed, put off", service=self.service, timer=timer.name, entity=str(timer.entity), exc_info=True
             )
-            later = Timer(timer.entity, timer.name, self.clock.now() + _AGAIN)
+            later = Timer(timer.entity, timer.name, self.clock.now() + (_SOON if passes(error) else _AGAIN))
             await self.store.transact(lambda work: work.put(timer_set(self.service, later)))

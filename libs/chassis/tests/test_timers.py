@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chassis.store.store import Contended
 from libs.chassis.store.work import Work
 from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
@@ -22,11 +23,12 @@ class Fired:
 
     batches: list[list[UUID]] = field(default_factory=list)
     failing: set[UUID] = field(default_factory=set)
+    error: Exception = field(default_factory=lambda: ZeroDivisionError("cannot decide"))
     again: set[UUID] = field(default_factory=set)
 
     def __call__(self, work: Work, timers: Sequence[Timer]) -> None:
         if any(t.entity in self.failing for t in timers):
-            raise ZeroDivisionError("cannot decide")
+            raise self.error
         for timer in timers:
             work.cursor.execute("INSERT INTO incidents.fired (entity) VALUES (%s)", (timer.entity,))
             if timer.entity in self.again:
@@ -115,8 +117,14 @@ async def test_many_due_at_once_fire_in_batches_and_each_once(ledger: Ledger) ->
     assert max(map(len, fired.batches)) == 200
 
 
-async def test_one_that_fails_is_put_off_and_the_rest_of_its_batch_fires(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("error", "again"), [(ZeroDivisionError("cannot decide"), 30), (Contended("others were in the way"), 1)]
+)
+async def test_one_that_fails_is_put_off_and_the_rest_of_its_batch_fires(
+    ledger: Ledger, error: Exception, again: int
+) -> None:
     _, fired = await _timers(ledger)
+    fired.error = error
     ids = [uuid4() for _ in range(6)]
     fired.failing = {ids[2]}
     await _set(ledger, 5, *ids)
@@ -127,9 +135,11 @@ async def test_one_that_fails_is_put_off_and_the_rest_of_its_batch_fires(ledger:
         return await _left(ledger)
 
     put_off = await until(left, lambda rows: len(rows) == 1 and rows[0][1] > ledger.clock.now(), "it put off")
-    assert put_off[0][0] == ids[2]
+    assert put_off[0] == (ids[2], ledger.clock.now() + timedelta(seconds=again)), (
+        "a page that is due waits for no fault of its own"
+    )
     fired.failing.clear()
-    ledger.clock.advance(seconds=30)
+    ledger.clock.advance(seconds=again)
     await _expect(ledger, *ids)
 
 

@@ -114,7 +114,9 @@ class World:
         self._stack.push_async_callback(self.sender.close)
         self.operator = await self.servers.connect("operator")
         self._stack.push_async_callback(self.operator.close)
-        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        # Less than the gateway's five seconds: what both give up in the same moment would be reset.
+        idle = aiohttp.TCPConnector(keepalive_timeout=2)
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=idle))
         await self.start("auth")
         started = (self.start(name) for name in self.names if name != "auth")
         for failed in await asyncio.gather(*started, return_exceptions=True):

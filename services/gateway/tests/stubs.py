@@ -240,7 +240,10 @@ async def world(*, app: Path = FOLDER, **overrides: Any) -> AsyncIterator[World]
     async with nats_server() as url:
         client = await connected(url)
         settings = Settings.load(nats_url=url, port=0, **overrides)
-        async with Gateway(settings, clock, app) as gateway, aiohttp.ClientSession() as http:
+        # Less than the gateway's five seconds: a connection that idled while this process ran other tests is given
+        # up by both in the same moment, and a request that is under way then is reset.
+        idle = aiohttp.TCPConnector(keepalive_timeout=2)
+        async with Gateway(settings, clock, app) as gateway, aiohttp.ClientSession(connector=idle) as http:
             yield World(gateway, Stubs(client), http, clock)
         await client.close()
 

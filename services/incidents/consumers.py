@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.chassis.consume.follower import Consumer
+from libs.contracts.envelope import Fact
 from libs.contracts.escalation import ResponderUnreachable
 from services.incidents import application
 from services.incidents.references import FROM_AUTH, FROM_POLICIES, follow_people
@@ -15,7 +16,7 @@ def consumers() -> list[Consumer]:
 
     All that ESCALATION says moves our place in it, so that whoever waits for a new policy knows when it is read.
     """
-    every = (*FROM_ESCALATION, *FROM_POLICIES, ResponderUnreachable)
+    every: tuple[type[Fact], ...] = (*FROM_ESCALATION, *FROM_POLICIES, ResponderUnreachable)
     return [
         Consumer("auth", FROM_AUTH, follow_people),
         Consumer("escalation", every, application.follow_escalation, patient=True),

@@ -31,18 +31,6 @@ from libs.contracts.notifier import (
 from services.incidents.analytics.facts import measured
 from services.incidents.projections import incidents, responder_rows, running, timeline_row
 
-FROM_ESCALATION = (EscalationStarted, PagingSuppressed, EscalationDue, EscalationExhausted, EscalationCancelled)
-"""What it says of incidents."""
-_OF_A_NOTIFICATION = (
-    NotificationIntended,
-    NotificationAccepted,
-    AttemptFailed,
-    NotificationReplaced,
-    NotificationWithdrawn,
-    ReceiptRecorded,
-)
-FROM_NOTIFIER = (*_OF_A_NOTIFICATION, PersonUnreachable)
-
 
 def replicate(event: Envelope[Any]) -> Iterable[Change]:
     """The rows that an event of ESCALATION or NOTIFIER writes here."""
@@ -130,13 +118,27 @@ def _running_rows(
     yield from responder_rows(fact.incident_id, fact.brief.team_id, people)
 
 
-# A look into a dictionary: to ask an event of a storm for one kind after the other costs more than to make its row.
-_ROWS: Final[Mapping[type[Fact], Callable[[Envelope[Any]], Iterable[Change]]]] = {
+_Rows = Callable[[Envelope[Any]], Iterable[Change]]
+
+_OF_ESCALATION: Final[Mapping[type[Fact], _Rows]] = {
     EscalationStarted: _planned,
     PagingSuppressed: _planned,
     EscalationDue: _level,
     EscalationExhausted: _level,
     EscalationCancelled: _cancelled,
-    PersonUnreachable: _unreachable,
-    **dict.fromkeys(_OF_A_NOTIFICATION, _notification),
 }
+_OF_NOTIFIER: Final[Mapping[type[Fact], _Rows]] = {
+    NotificationIntended: _notification,
+    NotificationAccepted: _notification,
+    AttemptFailed: _notification,
+    NotificationReplaced: _notification,
+    NotificationWithdrawn: _notification,
+    ReceiptRecorded: _notification,
+    PersonUnreachable: _unreachable,
+}
+# A look into a dictionary: to ask an event of a storm for one kind after the other costs more than to make its row.
+_ROWS: Final = {**_OF_ESCALATION, **_OF_NOTIFIER}
+
+FROM_ESCALATION: Final[tuple[type[Fact], ...]] = tuple(_OF_ESCALATION)
+"""What it says of incidents."""
+FROM_NOTIFIER: Final[tuple[type[Fact], ...]] = tuple(_OF_NOTIFIER)

@@ -20,7 +20,6 @@ from typing import Any, Self
 from unittest.mock import patch
 from uuid import UUID
 
-import aiohttp
 from google.auth.crypt import RSASigner
 from nats.js.api import PubAck
 
@@ -31,6 +30,7 @@ from libs.chassis.service import Service
 from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE
+from libs.chassis.testing.http import session
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
@@ -114,9 +114,7 @@ class World:
         self._stack.push_async_callback(self.sender.close)
         self.operator = await self.servers.connect("operator")
         self._stack.push_async_callback(self.operator.close)
-        # Less than the gateway's five seconds: what both give up in the same moment would be reset.
-        idle = aiohttp.TCPConnector(keepalive_timeout=2)
-        self._http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=idle))
+        self._http = await self._stack.enter_async_context(session())
         await self.start("auth")
         started = (self.start(name) for name in self.names if name != "auth")
         for failed in await asyncio.gather(*started, return_exceptions=True):

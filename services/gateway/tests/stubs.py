@@ -29,6 +29,7 @@ from libs.chassis.bus.sending import has_sent
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE, in_time
+from libs.chassis.testing.http import session
 from libs.contracts.auth import SessionEnded
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Actor, Envelope
@@ -240,10 +241,7 @@ async def world(*, app: Path = FOLDER, **overrides: Any) -> AsyncIterator[World]
     async with nats_server() as url:
         client = await connected(url)
         settings = Settings.load(nats_url=url, port=0, **overrides)
-        # Less than the gateway's five seconds: a connection that idled while this process ran other tests is given
-        # up by both in the same moment, and a request that is under way then is reset.
-        idle = aiohttp.TCPConnector(keepalive_timeout=2)
-        async with Gateway(settings, clock, app) as gateway, aiohttp.ClientSession(connector=idle) as http:
+        async with Gateway(settings, clock, app) as gateway, session() as http:
             yield World(gateway, Stubs(client), http, clock)
         await client.close()
 

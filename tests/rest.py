@@ -40,6 +40,9 @@ async def restlessness(world: World) -> tuple[dict[str, int], list[str]]:
     ends = {f"{name}.{lane}": end for name, look in found.items() for lane, end in look.ends.items()}
     todo: list[str] = []
     for name, service in services.items():
+        for task in service._tasks:
+            if task.done() and not task.cancelled():
+                task.result()  # it runs for ever but for a fault, of which nobody else would hear here
         todo += [f"{name} is not active"] if not service.leader.active else []
         for reader in service.readers:
             end = ends.get(f"{reader.upstream}.{reader.lane}", 0)

@@ -27,6 +27,7 @@ from cli.simulators.behaviour import Rule
 from cli.simulators.config import SimulatorSettings
 from cli.simulators.server import Simulators
 from libs.chassis.service import Service
+from libs.chassis.stopping import places_of
 from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE
@@ -369,7 +370,9 @@ class World:
         deadline = asyncio.get_running_loop().time() + 2 * DEADLINE
         quiet = 0
         while True:
-            assert asyncio.get_running_loop().time() < deadline, f"never came to rest: {before}"
+            if asyncio.get_running_loop().time() >= deadline:
+                waiting = sorted(" < ".join(places_of(task)[:4]) for task in asyncio.all_tasks())
+                raise AssertionError("\n".join([f"never came to rest: {before}; what runs:", *waiting]))
             now = await restlessness(self)
             quiet = quiet + 1 if now == before and not now[1] else 0
             if quiet == 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,10 @@ from libs.chassis.store.work import Work
 
 _IN_TIME = b"SELECT 1 / (clock_timestamp() < now() + %s * interval '1 second')::int"
 """Fails when more than so many seconds have passed since the transaction began."""
+
+
+_WORKED = 0.25
+"""The share of `IDLE_IN_TRANSACTION` that must have been work: a process that stood still is no slow decision."""
 
 
 class TooSlow(Exception):
@@ -86,14 +90,16 @@ def undoing(work: Work) -> Iterator[None]:
 def in_time(work: Work) -> Iterator[None]:
     """Tell a session that the server ended for our slowness from a database that is away: trying again cures only one.
 
-    Inside a pipeline the client does not learn why it was disconnected, so the time says it.
+    Inside a pipeline the client does not learn why it was disconnected, so the time says it. A machine that stood still
+    for as long has computed nothing: for it the session is one that got lost, as when the database is away.
     """
     try:
         yield
     except psycopg.Error as error:
-        computed = perf_counter() - work.asked_at
-        if isinstance(error, pg.IdleInTransactionSessionTimeout) or (
+        computed, worked = perf_counter() - work.asked_at, thread_time() - work.worked_at
+        has_ended = isinstance(error, pg.IdleInTransactionSessionTimeout) or (
             isinstance(error, psycopg.OperationalError) and error.sqlstate is None and computed >= IDLE_IN_TRANSACTION
-        ):
+        )
+        if has_ended and worked >= IDLE_IN_TRANSACTION * _WORKED:
             raise TooSlow(f"the decision computed for {computed:.1f} s inside its transaction") from error
         raise

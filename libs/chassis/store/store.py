@@ -131,7 +131,8 @@ class Store:
             AlreadyTaken: a unique value other than an event's version.
             PastDeadline: it is later than `until`.
             TooSlow: the handler computed for more than `IDLE_IN_TRANSACTION` without a question to the database.
-            OperationalError: PostgreSQL is away; whether the commit happened is then unknown.
+            PersistenceError: `is_away` says so: PostgreSQL is away, or ended the session of a process that stood still;
+                whether the commit happened is then unknown.
         """
         loop, began = asyncio.get_running_loop(), perf_counter()
         committed, written = await loop.run_in_executor(self._threads, self._transact, handler, move, until)
@@ -296,12 +297,13 @@ def _written(runs: Sequence[Run], changes: Sequence[Change]) -> Written | None:
 def is_away(error: BaseException) -> bool:
     """Whether a failure is the database's absence rather than a fault of the input.
 
-    A server that takes no writes (25006: a standby, or one that was told so) is as good as none.
+    A server that takes no writes (25006: a standby, or one that was told so) is as good as none; and one that ended a
+    session in its transaction (25P03) did so because our process stood still (`TooSlow`: because it computed).
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_away(one) for one in error.exceptions)
     cause = error.__cause__ if isinstance(error, InternalError) else error
-    if isinstance(cause, pg.ReadOnlySqlTransaction):
+    if isinstance(cause, pg.ReadOnlySqlTransaction | pg.IdleInTransactionSessionTimeout):
         return True
     return isinstance(error, OperationalError | psycopg.OperationalError | psycopg.InterfaceError)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -167,6 +167,8 @@ class Work:
     _lent: set[int] = field(default_factory=set)
     asked_at: float = field(default_factory=perf_counter)
     """When the database last answered: it ends sessions that compute for too long inside a transaction."""
+    worked_at: float = field(default_factory=thread_time)
+    """How much this thread had computed by then."""
 
     def load(self, decider: Decider[S, Any], ids: Iterable[UUID]) -> None:
         """Fold the events of many entities in one query; a decision on one that is not loaded loads it alone."""
@@ -202,7 +204,7 @@ class Work:
                 unreadable.append(entity)
         for entity, stream in (self.log.load_many(self.cursor, unreadable) if unreadable else {}).items():
             self._entities[entity] = self._folded(decider, stream)
-        self.asked_at = perf_counter()
+        self._answered()
 
     def _folded(self, decider: Decider[Any, Any], stream: Stream) -> _Entity:
         made = _Entity(decider.initial(), 0, shape=decider.shape)
@@ -354,10 +356,13 @@ class Work:
         sql, own = compiled(statement)
         self.cursor.execute(sql, own | {k: adapt(v) for k, v in parameters.items()})
         rows = self.cursor.fetchall() if self.cursor.description else []
-        self.asked_at = perf_counter()
+        self._answered()
         if rows and (personal := personal_columns(statement)):
             opened(rows, personal, self.seals)
         return rows
+
+    def _answered(self) -> None:
+        self.asked_at, self.worked_at = perf_counter(), thread_time()
 
     def lock(self, name: str) -> None:
         """Hold the lock of this name (`pager/<service>/…`) until this transaction ends; others wait meanwhile."""

@@ -20,6 +20,7 @@ from typing import Any, Self
 from unittest.mock import patch
 from uuid import UUID
 
+import aiohttp
 from google.auth.crypt import RSASigner
 from nats.js.api import PubAck
 
@@ -31,7 +32,6 @@ from libs.chassis.stopping import places_of
 from libs.chassis.store.log import LoggedEvent
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE
-from libs.chassis.testing.http import session
 from libs.contracts.defaults import DEFAULT_POLICY_ID, DEFAULT_SCHEDULE_ID
 from libs.contracts.envelope import Envelope
 from libs.contracts.requests import Reply
@@ -115,7 +115,7 @@ class World:
         self._stack.push_async_callback(self.sender.close)
         self.operator = await self.servers.connect("operator")
         self._stack.push_async_callback(self.operator.close)
-        self._http = await self._stack.enter_async_context(session())
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         await self.start("auth")
         started = (self.start(name) for name in self.names if name != "auth")
         for failed in await asyncio.gather(*started, return_exceptions=True):

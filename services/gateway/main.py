@@ -200,6 +200,7 @@ class Gateway:
             # Off by default: uvicorn would believe X-Forwarded-For of anybody on this machine.
             proxy_headers=bool(self.settings.proxies),
             forwarded_allow_ips=list(self.settings.proxies),
+            timeout_keep_alive=self.settings.idle_seconds,
             timeout_graceful_shutdown=_DRAIN,
         )
 

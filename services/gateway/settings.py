@@ -53,6 +53,9 @@ class Settings(FeatureSettings):
         default=True, validation_alias=AliasChoices("ENABLE_RATE_LIMITING", "enable_rate_limiting")
     )
     """Whether people and API keys may only ask so often; the brake on guesses holds in any case."""
+    idle_seconds: int = Field(default=75, ge=1, le=3600)
+    """So long a connection without a request is kept: longer than a proxy in front keeps its own, or what the proxy
+    sends in that moment is lost and its client gets a 502. nginx and AWS keep theirs 60 s, Google Cloud 600 s."""
     drain_seconds: float = Field(default=0.0, ge=0, le=60)
     """So long a gateway that is told to stop still answers, while its `/ready` says no, until whoever sends requests
     has noticed. Kubernetes waits by itself (`preStop`)."""

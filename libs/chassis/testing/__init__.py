@@ -1,1 +1,1 @@
-"""What tests of the services stand on: given/when/then, a movable clock, sessions, calls, deadlines and turns."""
+"""What tests of the services stand on: given/when/then, a movable clock, sessions, deadlines and turns."""

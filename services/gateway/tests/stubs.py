@@ -29,7 +29,6 @@ from libs.chassis.bus.sending import has_sent
 from libs.chassis.requests.callers import AUDIENCE, ISSUER
 from libs.chassis.testing.clock import MovableClock
 from libs.chassis.testing.deadline import DEADLINE, in_time
-from libs.chassis.testing.http import session
 from libs.contracts.auth import SessionEnded
 from libs.contracts.codec import CODEC
 from libs.contracts.envelope import Actor, Envelope
@@ -241,7 +240,7 @@ async def world(*, app: Path = FOLDER, **overrides: Any) -> AsyncIterator[World]
     async with nats_server() as url:
         client = await connected(url)
         settings = Settings.load(nats_url=url, port=0, **overrides)
-        async with Gateway(settings, clock, app) as gateway, session() as http:
+        async with Gateway(settings, clock, app) as gateway, aiohttp.ClientSession() as http:
             yield World(gateway, Stubs(client), http, clock)
         await client.close()
 

@@ -12,8 +12,9 @@ import pytest
 
 from libs.chassis.testing.deadline import in_time
 from services.gateway import patience
+from services.gateway import settings as gateway_settings
 from services.gateway.tests import views as v
-from services.gateway.tests.stubs import World
+from services.gateway.tests.stubs import World, world
 
 pytestmark = pytest.mark.servers
 
@@ -77,6 +78,14 @@ def refused(heard: bytes, status: int) -> dict[str, str]:
 
 async def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(pager: World) -> None:
     assert await talk(pager, once()) == b""
+
+
+async def test_an_idle_connection_is_kept_longer_than_a_proxy_keeps_it_and_not_for_ever() -> None:
+    async with world(idle_seconds=1) as pager:
+        heard = await talk(pager, once(b"GET /api/health/live HTTP/1.1\r\n" + HOST + b"\r\n"))
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" not in heard.lower()
+    assert gateway_settings.Settings.model_fields["idle_seconds"].default > 60, "nginx and AWS keep theirs for so long"
 
 
 @pytest.mark.parametrize("sent", [b"GET /api/health/live HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"X: "])

@@ -294,6 +294,25 @@ async def test_whoever_walks_while_others_arrive_sees_each_once(
         assert {one.id for one in made} <= set(seen)
 
 
+async def test_words_are_counted_only_as_far_as_each_row_need_not_be_looked_up(servers: Servers) -> None:
+    chance = random.Random(15)
+    made = [_Made(number, chance) for number in range(1, 201)]
+    query = SearchIncidents(q="disk", limit=7)
+    async with _database(servers) as connection:
+        _add(connection, made)
+        connection.execute("ANALYZE incidents.incidents, incidents.searchable")
+        (_, admin), (_, member) = _SEEN_BY[:2]
+        with _ways(little=5, far=10, teams=8):
+            for caller in (admin, member):
+                page = list_incidents(_work(connection), query, caller)
+                exactly = sum(one.is_seen_by(caller) and one.fits(query) for one in made)
+                assert (page.total, page.total_is_estimate) == (exactly, False)
+        with _ways(little=5, far=10, teams=0):
+            page = list_incidents(_work(connection), query, member)
+        assert page.total_is_estimate
+        assert 5 < page.total <= len(made)
+
+
 @pytest.mark.parametrize("q", ["-disk", "disk or -kafka", "!?", "   "])
 async def test_what_names_nothing_to_look_for_is_refused(servers: Servers, q: str) -> None:
     async with _database(servers) as connection:

@@ -21,6 +21,10 @@ PATIENCE = 30.0
 _STREAMS = frozenset(path.encode() for path in PATHS)
 _LEFT_TO_THE_BODY = 5.0
 """Seconds beyond, in which whoever waits for a body says that it did not come."""
+MANY = 2048
+"""Connections, of the 16,384 files that a gateway may open: a crowd of them does not idle for long."""
+CROWDED = 5
+"""Seconds that a connection may be idle while there are `MANY`, whatever `PAGER_IDLE_SECONDS` says."""
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request's head, about."""
 
@@ -57,6 +61,11 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_head, self._ended = False, True
         self._wait(PATIENCE + _LEFT_TO_THE_BODY)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        idle = self.config.timeout_keep_alive
+        self.timeout_keep_alive = idle if len(self.connections) < MANY else min(idle, CROWDED)
+        super().on_response_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -88,6 +88,14 @@ async def test_an_idle_connection_is_kept_longer_than_a_proxy_keeps_it_and_not_f
     assert gateway_settings.Settings.model_fields["idle_seconds"].default > 60, "nginx and AWS keep theirs for so long"
 
 
+async def test_a_crowd_of_connections_does_not_idle_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "MANY", 1)
+    monkeypatch.setattr(patience, "CROWDED", 0.1)
+    async with world(idle_seconds=3600) as pager:
+        heard = await talk(pager, once(*2 * (b"GET /api/health/live HTTP/1.1\r\n" + HOST + b"\r\n",)))
+    assert heard.count(b"HTTP/1.1 200 ") == 2, "those that are asked for are answered"
+
+
 @pytest.mark.parametrize("sent", [b"GET /api/health/live HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"X: "])
 async def test_a_request_whose_head_never_ends_is_a_408(pager: World, sent: bytes) -> None:
     assert refused(await talk(pager, once(sent)), 408)["code"] == "REQUEST_TIMEOUT"

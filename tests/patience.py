@@ -1,6 +1,7 @@
 """Nobody is given up in tests because the machine stood still: what our processes wait for is waited for longer.
 
 A virtual machine may stop for seconds, and whatever was under way then comes too late for limits that are of seconds.
+The same goes for a decision that has a tenth of a processor, and is compiled for the first time.
 They are moved for good: a patch that ends with a world would undo, or be undone by, what a test patches across its end.
 Whoever tests a limit sets it for itself.
 """
@@ -17,6 +18,8 @@ LONG: Final = DEADLINE / 2
 _LIMITS: Final = {
     "libs.chassis.consume.fetched_keys": ("_ANSWER",),
     "libs.chassis.requests.sessions": ("_PATIENCE",),
+    "libs.chassis.store.commit": ("IDLE_IN_TRANSACTION",),
+    "libs.chassis.store.log": ("IDLE_IN_TRANSACTION",),
     "services.auth.passwords": ("PATIENCE",),
     "services.auth.team_uses": ("_PATIENCE",),
     "services.gateway.access": ("COMMAND_TIMEOUT",),

@@ -28,7 +28,7 @@ from libs.chassis.measure import telemetry
 from libs.chassis.measure.meters import meters
 from libs.chassis.monitor.monitoring import Monitoring
 from libs.chassis.monitor.watched import Replica
-from libs.chassis.parts import Build, Runtime
+from libs.chassis.parts import Build, Engine, Runtime
 from libs.chassis.requests.callers import Verifier
 from libs.chassis.requests.cursors import Cursors
 from libs.chassis.requests.idempotency import KEPT
@@ -38,11 +38,12 @@ from libs.chassis.requests.server import RequestServer
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import Stop, stoppable
+from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.connections import MONITOR, RPC, WORK
 from libs.chassis.store.keyring import Keyring
 from libs.chassis.store.pruning import Pruning, Retention
 from libs.chassis.store.queries import Queries
-from libs.chassis.store.store import Store, Written
+from libs.chassis.store.store import Store, Written, is_away
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Projector
 from libs.chassis.timers import Timers
@@ -100,7 +101,7 @@ class Service:
             store.listen(self._committed)
             store.observe(self.monitoring.observe)
         for engine in self.parts.engines:
-            await engine.prepare()
+            await prepared(engine)
         await self._serve()
         await self.monitoring.start()
         self._begin("leader", partial(self.leader.run, self._lead))
@@ -292,6 +293,17 @@ class Service:
     async def _auth_keys(self) -> KeySet:
         raw = await self.bus.request(rpc_subject("auth", "keys"), NoRequest().to_json())
         return KeySet.model_validate(Reply.model_validate_json(raw).data)
+
+
+async def prepared(engine: Engine) -> None:
+    """On a tenth of a processor a first decision may take too long for its transaction; the second is compiled."""
+    try:
+        await engine.prepare()
+    except Exception as error:
+        if not (isinstance(error, TooSlow) or is_away(error)):
+            raise
+        _log.warning("prepared again", reason=str(error).strip())
+        await engine.prepare()
 
 
 async def _caught_up_or_stopped(reader: StoredReader, running: asyncio.Task[None]) -> None:

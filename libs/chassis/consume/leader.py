@@ -10,6 +10,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg import errors as pg
 
+from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.connections import session
 from libs.chassis.store.log import advisory_key
 from libs.chassis.store.store import is_away
@@ -18,6 +19,17 @@ _log = structlog.get_logger()
 _HEARTBEAT = 0.5
 _SESSION_TIMEOUT_MS = 2000
 """The server ends a lock session that was idle for this long: TCP cannot see a stopped process, its kernel answers."""
+
+
+def _begins_again(error: BaseException) -> bool:
+    """Whether a term that ended with this is followed by another one in the same process.
+
+    What computed for too long may have done so because a machine gives us a tenth of a processor, and much of it was
+    work that is done once: a new process would do all of it again.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(_begins_again(one) for one in error.exceptions)
+    return is_away(error) or isinstance(error, TimeoutError | TooSlow)
 
 
 @dataclass
@@ -39,7 +51,7 @@ class Leader:
                 await self._term(lead)
             except Exception as error:
                 # The database went away under the lock or under one of the tasks: begin again with all of them.
-                if not (is_away(error) or isinstance(error, TimeoutError)):
+                if not _begins_again(error):
                     raise
                 _log.warning(
                     "no longer active", service=self.service, instance=self.instance, reason=str(error).strip()

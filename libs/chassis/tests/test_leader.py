@@ -11,6 +11,9 @@ import psycopg
 import pytest
 
 from libs.chassis.consume.leader import _HEARTBEAT, _SESSION_TIMEOUT_MS, Leader
+from libs.chassis.parts import Engine
+from libs.chassis.service import prepared
+from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.log import APPEND_LOCK_TIMEOUT
 from libs.chassis.testing.deadline import DEADLINE
 from libs.chassis.tests.ledger import SCHEMA, Ledger, add, until
@@ -23,12 +26,13 @@ class Replica:
     leader: Leader
     history: list[str] = field(default_factory=list)
     broken: asyncio.Event = field(default_factory=asyncio.Event)
+    fault: Exception = field(default_factory=lambda: psycopg.OperationalError("the database went away under a task"))
 
     async def lead(self) -> None:
         self.history.append("leads")
         try:
             await self.broken.wait()
-            raise psycopg.OperationalError("the database went away under a task")
+            raise ExceptionGroup("tasks", [self.fault])
         finally:
             self.history.append("stops")
 
@@ -130,8 +134,15 @@ async def test_a_new_leader_ends_the_sessions_of_its_predecessors_work_and_nobod
     await requests.transact(lambda work: add(work, uuid4()))
 
 
-async def test_a_database_that_fails_under_a_task_begins_a_new_term(ledger: Ledger) -> None:
+_PASSING = (psycopg.OperationalError("away"), TimeoutError("away"), TooSlow("computed for 2.1 s"))
+
+
+@pytest.mark.parametrize("fault", _PASSING)
+    "fault", [psycopg.OperationalError("away"), TimeoutError("away"), TooSlow("computed for 2.1 s")]
+)
+async def test_what_passes_under_a_task_begins_a_new_term(ledger: Ledger, fault: Exception) -> None:
     a = _replica(ledger, "a")
+    a.fault = fault
     ledger.run(a.run)
     await _until_leads(a, a)
     a.broken.set()
@@ -142,3 +153,30 @@ async def test_a_database_that_fails_under_a_task_begins_a_new_term(ledger: Ledg
         return a.history
 
     await until(history, lambda found: found == ["leads", "stops", "leads"], "a second term")
+
+
+async def test_a_fault_of_ours_under_a_task_ends_the_process(ledger: Ledger) -> None:
+    a = _replica(ledger, "a")
+    a.fault = ValueError("a bug")
+    a.broken.set()
+    with pytest.raises(ExceptionGroup):
+        await a.run()
+    assert a.history == ["leads", "stops"]
+
+
+async def test_what_took_too_long_to_prepare_is_prepared_again_and_then_given_up() -> None:
+    class _Slow(Engine):
+        tries, fails = 0, 1
+
+        async def prepare(self) -> None:
+            self.tries += 1
+            if self.tries <= self.fails:
+                raise TooSlow("the decision computed for 2.1 s")
+
+    slow = _Slow()
+    await prepared(slow)
+    assert slow.tries == 2
+    slow.tries, slow.fails = 0, 9
+    with pytest.raises(TooSlow):
+        await prepared(slow)
+    assert slow.tries == 2

@@ -28,13 +28,15 @@ async def _large_policies(world: World) -> list[str]:
 async def _large_schedules(world: World) -> list[str]:
     """About 400 kB each, and the first of them has as many overrides as there may be. Their layers have ended."""
     layer = {"start": "2026-01-01T09:00", "end": "2026-01-02T09:00", "participants": [str(world.admin.user_id)] * 200}
-    bodies = ({"name": f"Large {number}", "layers": [layer] * 50} for number in range(_SCHEDULES))
+    bodies = ({"name": f"Large {number}", "layers": [layer] * (50 if number else 1)} for number in range(_SCHEDULES))
     made = [await _made(world, "/on-call/schedules", "schedule", body) for body in bodies]
-    for number in range(_OVERRIDES):
+    for number in range(_OVERRIDES):  # while it is small: each is decided on all that it has
         start = world.clock.now() + timedelta(days=1, hours=number)
         times = {"startTime": start.isoformat(), "endTime": (start + timedelta(hours=1)).isoformat()}
         body = {"userId": str(world.admin.user_id)} | times
         await _made(world, f"/on-call/schedules/{made[0]}/overrides", "override", body)
+    grown = await world.admin.call("PATCH", f"/on-call/schedules/{made[0]}", {"layers": [layer] * 50})
+    assert grown.status == 200, grown.body
     return made
 
 

@@ -138,8 +138,6 @@ _PASSING = (psycopg.OperationalError("away"), TimeoutError("away"), TooSlow("com
 
 
 @pytest.mark.parametrize("fault", _PASSING)
-    "fault", [psycopg.OperationalError("away"), TimeoutError("away"), TooSlow("computed for 2.1 s")]
-)
 async def test_what_passes_under_a_task_begins_a_new_term(ledger: Ledger, fault: Exception) -> None:
     a = _replica(ledger, "a")
     a.fault = fault

@@ -7,6 +7,7 @@ waits for come for as long as it likes. Bodies that are waited for are `body.py`
 from __future__ import annotations
 
 import asyncio
+import resource
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -21,12 +22,15 @@ PATIENCE = 30.0
 _STREAMS = frozenset(path.encode() for path in PATHS)
 _LEFT_TO_THE_BODY = 5.0
 """Seconds beyond, in which whoever waits for a body says that it did not come."""
-MANY = 2048
-"""Connections, of the 16,384 files that a gateway may open: a crowd of them does not idle for long."""
 CROWDED = 5
-"""Seconds that a connection may be idle while there are `MANY`, whatever `PAGER_IDLE_SECONDS` says."""
+"""Seconds that a connection may be idle in a crowd, whatever `PAGER_IDLE_SECONDS` says."""
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request's head, about."""
+
+
+def crowd() -> int:
+    """Connections, streams among them, beyond which no idle one is kept for long: half of what may be open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -64,7 +68,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         idle = self.config.timeout_keep_alive
-        self.timeout_keep_alive = idle if len(self.connections) < MANY else min(idle, CROWDED)
+        self.timeout_keep_alive = min(idle, CROWDED) if len(self.connections) > crowd() else idle
         super().on_response_complete()
 
     def on_message_complete(self) -> None:

@@ -111,13 +111,16 @@ export const redScreen = (page: Page) => page.getByRole('alertdialog')
 /** Not now: the red screen goes on to page. */
 export const leave = (page: Page) => redScreen(page).getByRole('button', { name: core['action.close'] }).tap()
 
-interface Cancels {
+interface Finger {
   isCancelled: boolean
+  /** What came over it in the last moment has taken the finger. */
+  isMissed: boolean
 }
 
 /** In the page. */
-function watchForCancels(): void {
-  const at = Object.assign(globalThis as unknown as Cancels, { isCancelled: false })
+function watchTheFinger(node: Element): void {
+  const at = Object.assign(globalThis as unknown as Finger, { isCancelled: false, isMissed: false })
+  document.addEventListener('pointerdown', ({ target }) => (at.isMissed = !node.contains(target as Node)), { capture: true, once: true })
   document.addEventListener('pointercancel', () => (at.isCancelled = true), { capture: true, once: true })
 }
 
@@ -161,13 +164,19 @@ export async function swipe(page: Page, what: Locator, share = 0.7): Promise<voi
   const to = Math.round(box.x + box.width * share)
   const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', x?: number) =>
     finger.send('Input.dispatchTouchEvent', { type, touchPoints: x === undefined ? [] : [{ x, y }] })
-  // A browser that is kept busy takes a finger that has just come for one that stays, and cancels what it does: once more.
+  // A browser that is kept busy takes a finger that has just come for one that stays, and cancels what it does; and what is said at the
+  // bottom may come under it: once more, as anybody does.
   for (let time = 0; time < 3; time += 1) {
-    await page.evaluate(watchForCancels)
+    await what.evaluate(watchTheFinger)
     await touch('touchStart', from)
     for (let step = 1; step <= 12; step += 1) await touch('touchMove', Math.round(from + ((to - from) * step) / 12))
     await touch('touchEnd')
-    if (!(await page.evaluate(() => (globalThis as unknown as Cancels).isCancelled))) break
+    const { isCancelled, isMissed } = await page.evaluate(() => {
+      const { isCancelled, isMissed } = globalThis as unknown as Finger
+      return { isCancelled, isMissed }
+    })
+    if (!isCancelled && !isMissed) break
+    if (isMissed) await uncover(page, what)
   }
   await finger.detach()
 }

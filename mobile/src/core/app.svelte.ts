@@ -160,7 +160,7 @@ class App {
     await start
     // Whatever is wrong with pushes: the app starts.
     void listenForToken((token) => void this.beTold(token)).catch((error: unknown) => this.reports.error(error, 'push'))
-    setInterval(() => (this.now = this.clock.now()), 1_000)
+    setInterval(() => this.tick(), 1_000)
     document.addEventListener('visibilitychange', () => (document.visibilityState === 'visible' ? this.hurry() : this.leave()))
     addEventListener('pagehide', () => this.leave())
     addEventListener('online', () => this.hurry())
@@ -181,9 +181,14 @@ class App {
     return () => this.followers.delete(follower)
   }
 
+  /** What time it is on all screens: each second, and where something comes that is younger than the last one. */
+  tick(): void {
+    this.now = this.clock.now()
+  }
+
   /** Perhaps there is a network again, and certainly somebody looks. */
   hurry(): void {
-    this.now = this.clock.now()
+    this.tick()
     if (this.state !== 'signedIn') return
     void this.outbox.flush(true)
     void this.receipts.flush()

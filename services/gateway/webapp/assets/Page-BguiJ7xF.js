@@ -1,1 +1,0 @@
-import{At as e,Gt as t,Ht as n,Ot as r,St as i,en as a}from"./first-u1tKYR29.js";import{t as o}from"./PageHead-B2sAli8D.js";var s=e(`<div class="stack"><!> <!></div>`);function c(e,c){var l=s(),u=n(l);o(u,{get title(){return c.title},back:`/settings`});var d=t(u,2);i(d,()=>c.children),a(l),r(e,l)}export{c as t};

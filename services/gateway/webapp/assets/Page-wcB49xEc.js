@@ -1,0 +1,1 @@
+import{At as e,Gt as t,Ht as n,Ot as r,St as i,en as a}from"./first-Diee9YZr.js";import{t as o}from"./PageHead-C-6ubq8e.js";var s=e(`<div class="stack"><!> <!></div>`);function c(e,c){var l=s(),u=n(l);o(u,{get title(){return c.title},back:`/settings`});var d=t(u,2);i(d,()=>c.children),a(l),r(e,l)}export{c as t};

@@ -1,1 +1,0 @@
-import{At as e,Bt as t,Ht as n,Ot as r,St as i,en as a,rt as o,vt as s,yt as c}from"./first-u1tKYR29.js";var l=e(`<span><!></span>`);function u(e,u){let d=o(u,`kind`,3,`plain`);var f=l(),p=n(f);i(p,()=>u.children),a(f),t(()=>s(f,1,c(d()),`svelte-12e3wcb`)),r(e,f)}export{u as t};

@@ -1,2 +1,0 @@
-const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-DBVbek66.js","assets/first-u1tKYR29.js","assets/rolldown-runtime-DK3Fl9T5.js","assets/first-BCYAx57r.css"])))=>i.map(i=>d[i]);
-import{t as e}from"./rolldown-runtime-DK3Fl9T5.js";import{Y as t,et as n}from"./first-u1tKYR29.js";var r=e({App:()=>i}),i=n(`App`,{web:()=>t(()=>import(`./web-DBVbek66.js`).then(e=>new e.AppWeb),__vite__mapDeps([0,1,2,3]))});export{r as n,i as t};

@@ -1,0 +1,2 @@
+const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["assets/web-BoOdnX-U.js","assets/first-Diee9YZr.js","assets/rolldown-runtime-DK3Fl9T5.js","assets/first-BCYAx57r.css"])))=>i.map(i=>d[i]);
+import{t as e}from"./rolldown-runtime-DK3Fl9T5.js";import{Y as t,et as n}from"./first-Diee9YZr.js";var r=e({App:()=>i}),i=n(`App`,{web:()=>t(()=>import(`./web-BoOdnX-U.js`).then(e=>new e.AppWeb),__vite__mapDeps([0,1,2,3]))});export{r as n,i as t};

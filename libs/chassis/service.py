@@ -20,7 +20,7 @@ from libs.chassis.bus.sending import has_sent
 from libs.chassis.bus.wire import Broker, Wire
 from libs.chassis.clock import Clock
 from libs.chassis.consume.alarm import ParkedAlarms
-from libs.chassis.consume.leader import Leader
+from libs.chassis.consume.leader import Leader, begins_again
 from libs.chassis.consume.owed import Alarm, OwedAlarms
 from libs.chassis.consume.owner import NoRequest
 from libs.chassis.consume.reader import StoredReader
@@ -38,12 +38,11 @@ from libs.chassis.requests.server import RequestServer
 from libs.chassis.requests.sessions import EndedSessions
 from libs.chassis.settings import ServiceSettings
 from libs.chassis.stopping import Stop, stoppable
-from libs.chassis.store.commit import TooSlow
 from libs.chassis.store.connections import MONITOR, RPC, WORK
 from libs.chassis.store.keyring import Keyring
 from libs.chassis.store.pruning import Pruning, Retention
 from libs.chassis.store.queries import Queries
-from libs.chassis.store.store import Store, Written, is_away
+from libs.chassis.store.store import Store, Written
 from libs.chassis.store.tables import chassis_tables
 from libs.chassis.store.work import Projector
 from libs.chassis.timers import Timers
@@ -300,7 +299,7 @@ async def prepared(engine: Engine) -> None:
     try:
         await engine.prepare()
     except Exception as error:
-        if not (isinstance(error, TooSlow) or is_away(error)):
+        if not begins_again(error):
             raise
         _log.warning("prepared again", reason=str(error).strip())
         await engine.prepare()

@@ -21,14 +21,14 @@ _SESSION_TIMEOUT_MS = 2000
 """The server ends a lock session that was idle for this long: TCP cannot see a stopped process, its kernel answers."""
 
 
-def _begins_again(error: BaseException) -> bool:
-    """Whether a term that ended with this is followed by another one in the same process.
+def begins_again(error: BaseException) -> bool:
+    """Whether what ended with this, a term or a start, is tried again in the same process.
 
     What computed for too long may have done so because a machine gives us a tenth of a processor, and much of it was
     work that is done once: a new process would do all of it again.
     """
     if isinstance(error, BaseExceptionGroup):
-        return all(_begins_again(one) for one in error.exceptions)
+        return all(begins_again(one) for one in error.exceptions)
     return is_away(error) or isinstance(error, TimeoutError | TooSlow)
 
 
@@ -51,7 +51,7 @@ class Leader:
                 await self._term(lead)
             except Exception as error:
                 # The database went away under the lock or under one of the tasks: begin again with all of them.
-                if not _begins_again(error):
+                if not begins_again(error):
                     raise
                 _log.warning(
                     "no longer active", service=self.service, instance=self.instance, reason=str(error).strip()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, NamedTuple
 
@@ -124,12 +125,14 @@ class Alert(Contract):
     """Fields that are there and could not be read, and `summary` where there is none."""
 
 
+@lru_cache(maxsize=1024)  # a sender publishes on the same few, and both are asked several times for each alert
 def source_of(subject: str) -> str:
     """`db` of `pager.alerts.db` and of `pager.alerts.db.critical`."""
     tokens = storable(subject).split(".")[2:]  # a subject may hold what no table can
     return ".".join(tokens[:-1] if is_urgent(subject) else tokens)
 
 
+@lru_cache(maxsize=1024)
 def is_urgent(subject: str) -> bool:
     """Whether a subject puts its alert into the urgent lane."""
     tokens = subject.split(".")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
+from json.encoder import encode_basestring as spell
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 from zlib import crc32
 
-from libs.contracts.defaults import PAGER
+from uuid_utils.compat import uuid5
 
-_json = json.JSONEncoder(ensure_ascii=False).encode
+from libs.contracts.defaults import PAGER
 
 SLOTS: Final = 256
 NO_INCIDENT: Final = 0
@@ -21,7 +21,8 @@ NO_INCIDENT: Final = 0
 def thread_of(integration_id: UUID, dedup_key: str) -> UUID:
     """What the alerts of one problem share, and all generations of its incident."""
     # JSON, because plain concatenation ("c1"+"1" = "c"+"11") would fold fresh alerts into old incidents (promise 7).
-    return uuid5(PAGER, _json(["dedup", str(integration_id), dedup_key]))
+    # It is spelt by hand, since it is made for every alert, and all of JSON costs three times as much.
+    return uuid5(PAGER, f'["dedup", "{integration_id}", {spell(dedup_key)}]')
 
 
 def slot_of(thread: UUID) -> int:

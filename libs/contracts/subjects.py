@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from uuid import UUID
 
 from libs.contracts.model import Lane, Priority
@@ -139,8 +140,13 @@ def reads_all(reader: str, upstream: str) -> bool:
 
 def event_subject(type_name: str, lane: Lane, entity: UUID) -> str:
     """`pager.events.<service>.<lane>.<Event>.<id>`; of a private fact `private` stands instead of its lane."""
+    return f"{_facts_of(type_name, lane)}.{entity}"
+
+
+@cache  # types are as few as there are in the code
+def _facts_of(type_name: str, lane: Lane) -> str:
     _, service, name, _ = type_name.split(".")
-    return f"pager.events.{service}.{'private' if is_private(type_name) else lane}.{name}.{entity}"
+    return f"pager.events.{service}.{'private' if is_private(type_name) else lane}.{name}"
 
 
 def lane_filter(service: str, lane: Lane) -> str:

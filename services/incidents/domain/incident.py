@@ -139,9 +139,10 @@ def evolve(state: Incident, fact: Fact) -> Incident:
         state = replace(state, alert_count=fact.alert_count)
     match fact:
         case IncidentCreated():
-            return replace(
-                state,
+            # Written out: to replace everything of nothing costs twice as much, and this is made for every alert.
+            return Incident(
                 created=fact,
+                alert_count=state.alert_count,
                 priority=fact.priority,
                 worst=fact.priority,
                 assigned_to=fact.assigned_to,

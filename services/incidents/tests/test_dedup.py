@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+import json
+from hashlib import sha256
+from uuid import UUID, uuid5
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts.defaults import PAGER
+from libs.contracts.slots import thread_of
 from services.incidents import dedup
 
 
@@ -54,3 +61,16 @@ def test_keys_that_look_alike_when_joined_stay_apart() -> None:
     assert dedup.incident_id(integration, "c1", 1234) != dedup.incident_id(integration, "c11", 234)
     assert dedup.event_identity(integration, "a", "bc", "d") != dedup.event_identity(integration, "ab", "c", "d")
     assert dedup.sequence_key("x", 1, "2") != dedup.sequence_key("x", 12, "")
+
+
+@given(st.text(), st.integers(1, 10**9))
+def test_ids_that_are_spelt_by_hand_are_those_of_the_json(key: str, number: int) -> None:
+    integration = UUID(int=7)
+
+    def derived(*parts: str | int) -> UUID:
+        return uuid5(PAGER, json.dumps(parts, ensure_ascii=False))
+
+    assert thread_of(integration, key) == derived("dedup", str(integration), key)
+    assert dedup.incident_id(integration, key, number) == derived("incident", str(integration), key, number)
+    alone = dedup.sequence_key(key, number, key)
+    assert alone.endswith(sha256(json.dumps(["sequence", key, number, key], ensure_ascii=False).encode()).hexdigest())

@@ -46,6 +46,9 @@ class Bundle(NamedTuple):
     replaced: tuple[UUID, ...] = ()
 
 
+_ALONE = Bundle()
+
+
 def bundle(told: Collection[Told], incident_id: UUID, place: Place, now: datetime, most: int) -> Bundle:
     """When somebody is to be paged about an incident at a place, beside what they were told at earlier ones.
 
@@ -53,6 +56,8 @@ def bundle(told: Collection[Told], incident_id: UUID, place: Place, now: datetim
     first page of a run looks at first pages alone, so that it waits only where runs or incidents follow one another as
     fast. Whatever waits of the incident is replaced, so that never more than one does. Several devices count once.
     """
+    if not told:
+        return _ALONE
     own = [one for one in told if one.incident_id == incident_id and one.place < place]
     waiting = [one for one in own if one.begins_at > now]
     rang = [one for one in (*own, *(one for one in told if one.incident_id != incident_id)) if one.begins_at <= now]

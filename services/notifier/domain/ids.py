@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from json.encoder import encode_basestring_ascii as spell
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from uuid_utils.compat import uuid5
 
 from libs.contracts.defaults import PAGER
 from libs.contracts.notifier import Method

@@ -21,7 +21,7 @@ NO_INCIDENT: Final = 0
 def thread_of(integration_id: UUID, dedup_key: str) -> UUID:
     """What the alerts of one problem share, and all generations of its incident."""
     # JSON, because plain concatenation ("c1"+"1" = "c"+"11") would fold fresh alerts into old incidents (promise 7).
-    # It is spelt by hand, since it is made for every alert, and all of JSON costs three times as much.
+    # It is spelt by hand, since it is made for every alert, and all of JSON costs more than twice as much.
     return uuid5(PAGER, f'["dedup", "{integration_id}", {spell(dedup_key)}]')
 
 

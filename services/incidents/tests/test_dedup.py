@@ -72,5 +72,5 @@ def test_ids_that_are_spelt_by_hand_are_those_of_the_json(key: str, number: int)
 
     assert thread_of(integration, key) == derived("dedup", str(integration), key)
     assert dedup.incident_id(integration, key, number) == derived("incident", str(integration), key, number)
-    alone = dedup.sequence_key(key, number, key)
-    assert alone.endswith(sha256(json.dumps(["sequence", key, number, key], ensure_ascii=False).encode()).hexdigest())
+    spelt = json.dumps(["sequence", key, number, key], ensure_ascii=False)
+    assert dedup.sequence_key(key, number, key) == f"pager:alone:{sha256(spelt.encode()).hexdigest()}"

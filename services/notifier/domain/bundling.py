@@ -46,9 +46,6 @@ class Bundle(NamedTuple):
     replaced: tuple[UUID, ...] = ()
 
 
-_ALONE = Bundle()
-
-
 def bundle(told: Collection[Told], incident_id: UUID, place: Place, now: datetime, most: int) -> Bundle:
     """When somebody is to be paged about an incident at a place, beside what they were told at earlier ones.
 
@@ -57,7 +54,7 @@ def bundle(told: Collection[Told], incident_id: UUID, place: Place, now: datetim
     fast. Whatever waits of the incident is replaced, so that never more than one does. Several devices count once.
     """
     if not told:
-        return _ALONE
+        return Bundle()
     own = [one for one in told if one.incident_id == incident_id and one.place < place]
     waiting = [one for one in own if one.begins_at > now]
     rang = [one for one in (*own, *(one for one in told if one.incident_id != incident_id)) if one.begins_at <= now]
